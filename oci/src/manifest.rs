@@ -1,0 +1,478 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+
+use crate::{Digest, MediaType, Platform, Printable};
+
+/// A reference to content by digest and size (image-spec, descriptor.md).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// What the content is.
+    pub media_type: MediaType,
+    /// The digest of the content.
+    pub digest: Digest,
+    /// The content's length in bytes, at most 2^53 - 1.
+    pub size: u64,
+    /// Annotations of the descriptor itself.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One manifest that an index lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The manifest or nested index.
+    pub descriptor: Descriptor,
+    /// What it runs on, if the index says so.
+    pub platform: Option<Platform>,
+}
+
+impl Child {
+    /// The sibling that this child is an attestation of, by the annotations that buildx writes.
+    pub fn attests(&self) -> Option<Digest> {
+        let annotations = &self.descriptor.annotations;
+        let kind = annotations.get("vnd.docker.reference.type")?;
+        if kind != "attestation-manifest" {
+            return None;
+        }
+        annotations.get("vnd.docker.reference.digest")?.parse().ok()
+    }
+}
+
+/// An image manifest, of OCI or of Docker's schema 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageManifest {
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, base first.
+    pub layers: Vec<Descriptor>,
+    /// The manifest that this one is attached to, if it is a referrer.
+    pub subject: Option<Descriptor>,
+    /// The type of artifact, if the manifest is one.
+    pub artifact_type: Option<MediaType>,
+    /// The manifest's annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl ImageManifest {
+    /// What kind of artifact this is, as the referrers API reports it: the artifact type, or the
+    /// media type of the config (distribution-spec §Listing Referrers).
+    pub fn kind(&self) -> &MediaType {
+        self.artifact_type.as_ref().unwrap_or(&self.config.media_type)
+    }
+}
+
+/// An image index, or Docker's manifest list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// The manifests in their order.
+    pub children: Vec<Child>,
+    /// The manifest that this index is attached to, if it is a referrer.
+    pub subject: Option<Descriptor>,
+}
+
+/// A manifest as a registry stores it, read but never written again: its bytes are what counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manifest {
+    /// One image, or another artifact with a config and layers.
+    Image(ImageManifest),
+    /// A list of manifests.
+    Index(Index),
+}
+
+/// Why bytes are no manifest that can be carried.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// More bytes than registries accept (distribution-spec §Pushing Manifests suggests 4 MiB).
+    #[error("manifest has {0} bytes, more than the 4 MiB that registries accept")]
+    TooLarge(usize),
+    /// No JSON, nested too deeply, a field missing, repeated or of another type.
+    #[error("manifest is not valid")]
+    Json(#[from] serde_json::Error),
+    /// A field that the specification reserves for the other kind of manifest, or spells
+    /// otherwise. Readers disagree about such bytes (CVE-2021-41190).
+    #[error("manifest is ambiguous: it has the field '{}'", Printable(.0))]
+    Ambiguous(String),
+    /// The field `mediaType` contradicts the descriptor or the `Content-Type`.
+    #[error("manifest says it is {}, not {expected}", Printable(.found))]
+    MediaType {
+        /// What the descriptor or the registry says.
+        expected: String,
+        /// What the manifest says.
+        found: String,
+    },
+    /// Docker's schema 1, which current registries refuse.
+    #[error(
+        "manifest is of Docker's schema 1, which registries no longer accept; push the image again with a current tool"
+    )]
+    Schema1,
+    /// A type of manifest that is none of the four.
+    #[error("manifest has the unknown media type {}", Printable(.0))]
+    UnknownType(String),
+    /// A descriptor's field that breaks its grammar.
+    #[error("manifest has a descriptor with an invalid {0}")]
+    Descriptor(&'static str),
+    /// Embedded `data` that is not the content it stands for (descriptor.md §Embedded Content).
+    #[error("manifest has embedded data that is not {0}")]
+    Data(Digest),
+}
+
+impl Manifest {
+    /// The largest manifest that is read, in bytes.
+    pub const LARGEST: usize = 4 << 20;
+
+    /// Reads a manifest that a descriptor or a registry's `Content-Type` says is `media_type`.
+    ///
+    /// # Errors
+    /// Any [`ManifestError`]; the bytes are an attacker's.
+    pub fn parse(bytes: &[u8], media_type: &MediaType) -> Result<Self, ManifestError> {
+        if bytes.len() > Self::LARGEST {
+            return Err(ManifestError::TooLarge(bytes.len()));
+        }
+        let top: Top = serde_json::from_slice(bytes)?;
+        if top.schema_version != Some(2) {
+            return Err(ManifestError::Schema1);
+        }
+        if let Some(found) = &top.media_type
+            && found != media_type.as_str()
+        {
+            return Err(ManifestError::MediaType { expected: media_type.to_string(), found: found.clone() });
+        }
+        if media_type.is_index() {
+            top.refuse(&["config", "layers", "fslayers", "blobs"])?;
+            let index: oci_spec::image::ImageIndex = serde_json::from_slice(bytes)?;
+            let versions: WireIndex = serde_json::from_slice(bytes)?;
+            let children = index
+                .manifests()
+                .iter()
+                .zip(versions.manifests)
+                .map(|(descriptor, wire)| child(descriptor, &wire))
+                .collect::<Result<_, _>>()?;
+            let subject = index.subject().as_ref().map(checked).transpose()?;
+            Ok(Self::Index(Index { children, subject }))
+        } else if media_type.is_image_manifest() {
+            top.refuse(&["manifests", "fslayers", "blobs"])?;
+            let image: oci_spec::image::ImageManifest = serde_json::from_slice(bytes)?;
+            Ok(Self::Image(ImageManifest {
+                config: checked(image.config())?,
+                layers: image.layers().iter().map(checked).collect::<Result<_, _>>()?,
+                subject: image.subject().as_ref().map(checked).transpose()?,
+                artifact_type: image
+                    .artifact_type()
+                    .as_ref()
+                    .filter(|kind| !kind.as_ref().is_empty())
+                    .map(|kind| kind.as_ref().parse())
+                    .transpose()
+                    .map_err(|_| ManifestError::Descriptor("artifact type"))?,
+                annotations: sorted(image.annotations().as_ref()),
+            }))
+        } else {
+            Err(ManifestError::UnknownType(media_type.to_string()))
+        }
+    }
+
+    /// The media type of a manifest's bytes: the registry's `Content-Type` if it names one of the
+    /// four, else the field `mediaType`, else what the fields show. Some registries and proxies
+    /// answer with `application/json` or nothing.
+    ///
+    /// # Errors
+    /// The bytes are no manifest, or one of a type that cannot be carried.
+    pub fn media_type(bytes: &[u8], content_type: Option<&str>) -> Result<MediaType, ManifestError> {
+        if bytes.len() > Self::LARGEST {
+            return Err(ManifestError::TooLarge(bytes.len()));
+        }
+        let content_type = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
+        let top: Top = serde_json::from_slice(bytes)?;
+        let known = |text: &&str| MediaType::MANIFESTS.contains(text);
+        let found = match (content_type.filter(known), top.media_type.as_deref()) {
+            (Some(header), _) => header,
+            (None, Some(field)) => field,
+            (None, None) if top.schema_version == Some(1) => return Err(ManifestError::Schema1),
+            (None, None) if top.fields.iter().any(|field| field == "manifests") => MediaType::IMAGE_INDEX,
+            (None, None) => MediaType::IMAGE_MANIFEST,
+        };
+        if found.starts_with("application/vnd.docker.distribution.manifest.v1+") {
+            return Err(ManifestError::Schema1);
+        }
+        if !known(&found) {
+            return Err(ManifestError::UnknownType(found.to_owned()));
+        }
+        found.parse().map_err(|_| ManifestError::UnknownType(found.to_owned()))
+    }
+
+    /// The manifest that this one is attached to, if it is a referrer.
+    pub fn subject(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Image(image) => image.subject.as_ref(),
+            Self::Index(index) => index.subject.as_ref(),
+        }
+    }
+}
+
+/// The fields at the top of a manifest, before its kind is known.
+struct Top {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
+    fields: Vec<String>,
+}
+
+impl Top {
+    /// Go's `encoding/json` ignores case, so a field that differs only by case means something to
+    /// the registry that means nothing to us.
+    fn refuse(&self, foreign: &[&str]) -> Result<(), ManifestError> {
+        const OURS: [&str; 8] = [
+            "schemaVersion",
+            "mediaType",
+            "artifactType",
+            "config",
+            "layers",
+            "manifests",
+            "subject",
+            "annotations",
+        ];
+        let ambiguous = |field: &&String| {
+            foreign.contains(&field.to_ascii_lowercase().as_str())
+                || OURS.iter().any(|ours| *ours != field.as_str() && ours.eq_ignore_ascii_case(field))
+        };
+        match self.fields.iter().find(ambiguous) {
+            Some(field) => Err(ManifestError::Ambiguous(field.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Top {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TopVisitor;
+
+        impl<'de> Visitor<'de> for TopVisitor {
+            type Value = Top;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top, A::Error> {
+                let mut top = Top { schema_version: None, media_type: None, fields: Vec::new() };
+                while let Some(field) = map.next_key::<String>()? {
+                    if top.fields.len() == 256 {
+                        return Err(serde::de::Error::custom("more than 256 fields"));
+                    }
+                    if top.fields.contains(&field) {
+                        return Err(serde::de::Error::custom("repeated field"));
+                    }
+                    match field.as_str() {
+                        "schemaVersion" => top.schema_version = Some(map.next_value()?),
+                        "mediaType" => {
+                            top.media_type =
+                                map.next_value::<Option<String>>()?.filter(|text| !text.is_empty())
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                    top.fields.push(field);
+                }
+                Ok(top)
+            }
+        }
+
+        deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+/// The fields of an index's platforms that oci-spec 0.10 reads under another name than the
+/// specification's (`os_version` for `os.version`).
+#[derive(Deserialize)]
+struct WireIndex {
+    manifests: Vec<WireChild>,
+}
+
+#[derive(Deserialize)]
+struct WireChild {
+    platform: Option<WirePlatform>,
+}
+
+#[derive(Deserialize)]
+struct WirePlatform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+    #[serde(rename = "os.version")]
+    os_version: Option<String>,
+}
+
+fn child(descriptor: &oci_spec::image::Descriptor, wire: &WireChild) -> Result<Child, ManifestError> {
+    let platform = wire
+        .platform
+        .as_ref()
+        // An artifact's entry may carry an empty platform.
+        .filter(|wire| !(wire.os.is_empty() && wire.architecture.is_empty()))
+        .map(|wire| {
+            Platform::new(&wire.os, &wire.architecture, wire.variant.as_deref(), wire.os_version.as_deref())
+        })
+        .transpose()
+        .map_err(|_| ManifestError::Descriptor("platform"))?;
+    let descriptor = checked(descriptor)?;
+    if !descriptor.media_type.is_index() && !descriptor.media_type.is_image_manifest() {
+        return Err(ManifestError::UnknownType(descriptor.media_type.to_string()));
+    }
+    Ok(Child { descriptor, platform })
+}
+
+fn checked(descriptor: &oci_spec::image::Descriptor) -> Result<Descriptor, ManifestError> {
+    let digest: Digest =
+        descriptor.digest().as_ref().parse().map_err(|_| ManifestError::Descriptor("digest"))?;
+    let media_type =
+        descriptor.media_type().as_ref().parse().map_err(|_| ManifestError::Descriptor("media type"))?;
+    if descriptor.size() >= 1 << 53 {
+        return Err(ManifestError::Descriptor("size"));
+    }
+    if let Some(data) = descriptor.data() {
+        let data = base64::engine::general_purpose::STANDARD
+            .decode(data)
+            .map_err(|_| ManifestError::Descriptor("data"))?;
+        if data.len() as u64 != descriptor.size() || Digest::of(&data) != digest {
+            return Err(ManifestError::Data(digest));
+        }
+    }
+    Ok(Descriptor {
+        media_type,
+        digest,
+        size: descriptor.size(),
+        annotations: sorted(descriptor.annotations().as_ref()),
+    })
+}
+
+fn sorted(annotations: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
+    annotations.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    fn oci(text: &str) -> MediaType {
+        text.parse().unwrap()
+    }
+
+    fn image() -> serde_json::Value {
+        json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::IMAGE_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": EMPTY, "size": 2},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": EMPTY, "size": 2}],
+        })
+    }
+
+    fn parse(value: &serde_json::Value, media_type: &str) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&serde_json::to_vec(value).unwrap(), &oci(media_type))
+    }
+
+    #[test]
+    fn an_image_manifest_names_its_config_and_layers() {
+        let Manifest::Image(manifest) = parse(&image(), MediaType::IMAGE_MANIFEST).unwrap() else {
+            panic!("an image manifest was read as an index");
+        };
+        assert_eq!(manifest.config.digest.to_string(), EMPTY);
+        assert_eq!(manifest.layers.len(), 1);
+        assert_eq!(manifest.kind().as_str(), "application/vnd.oci.image.config.v1+json");
+    }
+
+    #[test]
+    fn an_index_keeps_platform_versions_and_attestations() {
+        let index = json!({
+            "schemaVersion": 2,
+            "manifests": [
+                {"mediaType": MediaType::IMAGE_MANIFEST, "digest": EMPTY, "size": 2,
+                 "platform": {"os": "windows", "architecture": "amd64", "os.version": "10.0.17763.1"}},
+                {"mediaType": MediaType::IMAGE_MANIFEST, "digest": EMPTY, "size": 2,
+                 "platform": {"os": "unknown", "architecture": "unknown"},
+                 "annotations": {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": EMPTY}},
+            ],
+        });
+        let Manifest::Index(index) = parse(&index, MediaType::IMAGE_INDEX).unwrap() else {
+            panic!("an index was read as an image manifest");
+        };
+        assert_eq!(index.children[0].platform.as_ref().unwrap().to_string(), "windows/amd64:10.0.17763.1");
+        assert_eq!(index.children[0].attests(), None);
+        assert_eq!(index.children[1].attests(), Some(EMPTY.parse().unwrap()));
+    }
+
+    #[test]
+    fn bytes_that_readers_disagree_about_are_refused() {
+        for (field, value) in [
+            ("manifests", json!([])),
+            ("Layers", json!([])),
+            ("fsLayers", json!([])),
+            ("MEDIATYPE", json!("a/b")),
+        ] {
+            let mut both = image();
+            both[field] = value;
+            assert!(
+                matches!(parse(&both, MediaType::IMAGE_MANIFEST), Err(ManifestError::Ambiguous(_))),
+                "{field}"
+            );
+        }
+        assert!(matches!(parse(&image(), MediaType::DOCKER_MANIFEST), Err(ManifestError::MediaType { .. })));
+        let twice = br#"{"schemaVersion":2,"schemaVersion":2}"#;
+        assert!(matches!(Manifest::parse(twice, &oci(MediaType::IMAGE_INDEX)), Err(ManifestError::Json(_))));
+    }
+
+    #[test]
+    fn hostile_bytes_are_refused_without_harm() {
+        let index = oci(MediaType::IMAGE_INDEX);
+        let deep =
+            format!("{{\"schemaVersion\":2,\"manifests\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(Manifest::parse(deep.as_bytes(), &index), Err(ManifestError::Json(_))));
+        let large = vec![b' '; Manifest::LARGEST + 1];
+        assert!(matches!(Manifest::parse(&large, &index), Err(ManifestError::TooLarge(_))));
+        let mut schema1 = image();
+        schema1["schemaVersion"] = json!(1);
+        assert!(matches!(parse(&schema1, MediaType::IMAGE_MANIFEST), Err(ManifestError::Schema1)));
+        let mut data = image();
+        data["config"]["data"] = json!("e30=");
+        assert!(parse(&data, MediaType::IMAGE_MANIFEST).is_ok());
+        data["config"]["data"] = json!("e31=");
+        assert!(matches!(
+            parse(&data, MediaType::IMAGE_MANIFEST),
+            Err(ManifestError::Data(_) | ManifestError::Descriptor(_))
+        ));
+        let mut sha512 = image();
+        sha512["config"]["digest"] = json!(format!("sha512:{}", "0".repeat(128)));
+        assert!(matches!(
+            parse(&sha512, MediaType::IMAGE_MANIFEST),
+            Err(ManifestError::Descriptor("digest"))
+        ));
+        let mut huge = image();
+        huge["config"]["size"] = json!(u64::MAX);
+        assert!(matches!(parse(&huge, MediaType::IMAGE_MANIFEST), Err(ManifestError::Descriptor("size"))));
+    }
+
+    #[test]
+    fn the_media_type_is_found_where_registries_leave_it_out() {
+        let bytes = serde_json::to_vec(&image()).unwrap();
+        for content_type in [None, Some("application/json"), Some("text/plain; charset=utf-8")] {
+            assert_eq!(
+                Manifest::media_type(&bytes, content_type).unwrap().as_str(),
+                MediaType::IMAGE_MANIFEST
+            );
+        }
+        let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(Manifest::media_type(index, None).unwrap().as_str(), MediaType::IMAGE_INDEX);
+        let docker =
+            Manifest::media_type(&bytes, Some("application/vnd.docker.distribution.manifest.v2+json"));
+        assert_eq!(docker.unwrap().as_str(), MediaType::DOCKER_MANIFEST);
+        let schema1 = Manifest::media_type(
+            br#"{"schemaVersion":1}"#,
+            Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
+        );
+        assert!(matches!(schema1, Err(ManifestError::Schema1)));
+    }
+}

@@ -1,0 +1,76 @@
+use std::str::FromStr;
+
+/// A media type as RFC 6838 §4.2 has it: `type/subtype` of restricted characters, at most 127 on
+/// each side, without parameters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MediaType(String);
+
+impl MediaType {
+    /// OCI image manifest.
+    pub const IMAGE_MANIFEST: &'static str = "application/vnd.oci.image.manifest.v1+json";
+    /// OCI image index.
+    pub const IMAGE_INDEX: &'static str = "application/vnd.oci.image.index.v1+json";
+    /// Docker image manifest, version 2, schema 2.
+    pub const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker manifest list.
+    pub const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// The four types of manifest that can be carried.
+    pub const MANIFESTS: [&'static str; 4] =
+        [Self::IMAGE_MANIFEST, Self::IMAGE_INDEX, Self::DOCKER_MANIFEST, Self::DOCKER_LIST];
+
+    /// Whether content of this type is an index or manifest list.
+    pub fn is_index(&self) -> bool {
+        matches!(self.as_str(), Self::IMAGE_INDEX | Self::DOCKER_LIST)
+    }
+
+    /// Whether content of this type is an image manifest.
+    pub fn is_image_manifest(&self) -> bool {
+        matches!(self.as_str(), Self::IMAGE_MANIFEST | Self::DOCKER_MANIFEST)
+    }
+
+    /// Whether layers of this type stay with their vendor and are left out of registries and
+    /// bundles (image-spec, layer.md §Non-Distributable Layers; Docker's foreign layers).
+    pub fn is_non_distributable(&self) -> bool {
+        self.0.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
+            || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
+    }
+}
+
+/// A text that is no media type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("media type is not of the form type/subtype")]
+pub struct ParseMediaTypeError;
+
+impl FromStr for MediaType {
+    type Err = ParseMediaTypeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = |name: &str| {
+            (1..=127).contains(&name.len())
+                && name.as_bytes()[0].is_ascii_alphanumeric()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        };
+        match text.split_once('/') {
+            Some((kind, subtype)) if valid(kind) && valid(subtype) => Ok(Self(text.to_owned())),
+            _ => Err(ParseMediaTypeError),
+        }
+    }
+}
+
+crate::string_type!(MediaType);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_have_two_plain_parts() {
+        for good in MediaType::MANIFESTS {
+            let parsed: MediaType = good.parse().unwrap();
+            assert_ne!(parsed.is_index(), parsed.is_image_manifest());
+        }
+        for bad in ["", "a", "/", "a/", "a/b; charset=utf-8", "a/b/c", "a/\n", "a /b"] {
+            assert!(bad.parse::<MediaType>().is_err(), "{bad:?}");
+        }
+    }
+}

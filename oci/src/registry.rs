@@ -1,0 +1,152 @@
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A registry's host and optional port, lower case: `docker.io`, `localhost:5000`, `[::1]:5000`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Registry(String);
+
+impl Registry {
+    /// Docker Hub, under the name that references use.
+    pub fn docker_hub() -> Self {
+        Self("docker.io".to_owned())
+    }
+
+    /// The host that speaks the registry protocol for this name: Docker Hub's is not `docker.io`.
+    pub fn endpoint(&self) -> &str {
+        match self.0.as_str() {
+            "docker.io" => "registry-1.docker.io",
+            other => other,
+        }
+    }
+
+    /// The host without its port, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        let host = match self.0.rfind(':') {
+            Some(colon) if !self.0[colon..].contains(']') => &self.0[..colon],
+            _ => &self.0,
+        };
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Whether the host is this machine itself, so that plain HTTP gives nothing away.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        host == "localhost"
+            || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+            || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// Why a text names no registry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseRegistryError {
+    /// A scheme, path or login where only a host and port belong.
+    #[error("registry must be HOST or HOST:PORT, without scheme, path or user")]
+    NotAHost,
+    /// A host that is no DNS name and no address.
+    #[error("registry has an invalid host name")]
+    Host,
+    /// A port that is no number from 1 to 65535.
+    #[error("registry has an invalid port")]
+    Port,
+}
+
+impl FromStr for Registry {
+    type Err = ParseRegistryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains(['/', '@', '?', '#']) {
+            return Err(ParseRegistryError::NotAHost);
+        }
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, rest) = rest.split_once(']').ok_or(ParseRegistryError::Host)?;
+            address.parse::<Ipv6Addr>().map_err(|_| ParseRegistryError::Host)?;
+            match rest.strip_prefix(':') {
+                Some(port) => (&text[..address.len() + 2], Some(port)),
+                None if rest.is_empty() => (text, None),
+                None => return Err(ParseRegistryError::Port),
+            }
+        } else {
+            let (host, port) = match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            if !is_domain(host) {
+                return Err(ParseRegistryError::Host);
+            }
+            (host, port)
+        };
+        let valid_port = |port: &str| {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|number| number > 0)
+        };
+        if port.is_some_and(|port| !valid_port(port)) {
+            return Err(ParseRegistryError::Port);
+        }
+        let host = host.to_ascii_lowercase();
+        // Docker's own names for its hub, which all mean `docker.io` in a reference.
+        let host = match host.as_str() {
+            "index.docker.io" | "registry-1.docker.io" if port.is_none() => "docker.io",
+            other => other,
+        };
+        Ok(Self(match port {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }))
+    }
+}
+
+/// RFC 1123 §2.1 labels, at most 253 characters together.
+fn is_domain(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
+}
+
+crate::string_type!(Registry);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_hosts_with_ports() {
+        for (text, host, loopback) in [
+            ("docker.io", "docker.io", false),
+            ("localhost:5000", "localhost", true),
+            ("127.0.0.1:80", "127.0.0.1", true),
+            ("[::1]:5000", "::1", true),
+            ("[fe80::1]", "fe80::1", false),
+            ("127.0.0.1.example.com", "127.0.0.1.example.com", false),
+        ] {
+            let registry: Registry = text.parse().unwrap();
+            assert_eq!((registry.as_str(), registry.host(), registry.is_loopback()), (text, host, loopback));
+        }
+        assert_eq!("Example.COM:443".parse::<Registry>().unwrap().as_str(), "example.com:443");
+        assert_eq!("index.docker.io".parse(), Ok(Registry::docker_hub()));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        for (text, error) in [
+            ("https://a.b", ParseRegistryError::NotAHost),
+            ("user@a.b", ParseRegistryError::NotAHost),
+            ("a..b", ParseRegistryError::Host),
+            ("", ParseRegistryError::Host),
+            ("-a.b", ParseRegistryError::Host),
+            ("a b", ParseRegistryError::Host),
+            ("a:0", ParseRegistryError::Port),
+            ("a:65536", ParseRegistryError::Port),
+            ("a:", ParseRegistryError::Port),
+            ("a:+1", ParseRegistryError::Port),
+            ("[::1]x", ParseRegistryError::Port),
+            ("[::g]", ParseRegistryError::Host),
+        ] {
+            assert_eq!(text.parse::<Registry>(), Err(error), "{text:?}");
+        }
+    }
+}
