@@ -1,0 +1,221 @@
+use std::collections::HashMap;
+
+use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
+
+use crate::{Artifact, Blob, Limits};
+
+/// What manifests are read from, while their graph is walked: a registry's answers, an archive,
+/// or a pipe that gives each byte once.
+pub trait Contents {
+    /// Why content could not be had.
+    type Error;
+
+    /// The bytes of a manifest. Called once for each, in the archive's order. The bytes must have
+    /// the digest; `size` is what the parent says, and `None` for an artifact's own manifest.
+    ///
+    /// # Errors
+    /// The content is not to be had, or is not what its digest says.
+    fn manifest(
+        &mut self,
+        digest: Digest,
+        media_type: &MediaType,
+        size: Option<u64>,
+    ) -> Result<Vec<u8>, Self::Error>;
+
+    /// Told of each config that is met for the first time, in the archive's order.
+    ///
+    /// # Errors
+    /// The content is not to be had, or is not what its digest says.
+    fn config(&mut self, config: Blob) -> Result<(), Self::Error>;
+}
+
+/// All that a list of artifacts names, in the archive's order (docs/format.md §Order of blobs).
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// Manifests, indexes and configs, each parent before its children; then the layers.
+    pub blobs: Vec<Blob>,
+    /// How many of the blobs come before the first layer.
+    pub first_layer: usize,
+    /// The manifests among the blobs, by digest.
+    pub manifests: HashMap<Digest, Node>,
+    /// Layers that stay with their vendor and are in no bundle.
+    pub foreign_layers: Vec<Descriptor>,
+}
+
+/// A manifest of the graph.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its media type.
+    pub media_type: MediaType,
+    /// What it says.
+    pub manifest: Manifest,
+}
+
+/// Why manifests do not make a graph that can be carried.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError<E> {
+    /// The content could not be had.
+    #[error(transparent)]
+    Contents(E),
+    /// A manifest that cannot be read.
+    #[error("manifest {digest} cannot be used")]
+    Manifest {
+        /// The manifest's digest.
+        digest: Digest,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Content with another length than its descriptor says.
+    #[error("{digest} has {found} bytes, and its descriptor says {expected}")]
+    Size {
+        /// The content's digest.
+        digest: Digest,
+        /// What the descriptor says.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// One digest for a manifest and for a blob, or for two types of manifest.
+    #[error("{0} is named both as one type of content and as another")]
+    TwoRoles(Digest),
+    /// Indexes nested deeper than [`Limits::index_depth`].
+    #[error("index {0} is nested too deeply")]
+    TooDeep(Digest),
+    /// More blobs than [`Limits::blobs`].
+    #[error("more than {0} blobs")]
+    TooMany(usize),
+}
+
+impl Graph {
+    /// Walks from each artifact to all that it names.
+    ///
+    /// # Errors
+    /// Any [`GraphError`].
+    pub fn walk<C: Contents>(
+        artifacts: &[Artifact],
+        contents: &mut C,
+        limits: &Limits,
+    ) -> Result<Self, GraphError<C::Error>> {
+        let mut walk =
+            Walk { contents, limits, graph: Self::default(), seen: HashMap::new(), layers: Vec::new() };
+        for artifact in artifacts {
+            walk.manifest(artifact.digest, &artifact.media_type, None, 0)?;
+        }
+        let Walk { mut graph, mut layers, seen, .. } = walk;
+        // A blob that is the config of one manifest and a layer of another lies with the configs.
+        layers.retain(|layer| !matches!(seen.get(&layer.digest), Some((Role::Config, _))));
+        graph.first_layer = graph.blobs.len();
+        graph.blobs.append(&mut layers);
+        Ok(graph)
+    }
+
+    /// The blobs that a manifest itself names: its config and its layers, without foreign ones.
+    pub fn blobs_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+        let (config, layers) = match manifest {
+            Manifest::Image(image) => (Some(&image.config), image.layers.as_slice()),
+            Manifest::Index(_) => (None, [].as_slice()),
+        };
+        config.into_iter().chain(layers.iter().filter(|layer| !layer.media_type.is_non_distributable()))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Manifest,
+    Config,
+    Layer,
+}
+
+struct Walk<'a, C> {
+    contents: &'a mut C,
+    limits: &'a Limits,
+    graph: Graph,
+    seen: HashMap<Digest, (Role, u64)>,
+    layers: Vec<Blob>,
+}
+
+impl<C: Contents> Walk<'_, C> {
+    fn manifest(
+        &mut self,
+        digest: Digest,
+        media_type: &MediaType,
+        size: Option<u64>,
+        depth: usize,
+    ) -> Result<(), GraphError<C::Error>> {
+        if depth > self.limits.index_depth {
+            return Err(GraphError::TooDeep(digest));
+        }
+        if let Some(&(role, found)) = self.seen.get(&digest) {
+            let same_type =
+                self.graph.manifests.get(&digest).is_some_and(|node| node.media_type == *media_type);
+            if role != Role::Manifest || !same_type {
+                return Err(GraphError::TwoRoles(digest));
+            }
+            return same_size(digest, size.unwrap_or(found), found);
+        }
+        let bytes = self.contents.manifest(digest, media_type, size).map_err(GraphError::Contents)?;
+        let found = bytes.len() as u64;
+        same_size(digest, size.unwrap_or(found), found)?;
+        let manifest =
+            Manifest::parse(&bytes, media_type).map_err(|source| GraphError::Manifest { digest, source })?;
+        drop(bytes);
+        self.meet(Blob { digest, size: found }, Role::Manifest)?;
+        match &manifest {
+            Manifest::Index(index) => {
+                for child in &index.children {
+                    let descriptor = &child.descriptor;
+                    self.manifest(
+                        descriptor.digest,
+                        &descriptor.media_type,
+                        Some(descriptor.size),
+                        depth + 1,
+                    )?;
+                }
+            }
+            Manifest::Image(image) => {
+                let config = Blob { digest: image.config.digest, size: image.config.size };
+                if self.meet(config, Role::Config)? {
+                    self.contents.config(config).map_err(GraphError::Contents)?;
+                }
+                for layer in &image.layers {
+                    if layer.media_type.is_non_distributable() {
+                        self.graph.foreign_layers.push(layer.clone());
+                    } else {
+                        self.meet(Blob { digest: layer.digest, size: layer.size }, Role::Layer)?;
+                    }
+                }
+            }
+        }
+        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), manifest });
+        Ok(())
+    }
+
+    /// Takes note of a blob; true if it gets a place of its own in the order.
+    fn meet(&mut self, blob: Blob, role: Role) -> Result<bool, GraphError<C::Error>> {
+        if let Some(known) = self.seen.get_mut(&blob.digest) {
+            same_size(blob.digest, blob.size, known.1)?;
+            return match (known.0, role) {
+                (Role::Layer, Role::Config) => {
+                    known.0 = Role::Config;
+                    self.graph.blobs.push(blob);
+                    Ok(true)
+                }
+                (Role::Manifest, _) | (_, Role::Manifest) => Err(GraphError::TwoRoles(blob.digest)),
+                (Role::Config | Role::Layer, _) => Ok(false),
+            };
+        }
+        if self.seen.len() >= self.limits.blobs {
+            return Err(GraphError::TooMany(self.limits.blobs));
+        }
+        self.seen.insert(blob.digest, (role, blob.size));
+        match role {
+            Role::Manifest | Role::Config => self.graph.blobs.push(blob),
+            Role::Layer => self.layers.push(blob),
+        }
+        Ok(true)
+    }
+}
+
+fn same_size<E>(digest: Digest, expected: u64, found: u64) -> Result<(), GraphError<E>> {
+    if expected == found { Ok(()) } else { Err(GraphError::Size { digest, expected, found }) }
+}

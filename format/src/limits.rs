@@ -1,0 +1,38 @@
+/// Every bound on what a bundle may ask of its reader. Changing one of the first five changes
+/// which bundles are valid, and so the format.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The statement's size in bytes. It is read into memory before its signature can be checked,
+    /// so an unsigned file could ask for any amount.
+    pub statement: u64,
+    /// Artifacts in one statement.
+    pub artifacts: usize,
+    /// Blobs in one statement, present and required ones together.
+    pub blobs: usize,
+    /// How deep indexes may nest. Content addressing rules out real cycles, not long chains.
+    pub index_depth: usize,
+    /// Reasons for one artifact, and the characters of each.
+    pub reasons: usize,
+    /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
+    /// go back to them.
+    pub piped_manifests: u64,
+}
+
+impl Limits {
+    /// The limits of format version 1.
+    pub const V1: Self = Self {
+        statement: 32 << 20,
+        artifacts: 100_000,
+        blobs: 400_000,
+        index_depth: 4,
+        reasons: 1_000,
+        piped_manifests: 64 << 20,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::V1
+    }
+}

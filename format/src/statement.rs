@@ -1,0 +1,410 @@
+use std::collections::{HashMap, HashSet};
+
+use bundle_oci::{Digest, MediaType, Platform, Reference};
+use serde::{Deserialize, Serialize};
+
+use crate::{Limits, Sequence, StreamName, Target, Timestamp};
+
+/// The version of the format that this crate reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The signed JSON at a bundle's head, which determines every byte of the archive that is not
+/// blob content (docs/format.md §Statement).
+///
+/// A value of this type is consistent in itself. That it is signed is what [`crate::Trusted`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Statement {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The series that this bundle belongs to.
+    pub stream: StreamName,
+    /// The bundle's place in the series.
+    pub sequence: Sequence,
+    /// When the bundle was made.
+    pub created: Timestamp,
+    /// When the bundle stops being importable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The digest of the statement before this one in the series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// The digest of what a delta builds on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Digest>,
+    /// Digest and size of `index.json`.
+    pub index: Blob,
+    /// What the bundle delivers, in order.
+    pub artifacts: Vec<Artifact>,
+    /// Every blob in the archive, in order (docs/format.md §Order of blobs).
+    pub blobs: Vec<Blob>,
+    /// The blobs that a delta leaves out because the other side has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Blob>,
+}
+
+/// A blob's digest and size in bytes; in JSON a pair `[digest, size]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(Digest, u64)", into = "(Digest, u64)")]
+pub struct Blob {
+    /// The content's digest.
+    pub digest: Digest,
+    /// The content's length in bytes.
+    pub size: u64,
+}
+
+impl From<(Digest, u64)> for Blob {
+    fn from((digest, size): (Digest, u64)) -> Self {
+        Self { digest, size }
+    }
+}
+
+impl From<Blob> for (Digest, u64) {
+    fn from(blob: Blob) -> Self {
+        (blob.digest, blob.size)
+    }
+}
+
+/// What an artifact is to the people who run it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A container image, of one platform or several.
+    Image,
+    /// A Helm chart.
+    Chart,
+    /// A signature of another artifact.
+    Signature,
+    /// An attestation about another artifact.
+    Attestation,
+    /// A software bill of materials of another artifact.
+    Sbom,
+    /// Anything else that a registry holds.
+    Artifact,
+}
+
+impl Kind {
+    /// The word for one of them.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Chart => "chart",
+            Self::Signature => "signature",
+            Self::Attestation => "attestation",
+            Self::Sbom => "sbom",
+            Self::Artifact => "artifact",
+        }
+    }
+}
+
+/// One thing that the bundle delivers to one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Artifact {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it came from.
+    pub source: Reference,
+    /// Where it goes.
+    pub target: Target,
+    /// The digest of its manifest or index.
+    pub digest: Digest,
+    /// The media type of its manifest or index, one of [`MediaType::MANIFESTS`].
+    pub media_type: MediaType,
+    /// What it runs on; empty for what runs nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<Platform>,
+    /// The digest at the source, if only chosen platforms were taken from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived_from: Option<Digest>,
+    /// The digest of the artifact that this one is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+    /// Why it is here: the places that asked for it.
+    pub reasons: Vec<String>,
+}
+
+/// Why bytes are no statement that can be acted on.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// A version of the format from another time.
+    #[error("bundle is of format version {0}, and this program reads version {FORMAT_VERSION}")]
+    Version(u64),
+    /// No JSON of the expected shape.
+    #[error("statement is not valid")]
+    Json(#[from] serde_json::Error),
+    /// White space or other bytes around the JSON object.
+    #[error("statement has bytes before or after its JSON object")]
+    Surroundings,
+    /// More of something than [`Limits`] allow.
+    #[error("statement has {found} {what}, more than the {limit} allowed")]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// No artifact, and so nothing to deliver.
+    #[error("statement names no artifact")]
+    Empty,
+    /// A blob that is listed twice, or both present and required.
+    #[error("statement lists the blob {0} twice")]
+    RepeatedBlob(Digest),
+    /// Two artifacts for one target.
+    #[error("statement sends two artifacts to {0}")]
+    RepeatedTarget(Target),
+    /// One source with two digests.
+    #[error("statement gives {0} two digests")]
+    TwoDigests(Reference),
+    /// An artifact that is in no blob list.
+    #[error("statement names {target} with {digest}, which is not among its blobs")]
+    AbsentArtifact {
+        /// Where the artifact goes.
+        target: Target,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A media type that no manifest has.
+    #[error("statement names {0} with a media type that no manifest has")]
+    MediaType(Target),
+    /// A target whose whole path is longer than a repository's name can be.
+    #[error("statement names the target {0}, which is too long")]
+    LongTarget(Target),
+    /// A reason that is empty, too long or not printable.
+    #[error("statement gives {0} a reason that cannot be shown")]
+    Reason(Target),
+    /// Sizes that add up to more than 2^53.
+    #[error("statement's sizes add up to more than can be")]
+    Size,
+    /// Required blobs without a base, or a base without them.
+    #[error("statement requires blobs but names no base")]
+    Base,
+    /// An `index.json` other than the one that follows from the artifacts.
+    #[error("statement's digest of index.json is not the one that follows from its artifacts")]
+    Index,
+}
+
+impl Statement {
+    /// Reads a statement and checks that it is consistent.
+    ///
+    /// # Errors
+    /// Any [`StatementError`]; the bytes are an attacker's until their signature holds, and may
+    /// come from a careless tool afterwards.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, StatementError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Versioned {
+            format_version: u64,
+        }
+
+        over("bytes", bytes.len() as u64, limits.statement)?;
+        if bytes.first() != Some(&b'{') || bytes.last() != Some(&b'}') {
+            return Err(StatementError::Surroundings);
+        }
+        // Another version may have other fields, and the version is the better message.
+        let versioned: Versioned = serde_json::from_slice(bytes)?;
+        if versioned.format_version != u64::from(FORMAT_VERSION) {
+            return Err(StatementError::Version(versioned.format_version));
+        }
+        let statement: Self = serde_json::from_slice(bytes)?;
+        statement.check(limits)?;
+        Ok(statement)
+    }
+
+    /// Checks the rules that the shape of the JSON does not express.
+    ///
+    /// # Errors
+    /// Any [`StatementError`] but those about JSON.
+    pub fn check(&self, limits: &Limits) -> Result<(), StatementError> {
+        over("artifacts", self.artifacts.len() as u64, limits.artifacts as u64)?;
+        over("blobs", (self.blobs.len() + self.requires.len()) as u64, limits.blobs as u64)?;
+        if self.artifacts.is_empty() {
+            return Err(StatementError::Empty);
+        }
+        if !self.requires.is_empty() && self.base.is_none() {
+            return Err(StatementError::Base);
+        }
+        let mut sizes = HashMap::with_capacity(self.blobs.len());
+        let mut total = 0_u64;
+        for blob in self.blobs.iter().chain(&self.requires) {
+            total =
+                total.checked_add(blob.size).filter(|total| *total < 1 << 53).ok_or(StatementError::Size)?;
+            if sizes.insert(blob.digest, blob.size).is_some() {
+                return Err(StatementError::RepeatedBlob(blob.digest));
+            }
+        }
+        let mut targets = HashSet::with_capacity(self.artifacts.len());
+        let mut sources = HashMap::with_capacity(self.artifacts.len());
+        for artifact in &self.artifacts {
+            let target = &artifact.target;
+            // Without a tag, the digest is the name.
+            let name = (target, target.tag.is_none().then_some(artifact.digest));
+            if !targets.insert(name) {
+                return Err(StatementError::RepeatedTarget(target.clone()));
+            }
+            if *sources.entry(&artifact.source).or_insert(artifact.digest) != artifact.digest {
+                return Err(StatementError::TwoDigests(artifact.source.clone()));
+            }
+            if !sizes.contains_key(&artifact.digest) {
+                return Err(StatementError::AbsentArtifact {
+                    target: target.clone(),
+                    digest: artifact.digest,
+                });
+            }
+            if !MediaType::MANIFESTS.contains(&artifact.media_type.as_str()) {
+                return Err(StatementError::MediaType(target.clone()));
+            }
+            if target.path().is_err() {
+                return Err(StatementError::LongTarget(target.clone()));
+            }
+            let showable = |reason: &String| {
+                !reason.is_empty()
+                    && reason.len() <= limits.reasons
+                    && bundle_oci::Printable(reason).to_string() == *reason
+            };
+            if artifact.reasons.len() > limits.reasons || !artifact.reasons.iter().all(showable) {
+                return Err(StatementError::Reason(target.clone()));
+            }
+        }
+        let index = self.index_json();
+        if self.index != (Blob { digest: Digest::of(&index), size: index.len() as u64 }) {
+            return Err(StatementError::Index);
+        }
+        Ok(())
+    }
+
+    /// The statement's bytes, to be signed and written.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a statement has no map with keys other than strings")
+    }
+
+    /// The size of all blobs in the archive together, in bytes.
+    pub fn blob_bytes(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.size).sum()
+    }
+
+    /// The bytes of `index.json`, which follow from the artifacts and their blobs' sizes
+    /// (docs/format.md §index.json; image-spec, image-layout.md).
+    pub fn index_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Index<'a> {
+            schema_version: u32,
+            media_type: &'static str,
+            manifests: Vec<Descriptor<'a>>,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Descriptor<'a> {
+            media_type: &'a MediaType,
+            digest: Digest,
+            size: u64,
+            annotations: Annotations,
+        }
+        #[derive(Serialize)]
+        struct Annotations {
+            #[serde(rename = "io.containerd.image.name", skip_serializing_if = "Option::is_none")]
+            containerd_name: Option<String>,
+            #[serde(rename = "org.opencontainers.image.ref.name")]
+            ref_name: String,
+        }
+
+        let sizes: HashMap<Digest, u64> =
+            self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
+        let mut named = HashSet::new();
+        let mut manifests = Vec::new();
+        for artifact in &self.artifacts {
+            let name = artifact.source.runtime_name();
+            if !named.insert((name.clone(), artifact.digest)) {
+                continue;
+            }
+            manifests.push(Descriptor {
+                media_type: &artifact.media_type,
+                digest: artifact.digest,
+                size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
+                annotations: Annotations {
+                    // A container runtime has no use for what is not an image.
+                    containerd_name: (artifact.kind == Kind::Image).then(|| name.clone()),
+                    ref_name: name,
+                },
+            });
+        }
+        let index = Index { schema_version: 2, media_type: MediaType::IMAGE_INDEX, manifests };
+        serde_json::to_vec(&index).expect("an index has no map with keys other than strings")
+    }
+}
+
+fn over(what: &'static str, found: u64, limit: u64) -> Result<(), StatementError> {
+    if found > limit { Err(StatementError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::statement;
+
+    fn altered(change: impl FnOnce(&mut serde_json::Value)) -> Result<Statement, StatementError> {
+        let mut value = serde_json::to_value(statement(&[b"layer"])).unwrap();
+        change(&mut value);
+        Statement::parse(&serde_json::to_vec(&value).unwrap(), &Limits::V1)
+    }
+
+    #[test]
+    fn a_statement_reads_back_as_it_was_written() {
+        let statement = statement(&[b"one", b"two"]);
+        let bytes = statement.to_bytes();
+        assert_eq!(Statement::parse(&bytes, &Limits::V1).unwrap(), statement);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        use StatementError as E;
+        assert!(matches!(altered(|s| s["formatVersion"] = 2.into()), Err(E::Version(2))));
+        assert!(matches!(altered(|s| s["extra"] = 1.into()), Err(E::Json(_))));
+        assert!(matches!(altered(|s| s["artifacts"][0]["extra"] = 1.into()), Err(E::Json(_))));
+        assert!(matches!(altered(|s| s["sequence"] = 0.into()), Err(E::Json(_))));
+        assert!(matches!(altered(|s| s["sequence"] = "1".into()), Err(E::Json(_))));
+        assert!(matches!(altered(|s| s["blobs"][0][1] = (1.5).into()), Err(E::Json(_))));
+        assert!(matches!(altered(|s| s["blobs"][0][1] = (1_u64 << 60).into()), Err(E::Size)));
+        assert!(matches!(altered(|s| s["artifacts"] = serde_json::json!([])), Err(E::Empty)));
+        assert!(matches!(altered(|s| s["index"][1] = 1.into()), Err(E::Index)));
+        assert!(matches!(
+            altered(|s| s["artifacts"][0]["reasons"] = serde_json::json!(["\u{1b}[2J"])),
+            Err(E::Reason(_))
+        ));
+        assert!(matches!(
+            altered(|s| s["artifacts"][0]["target"]["project"] = "../x".into()),
+            Err(E::Json(_))
+        ));
+        assert!(matches!(
+            altered(|s| {
+                let blob = s["blobs"][0].clone();
+                s["blobs"].as_array_mut().unwrap().push(blob);
+            }),
+            Err(E::RepeatedBlob(_))
+        ));
+        assert!(matches!(
+            altered(|s| {
+                let artifact = s["artifacts"][0].clone();
+                s["artifacts"].as_array_mut().unwrap().push(artifact);
+            }),
+            Err(E::RepeatedTarget(_))
+        ));
+    }
+
+    #[test]
+    fn bytes_around_the_object_and_repeated_keys_are_refused() {
+        let bytes = statement(&[b"layer"]).to_bytes();
+        let text = String::from_utf8(bytes).unwrap();
+        for bad in [format!("{text}\n"), format!(" {text}"), format!("{text}{text}")] {
+            assert!(Statement::parse(bad.as_bytes(), &Limits::V1).is_err());
+        }
+        let twice = text.replacen("{\"formatVersion\":1,", "{\"formatVersion\":1,\"formatVersion\":1,", 1);
+        assert!(matches!(Statement::parse(twice.as_bytes(), &Limits::V1), Err(StatementError::Json(_))));
+        let deep =
+            format!("{{\"formatVersion\":1,\"index\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        assert!(matches!(Statement::parse(deep.as_bytes(), &Limits::V1), Err(StatementError::Json(_))));
+    }
+}

@@ -1,0 +1,40 @@
+use std::fmt;
+
+use bundle_oci::{RepositoryName, Tag};
+use serde::{Deserialize, Serialize};
+
+use crate::ProjectName;
+
+/// Where an artifact lands on the disconnected side: `project/repository:tag`, or without a tag
+/// what is only pulled by digest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The Harbor project.
+    pub project: ProjectName,
+    /// The repository inside the project.
+    pub repository: RepositoryName,
+    /// The tag, if the artifact gets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
+}
+
+impl Target {
+    /// `project/repository` as the registry knows it.
+    ///
+    /// # Errors
+    /// Both together are longer than a repository's name can be.
+    pub fn path(&self) -> Result<RepositoryName, bundle_oci::ParseRepositoryError> {
+        self.repository.under(self.project.as_str())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.project, self.repository)?;
+        match &self.tag {
+            Some(tag) => write!(f, ":{tag}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! One small bundle, made by hand, for the tests of this crate.
+
+use bundle_oci::{Digest, MediaType};
+use serde_json::json;
+
+use crate::{
+    Artifact, Blob, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, PrivateKey, Sequence, Statement, StreamName,
+    Target, Timestamp, TrustPolicy,
+};
+
+const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
+
+fn manifest(layers: &[&[u8]]) -> Vec<u8> {
+    let layer = |bytes: &&[u8]| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": Digest::of(bytes), "size": bytes.len()});
+    let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(CONFIG), "size": CONFIG.len()});
+    let layers: Vec<_> = layers.iter().map(layer).collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaType::IMAGE_MANIFEST, "config": config, "layers": layers});
+    serde_json::to_vec(&manifest).unwrap()
+}
+
+fn contents(layers: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut contents = vec![manifest(layers), CONFIG.to_vec()];
+    for layer in layers {
+        if !contents.iter().any(|known| known == layer) {
+            contents.push(layer.to_vec());
+        }
+    }
+    contents
+}
+
+/// The statement of one image with these layers.
+pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
+    let contents = contents(layers);
+    let mut statement = Statement {
+        format_version: FORMAT_VERSION,
+        stream: StreamName::default(),
+        sequence: Sequence::try_from(1).unwrap(),
+        created: Timestamp::from_unix(1_795_000_000).unwrap(),
+        expires: None,
+        previous: None,
+        base: None,
+        index: Blob { digest: Digest::of(b""), size: 0 },
+        artifacts: vec![Artifact {
+            kind: Kind::Image,
+            source: "docker.io/library/nginx:1.25".parse().unwrap(),
+            target: Target {
+                project: "cache".parse().unwrap(),
+                repository: "docker.io/library/nginx".parse().unwrap(),
+                tag: Some("1.25".parse().unwrap()),
+            },
+            digest: Digest::of(&contents[0]),
+            media_type: MediaType::IMAGE_MANIFEST.parse().unwrap(),
+            platforms: vec!["linux/amd64".parse().unwrap()],
+            derived_from: None,
+            subject: None,
+            reasons: vec!["images.txt:1".to_owned()],
+        }],
+        blobs: contents
+            .iter()
+            .map(|bytes| Blob { digest: Digest::of(bytes), size: bytes.len() as u64 })
+            .collect(),
+        requires: Vec::new(),
+    };
+    let index = statement.index_json();
+    statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
+    statement
+}
+
+/// A key that is no secret.
+pub(crate) fn key() -> PrivateKey {
+    PrivateKey::from_seed(&[7; 32])
+}
+
+/// Trusts [`key`].
+pub(crate) fn policy() -> TrustPolicy {
+    TrustPolicy::single("test", key().public())
+}
+
+/// The whole archive of [`statement`].
+pub(crate) fn bundle(layers: &[&[u8]]) -> Vec<u8> {
+    let statement = statement(layers);
+    let head = statement.to_bytes();
+    let layout = Layout::of(&statement, head.len() as u64);
+    let signature = key().sign(&head).to_vec();
+    let mut entries = vec![head, signature, OCI_LAYOUT.to_vec(), statement.index_json()];
+    entries.extend(contents(layers));
+    let mut bytes = Vec::new();
+    for (entry, content) in layout.entries().iter().zip(entries) {
+        bytes.extend_from_slice(&entry.header());
+        bytes.extend_from_slice(&content);
+        bytes.resize(bytes.len() + entry.padding() as usize, 0);
+    }
+    bytes.resize(layout.size() as usize, 0);
+    bytes
+}
