@@ -1,0 +1,325 @@
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::secret::Secret;
+
+/// What a registry is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// User and password.
+    Password { user: String, password: Secret },
+    /// A refresh token for the registry's token service.
+    IdentityToken(Secret),
+}
+
+/// The credentials that people already have: Docker's and Podman's files, and the helpers that
+/// these name (docker-credential-helpers; containers-auth.json(5)).
+#[derive(Debug, Default)]
+pub struct CredentialStore {
+    files: Vec<File>,
+}
+
+/// Why configured credentials cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// A file that cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is not what it should be.
+    #[error("{} is no valid credential file", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and how.
+        source: serde_json::Error,
+    },
+    /// An entry whose `auth` is not base64 of `user:password`.
+    #[error("{} has an entry for {registry} that is not base64 of user:password", .path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        registry: String,
+    },
+    /// A helper that failed.
+    #[error("credential helper docker-credential-{name} failed for {registry}: {reason}")]
+    Helper {
+        /// The helper's name after `docker-credential-`.
+        name: String,
+        /// For which registry it was asked.
+        registry: String,
+        /// What went wrong.
+        reason: &'static str,
+    },
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    config: Config,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Config {
+    auths: HashMap<String, Entry>,
+    cred_helpers: HashMap<String, String>,
+    creds_store: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Entry(***)")
+    }
+}
+
+const LARGEST_FILE: u64 = 1 << 20;
+const HELPER_TIME: Duration = Duration::from_secs(30);
+const HELPER_OUTPUT: u64 = 64 << 10;
+
+impl CredentialStore {
+    /// Reads the files that the environment names, or else those in their usual places.
+    ///
+    /// # Errors
+    /// A file is there but cannot be read or understood.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut files = Vec::new();
+        if let Some(path) = variable("REGISTRY_AUTH_FILE") {
+            files.push(File::read(&path)?.ok_or_else(|| CredentialError::Read {
+                path,
+                source: std::io::ErrorKind::NotFound.into(),
+            })?);
+            return Ok(Self { files });
+        }
+        let home = variable("HOME");
+        let docker = variable("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let places = [
+            docker.map(|directory| directory.join("config.json")),
+            variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")),
+            home.map(|home| home.join(".config/containers/auth.json")),
+        ];
+        for path in places.into_iter().flatten() {
+            files.extend(File::read(&path)?);
+        }
+        Ok(Self { files })
+    }
+
+    /// The credential for a repository of a registry, if there is one.
+    pub(crate) async fn find(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialError> {
+        for file in &self.files {
+            if let Some(credential) = file.find(registry, repository).await? {
+                return Ok(Some(credential));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether there is an entry for exactly this host.
+    pub(crate) fn knows(&self, host: &str) -> bool {
+        let names = |key: &String| normal(key) == host;
+        self.files
+            .iter()
+            .any(|file| file.config.auths.keys().chain(file.config.cred_helpers.keys()).any(names))
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
+        let failed = |source| CredentialError::Read { path: path.to_owned(), source };
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+        let config = serde_json::from_slice(&bytes)
+            .map_err(|source| CredentialError::Json { path: path.to_owned(), source })?;
+        Ok(Some(Self { path: path.to_owned(), config }))
+    }
+
+    async fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
+        let helper = self.config.cred_helpers.iter().find(|(key, _)| normal(key) == registry);
+        let helper = helper.map(|(_, name)| name.as_str());
+        if let Some(name) = helper.or(Some(self.config.creds_store.as_str()).filter(|name| !name.is_empty()))
+            && let Some(credential) = ask_helper(name, registry).await?
+        {
+            return Ok(Some(credential));
+        }
+        // containers-auth.json(5): the entry with the longest matching namespace wins.
+        let whole = format!("{registry}/{repository}");
+        let best = self
+            .config
+            .auths
+            .iter()
+            .filter(|(key, _)| {
+                let key = normal(key);
+                whole.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+            .max_by_key(|(key, _)| normal(key).len());
+        match best {
+            Some((key, entry)) => self.credential(key, entry),
+            None => Ok(None),
+        }
+    }
+
+    fn credential(&self, key: &str, entry: &Entry) -> Result<Option<Credential>, CredentialError> {
+        if !entry.identitytoken.is_empty() {
+            return Ok(Some(Credential::IdentityToken(Secret::new(entry.identitytoken.clone()))));
+        }
+        if entry.auth.is_empty() {
+            let named = !entry.username.is_empty();
+            return Ok(named.then(|| Credential::Password {
+                user: entry.username.clone(),
+                password: Secret::new(entry.password.clone()),
+            }));
+        }
+        let wrong = || CredentialError::Entry { path: self.path.clone(), registry: key.to_owned() };
+        let decoded =
+            base64::engine::general_purpose::STANDARD.decode(entry.auth.trim()).map_err(|_| wrong())?;
+        let decoded = zeroize::Zeroizing::new(String::from_utf8(decoded).map_err(|_| wrong())?);
+        let (user, password) = decoded.trim_end_matches('\0').split_once(':').ok_or_else(wrong)?;
+        Ok(Some(Credential::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) }))
+    }
+}
+
+/// Docker's spellings of a registry, `https://index.docker.io/v1/` among them, as ours.
+fn normal(key: &str) -> String {
+    let key = key.trim_start_matches("https://").trim_start_matches("http://");
+    let key = key.trim_end_matches('/').trim_end_matches("/v1").trim_end_matches("/v2");
+    let (host, path) = key.split_once('/').map_or((key, ""), |(host, path)| (host, path));
+    let host = match host.to_ascii_lowercase().as_str() {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+        other => other.to_owned(),
+    };
+    if path.is_empty() { host } else { format!("{host}/{path}") }
+}
+
+/// The protocol of docker-credential-helpers: the server's name in, JSON out.
+async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Output {
+        username: String,
+        secret: String,
+    }
+
+    let failed =
+        |reason| CredentialError::Helper { name: name.to_owned(), registry: registry.to_owned(), reason };
+    if name.contains('/') {
+        return Err(failed("its name has a slash"));
+    }
+    let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
+    let ask = async {
+        let mut child = tokio::process::Command::new(format!("docker-credential-{name}"))
+            .arg("get")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|_| failed("it cannot be started; is it on the PATH?"))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A helper that does not read its input has its answer ready.
+            let _ = stdin.write_all(server.as_bytes()).await;
+        }
+        let mut output = zeroize::Zeroizing::new(Vec::new());
+        if let Some(stdout) = child.stdout.take() {
+            stdout
+                .take(HELPER_OUTPUT)
+                .read_to_end(&mut output)
+                .await
+                .map_err(|_| failed("its output broke off"))?;
+        }
+        let status = child.wait().await.map_err(|_| failed("it cannot be waited for"))?;
+        Ok((status.success(), output))
+    };
+    let (success, output) = tokio::time::timeout(HELPER_TIME, ask)
+        .await
+        .map_err(|_| failed("it took longer than 30 seconds"))??;
+    if !success {
+        let missing = String::from_utf8_lossy(&output).to_lowercase().contains("credentials not found");
+        return if missing { Ok(None) } else { Err(failed("it reported an error")) };
+    }
+    let output: Output =
+        serde_json::from_slice(&output).map_err(|_| failed("its output is not understood"))?;
+    let secret = Secret::new(output.secret);
+    Ok(Some(match output.username.as_str() {
+        "<token>" => Credential::IdentityToken(secret),
+        _ => Credential::Password { user: output.username, password: secret },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn find(
+        json: &str,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.json");
+        std::fs::write(&path, json).unwrap();
+        let store = CredentialStore::from_environment(|name| {
+            (name == "REGISTRY_AUTH_FILE").then(|| path.to_string_lossy().into_owned())
+        })?;
+        store.find(registry, repository).await
+    }
+
+    fn password(user: &str, password: &str) -> Option<Credential> {
+        Some(Credential::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) })
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_docker_hub_is_found() {
+        for key in ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"] {
+            let json = format!(r#"{{"auths":{{"{key}":{{"auth":"dTpw"}}}}}}"#);
+            assert_eq!(find(&json, "docker.io", "library/a").await.unwrap(), password("u", "p"), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_longest_namespace_wins_and_hosts_match_whole() {
+        let json =
+            r#"{"auths":{"quay.io":{"auth":"YTph"},"quay.io/team":{"auth":"Yjpi"},"quay":{"auth":"Yzpj"}}}"#;
+        assert_eq!(find(json, "quay.io", "team/app").await.unwrap(), password("b", "b"));
+        assert_eq!(find(json, "quay.io", "teams/app").await.unwrap(), password("a", "a"));
+        assert_eq!(find(json, "quay.io.evil.example", "team/app").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn broken_files_are_named_and_never_quoted() {
+        let error = find(r#"{"auths":{"a":{"auth":"c2VjcmV0"}}}"#, "a", "b").await.unwrap_err();
+        assert!(matches!(&error, CredentialError::Entry { registry, .. } if registry == "a"));
+        assert!(!error.to_string().contains("secret"));
+        assert!(matches!(find("{", "a", "b").await, Err(CredentialError::Json { .. })));
+    }
+}

@@ -1,0 +1,178 @@
+use std::fmt;
+
+use bundle_oci::{Digest, Manifest, MediaType, Reference, Registry, RepositoryName, Tag};
+use bytes::Bytes;
+use reqwest::{Method, Response};
+
+use crate::token::Scope;
+use crate::{Client, Error};
+
+/// What a manifest is asked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A tag, which may move.
+    Tag(Tag),
+    /// A digest, which may not.
+    Digest(Digest),
+}
+
+impl Name {
+    /// What the reference asks for: its digest, or else its tag.
+    pub fn of(reference: &Reference) -> Self {
+        match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => Self::Digest(digest),
+            (None, Some(tag)) => Self::Tag(tag.clone()),
+            (None, None) => Self::Tag(Tag::latest()),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => write!(f, ":{tag}"),
+            Self::Digest(digest) => write!(f, "@{digest}"),
+        }
+    }
+}
+
+impl Name {
+    fn path(&self, repository: &RepositoryName) -> String {
+        match self {
+            Self::Tag(tag) => format!("{repository}/manifests/{tag}"),
+            Self::Digest(digest) => format!("{repository}/manifests/{digest}"),
+        }
+    }
+}
+
+/// What a registry says of a manifest without sending it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestInfo {
+    /// The manifest's digest.
+    pub digest: Digest,
+}
+
+/// A manifest's bytes, whose digest was computed, not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedManifest {
+    /// The bytes as the registry has them.
+    pub bytes: Bytes,
+    /// Their digest.
+    pub digest: Digest,
+    /// Their type.
+    pub media_type: MediaType,
+}
+
+/// What became of a pushed manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Whether the registry keeps the list of referrers itself (distribution-spec §Pushing
+    /// Manifests with Subject).
+    pub subject_recognised: bool,
+}
+
+/// The four types that are carried, and schema 1, which is asked for only to be told apart.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1";
+
+impl Client {
+    /// Asks for a manifest's digest only. Rate limits count what is sent, not what is asked for
+    /// like this.
+    ///
+    /// # Errors
+    /// Any [`Error`]. `Ok(None)` if there is no such manifest, or the registry does not say its
+    /// digest.
+    pub async fn manifest_info(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+    ) -> Result<Option<ManifestInfo>, Error> {
+        let found = self.at_places(registry, repository, |host, path| async move {
+            let doing = format!("look up {path}{name}");
+            let request = self.request(Method::HEAD, &host, &name.path(&path), Scope::pull(&path), doing);
+            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
+            Ok(announced(&response).map(|digest| ManifestInfo { digest }))
+        });
+        match found.await {
+            Err(error) if error.status() == Some(404) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Fetches a manifest.
+    ///
+    /// # Errors
+    /// Any [`Error`]; bytes of another digest than asked for, or than the registry says, count as
+    /// misbehaviour.
+    pub async fn manifest(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+    ) -> Result<FetchedManifest, Error> {
+        self.at_places(registry, repository, |host, path| async move {
+            let doing = format!("send {path}{name}");
+            let request = self.request(Method::GET, &host, &name.path(&path), Scope::pull(&path), doing);
+            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
+            let announced = announced(&response);
+            let content_type = response.headers().get("Content-Type").and_then(|value| value.to_str().ok());
+            let content_type = content_type.map(str::to_owned);
+            let bytes = self.body(host.as_str(), response, Manifest::LARGEST).await?.freeze();
+            let digest = Digest::of(&bytes);
+            let expected = match name {
+                Name::Digest(digest) => Some(*digest),
+                Name::Tag(_) => announced,
+            };
+            if let Some(expected) = expected.filter(|expected| *expected != digest) {
+                return Err(Error::WrongContent { host: host.to_string(), expected, found: digest });
+            }
+            let media_type = Manifest::media_type(&bytes, content_type.as_deref()).map_err(|source| {
+                Error::Manifest { host: host.to_string(), what: format!("{path}{name}"), source }
+            })?;
+            Ok(FetchedManifest { bytes, digest, media_type })
+        })
+        .await
+    }
+
+    /// Pushes a manifest as it is. What it names must be there already.
+    ///
+    /// # Errors
+    /// Any [`Error`]; an answer with another digest counts as misbehaviour.
+    pub async fn push_manifest(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+        media_type: &MediaType,
+        bytes: Bytes,
+    ) -> Result<Pushed, Error> {
+        let digest = Digest::of(&bytes);
+        self.retrying(registry, || {
+            let bytes = bytes.clone();
+            async move {
+                let doing = format!("store the manifest {repository}{name}");
+                let request = self.request(
+                    Method::PUT,
+                    registry,
+                    &name.path(repository),
+                    Scope::push(repository),
+                    doing,
+                );
+                let request = request.header("Content-Type", media_type.as_str()).body(bytes);
+                let response = self.expect(request, &[201, 202, 200]).await?;
+                if let Some(found) = announced(&response).filter(|found| *found != digest) {
+                    return Err(Error::WrongContent { host: registry.to_string(), expected: digest, found });
+                }
+                Ok(Pushed { subject_recognised: response.headers().contains_key("OCI-Subject") })
+            }
+        })
+        .await
+    }
+}
+
+fn announced(response: &Response) -> Option<Digest> {
+    response.headers().get("Docker-Content-Digest")?.to_str().ok()?.parse().ok()
+}
