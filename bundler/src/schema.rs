@@ -1,0 +1,70 @@
+use serde_json::{Value, json};
+
+/// The JSON Schema (draft 2020-12) of `bundle.yaml`.
+pub fn schema() -> Value {
+    let platforms = json!({
+        "description": "OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT; without it, all platforms are carried",
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?(:[A-Za-z0-9_.-]+)?$"},
+    });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bundle.yaml",
+        "description": "What a bundle carries, and into which Harbor project",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["projects"],
+        "properties": {
+            "name": {
+                "description": "The stream: the importer accepts only newer bundles of the same stream",
+                "type": "string",
+                "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
+            },
+            "platforms": platforms,
+            "projects": {
+                "description": "Harbor's projects",
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "cache": {"$ref": "#/$defs/project", "description": "Mirrored upstream images, under their source's name"},
+                    "platform": {"$ref": "#/$defs/project", "description": "The platform team's own images"},
+                    "tenants": {
+                        "description": "One project for each tenant",
+                        "type": "object",
+                        "propertyNames": {"pattern": "^[a-z0-9]+([._-][a-z0-9]+)*$", "maxLength": 255, "not": {"enum": ["cache", "platform"]}},
+                        "additionalProperties": {"$ref": "#/$defs/project"},
+                    },
+                },
+            },
+        },
+        "$defs": {
+            "project": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "images": {
+                        "description": "References; `ref => new-name` renames",
+                        "type": "array",
+                        "items": {"oneOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/image"}]},
+                    },
+                    "lists": {
+                        "description": "Files beside this one, with one reference a line",
+                        "type": "array",
+                        "items": {"type": "string", "minLength": 1},
+                    },
+                },
+            },
+            "image": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["ref"],
+                "properties": {
+                    "ref": {"description": "The reference", "type": "string", "minLength": 1},
+                    "as": {"description": "The name inside the project", "type": "string", "minLength": 1},
+                    "platforms": platforms,
+                },
+            },
+        },
+    })
+}
