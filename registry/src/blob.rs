@@ -1,28 +1,68 @@
+use std::fmt;
+
 use bundle_oci::{Digest, Registry, RepositoryName};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use reqwest::{Method, Response, Url};
 
+use crate::patience::Patience;
 use crate::redirect;
 use crate::token::Scope;
-use crate::transport::location;
+use crate::transport::{location, refuse_encoding, shown};
 use crate::{Client, Error};
+
+/// What a registry says of a blob without sending it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// The blob's size, if the registry says it: those on object storage only say where it is.
+    pub size: Option<u64>,
+}
 
 /// A blob on its way here: exactly the bytes from an offset to its size. Broken connections are
 /// opened again where they broke; that the bytes are right is for the receiver to see.
 pub struct Download {
     client: Client,
-    places: Vec<(Registry, RepositoryName)>,
-    place: usize,
+    /// What the bytes come from: a mirror first, if there is one.
+    registry: Registry,
+    repository: RepositoryName,
+    /// The registry itself, as long as a mirror is read from.
+    origin: Option<(Registry, RepositoryName)>,
     digest: Digest,
     size: u64,
     position: u64,
     response: Option<Response>,
+    /// The host that really sends: object storage, after a redirect.
+    sender: String,
     /// Bytes to pass over because the registry sends the blob from its start.
     skip: u64,
-    waits: backon::ExponentialBackoff,
+    patience: Patience,
 }
 
 impl Client {
+    /// Whether a repository has a blob, and what is said of it.
+    ///
+    /// # Errors
+    /// Any [`Error`] but that there is none.
+    pub async fn blob_exists(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let found = self.retrying(registry, Patience::new(&self.inner.limits), || async {
+            let doing = format!("look up the blob {digest} of {repository}");
+            let path = format!("{repository}/blobs/{digest}");
+            let request = self.request(Method::HEAD, registry, &path, Scope::pull(repository), doing);
+            // Registries on object storage answer with its address, which need not be one that we
+            // can reach (distribution's blobserver.go redirects HEAD like GET).
+            self.expect(request, &[200, 302, 307]).await
+        });
+        match found.await {
+            Ok(response) => Ok(Some(BlobInfo { size: announced_size(&response) })),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether a repository has a blob.
     ///
     /// # Errors
@@ -33,18 +73,7 @@ impl Client {
         repository: &RepositoryName,
         digest: Digest,
     ) -> Result<bool, Error> {
-        let found = self.retrying(registry, || async {
-            let doing = format!("look up the blob {digest} of {repository}");
-            let path = format!("{repository}/blobs/{digest}");
-            let request = self.request(Method::HEAD, registry, &path, Scope::pull(repository), doing);
-            // Registries on object storage answer with its address, without asking it.
-            self.expect(request, &[200, 307, 302]).await
-        });
-        match found.await {
-            Ok(_) => Ok(true),
-            Err(error) if error.status() == Some(404) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.blob_exists(registry, repository, digest).await?.is_some())
     }
 
     /// Starts to fetch a blob from `offset` on.
@@ -56,27 +85,40 @@ impl Client {
         size: u64,
         offset: u64,
     ) -> Download {
+        let limits = &self.inner.limits;
+        let origin = (registry.clone(), repository.clone());
+        let ((registry, repository), origin, patience) = match self.mirror(registry, repository) {
+            Some(mirror) => (mirror, Some(origin), Patience::none(limits)),
+            None => (origin, None, Patience::new(limits)),
+        };
         Download {
             client: self.clone(),
-            places: self.places(registry, repository),
-            place: 0,
+            sender: registry.to_string(),
+            registry,
+            repository,
+            origin,
             digest,
             size,
             position: offset.min(size),
             response: None,
             skip: 0,
-            waits: self.waits(),
+            patience,
         }
     }
 }
 
 impl Download {
-    /// The host that the bytes come from.
+    /// The registry that the bytes come from: the mirror, as long as it is read from.
     pub fn host(&self) -> &Registry {
-        &self.places[self.place].0
+        &self.registry
     }
 
-    /// The next bytes, or `None` after the last one.
+    /// The offset of the bytes that come next.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next bytes, or `None` after the last one. Dropping the future loses no byte.
     ///
     /// # Errors
     /// Any [`Error`], after as many attempts without progress as the limits allow.
@@ -84,130 +126,169 @@ impl Download {
         loop {
             match self.attempt().await {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) => {
-                    self.response = None;
-                    let wait = if error.is_retryable() { self.waits.next() } else { None };
-                    if let Some(wait) = wait {
-                        let host = self.host().clone();
-                        self.client.wait(&host, &error, wait).await;
-                    } else if self.place + 1 < self.places.len() {
-                        self.place += 1;
-                        self.waits = self.client.waits();
-                    } else {
-                        return Err(error);
-                    }
-                }
+                Err(error) => self.recover(error).await?,
             }
         }
     }
 
+    /// Starts again from the first byte, because the bytes that came have another digest. They
+    /// count as an attempt without progress.
+    ///
+    /// # Errors
+    /// [`Error::WrongContent`], if there were enough attempts.
+    pub async fn restart(&mut self, found: Digest) -> Result<(), Error> {
+        self.position = 0;
+        self.recover(Error::WrongContent { host: self.sender.clone(), expected: self.digest, found }).await
+    }
+
+    async fn recover(&mut self, error: Error) -> Result<(), Error> {
+        self.response = None;
+        let Err(error) = self.client.wait(&mut self.patience, &self.registry, error).await else {
+            return Ok(());
+        };
+        let Some((registry, repository)) = self.origin.take() else {
+            return Err(error);
+        };
+        self.client.fell_back(&self.registry, &registry, &error);
+        (self.registry, self.repository) = (registry, repository);
+        self.patience = Patience::new(&self.client.inner.limits);
+        Ok(())
+    }
+
     async fn attempt(&mut self) -> Result<Option<Bytes>, Error> {
-        if self.position == self.size {
-            return Ok(None);
-        }
         if self.response.is_none() {
-            self.response = Some(self.connect().await?);
-        }
-        let host = self.places[self.place].0.to_string();
-        let waited = self.client.inner.limits.stall;
-        while let Some(response) = &mut self.response {
-            let chunk = tokio::time::timeout(waited, response.chunk())
-                .await
-                .map_err(|_| Error::Stalled { host: host.clone(), waited })?
-                .map_err(|error| Error::from_exchange(&host, error))?;
-            let Some(mut chunk) = chunk else {
-                let what = format!("it sent {} bytes of a blob of {}", self.position, self.size);
-                return Err(Error::Misbehaved { host, what });
-            };
-            if self.skip > 0 {
-                let skipped = self.skip.min(chunk.len() as u64);
-                self.skip -= skipped;
-                bytes::Buf::advance(&mut chunk, skipped as usize);
+            if self.position == self.size {
+                return Ok(None);
             }
-            if chunk.is_empty() {
+            self.connect().await?;
+        }
+        while let Some(response) = &mut self.response {
+            let piece = self.client.piece(&self.sender, response).await;
+            if self.position == self.size {
+                // Everything is here; only whether there is more was still open.
+                self.response = None;
+                return match piece {
+                    Ok(Some(more)) if !more.is_empty() => Err(self.too_many()),
+                    _ => Ok(None),
+                };
+            }
+            let Some(mut piece) = piece? else {
+                let what = format!("it sent {} of the {} bytes of {}", self.position, self.size, self.digest);
+                return Err(Error::misbehaved(&self.sender, what));
+            };
+            let skipped = piece.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.skip -= skipped as u64;
+            piece.advance(skipped);
+            if piece.is_empty() {
                 continue;
             }
-            if chunk.len() as u64 > self.size - self.position {
-                let what = format!("it sends more than the {} bytes of {}", self.size, self.digest);
-                return Err(Error::Misbehaved { host, what });
+            if piece.len() as u64 > self.size - self.position {
+                return Err(self.too_many());
             }
-            self.position += chunk.len() as u64;
-            self.waits = self.client.waits();
-            return Ok(Some(chunk));
+            self.position += piece.len() as u64;
+            self.patience.progress(&self.client.inner.limits);
+            return Ok(Some(piece));
         }
         Ok(None)
     }
 
-    async fn connect(&mut self) -> Result<Response, Error> {
-        let (registry, repository) = &self.places[self.place];
-        let host = registry.as_str();
-        let digest = self.digest;
+    fn too_many(&self) -> Error {
+        Error::misbehaved(
+            &self.sender,
+            format!("it sends more than the {} bytes of {}", self.size, self.digest),
+        )
+    }
+
+    async fn connect(&mut self) -> Result<(), Error> {
+        let client = self.client.clone();
+        let (registry, repository, digest) = (&self.registry, &self.repository, self.digest);
         let range = (self.position > 0).then(|| format!("bytes={}-", self.position));
         let doing = format!("send the blob {digest} of {repository}");
         let path = format!("{repository}/blobs/{digest}");
         let mut request =
-            self.client.request(Method::GET, registry, &path, Scope::pull(repository), doing.clone());
+            client.request(Method::GET, registry, &path, Scope::pull(repository), doing.clone());
+        request = request.header("Accept-Encoding", "identity");
         if let Some(range) = &range {
             request = request.header("Range", range);
         }
-        let mut response = self.client.expect(request, &[200, 206, 301, 302, 303, 307, 308]).await?;
+        let (mut response, anonymous) = client.authorized(&request).await?;
+        self.sender = registry.to_string();
         let mut hops = 0;
-        while response.status().is_redirection() {
+        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
             let to = location(&response).unwrap_or_default();
-            let refuse = |why| Error::Redirect {
-                host: host.to_owned(),
-                to: to.split('?').next().unwrap_or_default().to_owned(),
-                why,
-            };
+            let refuse = |why| Error::Redirect { host: self.sender.clone(), to: shown(&to), why };
             let url: Url = response.url().join(&to).map_err(|_| refuse("it is not an address"))?;
-            redirect::check(response.url(), &url, self.client.may_be_plain(&url)).map_err(refuse)?;
-            if hops == self.client.inner.limits.redirects {
+            redirect::check(response.url(), &url, client.may_be_plain(&url)).map_err(refuse)?;
+            if hops == client.inner.limits.redirects {
                 return Err(refuse("there were too many redirects before"));
             }
             hops += 1;
+            self.sender = url.host_str().unwrap_or_default().to_owned();
             // No credentials: they belong to the registry, not to where it sends us.
-            let mut request = self.client.inner.elsewhere.get(url);
+            let mut request = client.elsewhere(&url).get(url).header("Accept-Encoding", "identity");
             if let Some(range) = &range {
                 request = request.header("Range", range);
             }
-            response = self.client.send(host, request).await?;
+            response = client.send(&self.sender, request).await?;
         }
-        let misbehaved = |what: String| Error::Misbehaved { host: host.to_owned(), what };
-        if let Some(encoding) = response.headers().get("Content-Encoding")
-            && encoding != "identity"
-        {
-            return Err(misbehaved("it compresses the transfer of a blob".to_owned()));
-        }
-        self.skip = 0;
-        let expected = match response.status().as_u16() {
-            200 => {
-                self.skip = self.position;
-                self.size
-            }
+        let host = self.sender.as_str();
+        refuse_encoding(host, &response)?;
+        let (skip, expected) = match response.status().as_u16() {
+            200 => (self.position, self.size),
             206 => {
                 let header = response.headers().get("Content-Range").and_then(|value| value.to_str().ok());
-                if header.and_then(content_range) != Some((self.position, self.size)) {
-                    return Err(misbehaved("it sends another part of a blob than was asked for".to_owned()));
+                let (first, size) = header.and_then(content_range).unwrap_or_default();
+                if first != self.position || size != self.size {
+                    return Err(Error::misbehaved(
+                        host,
+                        "it sends another part of a blob than was asked for",
+                    ));
                 }
-                self.size - self.position
+                (0, self.size - self.position)
             }
-            _ => return Err(self.client.answer(host, &doing, false, response).await),
+            416 => {
+                let what = format!("its blob {digest} has fewer than {} bytes", self.size);
+                return Err(Error::misbehaved(host, what));
+            }
+            _ => return Err(client.refusal(host, &doing, anonymous, response).await),
         };
-        match response.content_length() {
+        match announced_size(&response) {
             Some(length) if length != expected => {
-                Err(misbehaved(format!("it announces {length} bytes of {digest} where there are {expected}")))
+                let what = format!("it announces {length} bytes of {digest} where there are {expected}");
+                Err(Error::misbehaved(host, what))
             }
-            _ => Ok(response),
+            _ => {
+                self.skip = skip;
+                self.response = Some(response);
+                Ok(())
+            }
         }
     }
 }
 
-/// The first byte and the whole size, if the range goes to the end (RFC 9110 §14.4).
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Download({} of {} from {})", self.digest, self.repository, self.registry)
+    }
+}
+
+/// What `Content-Length` says, of an answer to HEAD as well.
+fn announced_size(response: &Response) -> Option<u64> {
+    if !response.status().is_success() {
+        return None;
+    }
+    response.headers().get("Content-Length")?.to_str().ok()?.parse().ok()
+}
+
+/// The first byte and the whole size, if the range goes to the end (RFC 9110 §14.4). A `*` for
+/// the size says that it ends where the range does.
 fn content_range(header: &str) -> Option<(u64, u64)> {
     let (range, size) = header.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last, size): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
-    (last.checked_add(1)? == size).then_some((first, size))
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    let end = last.checked_add(1)?;
+    let whole = size == "*" || size.parse() == Ok(end);
+    (whole && first < end).then_some((first, end))
 }
 
 #[cfg(test)]
@@ -217,7 +298,16 @@ mod tests {
     #[test]
     fn only_ranges_to_the_end_are_taken() {
         assert_eq!(content_range("bytes 5-9/10"), Some((5, 10)));
-        for bad in ["bytes 5-8/10", "bytes 5-9/*", "5-9/10", "bytes 5-18446744073709551615/0", ""] {
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, 10)));
+        for bad in [
+            "bytes 5-8/10",
+            "bytes 5-9/9",
+            "bytes 10-9/10",
+            "5-9/10",
+            "bytes */10",
+            "bytes 5-18446744073709551615/0",
+            "",
+        ] {
             assert_eq!(content_range(bad), None, "{bad}");
         }
     }

@@ -11,48 +11,46 @@ pub(crate) enum Challenge {
 const LONGEST: usize = 8 << 10;
 
 impl Challenge {
-    /// The first challenge in a `WWW-Authenticate` header that is understood.
-    pub(crate) fn parse(header: &str) -> Option<Self> {
-        if header.len() > LONGEST {
-            return None;
-        }
-        let header = header.trim();
-        let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            return Some(Self::Basic);
-        }
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let (mut realm, mut service) = (None, None);
-        for (name, value) in parameters(rest) {
-            match name.to_ascii_lowercase().as_str() {
-                "realm" => realm = Some(value),
-                "service" => service = Some(value),
-                _ => {}
+    /// The best of the challenges in all `WWW-Authenticate` headers: a token is shown to fewer
+    /// eyes than a password.
+    pub(crate) fn best<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut best = None;
+        for header in headers.filter(|header| header.len() <= LONGEST) {
+            for challenge in challenges(header) {
+                if best.is_none() || matches!((&best, &challenge), (Some(Self::Basic), Self::Bearer { .. })) {
+                    best = Some(challenge);
+                }
             }
         }
-        Some(Self::Bearer { realm: realm?, service })
+        best
     }
 }
 
-/// `name="value"` pairs, in which a backslash escapes the next character.
-fn parameters(text: &str) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    let mut characters = text.chars().peekable();
+/// The challenges of one header that are understood. A word before `=` is a parameter's name, and
+/// any other word a scheme.
+fn challenges(header: &str) -> Vec<Challenge> {
+    let mut schemes: Vec<Scheme> = Vec::new();
+    let mut characters = header.chars().peekable();
     loop {
-        let skipped = |character: &char| *character == ',' || character.is_whitespace();
-        while characters.next_if(skipped).is_some() {}
-        let mut name = String::new();
-        while let Some(character) = characters.next_if(|character| *character != '=' && *character != ',') {
-            name.push(character);
+        while characters
+            .next_if(|character| matches!(character, ',' | '=' | '"') || character.is_whitespace())
+            .is_some()
+        {}
+        let mut word = String::new();
+        while let Some(character) = characters
+            .next_if(|character| !matches!(character, ',' | '=' | '"') && !character.is_whitespace())
+        {
+            word.push(character.to_ascii_lowercase());
         }
+        if word.is_empty() {
+            break;
+        }
+        while characters.next_if(|character| character.is_whitespace()).is_some() {}
         if characters.next_if_eq(&'=').is_none() {
-            if characters.peek().is_none() {
-                return pairs;
-            }
+            schemes.push(Scheme { name: word, realm: None, service: None });
             continue;
         }
+        while characters.next_if(|character| character.is_whitespace()).is_some() {}
         let mut value = String::new();
         if characters.next_if_eq(&'"').is_some() {
             while let Some(character) = characters.next() {
@@ -63,11 +61,35 @@ fn parameters(text: &str) -> Vec<(String, String)> {
                 }
             }
         } else {
-            while let Some(character) = characters.next_if(|character| *character != ',') {
+            let plain = |character: &char| *character != ',' && !character.is_whitespace();
+            while let Some(character) = characters.next_if(plain) {
                 value.push(character);
             }
         }
-        pairs.push((name.trim().to_owned(), value));
+        if let Some(scheme) = schemes.last_mut() {
+            match word.as_str() {
+                "realm" => scheme.realm = Some(value),
+                "service" => scheme.service = Some(value),
+                _ => {}
+            }
+        }
+    }
+    schemes.into_iter().filter_map(Scheme::challenge).collect()
+}
+
+struct Scheme {
+    name: String,
+    realm: Option<String>,
+    service: Option<String>,
+}
+
+impl Scheme {
+    fn challenge(self) -> Option<Challenge> {
+        match self.name.as_str() {
+            "basic" => Some(Challenge::Basic),
+            "bearer" => Some(Challenge::Bearer { realm: self.realm?, service: self.service }),
+            _ => None,
+        }
     }
 }
 
@@ -87,28 +109,21 @@ mod tests {
                 "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"a,b\"",
                 bearer("https://auth.docker.io/token", Some("registry.docker.io")),
             ),
-            ("bearer service=x , realm=https://a/t", bearer("https://a/t", Some("x "))),
+            ("bearer service=x , realm=https://a/t", bearer("https://a/t", Some("x"))),
             ("Bearer realm=\"https://a/\\\"t\"", bearer("https://a/\"t", None)),
+            ("Basic realm=\"x\", Bearer realm=\"https://a/t\"", bearer("https://a/t", None)),
+            ("Bearer realm=\"https://a/t\", Basic realm=\"x\"", bearer("https://a/t", None)),
+            ("Negotiate abc==, Basic realm=\"Bearer realm=x\"", Some(Challenge::Basic)),
             ("Bearer service=\"x\"", None),
             ("Negotiate", None),
             ("", None),
             ("Bearer ,,,===\"", None),
+            ("=\"\"\"", None),
         ] {
-            let found = Challenge::parse(header);
-            let trimmed = match found {
-                Some(Challenge::Bearer { realm, service }) => {
-                    Some(Challenge::Bearer { realm, service: service.map(|text| text.trim().to_owned()) })
-                }
-                other => other,
-            };
-            let expected = match expected {
-                Some(Challenge::Bearer { realm, service }) => {
-                    Some(Challenge::Bearer { realm, service: service.map(|text| text.trim().to_owned()) })
-                }
-                other => other,
-            };
-            assert_eq!(trimmed, expected, "{header}");
+            assert_eq!(Challenge::best([header].into_iter()), expected, "{header}");
         }
-        assert_eq!(Challenge::parse(&format!("Bearer realm=\"{}\"", "x".repeat(10_000))), None);
+        let huge = format!("Bearer realm=\"{}\"", "x".repeat(10_000));
+        assert_eq!(Challenge::best([huge.as_str()].into_iter()), None);
+        assert_eq!(Challenge::best([huge.as_str(), "Basic"].into_iter()), Some(Challenge::Basic));
     }
 }

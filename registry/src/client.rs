@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backon::BackoffBuilder;
 use bundle_oci::{Registry, RepositoryName};
-use reqwest::Method;
+use reqwest::Url;
 
-use crate::redirect::CarefulResolver;
-use crate::token::{Authenticator, Scope};
-use crate::{CredentialStore, Error, Limits};
+use crate::redirect::{self, CarefulResolver};
+use crate::token::{Authenticator, lock};
+use crate::{CredentialStore, Error, Fallback, Limits, Retry};
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
@@ -19,40 +18,37 @@ pub struct Client {
 }
 
 pub(crate) struct Inner {
-    pub(crate) http: reqwest::Client,
+    http: reqwest::Client,
+    /// For this machine itself, past any proxy.
+    local: reqwest::Client,
     /// Follows redirects to hosts that a registry chose: resolves names carefully.
-    pub(crate) elsewhere: reqwest::Client,
+    elsewhere: reqwest::Client,
     pub(crate) limits: Limits,
     pub(crate) auth: Authenticator,
     plain_http: HashSet<Registry>,
-    mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
-    on_retry: Option<RetryListener>,
-    /// Hosts that answered the referrers API with 404.
+    https: HashSet<Registry>,
+    /// Whether certificates were given, so that even this machine may speak HTTPS.
+    own_certificates: bool,
+    /// Which of this machine's registries were found to speak HTTPS.
+    local_https: Mutex<HashMap<Registry, bool>>,
+    pub(crate) mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    pub(crate) on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
+    pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
+    /// Hosts that have no referrers API.
     pub(crate) without_referrers: Mutex<HashSet<Registry>>,
 }
 
-type RetryListener = Box<dyn Fn(&Retry<'_>) + Send + Sync>;
-
-/// An attempt that failed and will be made again.
-#[derive(Debug)]
-pub struct Retry<'a> {
-    /// The registry.
-    pub host: &'a str,
-    /// Why the attempt failed.
-    pub cause: &'a Error,
-    /// How long until the next one.
-    pub wait: Duration,
-}
-
 /// How a [`Client`] is set up.
-#[derive(Default)]
 pub struct ClientBuilder {
     limits: Limits,
     plain_http: HashSet<Registry>,
+    https: HashSet<Registry>,
     certificates: Vec<reqwest::Certificate>,
     mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
     credentials: CredentialStore,
-    on_retry: Option<RetryListener>,
+    user_agent: Option<String>,
+    on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
+    on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
 }
 
 impl ClientBuilder {
@@ -63,10 +59,19 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows a registry to be spoken to without encryption. This machine itself always is.
+    /// Allows a registry to be spoken to without encryption. This machine itself always is, unless
+    /// [`ClientBuilder::https`] says otherwise; once certificates are given, it is first asked
+    /// whether it speaks HTTPS.
     #[must_use]
     pub fn plain_http(mut self, registry: Registry) -> Self {
         self.plain_http.insert(registry);
+        self
+    }
+
+    /// Speaks HTTPS to a registry even if it is on this machine.
+    #[must_use]
+    pub fn https(mut self, registry: Registry) -> Self {
+        self.https.insert(registry);
         self
     }
 
@@ -74,9 +79,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// The file cannot be read or has no certificate.
-    pub fn ca_file(mut self, path: &Path) -> std::io::Result<Self> {
-        let pem = std::fs::read(path)?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+    pub fn ca_file(self, path: &Path) -> std::io::Result<Self> {
+        self.ca_pem(&std::fs::read(path)?)
+    }
+
+    /// Trusts certificates in PEM besides the system's.
+    ///
+    /// # Errors
+    /// There is no certificate, or one that is not valid.
+    pub fn ca_pem(mut self, pem: &[u8]) -> std::io::Result<Self> {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem)
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?;
         if certificates.is_empty() {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "no certificate in PEM"));
@@ -85,7 +97,8 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Reads what is asked of `registry` from another one first, below `prefix` there.
+    /// Reads what is asked of `registry` from another one first, below `prefix` there. Nothing is
+    /// pushed to a mirror.
     #[must_use]
     pub fn mirror(mut self, registry: Registry, to: Registry, prefix: Option<RepositoryName>) -> Self {
         self.mirrors.insert(registry, (to, prefix));
@@ -99,41 +112,67 @@ impl ClientBuilder {
         self
     }
 
-    /// Tells of each attempt that failed and will be made again.
+    /// Names the program to registries, instead of `bundle/` and the version.
     #[must_use]
-    pub fn on_retry(mut self, tell: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
-        self.on_retry = Some(Box::new(tell));
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = Some(name.into());
         self
     }
 
-    /// The client.
+    /// Tells of each attempt that failed and will be made again.
+    #[must_use]
+    pub fn on_retry(mut self, tell: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
+        self.on_retry = Box::new(tell);
+        self
+    }
+
+    /// Tells of each time that a mirror could not be read from.
+    #[must_use]
+    pub fn on_fallback(mut self, tell: impl Fn(&Fallback<'_>) + Send + Sync + 'static) -> Self {
+        self.on_fallback = Box::new(tell);
+        self
+    }
+
+    /// The client. Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`, …), but not
+    /// for this machine itself.
     ///
     /// # Errors
     /// [`Error::Setup`]: the system's certificates or proxies cannot be used.
     pub fn build(self) -> Result<Client, Error> {
+        let own_certificates = !self.certificates.is_empty();
+        let agent = self.user_agent.as_deref().unwrap_or(concat!("bundle/", env!("CARGO_PKG_VERSION")));
         let http = || {
-            // One connection per blob: HTTP/2 would share one window among all of them.
+            // One connection per blob: HTTP/2 would share one window among all of them. Digests
+            // describe the bytes on the wire, so nothing may be unpacked on the way, whichever
+            // features another crate switches on.
             reqwest::Client::builder()
                 .http1_only()
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
+                .no_deflate()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
                 .connect_timeout(self.limits.connect)
                 .tcp_keepalive(Duration::from_secs(30))
                 .pool_max_idle_per_host(256)
-                .user_agent(concat!("bundle/", env!("CARGO_PKG_VERSION")))
+                .user_agent(agent)
                 .tls_certs_merge(self.certificates.clone())
         };
-        let elsewhere = http().dns_resolver(Arc::new(CarefulResolver)).build().map_err(Error::Setup)?;
-        let http = http().build().map_err(Error::Setup)?;
         let inner = Inner {
-            http,
-            elsewhere,
+            http: http().build().map_err(Error::Setup)?,
+            local: http().no_proxy().build().map_err(Error::Setup)?,
+            elsewhere: http().dns_resolver(Arc::new(CarefulResolver)).build().map_err(Error::Setup)?,
             limits: self.limits,
             auth: Authenticator::new(self.credentials),
             plain_http: self.plain_http,
+            https: self.https,
+            own_certificates,
+            local_https: Mutex::default(),
             mirrors: self.mirrors,
             on_retry: self.on_retry,
+            on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner) })
@@ -146,103 +185,79 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Asks whether the registry is one and accepts our credentials (distribution-spec
-    /// §Determining Support).
-    ///
-    /// # Errors
-    /// Any [`Error`]; a host that is no registry answers with something else than 200.
-    pub async fn ping(&self, registry: &Registry) -> Result<(), Error> {
-        self.retrying(registry, || async {
-            let request = self.request(Method::GET, registry, "", Scope::none(), "answer as a registry");
-            self.expect(request, &[200]).await.map(drop)
-        })
-        .await
+    /// Which of the connections serves an address that was not chosen by a registry.
+    pub(crate) fn http(&self, url: &Url) -> &reqwest::Client {
+        if redirect::is_loopback(url) { &self.inner.local } else { &self.inner.http }
+    }
+
+    /// Which of the connections serves an address that a registry redirects to.
+    pub(crate) fn elsewhere(&self, url: &Url) -> &reqwest::Client {
+        if redirect::is_loopback(url) { &self.inner.local } else { &self.inner.elsewhere }
     }
 
     /// `https`, or `http` for this machine and where it was allowed.
-    pub(crate) fn scheme(&self, registry: &Registry) -> &'static str {
-        if registry.is_loopback() || self.inner.plain_http.contains(registry) { "http" } else { "https" }
+    pub(crate) async fn scheme(&self, registry: &Registry) -> &'static str {
+        if !self.allows_plain(registry) {
+            return "https";
+        }
+        if self.inner.plain_http.contains(registry) || !self.inner.own_certificates {
+            return "http";
+        }
+        let known = lock(&self.inner.local_https).get(registry).copied();
+        let encrypted = match known {
+            Some(encrypted) => encrypted,
+            None => {
+                let probe = self.inner.local.get(format!("https://{}/v2/", registry.endpoint()));
+                let encrypted = match self.send(registry.as_str(), probe).await {
+                    Ok(_) | Err(Error::Certificate { .. }) => true,
+                    Err(Error::PlainHttp { .. }) => false,
+                    // Says nothing; the request itself will fail and tell.
+                    Err(_) => return "http",
+                };
+                lock(&self.inner.local_https).insert(registry.clone(), encrypted);
+                encrypted
+            }
+        };
+        if encrypted { "https" } else { "http" }
     }
 
     /// Whether an address with this host may be spoken to without encryption.
-    pub(crate) fn may_be_plain(&self, url: &reqwest::Url) -> bool {
+    pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let text = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
-        text.parse::<Registry>().is_ok_and(|registry| self.scheme(&registry) == "http")
+        text.parse::<Registry>().is_ok_and(|registry| self.allows_plain(&registry))
     }
 
-    /// Where a repository is read from, in order: the mirror, then the registry itself.
-    pub(crate) fn places(
-        &self,
-        registry: &Registry,
-        repository: &RepositoryName,
-    ) -> Vec<(Registry, RepositoryName)> {
-        let mirror = self.inner.mirrors.get(registry).and_then(|(to, prefix)| match prefix {
-            Some(prefix) => repository.under(prefix.as_str()).ok().map(|path| (to.clone(), path)),
-            None => Some((to.clone(), repository.clone())),
-        });
-        mirror.into_iter().chain([(registry.clone(), repository.clone())]).collect()
-    }
-
-    /// Reads from the first place that has what is asked for.
-    pub(crate) async fn at_places<T, F: Future<Output = Result<T, Error>>>(
-        &self,
-        registry: &Registry,
-        repository: &RepositoryName,
-        read: impl Fn(Registry, RepositoryName) -> F,
-    ) -> Result<T, Error> {
-        let mut places = self.places(registry, repository).into_iter();
-        let mut answer = None;
-        for (host, path) in places.by_ref() {
-            match self.retrying(&host, || read(host.clone(), path.clone())).await {
-                Ok(found) => return Ok(found),
-                // The last place is the registry itself, whose answer counts.
-                Err(error) => answer = Some(error),
-            }
-        }
-        Err(answer.expect("the registry itself is always among the places"))
-    }
-
-    /// Makes attempts until one succeeds, fails for good, or there were too many.
-    pub(crate) async fn retrying<T, F: Future<Output = Result<T, Error>>>(
-        &self,
-        registry: &Registry,
-        attempt: impl Fn() -> F,
-    ) -> Result<T, Error> {
-        let mut waits = self.waits();
-        loop {
-            match attempt().await {
-                Err(error) if error.is_retryable() => match waits.next() {
-                    Some(wait) => self.wait(registry, &error, wait).await,
-                    None => return Err(error),
-                },
-                done => return done,
-            }
-        }
-    }
-
-    /// The waits between attempts: exponential, with jitter.
-    pub(crate) fn waits(&self) -> backon::ExponentialBackoff {
-        backon::ExponentialBuilder::new()
-            .with_min_delay(self.inner.limits.backoff)
-            .with_max_delay(self.inner.limits.longest_wait)
-            .with_max_times(self.inner.limits.attempts)
-            .with_jitter()
-            .build()
-    }
-
-    /// Waits as long as the registry asks to, or else as long as planned.
-    pub(crate) async fn wait(&self, registry: &Registry, cause: &Error, planned: Duration) {
-        let wait = cause.retry_after().unwrap_or(planned).min(self.inner.limits.longest_wait);
-        if let Some(tell) = &self.inner.on_retry {
-            tell(&Retry { host: registry.as_str(), cause, wait });
-        }
-        tokio::time::sleep(wait).await;
+    fn allows_plain(&self, registry: &Registry) -> bool {
+        let allowed = registry.is_loopback() || self.inner.plain_http.contains(registry);
+        allowed && !self.inner.https.contains(registry)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client")
+    }
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            plain_http: HashSet::new(),
+            https: HashSet::new(),
+            certificates: Vec::new(),
+            mirrors: HashMap::new(),
+            credentials: CredentialStore::default(),
+            user_agent: None,
+            on_retry: Box::new(|_| {}),
+            on_fallback: Box::new(|_| {}),
+        }
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientBuilder")
     }
 }

@@ -53,6 +53,12 @@ pub enum CredentialError {
         /// The entry.
         registry: String,
     },
+    /// A user and password that no header can carry.
+    #[error("the credentials for {registry} are too long to be sent")]
+    TooLong {
+        /// For which registry they are.
+        registry: String,
+    },
     /// A helper that failed.
     #[error("credential helper docker-credential-{name} failed for {registry}: {reason}")]
     Helper {

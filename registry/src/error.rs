@@ -1,9 +1,9 @@
-use std::fmt;
 use std::time::Duration;
 
 use bundle_oci::{Digest, ManifestError, Printable};
 
-use crate::CredentialError;
+use crate::answer::{Answer, Refusal};
+use crate::{CredentialError, Limits};
 
 /// What kept a registry from doing what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -18,18 +18,32 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The connection's certificate is not trusted.
-    #[error("{host} has a certificate that is not trusted: {reason}")]
+    #[error("{host} has a certificate that is not trusted: {problem}")]
     Certificate {
         /// The host that was asked.
         host: String,
         /// What is wrong with the certificate.
-        reason: String,
+        problem: CertificateProblem,
     },
     /// A host that speaks plain HTTP was asked for HTTPS.
     #[error("{host} does not speak HTTPS")]
     PlainHttp {
         /// The host that was asked.
         host: String,
+    },
+    /// A host that speaks HTTPS was asked for plain HTTP.
+    #[error("{host} speaks HTTPS, not plain HTTP")]
+    HttpsOnly {
+        /// The host that was asked.
+        host: String,
+    },
+    /// A host that answers, but not as a registry does.
+    #[error("{host} is not a registry (HTTP {status})")]
+    NotARegistry {
+        /// The host that was asked.
+        host: String,
+        /// The HTTP status of its answer to `/v2/`.
+        status: u16,
     },
     /// No byte came or went for too long.
     #[error("{host} sent nothing for {} seconds", .waited.as_secs())]
@@ -42,6 +56,21 @@ pub enum Error {
     /// The registry answered, but not with what was asked for.
     #[error(transparent)]
     Answer(Box<Answer>),
+    /// A token service refused, and was not shown the credentials because they are for another
+    /// host.
+    #[error(
+        "{host} sends its users for a token to {}, which was not shown the credentials for {host} and refuses without; store credentials for it as well",
+        Printable(.realm)
+    )]
+    Withheld {
+        /// The registry.
+        host: String,
+        /// The token service's host.
+        realm: String,
+        /// How the token service refused.
+        #[source]
+        answer: Box<Answer>,
+    },
     /// The registry's answer breaks the specification or contradicts itself.
     #[error("{host} misbehaves: {what}")]
     Misbehaved {
@@ -101,68 +130,80 @@ pub enum Error {
     Setup(#[source] reqwest::Error),
 }
 
-/// An answer other than the one that was hoped for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The host that was asked.
-    pub host: String,
-    /// What it was asked to do, after "to".
-    pub doing: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// The code of the first error in the body (distribution-spec §Error Codes).
-    pub code: Option<String>,
-    /// The message of the first error in the body.
-    pub message: Option<String>,
-    /// How long the registry asks to wait.
-    pub retry_after: Option<Duration>,
-    /// Whether the request carried no credentials.
-    pub anonymous: bool,
+/// Why a certificate is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateProblem {
+    /// No trusted authority issued it; its file may be given.
+    #[error("its issuer is unknown")]
+    UnknownIssuer,
+    /// Its time is over, or a clock is wrong.
+    #[error("it has expired")]
+    Expired,
+    /// Its time has not come, or a clock is wrong.
+    #[error("it is not valid yet")]
+    NotYetValid,
+    /// It was issued for other names.
+    #[error("it is for another name")]
+    WrongName,
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
 }
 
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let meaning = match self.status {
-            401 if self.anonymous => "asks for credentials",
-            401 => "does not accept the credentials",
-            403 => "does not allow it",
-            404 => "does not have it",
-            409 => "has a conflict with it",
-            412 => "refuses it because of a rule",
-            413 => "finds it too large",
-            429 => "is asked too often",
-            500.. => "failed",
-            _ => "refused",
-        };
-        write!(f, "{} {meaning} when asked to {} (HTTP {}", self.host, self.doing, self.status)?;
-        if let Some(code) = &self.code {
-            write!(f, " {}", Printable(code))?;
-        }
-        f.write_str(")")?;
-        match &self.message {
-            Some(message) => write!(f, ": {}", Printable(message)),
-            None => Ok(()),
-        }
-    }
+/// Whose turn it is to act on an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The network, or a host that is down: try again later.
+    Unreachable,
+    /// The trust in the connection: a certificate, HTTPS where there is none or the reverse.
+    Tls,
+    /// The registry answered and refused.
+    Refused(Refusal),
+    /// The registry breaks the specification, or sends what was not asked for.
+    Misbehaved,
+    /// We refuse to go where the registry sends us.
+    NotFollowed,
+    /// This side: credentials, the source of an upload, the set-up.
+    Local,
 }
-
-impl std::error::Error for Answer {}
 
 impl Error {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Stalled { .. } | Self::WrongContent { .. } => true,
-            Self::Misbehaved { .. } => true,
-            Self::Answer(answer) => matches!(answer.status, 408 | 429 | 500 | 502..=504),
+            Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::WrongContent { .. }
+            | Self::Misbehaved { .. } => true,
+            Self::Answer(answer) | Self::Withheld { answer, .. } => {
+                matches!(answer.status, 408 | 429 | 500 | 502..=504)
+            }
             Self::Certificate { .. }
             | Self::PlainHttp { .. }
+            | Self::HttpsOnly { .. }
+            | Self::NotARegistry { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }
             | Self::Manifest { .. }
             | Self::Credentials(_)
             | Self::Source(_)
             | Self::Setup(_) => false,
+        }
+    }
+
+    /// Whose turn it is to act.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unreachable { .. } | Self::Stalled { .. } => Blame::Unreachable,
+            Self::Certificate { .. } | Self::PlainHttp { .. } | Self::HttpsOnly { .. } => Blame::Tls,
+            Self::Answer(answer) => Blame::Refused(answer.refusal()),
+            Self::Withheld { .. } => Blame::Refused(Refusal::Unauthorized),
+            Self::NotARegistry { .. }
+            | Self::Misbehaved { .. }
+            | Self::Manifest { .. }
+            | Self::WrongContent { .. } => Blame::Misbehaved,
+            Self::Redirect { .. } | Self::Realm { .. } => Blame::NotFollowed,
+            Self::Credentials(_) | Self::Source(_) | Self::Setup(_) => Blame::Local,
         }
     }
 
@@ -174,17 +215,30 @@ impl Error {
         }
     }
 
-    /// How long the registry asks to wait before the next attempt.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// How the registry refused, if it answered.
+    pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::Answer(answer) => answer.retry_after,
+            Self::Answer(answer) => Some(answer.refusal()),
             _ => None,
         }
     }
 
+    /// How long the registry asks to wait before the next attempt.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answer(answer) | Self::Withheld { answer, .. } => answer.retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn misbehaved(host: &str, what: impl Into<String>) -> Self {
+        Self::Misbehaved { host: host.to_owned(), what: what.into() }
+    }
+
     /// Sorts a failed exchange by what the user can do about it.
-    pub(crate) fn from_exchange(host: &str, error: reqwest::Error) -> Self {
+    pub(crate) fn from_exchange(host: &str, error: reqwest::Error, limits: &Limits) -> Self {
         // Presigned addresses carry secrets in their query.
+        let encrypted = error.url().is_none_or(|url| url.scheme() == "https");
         let error = error.without_url();
         let mut chain = String::new();
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
@@ -194,23 +248,39 @@ impl Error {
             cause = current.source();
         }
         let host = host.to_owned();
-        if chain.contains("InvalidContentType") || chain.contains("corrupt message") {
+        if error.is_timeout() {
+            return Self::Stalled { host, waited: limits.connect };
+        }
+        // The errors of rustls and hyper arrive as text only: the versions of their types are
+        // reqwest's own affair.
+        if encrypted && (chain.contains("InvalidContentType") || chain.contains("corrupt message")) {
             return Self::PlainHttp { host };
         }
+        // A TLS alert, `15 03 …`, is no status line.
+        if !encrypted && chain.contains("invalid HTTP version parsed") {
+            return Self::HttpsOnly { host };
+        }
         if let Some(at) = chain.find("invalid peer certificate") {
-            let reason = chain[at..].lines().next().unwrap_or_default();
-            let reason = reason.trim_start_matches("invalid peer certificate: ");
-            let reason = if reason.contains("UnknownIssuer") {
-                "its issuer is unknown".to_owned()
-            } else if reason.contains("Expired") {
-                "it has expired".to_owned()
-            } else if reason.contains("NotValidForName") || reason.contains("not valid for") {
-                "it is for another name".to_owned()
-            } else {
-                reason.to_owned()
-            };
-            return Self::Certificate { host, reason };
+            let problem = chain[at..].lines().next().unwrap_or_default();
+            return Self::Certificate { host, problem: CertificateProblem::from_text(problem) };
         }
         Self::Unreachable { host, source: error }
+    }
+}
+
+impl CertificateProblem {
+    fn from_text(text: &str) -> Self {
+        let text = text.trim_start_matches("invalid peer certificate: ");
+        if text.contains("UnknownIssuer") {
+            Self::UnknownIssuer
+        } else if text.contains("not valid yet") || text.contains("NotValidYet") {
+            Self::NotYetValid
+        } else if text.to_lowercase().contains("expired") {
+            Self::Expired
+        } else if text.contains("not valid for name") || text.contains("NotValidForName") {
+            Self::WrongName
+        } else {
+            Self::Other(text.to_owned())
+        }
     }
 }

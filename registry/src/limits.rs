@@ -12,16 +12,27 @@ pub struct Limits {
     /// From the last byte of an upload to its answer: registries on object storage copy the blob
     /// before they answer.
     pub commit: Duration,
-    /// Attempts without progress before giving up.
+    /// Retries without progress before giving up.
     pub attempts: usize,
+    /// Retries of one blob altogether, whatever progress they made: a registry that sends one byte
+    /// for each connection would never end otherwise.
+    pub attempts_in_all: usize,
     /// The first wait between attempts; it doubles each time, with jitter.
     pub backoff: Duration,
     /// The longest wait between attempts, whatever `Retry-After` says.
     pub longest_wait: Duration,
-    /// The bytes of an error's body, a token's answer, or a list of tags.
+    /// The bytes of a token service's answer, or of one page of a list.
     pub body: usize,
+    /// The bytes of an error's body. Some proxies answer with whole web pages.
+    pub error_body: usize,
+    /// The bytes of a token, which goes into the head of every request.
+    pub token: usize,
     /// Pages of a list. A `Link` header could lead round in a circle.
     pub pages: usize,
+    /// Tags of one repository.
+    pub tags: usize,
+    /// Referrers of one manifest.
+    pub referrers: usize,
     /// Redirects of one request.
     pub redirects: usize,
 }
@@ -34,10 +45,15 @@ impl Default for Limits {
             stall: Duration::from_secs(60),
             commit: Duration::from_secs(15 * 60),
             attempts: 6,
+            attempts_in_all: 100,
             backoff: Duration::from_millis(500),
             longest_wait: Duration::from_secs(120),
             body: 4 << 20,
+            error_body: 64 << 10,
+            token: 64 << 10,
             pages: 100,
+            tags: 100_000,
+            referrers: 10_000,
             redirects: 5,
         }
     }

@@ -1,10 +1,12 @@
 use std::fmt;
 
-use bundle_oci::{Digest, Manifest, MediaType, Reference, Registry, RepositoryName, Tag};
+use bundle_oci::{Digest, Manifest, ManifestError, MediaType, Reference, Registry, RepositoryName, Tag};
 use bytes::Bytes;
-use reqwest::{Method, Response};
+use reqwest::Method;
 
+use crate::patience::Patience;
 use crate::token::Scope;
+use crate::transport::announced;
 use crate::{Client, Error};
 
 /// What a manifest is asked for by.
@@ -50,6 +52,10 @@ impl Name {
 pub struct ManifestInfo {
     /// The manifest's digest.
     pub digest: Digest,
+    /// The manifest's type, if the registry says one of the four.
+    pub media_type: Option<MediaType>,
+    /// The manifest's size in bytes, if the registry says it.
+    pub size: Option<u64>,
 }
 
 /// A manifest's bytes, whose digest was computed, not believed.
@@ -78,6 +84,50 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.o
     application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1";
 
 impl Client {
+    /// Asks for what a reference means now, without fetching it if the registry says enough.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 404 if there is no such manifest.
+    pub async fn resolve(&self, reference: &Reference) -> Result<ManifestInfo, Error> {
+        let (registry, repository) = (reference.registry(), reference.repository());
+        let name = Name::of(reference);
+        let error = match self.look_up(registry, repository, &name).await {
+            Ok(Some(info)) if info.media_type.is_some() => return Ok(info),
+            Ok(_) => None,
+            // Some registries and proxies know HEAD badly; GET has the last word.
+            Err(error) if matches!(error.status(), Some(400 | 405 | 501)) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let fetched =
+            self.manifest(registry, repository, &name).await.map_err(|other| error.unwrap_or(other))?;
+        Ok(ManifestInfo {
+            digest: fetched.digest,
+            media_type: Some(fetched.media_type),
+            size: Some(fetched.bytes.len() as u64),
+        })
+    }
+
+    /// Asks what a registry has under a name; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn manifest_exists(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+    ) -> Result<Option<ManifestInfo>, Error> {
+        let reference = match name {
+            Name::Tag(tag) => Reference::tagged(registry.clone(), repository.clone(), tag.clone()),
+            Name::Digest(digest) => Reference::pinned(registry.clone(), repository.clone(), *digest),
+        };
+        match self.resolve(&reference).await {
+            Ok(info) => Ok(Some(info)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks for a manifest's digest only. Rate limits count what is sent, not what is asked for
     /// like this.
     ///
@@ -90,23 +140,45 @@ impl Client {
         repository: &RepositoryName,
         name: &Name,
     ) -> Result<Option<ManifestInfo>, Error> {
-        let found = self.at_places(registry, repository, |host, path| async move {
-            let doing = format!("look up {path}{name}");
-            let request = self.request(Method::HEAD, &host, &name.path(&path), Scope::pull(&path), doing);
-            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
-            Ok(announced(&response).map(|digest| ManifestInfo { digest }))
-        });
-        match found.await {
+        match self.look_up(registry, repository, name).await {
             Err(error) if error.status() == Some(404) => Ok(None),
             other => other,
         }
     }
 
+    /// `None` if the registry does not say the digest.
+    async fn look_up(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+    ) -> Result<Option<ManifestInfo>, Error> {
+        self.at_places(registry, repository, |host, path| async move {
+            let doing = format!("look up {path}{name}");
+            let request = self.request(Method::HEAD, &host, &name.path(&path), Scope::pull(&path), doing);
+            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
+            let announced = announced(&response);
+            let digest = match (name, announced) {
+                (Name::Digest(asked), Some(found)) if *asked != found => {
+                    return Err(Error::WrongContent { host: host.to_string(), expected: *asked, found });
+                }
+                (Name::Digest(asked), _) => Some(*asked),
+                (Name::Tag(_), announced) => announced,
+            };
+            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+            let media_type: Option<MediaType> = header("Content-Type").and_then(|text| text.parse().ok());
+            let media_type = media_type.filter(|kind| kind.is_index() || kind.is_image_manifest());
+            let size = header("Content-Length").and_then(|text| text.parse().ok());
+            Ok(digest.map(|digest| ManifestInfo { digest, media_type, size }))
+        })
+        .await
+    }
+
     /// Fetches a manifest.
     ///
     /// # Errors
-    /// Any [`Error`]; bytes of another digest than asked for, or than the registry says, count as
-    /// misbehaviour.
+    /// Any [`Error`]; [`Error::WrongContent`] for bytes of another digest than asked for, or than the
+    /// registry says; [`Error::Manifest`] for what is none of the four types.
     pub async fn manifest(
         &self,
         registry: &Registry,
@@ -122,17 +194,23 @@ impl Client {
             let content_type = content_type.map(str::to_owned);
             let bytes = self.body(host.as_str(), response, Manifest::LARGEST).await?.freeze();
             let digest = Digest::of(&bytes);
-            let expected = match name {
-                Name::Digest(digest) => Some(*digest),
-                Name::Tag(_) => announced,
-            };
-            if let Some(expected) = expected.filter(|expected| *expected != digest) {
-                return Err(Error::WrongContent { host: host.to_string(), expected, found: digest });
+            let unusable =
+                |source| Error::Manifest { host: host.to_string(), what: format!("{path}{name}"), source };
+            let media_type = Manifest::media_type(&bytes, content_type.as_deref());
+            // Before the digest, because that of schema 1 is not of its bytes.
+            if let Err(source @ ManifestError::Schema1) = media_type {
+                return Err(unusable(source));
             }
-            let media_type = Manifest::media_type(&bytes, content_type.as_deref()).map_err(|source| {
-                Error::Manifest { host: host.to_string(), what: format!("{path}{name}"), source }
-            })?;
-            Ok(FetchedManifest { bytes, digest, media_type })
+            let asked = match name {
+                Name::Digest(digest) => Some(*digest),
+                Name::Tag(_) => None,
+            };
+            for expected in [asked, announced].into_iter().flatten() {
+                if expected != digest {
+                    return Err(Error::WrongContent { host: host.to_string(), expected, found: digest });
+                }
+            }
+            Ok(FetchedManifest { bytes, digest, media_type: media_type.map_err(unusable)? })
         })
         .await
     }
@@ -150,7 +228,7 @@ impl Client {
         bytes: Bytes,
     ) -> Result<Pushed, Error> {
         let digest = Digest::of(&bytes);
-        self.retrying(registry, || {
+        self.retrying(registry, Patience::new(&self.inner.limits), || {
             let bytes = bytes.clone();
             async move {
                 let doing = format!("store the manifest {repository}{name}");
@@ -171,8 +249,4 @@ impl Client {
         })
         .await
     }
-}
-
-fn announced(response: &Response) -> Option<Digest> {
-    response.headers().get("Docker-Content-Digest")?.to_str().ok()?.parse().ok()
 }

@@ -38,8 +38,10 @@ fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-fn is_loopback(url: &Url) -> bool {
-    url.host_str() == Some("localhost") || literal(url).is_some_and(|address| address.is_loopback())
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    url.host_str() == Some("localhost")
+        || literal(url).is_some_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether a redirect may be followed: from HTTPS only to HTTPS, and from plain HTTP only where

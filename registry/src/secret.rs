@@ -1,18 +1,27 @@
 use std::fmt;
 
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// Text that never reaches a log: `Debug` masks it, there is no `Display`, and its memory is wiped.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Zeroizing<String>);
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    pub(crate) fn new(text: String) -> Self {
+    /// Takes a text that nobody else keeps.
+    pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
     pub(crate) fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
     }
 }
 

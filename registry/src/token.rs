@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use bundle_oci::{Registry, RepositoryName};
-use reqwest::Url;
 use reqwest::header::HeaderValue;
+use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 use crate::challenge::Challenge;
 use crate::credentials::Credential;
 use crate::secret::Secret;
-use crate::{Client, CredentialStore, Error};
+use crate::{Answer, Client, CredentialError, CredentialStore, Error};
 
 /// What a request needs to be allowed to do: actions on repositories (the distribution project's
 /// token scope documentation).
@@ -40,9 +41,11 @@ impl Scope {
         self.0.iter().map(|(repository, actions)| format!("repository:{repository}:{actions}"))
     }
 
-    /// The repository whose namespace chooses the credential.
+    /// The repository whose namespace chooses the credential: where something is pushed to, or
+    /// else the only one.
     fn repository(&self) -> &str {
-        self.0.keys().next().map_or("", String::as_str)
+        let pushed = self.0.iter().find(|(_, actions)| actions.contains("push"));
+        pushed.or_else(|| self.0.iter().next()).map_or("", |(repository, _)| repository)
     }
 }
 
@@ -50,17 +53,48 @@ impl Scope {
 pub(crate) struct Authenticator {
     credentials: CredentialStore,
     challenges: Mutex<HashMap<Registry, Challenge>>,
-    /// One lock for each scope, held while its token is fetched, so that all tasks share one
-    /// request.
-    tokens: Mutex<HashMap<(Registry, Scope), TokenSlot>>,
+    /// What the store said, since to ask it may start a program: by registry and repository.
+    known: Mutex<HashMap<(Registry, String), Arc<CredentialSlot>>>,
+    tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
 }
 
-type TokenSlot = Arc<tokio::sync::Mutex<Option<Token>>>;
+/// The store is asked once, for all tasks.
+#[derive(Default)]
+struct CredentialSlot(OnceCell<Option<Credential>>);
+
+/// The lock is held while a token is fetched, so that all tasks share one request.
+#[derive(Default)]
+struct TokenSlot(tokio::sync::Mutex<TokenState>);
+
+#[derive(Default)]
+struct TokenState {
+    token: Option<Token>,
+    /// Shared by all who wait for the answer: a wrong password that is tried by sixteen tasks
+    /// locks accounts.
+    refused: Option<(Instant, Refused)>,
+}
 
 #[derive(Clone)]
 struct Token {
     header: HeaderValue,
     expires: Instant,
+    anonymous: bool,
+}
+
+#[derive(Clone)]
+struct Refused {
+    answer: Box<Answer>,
+    /// The token service's host, if the credentials were not for it.
+    withheld_from: Option<String>,
+}
+
+impl Refused {
+    fn error(self, registry: &Registry) -> Error {
+        match self.withheld_from {
+            Some(realm) => Error::Withheld { host: registry.to_string(), realm, answer: self.answer },
+            None => Error::Answer(self.answer),
+        }
+    }
 }
 
 /// The header that a request is to carry.
@@ -71,56 +105,96 @@ pub(crate) struct Authorization {
 
 impl Authenticator {
     pub(crate) fn new(credentials: CredentialStore) -> Self {
-        Self { credentials, challenges: Mutex::default(), tokens: Mutex::default() }
+        Self { credentials, challenges: Mutex::default(), known: Mutex::default(), tokens: Mutex::default() }
     }
 
-    /// Remembers how a registry wants to be asked; true if that is news or the token it refused
-    /// could be replaced.
-    pub(crate) async fn challenged(&self, registry: &Registry, scope: &Scope, challenge: Challenge) {
-        lock(&self.challenges).insert(registry.clone(), challenge);
-        let slot = lock(&self.tokens).get(&(registry.clone(), scope.clone())).cloned();
-        if let Some(slot) = slot {
-            *slot.lock().await = None;
+    /// Learns how a registry wants to be asked. Harbor answers with a Basic challenge to a token
+    /// that lacks a right (v2auth/auth.go); that is no reason to send passwords from then on.
+    pub(crate) fn challenged(&self, registry: &Registry, challenge: Challenge) {
+        let mut challenges = lock(&self.challenges);
+        match (challenges.get(registry), &challenge) {
+            (Some(Challenge::Bearer { .. }), Challenge::Basic) => {}
+            _ => {
+                challenges.insert(registry.clone(), challenge);
+            }
         }
+    }
+
+    /// Whether a registry has asked for credentials.
+    pub(crate) fn knows_challenge(&self, registry: &Registry) -> bool {
+        lock(&self.challenges).contains_key(registry)
+    }
+
+    async fn credential(
+        &self,
+        registry: &Registry,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let key = (registry.clone(), repository.to_owned());
+        let slot = lock(&self.known).entry(key).or_default().clone();
+        slot.0.get_or_try_init(|| self.credentials.find(registry.as_str(), repository)).await.cloned()
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // The maps stay whole even if a thread panics between two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is guarded stays whole even if a thread panics between two statements.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Client {
     /// The header for a request to `registry`, as far as is known how it wants to be asked.
+    /// A header that the registry has just refused is not used again.
     pub(crate) async fn authorization(
         &self,
         registry: &Registry,
         scope: &Scope,
+        refused: Option<&HeaderValue>,
     ) -> Result<Authorization, Error> {
         let auth = &self.inner.auth;
         let challenge = lock(&auth.challenges).get(registry).cloned();
         match challenge {
             None => Ok(Authorization { header: None, anonymous: true }),
             Some(Challenge::Basic) => {
-                let credential = auth.credentials.find(registry.as_str(), scope.repository()).await?;
-                let header = match &credential {
+                let header = match &auth.credential(registry, scope.repository()).await? {
                     Some(Credential::Password { user, password }) => Some(basic(registry, user, password)?),
                     Some(Credential::IdentityToken(_)) | None => None,
                 };
                 Ok(Authorization { anonymous: header.is_none(), header })
             }
             Some(Challenge::Bearer { realm, service }) => {
-                let slot = lock(&auth.tokens).entry((registry.clone(), scope.clone())).or_default().clone();
-                let mut slot = slot.lock().await;
-                let credential = auth.credentials.find(registry.as_str(), scope.repository()).await?;
-                let anonymous = credential.is_none();
-                if let Some(token) = slot.as_ref().filter(|token| Instant::now() < token.expires) {
-                    return Ok(Authorization { header: Some(token.header.clone()), anonymous });
-                }
-                let token = self.fetch_token(registry, scope, &realm, service.as_deref(), credential).await?;
-                let header = token.header.clone();
-                *slot = Some(token);
-                Ok(Authorization { header: Some(header), anonymous })
+                let token = self.token(registry, scope, &realm, service.as_deref(), refused).await?;
+                Ok(Authorization { header: Some(token.header), anonymous: token.anonymous })
+            }
+        }
+    }
+
+    async fn token(
+        &self,
+        registry: &Registry,
+        scope: &Scope,
+        realm: &str,
+        service: Option<&str>,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Token, Error> {
+        let asked = Instant::now();
+        let slot =
+            lock(&self.inner.auth.tokens).entry((registry.clone(), scope.clone())).or_default().clone();
+        let mut state = slot.0.lock().await;
+        let usable = |token: &&Token| Instant::now() < token.expires && Some(&token.header) != refused;
+        if let Some(token) = state.token.as_ref().filter(usable) {
+            return Ok(token.clone());
+        }
+        if let Some((_, refused)) = state.refused.as_ref().filter(|(when, _)| *when >= asked) {
+            return Err(refused.clone().error(registry));
+        }
+        match self.fetch_token(registry, scope, realm, service).await? {
+            Ok(token) => {
+                *state = TokenState { token: Some(token.clone()), refused: None };
+                Ok(token)
+            }
+            Err(refused) => {
+                *state = TokenState { token: None, refused: Some((Instant::now(), refused.clone())) };
+                Err(refused.error(registry))
             }
         }
     }
@@ -131,108 +205,190 @@ impl Client {
         scope: &Scope,
         realm: &str,
         service: Option<&str>,
-        credential: Option<Credential>,
-    ) -> Result<Token, Error> {
-        #[derive(Deserialize)]
-        struct Answered {
-            token: Option<String>,
-            access_token: Option<String>,
-            expires_in: Option<u64>,
-        }
-
+    ) -> Result<Result<Token, Refused>, Error> {
         let refuse = |why| Error::Realm { host: registry.to_string(), realm: realm.to_owned(), why };
-        let mut url: Url = realm.parse().map_err(|_| refuse("it is not an address"))?;
+        let url: Url = realm.parse().map_err(|_| refuse("it is not an address"))?;
         if url.scheme() != "https" && !(url.scheme() == "http" && self.may_be_plain(&url)) {
             return Err(refuse("it is not https"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("it carries a user name"));
         }
-        // The scheme guards the secret on the way; this rule guards it from the wrong receiver.
-        let credential = match credential {
-            Some(credential) if self.belongs(registry, &url) => Some(credential),
-            Some(_) => return Err(refuse("the credentials are for another host")),
-            None => None,
-        };
-        let request = match credential {
-            Some(Credential::IdentityToken(token)) => {
-                let scopes: Vec<String> = scope.texts().collect();
-                let mut form = Url::parse("form:").map_err(|_| refuse("it is not an address"))?;
-                form.query_pairs_mut()
-                    .append_pair("grant_type", "refresh_token")
-                    .append_pair("client_id", "bundle")
-                    .append_pair("service", service.unwrap_or_default())
-                    .append_pair("scope", &scopes.join(" "))
-                    .append_pair("refresh_token", token.reveal());
-                self.inner
-                    .http
-                    .post(url)
-                    .header("Content-Type", "application/x-www-form-urlencoded")
-                    .body(form.query().unwrap_or_default().to_owned())
+        let realm_host = url.host_str().unwrap_or_default().to_owned();
+        let (credential, withheld) = self.credential_for(registry, scope, &url).await?;
+        let anonymous = credential.is_none();
+        let request = self.token_request(registry, scope, url, service, credential)?;
+        let response = self.send(&realm_host, request).await?;
+        let doing = format!("give a token for {registry}");
+        match response.status().as_u16() {
+            200 => {}
+            300..=399 => return Err(refuse("it redirects")),
+            _ => {
+                let answer = self.answer(&realm_host, &doing, anonymous, response).await;
+                let withheld_from = withheld.then_some(realm_host);
+                return Ok(Err(Refused { answer, withheld_from }));
             }
-            other => {
-                {
-                    let mut pairs = url.query_pairs_mut();
-                    if let Some(service) = service {
-                        pairs.append_pair("service", service);
-                    }
-                    for scope in scope.texts() {
-                        pairs.append_pair("scope", &scope);
-                    }
-                }
-                let request = self.inner.http.get(url);
-                match other {
-                    Some(Credential::Password { user, password }) => {
-                        request.header("Authorization", basic(registry, &user, &password)?)
-                    }
-                    _ => request,
-                }
-            }
-        };
-        let response = self.send(registry.as_str(), request).await?;
-        if response.status() != 200 {
-            return Err(self.answer(registry.as_str(), "give a token", true, response).await);
         }
-        let misbehaved =
-            || Error::Misbehaved { host: registry.to_string(), what: "its token cannot be used".to_owned() };
-        let body = self.body(registry.as_str(), response, self.inner.limits.body).await?;
-        let answered: Answered = serde_json::from_slice(&body).map_err(|_| misbehaved())?;
-        let text = answered
-            .token
-            .filter(|text| !text.is_empty())
-            .or(answered.access_token)
-            .ok_or_else(misbehaved)?;
-        let text = Secret::new(text);
-        let header = sensitive(&format!("Bearer {}", text.reveal())).ok_or_else(misbehaved)?;
-        // Without a word, a token lives for 60 seconds; a little less is kept for the way.
-        let lifetime = answered.expires_in.unwrap_or(60).clamp(20, 3600) - 10;
-        Ok(Token { header, expires: Instant::now() + Duration::from_secs(lifetime) })
+        let body = self.body(&realm_host, response, self.inner.limits.body).await?;
+        let misbehaved = || Error::misbehaved(&realm_host, "its token cannot be used");
+        let (header, lifetime) = read_token(&body, self.inner.limits.token).ok_or_else(misbehaved)?;
+        Ok(Ok(Token { header, expires: Instant::now() + lifetime, anonymous }))
     }
 
-    /// Whether a token service may see the registry's credentials: it is the registry's own host,
-    /// Docker Hub's, the registry's parent domain, or one with an entry of its own.
-    fn belongs(&self, registry: &Registry, realm: &Url) -> bool {
-        let realm = realm.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let host = registry.host();
-        realm == host
-            || (host == "docker.io" && realm == "auth.docker.io")
-            || (realm.contains('.') && host.ends_with(&format!(".{realm}")))
-            || self.inner.auth.credentials.knows(realm)
+    /// The credential that the token service may see, and whether one was kept from it.
+    async fn credential_for(
+        &self,
+        registry: &Registry,
+        scope: &Scope,
+        realm: &Url,
+    ) -> Result<(Option<Credential>, bool), Error> {
+        let auth = &self.inner.auth;
+        let host = host_of(realm);
+        if belongs(registry, host) {
+            return Ok((auth.credential(registry, scope.repository()).await?, false));
+        }
+        // The one under which the user logged in to the token service itself.
+        for name in [realm.port().map(|port| format!("{host}:{port}")), Some(host.to_owned())] {
+            if let Some(service) = name.filter(|name| auth.credentials.knows(name))
+                && let Ok(service) = service.parse()
+                && let Some(credential) = auth.credential(&service, "").await?
+            {
+                return Ok((Some(credential), false));
+            }
+        }
+        Ok((None, auth.credential(registry, scope.repository()).await?.is_some()))
     }
+
+    fn token_request(
+        &self,
+        registry: &Registry,
+        scope: &Scope,
+        mut url: Url,
+        service: Option<&str>,
+        credential: Option<Credential>,
+    ) -> Result<RequestBuilder, Error> {
+        let http = self.http(&url);
+        if let Some(Credential::IdentityToken(token)) = &credential {
+            let scopes: Vec<String> = scope.texts().collect();
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.append_pair("grant_type", "refresh_token")
+                .append_pair("client_id", "bundle")
+                .append_pair("service", service.unwrap_or_default())
+                .append_pair("scope", &scopes.join(" "))
+                .append_pair("refresh_token", token.reveal());
+            return Ok(http
+                .post(url)
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(form.finish()));
+        }
+        if service.is_some() || scope.texts().next().is_some() {
+            let mut pairs = url.query_pairs_mut();
+            pairs.extend_pairs(service.map(|service| ("service", service)));
+            pairs.extend_pairs(scope.texts().map(|text| ("scope", text)));
+        }
+        let request = http.get(url);
+        Ok(match &credential {
+            Some(Credential::Password { user, password }) => {
+                request.header("Authorization", basic(registry, user, password)?)
+            }
+            _ => request,
+        })
+    }
+}
+
+/// The header for a token and how long it can be used. The registry's clock is not asked.
+fn read_token(body: &[u8], longest: usize) -> Option<(HeaderValue, Duration)> {
+    #[derive(Deserialize)]
+    struct Answered {
+        token: Option<Secret>,
+        access_token: Option<Secret>,
+        expires_in: Option<f64>,
+    }
+
+    let answered: Answered = serde_json::from_slice(body).ok()?;
+    let token = answered.token.filter(|token| !token.reveal().is_empty()).or(answered.access_token)?;
+    let text = token.reveal();
+    // RFC 6750 §2.1 allows less still; what matters is that nothing breaks out of the header.
+    if text.is_empty() || text.len() > longest || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    // Without a word, or with less, a token lives for 60 seconds (the distribution project's token
+    // specification); a little is kept for the way.
+    let seconds = answered.expires_in.unwrap_or(60.0).clamp(60.0, 3600.0);
+    let header = sensitive(&format!("Bearer {text}"))?;
+    Some((header, Duration::from_secs_f64(seconds * 0.9)))
+}
+
+fn host_of(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Whether a token service may see the registry's credentials: it is the registry's own host, a
+/// pair that is known, or the registry's parent domain, as gitlab.com is of registry.gitlab.com.
+/// Sisters are not: under azurecr.io they are strangers.
+fn belongs(registry: &Registry, realm: &str) -> bool {
+    let host = registry.host();
+    let parent = host.split_once('.').is_some_and(|(_, parent)| parent == realm);
+    let address = realm.parse::<std::net::IpAddr>().is_ok() || host.parse::<std::net::IpAddr>().is_ok();
+    realm == host
+        || (host == "docker.io" && realm == "auth.docker.io")
+        || (parent && !address && realm.contains('.'))
 }
 
 fn basic(registry: &Registry, user: &str, password: &Secret) -> Result<HeaderValue, Error> {
     let pair = Secret::new(format!("{user}:{}", password.reveal()));
-    let encoded = base64::engine::general_purpose::STANDARD.encode(pair.reveal());
-    sensitive(&format!("Basic {encoded}")).ok_or_else(|| Error::Misbehaved {
-        host: registry.to_string(),
-        what: "its credentials cannot be sent".to_owned(),
-    })
+    let encoded = Secret::new(base64::engine::general_purpose::STANDARD.encode(pair.reveal()));
+    let too_long = CredentialError::TooLong { registry: registry.to_string() };
+    sensitive(&format!("Basic {}", encoded.reveal())).ok_or(Error::Credentials(too_long))
 }
 
-/// Refuses line breaks, and keeps the value out of debug output.
+/// Refuses what is no header, and keeps the value out of debug output.
 fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(text).ok().filter(|_| text.len() <= 64 << 10)?;
+    let mut header = HeaderValue::from_str(text).ok().filter(|_| text.len() <= 128 << 10)?;
     header.set_sensitive(true);
     Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_shown_to_their_own_host_only() {
+        for (registry, realm, allowed) in [
+            ("r.example", "r.example", true),
+            ("r.example:5000", "r.example", true),
+            ("docker.io", "auth.docker.io", true),
+            ("registry.gitlab.com", "gitlab.com", true),
+            ("mine.azurecr.io", "yours.azurecr.io", false),
+            ("r.example", "example", false),
+            ("r.example", "evil.example", false),
+            ("r.example", "r.example.evil.example", false),
+            ("10.0.0.1", "0.0.1", false),
+            ("docker.io", "auth.docker.io.evil.example", false),
+        ] {
+            assert_eq!(belongs(&registry.parse().unwrap(), realm), allowed, "{registry} {realm}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_break_out_of_a_header_are_refused() {
+        let lifetime = |body: &str| read_token(body.as_bytes(), 100).map(|(_, lifetime)| lifetime.as_secs());
+        assert_eq!(lifetime(r#"{"token":"a.b-c"}"#), Some(54));
+        assert_eq!(lifetime(r#"{"token":"","access_token":"a","expires_in":100}"#), Some(90));
+        assert_eq!(lifetime(r#"{"token":"a","expires_in":1e300}"#), Some(3240));
+        assert_eq!(lifetime(r#"{"token":"a","expires_in":-5}"#), Some(54));
+        for bad in [r#"{"token":"a\r\nX: y"}"#, r#"{"token":"a b"}"#, r#"{"token":"é"}"#, "{}", "[]", ""] {
+            assert_eq!(lifetime(bad), None, "{bad}");
+        }
+        assert_eq!(lifetime(&format!(r#"{{"token":"{}"}}"#, "a".repeat(101))), None);
+    }
+
+    #[test]
+    fn a_mount_asks_for_both_repositories() {
+        let scope = Scope::push(&"z/to".parse().unwrap()).and_pull(&"a/from".parse().unwrap());
+        let texts: Vec<String> = scope.texts().collect();
+        assert_eq!(texts, ["repository:a/from:pull", "repository:z/to:pull,push"]);
+        assert_eq!(scope.repository(), "z/to");
+    }
 }

@@ -1,23 +1,23 @@
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bundle_oci::Registry;
-use bytes::BytesMut;
-use reqwest::{Method, RequestBuilder, Response};
-use serde::Deserialize;
+use bundle_oci::{Digest, Registry};
+use bytes::{Bytes, BytesMut};
+use reqwest::{Method, RequestBuilder, Response, Url};
 
+use crate::answer::parse_retry_after;
 use crate::challenge::Challenge;
-use crate::token::Scope;
+use crate::token::{Authorization, Scope};
 use crate::{Answer, Client, Error};
 
-/// A request without a body, which may be sent a second time with better credentials.
+/// A request that may be sent a second time with better credentials.
 pub(crate) struct Request<'a> {
     method: Method,
     registry: &'a Registry,
-    url: String,
+    path: String,
     scope: Scope,
     doing: String,
     headers: Vec<(&'static str, String)>,
-    body: bytes::Bytes,
+    body: Bytes,
 }
 
 impl Request<'_> {
@@ -26,7 +26,7 @@ impl Request<'_> {
         self
     }
 
-    pub(crate) fn body(mut self, body: bytes::Bytes) -> Self {
+    pub(crate) fn body(mut self, body: Bytes) -> Self {
         self.body = body;
         self
     }
@@ -42,15 +42,15 @@ impl Client {
         scope: Scope,
         doing: impl Into<String>,
     ) -> Request<'a> {
-        let url = format!("{}://{}/v2/{path}", self.scheme(registry), registry.endpoint());
+        let path = path.to_owned();
         Request {
             method,
             registry,
-            url,
+            path,
             scope,
             doing: doing.into(),
             headers: Vec::new(),
-            body: bytes::Bytes::new(),
+            body: Bytes::new(),
         }
     }
 
@@ -61,42 +61,54 @@ impl Client {
         if statuses.contains(&response.status().as_u16()) {
             return Ok(response);
         }
-        if response.status().is_redirection() {
-            let to = location(&response).unwrap_or_default();
-            let to = to.split('?').next().unwrap_or_default().to_owned();
-            return Err(Error::Redirect { host: host.to_owned(), to, why: "only blobs may lie elsewhere" });
-        }
-        Err(self.answer(host, &request.doing, anonymous, response).await)
+        Err(self.refusal(host, &request.doing, anonymous, response).await)
     }
 
     /// Sends a request; answers one challenge.
-    async fn authorized(&self, request: &Request<'_>) -> Result<(Response, bool), Error> {
+    pub(crate) async fn authorized(&self, request: &Request<'_>) -> Result<(Response, bool), Error> {
         let registry = request.registry;
-        let mut challenged = false;
-        loop {
-            let authorization = self.authorization(registry, &request.scope).await?;
-            let mut builder = self.inner.http.request(request.method.clone(), &request.url);
-            for (name, value) in &request.headers {
-                builder = builder.header(*name, value);
-            }
-            if let Some(header) = authorization.header {
-                builder = builder.header("Authorization", header);
-            }
-            if matches!(request.method, Method::PUT | Method::POST) {
-                builder = builder.header("Content-Length", request.body.len()).body(request.body.clone());
-            }
-            let response = self.send(registry.as_str(), builder).await?;
-            if response.status() != 401 || challenged {
-                return Ok((response, authorization.anonymous));
-            }
-            let challenges = response.headers().get_all("WWW-Authenticate").iter();
-            let challenge = challenges.filter_map(|header| Challenge::parse(header.to_str().ok()?)).next();
-            let Some(challenge) = challenge else {
-                return Ok((response, authorization.anonymous));
-            };
-            self.inner.auth.challenged(registry, &request.scope, challenge).await;
-            challenged = true;
+        let address =
+            format!("{}://{}/v2/{}", self.scheme(registry).await, registry.endpoint(), request.path);
+        let url: Url =
+            address.parse().map_err(|_| Error::misbehaved(registry.as_str(), "its address is not one"))?;
+        let first = self.authorization(registry, &request.scope, None).await?;
+        let response = self.exchange(request, &url, &first).await?;
+        if response.status() != 401 {
+            return Ok((response, first.anonymous));
         }
+        let headers = response.headers().get_all("WWW-Authenticate").iter();
+        match Challenge::best(headers.filter_map(|header| header.to_str().ok())) {
+            Some(challenge) => self.inner.auth.challenged(registry, challenge),
+            // A token may be older than the project (Harbor 2.15), whatever the answer says.
+            None if first.header.is_none() => return Ok((response, first.anonymous)),
+            None => {}
+        }
+        let second = self.authorization(registry, &request.scope, first.header.as_ref()).await?;
+        if second.header == first.header {
+            return Ok((response, first.anonymous));
+        }
+        // What is read to its end leaves a connection that can be used again.
+        let _ = self.body(registry.as_str(), response, self.inner.limits.error_body).await;
+        Ok((self.exchange(request, &url, &second).await?, second.anonymous))
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        authorization: &Authorization,
+    ) -> Result<Response, Error> {
+        let mut builder = self.http(url).request(request.method.clone(), url.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if let Some(header) = &authorization.header {
+            builder = builder.header("Authorization", header);
+        }
+        if matches!(request.method, Method::PUT | Method::POST) {
+            builder = builder.header("Content-Length", request.body.len()).body(request.body.clone());
+        }
+        self.send(request.registry.as_str(), builder).await
     }
 
     /// Waits for the head of an answer.
@@ -104,7 +116,17 @@ impl Client {
         let waited = self.inner.limits.answer;
         match tokio::time::timeout(waited, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(Error::from_exchange(host, error)),
+            Ok(Err(error)) => Err(Error::from_exchange(host, error, &self.inner.limits)),
+            Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
+        }
+    }
+
+    /// The next piece of a body.
+    pub(crate) async fn piece(&self, host: &str, response: &mut Response) -> Result<Option<Bytes>, Error> {
+        let waited = self.inner.limits.stall;
+        match tokio::time::timeout(waited, response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(error)) => Err(Error::from_exchange(host, error, &self.inner.limits)),
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
         }
     }
@@ -116,53 +138,77 @@ impl Client {
         mut response: Response,
         limit: usize,
     ) -> Result<BytesMut, Error> {
-        let waited = self.inner.limits.stall;
+        refuse_encoding(host, &response)?;
         let mut body = BytesMut::new();
-        loop {
-            let chunk = tokio::time::timeout(waited, response.chunk())
-                .await
-                .map_err(|_| Error::Stalled { host: host.to_owned(), waited })?
-                .map_err(|error| Error::from_exchange(host, error))?;
-            let Some(chunk) = chunk else {
-                return Ok(body);
-            };
-            if body.len() + chunk.len() > limit {
+        while let Some(piece) = self.piece(host, &mut response).await? {
+            if piece.len() > limit - body.len() {
                 let what = format!("it sends more than {limit} bytes where less belongs");
-                return Err(Error::Misbehaved { host: host.to_owned(), what });
+                return Err(Error::misbehaved(host, what));
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(&piece);
         }
+        Ok(body)
     }
 
-    /// Makes an error of an answer; reads what the registry has to say, if that is JSON.
-    pub(crate) async fn answer(&self, host: &str, doing: &str, anonymous: bool, response: Response) -> Error {
-        #[derive(Deserialize)]
-        struct Errors {
-            errors: Vec<One>,
+    /// Makes an error of an answer.
+    pub(crate) async fn refusal(
+        &self,
+        host: &str,
+        doing: &str,
+        anonymous: bool,
+        response: Response,
+    ) -> Error {
+        if response.status().is_redirection() {
+            let (to, why) = (target(&response), "only blobs may lie elsewhere");
+            return Error::Redirect { host: host.to_owned(), to, why };
         }
-        #[derive(Deserialize)]
-        struct One {
-            code: Option<String>,
-            message: Option<String>,
+        if response.status().is_success() {
+            return Error::misbehaved(
+                host,
+                format!("it answers with HTTP {} when asked to {doing}", response.status().as_u16()),
+            );
         }
+        let encrypted = response.url().scheme() == "https";
+        let answer = self.answer(host, doing, anonymous, response).await;
+        // What Go's net/http and nginx say, in text or as a title.
+        let says = |words: &str| answer.message.as_ref().is_some_and(|text| text.contains(words));
+        if !encrypted && answer.status == 400 && (says("to an HTTPS server") || says("to HTTPS port")) {
+            return Error::HttpsOnly { host: host.to_owned() };
+        }
+        Error::Answer(answer)
+    }
 
+    /// Reads what a registry has to say to its refusal.
+    pub(crate) async fn answer(
+        &self,
+        host: &str,
+        doing: &str,
+        anonymous: bool,
+        mut response: Response,
+    ) -> Box<Answer> {
         let status = response.status().as_u16();
         let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
-        // A proxy's page or a body that breaks off says nothing that the status does not.
-        let body = self.body(host, response, 64 << 10).await.unwrap_or_default();
-        let first =
-            serde_json::from_slice::<Errors>(&body).ok().and_then(|errors| errors.errors.into_iter().next());
-        let (code, message) = first.map_or((None, None), |first| (first.code, first.message));
-        Error::Answer(Box::new(Answer {
-            host: host.to_owned(),
-            doing: doing.to_owned(),
-            status,
-            code: code.filter(|text| !text.is_empty()),
-            message: message.filter(|text| !text.is_empty()),
-            retry_after,
-            anonymous,
-        }))
+        let mut body = Vec::new();
+        // A body that is too long or breaks off still says something at its start.
+        while let Ok(Some(piece)) = self.piece(host, &mut response).await {
+            let room = self.inner.limits.error_body.saturating_sub(body.len());
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if room <= piece.len() {
+                break;
+            }
+        }
+        Box::new(Answer { retry_after, ..Answer::new(host, doing, status, anonymous, &body) })
+    }
+}
+
+/// Digests describe bytes as they are stored.
+pub(crate) fn refuse_encoding(host: &str, response: &Response) -> Result<(), Error> {
+    match response.headers().get("Content-Encoding") {
+        Some(encoding) if encoding != "identity" => {
+            Err(Error::misbehaved(host, "it compresses the transfer, which it was not asked to"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -171,25 +217,17 @@ pub(crate) fn location(response: &Response) -> Option<String> {
     response.headers().get("Location")?.to_str().ok().map(str::to_owned)
 }
 
-/// Seconds or a date (RFC 9110 §10.2.3).
-fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default())
+/// The digest that a registry says its content has.
+pub(crate) fn announced(response: &Response) -> Option<Digest> {
+    response.headers().get("Docker-Content-Digest")?.to_str().ok()?.parse().ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Where a redirect leads, without what may be a secret.
+pub(crate) fn target(response: &Response) -> String {
+    shown(&location(response).unwrap_or_default())
+}
 
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        assert_eq!(parse_retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now), Some(Duration::from_secs(10)));
-        assert_eq!(parse_retry_after("Sun, 06 Nov 1994 08:49:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(parse_retry_after("soon", now), None);
-        assert_eq!(parse_retry_after("-1", now), None);
-    }
+/// An address without its query.
+pub(crate) fn shown(address: &str) -> String {
+    address.split(['?', '#']).next().unwrap_or_default().to_owned()
 }

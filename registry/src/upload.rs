@@ -1,21 +1,26 @@
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::Stream;
 use futures_util::stream::BoxStream;
+use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, Url};
 
-use crate::token::Scope;
-use crate::transport::location;
-use crate::{Client, Error};
+use crate::patience::Patience;
+use crate::token::{Scope, lock};
+use crate::transport::{announced, location};
+use crate::{Client, Error, Limits};
 
 /// Bytes to be sent.
 pub trait BlobSource: Send + Sync {
     /// The bytes from the start, again for each attempt; `None` if they can be had only once and
     /// were. A source that sees at the end that its bytes are wrong ends with an error instead of
-    /// the last piece, so that the registry never has the whole.
+    /// the last piece, so that the registry never has the whole: what comes after the last byte
+    /// is not looked at.
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>>;
 }
 
@@ -36,7 +41,7 @@ impl Client {
     /// and started again from the first byte: how much of it a registry kept cannot be relied on.
     ///
     /// # Errors
-    /// Any [`Error`].
+    /// Any [`Error`]; [`Error::Source`] if the source failed, after which nothing is tried again.
     pub async fn upload_blob(
         &self,
         registry: &Registry,
@@ -46,123 +51,200 @@ impl Client {
         mount_from: Option<&RepositoryName>,
         source: &dyn BlobSource,
     ) -> Result<Uploaded, Error> {
-        let mut waits = self.waits();
-        let mut mount_from = mount_from;
+        let upload = Upload { client: self, registry, repository, digest, size };
+        let session = match mount_from {
+            None => None,
+            // A mount that is refused for want of a right, or fails, is no reason not to send the
+            // bytes.
+            Some(from) => match upload.open_session(Some(from)).await {
+                Ok(Some(session)) => Some(session),
+                Ok(None) => return Ok(Uploaded::Mounted),
+                Err(error) if error.is_retryable() || matches!(error.status(), Some(400..=499)) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        upload.run(session, source).await
+    }
+}
+
+struct Upload<'a> {
+    client: &'a Client,
+    registry: &'a Registry,
+    repository: &'a RepositoryName,
+    digest: Digest,
+    size: u64,
+}
+
+impl Upload<'_> {
+    async fn run(&self, mut session: Option<Url>, source: &dyn BlobSource) -> Result<Uploaded, Error> {
+        let client = self.client;
+        let mut patience = Patience::new(&client.inner.limits);
+        let spent = || Error::Source(std::io::Error::other("the bytes can be had only once, and were"));
+        let mut stream = source.open().ok_or_else(spent)?;
+        // The token with which the registry has refused the bytes.
+        let mut refused = None;
         loop {
-            let error = match self.upload_once(registry, repository, digest, size, mount_from, source).await {
+            let failed = match self.attempt(session.take(), stream, &mut refused).await {
                 Ok(uploaded) => return Ok(uploaded),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            // A mount that is refused for want of a right is no reason not to send the bytes.
-            if mount_from.take().is_some() && matches!(error.status(), Some(400..=499)) {
-                continue;
+            // A session may be lost, and a token expire, in the middle of an upload.
+            let lost = matches!(&failed.error, Error::Answer(answer) if answer.lost_upload());
+            let again = failed.may_pass || lost || failed.error.is_retryable();
+            let next = if again { source.open() } else { None };
+            match next {
+                Some(again) => {
+                    client.wait_anyway(&mut patience, self.registry, failed.error).await?;
+                    stream = again;
+                }
+                None if again && self.is_there().await => return Ok(Uploaded::Found),
+                None => return Err(failed.error),
             }
-            // A token may expire, and a session be lost, in the middle of an upload.
-            let again = error.is_retryable() || matches!(error.status(), Some(401 | 404 | 416));
-            let Some(wait) = waits.next().filter(|_| again) else {
-                return Err(error);
-            };
-            self.wait(registry, &error, wait).await;
-            if matches!(self.has_blob(registry, repository, digest).await, Ok(true)) {
+            if self.is_there().await {
                 return Ok(Uploaded::Found);
             }
         }
     }
 
-    async fn upload_once(
-        &self,
-        registry: &Registry,
-        repository: &RepositoryName,
-        digest: Digest,
-        size: u64,
-        mount_from: Option<&RepositoryName>,
-        source: &dyn BlobSource,
-    ) -> Result<Uploaded, Error> {
+    /// The answer to a PUT may get lost after the registry has taken everything.
+    async fn is_there(&self) -> bool {
+        matches!(self.client.has_blob(self.registry, self.repository, self.digest).await, Ok(true))
+    }
+
+    /// Asks for an upload, or for a mount; `None` if the blob is in place without one.
+    async fn open_session(&self, mount_from: Option<&RepositoryName>) -> Result<Option<Url>, Error> {
+        let Self { client, registry, repository, digest, .. } = *self;
         let mut path = format!("{repository}/blobs/uploads/");
         let mut scope = Scope::push(repository);
         if let Some(from) = mount_from {
             path.push_str(&format!("?mount={digest}&from={from}"));
             scope = scope.and_pull(from);
         }
-        let doing = format!("take the blob {digest} into {repository}");
-        let request = self.request(Method::POST, registry, &path, scope, doing.clone());
-        let response = self.expect(request, &[201, 202]).await?;
+        let request = client.request(Method::POST, registry, &path, scope, self.doing());
+        let response = client.expect(request, &[201, 202]).await?;
         if response.status() == 201 {
-            return Ok(Uploaded::Mounted);
+            self.check(&response)?;
+            return Ok(None);
         }
-        let url = self.session(registry, &response, digest)?;
-        let authorization = self.authorization(registry, &Scope::push(repository)).await?;
-        let Some(stream) = source.open() else {
-            return Err(Error::Misbehaved {
-                host: registry.to_string(),
-                what: "the upload broke, and its bytes can be had only once".to_owned(),
-            });
+        let misbehaved = |what: &str| Error::misbehaved(registry.as_str(), what);
+        let to = location(&response).ok_or_else(|| misbehaved("it opens an upload without saying where"))?;
+        let url = session_url(response.url(), &to, digest);
+        Ok(Some(url.ok_or_else(|| misbehaved("it sends an upload to another host"))?))
+    }
+
+    async fn attempt(
+        &self,
+        session: Option<Url>,
+        stream: BoxStream<'static, std::io::Result<Bytes>>,
+        refused: &mut Option<HeaderValue>,
+    ) -> Result<Uploaded, Failed> {
+        let Self { client, registry, repository, size, .. } = *self;
+        let url = match session {
+            Some(url) => url,
+            None => match self.open_session(None).await? {
+                Some(url) => url,
+                None => return Ok(Uploaded::Found),
+            },
         };
-        let watch = Arc::new(Watch::default());
-        let body = watched(stream, size, watch.clone());
-        let mut request = self
-            .inner
-            .http
+        let authorization =
+            client.authorization(registry, &Scope::push(repository), refused.as_ref()).await?;
+        let watch = Arc::new(Watch(Mutex::new(State {
+            phase: Phase::Sending,
+            since: Instant::now(),
+            failure: None,
+        })));
+        let mut request = client
+            .http(&url)
             .put(url)
             .header("Content-Type", "application/octet-stream")
-            .header("Content-Length", size)
-            .body(reqwest::Body::wrap_stream(body));
-        if let Some(header) = authorization.header {
+            // Harbor records the size from this header; a transfer in chunks would be recorded as
+            // empty for ever (core's put_blob_upload.go).
+            .header("Content-Length", size);
+        if size > 0 {
+            let body = Body { stream, piece: Bytes::new(), left: size, watch: watch.clone() };
+            request = request.body(reqwest::Body::wrap_stream(body));
+        } else {
+            lock(&watch.0).phase = Phase::Sent;
+            request = request.body(Bytes::new());
+        }
+        if let Some(header) = &authorization.header {
             request = request.header("Authorization", header);
         }
+        let host = registry.as_str();
         let sent = tokio::select! {
             sent = request.send() => sent,
-            waited = self.watch(&watch) => return Err(Error::Stalled { host: registry.to_string(), waited }),
-        };
-        if let Some(error) = watch.lock().failure.take() {
-            return Err(Error::Source(error));
-        }
-        let response = sent.map_err(|error| Error::from_exchange(registry.as_str(), error))?;
-        match response.status().as_u16() {
-            201 | 204 => Ok(Uploaded::Sent),
-            _ => Err(self.answer(registry.as_str(), &doing, authorization.anonymous, response).await),
-        }
-    }
-
-    /// The address of an upload, from a `Location` whose query is kept byte for byte. Behind a
-    /// proxy that ends TLS, registries name themselves with the wrong scheme.
-    fn session(&self, registry: &Registry, response: &Response, digest: Digest) -> Result<Url, Error> {
-        let misbehaved = |what: &str| Error::Misbehaved { host: registry.to_string(), what: what.to_owned() };
-        let to = location(response).ok_or_else(|| misbehaved("it opens an upload without saying where"))?;
-        session_url(response.url(), &to, digest)
-            .ok_or_else(|| misbehaved("it sends an upload to another host"))
-    }
-
-    /// Returns when nothing has moved for too long.
-    async fn watch(&self, watch: &Watch) -> std::time::Duration {
-        let limits = &self.inner.limits;
-        loop {
-            let (moved, finished) = {
-                let state = watch.lock();
-                (state.moved, state.finished)
-            };
-            let limit = if finished { limits.commit } else { limits.stall };
-            let deadline = moved + limit;
-            if Instant::now() >= deadline {
-                return limit;
+            waited = watch.stalled(&client.inner.limits) => {
+                return Err(Error::Stalled { host: host.to_owned(), waited }.into());
             }
-            tokio::time::sleep_until(deadline.into()).await;
+        };
+        if let Some(error) = lock(&watch.0).failure.take() {
+            return Err(Error::Source(error).into());
+        }
+        let response = sent.map_err(|error| Error::from_exchange(host, error, &client.inner.limits))?;
+        match response.status().as_u16() {
+            200 | 201 | 204 => {
+                self.check(&response)?;
+                Ok(Uploaded::Sent)
+            }
+            status => {
+                // One token may have expired; a second one that is refused is refused for good.
+                let may_pass = status == 401 && authorization.header.is_some() && refused.is_none();
+                if may_pass {
+                    *refused = authorization.header;
+                }
+                let error = client.refusal(host, &self.doing(), authorization.anonymous, response).await;
+                Err(Failed { error, may_pass })
+            }
+        }
+    }
+
+    fn doing(&self) -> String {
+        format!("take the blob {} into {}", self.digest, self.repository)
+    }
+
+    fn check(&self, response: &Response) -> Result<(), Error> {
+        match announced(response) {
+            Some(found) if found != self.digest => Err(Error::misbehaved(
+                self.registry.as_str(),
+                format!("it took the blob {} for {found}", self.digest),
+            )),
+            _ => Ok(()),
         }
     }
 }
 
+/// An attempt to upload that failed.
+struct Failed {
+    error: Error,
+    /// Whether the next one has a chance that the error does not tell of.
+    may_pass: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, may_pass: false }
+    }
+}
+
+/// The address of an upload, whose query is kept byte for byte. Behind a proxy that ends TLS,
+/// registries name themselves with the wrong scheme.
 fn session_url(asked: &Url, location: &str, digest: Digest) -> Option<Url> {
     let mut url = asked.join(location).ok()?;
     if url.host_str() != asked.host_str() || !url.username().is_empty() || url.password().is_some() {
         return None;
     }
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
     if url.scheme() != asked.scheme() {
+        let port = url.port();
         url.set_scheme(asked.scheme()).ok()?;
-        url.set_port(asked.port()).ok()?;
+        url.set_port(port.or(asked.port())).ok()?;
     }
     if url.port_or_known_default() != asked.port_or_known_default() {
         return None;
     }
+    url.set_fragment(None);
     let query = match url.query() {
         Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),
         _ => format!("digest={digest}"),
@@ -171,49 +253,99 @@ fn session_url(asked: &Url, location: &str, digest: Digest) -> Option<Url> {
     Some(url)
 }
 
-/// How an upload goes on: when the connection last took bytes, and what the source said.
-struct Watch(Mutex<WatchState>);
+/// How an upload goes on.
+struct Watch(Mutex<State>);
 
-struct WatchState {
-    moved: Instant,
-    finished: bool,
+struct State {
+    phase: Phase,
+    since: Instant,
     failure: Option<std::io::Error>,
 }
 
-impl Default for Watch {
-    fn default() -> Self {
-        Self(Mutex::new(WatchState { moved: Instant::now(), finished: false, failure: None }))
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The source is waited for, which may read from a slow pipe.
+    Reading,
+    /// The connection is waited for.
+    Sending,
+    /// The answer is waited for.
+    Sent,
 }
 
 impl Watch {
-    fn lock(&self) -> std::sync::MutexGuard<'_, WatchState> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Returns when the registry has been waited for too long.
+    async fn stalled(&self, limits: &Limits) -> Duration {
+        loop {
+            let (phase, since) = {
+                let state = lock(&self.0);
+                (state.phase, state.since)
+            };
+            let limit = if phase == Phase::Sent { limits.commit } else { limits.stall };
+            let now = Instant::now();
+            let deadline = if phase == Phase::Reading { now + limit } else { since + limit };
+            if now >= deadline {
+                return limit;
+            }
+            tokio::time::sleep_until(deadline.into()).await;
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        let mut state = lock(&self.0);
+        state.phase = phase;
+        state.since = Instant::now();
     }
 }
 
-fn watched(
+/// Small enough that a slow connection takes one before it counts as stalled.
+const PIECE: usize = 64 << 10;
+
+/// Exactly as many bytes as were announced, in pieces, with their progress watched.
+struct Body {
     stream: BoxStream<'static, std::io::Result<Bytes>>,
-    size: u64,
+    piece: Bytes,
+    left: u64,
     watch: Arc<Watch>,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
-    let mut left = size;
-    stream.map(move |piece| {
-        let mut state = watch.lock();
-        state.moved = Instant::now();
-        match piece {
-            Ok(bytes) => {
-                left = left.saturating_sub(bytes.len() as u64);
-                state.finished = left == 0;
-                Ok(bytes)
-            }
-            Err(error) => {
-                let kind = error.kind();
-                state.failure = Some(error);
-                Err(kind.into())
+}
+
+impl Body {
+    fn fail(&self, error: std::io::Error) -> Poll<Option<std::io::Result<Bytes>>> {
+        let kind = error.kind();
+        lock(&self.watch.0).failure.get_or_insert(error);
+        Poll::Ready(Some(Err(kind.into())))
+    }
+}
+
+impl Stream for Body {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.watch.enter(Phase::Reading);
+        while self.piece.is_empty() {
+            match ready!(self.stream.as_mut().poll_next(context)) {
+                Some(Ok(piece)) => self.piece = piece,
+                Some(Err(error)) => return self.fail(error),
+                None => {
+                    let end = std::io::ErrorKind::UnexpectedEof;
+                    return self.fail(std::io::Error::new(
+                        end,
+                        format!("{} bytes are missing at the end", self.left),
+                    ));
+                }
             }
         }
-    })
+        if self.piece.len() as u64 > self.left {
+            return self.fail(std::io::Error::other("there are more bytes than announced"));
+        }
+        let length = self.piece.len().min(PIECE);
+        let piece = self.piece.split_to(length);
+        self.left -= length as u64;
+        self.watch.enter(if self.left == 0 { Phase::Sent } else { Phase::Sending });
+        Poll::Ready(Some(Ok(piece)))
+    }
 }
 
 #[cfg(test)]
@@ -226,14 +358,19 @@ mod tests {
         let digest = Digest::of(b"");
         for (location, expected) in [
             (
-                "/v2/a/blobs/uploads/1?_state=a%3D%3D",
-                Some("https://r.example:8443/v2/a/blobs/uploads/1?_state=a%3D%3D&digest="),
+                "/v2/a/blobs/uploads/1?_state=a%3D%3D-_",
+                Some("https://r.example:8443/v2/a/blobs/uploads/1?_state=a%3D%3D-_&digest="),
             ),
+            ("1?x=y#z", Some("https://r.example:8443/v2/a/blobs/uploads/1?x=y&digest=")),
             ("https://r.example:8443/u", Some("https://r.example:8443/u?digest=")),
             ("http://r.example/u", Some("https://r.example:8443/u?digest=")),
+            ("http://r.example:8443/u?", Some("https://r.example:8443/u?digest=")),
             ("https://evil.example:8443/u", None),
+            ("//evil.example/u", None),
             ("https://r.example:9/u", None),
+            ("http://r.example:9/u", None),
             ("https://u@r.example:8443/u", None),
+            ("ftp://r.example:8443/u", None),
         ] {
             let url = session_url(&asked, location, digest).map(|url| url.to_string());
             let expected = expected.map(|start| format!("{start}{digest}"));

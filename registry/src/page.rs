@@ -1,0 +1,85 @@
+use bundle_oci::Registry;
+use reqwest::{Method, Response, Url};
+use serde::de::DeserializeOwned;
+
+use crate::token::Scope;
+use crate::{Client, Error};
+
+/// One page of a list.
+pub(crate) struct Page<T> {
+    pub(crate) body: T,
+    /// The path of the next page below `/v2/`.
+    pub(crate) next: Option<String>,
+}
+
+impl Client {
+    /// Fetches one page of a list.
+    pub(crate) async fn page<T: DeserializeOwned>(
+        &self,
+        host: &Registry,
+        path: &str,
+        scope: Scope,
+        what: &str,
+    ) -> Result<Page<T>, Error> {
+        let request = self.request(Method::GET, host, path, scope, format!("list {what}"));
+        let response = self.expect(request.header("Accept", "*/*"), &[200]).await?;
+        let next = next_page(host, &response)?;
+        let body = self.body(host.as_str(), response, self.inner.limits.body).await?;
+        let invalid = |_| Error::misbehaved(host.as_str(), format!("its list of {what} is not valid"));
+        Ok(Page { body: serde_json::from_slice(&body).map_err(invalid)?, next })
+    }
+}
+
+fn next_page(host: &Registry, response: &Response) -> Result<Option<String>, Error> {
+    let Some(target) = response.headers().get("Link").and_then(|header| next_link(header.to_str().ok()?))
+    else {
+        return Ok(None);
+    };
+    let leads_away = || Error::misbehaved(host.as_str(), "the next page of its list is on another host");
+    below(response.url(), target).map(Some).ok_or_else(leads_away)
+}
+
+/// The target of a link to the next page (RFC 8288).
+fn next_link(header: &str) -> Option<&str> {
+    let (target, parameters) = header.trim().strip_prefix('<')?.split_once('>')?;
+    let next = parameters.split([';', ',']).any(|parameter| {
+        let parameter: String = parameter.split_whitespace().collect();
+        parameter.eq_ignore_ascii_case("rel=next") || parameter.eq_ignore_ascii_case("rel=\"next\"")
+    });
+    next.then_some(target)
+}
+
+/// The path below `/v2/`. Behind a proxy that ends TLS, registries name themselves with the wrong
+/// scheme, so only the name of the host is compared; it is the same connection that is asked.
+fn below(asked: &Url, target: &str) -> Option<String> {
+    let url = asked.join(target).ok()?;
+    if url.host_str() != asked.host_str() {
+        return None;
+    }
+    let path = url.path().strip_prefix("/v2/")?;
+    Some(url.query().map_or(path.to_owned(), |query| format!("{path}?{query}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_pages_of_the_same_registry() {
+        let asked: Url = "https://r.example/v2/a/tags/list?n=2".parse().unwrap();
+        for (header, path) in [
+            ("</v2/a/tags/list?last=x&n=1000>; rel=\"next\"", Some("a/tags/list?last=x&n=1000")),
+            ("<http://r.example/v2/a/tags/list?last=x>;rel=next", Some("a/tags/list?last=x")),
+            ("<list?last=x>; rel = next", Some("a/tags/list?last=x")),
+            ("<?last=x>; rel=next", Some("a/tags/list?last=x")),
+            ("<https://evil.example/v2/a/tags/list?last=x>;rel=next", None),
+            ("</service/token>; rel=next", None),
+            ("</v2/../service/token>; rel=next", None),
+            ("</v2/a/tags/list>; rel=\"prev\"", None),
+            ("nonsense", None),
+        ] {
+            let found = next_link(header).and_then(|target| below(&asked, target));
+            assert_eq!(found.as_deref(), path, "{header}");
+        }
+    }
+}

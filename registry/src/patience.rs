@@ -1,0 +1,156 @@
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use bundle_oci::{Registry, RepositoryName};
+
+use crate::{Client, Error, Limits};
+
+/// An attempt that failed and will be made again.
+#[derive(Debug)]
+pub struct Retry<'a> {
+    /// The registry.
+    pub host: &'a str,
+    /// How many attempts have failed, at the same request or without progress.
+    pub attempt: usize,
+    /// Why the attempt failed.
+    pub cause: &'a Error,
+    /// How long until the next one.
+    pub wait: Duration,
+}
+
+/// A mirror that could not be read from, so that the registry itself is.
+#[derive(Debug)]
+pub struct Fallback<'a> {
+    /// The mirror.
+    pub mirror: &'a Registry,
+    /// The registry that it stands for.
+    pub registry: &'a Registry,
+    /// What kept the mirror from answering.
+    pub cause: &'a Error,
+}
+
+/// How often one thing is tried.
+pub(crate) struct Patience {
+    waits: backon::ExponentialBackoff,
+    attempt: usize,
+    in_all: usize,
+}
+
+impl Patience {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { waits: Self::waits(limits), attempt: 0, in_all: limits.attempts_in_all }
+    }
+
+    /// For a mirror, which is not waited for.
+    pub(crate) fn none(limits: &Limits) -> Self {
+        Self { in_all: 0, ..Self::new(limits) }
+    }
+
+    /// Starts over after progress, but for the attempts in all.
+    pub(crate) fn progress(&mut self, limits: &Limits) {
+        if self.attempt > 0 {
+            self.waits = Self::waits(limits);
+            self.attempt = 0;
+        }
+    }
+
+    /// Exponential, with jitter: those who failed together do not come back together.
+    fn waits(limits: &Limits) -> backon::ExponentialBackoff {
+        backon::ExponentialBuilder::new()
+            .with_min_delay(limits.backoff)
+            .with_max_delay(limits.longest_wait)
+            .with_max_times(limits.attempts)
+            .with_jitter()
+            .build()
+    }
+
+    fn next(&mut self) -> Option<Duration> {
+        self.in_all = self.in_all.checked_sub(1)?;
+        self.attempt += 1;
+        self.waits.next()
+    }
+}
+
+impl Client {
+    /// Waits before the next attempt, as long as the registry asks to, or else as long as planned.
+    ///
+    /// # Errors
+    /// The error itself, if it is final or there were enough attempts.
+    pub(crate) async fn wait(
+        &self,
+        patience: &mut Patience,
+        host: &Registry,
+        error: Error,
+    ) -> Result<(), Error> {
+        if error.is_retryable() { self.wait_anyway(patience, host, error).await } else { Err(error) }
+    }
+
+    /// As [`Client::wait`], for an error of which the caller knows that it may pass.
+    pub(crate) async fn wait_anyway(
+        &self,
+        patience: &mut Patience,
+        host: &Registry,
+        error: Error,
+    ) -> Result<(), Error> {
+        let Some(planned) = patience.next() else {
+            return Err(error);
+        };
+        let wait = error.retry_after().unwrap_or(planned).min(self.inner.limits.longest_wait);
+        (self.inner.on_retry)(&Retry { host: host.as_str(), attempt: patience.attempt, cause: &error, wait });
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// Makes attempts until one succeeds, fails for good, or there were too many.
+    pub(crate) async fn retrying<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        registry: &Registry,
+        mut patience: Patience,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Error> {
+        loop {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => self.wait(&mut patience, registry, error).await?,
+            }
+        }
+    }
+
+    /// Where a repository can also be read from.
+    pub(crate) fn mirror(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+    ) -> Option<(Registry, RepositoryName)> {
+        let (to, prefix) = self.inner.mirrors.get(registry)?;
+        let path = match prefix {
+            Some(prefix) => repository.under(prefix.as_str()).ok()?,
+            None => repository.clone(),
+        };
+        Some((to.clone(), path))
+    }
+
+    /// Reads from the mirror if there is one and it has what is asked for, or else from the
+    /// registry itself. Whatever a mirror's error, only the registry's counts.
+    pub(crate) async fn at_places<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        read: impl Fn(Registry, RepositoryName) -> F,
+    ) -> Result<T, Error> {
+        let limits = &self.inner.limits;
+        if let Some((mirror, path)) = self.mirror(registry, repository) {
+            let patience = Patience::none(limits);
+            match self.retrying(&mirror, patience, || read(mirror.clone(), path.clone())).await {
+                Ok(found) => return Ok(found),
+                Err(cause) => self.fell_back(&mirror, registry, &cause),
+            }
+        }
+        let read = || read(registry.clone(), repository.clone());
+        self.retrying(registry, Patience::new(limits), read).await
+    }
+
+    pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, cause: &Error) {
+        (self.inner.on_fallback)(&Fallback { mirror, registry, cause });
+    }
+}

@@ -1,0 +1,55 @@
+use bundle_oci::{Registry, RepositoryName, Tag};
+use serde::Deserialize;
+
+use crate::token::Scope;
+use crate::{Client, Error};
+
+/// A repository's tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// The tags, in the registry's order.
+    pub tags: Vec<Tag>,
+    /// Whether there are more than were read.
+    pub truncated: bool,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    // Some registries send null for none.
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl Client {
+    /// Lists a repository's tags (distribution-spec §Listing Tags). What breaks the grammar of
+    /// tags is left out: nothing could be asked for by it.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn tags(&self, registry: &Registry, repository: &RepositoryName) -> Result<Tags, Error> {
+        let limits = &self.inner.limits;
+        self.at_places(registry, repository, |host, path| async move {
+            let mut all = Tags::default();
+            let mut next = Some(format!("{path}/tags/list?n=1000"));
+            for _ in 0..limits.pages {
+                let Some(address) = next.take() else {
+                    return Ok(all);
+                };
+                let what = format!("the tags of {path}");
+                let page = self.page::<Wire>(&host, &address, Scope::pull(&path), &what).await?;
+                let tags = page.body.tags.unwrap_or_default();
+                // A page that leads to itself, or an empty one, never ends.
+                next = page.next.filter(|next| *next != address && !tags.is_empty());
+                all.tags.extend(tags.iter().filter_map(|tag| tag.parse().ok()));
+                if all.tags.len() > limits.tags {
+                    all.tags.truncate(limits.tags);
+                    all.truncated = true;
+                    return Ok(all);
+                }
+            }
+            all.truncated = next.is_some();
+            Ok(all)
+        })
+        .await
+    }
+}
