@@ -1,0 +1,121 @@
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use bundle_format::{KeyError, PrivateKey, PublicKey};
+use zeroize::Zeroizing;
+
+/// Why a key's file cannot be used or made.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file cannot be read.
+    #[error("key {} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error("key {} cannot be written", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is there already.
+    #[error("{} exists already; a key is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// Others can read the private key.
+    #[error("key {} can be read by others (mode {mode:04o})", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file has no usable key.
+    #[error("key {}: {source}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: KeyError,
+    },
+}
+
+/// The largest key file, in bytes.
+const LARGEST: u64 = 64 << 10;
+
+/// Reads a private key that only its owner can read. `passphrase` is asked, with the number of the
+/// attempt, if the key is encrypted, until it gives up.
+///
+/// # Errors
+/// Any [`KeyFileError`].
+pub fn load_private(
+    path: &Path,
+    mut passphrase: impl FnMut(u32) -> Option<Zeroizing<String>>,
+) -> Result<PrivateKey, KeyFileError> {
+    let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
+    let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+        return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+    }
+    let mut pem = Zeroizing::new(String::new());
+    file.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
+    let mut attempt = 0;
+    let mut result = PrivateKey::from_pem(&pem, None);
+    while let Err(error @ (KeyError::NeedsPassphrase | KeyError::WrongPassphrase)) = result {
+        attempt += 1;
+        let Some(passphrase) = passphrase(attempt) else {
+            return Err(wrong(error));
+        };
+        result = PrivateKey::from_pem(&pem, Some(&passphrase));
+    }
+    result.map_err(wrong)
+}
+
+/// Reads a public key.
+///
+/// # Errors
+/// Any [`KeyFileError`].
+pub fn load_public(path: &Path) -> Result<PublicKey, KeyFileError> {
+    let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
+    let mut pem = String::new();
+    std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
+    PublicKey::from_pem(&pem).map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
+}
+
+/// Makes a key at `path`, readable for its owner only, and its public half at `path.pub`.
+///
+/// # Errors
+/// Any [`KeyFileError`]; nothing is overwritten.
+pub fn generate(path: &Path, passphrase: Option<&str>) -> Result<PublicKey, KeyFileError> {
+    let mut public_path = path.as_os_str().to_owned();
+    public_path.push(".pub");
+    let public_path = PathBuf::from(public_path);
+    for path in [path, &public_path] {
+        if path.symlink_metadata().is_ok() {
+            return Err(KeyFileError::Exists(path.to_owned()));
+        }
+    }
+    let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
+    let key = PrivateKey::generate().map_err(wrong)?;
+    let public = key.public().to_pem().map_err(wrong)?;
+    write_new(path, 0o600, key.to_pem(passphrase).map_err(wrong)?.as_bytes())?;
+    write_new(&public_path, 0o644, public.as_bytes())?;
+    Ok(key.public())
+}
+
+fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyFileError> {
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
+        _ => KeyFileError::Write { path: path.to_owned(), source },
+    };
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+}

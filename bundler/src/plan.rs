@@ -1,0 +1,221 @@
+use std::collections::HashMap;
+
+use bundle_format::{
+    Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement, StatementError,
+    StreamName, Timestamp,
+};
+use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
+use bytes::Bytes;
+
+use crate::{Lock, LockEntry, Platforms, Resolved};
+
+/// What names a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The series that it belongs to.
+    pub stream: StreamName,
+    /// Its place in the series.
+    pub sequence: Sequence,
+    /// When it is made.
+    pub created: Timestamp,
+}
+
+/// A bundle before its first byte moves: all that is not blob content is known.
+#[derive(Debug)]
+pub struct Plan {
+    statement: Statement,
+    bytes: Vec<u8>,
+    layout: Layout,
+    graph: Graph,
+    contents: HashMap<Digest, Bytes>,
+    origins: HashMap<Digest, (Registry, RepositoryName)>,
+    resolved: Asked,
+}
+
+#[derive(Debug)]
+struct Asked {
+    chosen: HashMap<bundle_format::Target, Platforms>,
+    asked: HashMap<bundle_format::Target, bundle_oci::Reference>,
+}
+
+/// Why what was resolved makes no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The manifests do not fit together.
+    #[error("the images' manifests do not fit together")]
+    Graph(#[from] GraphError<Missing>),
+    /// The statement would not be valid.
+    #[error("the images make no valid bundle")]
+    Statement(#[from] StatementError),
+}
+
+/// A manifest that was not resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("manifest {0} is missing")]
+pub struct Missing(Digest);
+
+impl Plan {
+    /// Orders what was resolved into a bundle.
+    ///
+    /// # Errors
+    /// Any [`PlanError`].
+    pub fn new(resolved: Resolved, head: &Head, limits: &Limits) -> Result<Self, PlanError> {
+        let Resolved { artifacts, chosen, asked, contents, mut origins } = resolved;
+        let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
+        for (digest, node) in &graph.manifests {
+            let Some(origin) = origins.get(digest).cloned() else { continue };
+            for blob in Graph::blobs_of(&node.manifest) {
+                origins.entry(blob.digest).or_insert_with(|| origin.clone());
+            }
+        }
+        let statement = Statement {
+            format_version: FORMAT_VERSION,
+            stream: head.stream.clone(),
+            sequence: head.sequence,
+            created: head.created,
+            expires: None,
+            previous: None,
+            base: None,
+            index: Blob { digest: Digest::of(b""), size: 0 },
+            artifacts,
+            blobs: graph.blobs.clone(),
+            requires: Vec::new(),
+        };
+        let mut plan = Self {
+            layout: Layout::of(&statement, 0),
+            bytes: Vec::new(),
+            statement,
+            graph,
+            contents,
+            origins,
+            resolved: Asked { chosen, asked },
+        };
+        plan.seal();
+        plan.statement.check(limits)?;
+        Statement::parse(&plan.bytes, limits)?;
+        Ok(plan)
+    }
+
+    /// Takes the sequence and time of an earlier run that planned the same, so that what it
+    /// fetched can be used. Returns whether it did plan the same.
+    pub fn adopt(&mut self, earlier: &Statement) -> bool {
+        let same = Statement {
+            sequence: self.statement.sequence,
+            created: self.statement.created,
+            ..earlier.clone()
+        } == self.statement;
+        if same {
+            self.statement = earlier.clone();
+            self.seal();
+        }
+        same
+    }
+
+    fn seal(&mut self) {
+        let index = self.statement.index_json();
+        self.statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
+        self.bytes = self.statement.to_bytes();
+        self.layout = Layout::of(&self.statement, self.bytes.len() as u64);
+    }
+
+    /// The statement.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The statement's bytes, which are signed.
+    pub fn statement_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where everything will lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Content that is known already.
+    pub(crate) fn content(&self, digest: Digest) -> Option<&Bytes> {
+        self.contents.get(&digest)
+    }
+
+    /// Where a blob is fetched from.
+    pub(crate) fn origin(&self, digest: Digest) -> Option<&(Registry, RepositoryName)> {
+        self.origins.get(&digest)
+    }
+
+    /// Layers that are in no registry, with the images' words for where they are.
+    pub fn foreign_layers(&self) -> usize {
+        self.graph.foreign_layers.len()
+    }
+
+    /// The bytes that artifacts share: what they would need one by one, less what they need
+    /// together.
+    pub fn saved(&self) -> u64 {
+        let alone: u64 = self.statement.artifacts.iter().map(|artifact| self.size_of(artifact.digest)).sum();
+        alone.saturating_sub(self.statement.blob_bytes())
+    }
+
+    /// The size in bytes of a manifest with all that it names.
+    pub fn size_of(&self, digest: Digest) -> u64 {
+        let mut seen = std::collections::HashSet::new();
+        let mut open = vec![digest];
+        let mut size = 0;
+        while let Some(digest) = open.pop() {
+            let Some(node) = self.graph.manifests.get(&digest) else { continue };
+            if !seen.insert(digest) {
+                continue;
+            }
+            size += self.contents.get(&digest).map_or(0, |bytes| bytes.len() as u64);
+            if let Manifest::Index(index) = &node.manifest {
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+            for blob in Graph::blobs_of(&node.manifest) {
+                if seen.insert(blob.digest) {
+                    size += blob.size;
+                }
+            }
+        }
+        size
+    }
+
+    /// The lock of what was asked for.
+    pub fn lock(&self) -> Lock {
+        let mut artifacts: Vec<LockEntry> = self
+            .statement
+            .artifacts
+            .iter()
+            .filter(|artifact| artifact.subject.is_none())
+            .map(|artifact| LockEntry {
+                reference: self.resolved.asked.get(&artifact.target).unwrap_or(&artifact.source).clone(),
+                target: artifact.target.to_string(),
+                kind: artifact.kind,
+                digest: artifact.derived_from.unwrap_or(artifact.digest),
+                delivered: artifact.derived_from.map(|_| artifact.digest),
+                media_type: artifact.media_type.clone(),
+                only: match self.resolved.chosen.get(&artifact.target) {
+                    Some(Platforms::Only(platforms)) => platforms.clone(),
+                    Some(Platforms::All) | None => Vec::new(),
+                },
+                platforms: artifact.platforms.clone(),
+                size: self.size_of(artifact.digest),
+                why: artifact.reasons.clone(),
+            })
+            .collect();
+        artifacts.sort_by(|a, b| (&a.target, a.digest).cmp(&(&b.target, b.digest)));
+        Lock { version: 1, name: self.statement.stream.clone(), artifacts }
+    }
+}
+
+struct Fetched<'a>(&'a HashMap<Digest, Bytes>);
+
+impl Contents for Fetched<'_> {
+    type Error = Missing;
+
+    fn manifest(&mut self, digest: Digest, _: &MediaType, _: Option<u64>) -> Result<Vec<u8>, Missing> {
+        Ok(self.0.get(&digest).ok_or(Missing(digest))?.to_vec())
+    }
+
+    fn config(&mut self, _: Blob) -> Result<(), Missing> {
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+use bundle_format::{PrivateKey, PublicKey, SignatureBytes};
+
+/// What signs a statement.
+#[derive(Debug)]
+pub enum Signer {
+    /// A key at hand.
+    Key(PrivateKey),
+    /// A command that reads the statement and writes the raw 64 bytes of its signature: the way
+    /// to an HSM or a KMS.
+    Command {
+        /// What `sh -c` runs.
+        command: String,
+        /// The key that the signature must fit, if it is known.
+        public: Option<PublicKey>,
+    },
+}
+
+/// Why a statement could not be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// The command cannot be run.
+    #[error("signing command cannot be run")]
+    Run(#[source] std::io::Error),
+    /// The command failed.
+    #[error("signing command failed ({0})")]
+    Failed(std::process::ExitStatus),
+    /// The command's output is no signature.
+    #[error("signing command wrote {0} bytes where the 64 of an Ed25519 signature belong")]
+    Length(usize),
+    /// The command signed with another key.
+    #[error("signing command made a signature that does not fit the public key")]
+    OtherKey,
+}
+
+impl Signer {
+    /// Signs a statement's bytes.
+    ///
+    /// # Errors
+    /// Any [`SignError`].
+    pub fn sign(&self, statement: &[u8]) -> Result<SignatureBytes, SignError> {
+        match self {
+            Self::Key(key) => Ok(key.sign(statement)),
+            Self::Command { command, public } => {
+                let mut child = Command::new("sh")
+                    .args(["-c", command])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .map_err(SignError::Run)?;
+                let stdin = child.stdin.take();
+                let mut output = Vec::new();
+                std::thread::scope(|scope| {
+                    scope.spawn(move || {
+                        // A command that reads no further is judged by what it writes.
+                        stdin.map(|mut stdin| stdin.write_all(statement))
+                    });
+                    child.stdout.take().map_or(Ok(0), |stdout| stdout.take(4096).read_to_end(&mut output))
+                })
+                .map_err(SignError::Run)?;
+                let status = child.wait().map_err(SignError::Run)?;
+                if !status.success() {
+                    return Err(SignError::Failed(status));
+                }
+                let signature: SignatureBytes =
+                    output.as_slice().try_into().map_err(|_| SignError::Length(output.len()))?;
+                match public {
+                    Some(public) if !public.verify(statement, &signature) => Err(SignError::OtherKey),
+                    _ => Ok(signature),
+                }
+            }
+        }
+    }
+}

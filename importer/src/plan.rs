@@ -1,0 +1,220 @@
+use std::collections::{BTreeSet, HashMap};
+
+use bundle_format::{Blob, Graph};
+use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
+use bundle_registry::{Client, Error, Name};
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::Bundle;
+
+/// What becomes of a tag that is there with another digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnExistingTag {
+    /// The import is refused before anything is written.
+    #[default]
+    Error,
+    /// The artifact is left out, and people are told.
+    Skip,
+    /// The tag is moved.
+    Overwrite,
+}
+
+/// What will become of an artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is there already.
+    Present,
+    /// It is pushed.
+    Push,
+    /// It is pushed, and its tag moved from another digest.
+    Move(Digest),
+    /// It is left out, for its tag is there with another digest.
+    Skip(Digest),
+}
+
+/// One artifact and what will become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The artifact's position in the statement.
+    pub artifact: usize,
+    /// The repository at the registry.
+    pub repository: RepositoryName,
+    /// What will become of it.
+    pub decision: Decision,
+}
+
+/// What an import will do to a registry.
+#[derive(Clone, Debug)]
+pub struct ImportPlan {
+    /// The steps, in the order of the statement.
+    pub steps: Vec<Step>,
+    /// The blobs that the repositories need, largest first, with the repositories in order.
+    pub blobs: Vec<(Blob, Vec<RepositoryName>)>,
+    /// The manifests that the repositories need, each after all that it names.
+    pub manifests: Vec<(Digest, RepositoryName)>,
+}
+
+/// Why a bundle cannot be imported as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] Error),
+    /// Tags that are there with another digest.
+    #[error("{} of the tags are there with another digest", .0.len())]
+    Conflicts(Vec<Conflict>),
+    /// A delta whose base is not there.
+    #[error("{repository} lacks {} blobs that this delta builds on", .missing.len())]
+    Base {
+        /// The repository.
+        repository: RepositoryName,
+        /// The blobs.
+        missing: Vec<Digest>,
+    },
+}
+
+/// A tag that is there with another digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The whole target.
+    pub target: String,
+    /// The digest in the bundle.
+    pub bundle: Digest,
+    /// The digest at the registry.
+    pub registry: Digest,
+}
+
+impl ImportPlan {
+    /// Compares a bundle with what a registry has. Nothing is written.
+    ///
+    /// # Errors
+    /// Any [`PlanError`].
+    pub async fn against(
+        bundle: &Bundle,
+        client: &Client,
+        registry: &Registry,
+        on_existing: OnExistingTag,
+        jobs: usize,
+    ) -> Result<Self, PlanError> {
+        let statement = bundle.statement();
+        client.ping(registry).await?;
+        let found: Vec<(RepositoryName, Option<Digest>)> = futures_util::stream::iter(&statement.artifacts)
+            .map(|artifact| async move {
+                // The statement was checked: the joined name is not too long.
+                let repository = artifact.target.path().map_err(|_| Error::Misbehaved {
+                    host: registry.to_string(),
+                    what: "a target's name is too long".to_owned(),
+                })?;
+                let name = match &artifact.target.tag {
+                    Some(tag) => Name::Tag(tag.clone()),
+                    None => Name::Digest(artifact.digest),
+                };
+                let info = client.manifest_info(registry, &repository, &name).await?;
+                Ok::<_, Error>((repository, info.map(|info| info.digest)))
+            })
+            .buffered(jobs.max(1) * 4)
+            .try_collect()
+            .await?;
+        let mut steps = Vec::new();
+        let mut conflicts = Vec::new();
+        for (position, (artifact, (repository, found))) in statement.artifacts.iter().zip(found).enumerate() {
+            let decision = match (found, on_existing) {
+                (None, _) => Decision::Push,
+                (Some(found), _) if found == artifact.digest => Decision::Present,
+                (Some(found), OnExistingTag::Overwrite) => Decision::Move(found),
+                (Some(found), OnExistingTag::Skip) => Decision::Skip(found),
+                (Some(found), OnExistingTag::Error) => {
+                    let target = artifact.target.to_string();
+                    conflicts.push(Conflict { target, bundle: artifact.digest, registry: found });
+                    continue;
+                }
+            };
+            steps.push(Step { artifact: position, repository, decision });
+        }
+        if !conflicts.is_empty() {
+            return Err(PlanError::Conflicts(conflicts));
+        }
+        let plan = Self::of(bundle, steps);
+        plan.check_base(bundle, client, registry).await?;
+        Ok(plan)
+    }
+
+    /// The needs of the artifacts that are pushed.
+    fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
+        let graph = bundle.graph();
+        let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
+        let mut manifests = Vec::new();
+        let mut planned = std::collections::HashSet::new();
+        for step in &steps {
+            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
+                continue;
+            }
+            let root = bundle.statement().artifacts[step.artifact].digest;
+            let mut order = Vec::new();
+            children_first(graph, root, &mut order);
+            for digest in order {
+                if !planned.insert((digest, &step.repository)) {
+                    continue;
+                }
+                if let Some(node) = graph.manifests.get(&digest) {
+                    for blob in Graph::blobs_of(&node.manifest) {
+                        repositories.entry(blob.digest).or_default().insert(&step.repository);
+                    }
+                }
+                manifests.push((digest, step.repository.clone()));
+            }
+        }
+        let mut blobs: Vec<(Blob, Vec<RepositoryName>)> = graph
+            .blobs
+            .iter()
+            .filter_map(|blob| {
+                Some((*blob, repositories.get(&blob.digest)?.iter().copied().cloned().collect()))
+            })
+            .collect();
+        blobs.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));
+        Self { steps, blobs, manifests }
+    }
+
+    /// What a delta leaves out must be there already.
+    async fn check_base(
+        &self,
+        bundle: &Bundle,
+        client: &Client,
+        registry: &Registry,
+    ) -> Result<(), PlanError> {
+        for (blob, repositories) in &self.blobs {
+            if !bundle.statement().requires.contains(blob) {
+                continue;
+            }
+            let mut there = false;
+            for repository in repositories {
+                there |= client.has_blob(registry, repository, blob.digest).await?;
+            }
+            if !there && let Some(repository) = repositories.first() {
+                return Err(PlanError::Base { repository: repository.clone(), missing: vec![blob.digest] });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many artifacts will be pushed.
+    pub fn pushes(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_))).count()
+    }
+
+    /// The most bytes that can have to be sent.
+    pub fn bytes(&self) -> u64 {
+        self.blobs.iter().map(|(blob, _)| blob.size).sum()
+    }
+}
+
+fn children_first(graph: &Graph, digest: Digest, order: &mut Vec<Digest>) {
+    if let Some(node) = graph.manifests.get(&digest)
+        && let Manifest::Index(index) = &node.manifest
+    {
+        for child in &index.children {
+            children_first(graph, child.descriptor.digest, order);
+        }
+    }
+    order.push(digest);
+}

@@ -1,0 +1,53 @@
+use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
+use bundle_registry::{Client, Error, Name};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use bundle_format::Node;
+
+/// Adds a manifest to the index of its subject's referrers, for a registry that keeps no such list
+/// itself (distribution-spec §Pushing Manifests with Subject, the client's part).
+pub(crate) async fn list_by_tag(
+    client: &Client,
+    registry: &Registry,
+    repository: &RepositoryName,
+    digest: Digest,
+    size: u64,
+    node: &Node,
+) -> Result<(), Error> {
+    let Some(subject) = node.manifest.subject() else {
+        return Ok(());
+    };
+    let misbehaved = |what: &str| Error::Misbehaved { host: registry.to_string(), what: what.to_owned() };
+    let tag = format!("sha256-{}", subject.digest.hex());
+    let name = Name::Tag(tag.parse().map_err(|_| misbehaved("a digest makes no tag"))?);
+    let media_type: MediaType = MediaType::IMAGE_INDEX.parse().map_err(|_| misbehaved("no media type"))?;
+    let mut index = match client.manifest_info(registry, repository, &name).await? {
+        Some(_) => {
+            let found = client.manifest(registry, repository, &name).await?;
+            match Manifest::parse(&found.bytes, &found.media_type) {
+                Ok(Manifest::Index(index)) => {
+                    if index.children.iter().any(|child| child.descriptor.digest == digest) {
+                        return Ok(());
+                    }
+                    serde_json::from_slice(&found.bytes)
+                        .map_err(|_| misbehaved("its referrers are not valid"))?
+                }
+                _ => return Err(misbehaved("the tag of its referrers is something else")),
+            }
+        }
+        None => json!({"schemaVersion": 2, "mediaType": MediaType::IMAGE_INDEX, "manifests": []}),
+    };
+    let mut descriptor = json!({"mediaType": node.media_type, "digest": digest, "size": size});
+    if let Manifest::Image(image) = &node.manifest {
+        descriptor["artifactType"] = json!(image.kind());
+        if !image.annotations.is_empty() {
+            descriptor["annotations"] = json!(image.annotations);
+        }
+    }
+    if let Some(Value::Array(manifests)) = index.get_mut("manifests") {
+        manifests.push(descriptor);
+    }
+    let bytes = serde_json::to_vec(&index).map_err(|_| misbehaved("its referrers cannot be written"))?;
+    client.push_manifest(registry, repository, &name, &media_type, Bytes::from(bytes)).await.map(drop)
+}

@@ -1,0 +1,176 @@
+use bundle_format::{BlobSink, Damage, Limits, TrustPolicy};
+
+use crate::bundle::Contents;
+use crate::{Bundle, OpenError};
+
+/// What is checked, in the order of docs/format.md §Verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckName {
+    /// The head of the archive is that of a bundle.
+    Head,
+    /// A trusted key signed the statement.
+    Signature,
+    /// The statement is of a known version and consistent.
+    Statement,
+    /// The key may write to the projects, at this time.
+    Scope,
+    /// Every byte that is not blob content is the one that follows from the statement.
+    Layout,
+    /// The manifests are whole, and name exactly the blobs that the statement lists.
+    Manifests,
+    /// Every blob has the content that its digest says.
+    Blobs,
+}
+
+impl CheckName {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Head,
+        Self::Signature,
+        Self::Statement,
+        Self::Scope,
+        Self::Layout,
+        Self::Manifests,
+        Self::Blobs,
+    ];
+
+    /// The check's name for people and for JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Signature => "signature",
+            Self::Statement => "statement",
+            Self::Scope => "scope",
+            Self::Layout => "layout",
+            Self::Manifests => "manifests",
+            Self::Blobs => "blobs",
+        }
+    }
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not; this is why.
+    Failed(Vec<String>),
+    /// It was not made, because one before it failed.
+    NotReached,
+}
+
+/// A check and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which one.
+    pub name: CheckName,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// Makes every check on a file, or on a pipe if there is no path. Blobs of a file are hashed on
+/// `threads` threads.
+///
+/// # Errors
+/// The file cannot be opened. That it is not right is a verdict, not an error.
+pub fn verify(
+    path: Option<&std::path::Path>,
+    policy: &TrustPolicy,
+    limits: &Limits,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Vec<Check>, Option<Bundle>), OpenError> {
+    let opened = match path {
+        Some(path) => Bundle::open(path, policy, limits),
+        None => Bundle::read(Box::new(std::io::stdin()), policy, limits),
+    };
+    let mut bundle = match opened {
+        Ok(bundle) => bundle,
+        Err(error @ OpenError::Open { .. }) => return Err(error),
+        Err(error) => {
+            let failed = failed_check(&error);
+            return Ok((checks(failed, vec![chain(&error)]), None));
+        }
+    };
+    let damages = match bundle.contents {
+        Contents::File(archive) => {
+            let damages = archive.damaged_blobs(threads, progress);
+            bundle.contents = Contents::File(archive);
+            damages
+        }
+        Contents::Pipe { pipe, kept } => {
+            let result = pipe.finish(&mut Counted(progress));
+            drop(kept);
+            let checks = match result {
+                Ok(()) => checks_passed(),
+                Err(damage) => checks(CheckName::Blobs, vec![chain(&damage)]),
+            };
+            return Ok((checks, None));
+        }
+    };
+    if damages.is_empty() {
+        return Ok((checks_passed(), Some(bundle)));
+    }
+    Ok((checks(CheckName::Blobs, damages.iter().map(|damage| chain(damage)).collect()), Some(bundle)))
+}
+
+fn failed_check(error: &OpenError) -> CheckName {
+    use bundle_format::TrustError;
+    match error {
+        OpenError::Open { .. } => CheckName::Head,
+        OpenError::Trust(TrustError::Stranger { .. } | TrustError::Revoked(_)) => CheckName::Signature,
+        OpenError::Trust(TrustError::Statement(_)) => CheckName::Statement,
+        OpenError::Trust(TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Expired(_)) => {
+            CheckName::Scope
+        }
+        OpenError::Damage(damage) => match damage {
+            Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
+            Damage::Truncated { .. }
+            | Damage::TooLong(_)
+            | Damage::Header(_)
+            | Damage::Padding(_)
+            | Damage::Trailer
+            | Damage::Read(_) => CheckName::Layout,
+            Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
+                CheckName::Manifests
+            }
+        },
+    }
+}
+
+fn checks_passed() -> Vec<Check> {
+    CheckName::ALL.map(|name| Check { name, verdict: Verdict::Passed }).to_vec()
+}
+
+fn checks(failed: CheckName, reasons: Vec<String>) -> Vec<Check> {
+    let mut verdict = Verdict::Passed;
+    CheckName::ALL
+        .map(|name| {
+            if name == failed {
+                verdict = Verdict::NotReached;
+                return Check { name, verdict: Verdict::Failed(reasons.clone()) };
+            }
+            Check { name, verdict: verdict.clone() }
+        })
+        .to_vec()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text.push_str(": ");
+        text.push_str(&current.to_string());
+        cause = current.source();
+    }
+    text
+}
+
+struct Counted<'a>(&'a (dyn Fn(u64) + Sync));
+
+impl BlobSink for Counted<'_> {
+    fn take(&mut self, _: bundle_format::Blob, bytes: &[u8]) -> std::io::Result<()> {
+        (self.0)(bytes.len() as u64);
+        Ok(())
+    }
+}
