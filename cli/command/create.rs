@@ -1,0 +1,260 @@
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bundle_bundler::{
+    Head, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, create_file,
+    create_stream, load_private, load_public, read_text, resolve,
+};
+use bundle_format::{Limits, Sequence, StreamName, Timestamp};
+use bundle_oci::{Digest, Reference};
+use serde_json::json;
+
+use crate::command::key::ask_passphrase;
+use crate::command::lock::path_of;
+use crate::command::wanted::Wanted;
+use crate::command::{print, print_json};
+use crate::connection::{Connection, Mirror};
+use crate::exit::{Code, Failure};
+use crate::progress::progress;
+use crate::size::{Bytes, Took, count};
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command", "dry_run"]).required(true).multiple(true)))]
+pub(crate) struct Create {
+    #[command(flatten)]
+    wanted: Wanted,
+
+    /// Sign with this key
+    #[arg(long, value_name = "FILE", conflicts_with = "sign_command")]
+    key: Option<PathBuf>,
+
+    /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
+    /// of an Ed25519 signature
+    #[arg(long, value_name = "COMMAND")]
+    sign_command: Option<String>,
+
+    /// The public key that the signing command's signature must fit
+    #[arg(long, value_name = "FILE", requires = "sign_command")]
+    public_key: Option<PathBuf>,
+
+    /// Where to write the bundle; - writes to standard output
+    #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+
+    /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
+    #[arg(long)]
+    locked: bool,
+
+    /// Say what would be carried, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The stream that the bundle belongs to [default: the name in bundle.yaml]
+    #[arg(long, value_name = "NAME")]
+    stream: Option<StreamName>,
+
+    /// The bundle's place in its stream [default: the time of creation in seconds]
+    #[arg(long, value_name = "N")]
+    sequence: Option<Sequence>,
+
+    /// The time of creation [default: SOURCE_DATE_EPOCH, or now]
+    #[arg(long, value_name = "TIME")]
+    created: Option<Timestamp>,
+
+    /// Leave signatures, attestations and other referrers behind
+    #[arg(long)]
+    no_referrers: bool,
+
+    /// Read one registry through another
+    #[arg(long, value_name = "HOST=HOST/PREFIX")]
+    mirror: Vec<Mirror>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Create {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let to_pipe = self.output.as_deref().is_some_and(|output| output.as_os_str() == "-");
+        if to_pipe && std::io::stdout().is_terminal() {
+            return Err(Failure::text(Code::Usage, "a bundle is not written to a terminal")
+                .hint("choose a file with -o FILE, or pipe the output"));
+        }
+        // What can be wrong without the network is found before it is asked.
+        let signer = self.signer()?;
+        let output = match self.output.as_deref() {
+            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path)?),
+            _ => None,
+        };
+        let (requests, name) = self.wanted.requests()?;
+        let progress = progress("fetching");
+        let pins = self.pins(&requests)?;
+        let client = self.connection.client(&self.mirror, &progress)?;
+        let options = ResolveOptions {
+            referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
+            pins: if self.locked { Pins::Demand } else { Pins::Prefer },
+            jobs: self.connection.jobs(),
+        };
+        let resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let created = self.created()?;
+        let sequence = match self.sequence {
+            Some(sequence) => sequence,
+            None => Sequence::try_from(created.unix().max(1).unsigned_abs())
+                .map_err(|error| Failure::new(Code::Usage, &error))?,
+        };
+        let head = Head { stream: self.stream.clone().or(name).unwrap_or_default(), sequence, created };
+        let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        if plan.foreign_layers() > 0 {
+            progress.note(&format!(
+                "{} are not distributable and stay with their vendor",
+                count(plan.foreign_layers(), "layer")
+            ));
+        }
+        if self.dry_run {
+            drop(progress);
+            self.tell_plan(&plan);
+            return Ok(());
+        }
+        let Some(signer) = signer else {
+            return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
+        };
+        let unpinned =
+            self.sequence.is_none() && self.created.is_none() && std::env::var("SOURCE_DATE_EPOCH").is_err();
+        if let Some(output) = &output
+            && let Some(earlier) = output.earlier(&Limits::V1)
+        {
+            if unpinned && plan.adopt(&earlier) || earlier == *plan.statement() {
+                progress.note("going on with what an earlier run fetched");
+            } else {
+                progress.note("an earlier run fetched something else here; starting anew");
+            }
+        }
+        let signature = signer.sign(plan.statement_bytes())?;
+        let plan = Arc::new(plan);
+        let jobs = self.connection.jobs();
+        match output {
+            Some(output) => {
+                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?
+            }
+            None => {
+                let stdout = std::io::stdout();
+                create_stream(&client, plan.clone(), &signature, stdout, jobs, progress.clone()).await?;
+            }
+        }
+        drop(progress);
+        self.tell_done(&plan, started, to_pipe);
+        Ok(())
+    }
+
+    fn signer(&self) -> Result<Option<Signer>, Failure> {
+        if let Some(path) = &self.key {
+            return Ok(Some(Signer::Key(load_private(path, ask_passphrase)?)));
+        }
+        let Some(command) = &self.sign_command else {
+            return Ok(None);
+        };
+        let public = self.public_key.as_deref().map(load_public).transpose()?;
+        Ok(Some(Signer::Command { command: command.clone(), public }))
+    }
+
+    fn created(&self) -> Result<Timestamp, Failure> {
+        if let Some(created) = self.created {
+            return Ok(created);
+        }
+        match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(seconds) => {
+                let wrong = |_| Failure::text(Code::Usage, "SOURCE_DATE_EPOCH is not a number of seconds");
+                seconds.trim().parse().map_err(wrong)
+            }
+            Err(_) => Ok(Timestamp::now()),
+        }
+    }
+
+    fn pins(
+        &self,
+        requests: &[Request],
+    ) -> Result<HashMap<(Reference, bundle_format::Target), Digest>, Failure> {
+        let path = path_of(&self.wanted);
+        if !path.exists() {
+            if self.locked {
+                let text = format!("{} is not there, and --locked keeps to it", path.display());
+                return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
+            }
+            return Ok(HashMap::new());
+        }
+        let lock = Lock::parse(&read_text(&path)?, &path.display().to_string())?;
+        let pins = lock.pins(requests);
+        if !pins.is_empty() {
+            eprintln!(
+                "note: {} of {} kept to {}",
+                pins.len(),
+                count(requests.len(), "image"),
+                path.display()
+            );
+        }
+        Ok(pins)
+    }
+
+    fn tell_plan(&self, plan: &Plan) {
+        if self.json {
+            print_json(&json!({
+                "size": plan.layout().size(),
+                "blobs": plan.statement().blobs.len(),
+                "artifacts": plan.statement().artifacts,
+            }));
+            return;
+        }
+        let mut text = String::new();
+        for artifact in &plan.statement().artifacts {
+            text.push_str(&format!(
+                "{:>10}  {} <- {}  ({})\n",
+                Bytes(plan.size_of(artifact.digest)).to_string(),
+                artifact.target,
+                artifact.source,
+                artifact.reasons.join(", ")
+            ));
+        }
+        text.push_str(&summary(plan));
+        text.push_str("; nothing was written\n");
+        print(&text);
+    }
+
+    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) {
+        let digest = Digest::of(plan.statement_bytes());
+        let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
+        if self.json && !to_pipe {
+            print_json(&json!({
+                "output": place.to_string(),
+                "statement": digest,
+                "stream": plan.statement().stream,
+                "sequence": plan.statement().sequence,
+                "size": plan.layout().size(),
+                "blobs": plan.statement().blobs.len(),
+                "artifacts": plan.statement().artifacts.len(),
+                "seconds": started.elapsed().as_secs_f64(),
+            }));
+            return;
+        }
+        let line = format!("{} in {}: {place}\n", summary(plan), Took(started.elapsed()));
+        // Standard output has the bundle.
+        if to_pipe { eprint!("{line}") } else { print(&line) }
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    format!(
+        "{}, {}, {} ({} saved by sharing)",
+        count(plan.statement().artifacts.len(), "artifact"),
+        count(plan.statement().blobs.len(), "blob"),
+        Bytes(plan.layout().size()),
+        Bytes(plan.saved())
+    )
+}

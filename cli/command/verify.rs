@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bundle_format::Limits;
+use bundle_importer::{Verdict, load_trust, verify};
+use bundle_oci::Digest;
+use serde_json::json;
+
+use crate::command::{print, print_json};
+use crate::exit::{Code, Failure};
+use crate::progress::progress;
+use crate::size::{Bytes, Took, count};
+
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    /// The bundle; - reads standard input
+    #[arg(value_name = "FILE|-")]
+    bundle: PathBuf,
+
+    /// Whose bundles are right: a public key, or a trust.yaml
+    #[arg(long, value_name = "PUBKEY|FILE")]
+    trust: PathBuf,
+
+    /// How many blobs are hashed at once [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+
+    /// Print the verdicts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let policy = load_trust(&self.trust)?;
+        let progress = progress("verifying");
+        let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
+        if let Some(Ok(metadata)) = path.map(std::fs::metadata) {
+            progress.total(metadata.len());
+        }
+        let threads =
+            self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let blob = Digest::of(b"");
+        let tell = |bytes| progress.advance(blob, bytes);
+        let (checks, bundle) = verify(path, &policy, &Limits::V1, threads, &tell)?;
+        drop(progress);
+        let trusted = checks.iter().all(|check| check.verdict == Verdict::Passed);
+        if self.json {
+            let checks: Vec<_> = checks
+                .iter()
+                .map(|check| {
+                    let (verdict, reasons): (_, &[String]) = match &check.verdict {
+                        Verdict::Passed => ("passed", &[]),
+                        Verdict::Failed(reasons) => ("failed", reasons),
+                        Verdict::NotReached => ("not reached", &[]),
+                    };
+                    json!({"check": check.name.as_str(), "verdict": verdict, "reasons": reasons})
+                })
+                .collect();
+            print_json(&json!({"trusted": trusted, "checks": checks}));
+        } else {
+            let mut text = String::new();
+            for check in &checks {
+                let verdict = match &check.verdict {
+                    Verdict::Passed => "passed".to_owned(),
+                    Verdict::Failed(reasons) => format!("FAILED  {}", reasons.join("\n                   ")),
+                    Verdict::NotReached => "not reached".to_owned(),
+                };
+                text.push_str(&format!("{:<10} {verdict}\n", check.name.as_str()));
+            }
+            if trusted && let Some(bundle) = &bundle {
+                text.push_str(&format!(
+                    "{} is whole and signed by '{}': {}, {}, {}, in {}\n",
+                    self.bundle.display(),
+                    bundle.trusted().signer(),
+                    count(bundle.statement().artifacts.len(), "artifact"),
+                    count(bundle.statement().blobs.len(), "blob"),
+                    Bytes(bundle.size()),
+                    Took(started.elapsed())
+                ));
+            }
+            print(&text);
+        }
+        if trusted {
+            return Ok(());
+        }
+        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", self.bundle.display())))
+    }
+}

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bundle_oci::{Registry, RepositoryName};
+use bundle_registry::{Client, CredentialStore, Progress};
+
+use crate::exit::{Code, Failure, chain};
+use crate::size::Took;
+
+/// How registries are reached.
+#[derive(clap::Args)]
+pub(crate) struct Connection {
+    /// Allow HTTP without encryption for this registry (this machine itself always may)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    plain_http: Vec<Registry>,
+
+    /// Trust the certificates in this PEM file besides the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// How many images or blobs are moved at once
+    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: u16,
+}
+
+/// `docker.io=harbor.example/dockerhub`.
+#[derive(Clone, Debug)]
+pub(crate) struct Mirror {
+    from: Registry,
+    to: Registry,
+    prefix: Option<RepositoryName>,
+}
+
+impl std::str::FromStr for Mirror {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (from, to) = text.split_once('=').ok_or("mirror must be HOST=HOST/PREFIX")?;
+        let (to, prefix) = match to.split_once('/') {
+            Some((to, prefix)) => (to, Some(prefix.parse().map_err(|error| format!("{error}"))?)),
+            None => (to, None),
+        };
+        let host = |text: &str| text.parse::<Registry>().map_err(|error| error.to_string());
+        Ok(Self { from: host(from)?, to: host(to)?, prefix })
+    }
+}
+
+impl Connection {
+    pub(crate) fn jobs(&self) -> usize {
+        usize::from(self.jobs)
+    }
+
+    pub(crate) fn client(&self, mirrors: &[Mirror], progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
+        let credentials = CredentialStore::from_environment(|name| std::env::var(name).ok())
+            .map_err(|error| Failure::new(Code::Usage, &error))?;
+        let mut builder = Client::builder().credentials(credentials);
+        for registry in &self.plain_http {
+            builder = builder.plain_http(registry.clone());
+        }
+        if let Some(path) = &self.ca_file {
+            builder = builder.ca_file(path).map_err(|error| {
+                Failure::text(Code::Usage, format!("{} cannot be used: {error}", path.display()))
+            })?;
+        }
+        for mirror in mirrors {
+            builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
+        }
+        let progress = progress.clone();
+        builder = builder.on_retry(move |retry| {
+            progress.note(&format!("{}; trying again in {}", chain(retry.cause), Took(retry.wait)));
+        });
+        builder.build().map_err(Failure::from)
+    }
+}
