@@ -1,0 +1,302 @@
+//! One request and its response, with what the rules do to them.
+
+use std::io::{self, BufReader, Cursor, Read};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use super::rule::{Behaviour, Fault};
+use super::traffic::{Direction, Record};
+use super::{Shared, Stalled};
+use crate::http::{Body, BodyWriter, RequestHead, Response, ResponseHead};
+
+const BUFFER: usize = 128 * 1024;
+
+/// What becomes of the client's connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    KeepAlive,
+    Close,
+}
+
+pub(super) struct Exchange<'a> {
+    shared: &'a Shared,
+    from_client: &'a mut BufReader<TcpStream>,
+    to_client: &'a TcpStream,
+    record: Arc<Record>,
+    behaviour: Behaviour,
+}
+
+/// A response on its way, from upstream or a script.
+struct Incoming {
+    head: ResponseHead,
+    length: Option<u64>,
+    body: Box<dyn Read>,
+}
+
+impl Incoming {
+    fn scripted(response: Response) -> Incoming {
+        Incoming {
+            head: ResponseHead { status: response.status, headers: response.headers },
+            length: Some(response.body.len() as u64),
+            body: Box::new(Cursor::new(response.body)),
+        }
+    }
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        from_client: &'a mut BufReader<TcpStream>,
+        to_client: &'a TcpStream,
+        head: &RequestHead,
+    ) -> Exchange<'a> {
+        let record = shared.traffic.arrived(head);
+        let behaviour = shared.behaviour(head);
+        Exchange { shared, from_client, to_client, record, behaviour }
+    }
+
+    pub(super) fn run(&mut self, head: &RequestHead) -> io::Result<Next> {
+        if head.headers.get("expect").is_some_and(|e| e.eq_ignore_ascii_case("100-continue")) {
+            ResponseHead { status: 100, headers: Default::default() }.write(&mut &*self.to_client)?;
+        }
+        let scripted = match (self.behaviour.answer.take(), &self.shared.upstream) {
+            (Some(answer), _) => Some(answer),
+            (None, None) => Some(Response::error(404, "NOT_FOUND", "nothing is behind this proxy")),
+            (None, Some(_)) => None,
+        };
+        let upstream = match (&scripted, &self.shared.upstream) {
+            (None, Some(host)) => match TcpStream::connect(host) {
+                Ok(stream) => Some(stream),
+                Err(error) => {
+                    self.upload(head, None)?;
+                    return self.respond(head, Incoming::scripted(bad_gateway(&error)));
+                }
+            },
+            _ => None,
+        };
+        if let Some(stream) = &upstream {
+            stream.set_nodelay(true)?;
+            // An upstream that closes early may have answered; its answer is read below.
+            self.forwarded_head(head).write(&mut &*stream).ok();
+        }
+        if self.upload(head, upstream.as_ref())? == Next::Close {
+            return Ok(Next::Close);
+        }
+        let incoming = match (scripted, upstream) {
+            (Some(response), _) => Incoming::scripted(response),
+            (None, Some(stream)) => {
+                self.incoming(head, stream).unwrap_or_else(|error| Incoming::scripted(bad_gateway(&error)))
+            }
+            // Without an upstream there is always a script.
+            (None, None) => return Ok(Next::Close),
+        };
+        if matches!(self.behaviour.fault, Some(Fault::SwallowResponse)) {
+            let mut body = incoming.body;
+            io::copy(&mut body, &mut io::sink())?;
+            return Ok(Next::Close);
+        }
+        self.respond(head, incoming)
+    }
+
+    fn forwarded_head(&self, head: &RequestHead) -> RequestHead {
+        let mut forwarded = head.clone();
+        for hop_by_hop in ["connection", "keep-alive", "proxy-connection", "expect", "te", "upgrade"] {
+            forwarded.headers.remove(hop_by_hop);
+        }
+        forwarded.headers.add("Connection", "close");
+        if let Some(upstream) = &self.shared.upstream {
+            forwarded.headers.set("Host", upstream.as_str());
+        }
+        if self.behaviour.modifiers.iter().any(|m| matches!(m, Fault::IgnoreRange)) {
+            forwarded.headers.remove("range");
+            forwarded.headers.remove("if-range");
+        }
+        forwarded
+    }
+
+    /// Reads the request's body and passes it upstream, where there is one that still listens.
+    fn upload(&mut self, head: &RequestHead, mut upstream: Option<&TcpStream>) -> io::Result<Next> {
+        let framing = head.framing()?;
+        let mut body = Body::new(&mut *self.from_client, framing);
+        let chunked = framing == crate::http::Framing::Chunked;
+        let mut limit = match self.behaviour.fault {
+            Some(Fault::ResetUploadAfter(n) | Fault::StallUploadAfter(n)) => Some(n),
+            _ => None,
+        };
+        let mut passed = 0;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            if limit == Some(passed) {
+                let stalled = matches!(self.behaviour.fault, Some(Fault::StallUploadAfter(_)));
+                if !stalled || self.shared.gate.stall() == Stalled::Closed {
+                    return Ok(Next::Close);
+                }
+                limit = None;
+            }
+            let n = body.read(&mut buffer[..room(limit, passed)])?;
+            if n == 0 {
+                break;
+            }
+            passed += n as u64;
+            self.shared.traffic.count(&self.record, Direction::Upload, n);
+            if let Some(mut stream) = upstream
+                && BodyWriter::new(&mut stream, chunked).write(&buffer[..n]).is_err()
+            {
+                upstream = None;
+            }
+        }
+        if let Some(mut stream) = upstream {
+            // It may have closed after an early answer, which is still to be read.
+            BodyWriter::new(&mut stream, chunked).finish().ok();
+        }
+        Ok(Next::KeepAlive)
+    }
+
+    fn incoming(&self, head: &RequestHead, stream: TcpStream) -> io::Result<Incoming> {
+        let mut reader = BufReader::with_capacity(BUFFER, stream);
+        let mut answer = ResponseHead::read(&mut reader)?;
+        let framing = answer.framing(&head.method)?;
+        let length = answer.declared_length()?;
+        if let (Some(location), Some(upstream)) = (answer.headers.get("location"), &self.shared.upstream) {
+            let rewritten =
+                location.replacen(&format!("//{upstream}"), &format!("//{}", self.shared.host), 1);
+            answer.headers.set("Location", rewritten);
+        }
+        Ok(Incoming { head: answer, length, body: Box::new(Body::new(reader, framing)) })
+    }
+
+    fn respond(&mut self, head: &RequestHead, incoming: Incoming) -> io::Result<Next> {
+        let Incoming { head: mut answer, length, body } = incoming;
+        for hop_by_hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
+            answer.headers.remove(hop_by_hop);
+        }
+        let (mut length, body) = self.changed_body(length, body)?;
+        let has_body = head.method != "HEAD" && answer.may_have_body();
+        let mut close = head.wants_close() || matches!(self.behaviour.fault, Some(Fault::LyingLength(_)));
+        let mut set = Vec::new();
+        for modifier in &self.behaviour.modifiers {
+            match modifier {
+                Fault::Delay(by) => thread::sleep(*by),
+                Fault::DropHeader(name) if name.eq_ignore_ascii_case("content-length") => length = None,
+                Fault::DropHeader(name) => answer.headers.remove(name),
+                Fault::SetHeader(name, value) => {
+                    // A length that is not the body's can only end with the connection.
+                    close |= name.eq_ignore_ascii_case("content-length");
+                    set.push((name.clone(), value.clone()));
+                }
+                _ => {}
+            }
+        }
+        let chunked = has_body && length.is_none() && !head.is_http_1_0();
+        match length {
+            Some(length) if answer.may_have_body() => {
+                answer.headers.add("Content-Length", length.to_string())
+            }
+            _ if chunked => answer.headers.add("Transfer-Encoding", "chunked"),
+            _ => {}
+        }
+        close |= has_body && length.is_none() && !chunked;
+        for (name, value) in set {
+            answer.headers.set(name, value);
+        }
+        if close {
+            answer.headers.add("Connection", "close");
+        }
+        self.record.set_status(answer.status);
+        answer.write(&mut &*self.to_client)?;
+        if has_body && self.download(body, chunked)? == Next::Close {
+            return Ok(Next::Close);
+        }
+        if close {
+            // Closing outright with request bytes unread would reset the connection under the response.
+            self.to_client.shutdown(Shutdown::Write)?;
+        }
+        Ok(if close { Next::Close } else { Next::KeepAlive })
+    }
+
+    /// The body and its declared length with the fault applied that changes them.
+    fn changed_body(
+        &self,
+        length: Option<u64>,
+        mut body: Box<dyn Read>,
+    ) -> io::Result<(Option<u64>, Box<dyn Read>)> {
+        Ok(match self.behaviour.fault {
+            Some(Fault::WrongBytes { at }) => (length, Box::new(Flipped { body, at, passed: 0 })),
+            Some(Fault::LongerBy(n)) => (length.map(|l| l + n), Box::new(body.chain(io::repeat(0).take(n)))),
+            Some(Fault::EndlessBody) => (None, Box::new(body.chain(io::repeat(0)))),
+            Some(Fault::LyingLength(delta)) => (length.map(|l| l.saturating_add_signed(delta)), body),
+            Some(Fault::ShorterBy(n)) => {
+                let length = match length {
+                    Some(length) => length,
+                    None => {
+                        let mut whole = Vec::new();
+                        body.read_to_end(&mut whole)?;
+                        let length = whole.len() as u64;
+                        body = Box::new(Cursor::new(whole));
+                        length
+                    }
+                };
+                let length = length.saturating_sub(n);
+                (Some(length), Box::new(body.take(length)))
+            }
+            _ => (length, body),
+        })
+    }
+
+    fn download(&self, mut body: Box<dyn Read>, chunked: bool) -> io::Result<Next> {
+        let mut writer = BodyWriter::new(self.to_client, chunked);
+        let mut limit = match self.behaviour.fault {
+            Some(Fault::ResetAfter(n) | Fault::StallAfter(n)) => Some(n),
+            _ => None,
+        };
+        let mut passed = 0;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            if limit == Some(passed) {
+                let stalled = matches!(self.behaviour.fault, Some(Fault::StallAfter(_)));
+                if !stalled || self.shared.gate.stall() == Stalled::Closed {
+                    return Ok(Next::Close);
+                }
+                limit = None;
+            }
+            let n = body.read(&mut buffer[..room(limit, passed)])?;
+            if n == 0 {
+                break;
+            }
+            passed += n as u64;
+            self.shared.traffic.count(&self.record, Direction::Download, n);
+            writer.write(&buffer[..n])?;
+        }
+        writer.finish()?;
+        Ok(Next::KeepAlive)
+    }
+}
+
+/// How much of the buffer may be filled before the limit.
+fn room(limit: Option<u64>, passed: u64) -> usize {
+    limit.and_then(|limit| usize::try_from(limit - passed).ok()).map_or(BUFFER, |room| room.min(BUFFER))
+}
+
+fn bad_gateway(error: &io::Error) -> Response {
+    Response::error(502, "UNKNOWN", &format!("the fault proxy's upstream: {error}"))
+}
+
+/// A body with one bit changed.
+struct Flipped {
+    body: Box<dyn Read>,
+    at: u64,
+    passed: u64,
+}
+
+impl Read for Flipped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.body.read(buffer)?;
+        let place = self.at.checked_sub(self.passed).and_then(|place| usize::try_from(place).ok());
+        if let Some(byte) = place.and_then(|place| buffer[..n].get_mut(place)) {
+            *byte ^= 1;
+        }
+        self.passed += n as u64;
+        Ok(n)
+    }
+}
