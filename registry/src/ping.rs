@@ -12,7 +12,7 @@ pub enum Ping {
     Open,
     /// It accepts the stored credentials.
     Authenticated,
-    /// It has a way to ask for credentials, and none are stored. What is public may still be read.
+    /// It gives tokens to those without credentials too; what is public may be read.
     Anonymous,
 }
 
@@ -22,7 +22,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotARegistry`], [`Error::Certificate`], [`Error::PlainHttp`] and
-    /// [`Error::HttpsOnly`] besides all others; HTTP 401 if stored credentials are not accepted.
+    /// [`Error::HttpsOnly`] besides all others; HTTP 401 if credentials are needed or not accepted.
     pub async fn ping(&self, registry: &Registry) -> Result<Ping, Error> {
         self.retrying(registry, Patience::new(&self.inner.limits), || self.ping_once(registry)).await
     }
@@ -41,7 +41,6 @@ impl Client {
             200 if challenged(self) && !anonymous => Ok(Ping::Authenticated),
             200 if challenged(self) => Ok(Ping::Anonymous),
             200 => Ok(Ping::Open),
-            401 if challenged(self) && anonymous => Ok(Ping::Anonymous),
             404 | 405 => Err(Error::NotARegistry { host: host.to_owned(), status }),
             400..=499 if web_page => Err(Error::NotARegistry { host: host.to_owned(), status }),
             _ => Err(self.refusal(host, "answer as a registry", anonymous, response).await),

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bundle_oci::Digest;
+use bundle_registry::{Blame, Error, Name, Ping, Refusal};
+
+use crate::server::{Answer, Asked, Server};
+use crate::{builder, client, credentials, repository};
+
+fn challenge(asked: &Asked, realm_host: &str) -> Answer {
+    let host = if realm_host.is_empty() { asked.header("host").unwrap() } else { realm_host };
+    let header = format!("Bearer realm=\"http://{host}/token\",service=\"test\",scope=\"repository:x:pull\"");
+    Answer::new(401, r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#).with("WWW-Authenticate", &header)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_tasks_share_one_token() {
+    let server = Server::start(|asked, _| {
+        if asked.line.starts_with("GET /token") {
+            return Answer::new(200, r#"{"token":"good"}"#);
+        }
+        match asked.header("authorization") {
+            Some("Bearer good") => Answer::new(200, ""),
+            _ => challenge(asked, ""),
+        }
+    });
+    let client = client();
+    let tasks: Vec<_> = (0..16)
+        .map(|number: u8| {
+            let (client, registry) = (client.clone(), server.registry());
+            tokio::spawn(
+                async move { client.has_blob(&registry, &repository(), Digest::of(&[number])).await },
+            )
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.unwrap().unwrap());
+    }
+    assert_eq!(server.count("GET /token?service=test&scope=repository%3Ateam%2Fapp%3Apull "), 1);
+    assert_eq!(server.count("GET /token"), 1);
+    // And nothing is asked twice from then on.
+    let before = server.seen().len();
+    assert!(client.has_blob(&server.registry(), &repository(), Digest::of(b"")).await.unwrap());
+    assert_eq!(server.seen().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_token_that_expired_is_replaced_once() {
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let given = tokens.clone();
+    let server = Server::start(move |asked, _| {
+        if asked.line.starts_with("GET /token") {
+            return Answer::new(200, format!(r#"{{"token":"t{}"}}"#, given.fetch_add(1, Ordering::SeqCst)));
+        }
+        match (asked.header("authorization"), asked.line.contains("denied")) {
+            (Some("Bearer t0"), false) if given.load(Ordering::SeqCst) == 1 => Answer::new(200, "{}"),
+            (Some("Bearer t1"), false) => Answer::new(200, "{}"),
+            // Harbor's answer to a token that lacks a right.
+            (Some(_), true) => Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"harbor\""),
+            _ => challenge(asked, ""),
+        }
+    });
+    let client = client();
+    let registry = server.registry();
+    let digest = Digest::of(b"");
+    assert!(client.has_blob(&registry, &repository(), digest).await.unwrap());
+    tokens.store(1, Ordering::SeqCst);
+    let denied = "denied/app".parse().unwrap();
+    let error = client.has_blob(&registry, &denied, digest).await.unwrap_err();
+    assert_eq!(error.blame(), Blame::Refused(Refusal::Unauthorized));
+    assert_eq!(tokens.load(Ordering::SeqCst), 3);
+    // The first repository's token is not taken any more; the new one is.
+    tokens.store(1, Ordering::SeqCst);
+    let blobs = server.count("HEAD /v2/team/app");
+    assert!(client.has_blob(&registry, &repository(), digest).await.unwrap());
+    assert_eq!(server.count("HEAD /v2/team/app"), blobs + 1);
+}
+
+#[tokio::test]
+async fn passwords_go_to_the_token_service_of_the_registry_only() {
+    let service = Server::start(|asked, _| match asked.header("authorization") {
+        Some(_) => Answer::new(200, r#"{"token":"good"}"#),
+        None => Answer::new(401, ""),
+    });
+    let elsewhere = service.other_name();
+    let server = Server::start(move |asked, _| challenge(asked, &elsewhere));
+    let store = credentials(server.registry().as_str());
+    let client = builder().credentials(store).build().unwrap();
+    let error = client.has_blob(&server.registry(), &repository(), Digest::of(b"")).await.unwrap_err();
+    assert!(matches!(&error, Error::Withheld { realm, .. } if realm == "localhost"), "{error}");
+    assert_eq!(service.seen().len(), 1);
+    assert_eq!(service.seen()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn passwords_go_to_the_token_service_and_never_to_the_registry() {
+    let server = Server::start(|asked, _| match asked.header("authorization") {
+        Some("Basic dXNlcjpwYXNzd29yZA==") if asked.line.starts_with("GET /token") => {
+            Answer::new(200, r#"{"access_token":"good","expires_in":1800}"#)
+        }
+        Some("Bearer good") => Answer::new(200, "{}"),
+        _ => challenge(asked, ""),
+    });
+    let store = credentials(server.registry().as_str());
+    let client = builder().credentials(store).build().unwrap();
+    assert_eq!(client.ping(&server.registry()).await.unwrap(), Ping::Authenticated);
+    assert_eq!(server.count("GET /token?service=test "), 1);
+}
+
+#[tokio::test]
+async fn token_services_in_the_dark_are_not_asked() {
+    for realm in ["http://storage.example", "ftp://127.0.0.1", "https://u:p@127.0.0.1", "nonsense"] {
+        let header = format!("Bearer realm=\"{realm}/token\"");
+        let server = Server::start(move |_, _| Answer::new(401, "").with("WWW-Authenticate", &header));
+        let error = client().has_blob(&server.registry(), &repository(), Digest::of(b"")).await.unwrap_err();
+        assert!(matches!(error, Error::Realm { .. }), "{realm}: {error}");
+    }
+    let server = Server::start(|asked, _| match asked.line.starts_with("GET /token") {
+        true => Answer::new(307, "").with("Location", "http://169.254.169.254/"),
+        false => challenge(asked, ""),
+    });
+    let error = client().has_blob(&server.registry(), &repository(), Digest::of(b"")).await.unwrap_err();
+    assert!(matches!(error, Error::Realm { .. }));
+}
+
+#[tokio::test]
+async fn hosts_that_are_no_registries_are_told_apart() {
+    let page =
+        Server::start(|_, _| Answer::new(200, "<html>").with("Content-Type", "text/html; charset=utf-8"));
+    assert!(matches!(client().ping(&page.registry()).await, Err(Error::NotARegistry { .. })));
+    let nothing = Server::start(|_, _| Answer::new(404, "404 page not found"));
+    assert!(matches!(client().ping(&nothing.registry()).await, Err(Error::NotARegistry { status: 404, .. })));
+    let open = Server::start(|_, _| Answer::new(200, "{}"));
+    assert_eq!(client().ping(&open.registry()).await.unwrap(), Ping::Open);
+    let encrypted = builder().https(open.registry()).build().unwrap();
+    let error = encrypted.ping(&open.registry()).await.unwrap_err();
+    assert!(matches!(error, Error::PlainHttp { .. }), "{error:?}");
+    let go = Server::start(|_, _| Answer::new(400, "Client sent an HTTP request to an HTTPS server.\n"));
+    assert!(matches!(client().ping(&go.registry()).await, Err(Error::HttpsOnly { .. })));
+    let locked = Server::start(|_, _| Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""));
+    let error = client().ping(&locked.registry()).await.unwrap_err();
+    assert!(matches!(&error, Error::Answer(answer) if answer.anonymous && answer.status == 401));
+}
+
+#[tokio::test]
+async fn terminals_are_safe_from_what_registries_say() {
+    let body = r#"{"errors":[{"code":"DENIED","message":"\u001b]0;owned\u0007"}]}"#;
+    let server = Server::start(move |_, _| Answer::new(403, body));
+    let name = Name::Tag("v1".parse().unwrap());
+    let error = client().manifest(&server.registry(), &repository(), &name).await.unwrap_err();
+    assert!(!error.to_string().contains('\u{1b}'));
+    assert_eq!(error.refusal(), Some(Refusal::Denied));
+}

@@ -1,0 +1,34 @@
+//! The client against registries that follow a script: one connection, one thread, no clock.
+
+mod auth;
+mod download;
+mod lists;
+mod server;
+mod upload;
+
+use std::time::Duration;
+
+use bundle_oci::RepositoryName;
+use bundle_registry::{Client, ClientBuilder, CredentialStore, Limits};
+
+fn builder() -> ClientBuilder {
+    let limits = Limits { backoff: Duration::from_millis(1), attempts: 3, ..Limits::default() };
+    Client::builder().limits(limits)
+}
+
+fn client() -> Client {
+    builder().build().unwrap()
+}
+
+/// A store with one entry, `user` and `password`.
+fn credentials(host: &str) -> CredentialStore {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth.json");
+    std::fs::write(&path, format!(r#"{{"auths":{{"{host}":{{"auth":"dXNlcjpwYXNzd29yZA=="}}}}}}"#)).unwrap();
+    let variable = |name: &str| (name == "REGISTRY_AUTH_FILE").then(|| path.to_string_lossy().into_owned());
+    CredentialStore::from_environment(variable).unwrap()
+}
+
+fn repository() -> RepositoryName {
+    "team/app".parse().unwrap()
+}
