@@ -61,11 +61,13 @@ pub fn load_private(
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
-        return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
-    }
     let mut pem = Zeroizing::new(String::new());
     file.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
+    // Everybody may read a public key; that it is the wrong one is the better message.
+    let secret = !pem.contains("BEGIN PUBLIC KEY");
+    if secret && metadata.is_file() && metadata.mode() & 0o077 != 0 {
+        return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+    }
     let mut attempt = 0;
     let mut result = PrivateKey::from_pem(&pem, None);
     while let Err(error @ (KeyError::NeedsPassphrase | KeyError::WrongPassphrase)) = result {

@@ -243,11 +243,11 @@ impl PartialFile {
         let cwd = rustix::fs::CWD;
         match rustix::fs::renameat_with(cwd, &self.partial, cwd, &self.path, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => return Err(OutputError::Exists(self.path)),
+            Err(rustix::io::Errno::EXIST) => return Err(OutputError::Exists(self.path.clone())),
             // File systems without the flag: a link fails if the name is taken.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
                 if self.path.symlink_metadata().is_ok() {
-                    return Err(OutputError::Exists(self.path));
+                    return Err(OutputError::Exists(self.path.clone()));
                 }
                 std::fs::rename(&self.partial, &self.path)
                     .map_err(|source| self.failed("renamed", source))?;
@@ -273,5 +273,16 @@ impl PartialFile {
 
     fn failed(&self, doing: &'static str, source: std::io::Error) -> OutputError {
         OutputError::Io { path: self.partial.clone(), doing, source }
+    }
+}
+
+impl Drop for PartialFile {
+    /// What a run made and never wrote to would only puzzle people.
+    fn drop(&mut self) {
+        let journal = self.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if journal.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = std::fs::remove_file(&self.journal_path);
+            let _ = std::fs::remove_file(&self.partial);
+        }
     }
 }

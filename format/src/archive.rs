@@ -270,7 +270,16 @@ impl<R: ReadAt> Archive<R> {
     /// threads. `progress` is told of bytes as they are read. All damage is returned, not only the
     /// first.
     pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
-        let mut order: Vec<&Entry> = self.layout.blobs().iter().collect();
+        self.damaged_among(self.layout.blobs().iter().collect(), threads, progress)
+    }
+
+    /// [`Self::damaged_blobs`], of these entries only.
+    pub fn damaged_among(
+        &self,
+        mut order: Vec<&Entry>,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Vec<Damage> {
         order.sort_by_key(|entry| std::cmp::Reverse(entry.size));
         let next = AtomicUsize::new(0);
         let damages = std::sync::Mutex::new(Vec::new());

@@ -1,8 +1,8 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, Pipe};
+use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Pipe};
 use bundle_oci::{Digest, Hasher, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, Name, Progress, Uploaded};
 use bytes::Bytes;
@@ -78,6 +78,8 @@ struct Counters {
     sent_bytes: AtomicU64,
     mounted: AtomicU64,
     found: AtomicU64,
+    /// Blobs that were hashed on their way.
+    read: std::sync::Mutex<HashSet<Digest>>,
 }
 
 /// All blobs and manifests are verified and in place: only [`Push::everything`] makes one, and
@@ -142,6 +144,7 @@ impl Push<'_> {
             Contents::File(archive) => {
                 let archive = Arc::new(archive);
                 self.blobs_from(&archive, statement).await?;
+                self.unread(&archive).await?;
                 let mut manifests = HashMap::new();
                 for (blob, entry) in statement.blobs.iter().zip(archive.layout().blobs()) {
                     if self.plan.manifests.iter().any(|(digest, _)| *digest == blob.digest) {
@@ -200,6 +203,25 @@ impl Push<'_> {
             .await
     }
 
+    /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
+    /// a bundle that was right.
+    async fn unread(&self, archive: &Arc<Archive<std::fs::File>>) -> Result<(), PushError> {
+        let sent = self.counters.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let (archive, threads) = (archive.clone(), self.jobs);
+        let hash = move || {
+            let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
+                EntryName::Blob(digest) => !sent.contains(&digest),
+                _ => false,
+            });
+            let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
+            archive.damaged_among(unread.collect(), threads, &|_| ()).into_iter().next()
+        };
+        match tokio::task::spawn_blocking(hash).await? {
+            Some(damage) => Err(damage.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
     async fn blob(
         &self,
@@ -248,6 +270,11 @@ impl Push<'_> {
                 Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
                 Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
                 Uploaded::Sent => {
+                    self.counters
+                        .read
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .insert(blob.digest);
                     self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
                     self.counters.sent.fetch_add(1, Ordering::Relaxed)
                 }
