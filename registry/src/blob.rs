@@ -34,6 +34,8 @@ pub struct Download {
     sender: String,
     /// Bytes to pass over because the registry sends the blob from its start.
     skip: u64,
+    /// Whether a range was refused.
+    without_ranges: bool,
     patience: Patience,
 }
 
@@ -102,6 +104,7 @@ impl Client {
             position: offset.min(size),
             response: None,
             skip: 0,
+            without_ranges: false,
             patience,
         }
     }
@@ -151,6 +154,7 @@ impl Download {
         };
         self.client.fell_back(&self.registry, &registry, &error);
         (self.registry, self.repository) = (registry, repository);
+        self.without_ranges = false;
         self.patience = Patience::new(&self.client.inner.limits);
         Ok(())
     }
@@ -202,7 +206,10 @@ impl Download {
     async fn connect(&mut self) -> Result<(), Error> {
         let client = self.client.clone();
         let (registry, repository, digest) = (&self.registry, &self.repository, self.digest);
-        let range = (self.position > 0).then(|| format!("bytes={}-", self.position));
+        // With both ends: go-containerregistry's registry answers 416 to a range without its last
+        // byte. What answers 416 to any range is read from the start.
+        let range = (self.position > 0 && !self.without_ranges)
+            .then(|| format!("bytes={}-{}", self.position, self.size - 1));
         let doing = format!("send the blob {digest} of {repository}");
         let path = format!("{repository}/blobs/{digest}");
         let mut request =
@@ -247,8 +254,10 @@ impl Download {
                 (0, self.size - self.position)
             }
             416 => {
-                let what = format!("its blob {digest} has fewer than {} bytes", self.size);
-                return Err(Error::misbehaved(host, what));
+                let what = format!("it has no bytes of {digest} from {} to {}", self.position, self.size);
+                let error = Error::misbehaved(host, what);
+                self.without_ranges = true;
+                return Err(error);
             }
             _ => return Err(client.refusal(host, &doing, anonymous, response).await),
         };

@@ -38,12 +38,16 @@ pub enum CredentialError {
         source: std::io::Error,
     },
     /// A file that is not what it should be.
-    #[error("{} is no valid credential file", .path.display())]
+    ///
+    /// serde_json's message is left out: it quotes values, and these are secrets.
+    #[error("{} is no valid credential file: see line {line}, column {column}", .path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and how.
-        source: serde_json::Error,
+        /// The line of the mistake.
+        line: usize,
+        /// The column of the mistake.
+        column: usize,
     },
     /// An entry whose `auth` is not base64 of `user:password`.
     #[error("{} has an entry for {registry} that is not base64 of user:password", .path.display())]
@@ -80,9 +84,10 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Config {
-    auths: HashMap<String, Entry>,
-    cred_helpers: HashMap<String, String>,
-    creds_store: String,
+    // Tools written in Go write null for an empty map.
+    auths: Option<HashMap<String, Entry>>,
+    cred_helpers: Option<HashMap<String, String>>,
+    creds_store: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -148,10 +153,11 @@ impl CredentialStore {
 
     /// Whether there is an entry for exactly this host.
     pub(crate) fn knows(&self, host: &str) -> bool {
-        let names = |key: &String| normal(key) == host;
-        self.files
-            .iter()
-            .any(|file| file.config.auths.keys().chain(file.config.cred_helpers.keys()).any(names))
+        self.files.iter().any(|file| {
+            let entries = file.config.auths.iter().flat_map(HashMap::keys);
+            let helpers = file.config.cred_helpers.iter().flat_map(HashMap::keys);
+            entries.chain(helpers).any(|key| normal(key) == host)
+        })
     }
 }
 
@@ -165,15 +171,18 @@ impl File {
         };
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
-        let config = serde_json::from_slice(&bytes)
-            .map_err(|source| CredentialError::Json { path: path.to_owned(), source })?;
+        let config = serde_json::from_slice(&bytes).map_err(|error| CredentialError::Json {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        })?;
         Ok(Some(Self { path: path.to_owned(), config }))
     }
 
     async fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
-        let helper = self.config.cred_helpers.iter().find(|(key, _)| normal(key) == registry);
-        let helper = helper.map(|(_, name)| name.as_str());
-        if let Some(name) = helper.or(Some(self.config.creds_store.as_str()).filter(|name| !name.is_empty()))
+        let helpers = self.config.cred_helpers.iter().flatten();
+        let helper = helpers.into_iter().find(|(key, _)| normal(key) == registry).map(|(_, name)| name);
+        if let Some(name) = helper.or(self.config.creds_store.as_ref()).filter(|name| !name.is_empty())
             && let Some(credential) = ask_helper(name, registry).await?
         {
             return Ok(Some(credential));
@@ -184,6 +193,7 @@ impl File {
             .config
             .auths
             .iter()
+            .flatten()
             .filter(|(key, _)| {
                 let key = normal(key);
                 whole.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -327,5 +337,22 @@ mod tests {
         assert!(matches!(&error, CredentialError::Entry { registry, .. } if registry == "a"));
         assert!(!error.to_string().contains("secret"));
         assert!(matches!(find("{", "a", "b").await, Err(CredentialError::Json { .. })));
+        let error = find("{\n\"auths\":{\"a\":\"c2VjcmV0\"}}", "a", "b").await.unwrap_err();
+        assert!(matches!(error, CredentialError::Json { line: 2, .. }));
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            assert!(!format!("{error} {error:?}").contains("c2VjcmV0"));
+            cause = error.source();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_go_writes_for_nothing_is_nothing() {
+        let json = r#"{"auths":null,"credHelpers":null,"credsStore":"","HttpHeaders":{},"auths2":1}"#;
+        assert_eq!(find(json, "a", "b").await.unwrap(), None);
+        assert_eq!(find(r#"{"auths":{"a":{}}}"#, "a", "b").await.unwrap(), None);
+        let token = r#"{"auths":{"a":{"auth":"dTo=","identitytoken":"t"}}}"#;
+        let expected = Credential::IdentityToken(Secret::new("t".to_owned()));
+        assert_eq!(find(token, "a", "b").await.unwrap(), Some(expected));
     }
 }

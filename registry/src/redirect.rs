@@ -47,10 +47,12 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// Whether a redirect may be followed: from HTTPS only to HTTPS, and from plain HTTP only where
 /// that stays on this machine or on a host for which plain HTTP was allowed.
 pub(crate) fn check(from: &Url, to: &Url, may_be_plain: bool) -> Result<(), &'static str> {
+    if is_loopback(to) && !is_loopback(from) {
+        return Err("it leads to this machine");
+    }
     match (from.scheme(), to.scheme()) {
         (_, "https") => {}
         ("https", "http") => return Err("it leads from https to http"),
-        ("http", "http") if is_loopback(to) && !is_loopback(from) => return Err("it leads to this machine"),
         ("http", "http") if is_loopback(to) || may_be_plain => {}
         ("http", "http") => return Err("it leads to another host without encryption"),
         _ => return Err("it leads to something that is not http"),
@@ -77,6 +79,10 @@ mod tests {
             ("https://a.example/x", "https://169.254.169.254/latest", false),
             ("https://a.example/x", "https://[::ffff:169.254.169.254]/latest", false),
             ("https://a.example/x", "https://[fe80::1]/", false),
+            ("https://a.example/x", "https://localhost:6443/y", false),
+            ("https://a.example/x", "https://[::ffff:127.0.0.1]/y", false),
+            ("https://a.example/x", "https://0.0.0.0/y", false),
+            ("https://a.example/x", "https://2852039166/latest", false),
             ("https://a.example/x", "file:///etc/passwd", false),
             ("https://a.example/x", "https://u:p@b.example/", false),
             ("http://127.0.0.1:5000/x", "http://localhost:5001/y", true),

@@ -6,11 +6,10 @@ use zeroize::Zeroizing;
 /// Text that never reaches a log: `Debug` masks it, there is no `Display`, and its memory is wiped.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
-pub struct Secret(Zeroizing<String>);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a text that nobody else keeps.
-    pub fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 

@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bundle_oci::{Digest, MediaType};
-use bundle_registry::{Blame, Client, Download, Error, Name, Refusal};
+use bundle_registry::{Blame, Client, Download, Error, Limits, Name, Refusal};
 
 use crate::server::{Answer, Asked, Server};
 use crate::{builder, client, credentials, repository};
@@ -20,8 +21,12 @@ async fn read(mut download: Download) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+fn first_byte(range: &str) -> usize {
+    range.strip_prefix("bytes=").unwrap().strip_suffix("-15").unwrap().parse().unwrap()
+}
+
 fn part(asked: &Asked) -> Option<Answer> {
-    let first: usize = asked.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()?;
+    let first = asked.header("range").map(first_byte)?;
     let range = format!("bytes {first}-{}/{}", BLOB.len() - 1, BLOB.len());
     Some(Answer::new(206, &BLOB[first..]).with("Content-Range", &range))
 }
@@ -34,7 +39,7 @@ async fn a_broken_download_goes_on_where_it_broke() {
     let counted = retries.clone();
     let client = builder().on_retry(move |_| *counted.lock().unwrap() += 1).build().unwrap();
     assert_eq!(read(start(&client, &server, 0)).await.unwrap(), BLOB);
-    assert_eq!(server.seen()[1].header("range"), Some("bytes=5-"));
+    assert_eq!(server.seen()[1].header("range"), Some("bytes=5-15"));
     assert_eq!(*retries.lock().unwrap(), 1);
 }
 
@@ -48,6 +53,27 @@ async fn a_server_without_ranges_is_read_from_the_start_again() {
     assert_eq!(read(start(&client(), &server, 7)).await.unwrap(), &BLOB[7..]);
     assert_eq!(read(start(&client(), &server, 16)).await.unwrap(), b"");
     assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_ranges_is_read_from_the_start() {
+    let server = Server::start(|asked, _| match asked.header("range") {
+        Some(_) => Answer::new(416, ""),
+        None => Answer::new(200, BLOB),
+    });
+    assert_eq!(read(start(&client(), &server, 7)).await.unwrap(), &BLOB[7..]);
+}
+
+#[tokio::test]
+async fn a_registry_that_falls_silent_is_left() {
+    let server = Server::start(|asked, before| match before {
+        0 => Answer::silent(200, BLOB.len(), &BLOB[..5]),
+        _ => part(asked).unwrap(),
+    });
+    let limits =
+        Limits { stall: Duration::from_millis(10), backoff: Duration::from_millis(1), ..Limits::default() };
+    let client = Client::builder().limits(limits).build().unwrap();
+    assert_eq!(read(start(&client, &server, 0)).await.unwrap(), BLOB);
 }
 
 fn lie(name: &str) -> Answer {
@@ -74,16 +100,12 @@ async fn whatever_is_not_the_blob_is_refused_after_some_attempts() {
 #[tokio::test]
 async fn one_byte_for_each_connection_comes_to_an_end() {
     let server = Server::start(|asked, _| {
-        let first: usize = asked.header("range").map_or(0, |text| text[6..text.len() - 1].parse().unwrap());
+        let first: usize = asked.header("range").map_or(0, first_byte);
         let range = format!("bytes {first}-{}/{}", BLOB.len() - 1, BLOB.len());
         let status = if first == 0 { 200 } else { 206 };
         Answer::cut(status, BLOB.len() - first, &BLOB[first..=first]).with("Content-Range", &range)
     });
-    let limits = bundle_registry::Limits {
-        backoff: std::time::Duration::from_millis(1),
-        attempts_in_all: 10,
-        ..Default::default()
-    };
+    let limits = Limits { backoff: Duration::from_millis(1), attempts_in_all: 10, ..Limits::default() };
     let client = Client::builder().limits(limits).build().unwrap();
     assert!(read(start(&client, &server, 0)).await.is_err());
     assert_eq!(server.seen().len(), 11);
@@ -92,16 +114,18 @@ async fn one_byte_for_each_connection_comes_to_an_end() {
 #[tokio::test]
 async fn a_wrong_digest_starts_the_download_again_until_it_is_enough() {
     let server = Server::start(|_, _| Answer::new(200, BLOB));
-    let mut download = start(&client(), &server, 0);
-    for _ in 0..3 {
+    let limits = Limits { backoff: Duration::from_millis(1), attempts_in_all: 2, ..Limits::default() };
+    let client = Client::builder().limits(limits).build().unwrap();
+    let mut download = start(&client, &server, 0);
+    for _ in 0..2 {
         while download.next().await.unwrap().is_some() {}
-        let before = download.restart(Digest::of(b"other")).await;
-        if let Err(error) = before {
-            assert!(matches!(error, Error::WrongContent { .. }));
-        } else {
-            assert_eq!(download.position(), 0);
-        }
+        download.restart(Digest::of(b"other")).await.unwrap();
+        assert_eq!(download.position(), 0);
     }
+    while download.next().await.unwrap().is_some() {}
+    let error = download.restart(Digest::of(b"other")).await.unwrap_err();
+    assert!(matches!(error, Error::WrongContent { .. }));
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[tokio::test]
@@ -180,7 +204,7 @@ async fn a_mirror_is_read_first_and_left_when_it_fails() {
         .unwrap();
     assert_eq!(read(start(&client, &origin, 0)).await.unwrap(), BLOB);
     assert!(mirror.seen()[0].line.starts_with("GET /v2/cache/team/app/blobs/"));
-    assert_eq!(origin.seen()[0].header("range"), Some("bytes=5-"));
+    assert_eq!(origin.seen()[0].header("range"), Some("bytes=5-15"));
     assert_eq!(*fallbacks.lock().unwrap(), [mirror.registry()]);
 }
 

@@ -29,32 +29,50 @@ impl Asked {
 pub(crate) struct Answer {
     head: String,
     body: Vec<u8>,
-    /// Whether the connection is cut afterwards.
-    cut: bool,
+    then: Then,
+}
+
+/// What happens after an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Listen,
+    Cut,
+    /// The connection stays open, and nothing comes.
+    Silence,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n", body.len());
-        Self { head, body, cut: false }
+        Self { head, body, then: Then::Listen }
     }
 
     /// Announces more than is sent.
     pub(crate) fn cut(status: u16, announced: usize, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {announced}\r\n");
-        Self { head, body: body.into(), cut: true }
+        Self { head, body: body.into(), then: Then::Cut }
     }
 
     /// Announces nothing; the end of the connection is the end of the body.
     pub(crate) fn unannounced(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} x\r\nConnection: close\r\n");
-        Self { head, body: body.into(), cut: true }
+        Self { head, body: body.into(), then: Then::Cut }
+    }
+
+    /// Announces more than it sends, and keeps the connection.
+    pub(crate) fn silent(status: u16, announced: usize, body: impl Into<Vec<u8>>) -> Self {
+        Self { then: Then::Silence, ..Self::cut(status, announced, body) }
     }
 
     /// No answer at all.
     pub(crate) fn hang_up() -> Self {
-        Self { head: String::new(), body: Vec::new(), cut: true }
+        Self { head: String::new(), body: Vec::new(), then: Then::Cut }
+    }
+
+    /// No answer at all, but the connection stays.
+    pub(crate) fn never() -> Self {
+        Self { then: Then::Silence, ..Self::hang_up() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -136,7 +154,12 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Asked, usize) -> Answer, log: &Mute
         let answer = answer(&asked, before);
         let head = if answer.head.is_empty() { String::new() } else { format!("{}\r\n", answer.head) };
         let body: &[u8] = if asked.line.starts_with("HEAD") { &[] } else { &answer.body };
-        if writer.write_all(&[head.as_bytes(), body].concat()).is_err() || answer.cut {
+        if writer.write_all(&[head.as_bytes(), body].concat()).is_err() || answer.then == Then::Cut {
+            return;
+        }
+        if answer.then == Then::Silence {
+            // Until the client has had enough.
+            let _ = reader.read(&mut [0]);
             return;
         }
     }

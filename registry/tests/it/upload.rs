@@ -1,7 +1,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bundle_oci::{Digest, MediaType};
-use bundle_registry::{BlobSource, Error, Name, Refusal, Uploaded};
+use bundle_registry::{BlobSource, Client, Error, Limits, Name, Refusal, Uploaded};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -129,6 +130,52 @@ async fn a_damaged_source_never_becomes_a_blob() {
     assert!(matches!(&error, Error::Source(source) if source.to_string() == "wrong digest"), "{error:?}");
     assert_eq!(source.opened.load(Ordering::SeqCst), 1);
     assert!(server.seen().iter().all(|asked| asked.body.len() < BLOB.len()));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_not_waited_for_endlessly() {
+    let server = Server::start(|asked, _| match asked.line.starts_with("PUT") {
+        true => Answer::never(),
+        false => takes(asked),
+    });
+    let wait = Duration::from_millis(10);
+    let limits = Limits { stall: wait, commit: wait, attempts: 0, ..Limits::default() };
+    let client = Client::builder().limits(limits).build().unwrap();
+    for bytes in [BLOB, b""] {
+        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        let source = Source::new(bytes);
+        let sent = client.upload_blob(&server.registry(), &repository(), digest, size, None, &source).await;
+        assert!(matches!(sent, Err(Error::Stalled { .. })));
+    }
+}
+
+#[tokio::test]
+async fn sources_of_another_length_are_not_sent_as_they_are() {
+    let server = Server::start(|asked, _| takes(asked));
+    let (client, registry, source) = (client(), server.registry(), Source::new(BLOB));
+    for size in [8, 11] {
+        let sent = client.upload_blob(&registry, &repository(), Digest::of(BLOB), size, None, &source).await;
+        let error = sent.unwrap_err();
+        assert!(matches!(error, Error::Source(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_expires_on_the_way_is_replaced() {
+    let server = Server::start(|asked, before| {
+        if asked.line.starts_with("GET /token") {
+            return Answer::new(200, format!(r#"{{"token":"t{before}"}}"#));
+        }
+        let header = format!("Bearer realm=\"http://{}/token\"", asked.header("host").unwrap());
+        match asked.header("authorization") {
+            // The token of the POST, asked for after its challenge.
+            Some("Bearer t1") if asked.line.starts_with("PUT") => Answer::new(401, ""),
+            Some(_) => takes(asked),
+            None => Answer::new(401, "").with("WWW-Authenticate", &header),
+        }
+    });
+    assert_eq!(upload(&server, &Source::new(BLOB), None).await.unwrap(), Uploaded::Sent);
+    assert_eq!(server.count("PUT"), 2);
 }
 
 #[tokio::test]
