@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{Client, CredentialStore, Progress};
+use bundle_registry::{Client, CredentialStore, Limits, Progress};
 
 use crate::exit::{Code, Failure, chain};
 use crate::size::Took;
@@ -21,6 +22,14 @@ pub(crate) struct Connection {
     /// How many images or blobs are moved at once
     #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
+
+    /// Try again when nothing moved on a connection for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    stall_timeout: u64,
+
+    /// How often to try again without progress before giving up
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=100))]
+    retries: u16,
 }
 
 /// `docker.io=harbor.example/dockerhub`.
@@ -53,7 +62,15 @@ impl Connection {
     pub(crate) fn client(&self, mirrors: &[Mirror], progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
         let credentials = CredentialStore::from_environment(|name| std::env::var(name).ok())
             .map_err(|error| Failure::new(Code::Usage, &error))?;
-        let mut builder = Client::builder().credentials(credentials);
+        let stall = Duration::from_secs(self.stall_timeout);
+        let defaults = Limits::default();
+        let limits = Limits {
+            stall,
+            answer: defaults.answer.min(stall),
+            attempts: usize::from(self.retries),
+            ..defaults
+        };
+        let mut builder = Client::builder().credentials(credentials).limits(limits);
         for registry in &self.plain_http {
             builder = builder.plain_http(registry.clone());
         }

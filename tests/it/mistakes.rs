@@ -1,0 +1,73 @@
+//! What a tired person does, and what the terminal shows.
+
+use crate::scene::Scene;
+
+#[test]
+fn mistakes_are_told_before_any_work() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    std::fs::write(scene.path("list.txt"), "nginx:1.25\nnginx:\nfoo/Bar\n").unwrap();
+    std::fs::write(scene.path("bad.yaml"), "projects:\n  cach: {}\n").unwrap();
+    std::fs::write(scene.path("two.txt"), "a/app:1\nb/app:1\n").unwrap();
+    scene.shell("cp key key-open && chmod 644 key-open").succeeds();
+    for (arguments, code, text) in [
+        ("create nginx -o x.tar", 2, "--key <FILE>|--sign-command <COMMAND>"),
+        ("create nginx --key missing -o x.tar", 2, "hint: make a key with `bundle key generate missing`"),
+        ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
+        ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
+        ("create nginx --key key -o b.tar", 2, "b.tar exists already"),
+        ("create --key key -o x.tar", 2, "nothing to carry"),
+        ("create --images list.txt --key key -o x.tar", 2, "list.txt:2: 'nginx:': tag has 0 characters"),
+        (
+            "create --images list.txt --key key -o x.tar",
+            2,
+            "list.txt:3: 'foo/Bar': repository name must be lower case",
+        ),
+        ("create -f bad.yaml --key key -o x.tar", 2, "bad.yaml:2:3: "),
+        ("create --images two.txt --project platform --key key -o x.tar", 2, "platform/app:1 would be both"),
+        ("create https://nginx --key key -o x.tar", 2, "must not start with a scheme"),
+        ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
+        ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
+        ("import b.tar --to 127.0.0.1:1 --trust key", 2, "use the .pub file"),
+        ("import b.tar --to http://127.0.0.1 --trust key.pub", 2, "without scheme"),
+        ("import b.tar --to 127.0.0.1:1 --trust missing", 2, "missing cannot be read"),
+        ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
+        ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
+        ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
+        ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
+        ("key generate key", 2, "key exists already; a key is never overwritten"),
+        ("inspect b.tar", 0, "NOT VERIFIED"),
+    ] {
+        eprintln!("bundle {arguments}");
+        scene.bundle(arguments.split(' ')).ends_with(code).says(text);
+    }
+    let files = scene.files();
+    assert!(!files.iter().any(|name| name.contains("x.tar")), "{files:?}");
+}
+
+#[test]
+fn an_unknown_tag_is_told_with_those_that_there_are() {
+    let scene = Scene::with_images();
+    let reference = format!("{}/team/multi:2", scene.source.host());
+    scene
+        .bundle(["create", &reference, "--key", "key", "-o", "x.tar"])
+        .ends_with(4)
+        .says("has no such image; there are the tags 1");
+}
+
+#[test]
+fn a_full_disk_is_found_before_anything_is_fetched() {
+    let scene = Scene::empty();
+    let big =
+        bundle_test_servers::ImageSpec::oci().layer(bundle_test_servers::LayerSpec::new(1, 8 << 20)).build();
+    scene.source.client().push("team/big", "1", &big).unwrap();
+    let mount = scene.shell("mkdir small && mount -t tmpfs -o size=2m none small");
+    if mount.code != Some(0) {
+        eprintln!("skipped: no right to mount a small file system");
+        return;
+    }
+    let reference = format!("{}/team/big:1", scene.source.host());
+    let ran = scene.bundle(["create", &reference, "--key", "key", "-o", "small/b.tar"]);
+    scene.shell("umount small").succeeds();
+    ran.ends_with(1).says("bytes, and there are").says("make room");
+}
