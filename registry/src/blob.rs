@@ -50,15 +50,23 @@ impl Client {
         repository: &RepositoryName,
         digest: Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let found = self.retrying(registry, Patience::new(&self.inner.limits), || async {
-            let doing = format!("look up the blob {digest} of {repository}");
-            let path = format!("{repository}/blobs/{digest}");
-            let request = self.request(Method::HEAD, registry, &path, Scope::pull(repository), doing);
-            // Registries on object storage answer with its address, which need not be one that we
-            // can reach (distribution's blobserver.go redirects HEAD like GET).
-            self.expect(request, &[200, 302, 307]).await
-        });
-        match found.await {
+        let patience = Patience::new(&self.inner.limits);
+        self.retrying(registry, patience, || self.look_up_blob(registry, repository, digest)).await
+    }
+
+    /// As [`Client::blob_exists`], in one attempt.
+    pub(crate) async fn look_up_blob(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Result<Option<BlobInfo>, Error> {
+        let doing = format!("look up the blob {digest} of {repository}");
+        let path = format!("{repository}/blobs/{digest}");
+        let request = self.request(Method::HEAD, registry, &path, Scope::pull(repository), doing);
+        // Registries on object storage answer with its address, which need not be one that we can
+        // reach (distribution's blobserver.go redirects HEAD like GET).
+        match self.expect(request, &[200, 302, 307]).await {
             Ok(response) => Ok(Some(BlobInfo { size: announced_size(&response) })),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),

@@ -80,35 +80,35 @@ impl Upload<'_> {
         let client = self.client;
         let mut patience = Patience::new(&client.inner.limits);
         let spent = || Error::Source(std::io::Error::other("the bytes can be had only once, and were"));
-        let mut stream = source.open().ok_or_else(spent)?;
+        let mut stream = Some(source.open().ok_or_else(spent)?);
         // The token with which the registry has refused the bytes.
         let mut refused = None;
         loop {
-            let failed = match self.attempt(session.take(), stream, &mut refused).await {
+            let failed = match self.attempt(session.take(), &mut stream, &mut refused).await {
                 Ok(uploaded) => return Ok(uploaded),
                 Err(failed) => failed,
             };
             // A session may be lost, and a token expire, in the middle of an upload.
             let lost = matches!(&failed.error, Error::Answer(answer) if answer.lost_upload());
-            let again = failed.may_pass || lost || failed.error.is_retryable();
-            let next = if again { source.open() } else { None };
-            match next {
-                Some(again) => {
-                    client.wait_anyway(&mut patience, self.registry, failed.error).await?;
-                    stream = again;
-                }
-                None if again && self.is_there().await => return Ok(Uploaded::Found),
-                None => return Err(failed.error),
+            if !(failed.may_pass || lost || failed.error.is_retryable()) {
+                return Err(failed.error);
             }
+            stream = stream.or_else(|| source.open());
+            let waited = match stream {
+                Some(_) => client.wait_anyway(&mut patience, self.registry, failed.error).await,
+                None => Err(failed.error),
+            };
             if self.is_there().await {
                 return Ok(Uploaded::Found);
             }
+            waited?;
         }
     }
 
     /// The answer to a PUT may get lost after the registry has taken everything.
     async fn is_there(&self) -> bool {
-        matches!(self.client.has_blob(self.registry, self.repository, self.digest).await, Ok(true))
+        let found = self.client.look_up_blob(self.registry, self.repository, self.digest).await;
+        matches!(found, Ok(Some(_)))
     }
 
     /// Asks for an upload, or for a mount; `None` if the blob is in place without one.
@@ -135,7 +135,7 @@ impl Upload<'_> {
     async fn attempt(
         &self,
         session: Option<Url>,
-        stream: BoxStream<'static, std::io::Result<Bytes>>,
+        stream: &mut Option<BoxStream<'static, std::io::Result<Bytes>>>,
         refused: &mut Option<HeaderValue>,
     ) -> Result<Uploaded, Failed> {
         let Self { client, registry, repository, size, .. } = *self;
@@ -160,7 +160,8 @@ impl Upload<'_> {
             // Harbor records the size from this header; a transfer in chunks would be recorded as
             // empty for ever (core's put_blob_upload.go).
             .header("Content-Length", size);
-        if size > 0 {
+        // Only now: what fails before leaves the bytes to the next attempt.
+        if let Some(stream) = stream.take().filter(|_| size > 0) {
             let body = Body { stream, piece: Bytes::new(), left: size, watch: watch.clone() };
             request = request.body(reqwest::Body::wrap_stream(body));
         } else {

@@ -120,6 +120,14 @@ async fn bytes_that_can_be_had_once_are_sent_once() {
     let error = upload(&server, &source, None).await.unwrap_err();
     assert_eq!(error.refusal(), Some(Refusal::ServerError));
     assert_eq!(server.count("PUT"), 1);
+
+    // What fails before the bytes are touched does not cost them.
+    let server = Server::start(|asked, before| match before {
+        0 => Answer::new(503, ""),
+        _ => takes(asked),
+    });
+    let source = Source { times: 1, ..Source::new(BLOB) };
+    assert_eq!(upload(&server, &source, None).await.unwrap(), Uploaded::Sent);
 }
 
 #[tokio::test]
