@@ -1,14 +1,16 @@
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use bundle_format::{ProjectName, StreamName};
-use bundle_oci::{Platform, Printable};
-use serde::Deserialize;
+use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName};
+use bundle_oci::{ParsePlatformError, Platform, Printable};
 use serde::de::{self, MapAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Location, Spanned};
 
 use crate::list::{self, ListError};
-use crate::{Item, ItemError, Platforms, Request};
+use crate::text::{TextError, read_text};
+use crate::yaml::{self, Anchors, YamlError};
+use crate::{Item, ItemError, Limits, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,61 +23,79 @@ pub struct Config {
     pub requests: Vec<Request>,
 }
 
-/// Why a configuration or a list cannot be used.
+/// Why a configuration, a list or a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that cannot be read.
-    #[error("{} cannot be read", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file that is too large, or no file.
-    #[error("{} {why}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// YAML that is not valid, or has a field that is not known.
-    #[error("{name}:{line}:{column}: {}", Printable(.message))]
-    Yaml {
-        /// The file's name.
-        name: String,
-        /// The line, from 1.
-        line: u64,
-        /// The column, from 1.
-        column: u64,
-        /// What is wrong.
-        message: String,
-    },
+    /// A file that cannot be had.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// YAML that is not valid, or not of the form that it must have.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
     /// A value that is not what the field needs.
-    #[error("{name}:{line}:{column}: {field}: {error}")]
-    Item {
+    #[error("{}:{line}:{column}: {field}: {error}", Printable(.name))]
+    Field {
         /// The file's name.
         name: String,
         /// The line, from 1.
         line: u64,
         /// The column, from 1.
         column: u64,
-        /// The field's path.
+        /// The field's path: `projects.cache.images[2]`.
         field: String,
         /// What is wrong.
-        error: ItemError,
+        error: FieldError,
+    },
+    /// A list that a field names and that cannot be had.
+    #[error("{}:{line}:{column}: {field}", Printable(.name))]
+    NamedList {
+        /// The file's name.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// The field's path: `projects.cache.lists[0]`.
+        field: String,
+        /// What is wrong with the list.
+        source: Box<ConfigError>,
     },
     /// A list with bad lines.
     #[error(transparent)]
     List(#[from] ListError),
+    /// More than [`Limits::images`].
+    #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
+    TooMany(String),
     /// Nothing to do.
-    #[error("{0} asks for no image")]
+    #[error("{} asks for no image", Printable(.0))]
     Empty(String),
 }
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 4 << 20;
+/// What is wrong with a field's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// The stream's name.
+    #[error(transparent)]
+    Stream(#[from] ParseStreamError),
+    /// A platform.
+    #[error(transparent)]
+    Platform(#[from] ParsePlatformError),
+    /// A choice of no platform.
+    #[error("no platform is chosen; leave the field out to carry all")]
+    NoPlatform,
+    /// A tenant's name.
+    #[error(transparent)]
+    Project(#[from] ParseProjectError),
+    /// A tenant called like one of the two projects that are not a tenant's.
+    #[error("the project '{0}' is no tenant's")]
+    Reserved(ProjectName),
+    /// A reference or a new name.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// No name of a list.
+    #[error("name of a list is empty")]
+    NoList,
+}
 
 impl Config {
     /// Reads a file, and the lists that it names, which lie beside it.
@@ -100,58 +120,167 @@ impl Config {
         name: &str,
         read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let file: File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            ConfigError::Yaml { name: name.to_owned(), line, column, message: yaml_message(&error) }
-        })?;
-        let platforms = file.platforms.map_or(Platforms::All, Platforms::Only);
+        let file: File = yaml::parse(text, name, Anchors::Allow)?;
+        let stream = file.name.map(|stream| {
+            let parsed = stream.value.parse::<StreamName>();
+            parsed.map_err(|error| wrong(name, stream.referenced, "name".to_owned(), error))
+        });
+        let stream = stream.transpose()?;
+        let platforms = choice(file.platforms, name, "")?.unwrap_or_default();
         let mut requests = Vec::new();
-        let projects = file.projects;
-        let fixed = [
-            ("cache", ProjectName::cache(), projects.cache),
-            ("platform", ProjectName::platform(), projects.platform),
-        ];
-        let mut all: Vec<(String, ProjectName, Project)> = fixed
-            .into_iter()
-            .filter_map(|(field, project, wanted)| Some((format!("projects.{field}"), project, wanted?)))
-            .collect();
-        for (tenant, wanted) in projects.tenants.0 {
-            if tenant.is_cache() || tenant == ProjectName::platform() {
-                let message = format!("projects.tenants.{tenant}: a tenant must not be called so");
-                return Err(ConfigError::Yaml { name: name.to_owned(), line: 1, column: 1, message });
-            }
-            all.push((format!("projects.tenants.{tenant}"), tenant, wanted));
-        }
-        for (field, project, wanted) in all {
-            for (position, image) in wanted.images.into_iter().enumerate() {
-                let at = image.referenced;
-                let wrong = |error| ConfigError::Item {
-                    name: name.to_owned(),
-                    line: at.line(),
-                    column: at.column(),
-                    field: format!("{field}.images[{position}]"),
-                    error,
-                };
-                let item = image.value.item.map_err(wrong)?;
-                let target = item.place(&project).map_err(wrong)?;
-                requests.push(Request {
-                    reference: item.reference,
-                    target,
-                    platforms: image.value.platforms.map_or(platforms.clone(), Platforms::Only),
-                    reasons: vec![format!("{name}:{}", at.line())],
-                });
-            }
-            for list in wanted.lists {
-                let (list_name, text) = read_list(&list)?;
-                requests.extend(from_list(&text, &list_name, &project, &platforms)?);
-            }
+        for (field, project, wanted) in projects(file.projects, name)? {
+            let reader = ProjectReader { name, field: &field, project: &project, platforms: &platforms };
+            reader.read(wanted, &read_list, &mut requests)?;
         }
         if requests.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: file.name, platforms, requests })
+        Ok(Self { name: stream, platforms, requests })
     }
+}
+
+/// The projects in the order of the file, each with its field's path.
+fn projects(file: Projects, name: &str) -> Result<Vec<(String, ProjectName, Project)>, ConfigError> {
+    let mut projects = Vec::new();
+    let fixed =
+        [("cache", ProjectName::cache(), file.cache), ("platform", ProjectName::platform(), file.platform)];
+    for (field, project, wanted) in fixed {
+        let Some(wanted) = wanted else { continue };
+        projects.push((wanted.referenced, (format!("projects.{field}"), project, wanted.value)));
+    }
+    for (tenant, wanted) in file.tenants.map(|tenants| tenants.0).unwrap_or_default() {
+        let field = format!("projects.tenants.{}", Printable(&tenant.value));
+        let project = match tenant.value.parse::<ProjectName>() {
+            Ok(project) if project.is_cache() || project == ProjectName::platform() => {
+                return Err(wrong(name, tenant.referenced, field, FieldError::Reserved(project)));
+            }
+            Ok(project) => project,
+            Err(error) => return Err(wrong(name, tenant.referenced, field, error)),
+        };
+        projects.push((wanted.referenced, (field, project, wanted.value)));
+    }
+    projects.sort_by_key(|(place, _)| (place.line(), place.column()));
+    Ok(projects.into_iter().map(|(_, project)| project).collect())
+}
+
+/// What turns the words of one project into requests.
+struct ProjectReader<'a> {
+    name: &'a str,
+    field: &'a str,
+    project: &'a ProjectName,
+    platforms: &'a Platforms,
+}
+
+impl ProjectReader<'_> {
+    fn read(
+        &self,
+        wanted: Project,
+        read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), ConfigError> {
+        let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
+        let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
+            < place(wanted.lists.as_ref().map(|lists| lists.referenced));
+        let images = wanted.images.map(|images| images.value).unwrap_or_default();
+        let lists = wanted.lists.map(|lists| lists.value).unwrap_or_default();
+        if images_first {
+            self.images(images, requests)?;
+            self.lists(lists, read_list, requests)
+        } else {
+            self.lists(lists, read_list, requests)?;
+            self.images(images, requests)
+        }
+    }
+
+    fn images(&self, images: Vec<Spanned<Image>>, requests: &mut Vec<Request>) -> Result<(), ConfigError> {
+        for (position, image) in images.into_iter().enumerate() {
+            let name = self.name;
+            let field = format!("{}.images[{position}]", self.field);
+            let at = image.referenced;
+            let (item, platforms) = match image.value {
+                Image::Line(line) => {
+                    (line.parse().map_err(|error: ItemError| wrong(name, at, field.clone(), error))?, None)
+                }
+                Image::Map(map) => {
+                    let reference = map.r#ref.value.parse().map_err(ItemError::Reference);
+                    let reference = reference
+                        .map_err(|error| wrong(name, map.r#ref.referenced, format!("{field}.ref"), error))?;
+                    let rename = map.r#as.map(|rename| {
+                        let parsed = rename.value.trim().parse();
+                        parsed.map_err(|error: ItemError| {
+                            wrong(name, rename.referenced, format!("{field}.as"), error)
+                        })
+                    });
+                    let item = Item { reference, rename: rename.transpose()? };
+                    (item, choice(map.platforms, name, &format!("{field}."))?)
+                }
+            };
+            let target = item.place(self.project).map_err(|error| wrong(name, at, field, error))?;
+            requests.push(Request {
+                reference: item.reference,
+                target,
+                platforms: platforms.unwrap_or_else(|| self.platforms.clone()),
+                reasons: vec![format!("{name}:{}", at.line())],
+            });
+            self.bounded(requests)?;
+        }
+        Ok(())
+    }
+
+    fn lists(
+        &self,
+        lists: Vec<Spanned<String>>,
+        read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), ConfigError> {
+        for (position, list) in lists.into_iter().enumerate() {
+            let field = format!("{}.lists[{position}]", self.field);
+            if list.value.is_empty() {
+                return Err(wrong(self.name, list.referenced, field, FieldError::NoList));
+            }
+            let (name, text) = read_list(&list.value).map_err(|source| ConfigError::NamedList {
+                name: self.name.to_owned(),
+                line: list.referenced.line(),
+                column: list.referenced.column(),
+                field,
+                source: Box::new(source),
+            })?;
+            requests.extend(from_list(&text, &name, self.project, self.platforms)?);
+            self.bounded(requests)?;
+        }
+        Ok(())
+    }
+
+    fn bounded(&self, requests: &[Request]) -> Result<(), ConfigError> {
+        if requests.len() > Limits::DEFAULT.images {
+            return Err(ConfigError::TooMany(self.name.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The platforms of a field `platforms` inside `parent`.
+fn choice(
+    written: Option<Spanned<Vec<Spanned<String>>>>,
+    name: &str,
+    parent: &str,
+) -> Result<Option<Platforms>, ConfigError> {
+    let Some(written) = written else { return Ok(None) };
+    let mut platforms = Vec::new();
+    for (position, platform) in written.value.iter().enumerate() {
+        let field = || format!("{parent}platforms[{position}]");
+        let parsed = platform.value.parse::<Platform>();
+        platforms.push(parsed.map_err(|error| wrong(name, platform.referenced, field(), error))?);
+    }
+    match Platforms::only(platforms) {
+        Some(platforms) => Ok(Some(platforms)),
+        None => Err(wrong(name, written.referenced, format!("{parent}platforms"), FieldError::NoPlatform)),
+    }
+}
+
+fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
+    let (line, column) = (place.line(), place.column());
+    ConfigError::Field { name: name.to_owned(), line, column, field, error: error.into() }
 }
 
 /// The requests of a list's text.
@@ -180,66 +309,49 @@ pub fn from_list(
     if bad.is_empty() { Ok(requests) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
 }
 
-/// Reads a text file of bounded size; anything but a regular file could hang or never end.
-///
-/// # Errors
-/// [`ConfigError::Read`] or [`ConfigError::File`].
-pub fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-    let wrong = |why| ConfigError::File { path: path.to_owned(), why };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(wrong("is no regular file"));
-    }
-    if metadata.len() > LARGEST {
-        return Err(wrong("has more than 4 MiB"));
-    }
-    let bytes = std::fs::read(path).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8"))
-}
-
-/// The error without the place, which is told before it.
-fn yaml_message(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.lines().next().unwrap_or_default();
-    match text.rfind(" at line ") {
-        Some(at) => text[..at].to_owned(),
-        None => text.trim_start_matches("error: ").to_owned(),
-    }
-}
+// Values are read as text first: only later is the path known to the field that they are in.
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    name: Option<StreamName>,
-    platforms: Option<Vec<Platform>>,
+    #[serde(default, deserialize_with = "present")]
+    name: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    platforms: Option<Spanned<Vec<Spanned<String>>>>,
     projects: Projects,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Projects {
-    cache: Option<Project>,
-    platform: Option<Project>,
-    #[serde(default)]
-    tenants: Tenants,
+    #[serde(default, deserialize_with = "present")]
+    cache: Option<Spanned<Project>>,
+    #[serde(default, deserialize_with = "present")]
+    platform: Option<Spanned<Project>>,
+    #[serde(default, deserialize_with = "present")]
+    tenants: Option<Tenants>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Project {
-    #[serde(default)]
-    images: Vec<Spanned<Image>>,
-    #[serde(default)]
-    lists: Vec<String>,
+    #[serde(default, deserialize_with = "present")]
+    images: Option<Spanned<Vec<Spanned<Image>>>>,
+    #[serde(default, deserialize_with = "present")]
+    lists: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake
+/// than a wish for all platforms.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Tenants in the order of the file.
-#[derive(Default)]
-struct Tenants(Vec<(ProjectName, Project)>);
+struct Tenants(Vec<(Spanned<String>, Spanned<Project>)>);
 
 impl<'de> Deserialize<'de> for Tenants {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TenantsVisitor;
 
         impl<'de> Visitor<'de> for TenantsVisitor {
@@ -262,23 +374,24 @@ impl<'de> Deserialize<'de> for Tenants {
     }
 }
 
-/// A line of a list, or a map that says more. What is wrong with the reference is kept until the
-/// field's path is known.
-struct Image {
-    item: Result<Item, ItemError>,
-    platforms: Option<Vec<Platform>>,
+/// A line as in a list, or a map that says more.
+enum Image {
+    Line(String),
+    Map(Box<ImageMap>),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ImageMap {
-    r#ref: String,
-    r#as: Option<String>,
-    platforms: Option<Vec<Platform>>,
+    r#ref: Spanned<String>,
+    #[serde(default, deserialize_with = "present")]
+    r#as: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    platforms: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 impl<'de> Deserialize<'de> for Image {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ImageVisitor;
 
         impl<'de> Visitor<'de> for ImageVisitor {
@@ -289,14 +402,12 @@ impl<'de> Deserialize<'de> for Image {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Image, E> {
-                Ok(Image { item: text.parse(), platforms: None })
+                Ok(Image::Line(text.to_owned()))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Image, A::Error> {
-                let map = ImageMap::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                let rename = map.r#as.map(|name| name.parse()).transpose();
-                let item = rename.and_then(|rename| Ok(Item { reference: map.r#ref.parse()?, rename }));
-                Ok(Image { item, platforms: map.platforms })
+                ImageMap::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(|map| Image::Map(Box::new(map)))
             }
         }
 

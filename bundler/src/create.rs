@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::output::Placement;
+use crate::resolve::WRONG;
 use crate::{OutputError, PartialFile, Plan};
 
 /// Why a bundle could not be made.
@@ -41,8 +42,6 @@ pub enum CreateError {
 const BATCH: usize = 1 << 20;
 /// How often the journal is told of a blob, in bytes.
 const NOTE: u64 = 16 << 20;
-/// How often a blob is fetched anew because its bytes were wrong.
-const WRONG: usize = 3;
 
 /// Fetches every blob to its final place, several at once, and gives the file its name.
 ///

@@ -1,6 +1,6 @@
 use bundle_oci::Printable;
 
-use crate::{Item, ItemError};
+use crate::{Item, ItemError, Limits};
 
 /// A line that is no item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,14 @@ pub struct ListError {
 impl std::fmt::Display for ListError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 20;
+        let name = Printable(&self.name);
         for (position, bad) in self.lines.iter().take(SHOWN).enumerate() {
             let separator = if position == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}:{}: '{}': {}", self.name, bad.line, Printable(&bad.text), bad.error)?;
+            write!(f, "{separator}{name}:{}: '{}': {}", bad.line, Printable(&bad.text), bad.error)?;
         }
         match self.lines.len().checked_sub(SHOWN) {
-            Some(more) if more > 0 => write!(f, "\n{}: and {more} more bad lines", self.name),
+            Some(1) => write!(f, "\n{name}: and 1 more bad line"),
+            Some(more) if more > 1 => write!(f, "\n{name}: and {more} more bad lines"),
             _ => Ok(()),
         }
     }
@@ -38,7 +40,8 @@ impl std::fmt::Display for ListError {
 
 impl std::error::Error for ListError {}
 
-/// Reads a list of images: one item a line, `#` starts a comment. Each item comes with its line.
+/// Reads a list of images: one item a line, and `#` starts a comment, at the start of a line or
+/// after white space. Each item comes with its line.
 ///
 /// # Errors
 /// All lines that are no items.
@@ -47,17 +50,26 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, Item)>, ListEr
     let mut bad = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (position, line) in text.lines().enumerate() {
-        // No reference has a `#`, so a comment may follow one without white space.
-        let content = line.split('#').next().unwrap_or_default().trim();
+        let line_number = position + 1;
+        let content = without_comment(line).trim();
         if content.is_empty() {
             continue;
         }
+        if items.len() + bad.len() == Limits::DEFAULT.images {
+            bad.push(BadLine { line: line_number, text: content.to_owned(), error: ItemError::TooMany });
+            break;
+        }
         match content.parse() {
-            Ok(item) => items.push((position + 1, item)),
-            Err(error) => bad.push(BadLine { line: position + 1, text: content.to_owned(), error }),
+            Ok(item) => items.push((line_number, item)),
+            Err(error) => bad.push(BadLine { line: line_number, text: content.to_owned(), error }),
         }
     }
     if bad.is_empty() { Ok(items) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
+}
+
+fn without_comment(line: &str) -> &str {
+    let starts = |&(at, _): &(usize, &str)| at == 0 || line[..at].ends_with(char::is_whitespace);
+    line.match_indices('#').find(starts).map_or(line, |(at, _)| &line[..at])
 }
 
 #[cfg(test)]
@@ -68,7 +80,7 @@ mod tests {
 
     #[test]
     fn comments_blank_lines_and_windows_endings_are_fine() {
-        let text = "\u{feff}# images\r\nnginx:1.25   # the proxy\r\n\r\n  quay.io/a/b => bee\r\n";
+        let text = "\u{feff}# images\r\nnginx:1.25   # the proxy\r\n\r\n  quay.io/a/b => bee\r\n\t#\ta\n";
         let items = parse(text, "images.txt").unwrap();
         let lines: Vec<_> = items.iter().map(|(line, item)| (*line, item.reference.to_string())).collect();
         assert_eq!(
@@ -79,19 +91,48 @@ mod tests {
 
     #[test]
     fn all_bad_lines_are_told_at_once() {
-        let error = parse("foo/Bar\nok\nhttps://x/y\na b\n", "images.txt").unwrap_err();
-        assert_eq!(
-            error.to_string(),
+        let text =
+            "foo/Bar\nok\nhttps://x/y\na b\nnginx:1#2\n=> a\na =>\na => b@c\na => b/c:D:\nx => y:1/z\n";
+        let tag = "tag may have letters, digits, '_', '.' and '-', and starts with none of the last two";
+        let expected = format!(
             "images.txt:1: 'foo/Bar': repository name must be lower case\n\
              images.txt:3: 'https://x/y': reference must not start with a scheme such as https://\n\
-             images.txt:4: 'a b': reference has white space in it"
+             images.txt:4: 'a b': reference has white space in it\n\
+             images.txt:5: 'nginx:1#2': {tag}\n\
+             images.txt:6: '=> a': reference is empty\n\
+             images.txt:7: 'a =>': new name is empty\n\
+             images.txt:8: 'a => b@c': new name must not have a digest\n\
+             images.txt:9: 'a => b/c:D:': new name: tag has 0 characters where 1 to 128 are allowed\n\
+             images.txt:10: 'x => y:1/z': new name must not have a registry"
         );
+        assert_eq!(parse(text, "images.txt").unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn many_bad_lines_are_counted() {
+        for (lines, last) in [
+            (20, "list:20: 'A b': reference has white space in it"),
+            (21, "list: and 1 more bad line"),
+            (25, "list: and 5 more bad lines"),
+        ] {
+            let message = parse(&"A b\n".repeat(lines), "list").unwrap_err().to_string();
+            assert_eq!(message.lines().last(), Some(last));
+        }
+    }
+
+    #[test]
+    fn a_list_has_an_end() {
+        let most = "a\n".repeat(Limits::DEFAULT.images);
+        assert_eq!(parse(&most, "list").unwrap().len(), Limits::DEFAULT.images);
+        let message = parse(&format!("{most}a\na\n"), "list").unwrap_err().to_string();
+        assert_eq!(message, "list:100001: 'a': more than 100000 images");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_panic(text in "\\PC{0,200}") {
-            let _ = parse(&text, "list");
+        fn any_text_is_read_without_panic(text in any::<String>(), line in "[ \ta-c:/@#=>é\u{feff}\n]{0,60}") {
+            let _ = parse(&text, "list").map_err(|error| error.to_string());
+            let _ = parse(&line, "list").map_err(|error| error.to_string());
         }
     }
 }

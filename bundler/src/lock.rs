@@ -1,14 +1,17 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use bundle_format::{Kind, StreamName, Target};
-use bundle_oci::{Digest, MediaType, Platform, Reference};
+use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
+use serde_saphyr::{Location, Spanned};
 
-use crate::{ConfigError, Platforms, Request};
+use crate::text::read_file;
+use crate::yaml::{self, Anchors, YamlError};
+use crate::{ConfigError, Limits, Platforms, Request};
 
 /// References resolved to digests, for people to review and for `create` to keep to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lock {
     /// The version of this file's form, 1.
     pub version: u32,
@@ -43,6 +46,8 @@ pub struct LockEntry {
     pub platforms: Vec<Platform>,
     /// The size of all its blobs in bytes.
     pub size: u64,
+    /// How many blobs these are, its manifests among them.
+    pub blobs: u64,
     /// The places that asked for it.
     pub why: Vec<String>,
 }
@@ -50,13 +55,26 @@ pub struct LockEntry {
 const HEADER: &str = "# Written by `bundle lock`: what each reference meant then. `bundle create` keeps to it.\n\
     # Review the changes, commit the file, and run `bundle lock` again to take new versions.\n";
 
+/// The only version there is.
+const VERSION: u32 = 1;
+
 impl Lock {
     /// The file's text; the same lock gives the same bytes.
     ///
     /// # Errors
     /// The values cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, serde_saphyr::SerializeError> {
-        Ok(format!("{HEADER}{}", serde_saphyr::to_string(self)?))
+        // A value folded over lines would make diffs of several lines for one change.
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        Ok(format!("{HEADER}{}", serde_saphyr::to_string_with_options(self, options)?))
+    }
+
+    /// Reads a file of at most [`Limits::lock`] bytes.
+    ///
+    /// # Errors
+    /// [`ConfigError::Text`] or [`ConfigError::Yaml`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&read_file(path, Limits::DEFAULT.lock)?, &path.display().to_string())
     }
 
     /// Reads the text of a file called `name`.
@@ -64,17 +82,30 @@ impl Lock {
     /// # Errors
     /// [`ConfigError::Yaml`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let lock: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            let message = error.without_snippet().to_string();
-            ConfigError::Yaml { name: name.to_owned(), line, column, message }
+        let file: LockFile = yaml::parse(text, name, Anchors::Refuse).map_err(|error| {
+            // Another version may well have other fields: which it is says more than the first.
+            match yaml::parse::<OnlyVersion>(text, name, Anchors::Refuse) {
+                Ok(OnlyVersion { version }) if version.value != VERSION => unknown_version(name, &version),
+                _ => error,
+            }
         })?;
-        if lock.version != 1 {
-            let message = format!("lock is of version {}, and this program reads version 1", lock.version);
-            return Err(ConfigError::Yaml { name: name.to_owned(), line: 1, column: 1, message });
+        if file.version.value != VERSION {
+            return Err(unknown_version(name, &file.version).into());
         }
-        Ok(lock)
+        let wrong = |place: Location, message: String| Err(YamlError::at(name, place, message).into());
+        let mut seen = HashSet::new();
+        for (count, artifact) in file.artifacts.iter().enumerate() {
+            let LockEntry { reference, target, .. } = &artifact.value;
+            if count == Limits::DEFAULT.images {
+                return wrong(artifact.referenced, format!("more than {count} artifacts"));
+            }
+            if !seen.insert((reference, target)) {
+                let message = format!("{reference} for {} is there twice", Printable(target));
+                return wrong(artifact.referenced, message);
+            }
+        }
+        let artifacts = file.artifacts.into_iter().map(|artifact| artifact.value).collect();
+        Ok(Self { version: VERSION, name: file.name, artifacts })
     }
 
     /// What the lock says about each request that it knows.
@@ -91,4 +122,22 @@ impl Lock {
         };
         requests.iter().filter_map(pin).collect()
     }
+}
+
+fn unknown_version(name: &str, version: &Spanned<u32>) -> YamlError {
+    let message = format!("lock is of version {}, and this program reads version {VERSION}", version.value);
+    YamlError::at(name, version.referenced, message)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LockFile {
+    version: Spanned<u32>,
+    name: StreamName,
+    artifacts: Vec<Spanned<LockEntry>>,
+}
+
+#[derive(Deserialize)]
+struct OnlyVersion {
+    version: Spanned<u32>,
 }

@@ -157,6 +157,11 @@ impl Plan {
 
     /// The size in bytes of a manifest with all that it names.
     pub fn size_of(&self, digest: Digest) -> u64 {
+        self.extent_of(digest).0
+    }
+
+    /// The size in bytes of a manifest with all that it names, and how many blobs these are.
+    fn extent_of(&self, digest: Digest) -> (u64, u64) {
         let mut seen = std::collections::HashSet::new();
         let mut open = vec![digest];
         let mut size = 0;
@@ -175,7 +180,7 @@ impl Plan {
                 }
             }
         }
-        size
+        (size, seen.len() as u64)
     }
 
     /// The lock of what was asked for.
@@ -185,7 +190,8 @@ impl Plan {
             .artifacts
             .iter()
             .filter(|artifact| artifact.subject.is_none())
-            .map(|artifact| LockEntry {
+            .map(|artifact| (artifact, self.extent_of(artifact.digest)))
+            .map(|(artifact, (size, blobs))| LockEntry {
                 reference: self.resolved.asked.get(&artifact.target).unwrap_or(&artifact.source).clone(),
                 target: artifact.target.to_string(),
                 kind: artifact.kind,
@@ -197,7 +203,8 @@ impl Plan {
                     Some(Platforms::All) | None => Vec::new(),
                 },
                 platforms: artifact.platforms.clone(),
-                size: self.size_of(artifact.digest),
+                size,
+                blobs,
                 why: artifact.reasons.clone(),
             })
             .collect();

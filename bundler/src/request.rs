@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bundle_format::{ProjectName, Target};
 use bundle_oci::{
-    ParseReferenceError, ParseRepositoryError, ParseTagError, Platform, Reference, RepositoryName, Tag,
+    ParseReferenceError, ParseRepositoryError, ParseTagError, Platform, Reference, Registry, RepositoryName,
+    Tag,
 };
+
+use crate::Limits;
 
 /// One thing that someone wants in the bundle, and where they want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +28,30 @@ pub enum Platforms {
     /// The image as it is.
     #[default]
     All,
-    /// These only.
+    /// These only, at least one; see [`Platforms::only`].
     Only(Vec<Platform>),
+}
+
+impl Platforms {
+    /// These only, sorted and each once, so that the same choice is equal however it was written.
+    /// None if it is empty: nobody means an image without any platform.
+    pub fn only(mut platforms: Vec<Platform>) -> Option<Self> {
+        platforms.sort();
+        platforms.dedup();
+        (!platforms.is_empty()).then_some(Self::Only(platforms))
+    }
+}
+
+impl fmt::Display for Platforms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all platforms"),
+            Self::Only(platforms) => {
+                let texts: Vec<_> = platforms.iter().map(Platform::to_string).collect();
+                f.write_str(&texts.join(", "))
+            }
+        }
+    }
 }
 
 /// A reference and the name that it gets on the other side: a line of a list, `ref` or
@@ -51,15 +77,30 @@ pub enum ItemError {
     /// The reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),
-    /// The new name's repository, or one too long for the registry.
-    #[error(transparent)]
-    Repository(#[from] ParseRepositoryError),
+    /// The target is too long for a registry.
+    #[error("under its project, the {0}")]
+    Target(ParseRepositoryError),
+    /// The source's host cannot be part of a name in the project `cache`.
+    #[error("host '{0}' cannot be part of a repository's name; give a new name with =>")]
+    Host(Registry),
+    /// The new name is not there.
+    #[error("new name is empty")]
+    RenameEmpty,
+    /// The new name's repository.
+    #[error("new name: {0}")]
+    RenameRepository(ParseRepositoryError),
     /// The new name's tag.
     #[error("new name: {0}")]
-    Tag(#[from] ParseTagError),
+    RenameTag(ParseTagError),
     /// A new name with a digest.
     #[error("new name must not have a digest")]
     RenameDigest,
+    /// A new name with a registry's port.
+    #[error("new name must not have a registry")]
+    RenameRegistry,
+    /// One image more than [`Limits::images`].
+    #[error("more than {} images", Limits::DEFAULT.images)]
+    TooMany,
 }
 
 impl std::str::FromStr for Item {
@@ -78,14 +119,18 @@ impl std::str::FromStr for Rename {
     type Err = ItemError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Err(ItemError::RenameEmpty);
+        }
         if text.contains('@') {
             return Err(ItemError::RenameDigest);
         }
         let (repository, tag) = match text.rsplit_once(':') {
-            Some((repository, tag)) => (repository, Some(tag.parse()?)),
+            Some((_, rest)) if rest.contains('/') => return Err(ItemError::RenameRegistry),
+            Some((repository, tag)) => (repository, Some(tag.parse().map_err(ItemError::RenameTag)?)),
             None => (text, None),
         };
-        Ok(Self { repository: repository.parse()?, tag })
+        Ok(Self { repository: repository.parse().map_err(ItemError::RenameRepository)?, tag })
     }
 }
 
@@ -100,24 +145,25 @@ impl Item {
         let (repository, tag) = match &self.rename {
             Some(rename) => (rename.repository.clone(), rename.tag.clone()),
             None if project.is_cache() => {
-                let host = reference.registry().as_str().replace(':', "_").replace(['[', ']'], "");
-                (format!("{host}/{}", reference.repository()).parse()?, None)
+                let registry = reference.registry();
+                let host = registry.as_str().replace(':', "_").replace(['[', ']'], "");
+                // Some hosts are no path: `::1` starts with its separators.
+                let Ok(host) = host.parse::<RepositoryName>() else {
+                    return Err(ItemError::Host(registry.clone()));
+                };
+                (reference.repository().under(host.as_str()).map_err(ItemError::Target)?, None)
             }
-            None => (reference.repository().last_component().parse()?, None),
+            None => (reference.repository().last_component().parse().map_err(ItemError::Target)?, None),
         };
         let tag = tag.or_else(|| reference.tag().cloned());
         let target = Target { project: project.clone(), repository, tag };
-        target.path()?;
+        target.path().map_err(ItemError::Target)?;
         Ok(target)
     }
 }
 
-/// Two sources for one target.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{target} would be both {} ({}) and {} ({})",
-    .first.reference, .first.reasons.join(", "), .second.reference, .second.reasons.join(", ")
-)]
+/// Two sources for one target, or two choices of platforms of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The target.
     pub target: Target,
@@ -126,6 +172,20 @@ pub struct Conflict {
     /// Who asked for something else.
     pub second: Box<Request>,
 }
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, first, second } = self;
+        let same = first.reference == second.reference;
+        let one = |request: &Request| {
+            let platforms = if same { format!(" for {}", request.platforms) } else { String::new() };
+            format!("{}{platforms} ({})", request.reference, request.reasons.join(", "))
+        };
+        write!(f, "{target} would be both {} and {}", one(first), one(second))
+    }
+}
+
+impl std::error::Error for Conflict {}
 
 /// Makes one request of those that ask for the same thing at the same place.
 ///
@@ -188,6 +248,34 @@ mod tests {
         assert_eq!("a => b@c".parse::<Item>(), Err(ItemError::RenameDigest));
     }
 
+    #[test]
+    fn what_makes_no_name_is_refused() {
+        let long = format!("quay.io/{}:1", "a".repeat(250));
+        for (item, project, message) in [
+            (
+                "[::1]:5000/a",
+                "cache",
+                "host '[::1]:5000' cannot be part of a repository's name; give a new name with =>",
+            ),
+            (
+                &long,
+                "cache",
+                "under its project, the repository name has 258 characters where 1 to 255 are allowed",
+            ),
+            (
+                &long,
+                "tenant-a",
+                "under its project, the repository name has 259 characters where 1 to 255 are allowed",
+            ),
+        ] {
+            let item: Item = item.parse().unwrap();
+            assert_eq!(item.place(&project.parse().unwrap()).unwrap_err().to_string(), message);
+        }
+        assert_eq!(place("[::1]:5000/a", "tenant-a"), "tenant-a/a:latest");
+        assert_eq!(place("[::1]:5000/a => b", "cache"), "cache/b:latest");
+        assert_eq!(place("[2001:db8::1]:5000/a", "cache"), "cache/2001_db8__1_5000/a:latest");
+    }
+
     fn request(reference: &str, target: &str) -> Request {
         let item: Item = reference.parse().unwrap();
         Request {
@@ -210,5 +298,22 @@ mod tests {
             merge(vec![request("a/app:1", "platform"), request("docker.io/a/app:1", "platform")]).unwrap();
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].reasons.len(), 2);
+    }
+
+    #[test]
+    fn two_choices_of_platforms_for_one_target_are_told_with_the_platforms() {
+        let platforms = |texts: &[&str]| {
+            Platforms::only(texts.iter().map(|text| text.parse().unwrap()).collect()).unwrap()
+        };
+        let all = request("a/app:1", "platform");
+        let some = Request { platforms: platforms(&["linux/arm64", "linux/amd64"]), ..all.clone() };
+        assert_eq!(
+            merge(vec![all, some.clone()]).unwrap_err().to_string(),
+            "platform/app:1 would be both docker.io/a/app:1 for all platforms (here: a/app:1) \
+             and docker.io/a/app:1 for linux/amd64, linux/arm64 (here: a/app:1)"
+        );
+        let turned = Request { platforms: platforms(&["linux/x86_64", "linux/arm64"]), ..some.clone() };
+        assert_eq!(merge(vec![some, turned]).unwrap().len(), 1);
+        assert_eq!(Platforms::only(Vec::new()), None);
     }
 }

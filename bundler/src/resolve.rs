@@ -612,17 +612,26 @@ async fn small_blob(
         let what = format!("an image's config has {size} bytes");
         return Err(Error::Misbehaved { host, what }.into());
     }
-    let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
-    let mut bytes = Vec::new();
-    while let Some(piece) = download.next().await? {
-        bytes.extend_from_slice(&piece);
+    let mut attempts = 0;
+    loop {
+        let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
+        let mut bytes = Vec::new();
+        while let Some(piece) = download.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        let found = Digest::of(&bytes);
+        if found == digest {
+            return Ok(bytes.into());
+        }
+        attempts += 1;
+        if attempts == WRONG {
+            return Err(Error::WrongContent { host, expected: digest, found }.into());
+        }
     }
-    let found = Digest::of(&bytes);
-    if found != digest {
-        return Err(Error::WrongContent { host, expected: digest, found }.into());
-    }
-    Ok(bytes.into())
 }
+
+/// How often a blob is fetched because its bytes were wrong.
+pub(crate) const WRONG: usize = 3;
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
 fn platform_of(config: &[u8]) -> Option<Platform> {

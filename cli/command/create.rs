@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bundle_bundler::{
     Head, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, create_file,
-    create_stream, load_private, load_public, read_text, resolve,
+    create_stream, load_private, load_public, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp};
 use bundle_oci::{Digest, Reference};
@@ -190,7 +190,7 @@ impl Create {
             }
             return Ok(HashMap::new());
         }
-        let lock = Lock::parse(&read_text(&path)?, &path.display().to_string())?;
+        let lock = Lock::load(&path)?;
         let pins = lock.pins(requests);
         if !pins.is_empty() {
             eprintln!(

@@ -1,7 +1,6 @@
-use std::io::Read;
 use std::path::PathBuf;
 
-use bundle_bundler::{Config, Item, Platforms, Request, from_list, merge, read_text};
+use bundle_bundler::{Config, Item, Platforms, Request, from_list, merge, read_list};
 use bundle_format::{ProjectName, StreamName};
 use bundle_oci::{Platform, Printable};
 
@@ -60,8 +59,7 @@ impl Wanted {
             name = config.name;
             requests.extend(config.requests);
         }
-        let here =
-            if self.platforms.is_empty() { Platforms::All } else { Platforms::Only(self.platforms.clone()) };
+        let here = Platforms::only(self.platforms.clone()).unwrap_or_default();
         for text in &self.references {
             let wrong = |error: bundle_bundler::ItemError| {
                 Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)))
@@ -75,16 +73,7 @@ impl Wanted {
             });
         }
         for list in &self.images {
-            let (text, name) = if list.as_os_str() == "-" {
-                let mut text = String::new();
-                let read = std::io::stdin().lock().take(4 << 20).read_to_string(&mut text);
-                read.map_err(|error| {
-                    Failure::text(Code::Usage, format!("standard input cannot be read: {error}"))
-                })?;
-                (text, "<stdin>".to_owned())
-            } else {
-                (read_text(list)?, list.display().to_string())
-            };
+            let (name, text) = read_list(list)?;
             requests.extend(from_list(&text, &name, &self.project, &here)?);
         }
         if requests.is_empty() {

@@ -4,10 +4,20 @@ use bundle_test_servers::{Check, CraneRegistry, DockerRegistry, sha256};
 
 use crate::scene::{CREATED, Scene};
 
+/// What a registry holds, without the lists of referrers that its clients keep: these are made
+/// anew on the other side, and hold what was carried.
+fn carried(client: &bundle_test_servers::Client) -> bundle_test_servers::Contents {
+    let mut contents = client.contents().unwrap();
+    for tags in contents.values_mut() {
+        tags.retain(|tag, _| !tag.starts_with("sha256-") || tag.contains('.'));
+    }
+    contents
+}
+
 /// Every tag of the source, under the name that it has on the other side.
 fn expected(scene: &Scene) -> bundle_test_servers::Contents {
     let host = scene.source.host().replace(':', "_");
-    let contents = scene.source.client().contents().unwrap();
+    let contents = carried(&scene.source.client());
     contents.into_iter().map(|(repository, tags)| (format!("cache/{host}/{repository}"), tags)).collect()
 }
 
@@ -20,8 +30,14 @@ fn everything_arrives_under_its_name_with_its_digest() {
     let target = DockerRegistry::start().unwrap();
     let import = ["import", "b.tar", "--to", target.host(), "--trust", "key.pub"];
     scene.bundle(import).succeeds();
-    assert_eq!(target.client().contents().unwrap(), expected(&scene));
+    assert_eq!(carried(&target.client()), expected(&scene));
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    // The referrer is found there by the tag that registries without the referrers API need.
+    let lists = |client: bundle_test_servers::Client| {
+        let tags = client.contents().unwrap().into_values().flatten();
+        tags.filter(|(tag, _)| tag.starts_with("sha256-") && !tag.contains('.')).count()
+    };
+    assert_eq!(lists(target.client()), 1);
 }
 
 #[test]
@@ -33,16 +49,7 @@ fn a_second_registry_of_another_make_takes_the_same_bundle() {
     let scene = Scene::with_images();
     scene.create("b.tar");
     scene.bundle(["import", "b.tar", "--to", target.host(), "--trust", "key.pub"]).succeeds();
-    let found = target.client().contents().unwrap();
-    for (repository, tags) in expected(&scene) {
-        for (tag, digest) in tags {
-            // This registry keeps the list of referrers itself.
-            if tag.starts_with("sha256-") && !tag.contains('.') {
-                continue;
-            }
-            assert_eq!(found[&repository].get(&tag), Some(&digest), "{repository}:{tag}");
-        }
-    }
+    assert_eq!(carried(&target.client()), expected(&scene));
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }
 
@@ -106,7 +113,7 @@ fn a_bundle_crosses_through_a_pipe() {
             target.host()
         ))
         .succeeds();
-    assert_eq!(target.client().contents().unwrap(), expected(&scene));
+    assert_eq!(carried(&target.client()), expected(&scene));
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }
 

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bundle_test_servers::{
-    DockerRegistry, ImageSpec, Index, Layer, LayerSpec, Manifest, Platform, Referrers,
-};
+use bundle_test_servers::{DockerRegistry, ImageSpec, Index, Layer, LayerSpec, Manifest, Platform};
 use tempfile::TempDir;
 
 /// A source registry, a directory, and a key in it.
