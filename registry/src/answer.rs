@@ -113,10 +113,11 @@ impl Answer {
         }
     }
 
-    /// Whether the upload that the request belongs to is gone, so that a new one may succeed.
+    /// Whether this answer to the bytes of an upload says that the upload is gone, so that a new
+    /// one may succeed.
     pub(crate) fn lost_upload(&self) -> bool {
-        matches!(self.code.as_deref(), Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID"))
-            || self.status == 416
+        matches!(self.status, 404 | 416)
+            || matches!(self.code.as_deref(), Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID"))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Download {
     size: u64,
     position: u64,
     response: Option<Response>,
+    /// The last bytes, until it is sure that no more follow.
+    last: Bytes,
     /// The host that really sends: object storage, after a redirect.
     sender: String,
     /// Bytes to pass over because the registry sends the blob from its start.
@@ -37,6 +39,10 @@ pub struct Download {
     /// Whether a range was refused.
     without_ranges: bool,
     patience: Patience,
+    /// Bytes since the last failure.
+    came: u64,
+    /// How often the bytes had another digest.
+    restarts: usize,
 }
 
 impl Client {
@@ -111,9 +117,12 @@ impl Client {
             size,
             position: offset.min(size),
             response: None,
+            last: Bytes::new(),
             skip: 0,
             without_ranges: false,
             patience,
+            came: 0,
+            restarts: 0,
         }
     }
 }
@@ -142,27 +151,38 @@ impl Download {
         }
     }
 
-    /// Starts again from the first byte, because the bytes that came have another digest. They
-    /// count as an attempt without progress.
+    /// Starts again from the first byte, because the bytes that came have another digest.
     ///
     /// # Errors
     /// [`Error::WrongContent`], if there were enough attempts.
     pub async fn restart(&mut self, found: Digest) -> Result<(), Error> {
         self.position = 0;
-        self.recover(Error::WrongContent { host: self.sender.clone(), expected: self.digest, found }).await
+        let error = Error::WrongContent { host: self.sender.clone(), expected: self.digest, found };
+        self.restarts += 1;
+        if self.restarts > self.client.inner.limits.restarts {
+            return self.turn_to_origin(error);
+        }
+        self.recover(error).await
     }
 
     async fn recover(&mut self, error: Error) -> Result<(), Error> {
         self.response = None;
-        let Err(error) = self.client.wait(&mut self.patience, &self.registry, error).await else {
-            return Ok(());
-        };
+        self.last.clear();
+        self.came = 0;
+        match self.client.wait(&mut self.patience, &self.registry, error).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.turn_to_origin(error),
+        }
+    }
+
+    fn turn_to_origin(&mut self, error: Error) -> Result<(), Error> {
         let Some((registry, repository)) = self.origin.take() else {
             return Err(error);
         };
         self.client.fell_back(&self.registry, &registry, &error);
         (self.registry, self.repository) = (registry, repository);
         self.without_ranges = false;
+        self.restarts = 0;
         self.patience = Patience::new(&self.client.inner.limits);
         Ok(())
     }
@@ -176,13 +196,15 @@ impl Download {
         }
         while let Some(response) = &mut self.response {
             let piece = self.client.piece(&self.sender, response).await;
-            if self.position == self.size {
-                // Everything is here; only whether there is more was still open.
+            if !self.last.is_empty() {
+                match piece {
+                    Ok(Some(more)) if more.is_empty() => continue,
+                    Ok(Some(_)) => return Err(self.too_many()),
+                    Ok(None) | Err(_) => {}
+                }
                 self.response = None;
-                return match piece {
-                    Ok(Some(more)) if !more.is_empty() => Err(self.too_many()),
-                    _ => Ok(None),
-                };
+                self.position = self.size;
+                return Ok(Some(std::mem::take(&mut self.last)));
             }
             let Some(mut piece) = piece? else {
                 let what = format!("it sent {} of the {} bytes of {}", self.position, self.size, self.digest);
@@ -194,11 +216,20 @@ impl Download {
             if piece.is_empty() {
                 continue;
             }
-            if piece.len() as u64 > self.size - self.position {
+            let left = self.size - self.position;
+            if piece.len() as u64 > left {
                 return Err(self.too_many());
             }
+            if piece.len() as u64 == left {
+                self.last = piece;
+                continue;
+            }
             self.position += piece.len() as u64;
-            self.patience.progress(&self.client.inner.limits);
+            self.came += piece.len() as u64;
+            let limits = &self.client.inner.limits;
+            if self.came >= limits.progress {
+                self.patience.progress(limits);
+            }
             return Ok(Some(piece));
         }
         Ok(None)

@@ -9,14 +9,19 @@ pub struct Limits {
     pub answer: Duration,
     /// Without a byte in the middle of a blob, in either direction. Never a limit on the whole.
     pub stall: Duration,
-    /// From the last byte of an upload to its answer: registries on object storage copy the blob
-    /// before they answer.
-    pub commit: Duration,
+    /// Bytes per second that a registry is given to take in a blob between its last byte and the
+    /// answer, on top of [`Limits::stall`]: registries on object storage copy it, and a proxy in
+    /// front may pass it on only then.
+    pub commit_rate: u64,
     /// Retries without progress before giving up.
     pub attempts: usize,
-    /// Retries of one blob altogether, whatever progress they made: a registry that sends one byte
-    /// for each connection would never end otherwise.
+    /// Retries of one blob altogether, whatever progress they made.
     pub attempts_in_all: usize,
+    /// The bytes of a blob that count as progress between two failures: a registry that sends one
+    /// byte for each connection makes none.
+    pub progress: u64,
+    /// How often a blob is fetched anew because its bytes have another digest.
+    pub restarts: usize,
     /// The first wait between attempts; it doubles each time, with jitter.
     pub backoff: Duration,
     /// The longest wait between attempts, whatever `Retry-After` says.
@@ -37,15 +42,24 @@ pub struct Limits {
     pub redirects: usize,
 }
 
+impl Limits {
+    /// The longest wait for the answer to an upload of so many bytes, all of which are sent.
+    pub(crate) fn commit(&self, size: u64) -> Duration {
+        self.stall + Duration::from_secs(size / self.commit_rate.max(1))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
             answer: Duration::from_secs(60),
             stall: Duration::from_secs(60),
-            commit: Duration::from_secs(15 * 60),
+            commit_rate: 4 << 20,
             attempts: 6,
             attempts_in_all: 100,
+            progress: 64 << 10,
+            restarts: 2,
             backoff: Duration::from_millis(500),
             longest_wait: Duration::from_secs(120),
             body: 4 << 20,

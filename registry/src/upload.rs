@@ -88,9 +88,7 @@ impl Upload<'_> {
                 Ok(uploaded) => return Ok(uploaded),
                 Err(failed) => failed,
             };
-            // A session may be lost, and a token expire, in the middle of an upload.
-            let lost = matches!(&failed.error, Error::Answer(answer) if answer.lost_upload());
-            if !(failed.may_pass || lost || failed.error.is_retryable()) {
+            if !(failed.may_pass || failed.error.is_retryable()) {
                 return Err(failed.error);
             }
             stream = stream.or_else(|| source.open());
@@ -174,7 +172,7 @@ impl Upload<'_> {
         let host = registry.as_str();
         let sent = tokio::select! {
             sent = request.send() => sent,
-            waited = watch.stalled(&client.inner.limits) => {
+            waited = watch.stalled(&client.inner.limits, size) => {
                 return Err(Error::Stalled { host: host.to_owned(), waited }.into());
             }
         };
@@ -189,12 +187,14 @@ impl Upload<'_> {
             }
             status => {
                 // One token may have expired; a second one that is refused is refused for good.
-                let may_pass = status == 401 && authorization.header.is_some() && refused.is_none();
-                if may_pass {
+                let expired = status == 401 && authorization.header.is_some() && refused.is_none();
+                if expired {
                     *refused = authorization.header;
                 }
                 let error = client.refusal(host, &self.doing(), authorization.anonymous, response).await;
-                Err(Failed { error, may_pass })
+                // The registry opened the session, so it is a matter of the session, not of the name.
+                let lost = matches!(&error, Error::Answer(answer) if answer.lost_upload());
+                Err(Failed { error, may_pass: expired || lost })
             }
         }
     }
@@ -275,13 +275,13 @@ enum Phase {
 
 impl Watch {
     /// Returns when the registry has been waited for too long.
-    async fn stalled(&self, limits: &Limits) -> Duration {
+    async fn stalled(&self, limits: &Limits, size: u64) -> Duration {
         loop {
             let (phase, since) = {
                 let state = lock(&self.0);
                 (state.phase, state.since)
             };
-            let limit = if phase == Phase::Sent { limits.commit } else { limits.stall };
+            let limit = if phase == Phase::Sent { limits.commit(size) } else { limits.stall };
             let now = Instant::now();
             let deadline = if phase == Phase::Reading { now + limit } else { since + limit };
             if now >= deadline {

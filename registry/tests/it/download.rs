@@ -105,16 +105,21 @@ async fn one_byte_for_each_connection_comes_to_an_end() {
         let status = if first == 0 { 200 } else { 206 };
         Answer::cut(status, BLOB.len() - first, &BLOB[first..=first]).with("Content-Range", &range)
     });
-    let limits = Limits { backoff: Duration::from_millis(1), attempts_in_all: 10, ..Limits::default() };
-    let client = Client::builder().limits(limits).build().unwrap();
-    assert!(read(start(&client, &server, 0)).await.is_err());
-    assert_eq!(server.seen().len(), 11);
+    let quick = Limits { backoff: Duration::from_millis(1), ..Limits::default() };
+    let without_progress = Limits { attempts: 3, ..quick };
+    let with_progress = Limits { attempts_in_all: 3, progress: 1, ..quick };
+    for limits in [without_progress, with_progress] {
+        let before = server.seen().len();
+        let client = Client::builder().limits(limits).build().unwrap();
+        assert!(read(start(&client, &server, 0)).await.is_err());
+        assert_eq!(server.seen().len() - before, 4);
+    }
 }
 
 #[tokio::test]
 async fn a_wrong_digest_starts_the_download_again_until_it_is_enough() {
     let server = Server::start(|_, _| Answer::new(200, BLOB));
-    let limits = Limits { backoff: Duration::from_millis(1), attempts_in_all: 2, ..Limits::default() };
+    let limits = Limits { backoff: Duration::from_millis(1), restarts: 2, ..Limits::default() };
     let client = Client::builder().limits(limits).build().unwrap();
     let mut download = start(&client, &server, 0);
     for _ in 0..2 {

@@ -147,7 +147,7 @@ async fn an_answer_that_does_not_come_is_not_waited_for_endlessly() {
         false => takes(asked),
     });
     let wait = Duration::from_millis(10);
-    let limits = Limits { stall: wait, commit: wait, attempts: 0, ..Limits::default() };
+    let limits = Limits { stall: wait, attempts: 0, ..Limits::default() };
     let client = Client::builder().limits(limits).build().unwrap();
     for bytes in [BLOB, b""] {
         let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
