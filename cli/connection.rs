@@ -1,9 +1,10 @@
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{Client, CredentialStore, Limits, Progress};
+use bundle_registry::{Client, CredentialStore, Fallback, FallbackTo, Limits, Progress};
 
 use crate::exit::{Code, Failure, chain};
 use crate::size::Took;
@@ -82,10 +83,46 @@ impl Connection {
         for mirror in mirrors {
             builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
         }
-        let progress = progress.clone();
+        let notes = Arc::new(Notes { progress: progress.clone(), told: Mutex::default() });
+        let told = notes.clone();
         builder = builder.on_retry(move |retry| {
-            progress.note(&format!("{}; trying again in {}", chain(retry.cause), Took(retry.wait)));
+            let text = chain(retry.cause);
+            told.tell(&text, &format!("{text}; trying again in {}", Took(retry.wait)));
+        });
+        builder = builder.on_fallback(move |fallback| {
+            let Fallback { mirror, registry, to, cause } = fallback;
+            let text = match to {
+                FallbackTo::Mirror => format!(
+                    "{}; what its mirror {mirror} lacks, signatures too, counts as absent",
+                    chain(*cause)
+                ),
+                // A mirror need not have everything.
+                FallbackTo::Registry if cause.status() == Some(404) => return,
+                FallbackTo::Registry => format!("{}; reading from {registry} itself", chain(*cause)),
+            };
+            notes.tell(&text, &text);
         });
         builder.build().map_err(Failure::from)
+    }
+}
+
+/// Notes about the network. When a host fails, every transfer says the same at once.
+struct Notes {
+    progress: Arc<dyn Progress>,
+    told: Mutex<HashMap<String, Instant>>,
+}
+
+/// How long the same note is not worth repeating.
+const STALE: Duration = Duration::from_secs(10);
+
+impl Notes {
+    fn tell(&self, about: &str, text: &str) {
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        told.retain(|_, at| at.elapsed() < STALE);
+        if told.contains_key(about) {
+            return;
+        }
+        told.insert(about.to_owned(), Instant::now());
+        self.progress.note(text);
     }
 }

@@ -9,13 +9,12 @@ use crate::{CredentialError, Limits};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or it broke.
-    #[error("{host} cannot be reached")]
+    #[error("{host} cannot be reached: {}", innermost(.cause))]
     Unreachable {
         /// The host that was asked.
         host: String,
         /// What the network said.
-        #[source]
-        source: reqwest::Error,
+        cause: reqwest::Error,
     },
     /// The connection's certificate is not trusted.
     #[error("{host} has a certificate that is not trusted: {problem}")]
@@ -264,8 +263,17 @@ impl Error {
             let problem = chain[at..].lines().next().unwrap_or_default();
             return Self::Certificate { host, problem: CertificateProblem::from_text(problem) };
         }
-        Self::Unreachable { host, source: error }
+        Self::Unreachable { host, cause: error }
     }
+}
+
+/// The system's own words: what is above them tells of the layers of the HTTP client.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 impl CertificateProblem {
