@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
 
@@ -47,6 +47,8 @@ pub struct Graph {
 pub struct Node {
     /// Its media type.
     pub media_type: MediaType,
+    /// Its length in bytes.
+    pub size: u64,
     /// What it says.
     pub manifest: Manifest,
 }
@@ -107,6 +109,31 @@ impl Graph {
         graph.first_layer = graph.blobs.len();
         graph.blobs.append(&mut layers);
         Ok(graph)
+    }
+
+    /// A manifest and all that it names, each once, with their sizes: what an artifact needs. Empty
+    /// if the manifest is not in the graph.
+    pub fn extent(&self, root: Digest) -> BTreeMap<Digest, u64> {
+        let mut extent = BTreeMap::new();
+        let mut open: Vec<(Digest, u64)> =
+            self.manifests.get(&root).map(|node| (root, node.size)).into_iter().collect();
+        while let Some((digest, size)) = open.pop() {
+            if extent.insert(digest, size).is_some() {
+                continue;
+            }
+            let Some(node) = self.manifests.get(&digest) else { continue };
+            open.extend(Self::blobs_of(&node.manifest).map(|blob| (blob.digest, blob.size)));
+            if let Manifest::Index(index) = &node.manifest {
+                open.extend(
+                    index
+                        .children
+                        .iter()
+                        .map(|child| &child.descriptor)
+                        .map(|child| (child.digest, child.size)),
+                );
+            }
+        }
+        extent
     }
 
     /// The blobs that a manifest itself names: its config and its layers, without foreign ones.
@@ -186,7 +213,7 @@ impl<C: Contents> Walk<'_, C> {
                 }
             }
         }
-        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), manifest });
+        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), size: found, manifest });
         Ok(())
     }
 
