@@ -157,7 +157,7 @@ impl Plan {
 
     /// The size in bytes of a manifest with all that it names.
     pub fn size_of(&self, digest: Digest) -> u64 {
-        self.graph.extent(digest).values().sum()
+        self.graph.extent(digest).iter().map(|blob| blob.size).sum()
     }
 
     /// The lock of what was asked for.
@@ -180,7 +180,7 @@ impl Plan {
                     Some(Platforms::All) | None => Vec::new(),
                 },
                 platforms: artifact.platforms.clone(),
-                size: extent.values().sum(),
+                size: extent.iter().map(|blob| blob.size).sum(),
                 blobs: extent.len() as u64,
                 why: artifact.reasons.clone(),
             })

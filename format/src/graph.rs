@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
 
@@ -47,7 +47,7 @@ pub struct Graph {
 pub struct Node {
     /// Its media type.
     pub media_type: MediaType,
-    /// Its length in bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// What it says.
     pub manifest: Manifest,
@@ -111,26 +111,25 @@ impl Graph {
         Ok(graph)
     }
 
-    /// A manifest and all that it names, each once, with their sizes: what an artifact needs. Empty
-    /// if the manifest is not in the graph.
-    pub fn extent(&self, root: Digest) -> BTreeMap<Digest, u64> {
-        let mut extent = BTreeMap::new();
-        let mut open: Vec<(Digest, u64)> =
-            self.manifests.get(&root).map(|node| (root, node.size)).into_iter().collect();
-        while let Some((digest, size)) = open.pop() {
-            if extent.insert(digest, size).is_some() {
+    /// All that a manifest consists of: itself, the manifests below it, their configs and layers.
+    /// Each once, without foreign layers, in no particular order.
+    pub fn extent(&self, root: Digest) -> Vec<Blob> {
+        let mut seen = HashSet::new();
+        let mut extent = Vec::new();
+        let mut open = vec![root];
+        while let Some(digest) = open.pop() {
+            let Some(node) = self.manifests.get(&digest) else { continue };
+            if !seen.insert(digest) {
                 continue;
             }
-            let Some(node) = self.manifests.get(&digest) else { continue };
-            open.extend(Self::blobs_of(&node.manifest).map(|blob| (blob.digest, blob.size)));
+            extent.push(Blob { digest, size: node.size });
             if let Manifest::Index(index) = &node.manifest {
-                open.extend(
-                    index
-                        .children
-                        .iter()
-                        .map(|child| &child.descriptor)
-                        .map(|child| (child.digest, child.size)),
-                );
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+            for blob in Self::blobs_of(&node.manifest) {
+                if seen.insert(blob.digest) {
+                    extent.push(Blob { digest: blob.digest, size: blob.size });
+                }
             }
         }
         extent

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bundle_format::{Artifact, Graph};
+use bundle_format::{Artifact, Blob, Graph};
 use bundle_oci::Digest;
 
 /// How large an artifact is, and what it has in common with the others of its bundle.
@@ -17,22 +17,22 @@ pub struct Share<'a> {
 /// The share of each artifact, in their order. Artifacts of one digest are one thing under several
 /// names, and share nothing with each other.
 pub fn shares<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Share<'a>> {
-    let mut extents: BTreeMap<Digest, BTreeMap<Digest, u64>> = BTreeMap::new();
+    let mut extents: BTreeMap<Digest, Vec<Blob>> = BTreeMap::new();
     let mut users: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
     let mut named: BTreeMap<Digest, &Artifact> = BTreeMap::new();
     for artifact in artifacts {
         named.entry(artifact.digest).or_insert(artifact);
         let extent = extents.entry(artifact.digest).or_insert_with(|| graph.extent(artifact.digest));
-        for blob in extent.keys() {
-            users.entry(*blob).or_default().insert(artifact.digest);
+        for blob in extent.iter() {
+            users.entry(blob.digest).or_default().insert(artifact.digest);
         }
     }
     let share = |artifact: &Artifact| {
         let extent = &extents[&artifact.digest];
         let mut own = 0;
         let mut common: BTreeMap<Digest, u64> = BTreeMap::new();
-        for (blob, size) in extent {
-            let others = users[blob].iter().filter(|other| **other != artifact.digest);
+        for Blob { digest, size } in extent {
+            let others = users[digest].iter().filter(|other| **other != artifact.digest);
             let mut shared = false;
             for other in others {
                 *common.entry(*other).or_default() += size;
@@ -42,7 +42,7 @@ pub fn shares<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Share<'a>> {
         }
         let mut with: Vec<_> = common.into_iter().map(|(digest, bytes)| (named[&digest], bytes)).collect();
         with.sort_by(|(a, more), (b, less)| (less, &a.target).cmp(&(more, &b.target)));
-        Share { size: extent.values().sum(), own, with }
+        Share { size: extent.iter().map(|blob| blob.size).sum(), own, with }
     };
     artifacts.iter().map(share).collect()
 }
