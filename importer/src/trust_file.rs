@@ -3,29 +3,14 @@ use std::path::{Path, PathBuf};
 use bundle_format::{KeyError, ProjectPattern, PublicKey, Timestamp, TrustPolicy, TrustedKey};
 use serde::Deserialize;
 
+use crate::text::{TextError, read_text, read_yaml};
+
 /// Why a trust policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFileError {
-    /// A file that cannot be read.
-    #[error("{} cannot be read", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// YAML that is not valid.
-    #[error("{}:{line}:{column}: {message}", .path.display())]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// The column, from 1.
-        column: u64,
-        /// What is wrong.
-        message: String,
-    },
+    /// A file that cannot be had, or is no YAML of the right form.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A key that cannot be used.
     #[error("{}: {what}: {source}", .path.display())]
     Key {
@@ -57,26 +42,18 @@ pub enum TrustFileError {
     },
 }
 
-const LARGEST: u64 = 1 << 20;
-
 /// Reads whom to trust: a public key in PEM, trusted for every project, or a `trust.yaml`.
 ///
 /// # Errors
 /// Any [`TrustFileError`].
 pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
-    let text = read(path)?;
+    let text = read_text(path)?;
     if text.trim_start().starts_with("-----BEGIN") {
         let key = public_key(path, "public key", &text)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         return Ok(TrustPolicy::single(&bundle_oci::Printable(&name).to_string(), key));
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    let file: File = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
-        let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-        let message = error.without_snippet().to_string();
-        let message = bundle_oci::Printable(message.lines().next().unwrap_or_default()).to_string();
-        TrustFileError::Yaml { path: path.to_owned(), line, column, message }
-    })?;
+    let file: File = read_yaml(path, &text)?;
     if file.signatures > 1 {
         return Err(TrustFileError::Threshold { path: path.to_owned(), demanded: file.signatures });
     }
@@ -87,7 +64,7 @@ pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
             (Some(pem), None) => (path.to_owned(), pem),
             (None, Some(file)) => {
                 let file = directory.join(file);
-                let pem = read(&file)?;
+                let pem = read_text(&file)?;
                 (file, pem)
             }
             _ => return Err(TrustFileError::NoKey { path: path.to_owned(), name: key.name }),
@@ -110,14 +87,6 @@ pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
 fn public_key(path: &Path, what: &str, pem: &str) -> Result<PublicKey, TrustFileError> {
     let wrong = |source| TrustFileError::Key { path: path.to_owned(), what: what.to_owned(), source };
     PublicKey::from_pem(pem).map_err(wrong)
-}
-
-fn read(path: &Path) -> Result<String, TrustFileError> {
-    use std::io::Read;
-    let failed = |source| TrustFileError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
 }
 
 #[derive(Deserialize)]
