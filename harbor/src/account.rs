@@ -43,13 +43,39 @@ impl fmt::Display for Right {
 }
 
 /// The rights that an account has, in a project or in the whole system.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rights(BTreeSet<(String, String)>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights(Held);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Held {
+    All,
+    Some(BTreeSet<(String, String)>),
+}
+
+impl Default for Rights {
+    /// None.
+    fn default() -> Self {
+        Self(Held::Some(BTreeSet::new()))
+    }
+}
 
 impl Rights {
+    /// Those of an administrator, who is refused nothing.
+    pub fn all() -> Self {
+        Self(Held::All)
+    }
+
     /// Whether the right is among them.
     pub fn have(&self, right: Right) -> bool {
-        self.0.contains(&(right.resource.to_owned(), right.action.to_owned()))
+        match &self.0 {
+            Held::All => true,
+            Held::Some(rights) => rights.contains(&(right.resource.to_owned(), right.action.to_owned())),
+        }
+    }
+
+    /// Which of these are not among them.
+    pub fn missing(&self, needed: &[Right]) -> Vec<Right> {
+        needed.iter().copied().filter(|right| !self.have(*right)).collect()
     }
 }
 
@@ -114,6 +140,6 @@ impl Harbor {
                 if permission.resource == "." { "project".to_owned() } else { permission.resource };
             (resource, permission.action)
         });
-        Ok(Rights(rights.collect()))
+        Ok(Rights(Held::Some(rights.collect())))
     }
 }

@@ -1,0 +1,137 @@
+use std::collections::HashMap;
+
+use bundle_format::{Artifact, Graph, Statement};
+use bundle_harbor::Harbor;
+use bundle_oci::{Digest, Manifest, RepositoryName};
+use bundle_registry::Name;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::push::Push;
+use crate::{Decision, Destination, PushError, Step};
+
+/// What a Harbor should show as an accessory of something else.
+pub(crate) struct Attached<'a> {
+    artifact: &'a Artifact,
+    repository: &'a RepositoryName,
+    /// What is attached.
+    pub(crate) accessory: Digest,
+    /// To what.
+    subject: Digest,
+}
+
+/// The media type by which Harbor knows a signature of cosign's that hangs on a tag (its
+/// middleware/cosign).
+const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/// What of a bundle a Harbor should attach: manifests with a subject, and cosign's signatures. Other
+/// tags of cosign's are tags to Harbor, and no more.
+pub(crate) fn attached<'a>(
+    push: &'a Push<'_>,
+    statement: &'a Statement,
+    graph: &'a Graph,
+) -> impl Iterator<Item = Attached<'a>> {
+    let harbor = matches!(push.destination, Destination::Harbor(_));
+    let in_place = |step: &&Step| !matches!(step.decision, Decision::Skip(_));
+    push.plan.steps.iter().filter(move |_| harbor).filter(in_place).filter_map(|step| {
+        let artifact = &statement.artifacts[step.artifact];
+        let subject = subject(artifact, graph)?;
+        Some(Attached { artifact, repository: &step.repository, accessory: artifact.digest, subject })
+    })
+}
+
+fn subject(artifact: &Artifact, graph: &Graph) -> Option<Digest> {
+    let manifest = &graph.manifests.get(&artifact.digest)?.manifest;
+    if let Some(subject) = manifest.subject() {
+        return Some(subject.digest);
+    }
+    let Manifest::Image(image) = manifest else { return None };
+    if !image.layers.iter().any(|layer| layer.media_type.as_str() == COSIGN_LAYER) {
+        return None;
+    }
+    let tag = artifact.target.tag.as_ref()?.as_str();
+    let hex = tag.strip_prefix("sha256-")?.strip_suffix(".sig")?;
+    format!("sha256:{hex}").parse().ok()
+}
+
+/// Looks whether a Harbor shows each signature and the like as an accessory of what it belongs to,
+/// and pushes once more what it does not. Harbor attaches what it is sent after its subject, but
+/// people have seen it not to (goharbor/harbor#19788).
+pub(crate) async fn attach(
+    push: &Push<'_>,
+    statement: &Statement,
+    graph: &Graph,
+    contents: &HashMap<Digest, Bytes>,
+) -> Result<(), PushError> {
+    let Destination::Harbor(harbor) = push.destination else {
+        return Ok(());
+    };
+    let mut all: Vec<Attached<'_>> = attached(push, statement, graph).collect();
+    // What the bundle leaves elsewhere cannot have anything attached here.
+    let places: std::collections::HashSet<(&RepositoryName, Digest)> = push
+        .plan
+        .steps
+        .iter()
+        .filter(|step| !matches!(step.decision, Decision::Skip(_)))
+        .flat_map(|step| {
+            let root = statement.artifacts[step.artifact].digest;
+            extent(graph, root).into_iter().map(|digest| (&step.repository, digest))
+        })
+        .collect();
+    all.retain(|attached| places.contains(&(attached.repository, attached.subject)));
+    futures_util::stream::iter(&all)
+        .map(|attached| async move {
+            if is_attached(harbor, attached).await? {
+                return Ok(());
+            }
+            let artifact = attached.artifact;
+            if let Some(bytes) = contents.get(&artifact.digest) {
+                let name = match &artifact.target.tag {
+                    Some(tag) => Name::Tag(tag.clone()),
+                    None => Name::Digest(artifact.digest),
+                };
+                let (client, registry) = (harbor.client(), harbor.registry());
+                client
+                    .push_manifest(registry, attached.repository, &name, &artifact.media_type, bytes.clone())
+                    .await
+                    .map_err(|source| failed(attached, source))?;
+                if is_attached(harbor, attached).await? {
+                    return Ok(());
+                }
+            }
+            Err(PushError::NotAttached {
+                repository: attached.repository.clone(),
+                accessory: attached.accessory,
+                subject: attached.subject,
+            })
+        })
+        .buffer_unordered(push.jobs)
+        .try_collect()
+        .await
+}
+
+async fn is_attached(harbor: &Harbor, attached: &Attached<'_>) -> Result<bool, PushError> {
+    let target = &attached.artifact.target;
+    let name = Name::Digest(attached.subject);
+    let found = harbor.artifact(&target.project, &target.repository, &name).await;
+    let subject = found.map_err(|source| failed(attached, source))?;
+    Ok(subject.is_some_and(|subject| subject.accessories.contains(&attached.accessory)))
+}
+
+fn failed(attached: &Attached<'_>, source: bundle_registry::Error) -> PushError {
+    let name = attached.accessory.to_string();
+    PushError::Manifest { name, repository: attached.repository.clone(), source }
+}
+
+/// A manifest and all manifests below it.
+fn extent(graph: &Graph, root: Digest) -> Vec<Digest> {
+    let mut all = Vec::new();
+    let mut open = vec![root];
+    while let Some(digest) = open.pop() {
+        all.push(digest);
+        if let Some(Manifest::Index(index)) = graph.manifests.get(&digest).map(|node| &node.manifest) {
+            open.extend(index.children.iter().map(|child| child.descriptor.digest));
+        }
+    }
+    all
+}
