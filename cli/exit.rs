@@ -2,9 +2,10 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    ConfigError, CreateError, KeyFileError, OutputError, PlanError, ResolveCause, ResolveErrors, SignError,
+    ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
+    ResolveErrors, SignError,
 };
-use bundle_importer::{OpenError, PushError, TrustFileError};
+use bundle_importer::{ConfirmError, FileError, OpenError, PushError, TrustFileError};
 use bundle_oci::Printable;
 use bundle_registry::Error as RegistryError;
 
@@ -321,5 +322,43 @@ impl From<PushError> for Failure {
                 .hint("find out who else pushes there, and run the import again"),
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ConfirmError> for Failure {
+    fn from(error: ConfirmError) -> Self {
+        let again = "everything was pushed, but there is no receipt; run the same command again";
+        match &error {
+            ConfirmError::Registry { source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+            ConfirmError::Changed { .. } => Self::new(Code::Incomplete, &error).hint(again),
+        }
+    }
+}
+
+impl From<ReceiptFileError> for Failure {
+    fn from(error: ReceiptFileError) -> Self {
+        use bundle_format::ReceiptError;
+        let code = match &error {
+            ReceiptFileError::Read { .. } => Code::Usage,
+            ReceiptFileError::SignatureLength { .. } | ReceiptFileError::Receipt { .. } => Code::NotTrusted,
+        };
+        let hint = match &error {
+            ReceiptFileError::Read { path, .. } if path.extension().is_some_and(|end| end == "sig") => {
+                Some("bring the signature too: it is the file beside the receipt")
+            }
+            ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => {
+                Some("compare `bundle key show` on both sides")
+            }
+            _ => None,
+        };
+        Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
     }
 }

@@ -4,7 +4,7 @@ use bundle_format::{
     Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement, StatementError,
     StreamName, Timestamp,
 };
-use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
 use crate::{Lock, LockEntry, Platforms, Resolved};
@@ -162,25 +162,8 @@ impl Plan {
 
     /// The size in bytes of a manifest with all that it names, and how many blobs these are.
     fn extent_of(&self, digest: Digest) -> (u64, u64) {
-        let mut seen = std::collections::HashSet::new();
-        let mut open = vec![digest];
-        let mut size = 0;
-        while let Some(digest) = open.pop() {
-            let Some(node) = self.graph.manifests.get(&digest) else { continue };
-            if !seen.insert(digest) {
-                continue;
-            }
-            size += self.contents.get(&digest).map_or(0, |bytes| bytes.len() as u64);
-            if let Manifest::Index(index) = &node.manifest {
-                open.extend(index.children.iter().map(|child| child.descriptor.digest));
-            }
-            for blob in Graph::blobs_of(&node.manifest) {
-                if seen.insert(blob.digest) {
-                    size += blob.size;
-                }
-            }
-        }
-        (size, seen.len() as u64)
+        let extent = self.graph.extent(digest);
+        (extent.iter().map(|blob| blob.size).sum(), extent.len() as u64)
     }
 
     /// The lock of what was asked for.

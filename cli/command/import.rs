@@ -2,10 +2,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_format::Limits;
-use bundle_importer::{Bundle, Decision, ImportPlan, OnExistingTag, load_trust, push};
+use bundle_importer::{Bundle, Decision, ImportPlan, OnExistingTag, ReceiptDraft, load_trust, push};
 use bundle_oci::Registry;
 use serde_json::json;
 
+use crate::command::receipt::ReceiptArguments;
 use crate::command::{print, print_json};
 use crate::connection::Connection;
 use crate::exit::Failure;
@@ -34,6 +35,9 @@ pub(crate) struct Import {
     #[arg(long)]
     dry_run: bool,
 
+    #[command(flatten)]
+    receipt: ReceiptArguments,
+
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -56,6 +60,8 @@ impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
         let policy = load_trust(&self.trust)?;
+        let receipt = self.receipt.requested()?;
+        let site = self.receipt.site(&self.to)?;
         let limits = Limits::V1;
         let bundle = if self.bundle.as_os_str() == "-" {
             Bundle::read(Box::new(std::io::stdin()), &policy, &limits)?
@@ -77,9 +83,13 @@ impl Import {
             self.tell_plan(&artifacts, &plan);
             return Ok(());
         }
+        let draft = ReceiptDraft::new(&bundle, &plan, &self.to, site, Vec::new());
         let signer = bundle.trusted().signer().to_owned();
         let digest = bundle.trusted().digest();
         let report = push(bundle, &plan, &client, &self.to, jobs, progress.clone()).await?;
+        if let Some(receipt) = receipt {
+            receipt.write(draft, &client, &self.to, jobs).await?;
+        }
         drop(progress);
         if self.json {
             print_json(&json!({

@@ -3,6 +3,7 @@ mod import;
 mod inspect;
 mod key;
 mod lock;
+mod receipt;
 mod schema;
 mod verify;
 mod wanted;
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Show what an import proved to have delivered
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -37,6 +41,7 @@ impl Command {
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Receipt(command) => command.run(),
             Self::Schema(command) => command.run(),
         }
     }

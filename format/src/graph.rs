@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
 
@@ -47,6 +47,8 @@ pub struct Graph {
 pub struct Node {
     /// Its media type.
     pub media_type: MediaType,
+    /// Its size in bytes.
+    pub size: u64,
     /// What it says.
     pub manifest: Manifest,
 }
@@ -107,6 +109,30 @@ impl Graph {
         graph.first_layer = graph.blobs.len();
         graph.blobs.append(&mut layers);
         Ok(graph)
+    }
+
+    /// All that a manifest consists of: itself, the manifests below it, their configs and layers.
+    /// Each once, without foreign layers, in no particular order.
+    pub fn extent(&self, root: Digest) -> Vec<Blob> {
+        let mut seen = HashSet::new();
+        let mut extent = Vec::new();
+        let mut open = vec![root];
+        while let Some(digest) = open.pop() {
+            let Some(node) = self.manifests.get(&digest) else { continue };
+            if !seen.insert(digest) {
+                continue;
+            }
+            extent.push(Blob { digest, size: node.size });
+            if let Manifest::Index(index) = &node.manifest {
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+            for blob in Self::blobs_of(&node.manifest) {
+                if seen.insert(blob.digest) {
+                    extent.push(Blob { digest: blob.digest, size: blob.size });
+                }
+            }
+        }
+        extent
     }
 
     /// The blobs that a manifest itself names: its config and its layers, without foreign ones.
@@ -186,7 +212,7 @@ impl<C: Contents> Walk<'_, C> {
                 }
             }
         }
-        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), manifest });
+        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), size: found, manifest });
         Ok(())
     }
 

@@ -17,6 +17,9 @@ pub struct Limits {
     /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
     /// go back to them.
     pub piped_manifests: u64,
+    /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
+    /// as a statement may have.
+    pub receipt: u64,
 }
 
 impl Limits {
@@ -28,6 +31,7 @@ impl Limits {
         index_depth: 4,
         reasons: 1_000,
         piped_manifests: 64 << 20,
+        receipt: 64 << 20,
     };
 }
 

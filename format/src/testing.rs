@@ -1,11 +1,13 @@
 //! One small bundle, made by hand, for the tests of this crate.
 
+use std::collections::BTreeMap;
+
 use bundle_oci::{Digest, MediaType};
 use serde_json::json;
 
 use crate::{
-    Artifact, Blob, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, PrivateKey, Sequence, Statement, StreamName,
-    Target, Timestamp, TrustPolicy,
+    Artifact, Blob, BundleId, Delivered, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, Outcome, PrivateKey,
+    RECEIPT_VERSION, Receipt, Sequence, Statement, StreamName, Target, Timestamp, TrustPolicy,
 };
 
 const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
@@ -64,6 +66,32 @@ pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
     let index = statement.index_json();
     statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
     statement
+}
+
+/// The receipt of [`statement`] with one layer.
+pub(crate) fn receipt() -> Receipt {
+    let statement = statement(&[b"layer"]);
+    let artifact = &statement.artifacts[0];
+    Receipt {
+        receipt_version: RECEIPT_VERSION,
+        bundle: BundleId::of(&statement, Digest::of(&statement.to_bytes())),
+        previous: None,
+        site: "plant 7".parse().unwrap(),
+        registry: "harbor.example".parse().unwrap(),
+        imported: Timestamp::from_unix(1_795_100_000).unwrap(),
+        signers: vec!["test".to_owned()],
+        artifacts: vec![Delivered {
+            target: artifact.target.clone(),
+            digest: artifact.digest,
+            outcome: Outcome::Pushed,
+            found: None,
+            blobs: (0..statement.blobs.len() as u32).collect(),
+            scan: None,
+        }],
+        blobs: statement.blobs,
+        policies: BTreeMap::new(),
+        overrides: Vec::new(),
+    }
 }
 
 /// A key that is no secret.

@@ -5,5 +5,6 @@ mod destination;
 mod interop;
 mod kill;
 mod mistakes;
+mod receipt;
 mod scene;
 mod source;
