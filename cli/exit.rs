@@ -5,9 +5,14 @@ use bundle_bundler::{
     ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
     ResolveErrors, SignError,
 };
-use bundle_importer::{ConfirmError, FileError, OpenError, PushError, TrustFileError};
+use bundle_harbor::{Account, Harbor};
+use bundle_importer::{
+    ConfirmError, FileError, HarborFileError, Obstacle, OpenError, PushError, SeedError, TrustFileError,
+};
 use bundle_oci::Printable;
-use bundle_registry::Error as RegistryError;
+use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+
+use crate::harbor_text;
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,11 +57,38 @@ impl Failure {
         self
     }
 
+    /// What stands in the way of an import into a Harbor.
+    pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
+        let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));
+        let mut lines: Vec<String> = obstacles.iter().map(harbor_text::what_is_wrong).collect();
+        lines.push("nothing was written".to_owned());
+        let mut hints: Vec<String> = Vec::new();
+        for hint in obstacles.iter().map(|obstacle| harbor_text::advice(obstacle, host)) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        let code = if nobody { Code::Network } else { Code::Policy };
+        Self { code, lines, hint: Some(hints.join("\n")) }
+    }
+
+    /// Adds what can be found out about an account that a Harbor refused in the middle: it takes a
+    /// missing right, a missing project, and a disabled account for the same.
+    pub(crate) async fn explained(mut self, harbor: &Harbor) -> Self {
+        if self.code != Code::Network {
+            return self;
+        }
+        if let Ok(Account::Nobody) = harbor.account().await {
+            self.lines.push("Harbor no longer knows this account: it was disabled, removed, or has ended, or its secret was changed".to_owned());
+        }
+        self
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
             eprintln!("error: {line}");
         }
-        if let Some(hint) = self.hint {
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
             eprintln!("hint: {hint}");
         }
         ExitCode::from(self.code as u8)
@@ -81,6 +113,10 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 fn registry_code(error: &RegistryError) -> Code {
     match error {
+        RegistryError::Answer(answer) => match answer.refusal() {
+            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
+            _ => Code::Network,
+        },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
         RegistryError::Credentials(_) => Code::Usage,
         RegistryError::Unreachable { .. }
@@ -90,7 +126,6 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::NotARegistry { .. }
         | RegistryError::Withheld { .. }
         | RegistryError::Stalled { .. }
-        | RegistryError::Answer(_)
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
@@ -110,6 +145,12 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::NotARegistry { host, .. } => {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
         }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
+            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
+            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
+        }
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
                 "log in with `docker login {0}` or `skopeo login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",
@@ -128,6 +169,41 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             "is {host} right and up? Behind a proxy, set HTTPS_PROXY; for a mirror use --mirror"
         )),
         _ => None,
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            _ => None,
+        };
+        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<HarborFileError> for Failure {
+    fn from(error: HarborFileError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SeedError> for Failure {
+    fn from(error: SeedError) -> Self {
+        let again = "nothing was pushed yet; run the same command again to go on";
+        match &error {
+            SeedError::Harbor { source, .. } => {
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            SeedError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
+            SeedError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+                "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
+            )),
+            SeedError::ProxyCache(_) => {
+                Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+            }
+        }
     }
 }
 
@@ -320,6 +396,8 @@ impl From<PushError> for Failure {
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
+            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+                .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
     }

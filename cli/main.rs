@@ -3,8 +3,10 @@
 mod command;
 mod connection;
 mod exit;
+mod harbor_text;
 mod progress;
 mod size;
+mod span;
 
 use std::process::ExitCode;
 

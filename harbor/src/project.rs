@@ -106,8 +106,9 @@ pub struct NewProject<'a> {
     pub name: &'a ProjectName,
     /// How it is to be run.
     pub policy: Policy,
-    /// How much may be stored in it. Harbor takes it from those only who may set quotas.
-    pub limit: StorageLimit,
+    /// How much may be stored in it; none for as much as this Harbor gives to any. Harbor takes it
+    /// from those only who may make projects in its name.
+    pub limit: Option<StorageLimit>,
 }
 
 #[derive(Deserialize)]
@@ -203,7 +204,7 @@ impl Harbor {
         let body = json!({
             "project_name": project.name,
             "metadata": project.policy.metadata(),
-            "storage_limit": project.limit.wire(),
+            "storage_limit": project.limit.map(StorageLimit::wire),
         });
         let doing = format!("make the project {}", project.name);
         match self.call(Method::Post, "/projects", &doing, Some(&body)).await {

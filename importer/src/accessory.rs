@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bundle_format::{Artifact, Graph, Statement};
 use bundle_harbor::Harbor;
@@ -68,14 +68,14 @@ pub(crate) async fn attach(
     };
     let mut all: Vec<Attached<'_>> = attached(push, statement, graph).collect();
     // What the bundle leaves elsewhere cannot have anything attached here.
-    let places: std::collections::HashSet<(&RepositoryName, Digest)> = push
+    let places: HashSet<(&RepositoryName, Digest)> = push
         .plan
         .steps
         .iter()
         .filter(|step| !matches!(step.decision, Decision::Skip(_)))
         .flat_map(|step| {
             let root = statement.artifacts[step.artifact].digest;
-            extent(graph, root).into_iter().map(|digest| (&step.repository, digest))
+            graph.extent(root).into_iter().map(|blob| (&step.repository, blob.digest))
         })
         .collect();
     all.retain(|attached| places.contains(&(attached.repository, attached.subject)));
@@ -121,17 +121,4 @@ async fn is_attached(harbor: &Harbor, attached: &Attached<'_>) -> Result<bool, P
 fn failed(attached: &Attached<'_>, source: bundle_registry::Error) -> PushError {
     let name = attached.accessory.to_string();
     PushError::Manifest { name, repository: attached.repository.clone(), source }
-}
-
-/// A manifest and all manifests below it.
-fn extent(graph: &Graph, root: Digest) -> Vec<Digest> {
-    let mut all = Vec::new();
-    let mut open = vec![root];
-    while let Some(digest) = open.pop() {
-        all.push(digest);
-        if let Some(Manifest::Index(index)) = graph.manifests.get(&digest).map(|node| &node.manifest) {
-            open.extend(index.children.iter().map(|child| child.descriptor.digest));
-        }
-    }
-    all
 }

@@ -76,7 +76,7 @@ impl Destination {
         match self {
             Self::Plain { client, registry } => {
                 let repository = repository_of(registry, target)?;
-                Ok(client.manifest_info(registry, &repository, &name).await?.map(|info| info.digest))
+                Ok(client.manifest_exists(registry, &repository, &name).await?.map(|info| info.digest))
             }
             Self::Harbor(harbor) => {
                 let found = harbor.artifact(&target.project, &target.repository, &name).await?;

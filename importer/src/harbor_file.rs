@@ -90,8 +90,9 @@ pub struct WantedProject {
     pub auto_scan: Setting<bool>,
     /// Which images may not be pulled.
     pub prevention: Setting<Prevention>,
-    /// How much may be stored.
-    pub quota: Setting<StorageLimit>,
+    /// How much may be stored, if someone chose it. Otherwise it is what Harbor gives to any
+    /// project, or what an administrator set.
+    pub quota: Option<StorageLimit>,
     /// Patterns of tags that must not move.
     pub immutable_tags: Vec<TagPattern>,
     /// The other projects from which its pull account may pull.
@@ -248,7 +249,7 @@ impl HarborSettings {
                 own.prevent_pulls.or(all.prevent_pulls).map(|text| text.0),
                 Prevention::From(Severity::High),
             ),
-            quota: Setting::of(own.quota.or(all.quota).map(|text| text.0), StorageLimit::Unlimited),
+            quota: own.quota.or(all.quota).map(|text| text.0),
             immutable_tags: patterns.into_iter().flatten().map(|pattern| pattern.0.clone()).collect(),
             pulls,
             namespaces: namespaces.unwrap_or_else(|| own_namespace().into_iter().collect()),
@@ -419,7 +420,7 @@ mod tests {
         assert_eq!(wanted.access, Setting::Default(Access::Private));
         assert_eq!(wanted.auto_scan, Setting::Default(true));
         assert_eq!(wanted.prevention, Setting::Default(Prevention::From(Severity::High)));
-        assert_eq!(wanted.quota, Setting::Default(StorageLimit::Unlimited));
+        assert_eq!(wanted.quota, None);
         assert!(wanted.immutable_tags.is_empty());
         assert_eq!(wanted.pulls, BTreeSet::from([project("cache")]));
         assert_eq!(wanted.namespaces, BTreeSet::from(["tenant-a".parse().unwrap()]));
@@ -441,11 +442,11 @@ mod tests {
         .unwrap();
         let cache = settings.wanted(&project("cache"));
         assert_eq!(cache.prevention, Setting::Stated(Prevention::From(Severity::Critical)));
-        assert_eq!(cache.quota, Setting::Stated(StorageLimit::Unlimited));
+        assert_eq!(cache.quota, Some(StorageLimit::Unlimited));
         assert_eq!(cache.immutable_tags.len(), 2);
         let tenant = settings.wanted(&project("tenant-a"));
         assert_eq!(tenant.access, Setting::Stated(Access::Public));
-        assert_eq!(tenant.quota, Setting::Stated(StorageLimit::Bytes(10 << 30)));
+        assert_eq!(tenant.quota, Some(StorageLimit::Bytes(10 << 30)));
         assert_eq!(tenant.pulls, BTreeSet::from([project("cache"), project("platform")]));
         assert_eq!(tenant.namespaces.len(), 2);
         assert_eq!(settings.existing, ExistingProjects::Leave);

@@ -249,13 +249,15 @@ fn storage(bundle: &Bundle, import: &ImportPlan, survey: &Survey, seed: &SeedPla
     let adds = added(bundle, import);
     let storage = |(name, state): &(ProjectName, ProjectState)| {
         let adds = *adds.get(name.as_str())?;
-        let now = match state {
-            ProjectState::Missing => Some(StorageUse { limit: StorageLimit::Unlimited, used: 0 }),
-            ProjectState::Hidden => None,
-            ProjectState::There(live) => live.storage,
-        };
         let wanted = seed.projects.iter().find(|step| step.name == *name).and_then(ProjectStep::limit);
-        let storage = now.map(|now| StorageUse { limit: wanted.unwrap_or(now.limit), ..now });
+        let storage = match state {
+            // What Harbor gives to any project is known to administrators only.
+            ProjectState::Missing => wanted.map(|limit| StorageUse { limit, used: 0 }),
+            ProjectState::Hidden => None,
+            ProjectState::There(live) => {
+                live.storage.map(|now| StorageUse { limit: wanted.unwrap_or(now.limit), ..now })
+            }
+        };
         Some(ProjectStorage { project: name.clone(), adds, storage })
     };
     survey.projects.iter().filter_map(storage).collect()
@@ -279,13 +281,13 @@ fn added<'a>(bundle: &Bundle, import: &'a ImportPlan) -> BTreeMap<&'a str, u64> 
             }
         }
     }
-    let sizes: HashMap<Digest, u64> =
-        bundle.statement().blobs.iter().map(|blob| (blob.digest, blob.size)).collect();
     let manifests: BTreeSet<(&str, Digest)> =
         import.manifests.iter().map(|(digest, repository)| (project_of(repository), *digest)).collect();
     for (project, digest) in manifests {
-        if !owns(project, digest) {
-            *adds.entry(project).or_default() += sizes.get(&digest).copied().unwrap_or_default();
+        if let Some(node) = bundle.graph().manifests.get(&digest)
+            && !owns(project, digest)
+        {
+            *adds.entry(project).or_default() += node.size;
         }
     }
     adds
@@ -293,28 +295,13 @@ fn added<'a>(bundle: &Bundle, import: &'a ImportPlan) -> BTreeMap<&'a str, u64> 
 
 /// What each project has already, for artifacts that are present there consist of it.
 fn present_blobs<'a>(bundle: &Bundle, import: &'a ImportPlan) -> HashMap<&'a str, HashSet<Digest>> {
+    let extent = |root| bundle.graph().extent(root).into_iter().map(|blob| blob.digest);
     let mut owned: HashMap<&str, HashSet<Digest>> = HashMap::new();
     for step in import.steps.iter().filter(|step| step.decision == Decision::Present) {
         let root = bundle.statement().artifacts[step.artifact].digest;
-        owned.entry(project_of(&step.repository)).or_default().extend(extent(bundle, root));
+        owned.entry(project_of(&step.repository)).or_default().extend(extent(root));
     }
     owned
-}
-
-/// All that an artifact consists of.
-fn extent(bundle: &Bundle, root: Digest) -> Vec<Digest> {
-    let graph = bundle.graph();
-    let mut all = Vec::new();
-    let mut open = vec![root];
-    while let Some(digest) = open.pop() {
-        all.push(digest);
-        let Some(node) = graph.manifests.get(&digest) else { continue };
-        all.extend(bundle_format::Graph::blobs_of(&node.manifest).map(|blob| blob.digest));
-        if let bundle_oci::Manifest::Index(index) = &node.manifest {
-            open.extend(index.children.iter().map(|child| child.descriptor.digest));
-        }
-    }
-    all
 }
 
 fn notes(survey: &Survey) -> Vec<Note> {

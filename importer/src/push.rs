@@ -522,11 +522,21 @@ impl Push<'_> {
                 let name = Name::Tag(tag.clone());
                 let (client, registry) = (self.destination.client(), self.destination.registry());
                 let room = self.room(&step.repository).await;
-                client
+                let pushed = client
                     .push_manifest(registry, &step.repository, &name, &artifact.media_type, bytes.clone())
-                    .await
-                    .map_err(failed)?;
+                    .await;
                 drop(room);
+                match pushed {
+                    Ok(_) => {}
+                    // Another import may have set it since the plan was made; the look below tells.
+                    Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
+                        match self.destination.digest_at(&artifact.target, artifact.digest).await {
+                            Ok(Some(found)) if found == artifact.digest => {}
+                            _ => return Err(failed(error)),
+                        }
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
                 match self.destination.digest_at(&artifact.target, artifact.digest).await.map_err(failed)? {
                     Some(found) if found == artifact.digest => Ok(()),
                     found => Err(PushError::Moved {

@@ -34,8 +34,8 @@ pub enum ProjectChange {
     Create {
         /// How it is run.
         policy: Policy,
-        /// How much it may store.
-        limit: StorageLimit,
+        /// How much it may store; none for as much as this Harbor gives to any.
+        limit: Option<StorageLimit>,
         /// Which of its tags must not move.
         immutable_tags: Vec<TagPattern>,
     },
@@ -51,7 +51,7 @@ impl ProjectStep {
     /// The limit that the project gets, if it gets one.
     pub fn limit(&self) -> Option<StorageLimit> {
         match &self.change {
-            ProjectChange::Create { limit, .. } => Some(*limit),
+            ProjectChange::Create { limit, .. } => *limit,
             ProjectChange::Reconcile(differences) => {
                 differences.iter().find_map(|difference| match difference {
                     Difference::Quota { should, .. } => Some(*should),
@@ -130,7 +130,7 @@ impl SeedPlan {
                     }
                     ProjectChange::Create {
                         policy: wanted.policy(),
-                        limit: wanted.quota.value(),
+                        limit: wanted.quota,
                         immutable_tags: wanted.immutable_tags,
                     }
                 }
@@ -191,7 +191,7 @@ fn differences(live: &LiveProject, wanted: &WantedProject) -> Vec<Difference> {
     if prevention != is.prevention {
         differences.push(Difference::Prevention { is: is.prevention, should: prevention });
     }
-    if let (Setting::Stated(should), Some(storage)) = (wanted.quota, live.storage)
+    if let (Some(should), Some(storage)) = (wanted.quota, live.storage)
         && should != storage.limit
     {
         differences.push(Difference::Quota { is: storage.limit, should });

@@ -1,9 +1,15 @@
-use bundle_format::ProjectName;
+use std::collections::BTreeMap;
+
+use bundle_format::{ProjectName, ProjectPolicy};
 use bundle_harbor::{
-    Account, Harbor, ImmutableRule, Project, Right, Rights, Scanner, StorageUse, SystemInfo,
+    Access, Account, Harbor, ImmutableRule, Prevention, Project, Right, Rights, Scanner, StorageLimit,
+    StorageUse, SystemInfo,
 };
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
+
+use crate::TagPattern;
+use crate::scan::receipt_severity;
 
 /// What a Harbor is like before anything is changed there.
 #[derive(Clone, Debug)]
@@ -93,6 +99,35 @@ impl Survey {
 }
 
 impl LiveProject {
+    /// How the project is run, for a receipt. A severity that Harbor does not know holds back
+    /// everything, and so is told as the lowest.
+    pub fn policy(&self) -> ProjectPolicy {
+        let policy = self.project.policy;
+        ProjectPolicy {
+            public: policy.access == Access::Public,
+            scan_on_push: policy.auto_scan,
+            blocked_from: match policy.prevention {
+                Prevention::Never => None,
+                Prevention::From(severity) => {
+                    Some(receipt_severity(severity).unwrap_or(bundle_format::Severity::Unknown))
+                }
+            },
+            quota: self.storage.and_then(|storage| match storage.limit {
+                StorageLimit::Unlimited => None,
+                StorageLimit::Bytes(bytes) => Some(bytes),
+            }),
+            immutable_tags: self
+                .immutable
+                .iter()
+                .flatten()
+                .filter(|rule| !rule.disabled && rule.repositories == "**")
+                .map(|rule| rule.tags.clone())
+                // A receipt has only what can be shown.
+                .filter(|pattern| pattern.parse::<TagPattern>().is_ok())
+                .collect(),
+        }
+    }
+
     /// Looks at a project.
     ///
     /// # Errors
@@ -152,4 +187,21 @@ fn unless_forbidden<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
         Err(error) if error.status() == Some(403) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// How projects are run now, for a receipt.
+///
+/// # Errors
+/// Any [`Error`].
+pub async fn policies(
+    harbor: &Harbor,
+    account: &Account,
+    projects: impl IntoIterator<Item = ProjectName>,
+) -> Result<BTreeMap<ProjectName, ProjectPolicy>, Error> {
+    let mut policies = BTreeMap::new();
+    for project in projects {
+        let live = LiveProject::look(harbor, account, &project).await?;
+        policies.insert(project, live.policy());
+    }
+    Ok(policies)
 }
