@@ -142,10 +142,10 @@ impl Import {
         let ended = match &destination {
             Destination::Harbor(harbor) => {
                 let harbor = harbor.clone();
-                self.into_harbor(bundle, &head, &harbor, &settings, receipt, progress).await?
+                self.deliver_to_harbor(bundle, &head, &harbor, &settings, receipt, progress).await?
             }
             Destination::Plain { .. } => {
-                self.into_plain(bundle, &head, &destination, receipt, progress).await?
+                self.deliver_to_plain(bundle, &head, &destination, receipt, progress).await?
             }
         };
         match ended {
@@ -154,7 +154,7 @@ impl Import {
         }
     }
 
-    async fn into_plain(
+    async fn deliver_to_plain(
         &self,
         bundle: Bundle,
         head: &Head,
@@ -192,7 +192,7 @@ impl Import {
         Ok(Some(Ended { report, scans: None, harbor: None }))
     }
 
-    async fn into_harbor(
+    async fn deliver_to_harbor(
         &self,
         bundle: Bundle,
         head: &Head,

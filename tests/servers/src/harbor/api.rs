@@ -7,6 +7,7 @@ mod metadata;
 mod projects;
 mod quotas;
 mod repositories;
+mod rights;
 mod robots;
 mod rules;
 mod scans;
@@ -43,6 +44,7 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("GET", ["systeminfo", "getcert"]) => system::certificate(),
         ("GET", ["permissions"]) => system::permissions(call),
         ("GET", ["users", "current"]) => system::current_user(call),
+        ("GET", ["users", "current", "permissions"]) => rights::current(call),
         ("GET", ["configurations"]) => system::configurations(call),
         ("PUT", ["configurations"]) => system::configure(call, body),
         ("GET", ["system", "gc"]) => system::collections(call),

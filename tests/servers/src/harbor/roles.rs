@@ -56,7 +56,7 @@ impl Role {
     }
 
     /// Harbor `common/rbac/project/rbac_role.go`; the empty resource is the project itself.
-    fn policies(self) -> Policies {
+    pub(super) fn policies(self) -> Policies {
         match self {
             Role::ProjectAdmin => &[
                 ("", &["read", "update", "delete"]),
@@ -167,6 +167,30 @@ const PUBLIC: Policies = &[
     ("artifact", &["read", "list"]),
     ("artifact-addition", &["read"]),
     ("accessory", &["list"]),
+];
+
+/// All of them.
+pub(super) const ROLES: [Role; 5] =
+    [Role::ProjectAdmin, Role::Maintainer, Role::Developer, Role::Guest, Role::LimitedGuest];
+
+/// What Harbor counts among the rights in the system when it tells them (Harbor `common/rbac/system/policies.go`);
+/// quotas and robots are not among them.
+pub(super) const SYSTEM: Policies = &[
+    ("catalog", &["read"]),
+    ("audit-log", &["list"]),
+    ("project", &["create", "read", "update", "delete", "list"]),
+    ("user", &["create", "read", "update", "delete", "list"]),
+    ("user-group", &["create", "read", "update", "delete", "list"]),
+    ("registry", &["create", "read", "update", "delete", "list"]),
+    ("replication", &["create", "read", "update", "list", "delete"]),
+    ("distribution", &["create", "read", "update", "delete", "list"]),
+    ("garbage-collection", &["create", "read", "update", "delete", "list"]),
+    ("scan-all", &["create", "read", "update", "delete", "list", "stop"]),
+    ("system-volumes", &["read"]),
+    ("ldap-user", &["create", "list"]),
+    ("configuration", &["read", "update"]),
+    ("jobservice-monitor", &["read", "list", "stop"]),
+    ("security-hub", &["read", "list"]),
 ];
 
 /// What a robot can be granted in the system (Harbor `common/rbac/const.go`, `NolimitProvider`).

@@ -95,3 +95,28 @@ fn a_project_with_repositories_is_not_deleted() {
     assert_eq!(harbor.admin().delete("/api/v2.0/projects/platform").unwrap().status, 200);
     assert_eq!(harbor.projects(), ["library"]);
 }
+
+#[test]
+fn everyone_is_told_their_own_rights_and_robots_too() {
+    let harbor = harbor();
+    let id = harbor.admin().api("/projects/platform").document()["project_id"].as_i64().unwrap();
+    let robot = harbor.add_robot(
+        Robot::of_system("r")
+            .in_project("platform", &["repository:push", "project:read"])
+            .in_system(&["project:create"]),
+    );
+    let path = format!("/users/current/permissions?scope=/project/{id}&relative=true");
+    let has = |document: &Value, resource: &str, action: &str| {
+        document.as_array().unwrap().contains(&json!({"resource": resource, "action": action}))
+    };
+    let rights = harbor.client(&robot).api(&path).document();
+    assert!(has(&rights, "repository", "push") && has(&rights, ".", "read"));
+    assert_eq!(rights.as_array().unwrap().len(), 2);
+    let system =
+        harbor.client(&robot).api("/users/current/permissions?scope=/system&relative=true").document();
+    assert_eq!(system, json!([{"resource": "project", "action": "create"}]));
+    let user = harbor.client(&harbor.add_user("bob", "Secret123"));
+    assert_eq!(user.api(&path).document(), json!([]));
+    assert!(has(&harbor.admin().api(&path).document(), "repository", "push"));
+    assert_eq!(harbor.anonymous().api(&path).refusal().0, 401);
+}
