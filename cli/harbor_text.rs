@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{Artifact, Verdict};
+use bundle_format::{Artifact, ProjectName, Verdict};
 use bundle_harbor::{Account, Policy, Prevention, Severity, StorageLimit};
 use bundle_importer::{
     Decision, HarborPlan, ImageScan, Note, Obstacle, ProjectChange, ProjectStep, ProjectStorage, ScanReport,
@@ -102,6 +102,9 @@ pub(crate) fn short_plan(plan: &HarborPlan) -> String {
     }
     for each in &plan.notes {
         text.push_str(&format!("  note: {}\n", note(each, plan)));
+    }
+    if plan.import.steps.iter().all(|step| step.decision == Decision::Present) {
+        return text;
     }
     let mut decisions: BTreeMap<&str, usize> = BTreeMap::new();
     for step in &plan.import.steps {
@@ -209,8 +212,12 @@ pub(crate) fn advice(obstacle: &Obstacle, host: &str) -> String {
         Obstacle::ProxyCache { project } => format!(
             "give the proxy cache another name; then an administrator makes a plain project: bundle harbor bootstrap --to {host} --project {project}"
         ),
-        Obstacle::Hidden { project } | Obstacle::MayNotCreate { project } | Obstacle::MissingRights { project, .. } => {
-            format!("have an administrator run: bundle harbor bootstrap --to {host} --project {project}")
+        Obstacle::Hidden { project } | Obstacle::MayNotCreate { project } => bootstrap(host, project),
+        Obstacle::MissingRights { project, rights } => {
+            // Harbor's common/security/robot: only a robot of a single project may pull where it may push.
+            let pull = rights.contains(&bundle_harbor::Right::new("repository", "pull"));
+            let why = if pull { "a robot of the system that may push may not yet pull, which is needed too; " } else { "" };
+            format!("{why}{}", bootstrap(host, project))
         }
         Obstacle::MayNotReconcile { project, .. } => format!(
             "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; or keep it as it is with 'existingProjects: leave' in harbor.yaml"
@@ -226,6 +233,10 @@ pub(crate) fn advice(obstacle: &Obstacle, host: &str) -> String {
             "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip".to_owned()
         }
     }
+}
+
+fn bootstrap(host: &str, project: &ProjectName) -> String {
+    format!("have an administrator run: bundle harbor bootstrap --to {host} --project {project}")
 }
 
 /// The plan for machines.

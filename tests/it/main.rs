@@ -2,6 +2,8 @@
 
 mod crossing;
 mod destination;
+mod harbor_scene;
+mod harbor_seed;
 mod interop;
 mod kill;
 mod mistakes;
