@@ -5,9 +5,10 @@ use bundle_bundler::{
     ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
     ResolveErrors, SignError,
 };
-use bundle_harbor::{Account, Harbor};
+use bundle_harbor::Harbor;
 use bundle_importer::{
-    ConfirmError, FileError, HarborFileError, Obstacle, OpenError, PushError, SeedError, TrustFileError,
+    ConfirmError, Diagnosis, FileError, HarborFileError, Obstacle, OpenError, PushError, SeedError,
+    TrustFileError, diagnose,
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
@@ -72,16 +73,22 @@ impl Failure {
         Self { code, lines, hint: Some(hints.join("\n")) }
     }
 
-    /// Adds what can be found out about an account that a Harbor refused in the middle: it takes a
-    /// missing right, a missing project, and a disabled account for the same.
-    pub(crate) async fn explained(mut self, harbor: &Harbor) -> Self {
-        if self.code != Code::Network {
-            return self;
+    /// A push that failed, with what a Harbor tells when it is asked why.
+    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
+        let diagnosis = diagnose(harbor, &error).await;
+        let mut failure = Self::from(error);
+        if let Some(diagnosis) = diagnosis {
+            failure.lines.push(diagnosis.to_string());
+            failure.hint = Some(match diagnosis {
+                Diagnosis::AccountGone => {
+                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                }
+                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                ),
+            });
         }
-        if let Ok(Account::Nobody) = harbor.account().await {
-            self.lines.push("Harbor no longer knows this account: it was disabled, removed, or has ended, or its secret was changed".to_owned());
-        }
-        self
+        failure
     }
 
     pub(crate) fn report(self) -> ExitCode {

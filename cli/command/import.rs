@@ -235,7 +235,7 @@ impl Import {
         let destination = Destination::Harbor(harbor.clone());
         let report = match push(bundle, &plan.import, &destination, jobs, progress.clone()).await {
             Ok(report) => report,
-            Err(error) => return Err(Failure::from(error).explained(harbor).await),
+            Err(error) => return Err(Failure::push(error, harbor, host).await),
         };
         // Without a word about scans, a receipt says what is known of them now.
         let patience = match self.wait_for_scan {

@@ -2,6 +2,7 @@
 
 mod crossing;
 mod destination;
+mod harbor_days;
 mod harbor_scene;
 mod harbor_seed;
 mod interop;
