@@ -199,5 +199,9 @@ fn the_page_for_people_shows_what_is_there_and_no_secret() {
     ] {
         assert!(page.contains(shown), "{shown} is not in\n{page}");
     }
-    assert!(!page.contains(&robot.secret) && !page.contains("Harbor12345"));
+    let requests = harbor.anonymous().get("/requests").unwrap().text();
+    assert!(requests.contains("201 PUT /v2/platform/app/manifests/v1 robot$platform+r\n"), "{requests}");
+    for text in [page, requests] {
+        assert!(!text.contains(&robot.secret) && !text.contains("Harbor12345"));
+    }
 }
