@@ -1,4 +1,4 @@
-//! A page for people, that shows what arrived. Plain text: it is read in a terminal as often as in a browser.
+//! Pages for people, that show what arrived. Plain text: they are read in a terminal as often as in a browser.
 
 use std::fmt::Write as _;
 
@@ -12,6 +12,16 @@ use super::state::{Project, State};
 /// `GET /` and `GET /status`.
 pub(super) fn status(core: &Core) -> Answer {
     let text = render(&lock(&core.state)).unwrap_or_default();
+    Answer::empty(200).with_header("Content-Type", "text/plain; charset=utf-8").with_body(text)
+}
+
+/// `GET /requests`: what was asked so far, by whom, and with which answer.
+pub(super) fn requests(core: &Core) -> Answer {
+    let mut text = String::new();
+    for request in lock(&core.log).iter() {
+        let who = if request.identity.is_empty() { "-" } else { &request.identity };
+        text.push_str(&format!("{} {} {} {who}\n", request.status, request.method, request.path_and_query));
+    }
     Answer::empty(200).with_header("Content-Type", "text/plain; charset=utf-8").with_body(text)
 }
 

@@ -325,13 +325,16 @@ impl State {
             let findings =
                 self.scanner.findings.get(&artifact.digest).unwrap_or(&self.scanner.default).clone();
             let id = format!("report-{}", self.next_id());
-            let report = Report {
+            let mut report = Report {
                 id,
                 status: Status::Pending,
                 polls_left: findings.polls,
                 findings,
                 started: self.now(),
             };
+            if report.polls_left == 0 {
+                report.finish();
+            }
             self.scanner.reports.insert(artifact.digest, report);
         }
         Ok(())

@@ -69,6 +69,7 @@ impl Core {
             },
             path if path.starts_with(registry::STORAGE) => registry::serve_storage(self, request),
             "/" | "/status" => page::status(self),
+            "/requests" => page::requests(self),
             _ => Refusal::not_found("The resource does not exist.").into(),
         }
     }

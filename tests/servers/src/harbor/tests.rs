@@ -1,9 +1,18 @@
 //! The double against what is known of Harbor. Each test is named for a promise, and those of the list
 //! "Behaviours naive doubles get wrong" in `shared/harbor.md`, section 5, say which item they are for.
 
+mod api;
+mod blobs;
+mod credentials;
 mod description;
+mod faults;
+mod manifests;
+mod policy;
 mod projects;
 mod push;
+mod quotas;
+mod robots;
+mod uploads;
 
 use serde_json::{Value, json};
 
@@ -47,6 +56,12 @@ impl Response {
     fn message(&self) -> String {
         self.document()["errors"][0]["message"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// The token in an answer of the token service.
+fn token(answer: &Response) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.document()["token"].as_str().unwrap().to_owned()
 }
 
 /// A path of the API for a repository, its name encoded twice as Harbor wants it.
