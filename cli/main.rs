@@ -3,8 +3,11 @@
 mod command;
 mod connection;
 mod exit;
+mod memory;
+mod place;
 mod progress;
 mod size;
+mod trust;
 
 use std::process::ExitCode;
 

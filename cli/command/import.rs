@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::Limits;
-use bundle_importer::{Bundle, Decision, ImportPlan, OnExistingTag, ReceiptDraft, load_trust, push};
+use bundle_format::{Expiry, Limits};
+use bundle_importer::{Bundle, Decision, ImportPlan, Memory, OnExistingTag, ReceiptDraft, Rollback, push};
 use bundle_oci::Registry;
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use crate::command::receipt::ReceiptArguments;
 use crate::command::{print, print_json};
 use crate::connection::Connection;
 use crate::exit::Failure;
+use crate::memory::{self, MemoryArguments};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
@@ -23,9 +25,11 @@ pub(crate) struct Import {
     #[arg(long, value_name = "HOST[:PORT]")]
     to: Registry,
 
-    /// Whose bundles are accepted: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
+
+    #[command(flatten)]
+    memory: MemoryArguments,
 
     /// What becomes of a tag that is there with another digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
@@ -59,12 +63,18 @@ enum Existing {
 impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let policy = load_trust(&self.trust)?;
+        let mut policy = self.trust.policy()?;
+        let rollback = self.memory.rollback()?;
+        if rollback != Rollback::Refuse {
+            policy.expiry = Expiry::Ignore;
+        }
         let receipt = self.receipt.requested()?;
         let site = self.receipt.site(&self.to)?;
+        let progress = progress("importing");
+        let state = if self.dry_run { self.memory.look()? } else { self.memory.open(&*progress)? };
         let limits = Limits::V1;
         let bundle = if self.bundle.as_os_str() == "-" {
-            Bundle::read(Box::new(std::io::stdin()), &policy, &limits)?
+            Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
         } else {
             Bundle::open(&self.bundle, &policy, &limits)?
         };
@@ -73,9 +83,11 @@ impl Import {
             Existing::Error => OnExistingTag::Error,
             Existing::Overwrite => OnExistingTag::Overwrite,
         };
-        let progress = progress("importing");
         let client = self.connection.client(&[], &progress)?;
         let jobs = self.connection.jobs();
+        let mut memory = Memory::recall(state, &bundle, &client, &self.to).await?;
+        let overrides = memory.judge(bundle.trusted().is_expired(), &rollback)?;
+        memory::tell(&memory, &self.to, &*progress);
         let plan = ImportPlan::against(&bundle, &client, &self.to, on_existing, jobs).await?;
         let artifacts = bundle.statement().artifacts.clone();
         if self.dry_run {
@@ -83,10 +95,12 @@ impl Import {
             self.tell_plan(&artifacts, &plan);
             return Ok(());
         }
-        let draft = ReceiptDraft::new(&bundle, &plan, &self.to, site, Vec::new());
-        let signer = bundle.trusted().signer().to_owned();
+        let draft = ReceiptDraft::new(&bundle, &plan, &self.to, site, memory.newest(), overrides);
+        let signers = bundle.trusted().signers().to_vec();
         let digest = bundle.trusted().digest();
-        let report = push(bundle, &plan, &client, &self.to, jobs, progress.clone()).await?;
+        let pushed = push(bundle, &plan, &client, &self.to, jobs, progress.clone()).await?;
+        memory.accept(&client, &self.to, &rollback).await?;
+        let report = pushed.set_tags(&plan, &client, &self.to, jobs).await?;
         if let Some(receipt) = receipt {
             receipt.write(draft, &client, &self.to, jobs).await?;
         }
@@ -95,7 +109,7 @@ impl Import {
             print_json(&json!({
                 "to": self.to,
                 "statement": digest,
-                "signer": signer,
+                "signers": signers,
                 "pushed": report.pushed,
                 "present": report.present,
                 "skipped": report.skipped,

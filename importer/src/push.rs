@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Pipe};
+use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Pipe, Statement};
 use bundle_oci::{Digest, Hasher, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, Name, Progress, Uploaded};
 use bytes::Bytes;
@@ -82,9 +82,14 @@ struct Counters {
     read: std::sync::Mutex<HashSet<Digest>>,
 }
 
-/// All blobs and manifests are verified and in place: only [`Push::everything`] makes one, and
-/// without one no tag is moved.
-struct AllPushed(());
+/// All blobs and manifests of a bundle are verified and in place. Only [`push`] makes one, and without
+/// one no tag is moved.
+#[derive(Debug)]
+pub struct Pushed {
+    statement: Statement,
+    manifests: HashMap<Digest, Bytes>,
+    report: Report,
+}
 
 struct Push<'a> {
     client: &'a Client,
@@ -95,7 +100,7 @@ struct Push<'a> {
     counters: Counters,
 }
 
-/// Carries out a plan: blobs, then manifests, then tags.
+/// Carries out a plan up to the tags: blobs, then manifests.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
@@ -106,7 +111,7 @@ pub async fn push(
     registry: &Registry,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Report, PushError> {
+) -> Result<Pushed, PushError> {
     let push = Push {
         client,
         registry,
@@ -118,11 +123,10 @@ pub async fn push(
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let statement = trusted.statement();
-    let (manifests, pushed) = push.everything(statement, &graph, contents).await?;
-    push.tags(statement, &manifests, pushed).await?;
+    let manifests = push.everything(statement, &graph, contents).await?;
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
-    Ok(Report {
+    let report = Report {
         pushed: plan.pushes(),
         present: count(|decision| matches!(decision, Decision::Present)),
         skipped: count(|decision| matches!(decision, Decision::Skip(_))),
@@ -130,16 +134,17 @@ pub async fn push(
         sent_bytes: push.counters.sent_bytes.into_inner(),
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
-    })
+    };
+    Ok(Pushed { statement: trusted.statement().clone(), manifests, report })
 }
 
 impl Push<'_> {
     async fn everything(
         &self,
-        statement: &bundle_format::Statement,
+        statement: &Statement,
         graph: &bundle_format::Graph,
         contents: Contents,
-    ) -> Result<(HashMap<Digest, Bytes>, AllPushed), PushError> {
+    ) -> Result<HashMap<Digest, Bytes>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let archive = Arc::new(archive);
@@ -173,13 +178,13 @@ impl Push<'_> {
                 kept
             }
         };
-        Ok((manifests, AllPushed(())))
+        Ok(manifests)
     }
 
     async fn blobs_from(
         &self,
         archive: &Arc<Archive<std::fs::File>>,
-        statement: &bundle_format::Statement,
+        statement: &Statement,
     ) -> Result<(), PushError> {
         let entries: HashMap<Digest, Entry> = statement
             .blobs
@@ -402,20 +407,28 @@ impl Push<'_> {
             .try_collect()
             .await
     }
+}
 
+impl Pushed {
     /// Sets the tags, and looks at each of them again.
-    async fn tags(
-        &self,
-        statement: &bundle_format::Statement,
-        contents: &HashMap<Digest, Bytes>,
-        _: AllPushed,
-    ) -> Result<(), PushError> {
+    ///
+    /// # Errors
+    /// Any [`PushError`]; a second import sets the rest.
+    pub async fn set_tags(
+        self,
+        plan: &ImportPlan,
+        client: &Client,
+        registry: &Registry,
+        jobs: usize,
+    ) -> Result<Report, PushError> {
+        let Self { statement, manifests, report } = self;
+        let (statement, manifests) = (&statement, &manifests);
         let moves =
-            self.plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+            plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
         futures_util::stream::iter(moves)
             .map(|step| async move {
                 let artifact = &statement.artifacts[step.artifact];
-                let (Some(tag), Some(bytes)) = (&artifact.target.tag, contents.get(&artifact.digest)) else {
+                let (Some(tag), Some(bytes)) = (&artifact.target.tag, manifests.get(&artifact.digest)) else {
                     return Ok(());
                 };
                 let failed = |source| PushError::Manifest {
@@ -423,22 +436,12 @@ impl Push<'_> {
                     repository: step.repository.clone(),
                     source,
                 };
-                let name = Name::Tag(tag.clone());
-                self.client
-                    .push_manifest(
-                        self.registry,
-                        &step.repository,
-                        &name,
-                        &artifact.media_type,
-                        bytes.clone(),
-                    )
+                let (name, repository) = (Name::Tag(tag.clone()), &step.repository);
+                client
+                    .push_manifest(registry, repository, &name, &artifact.media_type, bytes.clone())
                     .await
                     .map_err(failed)?;
-                let found = self
-                    .client
-                    .manifest_info(self.registry, &step.repository, &name)
-                    .await
-                    .map_err(failed)?;
+                let found = client.manifest_info(registry, repository, &name).await.map_err(failed)?;
                 match found {
                     Some(info) if info.digest == artifact.digest => Ok(()),
                     found => Err(PushError::Moved {
@@ -448,9 +451,10 @@ impl Push<'_> {
                     }),
                 }
             })
-            .buffer_unordered(self.jobs)
-            .try_collect()
-            .await
+            .buffer_unordered(jobs.max(1))
+            .try_collect::<()>()
+            .await?;
+        Ok(report)
     }
 }
 

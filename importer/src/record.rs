@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+
+use bundle_format::{BundleId, ProjectName, Sequence, Statement, StreamName};
+use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
+use bundle_registry::{BlobSource, Client, Error, Name};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use serde_json::json;
+
+use crate::Newest;
+
+/// What a registry itself remembers of streams, so that a lost disk does not forget: the repository
+/// `bundle-state` of a project has a small artifact for each accepted bundle, under the tag
+/// `<stream>.<sequence>.<start of the digest>` (docs/format.md §Record in the registry). Tags are
+/// only added, so that it works where tags cannot move, and with an account that can only push.
+#[derive(Clone, Debug)]
+pub struct Record {
+    repositories: Vec<RepositoryName>,
+}
+
+/// The repository in the project.
+const REPOSITORY: &str = "bundle-state";
+/// What the artifact is.
+const ARTIFACT_TYPE: &str = "application/vnd.bundle.accepted.v1+json";
+/// The type and content of a config that says nothing (image-spec, manifest.md §Guidance for an
+/// Empty Descriptor).
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY: &[u8] = b"{}";
+const STREAM: &str = "bundle.stream";
+const SEQUENCE: &str = "bundle.sequence";
+const STATEMENT: &str = "bundle.statement";
+
+impl Record {
+    /// Where the record of a bundle is kept: in those of the projects `cache` and `platform` that it
+    /// writes to, for tenants cannot push there; or else in the first of its projects by name. The
+    /// account that imports the bundle can push to all of them.
+    pub fn of(statement: &Statement) -> Self {
+        let mut projects: Vec<&ProjectName> =
+            statement.artifacts.iter().map(|artifact| &artifact.target.project).collect();
+        projects.sort();
+        projects.dedup();
+        let shared: Vec<&ProjectName> = projects
+            .iter()
+            .copied()
+            .filter(|project| project.is_cache() || **project == ProjectName::platform())
+            .collect();
+        let chosen = if shared.is_empty() { projects.into_iter().take(1).collect() } else { shared };
+        let path = |project: &ProjectName| {
+            let name: RepositoryName = REPOSITORY.parse().ok()?;
+            name.under(project.as_str()).ok()
+        };
+        Self { repositories: chosen.into_iter().filter_map(path).collect() }
+    }
+
+    /// The newest bundle of a stream, as far as the registry knows.
+    ///
+    /// # Errors
+    /// The registry cannot be asked, or says what makes no sense.
+    pub async fn newest(
+        &self,
+        client: &Client,
+        registry: &Registry,
+        stream: &StreamName,
+    ) -> Result<Option<Newest>, Error> {
+        let mut newest = None;
+        for repository in &self.repositories {
+            let misbehaved = |what: String| Error::Misbehaved { host: registry.to_string(), what };
+            let tags = match client.tags(registry, repository).await {
+                Ok(tags) if tags.truncated => {
+                    return Err(misbehaved(format!("{repository} has more tags than can be read")));
+                }
+                Ok(tags) => tags.tags,
+                Err(error) if error.status() == Some(404) => continue,
+                Err(error) => return Err(error),
+            };
+            let of_stream: Vec<(Sequence, Tag)> =
+                tags.into_iter().filter_map(|tag| Some((sequence_of(&tag, stream)?, tag))).collect();
+            let Some(highest) = of_stream.iter().map(|(sequence, _)| *sequence).max() else { continue };
+            for (_, tag) in of_stream.into_iter().filter(|(sequence, _)| *sequence == highest) {
+                let name = Name::Tag(tag.clone());
+                let fetched = client.manifest(registry, repository, &name).await?;
+                let found = Manifest::parse(&fetched.bytes, &fetched.media_type).ok();
+                let bundle = found.and_then(|manifest| bundle_of(&manifest));
+                match bundle {
+                    Some(bundle) if tag_of(&bundle).as_ref() == Some(&tag) => {
+                        newest = Newest::merge(newest, Some(Newest::after(None, &bundle)));
+                    }
+                    _ => {
+                        let what = format!("{repository}:{tag} is no record of an accepted bundle");
+                        return Err(misbehaved(what));
+                    }
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Adds a bundle to the record.
+    ///
+    /// # Errors
+    /// The registry cannot be written to.
+    pub async fn remember(
+        &self,
+        client: &Client,
+        registry: &Registry,
+        bundle: &BundleId,
+    ) -> Result<(), Error> {
+        let misbehaved = |what: &str| Error::Misbehaved { host: registry.to_string(), what: what.to_owned() };
+        let tag = tag_of(bundle).ok_or_else(|| misbehaved("a bundle makes no tag"))?;
+        let media_type: MediaType =
+            MediaType::IMAGE_MANIFEST.parse().map_err(|_| misbehaved("no media type"))?;
+        let manifest = Bytes::from(manifest_of(bundle));
+        let empty = Digest::of(EMPTY);
+        for repository in &self.repositories {
+            let name = Name::Tag(tag.clone());
+            // A tag that cannot move must not even be set to what it is.
+            if client.manifest_info(registry, repository, &name).await?.is_some() {
+                continue;
+            }
+            if !client.has_blob(registry, repository, empty).await? {
+                let size = EMPTY.len() as u64;
+                client.upload_blob(registry, repository, empty, size, None, &Empty).await?;
+            }
+            client.push_manifest(registry, repository, &name, &media_type, manifest.clone()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn tag_of(bundle: &BundleId) -> Option<Tag> {
+    format!("{}.{}.{}", bundle.stream, bundle.sequence, bundle.statement.short()).parse().ok()
+}
+
+/// The sequence in a tag of this stream. Streams may have dots and numbers in their names too, so
+/// the tag is read from its end.
+fn sequence_of(tag: &Tag, stream: &StreamName) -> Option<Sequence> {
+    let (start, digest) = tag.as_str().rsplit_once('.')?;
+    let (name, sequence) = start.rsplit_once('.')?;
+    let hex = digest.len() == 12 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let sequence: Sequence = sequence.parse().ok().filter(|_| hex && !sequence.starts_with('0'))?;
+    (name == stream.to_string()).then_some(sequence)
+}
+
+/// The same bundle gives the same bytes: to remember it twice changes nothing.
+fn manifest_of(bundle: &BundleId) -> Vec<u8> {
+    let empty = json!({"mediaType": EMPTY_TYPE, "digest": Digest::of(EMPTY), "size": EMPTY.len()});
+    let annotations: BTreeMap<&str, String> = BTreeMap::from([
+        (STREAM, bundle.stream.to_string()),
+        (SEQUENCE, bundle.sequence.to_string()),
+        (STATEMENT, bundle.statement.to_string()),
+    ]);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::IMAGE_MANIFEST,
+        "artifactType": ARTIFACT_TYPE,
+        "config": empty,
+        "layers": [empty],
+        "annotations": annotations,
+    });
+    manifest.to_string().into_bytes()
+}
+
+fn bundle_of(manifest: &Manifest) -> Option<BundleId> {
+    let Manifest::Image(image) = manifest else { return None };
+    let value = |name| image.annotations.get(name);
+    Some(BundleId {
+        stream: value(STREAM)?.parse().ok()?,
+        sequence: value(SEQUENCE)?.parse().ok()?,
+        statement: value(STATEMENT)?.parse().ok()?,
+    })
+}
+
+struct Empty;
+
+impl BlobSource for Empty {
+    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
+        Some(futures_util::stream::once(async { Ok(Bytes::from_static(EMPTY)) }).boxed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(stream: &str, sequence: u64) -> BundleId {
+        BundleId {
+            stream: stream.parse().unwrap(),
+            sequence: sequence.try_into().unwrap(),
+            statement: Digest::of(b"statement"),
+        }
+    }
+
+    #[test]
+    fn a_tag_belongs_to_one_stream_only() {
+        let nightly: StreamName = "nightly".parse().unwrap();
+        for (stream, sequence) in [("nightly", 42), ("nightly", (1 << 53) - 1)] {
+            let tag = tag_of(&bundle(stream, sequence)).unwrap();
+            assert_eq!(sequence_of(&tag, &nightly).map(u64::from), Some(sequence));
+        }
+        let longest = "a".repeat(64);
+        assert!(tag_of(&bundle(&longest, (1 << 53) - 1)).is_some());
+        for other in ["nightly.1", "weekly", "night"] {
+            assert_eq!(sequence_of(&tag_of(&bundle(other, 42)).unwrap(), &nightly), None, "{other}");
+        }
+        for other in [
+            "latest",
+            "nightly.42",
+            "nightly.042.0123456789ab",
+            "nightly.42.0123456789AB",
+            "nightly.x.0123456789ab",
+        ] {
+            assert_eq!(sequence_of(&other.parse().unwrap(), &nightly), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written() {
+        let written = bundle("nightly", 42);
+        let bytes = manifest_of(&written);
+        assert_eq!(bytes, manifest_of(&written));
+        let manifest = Manifest::parse(&bytes, &MediaType::IMAGE_MANIFEST.parse().unwrap()).unwrap();
+        assert_eq!(bundle_of(&manifest), Some(written));
+    }
+}
