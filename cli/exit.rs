@@ -7,8 +7,8 @@ use bundle_bundler::{
 };
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    ConfirmError, Diagnosis, FileError, HarborFileError, Obstacle, OpenError, PushError, SeedError,
-    TrustFileError, diagnose,
+    ConfirmError, CountersignatureError, Diagnosis, FileError, HarborFileError, MemoryError, Obstacle,
+    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
@@ -341,6 +341,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let code = match &error {
             OpenError::Open { .. } => Code::Usage,
+            OpenError::Countersignature(error) => countersignature_code(error),
             OpenError::Trust(_) => Code::NotTrusted,
             OpenError::Damage(bundle_format::Damage::Read(_)) => Code::Failed,
             OpenError::Damage(_) => Code::NotTrusted,
@@ -352,6 +353,14 @@ impl From<OpenError> for Failure {
             OpenError::Trust(bundle_format::TrustError::Stranger { .. }) => {
                 Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
             }
+            OpenError::Trust(bundle_format::TrustError::TooFew { .. }) => Some(
+                "let another person sign it with `bundle sign`, and bring the signature beside the bundle"
+                    .to_owned(),
+            ),
+            OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
+                "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
@@ -445,5 +454,60 @@ impl From<ReceiptFileError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+fn countersignature_code(error: &CountersignatureError) -> Code {
+    match error {
+        CountersignatureError::Read { .. } => Code::Usage,
+        CountersignatureError::Length(_) | CountersignatureError::TooMany(_) => Code::NotTrusted,
+    }
+}
+
+impl From<CountersignatureError> for Failure {
+    fn from(error: CountersignatureError) -> Self {
+        Self::new(countersignature_code(&error), &error)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let hint = match &error {
+            StateError::Io { .. } | StateError::Write(_) => "choose another place with --state FILE",
+            StateError::Version { .. } => "use the newer program that wrote it",
+        };
+        Self::new(Code::Failed, &error).hint(hint)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Rollback(_) => Self::new(Code::NotTrusted, &error)
+                .hint("to go back on purpose: --allow-rollback --reason TEXT"),
+            MemoryError::State(error) => error.into(),
+            MemoryError::Registry(error) => error.into(),
+            MemoryError::Record { ref source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+        }
+    }
+}
+
+impl From<TrustStoreError> for Failure {
+    fn from(error: TrustStoreError) -> Self {
+        match error {
+            TrustStoreError::File(error) => error.into(),
+            TrustStoreError::Open { ref path, .. } => {
+                let hint = format!("chmod o-w {}, and look at what is in it", path.display());
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            TrustStoreError::Rotation(_) => Self::new(Code::NotTrusted, &error),
+            TrustStoreError::Known(_)
+            | TrustStoreError::NameTaken(_)
+            | TrustStoreError::Unknown { .. }
+            | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
+            TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
+        }
     }
 }

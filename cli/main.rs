@@ -4,9 +4,12 @@ mod command;
 mod connection;
 mod exit;
 mod harbor_text;
+mod memory;
+mod place;
 mod progress;
 mod size;
 mod span;
+mod trust;
 
 use std::process::ExitCode;
 

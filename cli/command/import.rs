@@ -2,12 +2,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bundle_format::{Artifact, Limits, Verdict};
+use bundle_format::{Artifact, Expiry, Limits, Verdict};
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, OnExistingTag, PUSH_RIGHTS,
-    QuotaCheck, ReceiptDraft, RegistryKind, Report, ScanPatience, ScanReport, ScanTargets, load_trust,
-    policies, push, scan_report, seed,
+    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
+    OnExistingTag, PUSH_RIGHTS, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
+    ScanPatience, ScanReport, ScanTargets, StateFile, policies, push, scan_report, seed,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -18,9 +18,11 @@ use crate::command::{print, print_json};
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
+use crate::memory::{self, MemoryArguments};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
@@ -32,9 +34,11 @@ pub(crate) struct Import {
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
-    /// Whose bundles are accepted: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
+
+    #[command(flatten)]
+    memory: MemoryArguments,
 
     /// What becomes of a tag that is there with another digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
@@ -107,9 +111,29 @@ impl From<Kind> for RegistryKind {
 
 /// What is needed of a bundle after its blobs are gone.
 struct Head {
-    signer: String,
+    signers: Vec<String>,
     digest: Digest,
     artifacts: Vec<Artifact>,
+}
+
+/// What an import carries along beside the bundle.
+struct Run {
+    state: StateFile,
+    rollback: Rollback,
+    receipt: Option<Requested>,
+    progress: Arc<dyn Progress>,
+}
+
+/// What ended the way of content into a Harbor.
+enum Delivery {
+    Push(PushError),
+    Memory(MemoryError),
+}
+
+impl From<PushError> for Delivery {
+    fn from(error: PushError) -> Self {
+        Self::Push(error)
+    }
 }
 
 /// How an import ended.
@@ -122,31 +146,34 @@ struct Ended {
 impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let policy = load_trust(&self.trust)?;
+        let mut policy = self.trust.policy()?;
+        let rollback = self.memory.rollback()?;
+        if rollback != Rollback::Refuse {
+            policy.expiry = Expiry::Ignore;
+        }
         let receipt = self.receipt.requested()?;
         let settings = settings(self.harbor.as_deref())?;
+        let progress = progress("importing");
+        let state = if self.dry_run { self.memory.look()? } else { self.memory.open(&*progress)? };
         let limits = Limits::V1;
         let bundle = if self.bundle.as_os_str() == "-" {
-            Bundle::read(Box::new(std::io::stdin()), &policy, &limits)?
+            Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
         } else {
             Bundle::open(&self.bundle, &policy, &limits)?
         };
         let head = Head {
-            signer: bundle.trusted().signer().to_owned(),
+            signers: bundle.trusted().signers().to_vec(),
             digest: bundle.trusted().digest(),
             artifacts: bundle.statement().artifacts.clone(),
         };
-        let progress = progress("importing");
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
+        let run = Run { state, rollback, receipt, progress };
         let ended = match &destination {
             Destination::Harbor(harbor) => {
-                let harbor = harbor.clone();
-                self.deliver_to_harbor(bundle, &head, &harbor, &settings, receipt, progress).await?
+                self.deliver_to_harbor(bundle, &head, harbor, &destination, &settings, run).await?
             }
-            Destination::Plain { .. } => {
-                self.deliver_to_plain(bundle, &head, &destination, receipt, progress).await?
-            }
+            Destination::Plain { .. } => self.deliver_to_plain(bundle, &head, &destination, run).await?,
         };
         match ended {
             Some(ended) => self.tell(&head, &ended, started),
@@ -159,8 +186,7 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         destination: &Destination,
-        receipt: Option<Requested>,
-        progress: Arc<dyn Progress>,
+        run: Run,
     ) -> Result<Option<Ended>, Failure> {
         let only_harbor = [
             (self.harbor.is_some(), "--harbor"),
@@ -176,18 +202,24 @@ impl Import {
         }
         let (client, registry) = (destination.client(), destination.registry());
         let jobs = self.connection.jobs();
+        let mut memory = Memory::recall(run.state, &bundle, destination).await?;
+        let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
+        memory::tell(&memory, registry, &*run.progress);
         let plan = ImportPlan::against(&bundle, client, registry, self.on_existing(), jobs).await?;
         if self.dry_run {
-            drop(progress);
+            drop(run.progress);
             self.tell_plan(&head.artifacts, &plan);
             return Ok(None);
         }
         let site = self.receipt.site(registry)?;
-        let draft = ReceiptDraft::new(&bundle, &plan, registry, site, Vec::new());
-        let report = push(bundle, &plan, destination, jobs, progress).await?;
-        if let Some(receipt) = receipt {
+        let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
+        let pushed = push(bundle, &plan, destination, jobs, run.progress.clone()).await?;
+        memory.accept(destination, &run.rollback).await?;
+        let report = pushed.set_tags(&plan, destination, jobs).await?;
+        if let Some(receipt) = run.receipt {
             receipt.write(draft, destination, jobs).await?;
         }
+        drop(run.progress);
         self.tell_skipped(&head.artifacts, &plan);
         Ok(Some(Ended { report, scans: None, harbor: None }))
     }
@@ -197,18 +229,24 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         harbor: &Harbor,
+        destination: &Destination,
         settings: &HarborSettings,
-        receipt: Option<Requested>,
-        progress: Arc<dyn Progress>,
+        run: Run,
     ) -> Result<Option<Ended>, Failure> {
         let jobs = self.connection.jobs();
         let quota = if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce };
-        let on_existing = self.on_existing();
-        let plan = HarborPlan::against(&bundle, harbor, settings, on_existing, quota, jobs).await?;
+        let plan = HarborPlan::against(&bundle, harbor, settings, self.on_existing(), quota, jobs).await?;
         let host = self.to.registry.as_str();
+        // Whether a stream goes back is the graver question, if it can be asked at all.
+        let mut memory = match plan.obstacles.is_empty() {
+            true => Memory::recall(run.state, &bundle, destination).await?,
+            false => Memory::of_file(run.state, &bundle, harbor.registry()),
+        };
+        let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         let document = self.json.then(|| harbor_text::plan_json(&plan, &head.artifacts, host));
         if self.dry_run {
-            drop(progress);
+            memory::tell(&memory, &self.to.registry, &*run.progress);
+            drop(run.progress);
             match document {
                 Some(document) => print_json(&document),
                 None => print(&harbor_text::plan(&plan, &head.artifacts, host)),
@@ -224,38 +262,45 @@ impl Import {
         if !plan.obstacles.is_empty() {
             return Err(Failure::obstacles(&plan.obstacles, host));
         }
+        memory::tell(&memory, &self.to.registry, &*run.progress);
         if !self.json {
             print(&harbor_text::short_plan(&plan));
         }
         let site = self.receipt.site(harbor.registry())?;
-        let draft = ReceiptDraft::new(&bundle, &plan.import, harbor.registry(), site, Vec::new());
+        let draft =
+            ReceiptDraft::new(&bundle, &plan.import, harbor.registry(), site, memory.newest(), overrides);
         let targets = ScanTargets::of(&bundle, &plan.import);
         let account = &plan.survey.account;
         seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
-        let destination = Destination::Harbor(harbor.clone());
-        let report = match push(bundle, &plan.import, &destination, jobs, progress.clone()).await {
+        let report = async {
+            let pushed = push(bundle, &plan.import, destination, jobs, run.progress.clone()).await?;
+            memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
+            Ok(pushed.set_tags(&plan.import, destination, jobs).await?)
+        };
+        let report = match report.await {
             Ok(report) => report,
-            Err(error) => return Err(Failure::push(error, harbor, host).await),
+            Err(Delivery::Memory(error)) => return Err(error.into()),
+            Err(Delivery::Push(error)) => return Err(Failure::push(error, harbor, host).await),
         };
         // Without a word about scans, a receipt says what is known of them now.
         let patience = match self.wait_for_scan {
             Some(Span(time)) => Some(ScanPatience::Wait(time)),
-            None => receipt.as_ref().map(|_| ScanPatience::Look),
+            None => run.receipt.as_ref().map(|_| ScanPatience::Look),
         };
         let scans = match patience {
             Some(patience) => Some(scan_report(targets, harbor, account, patience, jobs).await?),
             None => None,
         };
-        if let Some(receipt) = receipt {
+        if let Some(receipt) = run.receipt {
             let projects = plan.survey.projects.iter().map(|(name, _)| name.clone());
             let policies = policies(harbor, account, projects).await?;
             let mut draft = draft.with_policies(policies);
             if let Some(scans) = &scans {
                 draft = draft.with_scans(scans);
             }
-            receipt.write(draft, &destination, jobs).await?;
+            receipt.write(draft, destination, jobs).await?;
         }
-        drop(progress);
+        drop(run.progress);
         self.tell_skipped(&head.artifacts, &plan.import);
         let scans = scans.filter(|_| self.wait_for_scan.is_some());
         Ok(Some(Ended { report, scans, harbor: document }))
@@ -275,7 +320,7 @@ impl Import {
             let mut document = json!({
                 "to": self.to.registry,
                 "statement": head.digest,
-                "signer": head.signer,
+                "signers": head.signers,
                 "pushed": report.pushed,
                 "present": report.present,
                 "skipped": report.skipped,

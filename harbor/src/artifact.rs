@@ -23,8 +23,8 @@ pub struct Artifact {
     pub scan: Option<ScanSummary>,
     /// Whether it can be scanned at all, by what scans its project.
     pub scannable: bool,
-    /// When it was pulled last, as Harbor writes it.
-    pub pulled: Option<String>,
+    /// What its manifest says of itself, if Harbor tells it.
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// A tag of an artifact.
@@ -48,7 +48,7 @@ struct Wire {
     #[serde(default)]
     addition_links: Option<BTreeMap<String, serde::de::IgnoredAny>>,
     #[serde(default)]
-    pull_time: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -77,8 +77,7 @@ impl From<Wire> for Artifact {
             // Harbor links the report of what it can scan, whether there is one or not
             // (handler/assembler/report.go).
             scannable: wire.addition_links.is_some_and(|links| links.contains_key("vulnerabilities")),
-            // Go's zero time, for what was never pulled.
-            pulled: wire.pull_time.filter(|time| !time.is_empty() && !time.starts_with("0001-01-01")),
+            annotations: wire.annotations.filter(|annotations| !annotations.is_empty()),
         }
     }
 }
@@ -120,6 +119,27 @@ impl Harbor {
     }
 }
 
+impl Harbor {
+    /// The tagged artifacts of a repository, and those that belong to nothing else; none if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 for those who may not list artifacts in the project.
+    pub async fn artifacts(
+        &self,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<Vec<Artifact>, Error> {
+        let path =
+            format!("/projects/{project}/repositories/{}/artifacts?with_tag=true", encoded(repository));
+        match self.list::<Wire>(&path, &format!("list {project}/{repository}")).await {
+            Ok(found) => Ok(found.into_iter().map(Artifact::from).collect()),
+            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -133,14 +153,14 @@ mod tests {
             "digest": digest,
             "tags": [{"name": "1.0", "immutable": true, "push_time": "2026-11-24T09:00:00Z"}],
             "accessories": null,
-            "pull_time": "0001-01-01T00:00:00.000Z",
+            "annotations": {"a": "b"},
             "addition_links": {"vulnerabilities": {"href": "/x", "absolute": false}},
             "scan_overview": {REPORTS: {"scan_status": "Success", "severity": "Low"}},
         }))
         .unwrap();
         let artifact = Artifact::from(wire);
         assert!(artifact.tags[0].immutable && artifact.scannable);
-        assert_eq!(artifact.pulled, None);
+        assert_eq!(artifact.annotations.unwrap()["a"], "b");
         assert_eq!(artifact.scan.unwrap().severity, crate::Severity::Low);
         let bare = Artifact::from(serde_json::from_value::<Wire>(json!({"digest": digest})).unwrap());
         assert!(!bare.scannable && bare.tags.is_empty() && bare.scan.is_none());

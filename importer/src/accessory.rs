@@ -7,8 +7,7 @@ use bundle_registry::Name;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::push::Push;
-use crate::{Decision, Destination, PushError, Step};
+use crate::{Decision, Destination, ImportPlan, PushError, Step};
 
 /// What a Harbor should show as an accessory of something else.
 pub(crate) struct Attached<'a> {
@@ -25,18 +24,35 @@ pub(crate) struct Attached<'a> {
 const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 /// What of a bundle a Harbor should attach: manifests with a subject, and cosign's signatures. Other
-/// tags of cosign's are tags to Harbor, and no more.
+/// tags of cosign's are tags to Harbor, and no more. What belongs to something that the bundle leaves
+/// elsewhere cannot be attached.
 pub(crate) fn attached<'a>(
-    push: &'a Push<'_>,
+    destination: &Destination,
+    plan: &'a ImportPlan,
     statement: &'a Statement,
     graph: &'a Graph,
 ) -> impl Iterator<Item = Attached<'a>> {
-    let harbor = matches!(push.destination, Destination::Harbor(_));
-    let in_place = |step: &&Step| !matches!(step.decision, Decision::Skip(_));
-    push.plan.steps.iter().filter(move |_| harbor).filter(in_place).filter_map(|step| {
+    let harbor = matches!(destination, Destination::Harbor(_));
+    let in_place = move |step: &&Step| harbor && !matches!(step.decision, Decision::Skip(_));
+    let places: HashSet<(&RepositoryName, Digest)> = plan
+        .steps
+        .iter()
+        .filter(in_place)
+        .flat_map(|step| {
+            let root = statement.artifacts[step.artifact].digest;
+            graph.extent(root).into_iter().map(|blob| (&step.repository, blob.digest))
+        })
+        .collect();
+    plan.steps.iter().filter(in_place).filter_map(move |step| {
         let artifact = &statement.artifacts[step.artifact];
         let subject = subject(artifact, graph)?;
-        Some(Attached { artifact, repository: &step.repository, accessory: artifact.digest, subject })
+        let here = places.contains(&(&step.repository, subject));
+        here.then_some(Attached {
+            artifact,
+            repository: &step.repository,
+            accessory: artifact.digest,
+            subject,
+        })
     })
 }
 
@@ -58,27 +74,11 @@ fn subject(artifact: &Artifact, graph: &Graph) -> Option<Digest> {
 /// and pushes once more what it does not. Harbor attaches what it is sent after its subject, but
 /// people have seen it not to (goharbor/harbor#19788).
 pub(crate) async fn attach(
-    push: &Push<'_>,
-    statement: &Statement,
-    graph: &Graph,
+    harbor: &Harbor,
+    all: Vec<Attached<'_>>,
     contents: &HashMap<Digest, Bytes>,
+    jobs: usize,
 ) -> Result<(), PushError> {
-    let Destination::Harbor(harbor) = push.destination else {
-        return Ok(());
-    };
-    let mut all: Vec<Attached<'_>> = attached(push, statement, graph).collect();
-    // What the bundle leaves elsewhere cannot have anything attached here.
-    let places: HashSet<(&RepositoryName, Digest)> = push
-        .plan
-        .steps
-        .iter()
-        .filter(|step| !matches!(step.decision, Decision::Skip(_)))
-        .flat_map(|step| {
-            let root = statement.artifacts[step.artifact].digest;
-            graph.extent(root).into_iter().map(|blob| (&step.repository, blob.digest))
-        })
-        .collect();
-    all.retain(|attached| places.contains(&(attached.repository, attached.subject)));
     futures_util::stream::iter(&all)
         .map(|attached| async move {
             if is_attached(harbor, attached).await? {
@@ -105,7 +105,7 @@ pub(crate) async fn attach(
                 subject: attached.subject,
             })
         })
-        .buffer_unordered(push.jobs)
+        .buffer_unordered(jobs.max(1))
         .try_collect()
         .await
 }

@@ -69,11 +69,12 @@ pub enum QuotaCheck {
 }
 
 /// Without these, nothing can be brought into a project.
-pub const PUSH_RIGHTS: [Right; 4] = [
+pub const PUSH_RIGHTS: [Right; 5] = [
     Right::new("project", "read"),
     Right::new("repository", "pull"),
     Right::new("repository", "push"),
     Right::new("artifact", "read"),
+    Right::new("artifact", "list"),
 ];
 
 impl HarborPlan {

@@ -9,10 +9,9 @@ use bundle_registry::{BlobSource, Error, Name, Progress, Refusal, Uploaded};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::bundle::Contents;
-use crate::destination::project_of;
+use crate::room::Rooms;
 use crate::{BlobStep, Bundle, Decision, Destination, ImportPlan, Limits, Presence, accessory, referrer};
 
 /// What an import did.
@@ -95,22 +94,28 @@ struct Counters {
     read: Mutex<HashSet<Digest>>,
 }
 
-/// All blobs and manifests are verified and in place: only [`Push::everything`] makes one, and
-/// without one no tag is moved.
-struct AllPushed(());
+/// All blobs and manifests of a bundle are verified and in place. Only [`push`] makes one, and without
+/// one no tag is moved.
+#[derive(Debug)]
+pub struct Pushed {
+    statement: Statement,
+    graph: Graph,
+    manifests: HashMap<Digest, Bytes>,
+    report: Report,
+    rooms: Rooms,
+}
 
-pub(crate) struct Push<'a> {
-    pub(crate) destination: &'a Destination,
-    pub(crate) plan: &'a ImportPlan,
+struct Push<'a> {
+    destination: &'a Destination,
+    plan: &'a ImportPlan,
     progress: &'a Arc<dyn Progress>,
-    pub(crate) jobs: usize,
+    jobs: usize,
     limits: Limits,
     counters: Counters,
     /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
     /// some time after that.
     seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
-    /// How many more uploads a project of a Harbor may be burdened with.
-    rooms: HashMap<String, Semaphore>,
+    rooms: Rooms,
 }
 
 /// Whether what the plan knows of blobs still counts.
@@ -121,7 +126,7 @@ enum Knowledge {
     Stale,
 }
 
-/// Carries out a plan: blobs, then manifests, then tags.
+/// Carries out a plan up to the tags: blobs, then manifests.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
@@ -131,15 +136,9 @@ pub async fn push(
     destination: &Destination,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Report, PushError> {
+) -> Result<Pushed, PushError> {
     let limits = Limits::DEFAULT;
-    let rooms = match destination {
-        Destination::Plain { .. } => HashMap::new(),
-        Destination::Harbor(_) => {
-            let projects = plan.manifests.iter().map(|(_, repository)| project_of(repository).to_owned());
-            projects.map(|project| (project, Semaphore::new(limits.uploads_per_project))).collect()
-        }
-    };
+    let rooms = Rooms::new(destination, plan, &limits);
     let push = Push {
         destination,
         plan,
@@ -153,12 +152,10 @@ pub async fn push(
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let statement = trusted.statement();
-    let (manifests, pushed) = push.everything(statement, &graph, contents).await?;
-    push.tags(statement, &manifests, pushed).await?;
-    accessory::attach(&push, statement, &graph, &manifests).await?;
+    let manifests = push.everything(statement, &graph, contents).await?;
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
-    Ok(Report {
+    let report = Report {
         pushed: plan.pushes(),
         present: count(|decision| matches!(decision, Decision::Present)),
         skipped: count(|decision| matches!(decision, Decision::Skip(_))),
@@ -166,7 +163,9 @@ pub async fn push(
         sent_bytes: push.counters.sent_bytes.into_inner(),
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
-    })
+    };
+    let statement = statement.clone();
+    Ok(Pushed { statement, graph, manifests, report, rooms: push.rooms })
 }
 
 impl Push<'_> {
@@ -175,7 +174,7 @@ impl Push<'_> {
         statement: &Statement,
         graph: &Graph,
         contents: Contents,
-    ) -> Result<(HashMap<Digest, Bytes>, AllPushed), PushError> {
+    ) -> Result<HashMap<Digest, Bytes>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let file = Stock::new(archive);
@@ -212,14 +211,14 @@ impl Push<'_> {
                 kept
             }
         };
-        Ok((manifests, AllPushed(())))
+        Ok(manifests)
     }
 
     /// The manifests that are pushed, and those that may have to be attached once more.
     fn manifests_to_read(&self, statement: &Statement, graph: &Graph) -> HashSet<Digest> {
         let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
-        let attached = accessory::attached(self, statement, graph).map(|attached| attached.accessory);
-        planned.chain(attached).collect()
+        let attached = accessory::attached(self.destination, self.plan, statement, graph);
+        planned.chain(attached.map(|attached| attached.accessory)).collect()
     }
 
     /// Whether garbage collection took something between its push and that of a manifest which names
@@ -318,7 +317,7 @@ impl Push<'_> {
         source: Option<&dyn BlobSource>,
     ) -> Result<Uploaded, PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
-        let _room = self.room(repository).await;
+        let _room = self.rooms.enter(repository).await;
         let source = source.unwrap_or(&Absent);
         let uploaded = client
             .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
@@ -334,12 +333,6 @@ impl Push<'_> {
             }
         };
         Ok(uploaded)
-    }
-
-    /// Waits until a project of a Harbor can be burdened with one more change.
-    async fn room(&self, repository: &RepositoryName) -> Option<SemaphorePermit<'_>> {
-        // Nobody closes it.
-        self.rooms.get(project_of(repository))?.acquire().await.ok()
     }
 
     fn saw(&self, blob: Digest, repository: &RepositoryName) {
@@ -475,7 +468,7 @@ impl Push<'_> {
                     self.refresh(&node.manifest, repository, file).await?;
                     let name = Name::Digest(digest);
                     let (client, registry) = (self.destination.client(), self.destination.registry());
-                    let room = self.room(repository).await;
+                    let room = self.rooms.enter(repository).await;
                     let pushed = client
                         .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
                         .await
@@ -498,20 +491,28 @@ impl Push<'_> {
             .try_collect()
             .await
     }
+}
 
-    /// Sets the tags, and looks at each of them again.
-    async fn tags(
-        &self,
-        statement: &Statement,
-        contents: &HashMap<Digest, Bytes>,
-        _: AllPushed,
-    ) -> Result<(), PushError> {
+impl Pushed {
+    /// Sets the tags, and looks at each of them again. In a Harbor, looks then whether what belongs to
+    /// something is attached to it.
+    ///
+    /// # Errors
+    /// Any [`PushError`]; a second import sets the rest.
+    pub async fn set_tags(
+        self,
+        plan: &ImportPlan,
+        destination: &Destination,
+        jobs: usize,
+    ) -> Result<Report, PushError> {
         let moves =
-            self.plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+            plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+        let pushed = &self;
         futures_util::stream::iter(moves)
             .map(|step| async move {
-                let artifact = &statement.artifacts[step.artifact];
-                let (Some(tag), Some(bytes)) = (&artifact.target.tag, contents.get(&artifact.digest)) else {
+                let artifact = &pushed.statement.artifacts[step.artifact];
+                let bytes = pushed.manifests.get(&artifact.digest);
+                let (Some(tag), Some(bytes)) = (&artifact.target.tag, bytes) else {
                     return Ok(());
                 };
                 let failed = |source| PushError::Manifest {
@@ -519,25 +520,25 @@ impl Push<'_> {
                     repository: step.repository.clone(),
                     source,
                 };
-                let name = Name::Tag(tag.clone());
-                let (client, registry) = (self.destination.client(), self.destination.registry());
-                let room = self.room(&step.repository).await;
-                let pushed = client
-                    .push_manifest(registry, &step.repository, &name, &artifact.media_type, bytes.clone())
+                let (name, repository) = (Name::Tag(tag.clone()), &step.repository);
+                let (client, registry) = (destination.client(), destination.registry());
+                let room = pushed.rooms.enter(repository).await;
+                let set = client
+                    .push_manifest(registry, repository, &name, &artifact.media_type, bytes.clone())
                     .await;
                 drop(room);
-                match pushed {
+                let found = destination.digest_at(&artifact.target, artifact.digest).await;
+                match set {
                     Ok(_) => {}
-                    // Another import may have set it since the plan was made; the look below tells.
+                    // Another import may have set it since the plan was made.
                     Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
-                        match self.destination.digest_at(&artifact.target, artifact.digest).await {
-                            Ok(Some(found)) if found == artifact.digest => {}
-                            _ => return Err(failed(error)),
+                        if !matches!(found, Ok(Some(found)) if found == artifact.digest) {
+                            return Err(failed(error));
                         }
                     }
                     Err(error) => return Err(failed(error)),
                 }
-                match self.destination.digest_at(&artifact.target, artifact.digest).await.map_err(failed)? {
+                match found.map_err(failed)? {
                     Some(found) if found == artifact.digest => Ok(()),
                     found => Err(PushError::Moved {
                         target: artifact.target.to_string(),
@@ -546,9 +547,14 @@ impl Push<'_> {
                     }),
                 }
             })
-            .buffer_unordered(self.jobs)
-            .try_collect()
-            .await
+            .buffer_unordered(jobs.max(1))
+            .try_collect::<()>()
+            .await?;
+        if let Destination::Harbor(harbor) = destination {
+            let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
+            accessory::attach(harbor, attached, &self.manifests, jobs).await?;
+        }
+        Ok(self.report)
     }
 }
 

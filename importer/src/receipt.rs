@@ -48,6 +48,7 @@ impl ReceiptDraft {
         plan: &ImportPlan,
         registry: &Registry,
         site: SiteName,
+        previous: Option<BundleId>,
         overrides: Vec<Override>,
     ) -> Self {
         let graph = bundle.graph();
@@ -85,11 +86,11 @@ impl ReceiptDraft {
         let receipt = Receipt {
             receipt_version: RECEIPT_VERSION,
             bundle: BundleId::of(bundle.statement(), bundle.trusted().digest()),
-            previous: None,
+            previous,
             site,
             registry: registry.clone(),
             imported: bundle.statement().created,
-            signers: vec![bundle.trusted().signer().to_owned()],
+            signers: bundle.trusted().signers().to_vec(),
             artifacts,
             blobs,
             policies: BTreeMap::new(),

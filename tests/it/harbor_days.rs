@@ -8,13 +8,14 @@ use crate::harbor_scene::HarborScene;
 const PROJECTS: [&str; 3] = ["cache", "platform", "tenant-a"];
 
 /// The rights of an importer's robot, and no more.
-const RIGHTS: [&str; 8] = [
+const RIGHTS: [&str; 9] = [
     "project:read",
     "repository:pull",
     "repository:push",
     "repository:list",
     "repository:read",
     "artifact:read",
+    "artifact:list",
     "quota:read",
     "scanner:read",
 ];
@@ -246,7 +247,7 @@ fn blobs_that_lie_on_object_storage_are_known_by_the_redirect() {
     it.harbor.set_redirect(Redirect::ToStorage);
     it.push_image("team/app", "1", 21);
     std::fs::remove_file(it.scene.path("b.tar")).unwrap();
-    it.create("name: nightly\nprojects:\n  cache:\n    images: [SOURCE/team/multi:1, SOURCE/team/app:1]\n  platform:\n    images: ['SOURCE/team/docker:1 => other:v1']\n", "b.tar");
+    it.create("name: weekly\nprojects:\n  cache:\n    images: [SOURCE/team/multi:1, SOURCE/team/app:1]\n  platform:\n    images: ['SOURCE/team/docker:1 => other:v1']\n", "b.tar");
     it.import_as(&robot, &[]).succeeds();
     assert!(it.harbor.tags("platform/other").contains_key("v1"));
 }

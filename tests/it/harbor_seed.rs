@@ -149,7 +149,7 @@ fn what_stands_in_the_way_is_told_with_what_to_do_before_the_first_write() {
     // The account may push into two projects, and make none.
     it.harbor.add_project("cache");
     it.harbor.add_project("platform");
-    let rights = ["project:read", "repository:pull", "artifact:read"];
+    let rights = ["project:read", "repository:pull", "artifact:read", "artifact:list"];
     let robot = it
         .harbor
         .add_robot(Robot::of_system("weak").in_project("cache", &rights).in_project("platform", &rights));
@@ -173,7 +173,7 @@ fn a_system_robot_that_may_push_and_not_pull_is_told_so() {
             &[("auto_scan", "true"), ("prevent_vul", "true"), ("severity", "high")],
         );
     }
-    let rights = ["project:read", "repository:push", "artifact:read"];
+    let rights = ["project:read", "repository:push", "artifact:read", "artifact:list"];
     let mut robot = Robot::of_system("pusher");
     for project in ["cache", "platform", "tenant-a"] {
         robot = robot.in_project(project, &rights);
@@ -220,7 +220,7 @@ fn an_immutable_tag_is_compared_before_it_is_touched() {
     it.import(&[]).succeeds().says("0 artifacts pushed");
     // Another one is refused, whatever is said about tags, but to leave it out.
     it.push_image("team/app", "1", 77);
-    it.create("name: nightly\nprojects:\n  tenants:\n    tenant-a:\n      images: ['SOURCE/team/app:1 => web-app:v2.1.0']\n", "c.tar");
+    it.create("name: weekly\nprojects:\n  tenants:\n    tenant-a:\n      images: ['SOURCE/team/app:1 => web-app:v2.1.0']\n", "c.tar");
     let to = format!("http://{}", it.harbor.host());
     let import = |more: &[&str]| {
         let mut arguments = vec!["import", "c.tar", "--to", &to, "--trust", "key.pub"];

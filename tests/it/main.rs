@@ -9,5 +9,7 @@ mod interop;
 mod kill;
 mod mistakes;
 mod receipt;
+mod rollback;
 mod scene;
 mod source;
+mod trust;
