@@ -5,9 +5,15 @@ use bundle_bundler::{
     ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
     ResolveErrors, SignError,
 };
-use bundle_importer::{ConfirmError, FileError, OpenError, PushError, TrustFileError};
+use bundle_harbor::Harbor;
+use bundle_importer::{
+    ConfirmError, CountersignatureError, Diagnosis, FileError, HarborFileError, MemoryError, Obstacle,
+    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+};
 use bundle_oci::Printable;
-use bundle_registry::Error as RegistryError;
+use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+
+use crate::harbor_text;
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,11 +58,44 @@ impl Failure {
         self
     }
 
+    /// What stands in the way of an import into a Harbor.
+    pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
+        let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));
+        let mut lines: Vec<String> = obstacles.iter().map(harbor_text::what_is_wrong).collect();
+        lines.push("nothing was written".to_owned());
+        let mut hints: Vec<String> = Vec::new();
+        for hint in obstacles.iter().map(|obstacle| harbor_text::advice(obstacle, host)) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        let code = if nobody { Code::Network } else { Code::Policy };
+        Self { code, lines, hint: Some(hints.join("\n")) }
+    }
+
+    /// A push that failed, with what a Harbor tells when it is asked why.
+    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
+        let diagnosis = diagnose(harbor, &error).await;
+        let mut failure = Self::from(error);
+        if let Some(diagnosis) = diagnosis {
+            failure.lines.push(diagnosis.to_string());
+            failure.hint = Some(match diagnosis {
+                Diagnosis::AccountGone => {
+                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                }
+                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                ),
+            });
+        }
+        failure
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
             eprintln!("error: {line}");
         }
-        if let Some(hint) = self.hint {
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
             eprintln!("hint: {hint}");
         }
         ExitCode::from(self.code as u8)
@@ -81,6 +120,10 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 fn registry_code(error: &RegistryError) -> Code {
     match error {
+        RegistryError::Answer(answer) => match answer.refusal() {
+            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
+            _ => Code::Network,
+        },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
         RegistryError::Credentials(_) => Code::Usage,
         RegistryError::Unreachable { .. }
@@ -90,7 +133,6 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::NotARegistry { .. }
         | RegistryError::Withheld { .. }
         | RegistryError::Stalled { .. }
-        | RegistryError::Answer(_)
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
@@ -110,6 +152,12 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::NotARegistry { host, .. } => {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
         }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
+            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
+            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
+        }
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
                 "log in with `docker login {0}` or `skopeo login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",
@@ -128,6 +176,41 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             "is {host} right and up? Behind a proxy, set HTTPS_PROXY; for a mirror use --mirror"
         )),
         _ => None,
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            _ => None,
+        };
+        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<HarborFileError> for Failure {
+    fn from(error: HarborFileError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SeedError> for Failure {
+    fn from(error: SeedError) -> Self {
+        let again = "nothing was pushed yet; run the same command again to go on";
+        match &error {
+            SeedError::Harbor { source, .. } => {
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            SeedError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
+            SeedError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+                "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
+            )),
+            SeedError::ProxyCache(_) => {
+                Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+            }
+        }
     }
 }
 
@@ -258,6 +341,7 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let code = match &error {
             OpenError::Open { .. } => Code::Usage,
+            OpenError::Countersignature(error) => countersignature_code(error),
             OpenError::Trust(_) => Code::NotTrusted,
             OpenError::Damage(bundle_format::Damage::Read(_)) => Code::Failed,
             OpenError::Damage(_) => Code::NotTrusted,
@@ -269,6 +353,14 @@ impl From<OpenError> for Failure {
             OpenError::Trust(bundle_format::TrustError::Stranger { .. }) => {
                 Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
             }
+            OpenError::Trust(bundle_format::TrustError::TooFew { .. }) => Some(
+                "let another person sign it with `bundle sign`, and bring the signature beside the bundle"
+                    .to_owned(),
+            ),
+            OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
+                "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
@@ -320,6 +412,8 @@ impl From<PushError> for Failure {
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
+            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+                .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
     }
@@ -360,5 +454,60 @@ impl From<ReceiptFileError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+fn countersignature_code(error: &CountersignatureError) -> Code {
+    match error {
+        CountersignatureError::Read { .. } => Code::Usage,
+        CountersignatureError::Length(_) | CountersignatureError::TooMany(_) => Code::NotTrusted,
+    }
+}
+
+impl From<CountersignatureError> for Failure {
+    fn from(error: CountersignatureError) -> Self {
+        Self::new(countersignature_code(&error), &error)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let hint = match &error {
+            StateError::Io { .. } | StateError::Write(_) => "choose another place with --state FILE",
+            StateError::Version { .. } => "use the newer program that wrote it",
+        };
+        Self::new(Code::Failed, &error).hint(hint)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Rollback(_) => Self::new(Code::NotTrusted, &error)
+                .hint("to go back on purpose: --allow-rollback --reason TEXT"),
+            MemoryError::State(error) => error.into(),
+            MemoryError::Registry(error) => error.into(),
+            MemoryError::Record { ref source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+        }
+    }
+}
+
+impl From<TrustStoreError> for Failure {
+    fn from(error: TrustStoreError) -> Self {
+        match error {
+            TrustStoreError::File(error) => error.into(),
+            TrustStoreError::Open { ref path, .. } => {
+                let hint = format!("chmod o-w {}, and look at what is in it", path.display());
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            TrustStoreError::Rotation(_) => Self::new(Code::NotTrusted, &error),
+            TrustStoreError::Known(_)
+            | TrustStoreError::NameTaken(_)
+            | TrustStoreError::Unknown { .. }
+            | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
+            TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
+        }
     }
 }

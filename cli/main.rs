@@ -3,8 +3,14 @@
 mod command;
 mod connection;
 mod exit;
+mod harbor_text;
+mod memory;
+mod notes;
+mod place;
 mod progress;
 mod size;
+mod span;
+mod trust;
 
 use std::process::ExitCode;
 

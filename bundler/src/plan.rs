@@ -18,6 +18,10 @@ pub struct Head {
     pub sequence: Sequence,
     /// When it is made.
     pub created: Timestamp,
+    /// When it stops being importable.
+    pub expires: Option<Timestamp>,
+    /// The digest of the statement before it in the series.
+    pub previous: Option<Digest>,
 }
 
 /// A bundle before its first byte moves: all that is not blob content is known.
@@ -73,8 +77,8 @@ impl Plan {
             stream: head.stream.clone(),
             sequence: head.sequence,
             created: head.created,
-            expires: None,
-            previous: None,
+            expires: head.expires,
+            previous: head.previous,
             base: None,
             index: Blob { digest: Digest::of(b""), size: 0 },
             artifacts,
@@ -99,9 +103,14 @@ impl Plan {
     /// Takes the sequence and time of an earlier run that planned the same, so that what it
     /// fetched can be used. Returns whether it did plan the same.
     pub fn adopt(&mut self, earlier: &Statement) -> bool {
+        let lasts = |statement: &Statement| Some(statement.expires?.unix() - statement.created.unix());
+        if lasts(earlier) != lasts(&self.statement) {
+            return false;
+        }
         let same = Statement {
             sequence: self.statement.sequence,
             created: self.statement.created,
+            expires: self.statement.expires,
             ..earlier.clone()
         } == self.statement;
         if same {

@@ -64,6 +64,10 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TIME")]
     created: Option<Timestamp>,
 
+    /// When the bundle stops being importable: a time, or so long after its creation (12h, 30d, 8w)
+    #[arg(long, value_name = "TIME|DURATION")]
+    expires: Option<Expires>,
+
     /// Leave signatures, attestations and other referrers behind
     #[arg(long)]
     no_referrers: bool,
@@ -78,6 +82,45 @@ pub(crate) struct Create {
 
     #[command(flatten)]
     connection: Connection,
+}
+
+/// When a bundle expires.
+#[derive(Clone, Copy, Debug)]
+enum Expires {
+    At(Timestamp),
+    /// So many seconds after its creation.
+    After(i64),
+}
+
+impl std::str::FromStr for Expires {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        for (unit, seconds) in [("h", 3_600), ("d", 86_400), ("w", 604_800)] {
+            if let Some(number) = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()) {
+                return match number {
+                    0 => Err("a bundle must last for some time".to_owned()),
+                    _ => Ok(Self::After(i64::from(number) * seconds)),
+                };
+            }
+        }
+        let wrong = |_| "must be a time like 2026-12-24T09:00:00Z, or like 12h, 30d, 8w".to_owned();
+        text.parse().map(Self::At).map_err(wrong)
+    }
+}
+
+impl Expires {
+    fn after(self, created: Timestamp) -> Result<Timestamp, Failure> {
+        match self {
+            Self::At(at) if at <= created => Err(Failure::text(
+                Code::Usage,
+                format!("--expires {at} is not after the creation, {created}"),
+            )),
+            Self::At(at) => Ok(at),
+            Self::After(seconds) => Timestamp::from_unix(created.unix().saturating_add(seconds))
+                .map_err(|error| Failure::new(Code::Usage, &error)),
+        }
+    }
 }
 
 impl Create {
@@ -110,7 +153,13 @@ impl Create {
             None => Sequence::try_from(created.unix().max(1).unsigned_abs())
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
-        let head = Head { stream: self.stream.clone().or(name).unwrap_or_default(), sequence, created };
+        let head = Head {
+            stream: self.stream.clone().or(name).unwrap_or_default(),
+            sequence,
+            created,
+            expires: self.expires.map(|expires| expires.after(created)).transpose()?,
+            previous: None,
+        };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
         if plan.foreign_layers() > 0 {
             progress.note(&format!(

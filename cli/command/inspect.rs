@@ -6,7 +6,7 @@ use bundle_format::{Limits, Statement, Unverified};
 use bundle_importer::{Bundle, Share, load_trust, shares};
 use serde_json::json;
 
-use crate::command::{print, print_json};
+use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
 use crate::size::{Bytes, count};
 
@@ -29,11 +29,11 @@ const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have w
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let limits = Limits::V1;
-        let (statement, signer, graph) = match &self.trust {
+        let (statement, signers, graph) = match &self.trust {
             Some(trust) => {
                 let bundle = Bundle::open(&self.bundle, &load_trust(trust)?, &limits)?;
-                let signer = bundle.trusted().signer().to_owned();
-                (bundle.statement().clone(), Some(signer), Some(bundle.graph().clone()))
+                let signers = bundle.trusted().signers().to_vec();
+                (bundle.statement().clone(), signers, Some(bundle.graph().clone()))
             }
             None => {
                 let failed = |error: std::io::Error| {
@@ -44,7 +44,7 @@ impl Inspect {
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
-                (statement, None, None)
+                (statement, Vec::new(), None)
             }
         };
         let shares = graph.as_ref().map(|graph| shares(&statement.artifacts, graph));
@@ -69,8 +69,8 @@ impl Inspect {
                 })
                 .collect();
             print_json(&json!({
-                "verified": signer.is_some(),
-                "signer": signer,
+                "verified": !signers.is_empty(),
+                "signers": signers,
                 "stream": statement.stream,
                 "sequence": statement.sequence,
                 "created": statement.created,
@@ -81,9 +81,10 @@ impl Inspect {
             return Ok(());
         }
         let mut text = String::new();
-        match &signer {
-            Some(signer) => text.push_str(&format!("signed by '{signer}'\n")),
-            None => text.push_str(&format!("{WARNING}\n")),
+        if signers.is_empty() {
+            text.push_str(&format!("{WARNING}\n"));
+        } else {
+            text.push_str(&format!("signed by {}\n", quoted(&signers)));
         }
         text.push_str(&format!(
             "stream {}, sequence {}, created {}\n",
@@ -120,7 +121,7 @@ impl Inspect {
             count(statement.blobs.len(), "blob"),
             Bytes(statement.blob_bytes())
         ));
-        if signer.is_none() {
+        if signers.is_empty() {
             text.push_str(&format!("{WARNING}\n"));
         }
         print(&text);

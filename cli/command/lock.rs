@@ -45,6 +45,8 @@ impl Lock {
             stream: name.unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),
+            expires: None,
+            previous: None,
         };
         let plan = Plan::new(resolved, &head, &Limits::V1)?;
         let text = plan.lock().to_yaml().map_err(|error| Failure::text(Code::Failed, error.to_string()))?;

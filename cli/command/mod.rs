@@ -5,6 +5,8 @@ mod key;
 mod lock;
 mod receipt;
 mod schema;
+mod sign;
+mod trust;
 mod verify;
 mod wanted;
 
@@ -28,6 +30,10 @@ pub(crate) enum Command {
     /// Show what an import proved to have delivered
     #[command(subcommand)]
     Receipt(receipt::Receipt),
+    /// Add a second person's signature to a bundle
+    Sign(sign::Sign),
+    /// Keep the keys whose bundles this site accepts
+    Trust(trust::Trust),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -42,6 +48,8 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Import(command) => command.run().await,
             Self::Receipt(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Trust(command) => command.run(),
             Self::Schema(command) => command.run(),
         }
     }
@@ -56,4 +64,10 @@ pub(crate) fn print(text: &str) {
 
 pub(crate) fn print_json(value: &serde_json::Value) {
     print(&format!("{value:#}\n"));
+}
+
+/// `'ops' and 'transfer'`.
+pub(crate) fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    names.join(" and ")
 }

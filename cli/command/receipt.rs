@@ -2,9 +2,8 @@ use std::path::PathBuf;
 
 use bundle_bundler::{Signer, load_private, load_public, load_receipt};
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName, Timestamp};
-use bundle_importer::{ReceiptDraft, write_receipt};
+use bundle_importer::{Destination, ReceiptDraft, write_receipt};
 use bundle_oci::Registry;
-use bundle_registry::Client;
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;
@@ -59,11 +58,10 @@ impl Requested {
     pub(crate) async fn write(
         self,
         draft: ReceiptDraft,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         jobs: usize,
     ) -> Result<(), Failure> {
-        let receipt = draft.confirm(client, registry, Timestamp::now(), jobs).await?;
+        let receipt = draft.confirm(destination, Timestamp::now(), jobs).await?;
         let bytes = receipt.to_bytes();
         let signature = self.signer.map(|signer| signer.sign(&bytes)).transpose()?;
         write_receipt(&self.path, &bytes, signature.as_ref())?;

@@ -572,7 +572,7 @@ mod tests {
     fn trust(reader: &mut impl Read) -> Result<Trusted, Refusal> {
         let head = Unverified::read(reader, &Limits::V1).map_err(Refusal::Damage)?;
         let now = Timestamp::from_unix(1_800_000_000).unwrap();
-        policy().check(head.statement, head.signature, now, &Limits::V1).map_err(Refusal::Trust)
+        policy().check(head, &[], now, &Limits::V1).map_err(Refusal::Trust)
     }
 
     fn verify(bytes: &[u8]) -> Result<Graph, Refusal> {

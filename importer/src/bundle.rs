@@ -4,11 +4,13 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, Damage, Graph, Limits, Pipe, Statement, Timestamp, TrustError, TrustPolicy,
-    Trusted, Unverified,
+    Archive, Blob, BlobSink, Damage, Graph, Limits, Pipe, SignatureBytes, Statement, Timestamp, TrustError,
+    TrustPolicy, Trusted, Unverified,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
+
+use crate::{CountersignatureError, read_countersignatures};
 
 /// Why bytes are no bundle that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,9 @@ pub enum OpenError {
     /// The bundle is damaged.
     #[error(transparent)]
     Damage(#[from] Damage),
+    /// The countersignatures beside the file cannot be read.
+    #[error(transparent)]
+    Countersignature(#[from] CountersignatureError),
 }
 
 /// A trusted bundle, whose frame and manifests are right. Blobs are still to be hashed.
@@ -61,7 +66,8 @@ impl Bundle {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(std::io::Error::other("it is no regular file; use - for a pipe")));
         }
-        let trusted = trust(&mut file, policy, limits)?;
+        let countersignatures = read_countersignatures(path)?;
+        let trusted = trust(&mut file, policy, &countersignatures, limits)?;
         file.rewind().map_err(failed)?;
         let archive = Archive::open(file, trusted.clone())?;
         let graph = archive.graph(limits)?;
@@ -69,15 +75,17 @@ impl Bundle {
     }
 
     /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer.
+    /// Countersignatures come beside it.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn read(
         mut reader: Box<dyn Read + Send>,
         policy: &TrustPolicy,
+        countersignatures: &[SignatureBytes],
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let trusted = trust(&mut reader, policy, limits)?;
+        let trusted = trust(&mut reader, policy, countersignatures, limits)?;
         let mut pipe = Pipe::open(reader, trusted.clone())?;
         let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
         let (graph, manifests) = pipe.graph(&mut configs, limits)?;
@@ -112,9 +120,14 @@ impl Bundle {
 }
 
 /// Steps 1 to 5 of docs/format.md §Verification.
-fn trust(reader: &mut impl Read, policy: &TrustPolicy, limits: &Limits) -> Result<Trusted, OpenError> {
+fn trust(
+    reader: &mut impl Read,
+    policy: &TrustPolicy,
+    countersignatures: &[SignatureBytes],
+    limits: &Limits,
+) -> Result<Trusted, OpenError> {
     let head = Unverified::read(reader, limits)?;
-    Ok(policy.check(head.statement, head.signature, Timestamp::now(), limits)?)
+    Ok(policy.check(head, countersignatures, Timestamp::now(), limits)?)
 }
 
 /// Configs are small; they are kept while the manifests are read.

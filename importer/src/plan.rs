@@ -6,6 +6,7 @@ use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::Bundle;
+use crate::destination::repository_of;
 
 /// What becomes of a tag that is there with another digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,13 +44,73 @@ pub struct Step {
     pub decision: Decision,
 }
 
+/// One blob and where it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobStep {
+    /// The blob.
+    pub blob: Blob,
+    /// The repositories that need it, in order.
+    pub places: Vec<Place>,
+    /// A repository that needs nothing and has it, for an artifact that is present there names it.
+    pub holder: Option<RepositoryName>,
+}
+
+/// A repository that needs a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Whether the blob is there already.
+    pub presence: Presence,
+}
+
+/// Whether a blob is in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody has looked yet.
+    Unknown,
+    /// It is there.
+    There,
+    /// It is not.
+    Absent,
+}
+
+/// How a blob comes into a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It is there already.
+    There,
+    /// The registry takes it from another of its repositories.
+    Mount,
+    /// Its bytes are sent.
+    Send,
+}
+
+impl BlobStep {
+    /// How the blob will come into each of its places, as far as is known. One that nobody has looked
+    /// for is taken for absent.
+    pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
+        let mut somewhere =
+            self.holder.is_some() || self.places.iter().any(|place| place.presence == Presence::There);
+        self.places.iter().map(move |place| {
+            let way = match (place.presence, somewhere) {
+                (Presence::There, _) => Way::There,
+                (_, true) => Way::Mount,
+                (_, false) => Way::Send,
+            };
+            somewhere = true;
+            (&place.repository, way)
+        })
+    }
+}
+
 /// What an import will do to a registry.
 #[derive(Clone, Debug)]
 pub struct ImportPlan {
     /// The steps, in the order of the statement.
     pub steps: Vec<Step>,
-    /// The blobs that the repositories need, largest first, with the repositories in order.
-    pub blobs: Vec<(Blob, Vec<RepositoryName>)>,
+    /// The blobs that the repositories need, largest first.
+    pub blobs: Vec<BlobStep>,
     /// The manifests that the repositories need, each after all that it names.
     pub manifests: Vec<(Digest, RepositoryName)>,
 }
@@ -100,11 +161,7 @@ impl ImportPlan {
         client.ping(registry).await?;
         let found: Vec<(RepositoryName, Option<Digest>)> = futures_util::stream::iter(&statement.artifacts)
             .map(|artifact| async move {
-                // The statement was checked: the joined name is not too long.
-                let repository = artifact.target.path().map_err(|_| Error::Misbehaved {
-                    host: registry.to_string(),
-                    what: "a target's name is too long".to_owned(),
-                })?;
+                let repository = repository_of(registry, &artifact.target)?;
                 let name = match &artifact.target.tag {
                     Some(tag) => Name::Tag(tag.clone()),
                     None => Name::Digest(artifact.digest),
@@ -140,18 +197,26 @@ impl ImportPlan {
     }
 
     /// The needs of the artifacts that are pushed.
-    fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
+    pub(crate) fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
+        let mut holders: HashMap<Digest, &RepositoryName> = HashMap::new();
         let mut manifests = Vec::new();
         let mut planned = std::collections::HashSet::new();
         for step in &steps {
-            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
-                continue;
-            }
             let root = bundle.statement().artifacts[step.artifact].digest;
             let mut order = Vec::new();
             children_first(graph, root, &mut order);
+            if step.decision == Decision::Present {
+                for node in order.iter().filter_map(|digest| graph.manifests.get(digest)) {
+                    for blob in Graph::blobs_of(&node.manifest) {
+                        holders.entry(blob.digest).or_insert(&step.repository);
+                    }
+                }
+            }
+            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
+                continue;
+            }
             for digest in order {
                 if !planned.insert((digest, &step.repository)) {
                     continue;
@@ -164,34 +229,51 @@ impl ImportPlan {
                 manifests.push((digest, step.repository.clone()));
             }
         }
-        let mut blobs: Vec<(Blob, Vec<RepositoryName>)> = graph
+        let mut blobs: Vec<BlobStep> = graph
             .blobs
             .iter()
             .filter_map(|blob| {
-                Some((*blob, repositories.get(&blob.digest)?.iter().copied().cloned().collect()))
+                let place = |repository: &&RepositoryName| Place {
+                    repository: (*repository).clone(),
+                    presence: Presence::Unknown,
+                };
+                let needing = repositories.get(&blob.digest)?;
+                let holder = holders.get(&blob.digest).filter(|holder| !needing.contains(*holder));
+                Some(BlobStep {
+                    blob: *blob,
+                    places: needing.iter().map(place).collect(),
+                    holder: holder.map(|holder| (*holder).clone()),
+                })
             })
             .collect();
-        blobs.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));
+        blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
         Self { steps, blobs, manifests }
     }
 
     /// What a delta leaves out must be there already.
-    async fn check_base(
+    pub(crate) async fn check_base(
         &self,
         bundle: &Bundle,
         client: &Client,
         registry: &Registry,
     ) -> Result<(), PlanError> {
-        for (blob, repositories) in &self.blobs {
-            if !bundle.statement().requires.contains(blob) {
+        for step in &self.blobs {
+            if !bundle.statement().requires.contains(&step.blob) {
                 continue;
             }
-            let mut there = false;
-            for repository in repositories {
-                there |= client.has_blob(registry, repository, blob.digest).await?;
+            let mut there = step.holder.is_some();
+            for place in &step.places {
+                there |= match place.presence {
+                    Presence::There => true,
+                    Presence::Absent => false,
+                    Presence::Unknown => {
+                        client.has_blob(registry, &place.repository, step.blob.digest).await?
+                    }
+                };
             }
-            if !there && let Some(repository) = repositories.first() {
-                return Err(PlanError::Base { repository: repository.clone(), missing: vec![blob.digest] });
+            if !there && let Some(place) = step.places.first() {
+                let repository = place.repository.clone();
+                return Err(PlanError::Base { repository, missing: vec![step.blob.digest] });
             }
         }
         Ok(())
@@ -204,7 +286,7 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(blob, _)| blob.size).sum()
+        self.blobs.iter().map(|step| step.blob.size).sum()
     }
 }
 

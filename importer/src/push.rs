@@ -1,16 +1,18 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Pipe};
-use bundle_oci::{Digest, Hasher, Registry, RepositoryName};
-use bundle_registry::{BlobSource, Client, Error, Name, Progress, Uploaded};
+use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Graph, Pipe, Statement};
+use bundle_oci::{Digest, Hasher, RepositoryName};
+use bundle_registry::{BlobSource, Error, Name, Progress, Refusal, Uploaded};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::bundle::Contents;
-use crate::{Bundle, Decision, ImportPlan, referrer};
+use crate::room::Rooms;
+use crate::{BlobStep, Bundle, Decision, Destination, ImportPlan, Limits, Presence, accessory, referrer};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +69,16 @@ pub enum PushError {
         /// What it is.
         found: String,
     },
+    /// A signature or the like that a Harbor has and does not attach to what it belongs to.
+    #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
+    NotAttached {
+        /// The repository.
+        repository: RepositoryName,
+        /// What should be attached.
+        accessory: Digest,
+        /// To what.
+        subject: Digest,
+    },
     /// A part of the program ended early.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
@@ -79,50 +91,71 @@ struct Counters {
     mounted: AtomicU64,
     found: AtomicU64,
     /// Blobs that were hashed on their way.
-    read: std::sync::Mutex<HashSet<Digest>>,
+    read: Mutex<HashSet<Digest>>,
 }
 
-/// All blobs and manifests are verified and in place: only [`Push::everything`] makes one, and
-/// without one no tag is moved.
-struct AllPushed(());
+/// All blobs and manifests of a bundle are verified and in place. Only [`push`] makes one, and without
+/// one no tag is moved.
+#[derive(Debug)]
+pub struct Pushed {
+    statement: Statement,
+    graph: Graph,
+    manifests: HashMap<Digest, Bytes>,
+    report: Report,
+    rooms: Rooms,
+}
 
 struct Push<'a> {
-    client: &'a Client,
-    registry: &'a Registry,
+    destination: &'a Destination,
     plan: &'a ImportPlan,
     progress: &'a Arc<dyn Progress>,
     jobs: usize,
+    limits: Limits,
     counters: Counters,
+    /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
+    /// some time after that.
+    seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
+    rooms: Rooms,
 }
 
-/// Carries out a plan: blobs, then manifests, then tags.
+/// Whether what the plan knows of blobs still counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Current,
+    /// The registry has lost something since.
+    Stale,
+}
+
+/// Carries out a plan up to the tags: blobs, then manifests.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
 pub async fn push(
     bundle: Bundle,
     plan: &ImportPlan,
-    client: &Client,
-    registry: &Registry,
+    destination: &Destination,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Report, PushError> {
+) -> Result<Pushed, PushError> {
+    let limits = Limits::DEFAULT;
+    let rooms = Rooms::new(destination, plan, &limits);
     let push = Push {
-        client,
-        registry,
+        destination,
         plan,
         progress: &progress,
         jobs: jobs.max(1),
+        limits,
         counters: Counters::default(),
+        seen: Mutex::default(),
+        rooms,
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let statement = trusted.statement();
-    let (manifests, pushed) = push.everything(statement, &graph, contents).await?;
-    push.tags(statement, &manifests, pushed).await?;
+    let manifests = push.everything(statement, &graph, contents).await?;
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
-    Ok(Report {
+    let report = Report {
         pushed: plan.pushes(),
         present: count(|decision| matches!(decision, Decision::Present)),
         skipped: count(|decision| matches!(decision, Decision::Skip(_))),
@@ -130,73 +163,81 @@ pub async fn push(
         sent_bytes: push.counters.sent_bytes.into_inner(),
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
-    })
+    };
+    let statement = statement.clone();
+    Ok(Pushed { statement, graph, manifests, report, rooms: push.rooms })
 }
 
 impl Push<'_> {
     async fn everything(
         &self,
-        statement: &bundle_format::Statement,
-        graph: &bundle_format::Graph,
+        statement: &Statement,
+        graph: &Graph,
         contents: Contents,
-    ) -> Result<(HashMap<Digest, Bytes>, AllPushed), PushError> {
+    ) -> Result<HashMap<Digest, Bytes>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
-                let archive = Arc::new(archive);
-                self.blobs_from(&archive, statement).await?;
-                self.unread(&archive).await?;
+                let file = Stock::new(archive);
+                self.blobs_from(&file, Knowledge::Current).await?;
+                self.unread(&file.archive).await?;
+                let wanted = self.manifests_to_read(statement, graph);
                 let mut manifests = HashMap::new();
-                for (blob, entry) in statement.blobs.iter().zip(archive.layout().blobs()) {
-                    if self.plan.manifests.iter().any(|(digest, _)| *digest == blob.digest) {
-                        let bytes = archive.read(entry)?;
+                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
+                    if wanted.contains(&blob.digest) {
+                        let bytes = file.archive.read(entry)?;
                         if Digest::of(&bytes) != blob.digest {
                             return Err(Damage::Content(*entry).into());
                         }
                         manifests.insert(blob.digest, Bytes::from(bytes));
                     }
                 }
-                match self.manifests(graph, &manifests).await {
-                    // Garbage collection may take a blob between its push and its manifest's.
-                    Err(PushError::Manifest { source: Error::Answer(answer), .. })
-                        if answer.code.as_deref().is_some_and(|code| code.ends_with("BLOB_UNKNOWN")) =>
-                    {
-                        self.blobs_from(&archive, statement).await?;
-                        self.manifests(graph, &manifests).await?;
+                let mut rounds = 1;
+                while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
+                    if rounds == self.limits.rounds || !self.lost_content(&error) {
+                        return Err(error);
                     }
-                    other => other?,
+                    // Content that is being removed is there again only when it is gone.
+                    if rounds > 1 {
+                        tokio::time::sleep(self.limits.scan_wait).await;
+                    }
+                    rounds += 1;
+                    self.blobs_from(&file, Knowledge::Stale).await?;
                 }
                 manifests
             }
             Contents::Pipe { pipe, kept } => {
                 self.blobs_piped(pipe, &kept).await?;
-                self.manifests(graph, &kept).await?;
+                self.manifests(graph, &kept, None).await?;
                 kept
             }
         };
-        Ok((manifests, AllPushed(())))
+        Ok(manifests)
     }
 
-    async fn blobs_from(
-        &self,
-        archive: &Arc<Archive<std::fs::File>>,
-        statement: &bundle_format::Statement,
-    ) -> Result<(), PushError> {
-        let entries: HashMap<Digest, Entry> = statement
-            .blobs
-            .iter()
-            .map(|blob| blob.digest)
-            .zip(archive.layout().blobs().iter().copied())
-            .collect();
-        let entries = &entries;
+    /// The manifests that are pushed, and those that may have to be attached once more.
+    fn manifests_to_read(&self, statement: &Statement, graph: &Graph) -> HashSet<Digest> {
+        let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
+        let attached = accessory::attached(self.destination, self.plan, statement, graph);
+        planned.chain(attached.map(|attached| attached.accessory)).collect()
+    }
+
+    /// Whether garbage collection took something between its push and that of a manifest which names
+    /// it. A Harbor says NOT_FOUND while it removes the manifest itself.
+    fn lost_content(&self, error: &PushError) -> bool {
+        let PushError::Manifest { source, .. } = error else { return false };
+        match source.refusal() {
+            Some(Refusal::MissingContent) => true,
+            Some(Refusal::NotFound) => matches!(self.destination, Destination::Harbor(_)),
+            _ => false,
+        }
+    }
+
+    async fn blobs_from(&self, file: &Stock, knowledge: Knowledge) -> Result<(), PushError> {
         futures_util::stream::iter(&self.plan.blobs)
-            .map(|(blob, repositories)| async move {
-                let source = entries.get(&blob.digest).map(|entry| Stored {
-                    archive: archive.clone(),
-                    entry: *entry,
-                    digest: blob.digest,
-                    progress: self.progress.clone(),
-                });
-                self.blob(*blob, repositories, source.as_ref().map(|source| source as &dyn BlobSource)).await
+            .map(|step| async move {
+                let source = file.blob(step.blob.digest, self.progress);
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                self.blob(step, knowledge, source).await
             })
             .buffer_unordered(self.jobs)
             .try_collect()
@@ -206,7 +247,7 @@ impl Push<'_> {
     /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
     /// a bundle that was right.
     async fn unread(&self, archive: &Arc<Archive<std::fs::File>>) -> Result<(), PushError> {
-        let sent = self.counters.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let sent = lock(&self.counters.read).clone();
         let (archive, threads) = (archive.clone(), self.jobs);
         let hash = move || {
             let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
@@ -225,63 +266,104 @@ impl Push<'_> {
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
     async fn blob(
         &self,
-        blob: Blob,
-        repositories: &[RepositoryName],
+        step: &BlobStep,
+        knowledge: Knowledge,
         source: Option<&dyn BlobSource>,
     ) -> Result<(), PushError> {
-        let failed = |repository: &RepositoryName| {
-            let repository = repository.clone();
-            move |source| match source {
-                Error::Source(error) => match error.downcast::<Damage>() {
-                    Ok(damage) => PushError::Damage(damage),
-                    Err(error) => {
-                        PushError::Blob { digest: blob.digest, repository, source: Error::Source(error) }
-                    }
-                },
-                source => PushError::Blob { digest: blob.digest, repository, source },
-            }
-        };
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let blob = step.blob;
         self.progress.begin(blob.digest, blob.size, 0);
-        let there: Vec<bool> = futures_util::stream::iter(repositories)
-            .map(|repository| async move {
-                let found = self.client.has_blob(self.registry, repository, blob.digest).await;
-                found.map_err(failed(repository))
+        let there: Vec<bool> = futures_util::stream::iter(&step.places)
+            .map(|place| async move {
+                match (knowledge, place.presence) {
+                    (Knowledge::Current, Presence::There) => Ok(true),
+                    (Knowledge::Current, Presence::Absent) => Ok(false),
+                    (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
+                        let found = client.has_blob(registry, &place.repository, blob.digest).await;
+                        found.map_err(blob_failed(blob, &place.repository))
+                    }
+                }
             })
             .buffered(self.jobs)
             .try_collect()
             .await?;
-        let mut holder =
-            repositories.iter().zip(&there).find(|(_, there)| **there).map(|(repository, _)| repository);
-        if holder.is_some() {
-            self.progress.advance(blob.digest, blob.size);
-        }
-        for (repository, there) in repositories.iter().zip(there) {
+        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
+        let mut holder = found.map(|(place, _)| &place.repository).or(step.holder.as_ref());
+        let mut passed = false;
+        for (place, there) in step.places.iter().zip(there) {
+            let repository = &place.repository;
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
-                continue;
+            } else {
+                let uploaded = self.upload(blob, repository, holder, source).await?;
+                passed |= uploaded == Uploaded::Sent;
             }
-            let source = source.unwrap_or(&Absent);
-            let uploaded = self
-                .client
-                .upload_blob(self.registry, repository, blob.digest, blob.size, holder, source)
-                .await
-                .map_err(failed(repository))?;
-            match uploaded {
-                Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
-                Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
-                Uploaded::Sent => {
-                    self.counters
-                        .read
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .insert(blob.digest);
-                    self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
-                    self.counters.sent.fetch_add(1, Ordering::Relaxed)
-                }
-            };
+            self.saw(blob.digest, repository);
             holder.get_or_insert(repository);
         }
+        if !passed {
+            self.progress.advance(blob.digest, blob.size);
+        }
         self.progress.end(blob.digest);
+        Ok(())
+    }
+
+    /// Puts a blob into one repository, and counts how.
+    async fn upload(
+        &self,
+        blob: Blob,
+        repository: &RepositoryName,
+        holder: Option<&RepositoryName>,
+        source: Option<&dyn BlobSource>,
+    ) -> Result<Uploaded, PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let _room = self.rooms.enter(repository).await;
+        let source = source.unwrap_or(&Absent);
+        let uploaded = client
+            .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
+            .await
+            .map_err(blob_failed(blob, repository))?;
+        match uploaded {
+            Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Sent => {
+                lock(&self.counters.read).insert(blob.digest);
+                self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
+                self.counters.sent.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        Ok(uploaded)
+    }
+
+    fn saw(&self, blob: Digest, repository: &RepositoryName) {
+        if matches!(self.destination, Destination::Harbor(_)) {
+            lock(&self.seen).insert((blob, repository.clone()), Instant::now());
+        }
+    }
+
+    /// Looks for the blobs again that were seen long ago, before a manifest names them, and sends
+    /// those that are gone. To look is what keeps a Harbor's garbage collection from them.
+    async fn refresh(
+        &self,
+        manifest: &bundle_oci::Manifest,
+        repository: &RepositoryName,
+        file: Option<&Stock>,
+    ) -> Result<(), PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        for descriptor in Graph::blobs_of(manifest) {
+            let blob = Blob { digest: descriptor.digest, size: descriptor.size };
+            let seen = lock(&self.seen).get(&(blob.digest, repository.clone())).copied();
+            if seen.is_none_or(|seen| seen.elapsed() < self.limits.recheck_after) {
+                continue;
+            }
+            let there = client.has_blob(registry, repository, blob.digest).await;
+            if !there.map_err(blob_failed(blob, repository))? {
+                let source = file.and_then(|file| file.blob(blob.digest, self.progress));
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                self.upload(blob, repository, None, source).await?;
+            }
+            self.saw(blob.digest, repository);
+        }
         Ok(())
     }
 
@@ -291,15 +373,11 @@ impl Push<'_> {
         pipe: Pipe<Box<dyn std::io::Read + Send>>,
         kept: &HashMap<Digest, Bytes>,
     ) -> Result<(), PushError> {
-        let needs: HashMap<Digest, &[RepositoryName]> = self
-            .plan
-            .blobs
-            .iter()
-            .map(|(blob, repositories)| (blob.digest, repositories.as_slice()))
-            .collect();
-        for (blob, repositories) in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&blob.digest) {
-                self.blob(*blob, repositories, Some(&Memory(bytes.clone()))).await?;
+        let needs: HashMap<Digest, &BlobStep> =
+            self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
+        for step in &self.plan.blobs {
+            if let Some(bytes) = kept.get(&step.blob.digest) {
+                self.blob(step, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
             }
         }
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
@@ -314,7 +392,7 @@ impl Push<'_> {
         {
             let (pieces, stream) = tokio::sync::mpsc::channel(2);
             let source = Once(std::sync::Mutex::new(Some(stream)), self.progress.clone(), blob.digest);
-            let repositories = needs.get(&blob.digest).copied().unwrap_or_default();
+            let step = needs.get(&blob.digest).copied();
             let feed = async {
                 let mut next = Some((blob, first));
                 let mut wanted = true;
@@ -337,7 +415,10 @@ impl Push<'_> {
                 }
             };
             let put = async {
-                let put = self.blob(blob, repositories, Some(&source)).await;
+                let put = match step {
+                    Some(step) => self.blob(step, Knowledge::Current, Some(&source)).await,
+                    None => Ok(()),
+                };
                 // Nobody listens any longer; the feed goes on without us.
                 drop(source);
                 put
@@ -357,8 +438,9 @@ impl Push<'_> {
 
     async fn manifests(
         &self,
-        graph: &bundle_format::Graph,
+        graph: &Graph,
         contents: &HashMap<Digest, Bytes>,
+        file: Option<&Stock>,
     ) -> Result<(), PushError> {
         // Each repository is a line of its own, in which children come before their parents and
         // subjects before their referrers.
@@ -383,15 +465,22 @@ impl Push<'_> {
                         repository: repository.clone(),
                         source,
                     };
+                    self.refresh(&node.manifest, repository, file).await?;
                     let name = Name::Digest(digest);
-                    let pushed = self
-                        .client
-                        .push_manifest(self.registry, repository, &name, &node.media_type, bytes.clone())
+                    let (client, registry) = (self.destination.client(), self.destination.registry());
+                    let room = self.rooms.enter(repository).await;
+                    let pushed = client
+                        .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
                         .await
                         .map_err(failed)?;
-                    if node.manifest.subject().is_some() && !pushed.subject_recognised {
+                    drop(room);
+                    // Every Harbor keeps the list of referrers itself.
+                    if node.manifest.subject().is_some()
+                        && !pushed.subject_recognised
+                        && matches!(self.destination, Destination::Plain { .. })
+                    {
                         let size = bytes.len() as u64;
-                        referrer::list_by_tag(self.client, self.registry, repository, digest, size, node)
+                        referrer::list_by_tag(client, registry, repository, digest, size, node)
                             .await
                             .map_err(failed)?;
                     }
@@ -402,20 +491,28 @@ impl Push<'_> {
             .try_collect()
             .await
     }
+}
 
-    /// Sets the tags, and looks at each of them again.
-    async fn tags(
-        &self,
-        statement: &bundle_format::Statement,
-        contents: &HashMap<Digest, Bytes>,
-        _: AllPushed,
-    ) -> Result<(), PushError> {
+impl Pushed {
+    /// Sets the tags, and looks at each of them again. In a Harbor, looks then whether what belongs to
+    /// something is attached to it.
+    ///
+    /// # Errors
+    /// Any [`PushError`]; a second import sets the rest.
+    pub async fn set_tags(
+        self,
+        plan: &ImportPlan,
+        destination: &Destination,
+        jobs: usize,
+    ) -> Result<Report, PushError> {
         let moves =
-            self.plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+            plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+        let pushed = &self;
         futures_util::stream::iter(moves)
             .map(|step| async move {
-                let artifact = &statement.artifacts[step.artifact];
-                let (Some(tag), Some(bytes)) = (&artifact.target.tag, contents.get(&artifact.digest)) else {
+                let artifact = &pushed.statement.artifacts[step.artifact];
+                let bytes = pushed.manifests.get(&artifact.digest);
+                let (Some(tag), Some(bytes)) = (&artifact.target.tag, bytes) else {
                     return Ok(());
                 };
                 let failed = |source| PushError::Manifest {
@@ -423,38 +520,83 @@ impl Push<'_> {
                     repository: step.repository.clone(),
                     source,
                 };
-                let name = Name::Tag(tag.clone());
-                self.client
-                    .push_manifest(
-                        self.registry,
-                        &step.repository,
-                        &name,
-                        &artifact.media_type,
-                        bytes.clone(),
-                    )
-                    .await
-                    .map_err(failed)?;
-                let found = self
-                    .client
-                    .manifest_info(self.registry, &step.repository, &name)
-                    .await
-                    .map_err(failed)?;
-                match found {
-                    Some(info) if info.digest == artifact.digest => Ok(()),
+                let (name, repository) = (Name::Tag(tag.clone()), &step.repository);
+                let (client, registry) = (destination.client(), destination.registry());
+                let room = pushed.rooms.enter(repository).await;
+                let set = client
+                    .push_manifest(registry, repository, &name, &artifact.media_type, bytes.clone())
+                    .await;
+                drop(room);
+                let found = destination.digest_at(&artifact.target, artifact.digest).await;
+                match set {
+                    Ok(_) => {}
+                    // Another import may have set it since the plan was made.
+                    Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
+                        if !matches!(found, Ok(Some(found)) if found == artifact.digest) {
+                            return Err(failed(error));
+                        }
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
+                match found.map_err(failed)? {
+                    Some(found) if found == artifact.digest => Ok(()),
                     found => Err(PushError::Moved {
                         target: artifact.target.to_string(),
                         expected: artifact.digest,
-                        found: found.map_or_else(|| "nothing".to_owned(), |info| info.digest.to_string()),
+                        found: found.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
                     }),
                 }
             })
-            .buffer_unordered(self.jobs)
-            .try_collect()
-            .await
+            .buffer_unordered(jobs.max(1))
+            .try_collect::<()>()
+            .await?;
+        if let Destination::Harbor(harbor) = destination {
+            let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
+            accessory::attach(harbor, attached, &self.manifests, jobs).await?;
+        }
+        Ok(self.report)
     }
 }
 
+/// Says for which blob and repository something failed; that the bundle is damaged says more.
+fn blob_failed(blob: Blob, repository: &RepositoryName) -> impl FnOnce(Error) -> PushError {
+    let (digest, repository) = (blob.digest, repository.clone());
+    move |source| match source {
+        Error::Source(error) => match error.downcast::<Damage>() {
+            Ok(damage) => PushError::Damage(damage),
+            Err(error) => PushError::Blob { digest, repository, source: Error::Source(error) },
+        },
+        source => PushError::Blob { digest, repository, source },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded stays whole even if a thread panics between two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const PIECE: usize = 1 << 20;
+
+/// An archive, and where in it each blob lies.
+struct Stock {
+    archive: Arc<Archive<std::fs::File>>,
+    entries: HashMap<Digest, Entry>,
+}
+
+impl Stock {
+    fn new(archive: Archive<std::fs::File>) -> Self {
+        let entries = archive.layout().blobs().iter().filter_map(|entry| match entry.name {
+            EntryName::Blob(digest) => Some((digest, *entry)),
+            _ => None,
+        });
+        Self { entries: entries.collect(), archive: Arc::new(archive) }
+    }
+
+    fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
+        let entry = *self.entries.get(&digest)?;
+        Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone() })
+    }
+}
 
 /// A blob in a file. Its last piece is only given away once the whole was found right.
 struct Stored {

@@ -2,9 +2,14 @@
 
 mod crossing;
 mod destination;
+mod harbor_days;
+mod harbor_scene;
+mod harbor_seed;
 mod interop;
 mod kill;
 mod mistakes;
 mod receipt;
+mod rollback;
 mod scene;
 mod source;
+mod trust;

@@ -1,6 +1,7 @@
 //! The client against registries that follow a script: one connection, one thread, no clock.
 
 mod auth;
+mod call;
 mod download;
 mod lists;
 mod server;
