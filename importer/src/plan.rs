@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bundle_format::{Blob, Graph};
 use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
@@ -202,11 +202,10 @@ impl ImportPlan {
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut holders: HashMap<Digest, &RepositoryName> = HashMap::new();
         let mut manifests = Vec::new();
-        let mut planned = std::collections::HashSet::new();
+        let mut planned = HashSet::new();
         for step in &steps {
             let root = bundle.statement().artifacts[step.artifact].digest;
-            let mut order = Vec::new();
-            children_first(graph, root, &mut order);
+            let order = children_first(graph, root);
             if step.decision == Decision::Present {
                 for node in order.iter().filter_map(|digest| graph.manifests.get(digest)) {
                     for blob in Graph::blobs_of(&node.manifest) {
@@ -290,13 +289,52 @@ impl ImportPlan {
     }
 }
 
-fn children_first(graph: &Graph, digest: Digest, order: &mut Vec<Digest>) {
-    if let Some(node) = graph.manifests.get(&digest)
-        && let Manifest::Index(index) = &node.manifest
-    {
-        for child in &index.children {
-            children_first(graph, child.descriptor.digest, order);
+/// A manifest after all manifests below it, each once: an index may list a child any number of
+/// times.
+pub(crate) fn children_first(graph: &Graph, root: Digest) -> Vec<Digest> {
+    fn visit(graph: &Graph, digest: Digest, seen: &mut HashSet<Digest>, order: &mut Vec<Digest>) {
+        if !seen.insert(digest) {
+            return;
         }
+        if let Some(node) = graph.manifests.get(&digest)
+            && let Manifest::Index(index) = &node.manifest
+        {
+            for child in &index.children {
+                visit(graph, child.descriptor.digest, seen, order);
+            }
+        }
+        order.push(digest);
     }
-    order.push(digest);
+
+    let mut order = Vec::new();
+    visit(graph, root, &mut HashSet::new(), &mut order);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle_format::Node;
+    use bundle_oci::{Child, Descriptor, Index, MediaType};
+
+    use super::*;
+
+    #[test]
+    fn an_index_that_lists_its_child_a_thousand_times_is_pushed_once() {
+        let media_type: MediaType = MediaType::IMAGE_INDEX.parse().unwrap();
+        let mut graph = Graph::default();
+        let digests: Vec<Digest> = (0..4_u8).map(|level| Digest::of(&[level])).collect();
+        for pair in digests.windows(2) {
+            let descriptor = Descriptor {
+                media_type: media_type.clone(),
+                digest: pair[1],
+                size: 1,
+                annotations: Default::default(),
+            };
+            let children = vec![Child { descriptor, platform: None }; 1000];
+            let manifest = Manifest::Index(Index { children, subject: None });
+            graph.manifests.insert(pair[0], Node { media_type: media_type.clone(), size: 1, manifest });
+        }
+        let order = children_first(&graph, digests[0]);
+        assert_eq!(order, digests.iter().rev().copied().collect::<Vec<_>>());
+    }
 }

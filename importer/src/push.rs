@@ -33,7 +33,7 @@ pub struct Report {
     pub found: u64,
 }
 
-/// Why an import stopped. No tag was moved unless [`PushError::Moved`] says so.
+/// Why an import stopped. Of [`push`], no tag was moved; of [`Pushed::set_tags`], some may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// A blob could not be put in place.
@@ -469,21 +469,11 @@ impl Push<'_> {
                     let name = Name::Digest(digest);
                     let (client, registry) = (self.destination.client(), self.destination.registry());
                     let room = self.rooms.enter(repository).await;
-                    let pushed = client
+                    client
                         .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
                         .await
                         .map_err(failed)?;
                     drop(room);
-                    // Every Harbor keeps the list of referrers itself.
-                    if node.manifest.subject().is_some()
-                        && !pushed.subject_recognised
-                        && matches!(self.destination, Destination::Plain { .. })
-                    {
-                        let size = bytes.len() as u64;
-                        referrer::list_by_tag(client, registry, repository, digest, size, node)
-                            .await
-                            .map_err(failed)?;
-                    }
                 }
                 Ok(())
             })
@@ -494,8 +484,8 @@ impl Push<'_> {
 }
 
 impl Pushed {
-    /// Sets the tags, and looks at each of them again. In a Harbor, looks then whether what belongs to
-    /// something is attached to it.
+    /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to it:
+    /// a Harbor does so itself, which is looked at; elsewhere it is listed under its subject's tag.
     ///
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
@@ -550,6 +540,9 @@ impl Pushed {
             .buffer_unordered(jobs.max(1))
             .try_collect::<()>()
             .await?;
+        if let Destination::Plain { client, registry } = destination {
+            referrer::list(client, registry, plan, &self.statement, &self.graph, jobs).await?;
+        }
         if let Destination::Harbor(harbor) = destination {
             let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
             accessory::attach(harbor, attached, &self.manifests, jobs).await?;
