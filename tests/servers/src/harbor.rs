@@ -17,6 +17,7 @@ mod document;
 mod gc;
 mod immutable;
 mod page;
+mod policy;
 mod quota;
 mod registry;
 mod request;

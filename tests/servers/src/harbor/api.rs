@@ -1,5 +1,6 @@
 //! `/api/v2.0`: Harbor's own API.
 
+mod allowlist;
 mod artifacts;
 mod listing;
 mod members;
@@ -45,6 +46,8 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("GET", ["users", "current"]) => system::current_user(call),
         ("GET", ["configurations"]) => system::configurations(call),
         ("PUT", ["configurations"]) => system::configure(call, body),
+        ("GET", ["system", "CVEAllowlist"]) => allowlist::get_system(call),
+        ("PUT", ["system", "CVEAllowlist"]) => allowlist::set_system(call, body),
         ("GET", ["system", "gc"]) => system::collections(call),
         ("GET", ["system", "gc", "schedule"]) => system::schedule(call),
         ("POST", ["system", "gc", "schedule"]) => system::collect(call, body),

@@ -154,9 +154,7 @@ impl State {
     /// Signatures and referrers, whichever of the two comes first (Harbor `middleware/cosign`,
     /// `middleware/subject`).
     fn link_accessories(&mut self, repository: &str, digest: &str, document: &Document, tag: Option<&str>) {
-        if let Some(subject) = &document.subject
-            && !is_index(&document.media_type)
-        {
+        if let Some(subject) = &document.subject {
             let declared = document.artifact_type.as_deref().unwrap_or(document.artifact_media_type());
             let kind = match declared {
                 "application/vnd.cncf.notary.signature" => "signature.notation",

@@ -1,14 +1,12 @@
-//! The scanner, what it found, and the policy that keeps people from pulling what has vulnerabilities.
+//! The scanner and what it found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::access::Identity;
 use super::answer::{Code, Refusal};
 use super::clock::Time;
-use super::request::Request;
-use super::state::{Artifact, Project, State};
+use super::state::{Artifact, State};
 use crate::manifest::{DOCKER_MANIFEST, OCI_MANIFEST};
 
 /// The report that the double gives; Harbor has an older form too, which Trivy's adapter no longer makes.
@@ -33,7 +31,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Severity::Unknown => "Unknown",
             Severity::Low => "Low",
@@ -45,7 +43,7 @@ impl Severity {
 
     /// Harbor `pkg/scan/vuln/severity.go`: what is not a known word, `none` and the empty one among them, is as
     /// low as can be, so that as a threshold it blocks everything.
-    fn parse(word: &str) -> Severity {
+    pub(super) fn parse(word: &str) -> Severity {
         match word.to_ascii_lowercase().as_str() {
             "low" => Severity::Low,
             "medium" => Severity::Medium,
@@ -53,14 +51,6 @@ impl Severity {
             "critical" => Severity::Critical,
             _ => Severity::Unknown,
         }
-    }
-}
-
-/// Harbor's word for what a project's metadata says, as its API gives it and its messages use it.
-pub(super) fn threshold_name(word: &str) -> &'static str {
-    match word.to_ascii_lowercase().as_str() {
-        "none" | "negligible" => "None",
-        _ => Severity::parse(word).name(),
     }
 }
 
@@ -233,15 +223,15 @@ impl Scanner {
     }
 }
 
-/// What the policy found about an artifact.
-enum Vulnerable {
+/// What is known of an artifact's vulnerabilities.
+pub(super) enum Vulnerable {
     /// There is no report, and maybe there cannot be one.
     NoReport,
-    /// The reports' status is not success.
-    Unfinished(Status),
+    /// The reports are there, and their status, by this name, is not success.
+    Unfinished(&'static str),
     Scanned {
         count: usize,
-        severity: Option<Severity>,
+        worst: Option<Severity>,
     },
 }
 
@@ -431,77 +421,14 @@ impl State {
         }})
     }
 
-    /// The vulnerability policy of the project on a `GET` or `HEAD` of a manifest (Harbor
-    /// `server/middleware/vulnerable`).
-    pub(super) fn check_vulnerability_policy(
+    /// What the reports say of the artifact, without the vulnerabilities that are allowed (Harbor
+    /// `controller/scan GetVulnerable`).
+    pub(super) fn vulnerable(
         &self,
-        request: &Request<'_>,
-        identity: &Identity,
-        repository: &str,
-        reference: &str,
-    ) -> Result<(), Refusal> {
-        let project = self.project_of(repository)?;
-        if !project.is_on("prevent_vul") {
-            return Ok(());
-        }
-        let artifact = self.artifact(repository, reference)?;
-        if self.is_exempt(request, identity, repository, artifact) {
-            return Ok(());
-        }
-        let word = project.metadata.get("severity").map_or("", String::as_str);
-        let named = threshold_name(word);
-        let blocked = |what: String, way_out: &str| {
-            Err(Refusal::new(
-                Code::PolicyViolation,
-                format!(
-                    "current image {what} cannot be pulled due to configured policy in 'Prevent images with \
-                     vulnerability severity of \"{named}\" or higher from running.' To continue with pull, \
-                     please contact your project administrator {way_out}."
-                ),
-            ))
-        };
-        match self.vulnerable(project, repository, artifact) {
-            Vulnerable::NoReport if self.is_scannable(repository, artifact) => {
-                blocked("without vulnerability scanning".to_owned(), "for help")
-            }
-            Vulnerable::NoReport => Ok(()),
-            // An index passes once its children have reports; they are judged when they are pulled.
-            _ if artifact.is_index() && artifact.kind == "IMAGE" => Ok(()),
-            Vulnerable::Unfinished(status) => {
-                blocked(format!("with \"{}\" status of vulnerability scanning", status.name()), "for help")
-            }
-            Vulnerable::Scanned { count, severity: Some(severity) } if severity >= Severity::parse(word) => {
-                let thing = if count > 1 { "vulnerabilities" } else { "vulnerability" };
-                blocked(
-                    format!("with {count} {thing}"),
-                    "to exempt matched vulnerabilities through configuring the CVE allowlist",
-                )
-            }
-            Vulnerable::Scanned { .. } => Ok(()),
-        }
-    }
-
-    /// Signers, who must read what they sign, and signatures (Harbor `middleware/util SkipPolicyChecking`).
-    fn is_exempt(
-        &self,
-        request: &Request<'_>,
-        identity: &Identity,
         repository: &str,
         artifact: &Artifact,
-    ) -> bool {
-        let signer = ["cosign", "notation"].iter().any(|tool| request.user_agent().contains(tool));
-        let with_token = matches!(identity, Identity::Bearer(_));
-        if signer && with_token && self.may_in_repository(identity, repository, "push") {
-            return true;
-        }
-        self.accessories.iter().any(|accessory| {
-            accessory.artifact_id == artifact.id
-                && matches!(accessory.kind, "signature.cosign" | "signature.notation")
-        })
-    }
-
-    /// Harbor `controller/scan GetVulnerable`.
-    fn vulnerable(&self, project: &Project, repository: &str, artifact: &Artifact) -> Vulnerable {
+        allowed: &BTreeSet<String>,
+    ) -> Vulnerable {
         if !self.scanner.present {
             return Vulnerable::NoReport;
         }
@@ -516,19 +443,17 @@ impl State {
                 None => return Vulnerable::NoReport,
             }
         }
-        let Some(status) = reports.iter().map(|r| r.status).reduce(merge) else {
-            return Vulnerable::NoReport;
-        };
-        if status != Status::Success {
-            return Vulnerable::Unfinished(status);
+        match reports.iter().map(|report| report.status).reduce(merge) {
+            None => return Vulnerable::NoReport,
+            Some(Status::Success) => {}
+            Some(status) => return Vulnerable::Unfinished(status.name()),
         }
-        let expired = project.allowlist.expires_at.is_some_and(|at| at < self.now().seconds());
         let counted: Vec<&Vulnerability> = reports
             .iter()
             .flat_map(|report| &report.findings.vulnerabilities)
-            .filter(|v| expired || !project.allowlist.items.contains(&v.id))
+            .filter(|v| !allowed.contains(&v.id))
             .collect();
-        Vulnerable::Scanned { count: counted.len(), severity: counted.iter().map(|v| v.severity).max() }
+        Vulnerable::Scanned { count: counted.len(), worst: counted.iter().map(|v| v.severity).max() }
     }
 }
 

@@ -195,10 +195,41 @@ fn allowed_cves_do_not_count() {
         let body = json!({"cve_allowlist": {"items": items}});
         assert_eq!(harbor.admin().call("PUT", "/projects/platform", &body).status, 200);
     };
-    allow(&["CVE-2026-1000"]);
+    // A project has the system's list until it says otherwise, whatever its own holds.
+    let both = ["CVE-2026-1000", "CVE-2026-1001"];
+    allow(&both);
     assert_eq!(pull(&harbor, "v1"), (412, 412));
-    allow(&["CVE-2026-1000", "CVE-2026-1001"]);
+    harbor.set_metadata("platform", "reuse_sys_cve_allowlist", "false");
     assert_eq!(pull(&harbor, "v1"), (200, 200));
+    allow(&both[..1]);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    let items: Vec<Value> = both.iter().map(|id| json!({"cve_id": id})).collect();
+    let system = json!({"items": items});
+    assert_eq!(harbor.admin().call("PUT", "/system/CVEAllowlist", &system).status, 200);
+    assert_eq!(harbor.admin().api("/system/CVEAllowlist").document()["items"], system["items"]);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    harbor.set_metadata("platform", "reuse_sys_cve_allowlist", "true");
+    assert_eq!(pull(&harbor, "v1"), (200, 200));
+    let over = json!({"items": items, "expires_at": 1});
+    assert_eq!(harbor.admin().call("PUT", "/system/CVEAllowlist", &over).status, 200);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+}
+
+#[test]
+fn where_signatures_are_wanted_what_has_none_is_blocked() {
+    let harbor = harbor();
+    harbor.set_metadata("platform", "enable_content_trust_cosign", "true");
+    let image = image(1);
+    harbor.admin().push("platform/app", "v1", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    let refused = harbor.admin().get("/v2/platform/app/manifests/v1").unwrap();
+    assert_eq!(refused.message(), "The image is not signed by cosign.");
+    let signature = image.cosign_signature("app");
+    harbor.admin().push("platform/app", &image.cosign_tag(), &signature).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (200, 200));
+    assert_eq!(pull(&harbor, &signature.digest), (200, 200));
+    harbor.set_metadata("platform", "enable_content_trust", "true");
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
 }
 
 #[test]
