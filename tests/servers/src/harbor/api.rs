@@ -121,7 +121,7 @@ fn in_repository(
         ("GET", ["artifacts", reference, "accessories"]) => {
             artifacts::accessories(call, project, name, reference)
         }
-        ("POST", ["artifacts", reference, "scan"]) => scans::start(call, project, name, reference),
+        ("POST", ["artifacts", reference, "scan"]) => scans::start(call, project, name, reference, body),
         ("GET", ["artifacts", reference, "additions", "vulnerabilities"]) => {
             scans::vulnerabilities(call, project, name, reference)
         }

@@ -104,7 +104,11 @@ fn without_automatic_scans_there_is_no_overview_until_someone_asks_item_22() {
     harbor.admin().push("platform/app", "v1", &image).unwrap();
     assert_eq!(overview(&harbor, "v1"), Value::Null);
     let artifact = format!("{}/artifacts/v1", repository_path("platform", "app"));
-    assert_eq!(harbor.admin().call("POST", &format!("{artifact}/scan"), &json!({})).status, 202);
+    for (wanted, status) in [(json!({"scan_type": "magic"}), 422), (json!({"scan_type": "sbom"}), 400)] {
+        assert_eq!(harbor.admin().call("POST", &format!("{artifact}/scan"), &wanted).status, status);
+    }
+    let without_body = format!("/api/v2.0{artifact}/scan");
+    assert_eq!(harbor.admin().request("POST", &without_body, &[], b"").unwrap().status, 202);
     assert_eq!(overview(&harbor, "v1")["severity"], "Critical");
     let report = harbor.admin().api(&format!("{artifact}/additions/vulnerabilities")).document();
     let list = &report["application/vnd.security.vulnerability.report; version=1.1"]["vulnerabilities"];
