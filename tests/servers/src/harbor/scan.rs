@@ -58,6 +58,7 @@ impl Severity {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     vulnerabilities: Vec<Vulnerability>,
+    unseen: usize,
     polls: usize,
     failing: bool,
 }
@@ -90,8 +91,13 @@ impl Findings {
         self
     }
 
-    /// The scan is seen `Pending` or `Running` that many times before it is seen done. Whoever reads the
-    /// overview sees it.
+    /// Of a scan that a push began, nothing is seen that many times: Harbor begins it after it has answered.
+    /// Whoever reads the overview looks.
+    pub fn unseen(self, looks: usize) -> Findings {
+        Findings { unseen: looks, ..self }
+    }
+
+    /// The scan is seen that many times before it is seen done: first `Pending`, then `Running`.
     pub fn after_polls(self, polls: usize) -> Findings {
         Findings { polls, ..self }
     }
@@ -147,7 +153,10 @@ impl Default for Scanner {
 struct Report {
     id: String,
     status: Status,
-    polls_left: usize,
+    /// Looks that will see nothing of it.
+    unseen: usize,
+    /// Looks that saw it unfinished.
+    polls: usize,
     findings: Findings,
     started: Time,
 }
@@ -180,18 +189,20 @@ impl Report {
         self.status = if self.findings.failing { Status::Error } else { Status::Success };
     }
 
-    /// One look at a scan brings it on.
-    fn poll(&mut self) {
-        if self.status.is_final() {
-            return;
+    /// One look at a scan, which brings it on. Whether anything is seen.
+    fn poll(&mut self) -> bool {
+        if self.unseen > 0 {
+            self.unseen -= 1;
+            return false;
         }
-        match self.polls_left {
-            0 => self.finish(),
-            left => {
-                self.polls_left = if left == usize::MAX { left } else { left - 1 };
-                self.status = Status::Running;
-            }
+        if self.polls > 0 && !self.status.is_final() {
+            self.status = Status::Running;
         }
+        if self.polls >= self.findings.polls && !self.status.is_final() {
+            self.finish();
+        }
+        self.polls += 1;
+        true
     }
 }
 
@@ -206,7 +217,10 @@ impl Scanner {
 
     /// Ends all scans under way.
     pub(super) fn finish_all(&mut self) {
-        self.reports.values_mut().filter(|report| !report.status.is_final()).for_each(Report::finish);
+        for report in self.reports.values_mut().filter(|report| !report.status.is_final()) {
+            report.unseen = 0;
+            report.finish();
+        }
     }
 
     /// The status and the worst severity, for people.
@@ -283,8 +297,17 @@ impl State {
         }
     }
 
-    /// `POST …/scan`, and what a push to a project with automatic scans does.
+    /// `POST …/scan`.
     pub(super) fn start_scan(&mut self, repository: &str, artifact: &Artifact) -> Result<(), Refusal> {
+        self.begin_scan(repository, artifact, Beginning::Asked)
+    }
+
+    fn begin_scan(
+        &mut self,
+        repository: &str,
+        artifact: &Artifact,
+        beginning: Beginning,
+    ) -> Result<(), Refusal> {
         if !self.scanner.present {
             let project = self.project_of(repository)?.id;
             return Err(Refusal::new(
@@ -318,11 +341,12 @@ impl State {
             let mut report = Report {
                 id,
                 status: Status::Pending,
-                polls_left: findings.polls,
+                unseen: if beginning == Beginning::Pushed { findings.unseen } else { 0 },
+                polls: 0,
                 findings,
                 started: self.now(),
             };
-            if report.polls_left == 0 {
+            if report.findings.polls == 0 {
                 report.finish();
             }
             self.scanner.reports.insert(artifact.digest, report);
@@ -335,7 +359,7 @@ impl State {
         let wanted = self.project_of(repository).is_ok_and(|project| project.is_on("auto_scan"));
         if let (true, Ok(artifact)) = (wanted, self.artifact(repository, digest).cloned()) {
             // A scan that runs already and an artifact that no scanner reads are no failure of the push.
-            drop(self.start_scan(repository, &artifact));
+            drop(self.begin_scan(repository, &artifact, Beginning::Pushed));
         }
     }
 
@@ -356,7 +380,9 @@ impl State {
         };
         let mut merged: Option<Report> = None;
         for report in reports {
-            report.poll();
+            if !report.poll() {
+                continue;
+            }
             merged = Some(match merged {
                 None => report.clone(),
                 Some(mut all) => {
@@ -439,8 +465,8 @@ impl State {
         let mut reports = Vec::new();
         for artifact in &artifacts {
             match self.scanner.reports.get(&artifact.digest) {
-                Some(report) => reports.push(report),
-                None => return Vulnerable::NoReport,
+                Some(report) if report.unseen == 0 => reports.push(report),
+                _ => return Vulnerable::NoReport,
             }
         }
         match reports.iter().map(|report| report.status).reduce(merge) {
@@ -455,6 +481,13 @@ impl State {
             .collect();
         Vulnerable::Scanned { count: counted.len(), worst: counted.iter().map(|v| v.severity).max() }
     }
+}
+
+/// What began a scan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Asked,
+    Pushed,
 }
 
 #[derive(PartialEq, Eq)]

@@ -67,11 +67,12 @@ fn what_could_be_scanned_and_was_not_is_blocked_and_what_cannot_be_is_not_item_1
 fn a_scan_under_way_blocks_and_is_seen_to_end_items_14_and_22() {
     let harbor = strict();
     let image = image(1);
-    harbor.set_findings(&image.digest, Findings::clean().after_polls(2));
+    harbor.set_findings(&image.digest, Findings::clean().unseen(1).after_polls(3));
     harbor.admin().push("platform/app", "v1", &image).unwrap();
     assert_eq!(pull(&harbor, "v1"), (412, 412));
-    let status = |harbor: &Harbor| overview(harbor, "v1")["scan_status"].clone();
-    assert_eq!([status(&harbor), status(&harbor), status(&harbor)], ["Running", "Running", "Success"]);
+    let seen: Vec<Value> = (0..6).map(|_| overview(&harbor, "v1")["scan_status"].clone()).collect();
+    let expected = json!([null, "Pending", "Running", "Running", "Success", "Success"]);
+    assert_eq!(json!(seen), expected);
     assert_eq!(pull(&harbor, "v1"), (200, 200));
 }
 
@@ -83,6 +84,7 @@ fn a_scanner_may_be_slow_or_fail_item_22() {
     harbor.set_findings(&failing.digest, Findings::clean().failing());
     harbor.admin().push("platform/app", "slow", &slow).unwrap();
     harbor.admin().push("platform/app", "failing", &failing).unwrap();
+    assert_eq!(overview(&harbor, "slow")["scan_status"], "Pending");
     for _ in 0..5 {
         assert_eq!(overview(&harbor, "slow")["scan_status"], "Running");
     }
