@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::blob::BlobStatus;
 use super::immutable::{ImmutableRule, RuleContent, Selector};
-use super::robot::{Access, NewRobot, Permission, Place};
+use super::robot::{Access, Level, NewRobot, Permission, Place};
 use super::server::Core;
 use super::state::{ADMIN, Member, Project, ProjectCreation, Redirect, State, User};
-use super::{Findings, Level, Role, lock};
+use super::{Findings, Role, lock};
 use crate::contents::Contents;
 
 /// A hand on a Harbor's state, past its API and its rights; every [`Harbor`](crate::Harbor) is one. It can be
