@@ -54,7 +54,6 @@ impl State {
             Err(_) => Some(self.abstracted(core, repository, digest, document)?),
         };
         self.ensure_repository(repository)?;
-        let created = new.is_some();
         if let Some(artifact) = new
             && let Some(found) = self.repositories.get_mut(repository)
         {
@@ -66,9 +65,7 @@ impl State {
         }
         self.take_blobs(repository, digest, document)?;
         self.link_accessories(repository, digest, document, tag);
-        if created {
-            self.scan_automatically(repository, digest);
-        }
+        self.scan_automatically(repository, digest);
         Ok(())
     }
 
@@ -247,6 +244,9 @@ impl State {
             .collect();
         gone.insert(digest.to_owned());
         gone.extend(artifact.blobs);
+        if !self.repositories.values().any(|repository| repository.artifacts.contains_key(digest)) {
+            self.scanner.forget(digest);
+        }
         let mut accessories = Vec::new();
         self.accessories.retain(|accessory| {
             let of_it = accessory.repository == repository

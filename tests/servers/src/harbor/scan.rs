@@ -215,6 +215,11 @@ impl Scanner {
         self.default = findings;
     }
 
+    /// Throws the report of a manifest away that is nowhere any more.
+    pub(super) fn forget(&mut self, digest: &str) {
+        self.reports.remove(digest);
+    }
+
     /// Ends all scans under way.
     pub(super) fn finish_all(&mut self) {
         for report in self.reports.values_mut().filter(|report| !report.status.is_final()) {
@@ -354,7 +359,8 @@ impl State {
         Ok(())
     }
 
-    /// What a push starts where the project says so; what cannot be scanned is left alone.
+    /// What a push starts where the project says so, each time anew: the report there was is gone, and with it
+    /// the right to pull, until the new one is there (Harbor `controller/event/handler/internal autoScan`).
     pub(super) fn scan_automatically(&mut self, repository: &str, digest: &str) {
         let wanted = self.project_of(repository).is_ok_and(|project| project.is_on("auto_scan"));
         if let (true, Ok(artifact)) = (wanted, self.artifact(repository, digest).cloned()) {

@@ -222,6 +222,29 @@ fn allowed_cves_do_not_count() {
 }
 
 #[test]
+fn pushing_again_scans_again_and_blocks_meanwhile_and_adding_a_tag_does_not() {
+    let harbor = strict();
+    let image = image(1);
+    harbor.set_findings(&image.digest, Findings::clean().after_polls(1));
+    harbor.admin().push("platform/app", "v1", &image).unwrap();
+    let done = || {
+        overview(&harbor, "v1");
+        overview(&harbor, "v1")["scan_status"].clone()
+    };
+    assert_eq!((done(), pull(&harbor, "v1")), (json!("Success"), (200, 200)));
+    let tags = format!("{}/artifacts/v1/tags", repository_path("platform", "app"));
+    assert_eq!(harbor.admin().call("POST", &tags, &json!({"name": "v2"})).status, 201);
+    assert_eq!(pull(&harbor, "v2"), (200, 200));
+    harbor.admin().push("platform/app", "v3", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    // Reports are by digest, so a push elsewhere does the same.
+    assert_eq!((done(), pull(&harbor, "v1")), (json!("Success"), (200, 200)));
+    harbor.add_project_with("other", &[("auto_scan", "true")]);
+    harbor.admin().push("other/app", "v1", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+}
+
+#[test]
 fn where_signatures_are_wanted_what_has_none_is_blocked() {
     let harbor = harbor();
     harbor.set_metadata("platform", "enable_content_trust_cosign", "true");
