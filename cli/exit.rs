@@ -7,8 +7,8 @@ use bundle_bundler::{
 };
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    ConfirmError, CountersignatureError, Diagnosis, FileError, HarborFileError, MemoryError, Obstacle,
-    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, FileError, HarborFileError, MemoryError,
+    Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
@@ -209,6 +209,29 @@ impl From<SeedError> for Failure {
             )),
             SeedError::ProxyCache(_) => {
                 Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+            }
+        }
+    }
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Self {
+        match error {
+            BootstrapError::Seed(error) => error.into(),
+            BootstrapError::File(error) => error.into(),
+            BootstrapError::Robot { ref source, .. } => {
+                let again = "run the same command again to go on";
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            BootstrapError::NoRobot(_) => {
+                Self::new(Code::Usage, &error).hint("make it with `bundle harbor bootstrap`")
+            }
+            BootstrapError::Random(_) => Self::new(Code::Failed, &error),
+            BootstrapError::Kubectl { ref path, .. } => {
+                let hint =
+                    format!("the old secret no longer works; run: kubectl apply -f {}", path.display());
+                Self::new(Code::Failed, &error).hint(hint)
             }
         }
     }

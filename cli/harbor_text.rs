@@ -124,7 +124,8 @@ fn blobs(plan: &HarborPlan) -> String {
     [part(ways.send, "to send"), part(ways.mount, "to mount"), part(ways.there, "there already")].join(", ")
 }
 
-fn project(step: &ProjectStep) -> String {
+/// What becomes of a project.
+pub(crate) fn project(step: &ProjectStep) -> String {
     let name = &step.name;
     match &step.change {
         ProjectChange::Create { policy: created, limit, immutable_tags } => {
@@ -145,7 +146,8 @@ fn project(step: &ProjectStep) -> String {
     }
 }
 
-fn policy(policy: &Policy) -> String {
+/// How a project is run.
+pub(crate) fn policy(policy: &Policy) -> String {
     let scan = if policy.auto_scan { "automatic scan" } else { "no automatic scan" };
     format!("{}, {scan}, {}", policy.access, prevention(policy.prevention))
 }
@@ -204,6 +206,9 @@ pub(crate) fn advice(obstacle: &Obstacle, host: &str) -> String {
     match obstacle {
         Obstacle::Nobody => {
             "give an account with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
+        }
+        Obstacle::NoAdministrator => {
+            "give the account of an administrator, for this once, with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
         }
         Obstacle::ReadOnly => {
             "wait for the backup or the like that it is for, or have an administrator end it (Configuration, System Settings)"

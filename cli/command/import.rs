@@ -7,7 +7,7 @@ use bundle_harbor::Harbor;
 use bundle_importer::{
     Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
     OnExistingTag, PUSH_RIGHTS, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
-    ScanPatience, ScanReport, ScanTargets, StateFile, policies, push, scan_report, seed,
+    ScanPatience, ScanReport, ScanTargets, StateFile, TrivyDatabases, policies, push, scan_report, seed,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -270,6 +270,7 @@ impl Import {
         let draft =
             ReceiptDraft::new(&bundle, &plan.import, harbor.registry(), site, memory.newest(), overrides);
         let targets = ScanTargets::of(&bundle, &plan.import);
+        let databases = TrivyDatabases::of(bundle.statement());
         let account = &plan.survey.account;
         seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
         let report = async {
@@ -299,6 +300,12 @@ impl Import {
                 draft = draft.with_scans(scans);
             }
             receipt.write(draft, destination, jobs).await?;
+        }
+        if !databases.is_empty() {
+            run.progress.note(&format!(
+                "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
+                self.bundle.display()
+            ));
         }
         drop(run.progress);
         self.tell_skipped(&head.artifacts, &plan.import);

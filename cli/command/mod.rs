@@ -1,4 +1,5 @@
 mod create;
+mod harbor;
 mod import;
 mod inspect;
 mod key;
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Set up a Harbor, look after its accounts, and compare it with what was delivered
+    #[command(subcommand)]
+    Harbor(harbor::Harbor),
     /// Show what an import proved to have delivered
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -47,6 +51,7 @@ impl Command {
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),

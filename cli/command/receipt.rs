@@ -101,7 +101,12 @@ pub(crate) struct ReceiptFile {
 const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
 
 impl ReceiptFile {
-    fn load(&self) -> Result<Document, Failure> {
+    /// Whether a key was given that must have signed it.
+    pub(crate) fn is_verified(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    pub(crate) fn load(&self) -> Result<Document, Failure> {
         let keys = self.trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
     }

@@ -169,9 +169,10 @@ impl Harbor {
     pub async fn scanner(&self, project: &ProjectName) -> Result<Option<Scanner>, Error> {
         let doing = format!("tell what scans the project {project}");
         let path = format!("/projects/{project}/scanner");
-        // Without a scanner, Harbor answers with an empty object or null.
-        let found: Option<WireScanner> = match self.get(&path, &doing).await {
-            Ok(found) => found,
+        let found: Option<WireScanner> = match self.call(Method::Get, &path, &doing, None::<&()>).await {
+            // Without a scanner, Harbor answers with nothing at all, or with an empty object.
+            Ok(reply) if reply.body.trim_ascii().is_empty() => None,
+            Ok(reply) => reply.json()?,
             Err(error) if error.status() == Some(404) => None,
             Err(error) => return Err(error),
         };

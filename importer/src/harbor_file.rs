@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use bundle_format::ProjectName;
@@ -181,14 +181,6 @@ pub enum HarborFileError {
     /// The file cannot be had, or is no YAML of the right form.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A project of a name that is no Kubernetes namespace, and none is given.
-    #[error("{}: the project '{project}' needs 'namespaces', for its own name is none", .path.display())]
-    NoNamespace {
-        /// The file.
-        path: PathBuf,
-        /// The project.
-        project: ProjectName,
-    },
 }
 
 impl Default for HarborSettings {

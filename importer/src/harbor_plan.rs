@@ -141,7 +141,8 @@ fn live<'a>(survey: &'a Survey, project: &ProjectName) -> Option<&'a LiveProject
     }
 }
 
-fn missing_rights(survey: &Survey) -> Vec<Obstacle> {
+/// The rights that an import needs and this account lacks, in projects that it can look at.
+pub fn missing_rights(survey: &Survey) -> Vec<Obstacle> {
     let mut obstacles = Vec::new();
     for (name, state) in &survey.projects {
         if let ProjectState::There(live) = state {

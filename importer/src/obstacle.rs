@@ -13,6 +13,9 @@ pub enum Obstacle {
         "Harbor does not know this account: there are no credentials, or they are wrong, disabled or expired"
     )]
     Nobody,
+    /// What is wanted, only an administrator may.
+    #[error("this account is no administrator's")]
+    NoAdministrator,
     /// Nothing may be written at all for now.
     #[error("Harbor is in read-only mode")]
     ReadOnly,
@@ -89,10 +92,25 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// The project that it is about, if it is about one.
+    pub fn project(&self) -> Option<&ProjectName> {
+        match self {
+            Self::Nobody | Self::NoAdministrator | Self::ReadOnly => None,
+            Self::ProxyCache { project }
+            | Self::Hidden { project }
+            | Self::MayNotCreate { project }
+            | Self::MissingRights { project, .. }
+            | Self::MayNotReconcile { project, .. }
+            | Self::Quota { project, .. } => Some(project),
+            Self::Immutable { target, .. } | Self::Conflict { target, .. } => Some(&target.project),
+        }
+    }
+
     /// The obstacle's name for machines.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Nobody => "nobody",
+            Self::NoAdministrator => "no-administrator",
             Self::ReadOnly => "read-only",
             Self::ProxyCache { .. } => "proxy-cache",
             Self::Hidden { .. } => "hidden",

@@ -2,7 +2,10 @@
 
 mod crossing;
 mod destination;
+mod harbor_accounts;
 mod harbor_days;
+mod harbor_receipt;
+mod harbor_scan;
 mod harbor_scene;
 mod harbor_seed;
 mod interop;

@@ -4,7 +4,7 @@
 //! It is written after Harbor's sources at v2.15.2 and those of the registry it comes with (distribution
 //! v2.8.3); where a comment names a file, it is one of theirs. Its API answers are checked against Harbor's own
 //! description wherever that is at hand. What it has not: groups, replication, retention, labels, webhooks,
-//! sessions, TLS.
+//! sessions, SBOMs, digests other than SHA-256's, TLS.
 
 mod access;
 mod answer;
@@ -17,6 +17,7 @@ mod document;
 mod gc;
 mod immutable;
 mod page;
+mod policy;
 mod quota;
 mod registry;
 mod request;
@@ -37,7 +38,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use self::blob::BlobStatus;
 use self::description::Description;
-pub use self::robot::Level;
 pub use self::roles::Role;
 pub use self::scan::{Findings, Severity};
 use self::server::Core;

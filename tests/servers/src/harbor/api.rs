@@ -1,5 +1,6 @@
 //! `/api/v2.0`: Harbor's own API.
 
+mod allowlist;
 mod artifacts;
 mod listing;
 mod members;
@@ -47,6 +48,8 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("GET", ["users", "current", "permissions"]) => rights::current(call),
         ("GET", ["configurations"]) => system::configurations(call),
         ("PUT", ["configurations"]) => system::configure(call, body),
+        ("GET", ["system", "CVEAllowlist"]) => allowlist::get_system(call),
+        ("PUT", ["system", "CVEAllowlist"]) => allowlist::set_system(call, body),
         ("GET", ["system", "gc"]) => system::collections(call),
         ("GET", ["system", "gc", "schedule"]) => system::schedule(call),
         ("POST", ["system", "gc", "schedule"]) => system::collect(call, body),
@@ -120,7 +123,7 @@ fn in_repository(
         ("GET", ["artifacts", reference, "accessories"]) => {
             artifacts::accessories(call, project, name, reference)
         }
-        ("POST", ["artifacts", reference, "scan"]) => scans::start(call, project, name, reference),
+        ("POST", ["artifacts", reference, "scan"]) => scans::start(call, project, name, reference, body),
         ("GET", ["artifacts", reference, "additions", "vulnerabilities"]) => {
             scans::vulnerabilities(call, project, name, reference)
         }

@@ -54,7 +54,6 @@ impl State {
             Err(_) => Some(self.abstracted(core, repository, digest, document)?),
         };
         self.ensure_repository(repository)?;
-        let created = new.is_some();
         if let Some(artifact) = new
             && let Some(found) = self.repositories.get_mut(repository)
         {
@@ -66,9 +65,7 @@ impl State {
         }
         self.take_blobs(repository, digest, document)?;
         self.link_accessories(repository, digest, document, tag);
-        if created {
-            self.scan_automatically(repository, digest);
-        }
+        self.scan_automatically(repository, digest);
         Ok(())
     }
 
@@ -154,9 +151,7 @@ impl State {
     /// Signatures and referrers, whichever of the two comes first (Harbor `middleware/cosign`,
     /// `middleware/subject`).
     fn link_accessories(&mut self, repository: &str, digest: &str, document: &Document, tag: Option<&str>) {
-        if let Some(subject) = &document.subject
-            && !is_index(&document.media_type)
-        {
+        if let Some(subject) = &document.subject {
             let declared = document.artifact_type.as_deref().unwrap_or(document.artifact_media_type());
             let kind = match declared {
                 "application/vnd.cncf.notary.signature" => "signature.notation",
@@ -249,6 +244,9 @@ impl State {
             .collect();
         gone.insert(digest.to_owned());
         gone.extend(artifact.blobs);
+        if !self.repositories.values().any(|repository| repository.artifacts.contains_key(digest)) {
+            self.scanner.forget(digest);
+        }
         let mut accessories = Vec::new();
         self.accessories.retain(|accessory| {
             let of_it = accessory.repository == repository

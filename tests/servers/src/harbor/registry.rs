@@ -104,6 +104,25 @@ pub(super) fn answer(core: &Core, request: &Request<'_>, identity: &Identity, bo
     if let Err(refused) = authorize(core, request, identity, target.as_ref()) {
         return refused;
     }
+    let mut answer = dispatch(core, request, identity, target, body);
+    if lock(&core.state).config.relative_locations
+        && let Some(location) = answer.headers.get("location")
+        && let Some(path) = location.strip_prefix(&core.url(request))
+        && path.starts_with("/v2/")
+    {
+        let path = path.to_owned();
+        answer.headers.set("Location", path);
+    }
+    answer
+}
+
+fn dispatch(
+    core: &Core,
+    request: &Request<'_>,
+    identity: &Identity,
+    target: Option<Target>,
+    body: &mut dyn Read,
+) -> Answer {
     let method = request.method();
     match (target, method) {
         (Some(Target::Ping), _) => Answer::json(200, &serde_json::json!({})),

@@ -54,7 +54,7 @@ pub(super) struct Access {
 
 /// Which robots there are to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(super) enum Level {
     /// May have permissions in the system and in any number of projects.
     System,
     /// Has permissions in its project.

@@ -1,14 +1,12 @@
-//! The scanner, what it found, and the policy that keeps people from pulling what has vulnerabilities.
+//! The scanner and what it found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::access::Identity;
 use super::answer::{Code, Refusal};
 use super::clock::Time;
-use super::request::Request;
-use super::state::{Artifact, Project, State};
+use super::state::{Artifact, State};
 use crate::manifest::{DOCKER_MANIFEST, OCI_MANIFEST};
 
 /// The report that the double gives; Harbor has an older form too, which Trivy's adapter no longer makes.
@@ -33,7 +31,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Severity::Unknown => "Unknown",
             Severity::Low => "Low",
@@ -45,7 +43,7 @@ impl Severity {
 
     /// Harbor `pkg/scan/vuln/severity.go`: what is not a known word, `none` and the empty one among them, is as
     /// low as can be, so that as a threshold it blocks everything.
-    fn parse(word: &str) -> Severity {
+    pub(super) fn parse(word: &str) -> Severity {
         match word.to_ascii_lowercase().as_str() {
             "low" => Severity::Low,
             "medium" => Severity::Medium,
@@ -56,18 +54,11 @@ impl Severity {
     }
 }
 
-/// Harbor's word for what a project's metadata says, as its API gives it and its messages use it.
-pub(super) fn threshold_name(word: &str) -> &'static str {
-    match word.to_ascii_lowercase().as_str() {
-        "none" | "negligible" => "None",
-        _ => Severity::parse(word).name(),
-    }
-}
-
 /// What a scan of a manifest finds, to be said by a test before it happens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     vulnerabilities: Vec<Vulnerability>,
+    unseen: usize,
     polls: usize,
     failing: bool,
 }
@@ -100,8 +91,13 @@ impl Findings {
         self
     }
 
-    /// The scan is seen `Pending` or `Running` that many times before it is seen done. Whoever reads the
-    /// overview sees it.
+    /// Of a scan that a push began, nothing is seen that many times: Harbor begins it after it has answered.
+    /// Whoever reads the overview looks.
+    pub fn unseen(self, looks: usize) -> Findings {
+        Findings { unseen: looks, ..self }
+    }
+
+    /// The scan is seen that many times before it is seen done: first `Pending`, then `Running`.
     pub fn after_polls(self, polls: usize) -> Findings {
         Findings { polls, ..self }
     }
@@ -157,7 +153,10 @@ impl Default for Scanner {
 struct Report {
     id: String,
     status: Status,
-    polls_left: usize,
+    /// Looks that will see nothing of it.
+    unseen: usize,
+    /// Looks that saw it unfinished.
+    polls: usize,
     findings: Findings,
     started: Time,
 }
@@ -190,18 +189,20 @@ impl Report {
         self.status = if self.findings.failing { Status::Error } else { Status::Success };
     }
 
-    /// One look at a scan brings it on.
-    fn poll(&mut self) {
-        if self.status.is_final() {
-            return;
+    /// One look at a scan, which brings it on. Whether anything is seen.
+    fn poll(&mut self) -> bool {
+        if self.unseen > 0 {
+            self.unseen -= 1;
+            return false;
         }
-        match self.polls_left {
-            0 => self.finish(),
-            left => {
-                self.polls_left = if left == usize::MAX { left } else { left - 1 };
-                self.status = Status::Running;
-            }
+        if self.polls > 0 && !self.status.is_final() {
+            self.status = Status::Running;
         }
+        if self.polls >= self.findings.polls && !self.status.is_final() {
+            self.finish();
+        }
+        self.polls += 1;
+        true
     }
 }
 
@@ -214,9 +215,17 @@ impl Scanner {
         self.default = findings;
     }
 
+    /// Throws the report of a manifest away that is nowhere any more.
+    pub(super) fn forget(&mut self, digest: &str) {
+        self.reports.remove(digest);
+    }
+
     /// Ends all scans under way.
     pub(super) fn finish_all(&mut self) {
-        self.reports.values_mut().filter(|report| !report.status.is_final()).for_each(Report::finish);
+        for report in self.reports.values_mut().filter(|report| !report.status.is_final()) {
+            report.unseen = 0;
+            report.finish();
+        }
     }
 
     /// The status and the worst severity, for people.
@@ -233,15 +242,15 @@ impl Scanner {
     }
 }
 
-/// What the policy found about an artifact.
-enum Vulnerable {
+/// What is known of an artifact's vulnerabilities.
+pub(super) enum Vulnerable {
     /// There is no report, and maybe there cannot be one.
     NoReport,
-    /// The reports' status is not success.
-    Unfinished(Status),
+    /// The reports are there, and their status, by this name, is not success.
+    Unfinished(&'static str),
     Scanned {
         count: usize,
-        severity: Option<Severity>,
+        worst: Option<Severity>,
     },
 }
 
@@ -293,8 +302,17 @@ impl State {
         }
     }
 
-    /// `POST …/scan`, and what a push to a project with automatic scans does.
+    /// `POST …/scan`.
     pub(super) fn start_scan(&mut self, repository: &str, artifact: &Artifact) -> Result<(), Refusal> {
+        self.begin_scan(repository, artifact, Beginning::Asked)
+    }
+
+    fn begin_scan(
+        &mut self,
+        repository: &str,
+        artifact: &Artifact,
+        beginning: Beginning,
+    ) -> Result<(), Refusal> {
         if !self.scanner.present {
             let project = self.project_of(repository)?.id;
             return Err(Refusal::new(
@@ -328,11 +346,12 @@ impl State {
             let mut report = Report {
                 id,
                 status: Status::Pending,
-                polls_left: findings.polls,
+                unseen: if beginning == Beginning::Pushed { findings.unseen } else { 0 },
+                polls: 0,
                 findings,
                 started: self.now(),
             };
-            if report.polls_left == 0 {
+            if report.findings.polls == 0 {
                 report.finish();
             }
             self.scanner.reports.insert(artifact.digest, report);
@@ -340,12 +359,13 @@ impl State {
         Ok(())
     }
 
-    /// What a push starts where the project says so; what cannot be scanned is left alone.
+    /// What a push starts where the project says so, each time anew: the report there was is gone, and with it
+    /// the right to pull, until the new one is there (Harbor `controller/event/handler/internal autoScan`).
     pub(super) fn scan_automatically(&mut self, repository: &str, digest: &str) {
         let wanted = self.project_of(repository).is_ok_and(|project| project.is_on("auto_scan"));
         if let (true, Ok(artifact)) = (wanted, self.artifact(repository, digest).cloned()) {
             // A scan that runs already and an artifact that no scanner reads are no failure of the push.
-            drop(self.start_scan(repository, &artifact));
+            drop(self.begin_scan(repository, &artifact, Beginning::Pushed));
         }
     }
 
@@ -366,7 +386,9 @@ impl State {
         };
         let mut merged: Option<Report> = None;
         for report in reports {
-            report.poll();
+            if !report.poll() {
+                continue;
+            }
             merged = Some(match merged {
                 None => report.clone(),
                 Some(mut all) => {
@@ -431,77 +453,14 @@ impl State {
         }})
     }
 
-    /// The vulnerability policy of the project on a `GET` or `HEAD` of a manifest (Harbor
-    /// `server/middleware/vulnerable`).
-    pub(super) fn check_vulnerability_policy(
+    /// What the reports say of the artifact, without the vulnerabilities that are allowed (Harbor
+    /// `controller/scan GetVulnerable`).
+    pub(super) fn vulnerable(
         &self,
-        request: &Request<'_>,
-        identity: &Identity,
-        repository: &str,
-        reference: &str,
-    ) -> Result<(), Refusal> {
-        let project = self.project_of(repository)?;
-        if !project.is_on("prevent_vul") {
-            return Ok(());
-        }
-        let artifact = self.artifact(repository, reference)?;
-        if self.is_exempt(request, identity, repository, artifact) {
-            return Ok(());
-        }
-        let word = project.metadata.get("severity").map_or("", String::as_str);
-        let named = threshold_name(word);
-        let blocked = |what: String, way_out: &str| {
-            Err(Refusal::new(
-                Code::PolicyViolation,
-                format!(
-                    "current image {what} cannot be pulled due to configured policy in 'Prevent images with \
-                     vulnerability severity of \"{named}\" or higher from running.' To continue with pull, \
-                     please contact your project administrator {way_out}."
-                ),
-            ))
-        };
-        match self.vulnerable(project, repository, artifact) {
-            Vulnerable::NoReport if self.is_scannable(repository, artifact) => {
-                blocked("without vulnerability scanning".to_owned(), "for help")
-            }
-            Vulnerable::NoReport => Ok(()),
-            // An index passes once its children have reports; they are judged when they are pulled.
-            _ if artifact.is_index() && artifact.kind == "IMAGE" => Ok(()),
-            Vulnerable::Unfinished(status) => {
-                blocked(format!("with \"{}\" status of vulnerability scanning", status.name()), "for help")
-            }
-            Vulnerable::Scanned { count, severity: Some(severity) } if severity >= Severity::parse(word) => {
-                let thing = if count > 1 { "vulnerabilities" } else { "vulnerability" };
-                blocked(
-                    format!("with {count} {thing}"),
-                    "to exempt matched vulnerabilities through configuring the CVE allowlist",
-                )
-            }
-            Vulnerable::Scanned { .. } => Ok(()),
-        }
-    }
-
-    /// Signers, who must read what they sign, and signatures (Harbor `middleware/util SkipPolicyChecking`).
-    fn is_exempt(
-        &self,
-        request: &Request<'_>,
-        identity: &Identity,
         repository: &str,
         artifact: &Artifact,
-    ) -> bool {
-        let signer = ["cosign", "notation"].iter().any(|tool| request.user_agent().contains(tool));
-        let with_token = matches!(identity, Identity::Bearer(_));
-        if signer && with_token && self.may_in_repository(identity, repository, "push") {
-            return true;
-        }
-        self.accessories.iter().any(|accessory| {
-            accessory.artifact_id == artifact.id
-                && matches!(accessory.kind, "signature.cosign" | "signature.notation")
-        })
-    }
-
-    /// Harbor `controller/scan GetVulnerable`.
-    fn vulnerable(&self, project: &Project, repository: &str, artifact: &Artifact) -> Vulnerable {
+        allowed: &BTreeSet<String>,
+    ) -> Vulnerable {
         if !self.scanner.present {
             return Vulnerable::NoReport;
         }
@@ -512,24 +471,29 @@ impl State {
         let mut reports = Vec::new();
         for artifact in &artifacts {
             match self.scanner.reports.get(&artifact.digest) {
-                Some(report) => reports.push(report),
-                None => return Vulnerable::NoReport,
+                Some(report) if report.unseen == 0 => reports.push(report),
+                _ => return Vulnerable::NoReport,
             }
         }
-        let Some(status) = reports.iter().map(|r| r.status).reduce(merge) else {
-            return Vulnerable::NoReport;
-        };
-        if status != Status::Success {
-            return Vulnerable::Unfinished(status);
+        match reports.iter().map(|report| report.status).reduce(merge) {
+            None => return Vulnerable::NoReport,
+            Some(Status::Success) => {}
+            Some(status) => return Vulnerable::Unfinished(status.name()),
         }
-        let expired = project.allowlist.expires_at.is_some_and(|at| at < self.now().seconds());
         let counted: Vec<&Vulnerability> = reports
             .iter()
             .flat_map(|report| &report.findings.vulnerabilities)
-            .filter(|v| expired || !project.allowlist.items.contains(&v.id))
+            .filter(|v| !allowed.contains(&v.id))
             .collect();
-        Vulnerable::Scanned { count: counted.len(), severity: counted.iter().map(|v| v.severity).max() }
+        Vulnerable::Scanned { count: counted.len(), worst: counted.iter().map(|v| v.severity).max() }
     }
+}
+
+/// What began a scan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Asked,
+    Pushed,
 }
 
 #[derive(PartialEq, Eq)]

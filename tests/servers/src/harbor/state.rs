@@ -44,6 +44,10 @@ pub(super) struct Config {
     pub(super) robot_prefix: String,
     pub(super) storage_per_project: i64,
     pub(super) redirect: Redirect,
+    /// Whether the registry's `Location` is a path instead of a URL, as charts may set it.
+    pub(super) relative_locations: bool,
+    /// For projects without a list of their own.
+    pub(super) allowlist: Allowlist,
     /// Components that `/health` reports as unhealthy, with the error.
     pub(super) unhealthy: BTreeMap<String, String>,
 }
@@ -260,6 +264,8 @@ impl State {
                 robot_prefix: "robot$".to_owned(),
                 storage_per_project: Quota::UNLIMITED,
                 redirect: Redirect::Off,
+                relative_locations: false,
+                allowlist: Allowlist::default(),
                 unhealthy: BTreeMap::new(),
             },
             projects: BTreeMap::new(),

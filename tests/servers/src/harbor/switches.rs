@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::blob::BlobStatus;
 use super::immutable::{ImmutableRule, RuleContent, Selector};
-use super::robot::{Access, NewRobot, Permission, Place};
+use super::robot::{Access, Level, NewRobot, Permission, Place};
 use super::server::Core;
 use super::state::{ADMIN, Member, Project, ProjectCreation, Redirect, State, User};
-use super::{Findings, Level, Role, lock};
+use super::{Findings, Role, lock};
 use crate::contents::Contents;
 
 /// A hand on a Harbor's state, past its API and its rights; every [`Harbor`](crate::Harbor) is one. It can be
@@ -180,9 +180,10 @@ impl Switches {
         self.project(project, |project| project.rules.push(ImmutableRule { id, disabled: false, content }));
     }
 
-    /// Exempts CVEs from the project's vulnerability policy.
+    /// Exempts CVEs from the project's vulnerability policy, which then does not use the system's list.
     pub fn allow_cves(&self, project: &str, ids: &[&str]) {
         self.project(project, |project| {
+            project.metadata.insert("reuse_sys_cve_allowlist".to_owned(), "false".to_owned());
             project.allowlist.items = ids.iter().map(|&id| id.to_owned()).collect();
         });
     }
@@ -304,6 +305,11 @@ impl Switches {
     /// Sets how blobs are served.
     pub fn set_redirect(&self, redirect: Redirect) {
         self.state(|state| state.config.redirect = redirect);
+    }
+
+    /// Lets the registry's `Location` be a path instead of a URL.
+    pub fn set_relative_locations(&self, relative: bool) {
+        self.state(|state| state.config.relative_locations = relative);
     }
 
     /// Lets a component be unhealthy; `/health` says so and why.

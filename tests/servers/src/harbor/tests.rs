@@ -3,6 +3,7 @@
 
 mod api;
 mod blobs;
+mod conformance;
 mod credentials;
 mod description;
 mod faults;

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::Call;
 use crate::harbor::answer::{Answer, Code, Refusal};
 use crate::harbor::lock;
+use crate::harbor::policy::threshold_name;
 use crate::harbor::request::read_json;
-use crate::harbor::scan::threshold_name;
 use crate::harbor::state::{Project, State, project_not_found};
 
 pub(super) fn list(call: &Call<'_>, project: &str) -> Result<Answer, Refusal> {

@@ -7,16 +7,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Call;
+use super::allowlist::{self, AllowlistRequest};
 use super::listing::Keywords;
 use crate::harbor::access::Identity;
 use crate::harbor::answer::{Answer, Code, Refusal};
 use crate::harbor::lock;
+use crate::harbor::policy::threshold_name;
 use crate::harbor::quota::Quota;
 use crate::harbor::request::read_json;
 use crate::harbor::robot::{Level, Place};
 use crate::harbor::roles::Role;
-use crate::harbor::scan::threshold_name;
-use crate::harbor::state::{ADMIN, Allowlist, Project, ProjectCreation, State, project_not_found};
+use crate::harbor::state::{ADMIN, Project, ProjectCreation, State, project_not_found};
 
 /// The metadata that the API knows, all of them strings; others are dropped.
 const METADATA: [&str; 12] = [
@@ -43,20 +44,6 @@ struct ProjectRequest {
     cve_allowlist: Option<AllowlistRequest>,
     storage_limit: Option<i64>,
     registry_id: Option<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AllowlistRequest {
-    project_id: i64,
-    expires_at: Option<i64>,
-    items: Vec<AllowlistItem>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct AllowlistItem {
-    cve_id: String,
 }
 
 impl ProjectRequest {
@@ -230,7 +217,7 @@ pub(super) fn update(call: &Call<'_>, name_or_id: &str, body: &mut dyn Read) -> 
         )));
     }
     let mut metadata = request.known_metadata();
-    // The description's `public` has no omitempty in Go's model, and an empty one is as none.
+    // What Go's model has empty it leaves out.
     metadata.retain(|key, value| key != "public" || !value.is_empty());
     if !project.is_proxy() {
         metadata.remove("proxy_speed_kb");
@@ -247,10 +234,7 @@ pub(super) fn update(call: &Call<'_>, name_or_id: &str, body: &mut dyn Read) -> 
     project.metadata.extend(metadata);
     project.updated = now;
     if let Some(allowlist) = request.cve_allowlist {
-        project.allowlist = Allowlist {
-            items: allowlist.items.into_iter().map(|item| item.cve_id).collect(),
-            expires_at: allowlist.expires_at,
-        };
+        project.allowlist = allowlist.into();
     }
     Ok(Answer::empty(200))
 }
@@ -316,16 +300,8 @@ fn written(state: &State, identity: &Identity, project: &Project) -> Value {
     if let Some(severity) = project.metadata.get("severity") {
         metadata["severity"] = json!(threshold_name(severity).to_lowercase());
     }
-    let items: Vec<Value> = project.allowlist.items.iter().map(|id| json!({"cve_id": id})).collect();
-    let mut allowlist = json!({
-        "project_id": project.id,
-        "items": items,
-        "creation_time": project.created.to_string(),
-        "update_time": project.updated.to_string(),
-    });
-    if let Some(at) = project.allowlist.expires_at {
-        allowlist["expires_at"] = json!(at);
-    }
+    let mut allowlist = allowlist::written(&project.allowlist);
+    allowlist["project_id"] = json!(project.id);
     let mut written = json!({
         "project_id": project.id,
         "name": project.name,

@@ -1,10 +1,29 @@
 //! Scans and the scanner.
 
+use std::io::Read;
+
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Call;
 use crate::harbor::answer::{Answer, Refusal};
 use crate::harbor::lock;
+use crate::harbor::request::{read_body, read_json};
+
+/// What a scan is for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ScanRequest {
+    scan_type: ScanType,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ScanType {
+    #[default]
+    Vulnerability,
+    Sbom,
+}
 
 /// The scanner of the project. Without one Harbor answers 200 and nothing: it has no model to write.
 pub(super) fn scanner(call: &Call<'_>, project: &str) -> Result<Answer, Refusal> {
@@ -34,20 +53,32 @@ pub(super) fn scanner(call: &Call<'_>, project: &str) -> Result<Answer, Refusal>
             "vendor": "Aqua Security",
             "version": "v0.72.0",
             "health": "healthy",
-            "capabilities": {"support_vulnerability": true, "support_sbom": true},
+            "capabilities": {"support_vulnerability": true, "support_sbom": false},
         }),
     ))
 }
 
+/// Starts a scan; the request may leave out what for. This double's scanner makes no SBOMs.
 pub(super) fn start(
     call: &Call<'_>,
     project: &str,
     repository: &str,
     reference: &str,
+    body: &mut dyn Read,
 ) -> Result<Answer, Refusal> {
+    let body = read_body(body)?;
+    let request: ScanRequest =
+        if body.is_empty() { ScanRequest::default() } else { read_json(&mut body.as_slice())? };
     let mut state = lock(&call.core.state);
-    call.require_in_named(&state, project, "create", "scan")?;
+    let resource = match request.scan_type {
+        ScanType::Vulnerability => "scan",
+        ScanType::Sbom => "sbom",
+    };
+    call.require_in_named(&state, project, "create", resource)?;
     let artifact = state.artifact(repository, reference)?.clone();
+    if request.scan_type == ScanType::Sbom {
+        return Err(Refusal::bad_request("the configured scanner Trivy does not support generating SBOMs"));
+    }
     state.start_scan(repository, &artifact)?;
     Ok(Answer::empty(202))
 }

@@ -26,7 +26,7 @@ pub(super) fn get(
     reference: &str,
 ) -> Answer {
     let mut state = lock(&core.state);
-    if let Err(refusal) = state.check_vulnerability_policy(request, identity, repository, reference) {
+    if let Err(refusal) = state.check_policies(request, identity, repository, reference) {
         return refusal.into();
     }
     let digest = match state.artifact(repository, reference) {

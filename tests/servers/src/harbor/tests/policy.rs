@@ -67,11 +67,12 @@ fn what_could_be_scanned_and_was_not_is_blocked_and_what_cannot_be_is_not_item_1
 fn a_scan_under_way_blocks_and_is_seen_to_end_items_14_and_22() {
     let harbor = strict();
     let image = image(1);
-    harbor.set_findings(&image.digest, Findings::clean().after_polls(2));
+    harbor.set_findings(&image.digest, Findings::clean().unseen(1).after_polls(3));
     harbor.admin().push("platform/app", "v1", &image).unwrap();
     assert_eq!(pull(&harbor, "v1"), (412, 412));
-    let status = |harbor: &Harbor| overview(harbor, "v1")["scan_status"].clone();
-    assert_eq!([status(&harbor), status(&harbor), status(&harbor)], ["Running", "Running", "Success"]);
+    let seen: Vec<Value> = (0..6).map(|_| overview(&harbor, "v1")["scan_status"].clone()).collect();
+    let expected = json!([null, "Pending", "Running", "Running", "Success", "Success"]);
+    assert_eq!(json!(seen), expected);
     assert_eq!(pull(&harbor, "v1"), (200, 200));
 }
 
@@ -83,6 +84,7 @@ fn a_scanner_may_be_slow_or_fail_item_22() {
     harbor.set_findings(&failing.digest, Findings::clean().failing());
     harbor.admin().push("platform/app", "slow", &slow).unwrap();
     harbor.admin().push("platform/app", "failing", &failing).unwrap();
+    assert_eq!(overview(&harbor, "slow")["scan_status"], "Pending");
     for _ in 0..5 {
         assert_eq!(overview(&harbor, "slow")["scan_status"], "Running");
     }
@@ -104,7 +106,11 @@ fn without_automatic_scans_there_is_no_overview_until_someone_asks_item_22() {
     harbor.admin().push("platform/app", "v1", &image).unwrap();
     assert_eq!(overview(&harbor, "v1"), Value::Null);
     let artifact = format!("{}/artifacts/v1", repository_path("platform", "app"));
-    assert_eq!(harbor.admin().call("POST", &format!("{artifact}/scan"), &json!({})).status, 202);
+    for (wanted, status) in [(json!({"scan_type": "magic"}), 422), (json!({"scan_type": "sbom"}), 400)] {
+        assert_eq!(harbor.admin().call("POST", &format!("{artifact}/scan"), &wanted).status, status);
+    }
+    let without_body = format!("/api/v2.0{artifact}/scan");
+    assert_eq!(harbor.admin().request("POST", &without_body, &[], b"").unwrap().status, 202);
     assert_eq!(overview(&harbor, "v1")["severity"], "Critical");
     let report = harbor.admin().api(&format!("{artifact}/additions/vulnerabilities")).document();
     let list = &report["application/vnd.security.vulnerability.report; version=1.1"]["vulnerabilities"];
@@ -195,10 +201,64 @@ fn allowed_cves_do_not_count() {
         let body = json!({"cve_allowlist": {"items": items}});
         assert_eq!(harbor.admin().call("PUT", "/projects/platform", &body).status, 200);
     };
-    allow(&["CVE-2026-1000"]);
+    // A project has the system's list until it says otherwise, whatever its own holds.
+    let both = ["CVE-2026-1000", "CVE-2026-1001"];
+    allow(&both);
     assert_eq!(pull(&harbor, "v1"), (412, 412));
-    allow(&["CVE-2026-1000", "CVE-2026-1001"]);
+    harbor.set_metadata("platform", "reuse_sys_cve_allowlist", "false");
     assert_eq!(pull(&harbor, "v1"), (200, 200));
+    allow(&both[..1]);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    let items: Vec<Value> = both.iter().map(|id| json!({"cve_id": id})).collect();
+    let system = json!({"items": items});
+    assert_eq!(harbor.admin().call("PUT", "/system/CVEAllowlist", &system).status, 200);
+    assert_eq!(harbor.admin().api("/system/CVEAllowlist").document()["items"], system["items"]);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    harbor.set_metadata("platform", "reuse_sys_cve_allowlist", "true");
+    assert_eq!(pull(&harbor, "v1"), (200, 200));
+    let over = json!({"items": items, "expires_at": 1});
+    assert_eq!(harbor.admin().call("PUT", "/system/CVEAllowlist", &over).status, 200);
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+}
+
+#[test]
+fn pushing_again_scans_again_and_blocks_meanwhile_and_adding_a_tag_does_not() {
+    let harbor = strict();
+    let image = image(1);
+    harbor.set_findings(&image.digest, Findings::clean().after_polls(1));
+    harbor.admin().push("platform/app", "v1", &image).unwrap();
+    let done = || {
+        overview(&harbor, "v1");
+        overview(&harbor, "v1")["scan_status"].clone()
+    };
+    assert_eq!((done(), pull(&harbor, "v1")), (json!("Success"), (200, 200)));
+    let tags = format!("{}/artifacts/v1/tags", repository_path("platform", "app"));
+    assert_eq!(harbor.admin().call("POST", &tags, &json!({"name": "v2"})).status, 201);
+    assert_eq!(pull(&harbor, "v2"), (200, 200));
+    harbor.admin().push("platform/app", "v3", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    // Reports are by digest, so a push elsewhere does the same.
+    assert_eq!((done(), pull(&harbor, "v1")), (json!("Success"), (200, 200)));
+    harbor.add_project_with("other", &[("auto_scan", "true")]);
+    harbor.admin().push("other/app", "v1", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+}
+
+#[test]
+fn where_signatures_are_wanted_what_has_none_is_blocked() {
+    let harbor = harbor();
+    harbor.set_metadata("platform", "enable_content_trust_cosign", "true");
+    let image = image(1);
+    harbor.admin().push("platform/app", "v1", &image).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
+    let refused = harbor.admin().get("/v2/platform/app/manifests/v1").unwrap();
+    assert_eq!(refused.message(), "The image is not signed by cosign.");
+    let signature = image.cosign_signature("app");
+    harbor.admin().push("platform/app", &image.cosign_tag(), &signature).unwrap();
+    assert_eq!(pull(&harbor, "v1"), (200, 200));
+    assert_eq!(pull(&harbor, &signature.digest), (200, 200));
+    harbor.set_metadata("platform", "enable_content_trust", "true");
+    assert_eq!(pull(&harbor, "v1"), (412, 412));
 }
 
 #[test]

@@ -44,6 +44,15 @@ fn each_chunk_moves_the_upload_and_the_old_place_kills_it_item_8() {
 }
 
 #[test]
+fn the_place_may_be_a_path_where_the_chart_says_so_item_8() {
+    let harbor = harbor();
+    harbor.set_relative_locations(true);
+    let answer = harbor.admin().request("POST", UPLOADS, &[], b"").unwrap();
+    assert!(answer.header("location").unwrap().starts_with("/v2/platform/app/blobs/uploads/"));
+    harbor.admin().push("platform/app", "v1", &image(1)).unwrap();
+}
+
+#[test]
 fn asking_how_far_it_is_from_an_old_place_kills_the_upload_too_item_8() {
     let harbor = harbor();
     let first = begin(&harbor);
