@@ -94,7 +94,6 @@ impl HarborScene {
     }
 
     /// Whether an account can fetch a manifest; the status.
-    #[expect(dead_code, reason = "for the tests of pulls, which come next")]
     pub(crate) fn pull(&self, account: &Credentials, repository: &str, reference: &str) -> u16 {
         let path = format!("/v2/{repository}/manifests/{reference}");
         let accept = bundle_test_servers::MANIFEST_TYPES.join(", ");
@@ -110,7 +109,6 @@ impl HarborScene {
     }
 
     /// Says what scans of all images will find.
-    #[expect(dead_code, reason = "for the tests of scans, which come next")]
     pub(crate) fn finds(&self, findings: Findings) {
         self.harbor.set_default_findings(findings);
     }
