@@ -6,8 +6,10 @@
 mod limits;
 mod template;
 mod value;
+mod version;
 pub mod yaml;
 
 pub use limits::Limits;
 pub use template::{Engine, Error, Rendered, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
+pub use version::{Constraint, ParseVersionError, Version};
