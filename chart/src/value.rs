@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Version;
+use crate::go::time::Time;
+
 /// A Go value as templates see it. Cloning is cheap, and shares maps as Go does: what is `set` in one
 /// clone is seen in all.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,10 @@ pub enum Value {
     Map(Map),
     /// A Go struct, like `.Chart`.
     Struct(Arc<Struct>),
+    /// A `time.Time`, as `now` gives.
+    Time(Time),
+    /// A `*semver.Version`, as `semver` gives.
+    Version(Arc<Version>),
 }
 
 /// Go's type of an integer; `eq`, `typeOf` and `%T` tell them apart.

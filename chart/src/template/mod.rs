@@ -1,7 +1,10 @@
 //! Go's text/template language with Helm's functions.
 
+mod ast;
 mod engine;
 mod error;
+mod lexer;
+mod parser;
 
 pub use engine::{Engine, Rendered, TemplateSource};
 pub use error::Error;

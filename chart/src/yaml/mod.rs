@@ -1,6 +1,7 @@
 //! YAML as Helm reads and writes it.
 
 mod reader;
+mod scalar;
 mod writer;
 
 pub use reader::{YamlError, parse_documents, parse_values};
