@@ -3,13 +3,27 @@
 //! Start at [`Value`], what templates see, and [`Engine`], which renders them. Nothing here
 //! touches a network, a clock of its own or a file that it was not given.
 
+mod chart;
+mod dependency;
+mod functions;
+mod go;
 mod limits;
+mod load;
+mod metadata;
 mod template;
 mod value;
+mod values;
 mod version;
+mod warning;
 pub mod yaml;
 
-pub use limits::Limits;
+pub use chart::{Chart, File, MissingDependency};
+pub use go::time::Time;
+pub use limits::{Limit, Limits};
+pub use load::{LoadCause, LoadError};
+pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError};
 pub use template::{Engine, Error, Rendered, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
+pub use values::{SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
 pub use version::{Constraint, ParseVersionError, Version};
+pub use warning::Warning;
