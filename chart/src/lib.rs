@@ -10,6 +10,7 @@ mod go;
 mod limits;
 mod load;
 mod metadata;
+mod render;
 mod template;
 mod value;
 mod values;
@@ -22,6 +23,9 @@ pub use go::time::Time;
 pub use limits::{Limit, Limits};
 pub use load::{LoadCause, LoadError};
 pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError};
+pub use render::{
+    Document, KubeVersion, Origin, ParseKubeVersionError, RenderError, RenderOptions, Rendering, render,
+};
 pub use template::{Engine, Error, Rendered, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
 pub use values::{SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};

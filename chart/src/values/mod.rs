@@ -6,9 +6,11 @@ mod schema;
 mod set;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unknown;
 
 pub(crate) use coalesce::{Nulls, coalesce, merge_tables, table_of};
 pub use merge::{ValueSet, ValuesError, ValuesFile};
 pub use schema::SchemaError;
 pub(crate) use schema::check_schemas;
 pub use set::{SetCause, SetError};
+pub(crate) use unknown::unknown_keys;
