@@ -5,6 +5,7 @@
 
 mod chart;
 mod dependency;
+mod discover;
 mod functions;
 mod go;
 mod limits;
@@ -19,6 +20,7 @@ mod warning;
 pub mod yaml;
 
 pub use chart::{Chart, File, MissingDependency};
+pub use discover::{Certainty, Discovery, Find, Place, discover};
 pub use go::time::Time;
 pub use limits::{Limit, Limits};
 pub use load::{LoadCause, LoadError};
@@ -28,6 +30,6 @@ pub use render::{
 };
 pub use template::{Engine, Error, Rendered, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
-pub use values::{SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
+pub use values::{Purpose, SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
 pub use version::{Constraint, ParseVersionError, Version};
 pub use warning::Warning;

@@ -36,6 +36,22 @@ pub enum Warning {
         /// The address.
         address: String,
     },
+    /// An annotation that ought to list images and cannot be read.
+    #[error("the annotation {} of {} lists something that is no image", Printable(.key), Printable(.chart))]
+    Annotation {
+        /// The chart.
+        chart: String,
+        /// The annotation.
+        key: String,
+    },
+    /// Values that name an image without a tag, which no rendering used.
+    #[error("values: {} names {} without a tag, and nothing says which is meant", Printable(.path), Printable(.name))]
+    Untagged {
+        /// The path of the value.
+        path: String,
+        /// Registry and repository.
+        name: String,
+    },
     /// A schema whose references multiply.
     #[error("the schema of {} is too large to be checked", Printable(.0))]
     SchemaCost(String),

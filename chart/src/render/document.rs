@@ -1,9 +1,7 @@
-use std::fmt;
-
 use bundle_oci::Printable;
 
 use crate::yaml::{YamlError, parse_values};
-use crate::{Limits, Value};
+use crate::{Limits, Map, Value};
 
 /// A document that a chart gives to Kubernetes.
 #[derive(Clone, Debug)]
@@ -31,8 +29,8 @@ pub enum Origin {
 
 impl Document {
     /// Its kind and name, `Deployment/harbor-core`, as far as it has them.
-    pub fn label(&self) -> Label<'_> {
-        Label(&self.value)
+    pub fn label(&self) -> String {
+        self.value.as_map().map_or_else(|| "document".to_owned(), label)
     }
 
     /// The documents in a text, cut as Helm cuts them.
@@ -97,21 +95,15 @@ fn cut(text: &str) -> Vec<(u64, &str)> {
     parts.into_iter().filter_map(part).collect()
 }
 
-/// What a document is called.
-pub struct Label<'a>(&'a Value);
-
-impl fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(map) = self.0.as_map() else { return f.write_str("document") };
-        let kind = map.get("kind");
-        let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("document");
-        write!(f, "{}", Printable(kind))?;
-        let metadata = map.get("metadata");
-        let name = metadata.as_ref().and_then(Value::as_map).and_then(|metadata| metadata.get("name"));
-        match name.as_ref().and_then(Value::as_str) {
-            Some(name) => write!(f, "/{}", Printable(name)),
-            None => Ok(()),
-        }
+/// The kind and name of an object: `Deployment/harbor-core`.
+pub(crate) fn label(object: &Map) -> String {
+    let kind = object.get("kind");
+    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("document");
+    let metadata = object.get("metadata");
+    let name = metadata.as_ref().and_then(Value::as_map).and_then(|metadata| metadata.get("name"));
+    match name.as_ref().and_then(Value::as_str) {
+        Some(name) => format!("{}/{}", Printable(kind), Printable(name)),
+        None => Printable(kind).to_string(),
     }
 }
 
@@ -148,7 +140,7 @@ mod tests {
             "kind: Job\nmetadata: {name: a, annotations: {helm.sh/hook: pre-install}}\n---\nkind: List\n";
         let mut documents = Vec::new();
         Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents).unwrap();
-        let seen: Vec<_> = documents.iter().map(|found| (found.origin, found.label().to_string())).collect();
+        let seen: Vec<_> = documents.iter().map(|found| (found.origin, found.label())).collect();
         assert_eq!(seen, [(Origin::Hook, "Job/a".to_owned()), (Origin::Template, "List".to_owned())]);
     }
 }

@@ -8,6 +8,7 @@ mod rendering;
 mod wanted;
 
 pub use capabilities::{KubeVersion, ParseKubeVersionError};
+pub(crate) use document::label;
 pub use document::{Document, Origin};
 pub use error::RenderError;
 pub use rendering::{RenderOptions, Rendering, render};

@@ -6,9 +6,9 @@ use super::objects::sources;
 use super::wanted::wanted_value;
 use super::{KubeVersion, RenderError};
 use crate::chart::{Chart, File};
-use crate::dependency::process;
+use crate::dependency::{name_all, process};
 use crate::values::{Nulls, check_schemas, coalesce, unknown_keys};
-use crate::{Constraint, Engine, Limits, Map, ValueSet, Version, Warning, template};
+use crate::{Constraint, Engine, Limits, Map, Purpose, ValueSet, Version, Warning, template};
 
 /// For whom a chart is rendered.
 #[derive(Clone, Debug)]
@@ -51,12 +51,16 @@ impl RenderOptions {
 pub struct Rendering {
     /// The name of the set.
     pub value_set: String,
+    /// What it was rendered for.
+    pub purpose: Purpose,
     /// What Kubernetes would get: resources, hooks, tests and definitions, without `NOTES.txt`.
     pub documents: Vec<Document>,
     /// The values as the templates saw them, those of the charts inside included.
     pub values: Map,
     /// What is likely a mistake.
     pub warnings: Vec<Warning>,
+    /// The values with those of charts that are switched off.
+    pub(crate) declared: Map,
     /// The charts that took part, under their aliases.
     pub(crate) chart: Chart,
 }
@@ -93,14 +97,14 @@ pub fn render(chart: &Chart, values: &ValueSet, options: &RenderOptions) -> Resu
     unknown_keys(chart, values, &options.limits, &mut warnings)?;
     let mut installed = chart.clone();
     process(&mut installed, &given, &mut warnings).map_err(RenderError::NoTable)?;
-    let values_name = values.name.clone();
+    let declared = declared(chart, &given);
+    let (value_set, purpose) = (values.name.clone(), values.purpose);
     let values = given;
     coalesce(&installed, &values, Nulls::Delete, &mut warnings).map_err(RenderError::NoTable)?;
     check_schemas(&installed, &values, "", &mut warnings)?;
     check_kube_version(&installed, &options.kube_version)?;
     // Templates can change the values that they see.
-    let too_deep = || RenderError::NoTable(String::new());
-    let seen = values.deep_copy(usize::MAX).ok_or_else(too_deep)?;
+    let seen: Map = values.deep_copy(usize::MAX).unwrap_or_default();
     let sources = sources(&installed, &values, options);
     let engine = Engine::new(sources, options.limits);
     let engine = engine.map_err(|error| failed(error, &installed, &seen))?;
@@ -115,12 +119,24 @@ pub fn render(chart: &Chart, values: &ValueSet, options: &RenderOptions) -> Resu
             .map_err(|error| RenderError::Yaml { file: template.name.clone(), error })?;
     }
     Ok(Rendering {
-        value_set: values_name,
+        value_set,
+        purpose,
         documents,
+        declared: declared.unwrap_or_else(|| seen.clone()),
         values: seen,
         warnings: warnings.into_iter().collect(),
         chart: installed,
     })
+}
+
+/// The values of all charts inside, whether they are switched on or not. Nothing if one that is
+/// switched off has no table where its values belong.
+fn declared(chart: &Chart, given: &Map) -> Option<Map> {
+    let mut tree = chart.clone();
+    name_all(&mut tree);
+    let values = given.deep_copy(usize::MAX)?;
+    coalesce(&tree, &values, Nulls::Delete, &mut BTreeSet::new()).ok()?;
+    Some(values)
 }
 
 fn check_kube_version(chart: &Chart, given: &KubeVersion) -> Result<(), RenderError> {

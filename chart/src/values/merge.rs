@@ -9,6 +9,8 @@ use crate::{Limits, Map, Value};
 pub struct ValueSet {
     /// What it is called in places and messages.
     pub name: String,
+    /// What it is rendered for.
+    pub purpose: Purpose,
     /// Values files; what a later one says wins.
     pub files: Vec<ValuesFile>,
     /// Expressions such as `a.b={"c":1}`, as of Helm's `--set-json`.
@@ -17,6 +19,16 @@ pub struct ValueSet {
     pub set: Vec<String>,
     /// Expressions whose values are all text, as of Helm's `--set-string`.
     pub set_string: Vec<String>,
+}
+
+/// What a chart is rendered for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// It will be installed like this.
+    #[default]
+    Install,
+    /// Only to see what it can ask for: nobody said that it will be installed like this.
+    Survey,
 }
 
 /// A values file.

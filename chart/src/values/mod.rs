@@ -9,7 +9,7 @@ pub(crate) mod testing;
 mod unknown;
 
 pub(crate) use coalesce::{Nulls, coalesce, merge_tables, table_of};
-pub use merge::{ValueSet, ValuesError, ValuesFile};
+pub use merge::{Purpose, ValueSet, ValuesError, ValuesFile};
 pub use schema::SchemaError;
 pub(crate) use schema::check_schemas;
 pub use set::{SetCause, SetError};
