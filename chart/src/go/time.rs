@@ -51,6 +51,19 @@ impl Time {
         Some(Self { at, offset: self.offset })
     }
 
+    /// `Time.AddDate`: a day that the month does not have is one of the next month. `None` beyond
+    /// the calendar.
+    pub(crate) fn add_date(self, years: i64, months: i64, days: i64) -> Option<Self> {
+        let civil = self.civil();
+        let months = (i64::from(civil.month()) - 1).checked_add(months)?;
+        let year = i64::from(civil.year()).checked_add(years)?.checked_add(months.div_euclid(12))?;
+        let month = i8::try_from(months.rem_euclid(12)).ok()? + 1;
+        let first = Date::new(i16::try_from(year).ok()?, month, 1).ok()?.to_datetime(civil.time());
+        let days = days.checked_add(i64::from(civil.day()) - 1)?;
+        let moved = first.checked_add(SignedDuration::from_secs(days.checked_mul(86_400)?)).ok()?;
+        Some(Self { at: self.offset.to_timestamp(moved).ok()?, offset: self.offset })
+    }
+
     pub(crate) fn civil(self) -> DateTime {
         self.offset.to_datetime(self.at)
     }

@@ -3,8 +3,9 @@
 mod ast;
 mod engine;
 mod error;
+mod evaluator;
 mod lexer;
 mod parser;
 
 pub use engine::{Engine, Rendered, TemplateSource};
-pub use error::Error;
+pub use error::{Error, Include};

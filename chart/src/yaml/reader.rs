@@ -41,11 +41,24 @@ impl From<ScanError> for YamlError {
 ///
 /// A text that is no YAML, or more than `limits` allow.
 pub fn parse_values(text: &str, limits: &Limits) -> Result<Value, YamlError> {
+    decode_yaml(text, limits).value
+}
+
+/// What was read, and how many values it took, aliases followed.
+pub(crate) struct Nodes {
+    pub(crate) value: Result<Value, YamlError>,
+    pub(crate) count: usize,
+}
+
+/// As [`parse_values`], for those who count.
+pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
     let mut reader = Reader::new(text, limits);
-    match reader.document()? {
-        Some(root) => Ok(reader.value(&root)?),
-        None => Ok(Value::Nil),
-    }
+    let value = match reader.document() {
+        Ok(Some(root)) => reader.value(&root),
+        Ok(None) => Ok(Value::Nil),
+        Err(error) => Err(error),
+    };
+    Nodes { value, count: limits.yaml_nodes - reader.nodes }
 }
 
 /// Reads every document of `text`. Empty documents are left out.
