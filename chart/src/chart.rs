@@ -16,6 +16,8 @@ pub struct Chart {
     pub(crate) dependencies: Vec<Chart>,
     /// All files as they were.
     pub(crate) raw: Vec<File>,
+    /// Those of the charts inside that are not among the files.
+    pub(crate) added: Vec<Chart>,
 }
 
 /// A file of a chart; its bytes are shared by its clones.
@@ -129,6 +131,7 @@ impl Chart {
 
     /// Puts a chart that was missing inside this one.
     pub fn add_dependency(&mut self, chart: Self) {
+        self.added.push(chart.clone());
         self.dependencies.push(chart);
     }
 }
