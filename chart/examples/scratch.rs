@@ -16,17 +16,41 @@ fn main() {
         } else {
             Chart::from_archive(&path, &std::fs::read(&path).unwrap(), &limits)
         };
-        let chart = match chart { Ok(c) => c, Err(e) => { println!("LOADERROR {path} {e:?}"); continue } };
-        let files = values.iter().map(|f| ValuesFile { name: f.clone(), text: std::fs::read_to_string(f).unwrap() }).collect();
+        let chart = match chart {
+            Ok(c) => c,
+            Err(e) => {
+                println!("LOADERROR {path} {e:?}");
+                continue;
+            }
+        };
+        let files = values
+            .iter()
+            .map(|f| ValuesFile { name: f.clone(), text: std::fs::read_to_string(f).unwrap() })
+            .collect();
         let set = ValueSet { files, ..ValueSet::defaults() };
         let start = std::time::Instant::now();
-        let r = render(&chart, &set, &RenderOptions { release_name: Some("release-name".into()), ..RenderOptions::default() });
+        let r = render(
+            &chart,
+            &set,
+            &RenderOptions { release_name: Some("release-name".into()), ..RenderOptions::default() },
+        );
         eprintln!("{path} {:?}", start.elapsed());
         println!("=== {path}");
         match r {
-            Err(e) => { println!("ERROR {e}"); let mut s = std::error::Error::source(&e); while let Some(x) = s { println!("  {x}"); s = x.source(); } }
+            Err(e) => {
+                println!("ERROR {e}");
+                let mut s = std::error::Error::source(&e);
+                while let Some(x) = s {
+                    println!("  {x}");
+                    s = x.source();
+                }
+            }
             Ok(r) if quiet => println!("{} documents", r.documents.len()),
-            Ok(r) => for d in r.documents { println!("---\n# Source: {}\n{}", d.file, d.text); },
+            Ok(r) => {
+                for d in r.documents {
+                    println!("---\n# Source: {}\n{}", d.file, d.text);
+                }
+            }
         }
     }
 }

@@ -124,7 +124,8 @@ impl Chart {
             archive.append_data(&mut header, format!("{name}/{path}"), data)
         };
         // Helm wants to see this one first.
-        let (first, others): (Vec<_>, Vec<_>) = self.raw.iter().partition(|file| file.name() == "Chart.yaml");
+        let (first, others): (Vec<_>, Vec<_>) =
+            self.files.iter().partition(|file| file.name() == "Chart.yaml");
         let mut paths = BTreeSet::new();
         for file in first.into_iter().chain(others) {
             append(file.name(), file.data())?;

@@ -12,10 +12,10 @@ pub struct Chart {
     pub(crate) values: Map,
     pub(crate) schema: Option<File>,
     /// What is neither template nor chart nor read by Helm itself.
-    pub(crate) files: Vec<File>,
+    pub(crate) extra: Vec<File>,
     pub(crate) dependencies: Vec<Chart>,
     /// All files as they were.
-    pub(crate) raw: Vec<File>,
+    pub(crate) files: Vec<File>,
     /// Those of the charts inside that are not among the files.
     pub(crate) added: Vec<Chart>,
 }
@@ -94,7 +94,7 @@ impl Chart {
 
     /// All its files as they are in its archive or directory, those in `charts/` included.
     pub fn files(&self) -> &[File] {
-        &self.raw
+        &self.files
     }
 
     /// The charts that it depends on and that are not inside it. Helm refuses to install a chart

@@ -56,14 +56,23 @@ fn collect(value: &Value, references: &mut Vec<Reference>) -> bool {
             }
             None => false,
         },
-        Value::List(items) => items.iter().fold(true, |read, item| collect(item, references) && read),
+        Value::List(items) => each(items.iter(), references),
         Value::Map(map) => match map.get("image") {
             Some(image) => collect(&image, references),
-            None => map.entries().iter().fold(true, |read, (_, item)| collect(item, references) && read),
+            None => each(map.entries().iter().map(|(_, item)| item), references),
         },
         Value::Nil => true,
         _ => false,
     }
+}
+
+/// As [`collect`], and one that cannot be read keeps no other from being read.
+fn each<'a>(items: impl Iterator<Item = &'a Value>, references: &mut Vec<Reference>) -> bool {
+    let mut read = true;
+    for item in items {
+        read &= collect(item, references);
+    }
+    read
 }
 
 #[cfg(test)]

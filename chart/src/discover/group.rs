@@ -22,6 +22,8 @@ impl Group {
         let is_image = Hint::of(key) != Hint::None;
         let repository = text(&["repository", "repo", "imageRepository"]).or_else(|| {
             let image = filled(map.get("image")).or_else(|| filled(map.get("imageName")));
+            // Where somebody must say the repository, the rest alone is no name.
+            let image = image.filter(|image| image.contains('/') || !map.contains("repository"));
             // Elsewhere a name is the name of something else.
             image.or_else(|| is_image.then(|| filled(map.get("name"))).flatten())
         })?;
@@ -40,6 +42,14 @@ impl Group {
             _ => text(&["digest", "imageDigest", "sha", "sha256"]).and_then(|text| read_digest(&text)),
         };
         let registry = text(&["registry", "hub", "imageRegistry"]);
+        // Some say where a name is and the name apart: `repository: nvcr.io/nvidia`, `image: driver`.
+        let apart =
+            filled(map.get("image")).filter(|image| map.contains("repository") && *image != repository);
+        let repository = match apart {
+            Some(image) if image.contains([':', '@']) => image,
+            Some(image) => format!("{}/{image}", repository.trim_end_matches('/')),
+            None => repository,
+        };
         Self::new(registry.as_deref(), &repository, tag.as_deref(), digest)
     }
 
@@ -179,6 +189,11 @@ mod tests {
             (r#"{"name":"a/b","tag":"3"}"#, "image", "docker.io/a/b:3"),
             (r#"{"image":"a/b","version":"v3"}"#, "x", "docker.io/a/b:v3"),
             (r#"{"imageRepository":"a/b","imageTag":"v3"}"#, "x", "docker.io/a/b:v3"),
+            (
+                r#"{"repository":"nvcr.io/nvidia","image":"driver","version":"v5"}"#,
+                "driver",
+                "nvcr.io/nvidia/driver:v5",
+            ),
             (r#"{"repository":"a/b:7","pullPolicy":"Always"}"#, "image", "docker.io/a/b:7"),
         ] {
             assert_eq!(reference(json, key).as_deref(), Some(image), "{json}");
@@ -214,6 +229,7 @@ mod tests {
             (r#"{"repository":"git@github.com:a/b.git"}"#, "source"),
             (r#"{"repository":"a/b"}"#, "git"),
             (r#"{"repository":"","tag":"v1"}"#, "image"),
+            (r#"{"repository":"","image":"driver","version":"v1"}"#, "driver"),
             (r#"{"tag":"v1"}"#, "image"),
             (r#"{"name":"web","version":"v1"}"#, "service"),
             (r#"{"registry":"quay.io"}"#, "image"),

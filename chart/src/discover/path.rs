@@ -43,12 +43,6 @@ impl FieldPath {
             self.text.truncate(length);
         }
     }
-
-    /// The path without its last part.
-    pub(super) fn parent(&self) -> &str {
-        let end = self.parts.last().copied().unwrap_or_default();
-        self.text.get(..end).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -65,7 +59,6 @@ mod tests {
         path.push_index(3);
         path.push_key("image");
         assert_eq!(path.as_str(), "data[app.yaml] > jobs[3].image");
-        assert_eq!(path.parent(), "data[app.yaml] > jobs[3]");
         for _ in 0..5 {
             path.pop();
         }

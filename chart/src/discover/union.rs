@@ -213,8 +213,8 @@ fn charts_of(chart: &Chart) -> BTreeMap<String, &Chart> {
 
 /// The path of the chart whose values a path is in.
 fn owner_of<'a>(path: &'a str, charts: &BTreeMap<String, &Chart>) -> &'a str {
-    let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-    ends.filter_map(|end| path.get(..end)).filter(|prefix| charts.contains_key(*prefix)).last().unwrap_or("")
+    let ends = [path.len()].into_iter().chain(path.rmatch_indices('.').map(|(at, _)| at));
+    ends.filter_map(|end| path.get(..end)).find(|prefix| charts.contains_key(*prefix)).unwrap_or("")
 }
 
 /// Whether the chart at a path that starts with the top chart's name takes part.
@@ -243,4 +243,160 @@ fn replaced_registries(values: &Map) -> BTreeSet<String> {
         enter(&global, &mut registries, 2);
     }
     registries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{RenderOptions, ValueSet, render};
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    /// The finds of a chart under value sets, each as `certainty [*]reference`, with a star if it was
+    /// rendered.
+    fn finds(files: &[(&str, &str)], sets: &[ValueSet]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), files);
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let renderings: Vec<Rendering> =
+            sets.iter().map(|set| render(&chart, set, &RenderOptions::default()).unwrap()).collect();
+        let line = |find: &Find| {
+            let star = if find.is_rendered() { "*" } else { "" };
+            format!("{:?} {star}{}", find.certainty, find.reference)
+        };
+        discover(&chart, &renderings, &Limits::DEFAULT).finds.iter().map(line).collect()
+    }
+
+    fn set(name: &str, expression: &str) -> ValueSet {
+        ValueSet { name: name.to_owned(), set: vec![expression.to_owned()], ..ValueSet::default() }
+    }
+
+    const POD: &str = "{{- if .Values.run }}\n{kind: Pod, metadata: {name: a}, spec: {containers: [{image: \"{{ .Values.image.repository }}:{{ .Values.image.tag | default (printf \"v%s\" .Chart.AppVersion) }}\"}]}}\n{{- end }}\n";
+
+    const CHART: &str = "apiVersion: v2\nname: top\nversion: 1.0.0\nappVersion: \"3.1\"\n";
+
+    #[test]
+    fn values_are_found_whether_a_rendering_used_them_or_not() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\nexporter: {image: {registry: quay.io, repository: a/exporter, tag: '2'}}\nhelper: busybox:1.36.1\n";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        assert_eq!(
+            finds(&files, &[ValueSet::defaults()]),
+            [
+                "Certain *docker.io/a/web:1",
+                "Probable docker.io/library/busybox:1.36.1",
+                "Probable quay.io/a/exporter:2",
+            ]
+        );
+        assert_eq!(finds(&files, &[set("off", "run=false")])[0], "Probable docker.io/a/web:1");
+    }
+
+    #[test]
+    fn tags_that_a_chart_fills_in_are_guessed_as_it_fills_in_others() {
+        let values = |on: bool| {
+            format!(
+                "run: {on}\nimage: {{repository: a/web, tag: ''}}\nother: {{image: {{repository: a/other}}}}\n"
+            )
+        };
+        let (on, off) = (values(true), values(false));
+        let files = |values| [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        assert_eq!(
+            finds(&files(&on), &[ValueSet::defaults()]),
+            ["Probable docker.io/a/other:v3.1", "Certain *docker.io/a/web:v3.1"]
+        );
+        // Nothing shows how: both are asked for.
+        assert_eq!(
+            finds(&files(&off), &[ValueSet::defaults()]),
+            [
+                "Probable docker.io/a/other:3.1",
+                "Probable docker.io/a/other:v3.1",
+                "Probable docker.io/a/web:3.1",
+                "Probable docker.io/a/web:v3.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_rendered_only_to_see_is_probable() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\n";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        let survey = ValueSet { purpose: Purpose::Survey, ..ValueSet::defaults() };
+        assert_eq!(
+            finds(&files, &[survey, set("values", "image.repository=b/web")]),
+            ["Probable *docker.io/a/web:1", "Certain *docker.io/b/web:1"]
+        );
+    }
+
+    #[test]
+    fn a_registry_for_all_makes_no_second_image() {
+        let values = "run: true\nglobal: {imageRegistry: ''}\nimage: {registry: docker.io, repository: a/web, tag: '1'}\n";
+        let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.global.imageRegistry | default .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}\"}]}}";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", pod)];
+        assert_eq!(
+            finds(&files, &[set("mirror", "global.imageRegistry=harbor.example")]),
+            ["Certain *harbor.example/a/web:1"]
+        );
+    }
+
+    #[test]
+    fn charts_inside_are_looked_into_whether_they_are_switched_on_or_not() {
+        let chart = format!(
+            "{CHART}annotations: {{images: '[{{image: a/listed:1}}]'}}\ndependencies: [{{name: below, version: 1.x, alias: cache, condition: cache.enabled}}]\n"
+        );
+        let below = "apiVersion: v2\nname: below\nversion: 1.2.0\nappVersion: v9\nannotations: {artifacthub.io/images: '[{image: a/below-listed:1}]'}\n";
+        let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.image.repository }}:{{ .Chart.AppVersion }}\"}]}}";
+        let files = [
+            ("Chart.yaml", chart.as_str()),
+            ("values.yaml", "cache: {enabled: false}\n"),
+            ("charts/below/Chart.yaml", below),
+            ("charts/below/values.yaml", "image: {repository: a/cache, tag: null}\nglobal: {x: 1}\n"),
+            ("charts/below/templates/pod.yaml", pod),
+        ];
+        assert_eq!(
+            finds(&files, &[ValueSet::defaults()]),
+            [
+                "Probable docker.io/a/below-listed:1",
+                "Probable docker.io/a/cache:9",
+                "Probable docker.io/a/cache:v9",
+                "Certain docker.io/a/listed:1",
+            ]
+        );
+        assert_eq!(
+            finds(&files, &[set("on", "cache.enabled=true")]),
+            [
+                "Certain docker.io/a/below-listed:1",
+                "Certain *docker.io/a/cache:v9",
+                "Certain docker.io/a/listed:1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_place_under_several_value_sets_is_one_place() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\n";
+        let directory = tempfile::tempdir().unwrap();
+        write(
+            directory.path(),
+            &[("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)],
+        );
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let renderings = [ValueSet::defaults(), set("ha", "x=1")]
+            .map(|set| render(&chart, &set, &RenderOptions::default()).unwrap());
+        let discovery = discover(&chart, &renderings, &Limits::DEFAULT);
+        let places: Vec<String> = discovery.finds[0].places.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            places,
+            [
+                "templates/pod.yaml Pod/a spec.containers[0].image (value sets defaults, ha)",
+                "values image (value sets defaults, ha)",
+            ]
+        );
+    }
 }

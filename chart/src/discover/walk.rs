@@ -203,18 +203,17 @@ impl Walk<'_> {
     /// A value of a Secret, which is written in base64.
     fn secret(&mut self, text: &str, hint: Hint) {
         let bytes = BASE64_STANDARD.decode(text.as_bytes()).unwrap_or_default();
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => self.text(text, hint),
-            // Certificates and the like hold no images.
-            Err(_) => {}
+        // What is no text holds no images.
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            self.text(text, hint);
         }
     }
 
     /// The group in a map, unless its one text says all already.
     fn group(&self, map: &Map, key: &str) -> Option<Group> {
         let has = |name: &&str| map.contains(name);
-        let repository = ["repository", "repo", "imageRepository"].iter().any(|name| has(name));
-        let tag = ["tag", "imageTag", "digest", "imageDigest", "sha", "version"].iter().any(|name| has(name));
+        let repository = ["repository", "repo", "imageRepository"].iter().any(has);
+        let tag = ["tag", "imageTag", "digest", "imageDigest", "sha", "version"].iter().any(has);
         let image = map.get("image");
         let whole = image.as_ref().and_then(Value::as_str).is_some_and(|text| has_tag(Some(text)));
         if repository || tag && !whole { Group::of(map, key) } else { None }

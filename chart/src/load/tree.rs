@@ -71,14 +71,14 @@ fn assemble(files: Vec<File>, room: &mut Room<'_>, depth: usize) -> Result<Chart
                 let read = read_dependencies(&document(file, room.limits)?).map_err(wrong)?;
                 metadata.dependencies = read.unwrap_or(metadata.dependencies);
                 if metadata.api_version == "v1" {
-                    chart.files.push(file.clone());
+                    chart.extra.push(file.clone());
                 }
             }
             "Chart.lock" | "requirements.lock" => {
                 let read = read_dependencies(&document(file, room.limits)?).map_err(wrong)?;
                 chart.lock = read.unwrap_or_default();
                 if file.name() == "requirements.lock" && metadata.api_version == "v1" {
-                    chart.files.push(file.clone());
+                    chart.extra.push(file.clone());
                 }
             }
             name if name.starts_with("templates/") => chart.templates.push(file.clone()),
@@ -88,7 +88,7 @@ fn assemble(files: Vec<File>, room: &mut Room<'_>, depth: usize) -> Result<Chart
                     let file = File::shared(rest, file);
                     below.entry(first.to_owned()).or_default().push(file);
                 }
-                _ => chart.files.push(file.clone()),
+                _ => chart.extra.push(file.clone()),
             },
         }
     }
@@ -102,7 +102,7 @@ fn assemble(files: Vec<File>, room: &mut Room<'_>, depth: usize) -> Result<Chart
         let inner = subchart(&name, files, room, depth + 1).map_err(|error| error.inside(&place))?;
         chart.dependencies.push(inner);
     }
-    chart.raw = raw;
+    chart.files = raw;
     Ok(chart)
 }
 

@@ -44,7 +44,7 @@ fn collect(chart: &Chart, above: &Map, parent: Option<&str>, sources: &mut Vec<T
             .map(|values| Value::Map(values.as_type(MapType::Values))),
     };
     let files = Map::with_type(MapType::Files);
-    for file in &chart.files {
+    for file in &chart.extra {
         files.insert(file.name(), Value::Bytes(file.shared_data()));
     }
     let charts = Map::new();

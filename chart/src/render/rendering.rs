@@ -163,7 +163,7 @@ fn definitions(
         let extension = file.name().rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
         file.name().starts_with("crds/") && matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
     };
-    for file in chart.files.iter().filter(is_definition) {
+    for file in chart.extra.iter().filter(is_definition) {
         let text = String::from_utf8_lossy(file.data());
         let place = format!("{path}/{}", file.name());
         Document::all(&place, Origin::Definition, &text, limits, documents)

@@ -8,7 +8,7 @@ pub(super) fn wanted_value(error: &template::Error, source: Option<&str>, values
     let prefix = chart_path(&error.template);
     let line = source.and_then(|text| text.lines().nth(error.line.checked_sub(1)?)).unwrap_or_default();
     let asked = matches!(error.function.as_deref(), Some("required" | "fail"));
-    let from_message = asked.then(|| paths(&error.message, Mark::Optional)).unwrap_or_default();
+    let from_message = if asked { paths(&error.message, Mark::Optional) } else { Vec::new() };
     let from_line = paths(line, Mark::Needed);
     // What has a value already is not what is missing.
     let missing = |path: &&String| {
