@@ -194,6 +194,7 @@ impl From<Map> for Value {
 pub struct List {
     items: Arc<Items>,
     list_type: ListType,
+    is_nil: bool,
 }
 
 struct Items(Vec<Value>);
@@ -201,7 +202,17 @@ struct Items(Vec<Value>);
 impl List {
     /// A list of `items`.
     pub fn new(items: impl Into<Vec<Value>>, list_type: ListType) -> Self {
-        Self { items: Arc::new(Items(items.into())), list_type }
+        Self { items: Arc::new(Items(items.into())), list_type, is_nil: false }
+    }
+
+    /// A slice that was never made: it has no items, and is `null` in JSON and YAML.
+    pub fn nil(list_type: ListType) -> Self {
+        Self { items: Arc::new(Items(Vec::new())), list_type, is_nil: true }
+    }
+
+    /// Whether it was never made.
+    pub const fn is_nil(&self) -> bool {
+        self.is_nil
     }
 
     /// Go's type of it.

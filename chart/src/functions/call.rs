@@ -16,6 +16,8 @@ use crate::{IntType, Map, MapType, Value};
 pub(crate) enum Failure {
     /// What is wrong with its arguments, in Go's words where somebody may look for them.
     Message(String),
+    /// What is wrong with one argument, by its place.
+    Argument(usize, String),
     /// The chart's own words, from `required` or `fail`.
     Refused(String),
     /// A limit was reached, or the time is over.
@@ -78,14 +80,14 @@ impl<'a> Call<'a> {
     pub(super) fn string(&self, index: usize) -> Result<&'a str, Failure> {
         match self.value(index) {
             Value::String(text) => Ok(text),
-            other => Err(wrong_type("string", other)),
+            other => Err(wrong_type(index, "string", other)),
         }
     }
 
     pub(super) fn int(&self, index: usize) -> Result<i64, Failure> {
         match self.value(index) {
             Value::Int(value, IntType::Int) => Ok(*value),
-            other => Err(wrong_type("int", other)),
+            other => Err(wrong_type(index, "int", other)),
         }
     }
 
@@ -94,14 +96,14 @@ impl<'a> Call<'a> {
         match self.value(index) {
             Value::Float(value) => Ok(*value),
             Value::Int(value, IntType::Int) => Ok(*value as f64),
-            other => Err(wrong_type("float64", other)),
+            other => Err(wrong_type(index, "float64", other)),
         }
     }
 
     pub(super) fn bool(&self, index: usize) -> Result<bool, Failure> {
         match self.value(index) {
             Value::Bool(value) => Ok(*value),
-            other => Err(wrong_type("bool", other)),
+            other => Err(wrong_type(index, "bool", other)),
         }
     }
 
@@ -113,10 +115,10 @@ impl<'a> Call<'a> {
             }
             Value::Nil if index < 32 && self.nil_fields & (1 << index) != 0 => {
                 let message = "wrong type for value; expected map[string]interface {}; got interface {}";
-                Err(Failure::message(message))
+                Err(Failure::Argument(index, message.to_owned()))
             }
             Value::Nil => Ok(Map::new()),
-            other => Err(wrong_type("map[string]interface {}", other)),
+            other => Err(wrong_type(index, "map[string]interface {}", other)),
         }
     }
 
@@ -140,11 +142,15 @@ impl<'a> Call<'a> {
     }
 }
 
-pub(super) fn wrong_type(expected: &str, value: &Value) -> Failure {
-    Failure::Message(match value {
-        Value::Nil => format!("invalid value; expected {expected}"),
-        value => format!("wrong type for value; expected {expected}; got {}", type_name(value)),
-    })
+/// That an argument does not have the type that it must have.
+pub(super) fn wrong_type(index: usize, expected: &str, value: &Value) -> Failure {
+    Failure::Argument(
+        index,
+        match value {
+            Value::Nil => format!("invalid value; expected {expected}"),
+            value => format!("wrong type for value; expected {expected}; got {}", type_name(value)),
+        },
+    )
 }
 
 pub(super) fn items<'v>(value: &'v Value, purpose: &str) -> Result<Cow<'v, [Value]>, Failure> {

@@ -150,10 +150,10 @@ fn subject(call: &Call<'_>) -> Result<(), Failure> {
             Value::Nil => {}
             Value::List(list) => {
                 if let Some(other) = list.iter().find(|item| item.as_str().is_none()) {
-                    return Err(wrong_type("string", other));
+                    return Err(wrong_type(index, "string", other));
                 }
             }
-            other => return Err(wrong_type("[]interface {}", other)),
+            other => return Err(wrong_type(index, "[]interface {}", other)),
         }
     }
     call.int(3)?;
@@ -163,7 +163,7 @@ fn subject(call: &Call<'_>) -> Result<(), Failure> {
 fn authority(call: &Call<'_>, index: usize) -> Result<(), Failure> {
     match call.value(index) {
         Value::Struct(fields) if fields.type_name == CERTIFICATE => Ok(()),
-        other => Err(wrong_type(CERTIFICATE, other)),
+        other => Err(wrong_type(index, CERTIFICATE, other)),
     }
 }
 

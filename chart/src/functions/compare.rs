@@ -161,9 +161,7 @@ fn position(key: &Value, length: usize) -> Result<usize, Failure> {
             _ => Err(Failure::Message(format!("index out of range: {index}"))),
         },
         Value::Nil => Err(Failure::message("cannot index slice/array with nil")),
-        other => {
-            Err(Failure::Message(format!("cannot index slice/array with type {}", type_name(other))))
-        }
+        other => Err(Failure::Message(format!("cannot index slice/array with type {}", type_name(other)))),
     }
 }
 

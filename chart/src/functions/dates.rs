@@ -1,6 +1,6 @@
+use super::call::wrong_type;
 use super::{Call, Failure, Function};
 use crate::go::time::{Time, format_duration, parse_duration};
-use crate::go::types::type_name;
 use crate::{IntType, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -66,10 +66,7 @@ fn date_in_zone(call: &Call<'_>) -> Result<Value, Failure> {
 fn time(call: &Call<'_>, index: usize) -> Result<Time, Failure> {
     match call.value(index) {
         Value::Time(time) => Ok(*time),
-        other => {
-            let found = type_name(other);
-            Err(Failure::Message(format!("wrong type for value; expected time.Time; got {found}")))
-        }
+        other => Err(wrong_type(index, "time.Time", other)),
     }
 }
 

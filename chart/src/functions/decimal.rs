@@ -2,7 +2,10 @@
 /// fraction shows.
 #[derive(Clone, Debug)]
 pub(super) enum Decimal {
-    Exact { coefficient: i128, exponent: i32 },
+    Exact {
+        coefficient: i128,
+        exponent: i32,
+    },
     /// What does not fit is computed as a float.
     Float(f64),
 }

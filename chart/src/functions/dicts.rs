@@ -8,7 +8,9 @@ use crate::{List, Map, MapType, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::variadic("dict", 0, dict),
-    Function::fixed("get", 2, |call| Ok(call.map(0)?.get(call.string(1)?).unwrap_or_else(|| Value::from("")))),
+    Function::fixed("get", 2, |call| {
+        Ok(call.map(0)?.get(call.string(1)?).unwrap_or_else(|| Value::from("")))
+    }),
     Function::fixed("set", 3, |call| {
         if call.value(0).is_nil() {
             return Err(Failure::message("assignment to entry in nil map"));
@@ -182,7 +184,9 @@ fn dig(call: &Call<'_>) -> Result<Value, Failure> {
         }
         let Value::String(key) = key else {
             let found = type_name(key);
-            return Err(Failure::Message(format!("interface conversion: interface {{}} is {found}, not string")));
+            return Err(Failure::Message(format!(
+                "interface conversion: interface {{}} is {found}, not string"
+            )));
         };
         match map.get(key) {
             Some(next) => value = next,

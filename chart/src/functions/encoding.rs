@@ -28,12 +28,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("sha256sum", 1, |call| call.give(hexadecimal(&Sha256::digest(call.string(0)?)))),
     Function::fixed("sha512sum", 1, |call| call.give(hexadecimal(&Sha512::digest(call.string(0)?)))),
     Function::fixed("adler32sum", 1, |call| call.give(adler32(call.string(0)?.as_bytes()).to_string())),
-    Function::fixed("toJson", 1, |call| call.give(or_empty(encode(call.value(0), Style::COMPACT, call.budget()))?)),
+    Function::fixed("toJson", 1, |call| {
+        call.give(or_empty(encode(call.value(0), Style::COMPACT, call.budget()))?)
+    }),
     Function::fixed("mustToJson", 1, |call| Ok(encode(call.value(0), Style::COMPACT, call.budget())?.into())),
     Function::fixed("toPrettyJson", 1, |call| {
         call.give(or_empty(encode(call.value(0), Style::PRETTY, call.budget()))?)
     }),
-    Function::fixed("mustToPrettyJson", 1, |call| Ok(encode(call.value(0), Style::PRETTY, call.budget())?.into())),
+    Function::fixed("mustToPrettyJson", 1, |call| {
+        Ok(encode(call.value(0), Style::PRETTY, call.budget())?.into())
+    }),
     Function::fixed("toRawJson", 1, |call| Ok(encode(call.value(0), Style::RAW, call.budget())?.into())),
     Function::fixed("mustToRawJson", 1, |call| Ok(encode(call.value(0), Style::RAW, call.budget())?.into())),
     Function::fixed("mustFromJson", 1, |call| {
@@ -99,6 +103,9 @@ fn decode_base32(text: &str) -> Result<Vec<u8>, usize> {
         let start = index * 8;
         let digits = group.iter().position(|byte| *byte == b'=').unwrap_or(group.len());
         let is_last = start + group.len() == text.len();
+        if let Some(wrong) = group[..digits].iter().position(|byte| !BASE32.contains(byte)) {
+            return Err(start + wrong);
+        }
         let padded = group[digits..].iter().all(|byte| *byte == b'=');
         if group.len() < 8 || !padded || !matches!(digits, 2 | 4 | 5 | 7 | 8) || (digits < 8 && !is_last) {
             return Err(start + digits);

@@ -14,7 +14,10 @@ enum Part {
     Run,
     /// Characters of any directories.
     Everything,
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 /// How many ways alternatives may combine, and how many parts all of them may have.

@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Map(match decoded_yaml(call)? {
             Ok(Value::Map(map)) => map,
             Ok(Value::Nil) => Map::new(),
-            Ok(other) => error_map(&not_into(&other, "map[string]interface {}")),
+            Ok(other) => error_map(&yaml_not_into(&other, "map[string]interface {}")),
             Err(message) => error_map(&message),
         }))
     }),
@@ -44,7 +44,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(match decoded_yaml(call)? {
             Ok(list @ Value::List(_)) => list,
             Ok(Value::Nil) => Value::list([]),
-            Ok(other) => Value::list([Value::from(not_into(&other, "[]interface {}"))]),
+            Ok(other) => Value::list([Value::from(yaml_not_into(&other, "[]interface {}"))]),
             Err(message) => Value::list([Value::from(message)]),
         })
     }),
@@ -91,14 +91,21 @@ fn not_into(value: &Value, target: &str) -> String {
         Value::String(_) => "string",
         _ => "number",
     };
-    format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type {target}")
+    format!("json: cannot unmarshal {found} into Go value of type {target}")
+}
+
+/// YAML goes through JSON.
+fn yaml_not_into(value: &Value, target: &str) -> String {
+    format!("error unmarshaling JSON: while decoding JSON: {}", not_into(value, target))
 }
 
 /// The value of a YAML text, or what is wrong about it.
 fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
     let Nodes { value, count } = decode_yaml(call.string(0)?, call.budget().limits());
     call.budget().steps(count)?;
-    Ok(value.map_err(|error| format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)))
+    Ok(value.map_err(|error| {
+        format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)
+    }))
 }
 
 /// `.Files.AsConfig` and others write maps too.

@@ -62,12 +62,12 @@ fn last(call: &Call<'_>) -> Result<Value, Failure> {
 
 fn rest(call: &Call<'_>) -> Result<Value, Failure> {
     let items = call.items(0, "find rest on")?;
-    Ok(Value::list(items.get(1..).unwrap_or_default()))
+    Ok(items.get(1..).map_or_else(no_list, Value::list))
 }
 
 fn initial(call: &Call<'_>) -> Result<Value, Failure> {
     let items = call.items(0, "find initial on")?;
-    Ok(Value::list(&items[..items.len().saturating_sub(1)]))
+    Ok(items.split_last().map_or_else(no_list, |(_, items)| Value::list(items)))
 }
 
 fn reverse(call: &Call<'_>) -> Result<Value, Failure> {
@@ -141,7 +141,12 @@ fn concat(call: &Call<'_>) -> Result<Value, Failure> {
         };
         all.extend(Cow::into_owned(items));
     }
-    Ok(Value::list(all))
+    Ok(if all.is_empty() { no_list() } else { Value::list(all) })
+}
+
+/// What Sprig gives where it makes no list.
+fn no_list() -> Value {
+    Value::List(List::nil(ListType::Any))
 }
 
 fn compact(call: &Call<'_>) -> Result<Value, Failure> {

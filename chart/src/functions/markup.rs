@@ -6,9 +6,7 @@ use crate::go::quote::is_print;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::variadic("print", 0, |call| Ok(sprint(call.rest(0), call.budget())?.into())),
     Function::variadic("println", 0, |call| Ok(sprintln(call.rest(0), call.budget())?.into())),
-    Function::variadic("printf", 1, |call| {
-        Ok(sprintf(call.string(0)?, call.rest(1), call.budget())?.into())
-    }),
+    Function::variadic("printf", 1, |call| Ok(sprintf(call.string(0)?, call.rest(1), call.budget())?.into())),
     Function::variadic("html", 0, |call| call.give(escaped_html(&printed(call)?))),
     Function::variadic("js", 0, |call| call.give(escaped_js(&printed(call)?))),
     Function::variadic("urlquery", 0, |call| call.give(super::urls::query_escaped(&printed(call)?))),

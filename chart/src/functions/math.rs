@@ -17,9 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::int64(integer::parse_base(&text, 8).unwrap_or(0)))
     }),
     Function::fixed("add1", 1, |call| Ok(Value::int64(to_int(call.value(0)).wrapping_add(1)))),
-    Function::variadic("add", 0, |call| {
-        Ok(Value::int64(ints(call).fold(0, i64::wrapping_add)))
-    }),
+    Function::variadic("add", 0, |call| Ok(Value::int64(ints(call).fold(0, i64::wrapping_add)))),
     Function::fixed("sub", 2, |call| {
         Ok(Value::int64(to_int(call.value(0)).wrapping_sub(to_int(call.value(1)))))
     }),
@@ -29,12 +27,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::variadic("max", 1, |call| Ok(Value::int64(ints(call).max().unwrap_or(0)))),
     Function::variadic("biggest", 1, |call| Ok(Value::int64(ints(call).max().unwrap_or(0)))),
     Function::variadic("min", 1, |call| Ok(Value::int64(ints(call).min().unwrap_or(0)))),
-    Function::variadic("maxf", 1, |call| {
-        Ok(Value::Float(floats(call).reduce(f64::max).unwrap_or(0.0)))
-    }),
-    Function::variadic("minf", 1, |call| {
-        Ok(Value::Float(floats(call).reduce(f64::min).unwrap_or(0.0)))
-    }),
+    Function::variadic("maxf", 1, |call| Ok(Value::Float(floats(call).reduce(f64::max).unwrap_or(0.0)))),
+    Function::variadic("minf", 1, |call| Ok(Value::Float(floats(call).reduce(f64::min).unwrap_or(0.0)))),
     Function::fixed("add1f", 1, |call| {
         let sum = Decimal::from(to_float(call.value(0))).add(&Decimal::from(1.0));
         Ok(Value::Float(sum.to_float()))
@@ -53,9 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let count = call.int(0)?;
         int_list(steps(call, 0, count, if count < 0 { -1 } else { 1 })?)
     }),
-    Function::fixed("untilStep", 3, |call| {
-        int_list(steps(call, call.int(0)?, call.int(1)?, call.int(2)?)?)
-    }),
+    Function::fixed("untilStep", 3, |call| int_list(steps(call, call.int(0)?, call.int(1)?, call.int(2)?)?)),
     Function::variadic("seq", 0, seq),
     // The least of what it could give.
     Function::fixed("randInt", 2, |call| {
@@ -114,10 +106,7 @@ fn divided(call: &Call<'_>, divide: fn(i64, i64) -> i64) -> Result<Value, Failur
 }
 
 /// Computes with decimal numbers from left to right, so that 0.1 and 0.2 are 0.3.
-fn decimals(
-    call: &Call<'_>,
-    compute: fn(&Decimal, &Decimal) -> Option<Decimal>,
-) -> Result<Value, Failure> {
+fn decimals(call: &Call<'_>, compute: fn(&Decimal, &Decimal) -> Option<Decimal>) -> Result<Value, Failure> {
     let mut result = Decimal::from(to_float(call.value(0)));
     for value in call.rest(1) {
         let operand = Decimal::from(to_float(value));

@@ -1,8 +1,8 @@
+use super::call::wrong_type;
 use super::files;
-use super::helm::yaml_text;
 use super::{Call, Failure, Function};
 use crate::go::time::{Time, month_name, weekday_name};
-use crate::go::types::type_name;
+use crate::yaml::encode_yaml;
 use crate::{IntType, ListType, Map, MapType, Value, Version};
 
 /// The method of a value's type, if it has one with this name. The receiver is its first argument.
@@ -27,7 +27,9 @@ pub(crate) const KUBE_VERSION: &str = "chartutil.KubeVersion";
 
 const VALUES: &[Function] = &[
     Function::fixed("AsMap", 1, |call| Ok(Value::Map(call.map(0)?))),
-    Function::fixed("YAML", 1, |call| yaml_text(&Value::Map(call.map(0)?), call)),
+    Function::fixed("YAML", 1, |call| {
+        Ok(Value::from(encode_yaml(&Value::Map(call.map(0)?), call.budget())?))
+    }),
     Function::fixed("Table", 2, |call| {
         let table = call.string(1)?.split('.').try_fold(call.map(0)?, |table, name| match table.get(name) {
             Some(Value::Map(table)) => Ok(table),
@@ -114,10 +116,7 @@ const TIME: &[Function] = &[
 fn time(call: &Call<'_>, index: usize) -> Result<Time, Failure> {
     match call.value(index) {
         Value::Time(time) => Ok(*time),
-        other => {
-            let found = type_name(other);
-            Err(Failure::Message(format!("wrong type for value; expected time.Time; got {found}")))
-        }
+        other => Err(wrong_type(index, "time.Time", other)),
     }
 }
 
@@ -139,11 +138,11 @@ const VERSION: &[Function] = &[
     Function::fixed("Metadata", 1, |call| call.give(version(call, 0)?.metadata.as_str())),
     Function::fixed("Original", 1, |call| call.give(version(call, 0)?.original())),
     Function::fixed("String", 1, |call| call.give(version(call, 0)?.to_string())),
-    Function::fixed("Compare", 2, |call| {
-        Ok(Value::int(version(call, 0)?.compare(version(call, 1)?) as i64))
-    }),
+    Function::fixed("Compare", 2, |call| Ok(Value::int(version(call, 0)?.compare(version(call, 1)?) as i64))),
     Function::fixed("Equal", 2, |call| Ok(Value::Bool(version(call, 0)?.compare(version(call, 1)?).is_eq()))),
-    Function::fixed("LessThan", 2, |call| Ok(Value::Bool(version(call, 0)?.compare(version(call, 1)?).is_lt()))),
+    Function::fixed("LessThan", 2, |call| {
+        Ok(Value::Bool(version(call, 0)?.compare(version(call, 1)?).is_lt()))
+    }),
     Function::fixed("LessThanEqual", 2, |call| {
         Ok(Value::Bool(version(call, 0)?.compare(version(call, 1)?).is_le()))
     }),
@@ -172,10 +171,7 @@ const VERSION: &[Function] = &[
 fn version<'a>(call: &Call<'a>, index: usize) -> Result<&'a Version, Failure> {
     match call.value(index) {
         Value::Version(version) => Ok(version),
-        other => {
-            let found = type_name(other);
-            Err(Failure::Message(format!("wrong type for value; expected *semver.Version; got {found}")))
-        }
+        other => Err(wrong_type(index, "*semver.Version", other)),
     }
 }
 

@@ -59,7 +59,11 @@ pub(crate) enum Body {
 
 impl Function {
     /// A function with a fixed number of arguments.
-    const fn fixed(name: &'static str, count: usize, body: fn(&Call<'_>) -> Result<crate::Value, Failure>) -> Self {
+    const fn fixed(
+        name: &'static str,
+        count: usize,
+        body: fn(&Call<'_>) -> Result<crate::Value, Failure>,
+    ) -> Self {
         Self { name, least: count, most: Some(count), body: Body::Plain(body) }
     }
 

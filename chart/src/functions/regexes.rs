@@ -89,10 +89,7 @@ fn find_all(call: &Call<'_>) -> Result<Value, Failure> {
     Ok(string_list(found))
 }
 
-fn replace_all(
-    call: &Call<'_>,
-    replacement: fn(&Captures<'_>, &str, &mut String),
-) -> Result<Value, Failure> {
+fn replace_all(call: &Call<'_>, replacement: fn(&Captures<'_>, &str, &mut String)) -> Result<Value, Failure> {
     let (regex, text, template) = (compiled(call)?, call.string(1)?, call.string(2)?);
     call.budget().steps(text.len())?;
     let mut out = String::new();
@@ -240,7 +237,15 @@ fn escape<'p>(text: &'p str, in_class: bool, out: &mut String) -> Result<&'p str
             out.push_str(&format!("\\x{{{code:x}}}"));
             return Ok(&text[length..]);
         }
-        ('A' | 'z' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' | 'p' | 'P', _) => {
+        ('x' | 'p' | 'P', _) => {
+            // A name or number in braces belongs to it.
+            let end = if rest.starts_with('{') { rest.find('}').map_or(0, |brace| brace + 1) } else { 0 };
+            out.push('\\');
+            out.push(c);
+            out.push_str(&rest[..end]);
+            return Ok(&rest[end..]);
+        }
+        ('A' | 'z' | 'f' | 't' | 'n' | 'r' | 'v', _) => {
             out.push('\\');
             out.push(c);
             return Ok(rest);
@@ -326,6 +331,7 @@ mod tests {
             (r"\bfoo\b", "a foo b", true),
             (r"^[--a]$", "-", true),
             (r"^\/a\_b$", "/a_b", true),
+            (r"^\p{Greek}+\x{3b2}$", "αβ", true),
         ];
         for (pattern, text, expected) in cases {
             let regex = Regex::new(&translate(pattern).unwrap()).unwrap();

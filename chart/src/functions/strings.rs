@@ -29,9 +29,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("replace", 3, replace),
     Function::fixed("indent", 2, |call| call.give(indented("", call)?)),
     Function::fixed("nindent", 2, |call| call.give(indented("\n", call)?)),
-    Function::variadic("quote", 0, |call| {
-        joined(call, |value| Ok(quote(&text(value, call.budget())?)))
-    }),
+    Function::variadic("quote", 0, |call| joined(call, |value| Ok(quote(&text(value, call.budget())?)))),
     // Sprig prints these with %v, so bytes stay a list of numbers.
     Function::variadic("squote", 0, |call| {
         joined(call, |value| Ok(format!("'{}'", display(value, call.budget())?)))
@@ -159,10 +157,7 @@ fn indented(start: &str, call: &Call<'_>) -> Result<String, Failure> {
 }
 
 /// The texts of all arguments but `nil`, with a space between them.
-fn joined(
-    call: &Call<'_>,
-    write: impl Fn(&Value) -> Result<String, Failure>,
-) -> Result<Value, Failure> {
+fn joined(call: &Call<'_>, write: impl Fn(&Value) -> Result<String, Failure>) -> Result<Value, Failure> {
     let values = call.rest(0).iter().filter(|value| !value.is_nil());
     let texts: Result<Vec<_>, _> = values.map(write).collect();
     call.give(texts?.join(" "))
@@ -230,8 +225,11 @@ fn numbered(call: &Call<'_>, text: &str, separator: &str, count: i64) -> Result<
     Ok(Value::Map(map))
 }
 
-/// A `[]string` of what a regular expression found.
+/// A `[]string` of what a regular expression found; nothing found is no list at all.
 pub(super) fn string_list(parts: Vec<&str>) -> Value {
+    if parts.is_empty() {
+        return Value::List(List::nil(ListType::String));
+    }
     let parts: Vec<Value> = parts.into_iter().map(Value::from).collect();
     Value::List(List::new(parts, ListType::String))
 }

@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn tables_follow_plain_values() {
         assert_eq!(
-            toml("b: {x: 1, n: {y: [a, {k: v}]}}\na: text\nc: [{z: true}, {z: null}]\n'd e': 1.5\n").unwrap(),
-            "a = \"text\"\n\"d e\" = 1.5\n\n[b]\n  x = 1.0\n  [b.n]\n    y = [\"a\", {k = \"v\"}]\n\n[[c]]\n  z = true\n\n[[c]]\n"
+            toml("b: {x: 1, m: {l: [a, {k: v}]}}\na: text\nc: [{z: true}, {z: null}]\n'd e': 1.5\n").unwrap(),
+            "a = \"text\"\n\"d e\" = 1.5\n\n[b]\n  x = 1.0\n  [b.m]\n    l = [\"a\", {k = \"v\"}]\n\n[[c]]\n  z = true\n\n[[c]]\n"
         );
         assert!(toml("a: [null]").is_err());
     }

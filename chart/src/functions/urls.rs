@@ -168,7 +168,9 @@ fn join(call: &Call<'_>) -> Result<Value, Failure> {
     };
     let userinfo = match part("userinfo")?.as_str() {
         "" => None,
-        text => Some(Userinfo::parse(text).ok_or_else(|| Failure::message("unable to parse userinfo in dict"))?),
+        text => {
+            Some(Userinfo::parse(text).ok_or_else(|| Failure::message("unable to parse userinfo in dict"))?)
+        }
     };
     let url = Url {
         scheme: part("scheme")?,

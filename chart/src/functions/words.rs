@@ -188,7 +188,10 @@ fn is_lower_letter(c: char) -> bool {
 /// `unicode.IsPunct` for what templates hold: ASCII's own punctuation, without its symbols.
 fn is_punctuation(c: char) -> bool {
     matches!(c, '!' | '"' | '#' | '%' | '&' | '\'' | '(' | ')' | '*' | ',' | '-' | '.' | '/' | ':' | ';')
-        || matches!(c, '?' | '@' | '[' | '\\' | ']' | '_' | '{' | '}' | '¡' | '§' | '«' | '¶' | '·' | '»' | '¿')
+        || matches!(
+            c,
+            '?' | '@' | '[' | '\\' | ']' | '_' | '{' | '}' | '¡' | '§' | '«' | '¶' | '·' | '»' | '¿'
+        )
         || matches!(c, '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}')
 }
 

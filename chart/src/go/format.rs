@@ -570,10 +570,10 @@ mod tests {
             ("%d", &[Value::Float(5.0)], "%!d(float64=5)"),
             ("%s", &[Value::Float(1e6)], "%!s(float64=1e+06)"),
             ("%v %v", &[list.clone(), map.clone()], "[1 a <nil> 1.5] map[a:[] b:2]"),
-            ("%d", &[list.clone()], "[1 %!d(string=a) <nil> %!d(float64=1.5)]"),
-            ("%q", &[strings.clone()], r#"["x y" "z"]"#),
-            ("%#v", &[map.clone()], r#"map[string]interface {}{"a":[]interface {}{}, "b":2}"#),
-            ("%#v", &[strings.clone()], r#"[]string{"x y", "z"}"#),
+            ("%d", std::slice::from_ref(&list), "[1 %!d(string=a) <nil> %!d(float64=1.5)]"),
+            ("%q", std::slice::from_ref(&strings), r#"["x y" "z"]"#),
+            ("%#v", std::slice::from_ref(&map), r#"map[string]interface {}{"a":[]interface {}{}, "b":2}"#),
+            ("%#v", std::slice::from_ref(&strings), r#"[]string{"x y", "z"}"#),
             ("%T %T", &[list.clone(), Value::Nil], "[]interface {} <nil>"),
             ("%v", &[Value::Bool(true)], "true"),
             ("%t", &[Value::int(1)], "%!t(int=1)"),
@@ -614,7 +614,7 @@ mod tests {
             ("%.0f", &[Value::Float(2.5)], "2"),
             ("%6.2f%%", &[Value::Float(12.345)], " 12.35%"),
             ("%v", &[Value::Int(7, IntType::Uint64)], "7"),
-            ("%s", &[strings], "[x y z]"),
+            ("%s", std::slice::from_ref(&strings), "[x y z]"),
         ];
         for (format, values, text) in cases {
             assert_eq!(formatted(format, values), text, "{format}");

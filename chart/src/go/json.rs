@@ -56,6 +56,7 @@ impl Writer<'_> {
         self.pay()?;
         match value {
             Value::Nil => self.out.push_str("null"),
+            Value::List(list) if list.is_nil() => self.out.push_str("null"),
             Value::Bool(truth) => self.out.push_str(if *truth { "true" } else { "false" }),
             Value::Int(number, _) => self.out.push_str(&number.to_string()),
             Value::Float(number) if !number.is_finite() => {

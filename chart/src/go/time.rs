@@ -113,7 +113,7 @@ impl Time {
             Chunk::UpperHalf => if civil.hour() >= 12 { "PM" } else { "AM" }.to_owned(),
             Chunk::LowerHalf => if civil.hour() >= 12 { "pm" } else { "am" }.to_owned(),
             Chunk::ZoneName if self.offset == Offset::UTC => "UTC".to_owned(),
-            Chunk::ZoneName => self.offset_text(Zone { colon: false, seconds: false, short: true, z: false }),
+            Chunk::ZoneName => self.offset_text(Zone { colon: false, seconds: false, short: false, z: false }),
             Chunk::Zone(zone) => self.offset_text(zone),
             Chunk::Fraction { separator, digits, keep_zeros } => {
                 let fraction = format!("{:09}", civil.subsec_nanosecond());
@@ -256,8 +256,8 @@ fn next_chunk(layout: &str) -> (&str, Option<Chunk>, &str) {
     for (start, c) in layout.char_indices() {
         let here = &layout[start..];
         // The underscore belongs to the text before the year, not to a day.
-        if here.starts_with("_2006") {
-            return (&layout[..=start], Some(Chunk::LongYear), &here[5..]);
+        if let Some(tail) = here.strip_prefix("_2006") {
+            return (&layout[..=start], Some(Chunk::LongYear), tail);
         }
         if matches!(c, '.' | ',') {
             let digit = here[1..].chars().next().unwrap_or_default();
@@ -459,11 +459,7 @@ fn read_digits(text: &str, least: usize, most: usize) -> Option<(i16, &str)> {
     Some((text[..length].parse().ok()?, &text[length..]))
 }
 
-fn read_name<'t>(
-    text: &'t str,
-    names: impl Iterator<Item = &'static str>,
-    short: bool,
-) -> Option<(usize, &'t str)> {
+fn read_name(text: &str, names: impl Iterator<Item = &'static str>, short: bool) -> Option<(usize, &str)> {
     names.enumerate().find_map(|(index, name)| {
         let name = if short { &name[..3] } else { name };
         let (head, rest) = text.split_at_checked(name.len())?;

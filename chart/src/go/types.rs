@@ -86,7 +86,8 @@ pub(crate) fn deep_equal(left: &Value, right: &Value, budget: &Budget, depth: us
         (Value::String(left), Value::String(right)) => left == right,
         (Value::Bytes(left), Value::Bytes(right)) => left == right,
         (Value::List(left), Value::List(right)) => {
-            if left.list_type() != right.list_type() || left.len() != right.len() {
+            let same_type = left.list_type() == right.list_type() && left.is_nil() == right.is_nil();
+            if !same_type || left.len() != right.len() {
                 return Ok(false);
             }
             for (left, right) in left.iter().zip(right.iter()) {

@@ -2,15 +2,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Error;
 use super::ast::{Source, Template};
 use super::error::place;
 use super::evaluator::{Evaluator, STACK};
 use super::lexer::SyntaxError;
 use super::parser::parse;
-use super::{Error, Include};
 use crate::functions::Context;
 use crate::limits::Budget;
-use crate::{Limit, Limits, Map, Value};
+use crate::{Limit, Limits, Map, MapType, Value};
 
 /// One template file of a chart or of a chart it depends on.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl Engine {
                 ("Name", Value::String(Arc::clone(&file.name))),
                 ("BasePath", Value::from(file.base_path.as_str())),
             ]);
-            file.root.insert("Template", Value::Map(template));
+            file.root.insert("Template", Value::Map(template.as_type(MapType::Values)));
             let text = evaluator.render(&file.name, Value::Map(file.root.clone()))?;
             rendered.push(Rendered { name: file.name.to_string(), text });
         }
@@ -147,7 +147,7 @@ pub(super) fn read(name: &Arc<str>, text: Arc<str>, limits: &Limits) -> Result<V
             column,
             function: None,
             message: error.message,
-            includes: Vec::<Include>::new(),
+            includes: Vec::new(),
         }
     })
 }

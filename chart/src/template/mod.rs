@@ -4,7 +4,9 @@ mod ast;
 mod engine;
 mod error;
 mod evaluator;
+mod expressions;
 mod lexer;
+mod nodes;
 mod parser;
 
 pub use engine::{Engine, Rendered, TemplateSource};

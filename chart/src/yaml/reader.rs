@@ -291,7 +291,7 @@ fn key_text(node: &Node) -> Result<Arc<str>, YamlError> {
             Scalar::Float(value) => float_key(value).into(),
             Scalar::Null => return Err(unsupported("null")),
             Scalar::Unsigned(_) => return Err(unsupported("so large a number")),
-            Scalar::Timestamp | Scalar::Merge | Scalar::String => Arc::clone(text),
+            Scalar::Timestamp | Scalar::String => Arc::clone(text),
         },
     })
 }
@@ -319,7 +319,7 @@ fn scalar_value(node: &Node, text: &Arc<str>, plain: bool) -> Result<Value, Yaml
             Scalar::Unsigned(value) => Value::Float(value as f64),
             Scalar::Float(value) if value.is_finite() => Value::Float(value),
             Scalar::Float(_) => return Err(YamlError::at(node.place, "json: unsupported value")),
-            Scalar::Timestamp | Scalar::Merge | Scalar::String => Value::String(Arc::clone(text)),
+            Scalar::Timestamp | Scalar::String => Value::String(Arc::clone(text)),
         },
     })
 }

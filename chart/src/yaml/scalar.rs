@@ -12,8 +12,6 @@ pub(super) enum Scalar {
     Float(f64),
     /// It looks like a time. Helm reads it as a string, and quotes it when it writes it.
     Timestamp,
-    /// `<<`
-    Merge,
     String,
 }
 
@@ -39,7 +37,6 @@ pub(super) fn resolve(text: &str, dialect: Dialect) -> Scalar {
         ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
-        "<<" => return Scalar::Merge,
         _ => {}
     }
     match text.as_bytes()[0] {
@@ -151,7 +148,7 @@ mod tests {
             ("2001-12-14", Scalar::Timestamp),
             ("2001-12-14T21:59:43Z", Scalar::Timestamp),
             ("2001-13-14", Scalar::String),
-            ("<<", Scalar::Merge),
+            ("<<", Scalar::String),
             ("-", Scalar::String),
             (".inf", Scalar::Float(f64::INFINITY)),
             ("1Gi", Scalar::String),
