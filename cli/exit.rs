@@ -81,7 +81,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 fn registry_code(error: &RegistryError) -> Code {
     match error {
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
-        RegistryError::Credentials(_) => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
@@ -93,6 +93,7 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Code::Network,
     }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod download;
+mod files;
 mod lists;
 mod server;
 mod upload;
