@@ -125,7 +125,7 @@ fn registry_code(error: &RegistryError) -> Code {
             _ => Code::Network,
         },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
-        RegistryError::Credentials(_) => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
@@ -136,6 +136,7 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Code::Network,
     }
