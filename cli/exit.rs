@@ -2,8 +2,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
-    ResolveErrors, SignError,
+    BaseError, ConfigError, CreateError, InventoryError, KeyFileError, OutputError, PlanError,
+    ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
 use bundle_importer::{
     ConfirmError, CountersignatureError, FileError, MemoryError, OpenError, PushError, StateError,
@@ -22,6 +22,9 @@ pub(crate) enum Code {
     Policy = 5,
     Incomplete = 6,
 }
+
+/// Of what can be thousands, a person reads so many lines.
+const MOST_NAMED: usize = 20;
 
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -305,8 +308,22 @@ impl From<bundle_importer::PlanError> for Failure {
                 let hint = "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip";
                 Self { code: Code::Policy, lines, hint: Some(hint.to_owned()) }
             }
-            bundle_importer::PlanError::Base { .. } => {
-                Self::new(Code::Incomplete, &error).hint("import the bundle that this one builds on first")
+            bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
+                let mut lines: Vec<String> = lacking
+                    .iter()
+                    .take(MOST_NAMED)
+                    .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
+                    .collect();
+                if lacking.len() > MOST_NAMED {
+                    lines.push(format!("and {} more", lacking.len() - MOST_NAMED));
+                }
+                lines.push(format!("{error}; nothing was written"));
+                let base: Vec<String> = base.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
+                    base.join(", ")
+                );
+                Self { code: Code::Incomplete, lines, hint: Some(hint) }
             }
         }
     }
@@ -330,6 +347,7 @@ impl From<PushError> for Failure {
             }
             PushError::Damage(_) => Self::new(Code::NotTrusted, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
+            PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
@@ -426,6 +444,38 @@ impl From<TrustStoreError> for Failure {
             | TrustStoreError::Unknown { .. }
             | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
             TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
+        }
+    }
+}
+
+impl From<InventoryError> for Failure {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Receipt(error) => error.into(),
+            InventoryError::Lock(error) => error.into(),
+            InventoryError::Bundle { source: bundle_format::Damage::Read(_), .. } => {
+                Self::new(Code::Failed, &error)
+            }
+            InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
+                Self::new(Code::NotTrusted, &error)
+            }
+            InventoryError::Medium(_) | InventoryError::Target { .. } | InventoryError::Unknown(_) => {
+                Self::new(Code::Usage, &error)
+            }
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Inventory(error) => error.into(),
+            BaseError::OnlyShort(ref short) => {
+                let hint = format!("name the bundle or lock as well: --base {short}=FILE");
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
+            BaseError::Other { .. } => Self::new(Code::Usage, &error),
         }
     }
 }

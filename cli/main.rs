@@ -1,5 +1,6 @@
 //! The `bundle` command: arguments, progress, output and exit codes.
 
+mod base;
 mod command;
 mod connection;
 mod exit;

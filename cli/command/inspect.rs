@@ -67,6 +67,10 @@ impl Inspect {
                 "stream": statement.stream,
                 "sequence": statement.sequence,
                 "created": statement.created,
+                "expires": statement.expires,
+                "previous": statement.previous,
+                "base": statement.base,
+                "requires": statement.requires.len(),
                 "blobs": statement.blobs.len(),
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
@@ -83,6 +87,19 @@ impl Inspect {
             "stream {}, sequence {}, created {}\n",
             statement.stream, statement.sequence, statement.created
         ));
+        if let Some(expires) = statement.expires {
+            text.push_str(&format!("cannot be imported after {expires}\n"));
+        }
+        if !statement.requires.is_empty() {
+            let base: Vec<String> = statement.base.iter().map(ToString::to_string).collect();
+            let bytes = statement.requires.iter().map(|blob| blob.size).sum();
+            text.push_str(&format!(
+                "a delta: {} ({}) must be there already, from {}\n",
+                count(statement.requires.len(), "blob"),
+                Bytes(bytes),
+                base.join(", ")
+            ));
+        }
         let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for artifact in &statement.artifacts {
             projects.entry(&artifact.target.project).or_default().push(artifact);

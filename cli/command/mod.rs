@@ -1,4 +1,5 @@
 mod create;
+mod diff;
 mod import;
 mod inspect;
 mod key;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
+    /// Say how two bundles, receipts or locks differ
+    Diff(diff::Diff),
     /// Put a bundle's images into a registry
     Import(import::Import),
     /// Show what an import proved to have delivered
@@ -46,6 +49,7 @@ impl Command {
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,
             Self::Receipt(command) => command.run(),
             Self::Sign(command) => command.run(),

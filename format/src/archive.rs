@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bundle_oci::{Digest, Hasher, MediaType};
 
 use crate::layout::{self, BLOCK, Entry, EntryName, Layout, OCI_LAYOUT, SIGNATURE, TRAILER};
-use crate::{Blob, Contents, Graph, GraphError, Limits, SignatureBytes, Statement, Trusted};
+use crate::{Blob, Contents, Graph, GraphError, Limits, SignatureBytes, Statement, StatementError, Trusted};
 
 /// Bytes that can be read at any place and by several threads at once.
 pub trait ReadAt: Send + Sync {
@@ -77,6 +77,9 @@ pub enum Damage {
     /// Content that its digest does not describe.
     #[error("{} is damaged: its content, at byte {} for {} bytes, is not what its digest says", .0.name, .0.offset, .0.size)]
     Content(Entry),
+    /// The statement cannot be acted on.
+    #[error(transparent)]
+    Statement(StatementError),
     /// The blob list is not the one that follows from the manifests.
     #[error("statement's list of blobs is not the one that its manifests name, from {0} on")]
     BlobList(Digest),
@@ -247,12 +250,7 @@ impl<R: ReadAt> Archive<R> {
     /// # Errors
     /// A manifest is damaged, or the graph is not the statement's.
     pub fn graph(&self, limits: &Limits) -> Result<Graph, Damage> {
-        let entries = self.statement().blobs.iter().zip(self.layout.blobs());
-        let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
-        let graph = Graph::walk(&self.statement().artifacts, &mut Stored { archive: self, entries }, limits);
-        let graph = graph.map_err(from_graph)?;
-        check_blob_list(self.statement(), &graph)?;
-        Ok(graph)
+        graph_of(&self.reader, self.statement(), &self.layout, limits)
     }
 
     /// The content of a small entry: a manifest, or one at the head.
@@ -315,15 +313,46 @@ impl<R: ReadAt> Archive<R> {
     }
 
     fn fill(&self, buffer: &mut [u8], offset: u64) -> Result<(), Damage> {
-        self.reader.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
-            // The length was right when the archive was opened.
-            io::ErrorKind::UnexpectedEof => Damage::Truncated {
-                expected: self.layout.size(),
-                found: self.reader.size().unwrap_or(offset),
-            },
-            _ => Damage::Read(error),
-        })
+        fill_at(&self.reader, buffer, offset, self.layout.size())
     }
+}
+
+/// Fills `buffer` from an archive that is `size` bytes long.
+fn fill_at<R: ReadAt>(reader: &R, buffer: &mut [u8], offset: u64, size: u64) -> Result<(), Damage> {
+    reader.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Damage::Truncated { expected: size, found: reader.size().unwrap_or(offset) }
+        }
+        _ => Damage::Read(error),
+    })
+}
+
+impl Unverified {
+    /// What a bundle says to hold whose signature nobody checks: its statement, and all that its
+    /// manifests name. The manifests are what their digests say; that is all that is known.
+    ///
+    /// # Errors
+    /// Any [`Damage`] to the statement or the manifests.
+    pub fn contents<R: ReadAt>(&self, reader: &R, limits: &Limits) -> Result<(Statement, Graph), Damage> {
+        let statement = Statement::parse(&self.statement, limits).map_err(Damage::Statement)?;
+        let layout = Layout::of(&statement, self.statement.len() as u64);
+        let graph = graph_of(reader, &statement, &layout, limits)?;
+        Ok((statement, graph))
+    }
+}
+
+fn graph_of<R: ReadAt>(
+    reader: &R,
+    statement: &Statement,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Graph, Damage> {
+    let entries = statement.blobs.iter().zip(layout.blobs());
+    let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
+    let mut stored = Stored { reader, size: layout.size(), entries };
+    let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
+    check_blob_list(statement, &graph)?;
+    Ok(graph)
 }
 
 fn from_graph(error: GraphError<Damage>) -> Damage {
@@ -353,7 +382,8 @@ fn check_blob_list(statement: &Statement, graph: &Graph) -> Result<(), Damage> {
 }
 
 struct Stored<'a, R> {
-    archive: &'a Archive<R>,
+    reader: &'a R,
+    size: u64,
     entries: std::collections::HashMap<Digest, Entry>,
 }
 
@@ -370,7 +400,8 @@ impl<R: ReadAt> Contents for Stored<'_, R> {
                 ),
             }));
         }
-        let bytes = self.archive.read(entry)?;
+        let mut bytes = vec![0; entry.size as usize];
+        fill_at(self.reader, &mut bytes, entry.offset, self.size)?;
         if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(Damage::Content(*entry)) }
     }
 
@@ -445,7 +476,9 @@ impl<R: Read> Pipe<R> {
         limits: &Limits,
     ) -> Result<(Graph, std::collections::HashMap<Digest, Vec<u8>>), Damage> {
         let artifacts = self.statement().artifacts.clone();
-        let mut piped = Piped { pipe: self, sink, kept: std::collections::HashMap::new(), bytes: 0, limits };
+        let required = self.statement().requires.iter().map(|blob| blob.digest).collect();
+        let kept = std::collections::HashMap::new();
+        let mut piped = Piped { pipe: self, sink, kept, required, bytes: 0, limits };
         let graph = Graph::walk(&artifacts, &mut piped, limits).map_err(from_graph)?;
         let kept = piped.kept;
         check_blob_list(self.statement(), &graph)?;
@@ -509,6 +542,7 @@ struct Piped<'a, R, S> {
     pipe: &'a mut Pipe<R>,
     sink: &'a mut S,
     kept: std::collections::HashMap<Digest, Vec<u8>>,
+    required: std::collections::HashSet<Digest>,
     bytes: u64,
     limits: &'a Limits,
 }
@@ -544,7 +578,7 @@ impl<R: Read, S: BlobSink> Contents for Piped<'_, R, S> {
     }
 
     fn config(&mut self, config: Blob) -> Result<(), Damage> {
-        if self.pipe.statement().requires.contains(&config) {
+        if self.required.contains(&config.digest) {
             return Ok(());
         }
         let blob = self.expect(config.digest)?;

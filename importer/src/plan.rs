@@ -1,6 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Blob, Graph};
+use bundle_format::{Base, Blob, Graph};
 use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
@@ -48,10 +48,32 @@ pub struct Step {
 pub struct ImportPlan {
     /// The steps, in the order of the statement.
     pub steps: Vec<Step>,
-    /// The blobs that the repositories need, largest first, with the repositories in order.
-    pub blobs: Vec<(Blob, Vec<RepositoryName>)>,
+    /// The blobs that the repositories need, largest first.
+    pub blobs: Vec<Need>,
     /// The manifests that the repositories need, each after all that it names.
     pub manifests: Vec<(Digest, RepositoryName)>,
+}
+
+/// A blob and the repositories that need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The blob.
+    pub blob: Blob,
+    /// The repositories that need it, in order.
+    pub repositories: Vec<RepositoryName>,
+    /// Other repositories of the bundle that have it already.
+    pub holders: Vec<RepositoryName>,
+    /// Whether it is in the bundle, or must be in one of the repositories.
+    pub supply: Supply,
+}
+
+/// Where a blob's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// In the bundle.
+    Carried,
+    /// In the registry: the bundle is a delta and builds on it.
+    Required,
 }
 
 /// Why a bundle cannot be imported as it is.
@@ -64,13 +86,19 @@ pub enum PlanError {
     #[error("{} of the tags are there with another digest", .0.len())]
     Conflicts(Vec<Conflict>),
     /// A delta whose base is not there.
-    #[error("{repository} lacks {} blobs that this delta builds on", .missing.len())]
+    #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
     Base {
-        /// The repository.
-        repository: RepositoryName,
-        /// The blobs.
-        missing: Vec<Digest>,
+        /// The targets of the artifacts that cannot be delivered.
+        lacking: Vec<String>,
+        /// How many blobs are missing.
+        blobs: usize,
+        /// What the delta builds on.
+        base: Vec<Base>,
     },
+}
+
+fn images(number: usize) -> String {
+    if number == 1 { "one artifact would".to_owned() } else { format!("{number} artifacts would") }
 }
 
 /// A tag that is there with another digest.
@@ -134,8 +162,8 @@ impl ImportPlan {
         if !conflicts.is_empty() {
             return Err(PlanError::Conflicts(conflicts));
         }
-        let plan = Self::of(bundle, steps);
-        plan.check_base(bundle, client, registry).await?;
+        let mut plan = Self::of(bundle, steps);
+        plan.check_base(bundle, client, registry, jobs).await?;
         Ok(plan)
     }
 
@@ -143,13 +171,21 @@ impl ImportPlan {
     fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
+        let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut manifests = Vec::new();
-        let mut planned = std::collections::HashSet::new();
+        let mut planned = HashSet::new();
         for step in &steps {
-            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
-                continue;
-            }
             let root = bundle.statement().artifacts[step.artifact].digest;
+            match step.decision {
+                Decision::Push | Decision::Move(_) => {}
+                Decision::Present => {
+                    for blob in graph.extent(root) {
+                        holders.entry(blob.digest).or_default().insert(&step.repository);
+                    }
+                    continue;
+                }
+                Decision::Skip(_) => continue,
+            }
             let mut order = Vec::new();
             children_first(graph, root, &mut order);
             for digest in order {
@@ -164,37 +200,82 @@ impl ImportPlan {
                 manifests.push((digest, step.repository.clone()));
             }
         }
-        let mut blobs: Vec<(Blob, Vec<RepositoryName>)> = graph
+        let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
+        let mut blobs: Vec<Need> = graph
             .blobs
             .iter()
             .filter_map(|blob| {
-                Some((*blob, repositories.get(&blob.digest)?.iter().copied().cloned().collect()))
+                let repositories = repositories.get(&blob.digest)?;
+                let holders = holders.get(&blob.digest).into_iter().flatten();
+                Some(Need {
+                    blob: *blob,
+                    holders: holders
+                        .filter(|name| !repositories.contains(**name))
+                        .copied()
+                        .cloned()
+                        .collect(),
+                    repositories: repositories.iter().copied().cloned().collect(),
+                    supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
+                })
             })
             .collect();
-        blobs.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));
+        blobs.sort_by_key(|need| std::cmp::Reverse(need.blob.size));
         Self { steps, blobs, manifests }
     }
 
-    /// What a delta leaves out must be there already.
+    /// What a delta leaves out must be there already. Each blob is looked for in the repositories
+    /// that this bundle itself delivers it to, and nowhere else.
     async fn check_base(
-        &self,
+        &mut self,
         bundle: &Bundle,
         client: &Client,
         registry: &Registry,
+        jobs: usize,
     ) -> Result<(), PlanError> {
-        for (blob, repositories) in &self.blobs {
-            if !bundle.statement().requires.contains(blob) {
-                continue;
-            }
-            let mut there = false;
-            for repository in repositories {
-                there |= client.has_blob(registry, repository, blob.digest).await?;
-            }
-            if !there && let Some(repository) = repositories.first() {
-                return Err(PlanError::Base { repository: repository.clone(), missing: vec![blob.digest] });
+        let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
+            .map(|need| async move {
+                if need.supply == Supply::Carried {
+                    return Ok(None);
+                }
+                for repository in need.repositories.iter().chain(&need.holders) {
+                    if client.has_blob(registry, repository, need.blob.digest).await? {
+                        return Ok(Some(repository.clone()));
+                    }
+                }
+                Ok::<_, Error>(None)
+            })
+            .buffered(jobs.max(1) * 4)
+            .try_collect()
+            .await?;
+        let mut missing = HashSet::new();
+        for (need, holder) in self.blobs.iter_mut().zip(found) {
+            match (need.supply, holder) {
+                (Supply::Carried, _) => {}
+                (Supply::Required, Some(holder)) => need.holders = vec![holder],
+                (Supply::Required, None) => {
+                    missing.insert(need.blob.digest);
+                }
             }
         }
-        Ok(())
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let artifacts = &bundle.statement().artifacts;
+        let lacks = |step: &&Step| {
+            let pushed = matches!(step.decision, Decision::Push | Decision::Move(_));
+            let extent = || bundle.graph().extent(artifacts[step.artifact].digest);
+            pushed && extent().iter().any(|blob| missing.contains(&blob.digest))
+        };
+        Err(PlanError::Base {
+            lacking: self
+                .steps
+                .iter()
+                .filter(lacks)
+                .map(|step| artifacts[step.artifact].target.to_string())
+                .collect(),
+            blobs: missing.len(),
+            base: bundle.statement().base.clone(),
+        })
     }
 
     /// How many artifacts will be pushed.
@@ -204,7 +285,8 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(blob, _)| blob.size).sum()
+        let carried = self.blobs.iter().filter(|need| need.supply == Supply::Carried);
+        carried.map(|need| need.blob.size).sum()
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::bundle::Contents;
-use crate::{Bundle, Decision, ImportPlan, referrer};
+use crate::{Bundle, Decision, ImportPlan, Need, Supply, referrer};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,16 @@ pub enum PushError {
         expected: Digest,
         /// What it is.
         found: String,
+    },
+    /// A blob that a delta builds on, and that was there when the import began.
+    #[error(
+        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
+    )]
+    Gone {
+        /// The blob.
+        digest: Digest,
+        /// The repository.
+        repository: RepositoryName,
     },
     /// A part of the program ended early.
     #[error("a task ended early")]
@@ -194,14 +204,14 @@ impl Push<'_> {
             .collect();
         let entries = &entries;
         futures_util::stream::iter(&self.plan.blobs)
-            .map(|(blob, repositories)| async move {
-                let source = entries.get(&blob.digest).map(|entry| Stored {
+            .map(|need| async move {
+                let source = entries.get(&need.blob.digest).map(|entry| Stored {
                     archive: archive.clone(),
                     entry: *entry,
-                    digest: blob.digest,
+                    digest: need.blob.digest,
                     progress: self.progress.clone(),
                 });
-                self.blob(*blob, repositories, source.as_ref().map(|source| source as &dyn BlobSource)).await
+                self.blob(need, source.as_ref().map(|source| source as &dyn BlobSource)).await
             })
             .buffer_unordered(self.jobs)
             .try_collect()
@@ -228,12 +238,8 @@ impl Push<'_> {
     }
 
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
-    async fn blob(
-        &self,
-        blob: Blob,
-        repositories: &[RepositoryName],
-        source: Option<&dyn BlobSource>,
-    ) -> Result<(), PushError> {
+    async fn blob(&self, need: &Need, source: Option<&dyn BlobSource>) -> Result<(), PushError> {
+        let Need { blob, repositories, .. } = need;
         let failed = |repository: &RepositoryName| {
             let repository = repository.clone();
             move |source| match source {
@@ -246,7 +252,9 @@ impl Push<'_> {
                 source => PushError::Blob { digest: blob.digest, repository, source },
             }
         };
-        self.progress.begin(blob.digest, blob.size, 0);
+        if need.supply == Supply::Carried {
+            self.progress.begin(blob.digest, blob.size, 0);
+        }
         let there: Vec<bool> = futures_util::stream::iter(repositories)
             .map(|repository| async move {
                 let found = self.client.has_blob(self.registry, repository, blob.digest).await;
@@ -257,15 +265,25 @@ impl Push<'_> {
             .await?;
         let mut holder =
             repositories.iter().zip(&there).find(|(_, there)| **there).map(|(repository, _)| repository);
-        if holder.is_some() {
+        if holder.is_some() && need.supply == Supply::Carried {
             self.progress.advance(blob.digest, blob.size);
         }
+        holder = holder.or(need.holders.first());
         for (repository, there) in repositories.iter().zip(there) {
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            let source = source.unwrap_or(&Absent);
+            let copy = holder.map(|holder| Copied {
+                client: self.client.clone(),
+                registry: self.registry.clone(),
+                holder: holder.clone(),
+                blob: *blob,
+            });
+            let copy = copy.as_ref().map(|copy| copy as &dyn BlobSource);
+            let Some(source) = source.or(copy) else {
+                return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
+            };
             let uploaded = self
                 .client
                 .upload_blob(self.registry, repository, blob.digest, blob.size, holder, source)
@@ -275,11 +293,15 @@ impl Push<'_> {
                 Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
                 Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
                 Uploaded::Sent => {
-                    self.counters
-                        .read
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .insert(blob.digest);
+                    if need.supply == Supply::Carried {
+                        self.counters
+                            .read
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner)
+                            .insert(blob.digest);
+                    }
+                    // It could not be mounted; the next one has a better place to take it from.
+                    holder = Some(repository);
                     self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
                     self.counters.sent.fetch_add(1, Ordering::Relaxed)
                 }
@@ -296,15 +318,13 @@ impl Push<'_> {
         pipe: Pipe<Box<dyn std::io::Read + Send>>,
         kept: &HashMap<Digest, Bytes>,
     ) -> Result<(), PushError> {
-        let needs: HashMap<Digest, &[RepositoryName]> = self
-            .plan
-            .blobs
-            .iter()
-            .map(|(blob, repositories)| (blob.digest, repositories.as_slice()))
-            .collect();
-        for (blob, repositories) in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&blob.digest) {
-                self.blob(*blob, repositories, Some(&Memory(bytes.clone()))).await?;
+        let needs: HashMap<Digest, &Need> =
+            self.plan.blobs.iter().map(|need| (need.blob.digest, need)).collect();
+        for need in &self.plan.blobs {
+            if let Some(bytes) = kept.get(&need.blob.digest) {
+                self.blob(need, Some(&Memory(bytes.clone()))).await?;
+            } else if need.supply == Supply::Required {
+                self.blob(need, None).await?;
             }
         }
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
@@ -319,7 +339,7 @@ impl Push<'_> {
         {
             let (pieces, stream) = tokio::sync::mpsc::channel(2);
             let source = Once(std::sync::Mutex::new(Some(stream)), self.progress.clone(), blob.digest);
-            let repositories = needs.get(&blob.digest).copied().unwrap_or_default();
+            let need = needs.get(&blob.digest).copied();
             let feed = async {
                 let mut next = Some((blob, first));
                 let mut wanted = true;
@@ -342,7 +362,10 @@ impl Push<'_> {
                 }
             };
             let put = async {
-                let put = self.blob(blob, repositories, Some(&source)).await;
+                let put = match need {
+                    Some(need) => self.blob(need, Some(&source)).await,
+                    None => Ok(()),
+                };
                 // Nobody listens any longer; the feed goes on without us.
                 drop(source);
                 put
@@ -508,12 +531,24 @@ impl BlobSource for Memory {
     }
 }
 
-/// A blob that a delta leaves out and the registry no longer has.
-struct Absent;
+/// A blob that a delta leaves out, taken from where the registry has it: for registries that do not
+/// mount, and accounts that may not. The registry itself checks what it gets.
+struct Copied {
+    client: Client,
+    registry: Registry,
+    holder: RepositoryName,
+    blob: Blob,
+}
 
-impl BlobSource for Absent {
+impl BlobSource for Copied {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        None
+        let Blob { digest, size } = self.blob;
+        let download = self.client.blob(&self.registry, &self.holder, digest, size, 0);
+        let pieces = futures_util::stream::try_unfold(download, |mut download| async move {
+            let piece = download.next().await.map_err(std::io::Error::other)?;
+            Ok(piece.map(|piece| (piece, download)))
+        });
+        Some(pieces.boxed())
     }
 }
 

@@ -129,6 +129,7 @@ fn failed_check(error: &OpenError) -> CheckName {
         }
         OpenError::Damage(damage) => match damage {
             Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
+            Damage::Statement(_) => CheckName::Statement,
             Damage::Truncated { .. }
             | Damage::TooLong(_)
             | Damage::Header(_)

@@ -1,6 +1,7 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
 mod crossing;
+mod delta;
 mod destination;
 mod interop;
 mod kill;
