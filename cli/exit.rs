@@ -5,9 +5,10 @@ use bundle_bundler::{
     BaseError, ConfigError, CreateError, InventoryError, KeyFileError, OutputError, PlanError,
     ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
+use bundle_format::{FileError, MediumError};
 use bundle_importer::{
-    ConfirmError, CountersignatureError, FileError, MemoryError, OpenError, PushError, StateError,
-    TrustFileError, TrustStoreError,
+    ConfirmError, CountersignatureError, MemoryError, OpenError, PushError, StateError, TrustFileError,
+    TrustStoreError,
 };
 use bundle_oci::Printable;
 use bundle_registry::Error as RegistryError;
@@ -236,9 +237,12 @@ impl From<OutputError> for Failure {
             }
             OutputError::TooLarge { .. } => (
                 Code::Usage,
-                Some("use exFAT or ext4, or write to a pipe that splits: -o - | split".to_owned()),
+                Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
-            OutputError::Io { .. } => (Code::Failed, None),
+            OutputError::TooManyVolumes { .. } => {
+                (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
+            }
+            OutputError::Io { .. } | OutputError::Beside(_) => (Code::Failed, None),
         };
         Self { code, lines: vec![chain(&error)], hint }
     }
@@ -263,12 +267,22 @@ impl From<CreateError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let code = match &error {
-            OpenError::Open { .. } => Code::Usage,
+            OpenError::Open(error) => medium_code(error),
+            OpenError::Missing(_) => Code::Incomplete,
             OpenError::Countersignature(error) => countersignature_code(error),
             OpenError::Trust(_) => Code::NotTrusted,
-            OpenError::Damage(bundle_format::Damage::Read(_)) => Code::Failed,
-            OpenError::Damage(_) => Code::NotTrusted,
+            OpenError::Damage(damage) => match damage.itself() {
+                bundle_format::Damage::Read(_) => Code::Failed,
+                _ => Code::NotTrusted,
+            },
         };
+        if let OpenError::Missing(missing) = &error {
+            let mut lines: Vec<String> =
+                missing.iter().map(|path| format!("{} is missing", path.display())).collect();
+            lines.push(chain(&error));
+            let hint = "bring them together, or take one after the other with --partial".to_owned();
+            return Self { code, lines, hint: Some(hint) };
+        }
         let hint = match &error {
             OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
                 Some("copy the file again; the medium may have been full or removed too early".to_owned())
@@ -350,6 +364,9 @@ impl From<PushError> for Failure {
             PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
+            PushError::Spool(_) => {
+                Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
+            }
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
     }
@@ -390,6 +407,17 @@ impl From<ReceiptFileError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+fn medium_code(error: &MediumError) -> Code {
+    match error {
+        MediumError::Open { .. } => Code::Usage,
+        MediumError::Index { .. }
+        | MediumError::OtherIndex(_)
+        | MediumError::OtherSet { .. }
+        | MediumError::VolumeSize { .. } => Code::NotTrusted,
+        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Code::Incomplete,
     }
 }
 
@@ -459,9 +487,8 @@ impl From<InventoryError> for Failure {
             InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
                 Self::new(Code::NotTrusted, &error)
             }
-            InventoryError::Medium(_) | InventoryError::Target { .. } | InventoryError::Unknown(_) => {
-                Self::new(Code::Usage, &error)
-            }
+            InventoryError::Medium(ref medium) => Self::new(medium_code(medium), &error),
+            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Code::Usage, &error),
         }
     }
 }
@@ -477,5 +504,11 @@ impl From<BaseError> for Failure {
             BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
             BaseError::Other { .. } => Self::new(Code::Usage, &error),
         }
+    }
+}
+
+impl From<MediumError> for Failure {
+    fn from(error: MediumError) -> Self {
+        Self::new(medium_code(&error), &error)
     }
 }

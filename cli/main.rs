@@ -5,6 +5,7 @@ mod command;
 mod connection;
 mod exit;
 mod memory;
+mod parts;
 mod place;
 mod progress;
 mod size;

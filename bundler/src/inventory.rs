@@ -111,7 +111,7 @@ impl Inventory {
     /// # Errors
     /// Any [`InventoryError`].
     pub fn load(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<Self, InventoryError> {
-        let medium = Medium::open(path)?;
+        let medium = Medium::open(path, limits)?;
         match kind_of(&medium, path)? {
             Origin::Bundle => Self::of_bundle(&medium, path, keys, limits),
             Origin::Receipt => Ok(Self::of_receipt(&load_receipt(path, keys, limits)?, !keys.is_empty())),

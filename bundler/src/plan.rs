@@ -162,6 +162,15 @@ impl Plan {
         &self.layout
     }
 
+    /// The length of the archive up to its first layer: all that says what the rest is for.
+    pub(crate) fn head_length(&self) -> u64 {
+        let layers: std::collections::HashSet<Digest> =
+            self.graph.blobs[self.graph.first_layer..].iter().map(|blob| blob.digest).collect();
+        let first = self.statement.blobs.iter().zip(self.layout.blobs());
+        let first = first.into_iter().find(|(blob, _)| layers.contains(&blob.digest));
+        first.map_or(self.layout.size(), |(_, entry)| entry.header_offset())
+    }
+
     /// Content that is known already.
     pub(crate) fn content(&self, digest: Digest) -> Option<&Bytes> {
         self.contents.get(&digest)

@@ -8,7 +8,7 @@ use bundle_bundler::{
     Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, Unchanged,
     create_file, create_stream, load_private, load_public, resolve,
 };
-use bundle_format::{Limits, Sequence, StreamName, Timestamp};
+use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
 use serde_json::json;
 
@@ -44,6 +44,10 @@ pub(crate) struct Create {
     /// Where to write the bundle; - writes to standard output
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
+
+    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …
+    #[arg(long, value_name = "SIZE")]
+    volume_size: Option<VolumeSize>,
 
     /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
     #[arg(long)]
@@ -135,10 +139,14 @@ impl Create {
             return Err(Failure::text(Code::Usage, "a bundle is not written to a terminal")
                 .hint("choose a file with -o FILE, or pipe the output"));
         }
+        if to_pipe && self.volume_size.is_some() {
+            return Err(Failure::text(Code::Usage, "a pipe has no volumes")
+                .hint("choose a file with -o FILE, or let the other end split the pipe"));
+        }
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
-            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path)?),
+            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
             _ => None,
         };
         let (requests, name) = self.wanted.requests()?;

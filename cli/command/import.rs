@@ -2,15 +2,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_format::{Expiry, Limits};
-use bundle_importer::{Bundle, Decision, ImportPlan, Memory, OnExistingTag, ReceiptDraft, Rollback, push};
+use bundle_importer::{
+    Bundle, Decision, ImportPlan, Memory, OnExistingTag, Portion, Progressed, ReceiptDraft, Rollback, Share,
+    push,
+};
 use bundle_oci::Registry;
 use serde_json::json;
 
 use crate::command::receipt::ReceiptArguments;
 use crate::command::{print, print_json};
 use crate::connection::Connection;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::memory::{self, MemoryArguments};
+use crate::parts::PartArguments;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::trust::TrustArguments;
@@ -38,6 +42,9 @@ pub(crate) struct Import {
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    parts: PartArguments,
 
     #[command(flatten)]
     receipt: ReceiptArguments,
@@ -71,12 +78,21 @@ impl Import {
         let receipt = self.receipt.requested()?;
         let site = self.receipt.site(&self.to)?;
         let progress = progress("importing");
-        let state = if self.dry_run { self.memory.look()? } else { self.memory.open(&*progress)? };
+        // Those who share the work must not wait for each other.
+        let shared = self.parts.share() != Share::All;
+        let state =
+            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&*progress)? };
         let limits = Limits::V1;
-        let bundle = if self.bundle.as_os_str() == "-" {
-            Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
-        } else {
-            Bundle::open(&self.bundle, &policy, &limits)?
+        let spool = self.parts.spool()?;
+        let bundle = match &spool {
+            _ if self.bundle.as_os_str() == "-" => {
+                if self.parts.needs_file() {
+                    return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
+                }
+                Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
+            }
+            Some(spool) => Bundle::open_partial(&self.bundle, spool, &policy, &limits)?,
+            None => Bundle::open(&self.bundle, &policy, &limits)?,
         };
         let on_existing = match self.on_existing_tag {
             Existing::Skip => OnExistingTag::Skip,
@@ -98,7 +114,18 @@ impl Import {
         let draft = ReceiptDraft::new(&bundle, &plan, &self.to, site, memory.newest(), overrides);
         let signers = bundle.trusted().signers().to_vec();
         let digest = bundle.trusted().digest();
-        let pushed = push(bundle, &plan, &client, &self.to, jobs, progress.clone()).await?;
+        let portion = Portion { share: self.parts.share(), spool };
+        let pushed = match push(bundle, &plan, &client, &self.to, &portion, jobs, progress.clone()).await? {
+            Progressed::All(pushed) => pushed,
+            Progressed::Part(remaining) => {
+                drop(progress);
+                print(&self.parts.remaining(&remaining)?);
+                return Ok(());
+            }
+        };
+        if shared {
+            memory.lock(self.memory.open(&*progress)?, &self.to);
+        }
         memory.accept(&client, &self.to, &rollback).await?;
         let report = pushed.set_tags(&plan, &client, &self.to, jobs).await?;
         if let Some(receipt) = receipt {

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
-use bundle_format::{Graph, Limits, Statement, Unverified};
+use bundle_format::{Cursor, Graph, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, load_trust};
 use bundle_oci::Digest;
 use serde_json::json;
@@ -40,8 +39,9 @@ impl Inspect {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be opened: {error}", self.bundle.display()))
                 };
-                let mut file = File::open(&self.bundle).map_err(failed)?;
-                let head = Unverified::read(&mut file, &limits)
+                let medium = Medium::open(&self.bundle, &limits)?;
+                let mut cursor = Cursor::new(&medium).map_err(failed)?;
+                let head = Unverified::read(&mut cursor, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;

@@ -1,4 +1,5 @@
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,6 +21,16 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// The length cannot be found out.
     fn size(&self) -> io::Result<u64>;
+
+    /// Whether these bytes are there: of a set of volumes, some may be missing.
+    fn has(&self, _bytes: &Range<u64>) -> bool {
+        true
+    }
+
+    /// What people call the place where these bytes are, if there are several.
+    fn place(&self, _bytes: &Range<u64>) -> Option<String> {
+        None
+    }
 }
 
 impl ReadAt for std::fs::File {
@@ -92,6 +103,42 @@ pub enum Damage {
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
+    /// Damage to a bundle on several volumes.
+    #[error("{damage} (in {place})")]
+    InVolumes {
+        /// The volumes that have the damaged bytes.
+        place: String,
+        /// The damage.
+        damage: Box<Damage>,
+    },
+}
+
+impl Damage {
+    /// The damage itself, wherever it is.
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::InVolumes { damage, .. } => damage.itself(),
+            other => other,
+        }
+    }
+
+    /// The bytes that are damaged, if it is some of the archive's.
+    fn bytes(&self) -> Option<Range<u64>> {
+        match self {
+            Self::Header(entry) => Some(entry.header_offset()..entry.offset),
+            Self::Padding(entry) => Some(entry.offset + entry.size..entry.end()),
+            Self::Content(entry) => Some(entry.offset..entry.offset + entry.size),
+            _ => None,
+        }
+    }
+
+    /// Says in which volumes of `reader` it is.
+    fn located(self, reader: &impl ReadAt) -> Self {
+        let Some(place) = self.bytes().and_then(|bytes| reader.place(&bytes)) else {
+            return self;
+        };
+        Self::InVolumes { place, damage: Box::new(self) }
+    }
 }
 
 /// The statement and signature as they stand at a bundle's head; nothing about them is known yet.
@@ -181,7 +228,8 @@ pub struct Archive<R> {
 }
 
 impl<R: ReadAt> Archive<R> {
-    /// Checks the length, each header, the padding, `oci-layout`, `index.json` and the end.
+    /// Checks the length, each header, the padding, `oci-layout`, `index.json` and the end, as far as
+    /// they are there.
     ///
     /// # Errors
     /// Any [`Damage`] to what is not blob content.
@@ -195,33 +243,55 @@ impl<R: ReadAt> Archive<R> {
             return Err(Damage::TooLong(layout.size()));
         }
         let archive = Self { reader, trusted, layout };
-        for entry in archive.layout.entries() {
+        archive.check_frame().map_err(|damage| damage.located(&archive.reader))?;
+        Ok(archive)
+    }
+
+    fn check_frame(&self) -> Result<(), Damage> {
+        for entry in self.layout.entries() {
             let mut block = [0; BLOCK as usize];
-            archive.fill(&mut block, entry.header_offset())?;
-            if block != entry.header() {
-                return Err(Damage::Header(*entry));
+            if self.reader.has(&(entry.header_offset()..entry.offset)) {
+                self.fill(&mut block, entry.header_offset())?;
+                if block != entry.header() {
+                    return Err(Damage::Header(*entry));
+                }
             }
             let padding = &mut block[..entry.padding() as usize];
-            archive.fill(padding, entry.offset + entry.size)?;
-            if padding.iter().any(|&byte| byte != 0) {
-                return Err(Damage::Padding(*entry));
+            if self.reader.has(&(entry.offset + entry.size..entry.end())) {
+                self.fill(padding, entry.offset + entry.size)?;
+                if padding.iter().any(|&byte| byte != 0) {
+                    return Err(Damage::Padding(*entry));
+                }
             }
         }
-        let [_, _, oci_layout, index, ..] = archive.layout.entries() else {
+        let [_, _, oci_layout, index, ..] = self.layout.entries() else {
             return Err(Damage::NotABundle);
         };
-        if archive.read(oci_layout)? != OCI_LAYOUT {
+        if self.read(oci_layout)? != OCI_LAYOUT {
             return Err(Damage::Content(*oci_layout));
         }
-        if archive.read(index)? != archive.statement().index_json() {
+        if self.read(index)? != self.statement().index_json() {
             return Err(Damage::Content(*index));
         }
         let mut trailer = [0; TRAILER as usize];
-        archive.fill(&mut trailer, archive.layout.size() - TRAILER)?;
-        if trailer.iter().any(|&byte| byte != 0) {
-            return Err(Damage::Trailer);
+        let start = self.layout.size() - TRAILER;
+        if self.reader.has(&(start..self.layout.size())) {
+            self.fill(&mut trailer, start)?;
+            if trailer.iter().any(|&byte| byte != 0) {
+                return Err(Damage::Trailer);
+            }
         }
-        Ok(archive)
+        Ok(())
+    }
+
+    /// Whether an entry's content is there.
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.reader.has(&(entry.offset..entry.offset + entry.size))
+    }
+
+    /// That an entry's content is not what its digest says.
+    pub fn damaged(&self, entry: &Entry) -> Damage {
+        Damage::Content(*entry).located(&self.reader)
     }
 
     /// The statement.
@@ -250,7 +320,8 @@ impl<R: ReadAt> Archive<R> {
     /// # Errors
     /// A manifest is damaged, or the graph is not the statement's.
     pub fn graph(&self, limits: &Limits) -> Result<Graph, Damage> {
-        graph_of(&self.reader, self.statement(), &self.layout, limits)
+        let graph = graph_of(&self.reader, self.statement(), &self.layout, limits);
+        graph.map_err(|damage| damage.located(&self.reader))
     }
 
     /// The content of a small entry: a manifest, or one at the head.
@@ -308,7 +379,7 @@ impl<R: ReadAt> Archive<R> {
         }
         match entry.name {
             EntryName::Blob(digest) if hasher.finish() == digest => Ok(()),
-            _ => Err(Damage::Content(*entry)),
+            _ => Err(self.damaged(entry)),
         }
     }
 

@@ -1,16 +1,17 @@
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Pipe, Statement};
-use bundle_oci::{Digest, Hasher, Registry, RepositoryName};
+use bundle_format::{Archive, Blob, Damage, Entry, EntryName, FileError, Medium, Pipe, Statement};
+use bundle_oci::{Digest, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, Name, Progress, Uploaded};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::bundle::Contents;
-use crate::{Bundle, Decision, ImportPlan, Need, Supply, referrer};
+use crate::source::{Copied, Forward, Memory, Once, Stored};
+use crate::{Bundle, Decision, ImportPlan, Need, Share, Spool, Supply, referrer};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +78,9 @@ pub enum PushError {
         /// The repository.
         repository: RepositoryName,
     },
+    /// A part of a blob cannot be kept for the next volume.
+    #[error(transparent)]
+    Spool(#[from] FileError),
     /// A part of the program ended early.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
@@ -101,16 +105,48 @@ pub struct Pushed {
     report: Report,
 }
 
+/// What one import delivers of a bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Portion {
+    /// Its share of the blobs.
+    pub share: Share,
+    /// Where parts of blobs are kept that are larger than the volumes that are there.
+    pub spool: Option<PathBuf>,
+}
+
+/// How far an import came.
+#[derive(Debug)]
+pub enum Progressed {
+    /// All blobs and manifests are in place; the tags are not set yet.
+    All(Box<Pushed>),
+    /// Some blobs are still to come: from other volumes, or by those who have the other shares.
+    Part(Remaining),
+}
+
+/// What is still to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// How many blobs.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The volumes that have them.
+    pub volumes: Vec<PathBuf>,
+}
+
 struct Push<'a> {
     client: &'a Client,
     registry: &'a Registry,
     plan: &'a ImportPlan,
     progress: &'a Arc<dyn Progress>,
     jobs: usize,
+    /// The blobs that this import delivers; none for all.
+    share: Option<HashSet<Digest>>,
     counters: Counters,
 }
 
-/// Carries out a plan up to the tags: blobs, then manifests.
+/// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
+/// for in the registry.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
@@ -119,21 +155,30 @@ pub async fn push(
     plan: &ImportPlan,
     client: &Client,
     registry: &Registry,
+    portion: &Portion,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Pushed, PushError> {
+) -> Result<Progressed, PushError> {
     let push = Push {
         client,
         registry,
         plan,
         progress: &progress,
         jobs: jobs.max(1),
+        share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let statement = trusted.statement();
-    let manifests = push.everything(statement, &graph, contents).await?;
+    let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
+    let manifests = match push.everything(statement, &graph, contents, spool.as_ref()).await? {
+        Ok(manifests) => manifests,
+        Err(remaining) => return Ok(Progressed::Part(remaining)),
+    };
+    if let Some(spool) = spool {
+        spool.clear();
+    }
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
     let report = Report {
@@ -145,7 +190,7 @@ pub async fn push(
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
     };
-    Ok(Pushed { statement: trusted.statement().clone(), manifests, report })
+    Ok(Progressed::All(Box::new(Pushed { statement: trusted.statement().clone(), manifests, report })))
 }
 
 impl Push<'_> {
@@ -154,18 +199,23 @@ impl Push<'_> {
         statement: &Statement,
         graph: &bundle_format::Graph,
         contents: Contents,
-    ) -> Result<HashMap<Digest, Bytes>, PushError> {
+        spool: Option<&Spool>,
+    ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let archive = Arc::new(archive);
-                self.blobs_from(&archive, statement).await?;
+                let absent = self.blobs_from(&archive, statement).await?;
                 self.unread(&archive).await?;
+                if !absent.is_empty() {
+                    return Ok(Err(self.remaining(&archive, absent, spool).await?));
+                }
                 let mut manifests = HashMap::new();
+                let wanted: HashSet<Digest> = self.plan.manifests.iter().map(|(digest, _)| *digest).collect();
                 for (blob, entry) in statement.blobs.iter().zip(archive.layout().blobs()) {
-                    if self.plan.manifests.iter().any(|(digest, _)| *digest == blob.digest) {
+                    if wanted.contains(&blob.digest) {
                         let bytes = archive.read(entry)?;
                         if Digest::of(&bytes) != blob.digest {
-                            return Err(Damage::Content(*entry).into());
+                            return Err(archive.damaged(entry).into());
                         }
                         manifests.insert(blob.digest, Bytes::from(bytes));
                     }
@@ -188,14 +238,39 @@ impl Push<'_> {
                 kept
             }
         };
-        Ok(manifests)
+        Ok(Ok(manifests))
     }
 
+    /// Tells of blobs that are nowhere yet, and keeps what is there of them.
+    async fn remaining(
+        &self,
+        archive: &Arc<Archive<Medium>>,
+        absent: Vec<Entry>,
+        spool: Option<&Spool>,
+    ) -> Result<Remaining, PushError> {
+        let mut volumes = Vec::new();
+        if let Medium::Volumes(set) = archive.reader() {
+            let missing = set.missing();
+            let of_absent =
+                absent.iter().flat_map(|entry| set.volumes_of(&(entry.offset..entry.offset + entry.size)));
+            volumes = of_absent.filter(|path| missing.contains(path)).collect();
+            volumes.sort();
+            volumes.dedup();
+        }
+        let (blobs, bytes) = (absent.len(), absent.iter().map(|entry| entry.size).sum());
+        if let Some(spool) = spool.cloned() {
+            let archive = archive.clone();
+            tokio::task::spawn_blocking(move || spool.keep(&archive, &absent)).await??;
+        }
+        Ok(Remaining { blobs, bytes, volumes })
+    }
+
+    /// Puts in place what is there and ours, and tells which blobs are nowhere yet.
     async fn blobs_from(
         &self,
-        archive: &Arc<Archive<std::fs::File>>,
+        archive: &Arc<Archive<Medium>>,
         statement: &Statement,
-    ) -> Result<(), PushError> {
+    ) -> Result<Vec<Entry>, PushError> {
         let entries: HashMap<Digest, Entry> = statement
             .blobs
             .iter()
@@ -205,27 +280,40 @@ impl Push<'_> {
         let entries = &entries;
         futures_util::stream::iter(&self.plan.blobs)
             .map(|need| async move {
-                let source = entries.get(&need.blob.digest).map(|entry| Stored {
+                let entry = entries.get(&need.blob.digest);
+                let there = entry.filter(|entry| self.is_ours(need.blob.digest) && archive.has(entry));
+                let source = there.map(|entry| Stored {
                     archive: archive.clone(),
                     entry: *entry,
                     digest: need.blob.digest,
                     progress: self.progress.clone(),
                 });
-                self.blob(need, source.as_ref().map(|source| source as &dyn BlobSource)).await
+                match self.blob(need, source.as_ref().map(|source| source as &dyn BlobSource)).await {
+                    Err(PushError::Gone { .. }) if need.supply == Supply::Carried => Ok(entry.copied()),
+                    done => done.map(|()| None),
+                }
             })
             .buffer_unordered(self.jobs)
+            .try_filter_map(|absent| async move { Ok(absent) })
             .try_collect()
             .await
     }
 
+    fn is_ours(&self, blob: Digest) -> bool {
+        self.share.as_ref().is_none_or(|share| share.contains(&blob))
+    }
+
     /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
     /// a bundle that was right.
-    async fn unread(&self, archive: &Arc<Archive<std::fs::File>>) -> Result<(), PushError> {
+    async fn unread(&self, archive: &Arc<Archive<Medium>>) -> Result<(), PushError> {
         let sent = self.counters.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let (archive, threads) = (archive.clone(), self.jobs);
+        let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
         let hash = move || {
             let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
-                EntryName::Blob(digest) => !sent.contains(&digest),
+                EntryName::Blob(digest) => {
+                    let ours = share.as_ref().is_none_or(|share| share.contains(&digest));
+                    ours && !sent.contains(&digest) && archive.has(entry)
+                }
                 _ => false,
             });
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
@@ -478,112 +566,5 @@ impl Pushed {
             .try_collect::<()>()
             .await?;
         Ok(report)
-    }
-}
-
-const PIECE: usize = 1 << 20;
-
-/// A blob in a file. Its last piece is only given away once the whole was found right.
-struct Stored {
-    archive: Arc<Archive<std::fs::File>>,
-    entry: Entry,
-    digest: Digest,
-    progress: Arc<dyn Progress>,
-}
-
-impl BlobSource for Stored {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let (archive, entry, digest, progress) =
-            (self.archive.clone(), self.entry, self.digest, self.progress.clone());
-        let pieces = futures_util::stream::try_unfold((0, Hasher::new()), move |(done, mut hasher)| {
-            let (archive, progress) = (archive.clone(), progress.clone());
-            async move {
-                if done == entry.size {
-                    return Ok(None);
-                }
-                let length = (entry.size - done).min(PIECE as u64);
-                let read = move || {
-                    let mut piece = vec![0; length as usize];
-                    bundle_format::ReadAt::read_exact_at(archive.reader(), &mut piece, entry.offset + done)?;
-                    hasher.update(&piece);
-                    Ok::<_, std::io::Error>((piece, hasher))
-                };
-                let (piece, hasher) =
-                    tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
-                if done + length == entry.size && hasher.clone().finish() != digest {
-                    return Err(std::io::Error::other(Damage::Content(entry)));
-                }
-                progress.advance(digest, length);
-                Ok(Some((Bytes::from(piece), (done + length, hasher))))
-            }
-        });
-        Some(pieces.boxed())
-    }
-}
-
-/// A blob that was kept.
-struct Memory(Bytes);
-
-impl BlobSource for Memory {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let bytes = self.0.clone();
-        Some(futures_util::stream::once(async move { Ok(bytes) }).boxed())
-    }
-}
-
-/// A blob that a delta leaves out, taken from where the registry has it: for registries that do not
-/// mount, and accounts that may not. The registry itself checks what it gets.
-struct Copied {
-    client: Client,
-    registry: Registry,
-    holder: RepositoryName,
-    blob: Blob,
-}
-
-impl BlobSource for Copied {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let Blob { digest, size } = self.blob;
-        let download = self.client.blob(&self.registry, &self.holder, digest, size, 0);
-        let pieces = futures_util::stream::try_unfold(download, |mut download| async move {
-            let piece = download.next().await.map_err(std::io::Error::other)?;
-            Ok(piece.map(|piece| (piece, download)))
-        });
-        Some(pieces.boxed())
-    }
-}
-
-/// A blob that comes out of a pipe once.
-struct Once(
-    std::sync::Mutex<Option<tokio::sync::mpsc::Receiver<std::io::Result<Bytes>>>>,
-    Arc<dyn Progress>,
-    Digest,
-);
-
-impl BlobSource for Once {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let receiver = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
-        let (progress, digest) = (self.1.clone(), self.2);
-        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|piece| (piece, receiver))
-        });
-        Some(
-            pieces
-                .inspect(move |piece| {
-                    if let Ok(bytes) = piece {
-                        progress.advance(digest, bytes.len() as u64);
-                    }
-                })
-                .boxed(),
-        )
-    }
-}
-
-/// Hands a pipe's blobs from the thread that reads them to the tasks that send them.
-struct Forward(tokio::sync::mpsc::Sender<(Blob, Bytes)>);
-
-impl BlobSink for Forward {
-    fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
-        let piece = (blob, Bytes::copy_from_slice(bytes));
-        self.0.blocking_send(piece).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
     }
 }

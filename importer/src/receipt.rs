@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes, SiteName, Timestamp,
+    BundleId, Delivered, FileError, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes, SiteName,
+    Timestamp, replace_file,
 };
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::{Bundle, Decision, FileError, ImportPlan, replace_file};
+use crate::{Bundle, Decision, ImportPlan};
 
 /// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
 /// looking at the registry again.

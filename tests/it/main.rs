@@ -11,3 +11,4 @@ mod rollback;
 mod scene;
 mod source;
 mod trust;
+mod volumes;
