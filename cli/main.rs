@@ -1,11 +1,13 @@
 //! The `bundle` command: arguments, progress, output and exit codes.
 
+mod base;
 mod command;
 mod connection;
 mod exit;
 mod harbor_text;
 mod memory;
 mod notes;
+mod parts;
 mod place;
 mod progress;
 mod size;

@@ -6,8 +6,9 @@ use bundle_format::{Artifact, Expiry, Limits, Verdict};
 use bundle_harbor::Harbor;
 use bundle_importer::{
     Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
-    OnExistingTag, PUSH_RIGHTS, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
-    ScanPatience, ScanReport, ScanTargets, StateFile, TrivyDatabases, policies, push, scan_report, seed,
+    OnExistingTag, PUSH_RIGHTS, Portion, Progressed, PushError, Pushed, QuotaCheck, ReceiptDraft,
+    RegistryKind, Report, Rollback, ScanPatience, ScanReport, ScanTargets, Share, StateFile, TrivyDatabases,
+    policies, push, scan_report, seed,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -19,6 +20,7 @@ use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
 use crate::memory::{self, MemoryArguments};
+use crate::parts::PartArguments;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
@@ -64,6 +66,9 @@ pub(crate) struct Import {
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    parts: PartArguments,
 
     #[command(flatten)]
     receipt: ReceiptArguments,
@@ -121,6 +126,7 @@ struct Run {
     state: StateFile,
     rollback: Rollback,
     receipt: Option<Requested>,
+    portion: Portion,
     progress: Arc<dyn Progress>,
 }
 
@@ -128,6 +134,7 @@ struct Run {
 enum Delivery {
     Push(PushError),
     Memory(MemoryError),
+    Part(Failure),
 }
 
 impl From<PushError> for Delivery {
@@ -154,12 +161,21 @@ impl Import {
         let receipt = self.receipt.requested()?;
         let settings = settings(self.harbor.as_deref())?;
         let progress = progress("importing");
-        let state = if self.dry_run { self.memory.look()? } else { self.memory.open(&*progress)? };
+        // Those who share the work must not wait for each other.
+        let shared = self.parts.share() != Share::All;
+        let state =
+            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&*progress)? };
         let limits = Limits::V1;
-        let bundle = if self.bundle.as_os_str() == "-" {
-            Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
-        } else {
-            Bundle::open(&self.bundle, &policy, &limits)?
+        let spool = self.parts.spool()?;
+        let bundle = match &spool {
+            _ if self.bundle.as_os_str() == "-" => {
+                if self.parts.needs_file() {
+                    return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
+                }
+                Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
+            }
+            Some(spool) => Bundle::open_partial(&self.bundle, spool, &policy, &limits)?,
+            None => Bundle::open(&self.bundle, &policy, &limits)?,
         };
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
@@ -168,7 +184,8 @@ impl Import {
         };
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        let run = Run { state, rollback, receipt, progress };
+        let portion = Portion { share: self.parts.share(), spool };
+        let run = Run { state, rollback, receipt, portion, progress };
         let ended = match &destination {
             Destination::Harbor(harbor) => {
                 self.deliver_to_harbor(bundle, &head, harbor, &destination, &settings, run).await?
@@ -213,7 +230,9 @@ impl Import {
         }
         let site = self.receipt.site(registry)?;
         let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
-        let pushed = push(bundle, &plan, destination, jobs, run.progress.clone()).await?;
+        let pushed = push(bundle, &plan, destination, &run.portion, jobs, run.progress.clone()).await?;
+        let Some(pushed) = self.all(pushed)? else { return Ok(None) };
+        self.hold(&mut memory, &*run.progress)?;
         memory.accept(destination, &run.rollback).await?;
         let report = pushed.set_tags(&plan, destination, jobs).await?;
         if let Some(receipt) = run.receipt {
@@ -274,12 +293,17 @@ impl Import {
         let account = &plan.survey.account;
         seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
         let report = async {
-            let pushed = push(bundle, &plan.import, destination, jobs, run.progress.clone()).await?;
+            let progress = run.progress.clone();
+            let pushed = push(bundle, &plan.import, destination, &run.portion, jobs, progress).await?;
+            let Some(pushed) = self.all(pushed).map_err(Delivery::Part)? else { return Ok(None) };
+            self.hold(&mut memory, &*run.progress).map_err(Delivery::Part)?;
             memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
-            Ok(pushed.set_tags(&plan.import, destination, jobs).await?)
+            Ok(Some(pushed.set_tags(&plan.import, destination, jobs).await?))
         };
         let report = match report.await {
-            Ok(report) => report,
+            Ok(Some(report)) => report,
+            Ok(None) => return Ok(None),
+            Err(Delivery::Part(failure)) => return Err(failure),
             Err(Delivery::Memory(error)) => return Err(error.into()),
             Err(Delivery::Push(error)) => return Err(Failure::push(error, harbor, host).await),
         };
@@ -311,6 +335,25 @@ impl Import {
         self.tell_skipped(&head.artifacts, &plan.import);
         let scans = scans.filter(|_| self.wait_for_scan.is_some());
         Ok(Some(Ended { report, scans, harbor: document }))
+    }
+
+    /// What was pushed, if that is all; else people are told what is still to come.
+    fn all(&self, progressed: Progressed) -> Result<Option<Pushed>, Failure> {
+        match progressed {
+            Progressed::All(pushed) => Ok(Some(*pushed)),
+            Progressed::Part(remaining) => {
+                print(&self.parts.remaining(&remaining)?);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Those who share the work do not hold the state until one of them is the last.
+    fn hold(&self, memory: &mut Memory, progress: &dyn Progress) -> Result<(), Failure> {
+        if self.parts.share() != Share::All {
+            memory.lock(self.memory.open(progress)?, &self.to.registry);
+        }
+        Ok(())
     }
 
     fn on_existing(&self) -> OnExistingTag {

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
-use bundle_format::{Limits, Statement, Unverified};
-use bundle_importer::{Bundle, Share, load_trust, shares};
+use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
+use bundle_importer::{Bundle, Sharing, load_trust, sharing};
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
@@ -39,15 +38,16 @@ impl Inspect {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be opened: {error}", self.bundle.display()))
                 };
-                let mut file = File::open(&self.bundle).map_err(failed)?;
-                let head = Unverified::read(&mut file, &limits)
+                let medium = Medium::open(&self.bundle, &limits)?;
+                let mut cursor = Cursor::new(&medium).map_err(failed)?;
+                let head = Unverified::read(&mut cursor, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 (statement, Vec::new(), None)
             }
         };
-        let shares = graph.as_ref().map(|graph| shares(&statement.artifacts, graph));
+        let shares = graph.as_ref().map(|graph| sharing(&statement.artifacts, graph));
         let share = |position: usize| shares.as_ref().and_then(|shares| shares.get(position));
         if self.json {
             let artifacts: Vec<_> = statement
@@ -56,7 +56,7 @@ impl Inspect {
                 .enumerate()
                 .map(|(position, artifact)| {
                     let mut value = json!(artifact);
-                    if let Some(Share { size, own, with }) = share(position) {
+                    if let Some(Sharing { size, own, with }) = share(position) {
                         let with = with.iter();
                         let with = with.map(
                             |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
@@ -74,6 +74,10 @@ impl Inspect {
                 "stream": statement.stream,
                 "sequence": statement.sequence,
                 "created": statement.created,
+                "expires": statement.expires,
+                "previous": statement.previous,
+                "base": statement.base,
+                "requires": statement.requires.len(),
                 "blobs": statement.blobs.len(),
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
@@ -90,6 +94,19 @@ impl Inspect {
             "stream {}, sequence {}, created {}\n",
             statement.stream, statement.sequence, statement.created
         ));
+        if let Some(expires) = statement.expires {
+            text.push_str(&format!("cannot be imported after {expires}\n"));
+        }
+        if !statement.requires.is_empty() {
+            let base: Vec<String> = statement.base.iter().map(ToString::to_string).collect();
+            let bytes = statement.requires.iter().map(|blob| blob.size).sum();
+            text.push_str(&format!(
+                "a delta: {} ({}) must be there already, from {}\n",
+                count(statement.requires.len(), "blob"),
+                Bytes(bytes),
+                base.join(", ")
+            ));
+        }
         let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (position, artifact) in statement.artifacts.iter().enumerate() {
             projects.entry(&artifact.target.project).or_default().push((position, artifact));
@@ -129,7 +146,7 @@ impl Inspect {
     }
 }
 
-fn extent(share: &Share<'_>) -> String {
+fn extent(share: &Sharing<'_>) -> String {
     let size = Bytes(share.size);
     let Some((first, _)) = share.with.first() else {
         return format!("{size}, shared with no other");

@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Blob, Graph};
+use bundle_format::{Base, Blob, Graph};
 use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
@@ -51,8 +51,20 @@ pub struct BlobStep {
     pub blob: Blob,
     /// The repositories that need it, in order.
     pub places: Vec<Place>,
-    /// A repository that needs nothing and has it, for an artifact that is present there names it.
-    pub holder: Option<RepositoryName>,
+    /// Repositories of the bundle that need nothing and have it, for an artifact that is present
+    /// there names it.
+    pub holders: Vec<RepositoryName>,
+    /// Whether it is in the bundle, or must be in one of the repositories.
+    pub supply: Supply,
+}
+
+/// Where a blob's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// In the bundle.
+    Carried,
+    /// In the registry: the bundle is a delta and builds on it.
+    Required,
 }
 
 /// A repository that needs a blob.
@@ -91,7 +103,7 @@ impl BlobStep {
     /// for is taken for absent.
     pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
         let mut somewhere =
-            self.holder.is_some() || self.places.iter().any(|place| place.presence == Presence::There);
+            !self.holders.is_empty() || self.places.iter().any(|place| place.presence == Presence::There);
         self.places.iter().map(move |place| {
             let way = match (place.presence, somewhere) {
                 (Presence::There, _) => Way::There,
@@ -125,13 +137,19 @@ pub enum PlanError {
     #[error("{} of the tags are there with another digest", .0.len())]
     Conflicts(Vec<Conflict>),
     /// A delta whose base is not there.
-    #[error("{repository} lacks {} blobs that this delta builds on", .missing.len())]
+    #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
     Base {
-        /// The repository.
-        repository: RepositoryName,
-        /// The blobs.
-        missing: Vec<Digest>,
+        /// The targets of the artifacts that cannot be delivered.
+        lacking: Vec<String>,
+        /// How many blobs are missing.
+        blobs: usize,
+        /// What the delta builds on.
+        base: Vec<Base>,
     },
+}
+
+fn images(number: usize) -> String {
+    if number == 1 { "one artifact would".to_owned() } else { format!("{number} artifacts would") }
 }
 
 /// A tag that is there with another digest.
@@ -191,8 +209,8 @@ impl ImportPlan {
         if !conflicts.is_empty() {
             return Err(PlanError::Conflicts(conflicts));
         }
-        let plan = Self::of(bundle, steps);
-        plan.check_base(bundle, client, registry).await?;
+        let mut plan = Self::of(bundle, steps);
+        plan.check_base(bundle, client, registry, jobs).await?;
         Ok(plan)
     }
 
@@ -200,23 +218,22 @@ impl ImportPlan {
     pub(crate) fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
-        let mut holders: HashMap<Digest, &RepositoryName> = HashMap::new();
+        let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut manifests = Vec::new();
         let mut planned = HashSet::new();
         for step in &steps {
             let root = bundle.statement().artifacts[step.artifact].digest;
-            let order = children_first(graph, root);
-            if step.decision == Decision::Present {
-                for node in order.iter().filter_map(|digest| graph.manifests.get(digest)) {
-                    for blob in Graph::blobs_of(&node.manifest) {
-                        holders.entry(blob.digest).or_insert(&step.repository);
+            match step.decision {
+                Decision::Push | Decision::Move(_) => {}
+                Decision::Present => {
+                    for blob in graph.extent(root) {
+                        holders.entry(blob.digest).or_default().insert(&step.repository);
                     }
+                    continue;
                 }
+                Decision::Skip(_) => continue,
             }
-            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
-                continue;
-            }
-            for digest in order {
+            for digest in children_first(graph, root) {
                 if !planned.insert((digest, &step.repository)) {
                     continue;
                 }
@@ -228,6 +245,7 @@ impl ImportPlan {
                 manifests.push((digest, step.repository.clone()));
             }
         }
+        let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
         let mut blobs: Vec<BlobStep> = graph
             .blobs
             .iter()
@@ -237,11 +255,12 @@ impl ImportPlan {
                     presence: Presence::Unknown,
                 };
                 let needing = repositories.get(&blob.digest)?;
-                let holder = holders.get(&blob.digest).filter(|holder| !needing.contains(*holder));
+                let holders = holders.get(&blob.digest).into_iter().flatten();
                 Some(BlobStep {
                     blob: *blob,
                     places: needing.iter().map(place).collect(),
-                    holder: holder.map(|holder| (*holder).clone()),
+                    holders: holders.filter(|name| !needing.contains(**name)).copied().cloned().collect(),
+                    supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
                 })
             })
             .collect();
@@ -249,33 +268,64 @@ impl ImportPlan {
         Self { steps, blobs, manifests }
     }
 
-    /// What a delta leaves out must be there already.
+    /// What a delta leaves out must be there already. Each blob is looked for in the repositories
+    /// that this bundle itself delivers it to, and nowhere else.
     pub(crate) async fn check_base(
-        &self,
+        &mut self,
         bundle: &Bundle,
         client: &Client,
         registry: &Registry,
+        jobs: usize,
     ) -> Result<(), PlanError> {
-        for step in &self.blobs {
-            if !bundle.statement().requires.contains(&step.blob) {
-                continue;
-            }
-            let mut there = step.holder.is_some();
-            for place in &step.places {
-                there |= match place.presence {
-                    Presence::There => true,
-                    Presence::Absent => false,
-                    Presence::Unknown => {
-                        client.has_blob(registry, &place.repository, step.blob.digest).await?
+        let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
+            .map(|step| async move {
+                if step.supply == Supply::Carried {
+                    return Ok(None);
+                }
+                let there = step.places.iter().find(|place| place.presence == Presence::There);
+                if let Some(place) = there {
+                    return Ok(Some(place.repository.clone()));
+                }
+                let unknown = step.places.iter().filter(|place| place.presence == Presence::Unknown);
+                for repository in unknown.map(|place| &place.repository).chain(&step.holders) {
+                    if client.has_blob(registry, repository, step.blob.digest).await? {
+                        return Ok(Some(repository.clone()));
                     }
-                };
-            }
-            if !there && let Some(place) = step.places.first() {
-                let repository = place.repository.clone();
-                return Err(PlanError::Base { repository, missing: vec![step.blob.digest] });
+                }
+                Ok::<_, Error>(None)
+            })
+            .buffered(jobs.max(1) * 4)
+            .try_collect()
+            .await?;
+        let mut missing = HashSet::new();
+        for (step, holder) in self.blobs.iter_mut().zip(found) {
+            match (step.supply, holder) {
+                (Supply::Carried, _) => {}
+                (Supply::Required, Some(holder)) => step.holders = vec![holder],
+                (Supply::Required, None) => {
+                    missing.insert(step.blob.digest);
+                }
             }
         }
-        Ok(())
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let artifacts = &bundle.statement().artifacts;
+        let lacks = |step: &&Step| {
+            let pushed = matches!(step.decision, Decision::Push | Decision::Move(_));
+            let extent = || bundle.graph().extent(artifacts[step.artifact].digest);
+            pushed && extent().iter().any(|blob| missing.contains(&blob.digest))
+        };
+        Err(PlanError::Base {
+            lacking: self
+                .steps
+                .iter()
+                .filter(lacks)
+                .map(|step| artifacts[step.artifact].target.to_string())
+                .collect(),
+            blobs: missing.len(),
+            base: bundle.statement().base.clone(),
+        })
     }
 
     /// How many artifacts will be pushed.
@@ -285,7 +335,8 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|step| step.blob.size).sum()
+        let carried = self.blobs.iter().filter(|step| step.supply == Supply::Carried);
+        carried.map(|step| step.blob.size).sum()
     }
 }
 

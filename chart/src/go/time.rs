@@ -113,7 +113,9 @@ impl Time {
             Chunk::UpperHalf => if civil.hour() >= 12 { "PM" } else { "AM" }.to_owned(),
             Chunk::LowerHalf => if civil.hour() >= 12 { "pm" } else { "am" }.to_owned(),
             Chunk::ZoneName if self.offset == Offset::UTC => "UTC".to_owned(),
-            Chunk::ZoneName => self.offset_text(Zone { colon: false, seconds: false, short: false, z: false }),
+            Chunk::ZoneName => {
+                self.offset_text(Zone { colon: false, seconds: false, short: false, z: false })
+            }
             Chunk::Zone(zone) => self.offset_text(zone),
             Chunk::Fraction { separator, digits, keep_zeros } => {
                 let fraction = format!("{:09}", civil.subsec_nanosecond());
