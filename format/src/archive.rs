@@ -32,6 +32,16 @@ impl ReadAt for std::fs::File {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        R::read_exact_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        R::size(self)
+    }
+}
+
 impl ReadAt for Vec<u8> {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -89,6 +89,7 @@ impl TrustPolicy {
         Ok(Trusted {
             digest: Digest::of(&bytes),
             signer: signer.name.clone(),
+            projects: signer.projects.clone(),
             size: bytes.len() as u64,
             statement,
         })
@@ -102,6 +103,7 @@ pub struct Trusted {
     digest: Digest,
     size: u64,
     signer: String,
+    projects: Vec<ProjectPattern>,
 }
 
 impl Trusted {
@@ -123,6 +125,14 @@ impl Trusted {
     /// The name of the key that signed.
     pub fn signer(&self) -> &str {
         &self.signer
+    }
+
+    /// Whether the key that signed may say what the names of other registries mean. Who mirrors
+    /// these is the project `cache`; a tenant's key, though it may name any source, has no say in
+    /// what `docker.io/library/nginx` is on a node.
+    pub fn speaks_for_sources(&self) -> bool {
+        let cache = ProjectName::cache();
+        self.projects.iter().any(|pattern| pattern.matches(&cache))
     }
 }
 
@@ -238,7 +248,9 @@ mod tests {
     #[test]
     fn only_a_trusted_key_makes_a_trusted_statement() {
         let policy = TrustPolicy::single("ops", key(1).public());
-        assert_eq!(check(&policy, 1).unwrap().signer(), "ops");
+        let trusted = check(&policy, 1).unwrap();
+        assert_eq!(trusted.signer(), "ops");
+        assert!(trusted.speaks_for_sources());
         assert!(matches!(check(&policy, 2), Err(TrustError::Stranger { .. })));
     }
 
