@@ -7,6 +7,7 @@ use bundle_bundler::{
 use bundle_importer::{OpenError, PushError, TrustFileError};
 use bundle_oci::Printable;
 use bundle_registry::Error as RegistryError;
+use bundle_serve::{IdentityError, StoreError, UsersError};
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -271,6 +272,40 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let (code, hint) = match &error {
+            StoreError::Open { .. } => (Code::Usage, None),
+            StoreError::Trust { source: bundle_format::TrustError::Stranger { .. }, .. } => {
+                (Code::NotTrusted, Some("compare `bundle key show` on both sides"))
+            }
+            StoreError::Damage { source: bundle_format::Damage::Read(_), .. } => (Code::Failed, None),
+            StoreError::Trust { .. } | StoreError::Damage { .. } => (Code::NotTrusted, None),
+            StoreError::Base { .. } => {
+                (Code::Incomplete, Some("serve the bundle that this one builds on beside it"))
+            }
+            StoreError::Random(_) => (Code::Failed, None),
+        };
+        Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<UsersError> for Failure {
+    fn from(error: UsersError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            UsersError::Line { .. } => failure.hint("make lines with `htpasswd -B`"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }
 

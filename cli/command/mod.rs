@@ -4,6 +4,7 @@ mod inspect;
 mod key;
 mod lock;
 mod schema;
+mod serve;
 mod verify;
 mod wanted;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Serve bundles' images as a read-only registry, straight from the files
+    Serve(serve::Serve),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -37,6 +40,7 @@ impl Command {
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Serve(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }
