@@ -6,4 +6,6 @@ mod interop;
 mod kill;
 mod mistakes;
 mod scene;
+mod serve;
+mod served;
 mod source;
