@@ -52,6 +52,17 @@ impl Failure {
         self
     }
 
+    /// Says of which file the first line tells.
+    pub(crate) fn of(mut self, path: &std::path::Path) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            let name = Printable(&path.to_string_lossy()).to_string();
+            if !line.starts_with(&name) {
+                *line = format!("{name}: {line}");
+            }
+        }
+        self
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
             eprintln!("error: {line}");
@@ -277,19 +288,13 @@ impl From<OpenError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let (code, hint) = match &error {
-            StoreError::Open { .. } => (Code::Usage, None),
-            StoreError::Trust { source: bundle_format::TrustError::Stranger { .. }, .. } => {
-                (Code::NotTrusted, Some("compare `bundle key show` on both sides"))
-            }
-            StoreError::Damage { source: bundle_format::Damage::Read(_), .. } => (Code::Failed, None),
-            StoreError::Trust { .. } | StoreError::Damage { .. } => (Code::NotTrusted, None),
+        let failure = |code| Self::new(code, &error);
+        match &error {
             StoreError::Base { .. } => {
-                (Code::Incomplete, Some("serve the bundle that this one builds on beside it"))
+                failure(Code::Incomplete).hint("serve the bundle that this one builds on beside it")
             }
-            StoreError::Random(_) => (Code::Failed, None),
-        };
-        Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+            StoreError::Random(_) => failure(Code::Failed),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use bundle_format::Timestamp;
-use bundle_importer::load_trust;
+use bundle_format::{Timestamp, TrustPolicy};
+use bundle_importer::{Bundle, load_trust};
 use bundle_oci::Printable;
 use bundle_serve::{
-    Access, Ending, Event, FileMedium, Identity, Limits, Medium, Note, Observer, Server, Store, Users,
+    Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -77,8 +77,8 @@ impl Serve {
             ..limits
         };
         let console: Arc<dyn Observer> = Arc::new(Console::start(self.json));
-        let media = self.bundles.iter().map(|path| Box::new(FileMedium(path.clone())) as Box<dyn Medium>);
-        let store = Store::open(media.collect(), &policy, Timestamp::now(), limits, console.clone())?;
+        let sources = self.bundles.iter().map(|path| source(path, &policy)).collect::<Result<_, _>>()?;
+        let store = Store::new(sources, limits, console.clone())?;
         self.tell(&store, &address.to_string(), identity.is_some());
         let (mut terminate, mut interrupt) =
             (stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?);
@@ -137,6 +137,16 @@ impl Serve {
         let scheme = if tls { "https" } else { "http" };
         eprintln!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes));
     }
+}
+
+/// Opens one bundle, and says which one could not be.
+fn source(path: &Path, policy: &TrustPolicy) -> Result<Source, Failure> {
+    let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
+        .map_err(|error| Failure::from(error).of(path))?;
+    let (archive, graph) = bundle
+        .into_archive()
+        .ok_or_else(|| Failure::text(Code::Usage, "a bundle from a pipe cannot be served").of(path))?;
+    Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
 }
 
 /// More of the same would hide the rest.

@@ -231,6 +231,15 @@ impl<R: ReadAt> Archive<R> {
         Ok(archive)
     }
 
+    /// The same, read through a reader that can be shared.
+    pub fn share(self) -> Archive<std::sync::Arc<dyn ReadAt>>
+    where
+        R: 'static,
+    {
+        let Self { reader, trusted, layout } = self;
+        Archive { reader: std::sync::Arc::new(reader), trusted, layout }
+    }
+
     /// The statement.
     pub fn statement(&self) -> &Statement {
         self.trusted.statement()

@@ -1,7 +1,6 @@
 //! A read-only OCI registry straight from bundles: nothing is extracted, nothing is written.
 //!
-//! Start at [`Store`], which opens bundles and proves what it reads from them, and [`Server`],
-//! which answers the distribution specification's pull, list and referrers requests. A name is that
+//! Start at [`Store`], which proves what it reads from trusted bundles, and [`Server`], which answers the distribution specification's pull, list and referrers requests. A name is that
 //! of the source (`docker.io/library/nginx`, or `library/nginx` with `?ns=docker.io`, as
 //! containerd asks mirrors) or that of the target (`cache/docker.io/library/nginx`).
 //!
@@ -32,6 +31,6 @@ pub use event::{Access, Ending, Event, Observer};
 pub use limits::Limits;
 pub use medium::{FileMedium, Medium};
 pub use server::Server;
-pub use store::{Store, StoreError, Summary};
+pub use store::{Source, Store, StoreError, Summary};
 pub use tls::{Identity, IdentityError};
 pub use users::{Users, UsersError};

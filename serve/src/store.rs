@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bundle_format::{Archive, Damage, ReadAt, Timestamp, TrustError, TrustPolicy, Unverified};
+use bundle_format::{Archive, Graph, ReadAt};
 use bundle_oci::{Digest, Hasher};
 use tokio::sync::Semaphore;
 
@@ -61,35 +61,21 @@ pub(crate) struct Counts {
     pub(crate) unreadable: AtomicU64,
 }
 
+/// A trusted bundle whose frame and manifests are right, on its way into a [`Store`].
+pub struct Source {
+    /// The bundle. That its frame is right, opening it has proven.
+    pub archive: Archive<Arc<dyn ReadAt>>,
+    /// What its manifests name.
+    pub graph: Graph,
+    /// Where to look for its bytes when they cannot be read any more.
+    pub medium: Box<dyn Medium>,
+}
+
 /// Why bundles cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A bundle cannot be opened.
-    #[error("{name} cannot be opened")]
-    Open {
-        /// The bundle.
-        name: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A bundle is not trusted.
-    #[error("{name} is not used")]
-    Trust {
-        /// The bundle.
-        name: String,
-        /// Why.
-        source: TrustError,
-    },
-    /// A bundle is damaged.
-    #[error("{name} is not used")]
-    Damage {
-        /// The bundle.
-        name: String,
-        /// Why.
-        source: Damage,
-    },
     /// A delta whose base is not among the bundles.
-    #[error("{name} builds on {} blobs that are in none of the bundles, the first is {first}", .count)]
+    #[error("{name} builds on {count} blobs that are in none of the bundles, the first is {first}")]
     Base {
         /// The bundle.
         name: String,
@@ -104,42 +90,34 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens bundles: steps 1 to 8 of docs/format.md §Verification for each. Blobs are hashed when
-    /// they are first asked for.
+    /// A store of these bundles. Blobs are hashed when they are first asked for.
     ///
     /// # Errors
-    /// Any [`StoreError`]; one bad bundle is enough.
-    pub fn open(
-        media: Vec<Box<dyn Medium>>,
-        policy: &TrustPolicy,
-        now: Timestamp,
+    /// Any [`StoreError`].
+    pub fn new(
+        sources: Vec<Source>,
         limits: Limits,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
-        let mut archives = Vec::new();
-        for medium in &media {
-            archives.push(open(medium.as_ref(), policy, now)?);
-        }
-        let additions: Vec<_> = archives
+        let additions: Vec<_> = sources
             .iter()
-            .map(|(archive, graph)| Addition { trusted: archive.trusted(), layout: archive.layout(), graph })
+            .map(|Source { archive, graph, .. }| Addition {
+                trusted: archive.trusted(),
+                layout: archive.layout(),
+                graph,
+            })
             .collect();
         let catalog = Catalog::new(&additions);
-        for ((archive, _), medium) in archives.iter().zip(&media) {
-            let required = archive.statement().requires.iter().map(|blob| blob.digest);
-            let absent = catalog.absent(required);
+        for Source { archive, medium, .. } in &sources {
+            let absent = catalog.absent(archive.statement().requires.iter().map(|blob| blob.digest));
             if let Some(&first) = absent.first() {
                 return Err(StoreError::Base { name: medium.name(), count: absent.len(), first });
             }
         }
-        let bundles = archives.into_iter().zip(media);
-        let bundles = bundles
-            .map(|((archive, _), medium)| Held::new(&archive, medium, &limits, observer.clone()))
-            .collect();
         let marker = Marker::new().map_err(|error| StoreError::Random(io::Error::other(error)))?;
         Ok(Self {
             catalog,
-            bundles,
+            bundles: sources.into_iter().map(|source| Held::new(source, &limits, &observer)).collect(),
             proofs: Mutex::default(),
             marker,
             limits,
@@ -283,12 +261,8 @@ impl Store {
 }
 
 impl Held {
-    fn new(
-        archive: &Archive<Arc<dyn ReadAt>>,
-        medium: Box<dyn Medium>,
-        limits: &Limits,
-        observer: Arc<dyn Observer>,
-    ) -> Self {
+    fn new(source: Source, limits: &Limits, observer: &Arc<dyn Observer>) -> Self {
+        let Source { archive, medium, .. } = source;
         let statement = archive.statement();
         let summary = Summary {
             name: medium.name(),
@@ -298,43 +272,8 @@ impl Held {
             sequence: statement.sequence.into(),
             artifacts: statement.artifacts.len(),
         };
-        let reader = archive.reader().clone();
-        let medium = Reopening::new(medium, reader, archive.layout().size(), limits.again, observer);
+        let (reader, size) = (archive.reader().clone(), archive.layout().size());
+        let medium = Reopening::new(medium, reader, size, limits.again, observer.clone());
         Self { medium, summary }
-    }
-}
-
-type Opened = (Archive<Arc<dyn ReadAt>>, bundle_format::Graph);
-
-fn open(medium: &dyn Medium, policy: &TrustPolicy, now: Timestamp) -> Result<Opened, StoreError> {
-    let limits = bundle_format::Limits::V1;
-    let name = || medium.name();
-    let failed = |source| StoreError::Open { name: name(), source };
-    let damaged = |source| StoreError::Damage { name: name(), source };
-    let reader = medium.open().map_err(failed)?;
-    let size = reader.size().map_err(failed)?;
-    let mut head = Head { reader: reader.as_ref(), at: 0, size };
-    let head = Unverified::read(&mut head, &limits).map_err(damaged)?;
-    let trusted = policy
-        .check(head.statement, head.signature, now, &limits)
-        .map_err(|source| StoreError::Trust { name: name(), source })?;
-    let archive = Archive::open(reader, trusted).map_err(damaged)?;
-    let graph = archive.graph(&limits).map_err(damaged)?;
-    Ok((archive, graph))
-}
-
-/// The bytes of a medium from the first one on.
-struct Head<'a> {
-    reader: &'a dyn ReadAt,
-    at: u64,
-    size: u64,
-}
-
-impl io::Read for Head<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = (self.size - self.at).min(buffer.len() as u64) as usize;
-        self.reader.read_exact_at(&mut buffer[..length], self.at)?;
-        self.at += length as u64;
-        Ok(length)
     }
 }

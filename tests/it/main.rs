@@ -1,10 +1,12 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
+mod containerd;
 mod crossing;
 mod destination;
 mod interop;
 mod kill;
 mod mistakes;
+mod pull;
 mod scene;
 mod serve;
 mod served;

@@ -365,7 +365,7 @@ fn a_bundle_that_must_not_be_used_is_not_served() {
     };
     serve(&["b.tar", "--trust", "key-other.pub"]).ends_with(3).says("is not signed by a trusted key");
     serve(&["short.tar", "--trust", "key.pub"]).ends_with(3).says("bundle is truncated");
-    serve(&["b.tar", "short.tar", "--trust", "key.pub"]).ends_with(3).says("short.tar is not used");
+    serve(&["b.tar", "short.tar", "--trust", "key.pub"]).ends_with(3).says("short.tar: bundle is truncated");
     serve(&["key", "--trust", "key.pub"]).ends_with(3).says("this is not a bundle");
     serve(&["none.tar", "--trust", "key.pub"]).ends_with(2).says("none.tar cannot be opened");
     serve(&["b.tar"]).ends_with(2).says("--trust");
