@@ -13,6 +13,7 @@ use bundle_importer::{
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+use bundle_serve::{IdentityError, StoreError, UsersError};
 
 use crate::harbor_text;
 
@@ -93,6 +94,17 @@ impl Failure {
             });
         }
         failure
+    }
+
+    /// Says of which file the first line tells.
+    pub(crate) fn of(mut self, path: &std::path::Path) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            let name = Printable(&path.to_string_lossy()).to_string();
+            if !line.starts_with(&name) {
+                *line = format!("{name}: {line}");
+            }
+        }
+        self
     }
 
     pub(crate) fn report(self) -> ExitCode {
@@ -405,6 +417,34 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            StoreError::Base { .. } => {
+                failure(Code::Incomplete).hint("serve the bundle that this one builds on beside it")
+            }
+            StoreError::Random(_) => failure(Code::Failed),
+        }
+    }
+}
+
+impl From<UsersError> for Failure {
+    fn from(error: UsersError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            UsersError::Line { .. } => failure.hint("make lines with `htpasswd -B`"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }
 

@@ -7,6 +7,7 @@ mod key;
 mod lock;
 mod receipt;
 mod schema;
+mod serve;
 mod sign;
 mod trust;
 mod verify;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Sign(sign::Sign),
     /// Keep the keys whose bundles this site accepts
     Trust(trust::Trust),
+    /// Serve bundles' images as a read-only registry, straight from the files
+    Serve(serve::Serve),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -59,6 +62,7 @@ impl Command {
             Self::Receipt(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
+            Self::Serve(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }
