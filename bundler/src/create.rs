@@ -85,10 +85,7 @@ pub async fn create_file(
             .try_collect::<()>()
             .await?;
     }
-    let Some(output) = Arc::into_inner(output) else {
-        return Err(CreateError::Output(OutputError::Busy(std::path::PathBuf::new())));
-    };
-    tokio::task::spawn_blocking(|| output.finish()).await??;
+    tokio::task::spawn_blocking(move || output.finish()).await??;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,6 +13,9 @@ use rustix::fs::{FallocateFlags, OFlags, RenameFlags};
 /// Why a bundle's file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
+    /// A path that ends in a slash, or names a directory otherwise.
+    #[error("{} names no file", .0.display())]
+    NoName(PathBuf),
     /// The file is there already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -77,42 +80,29 @@ impl PartialFile {
     /// # Errors
     /// Any [`OutputError`].
     pub fn open(path: &Path) -> Result<Self, OutputError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(OutputError::Exists(path.to_owned()));
-        }
+        let name = file_name(path).ok_or_else(|| OutputError::NoName(path.to_owned()))?;
         let beside = |suffix: &str| {
-            let mut name = OsString::from(".");
-            name.push(path.file_name().unwrap_or_default());
-            name.push(suffix);
-            path.with_file_name(name)
+            let mut hidden = OsString::from(".");
+            hidden.push(name);
+            hidden.push(suffix);
+            path.with_file_name(hidden)
         };
         let (partial, journal_path) = (beside(".partial"), beside(".journal"));
-        let open = |path: &Path| {
-            let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-            let options = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o644)
-                .custom_flags(flags.cast_signed())
-                .open(path);
-            let failed = |source| OutputError::Io { path: path.to_owned(), doing: "opened", source };
-            let file = options.map_err(failed)?;
-            if !file.metadata().map_err(failed)?.is_file() {
-                return Err(failed(std::io::Error::other("it is no regular file")));
+        for _ in 0..CLAIMS {
+            if path.symlink_metadata().is_ok() {
+                return Err(OutputError::Exists(path.to_owned()));
             }
-            Ok(file)
-        };
-        let file = open(&partial)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OutputError::Busy(path.to_owned())),
-            // Some network file systems have no locks; two runs at once are then the user's care.
-            Err(std::fs::TryLockError::Error(_)) => {}
+            let file = open_beside(&partial)?;
+            if claim(&file, path, &partial)? {
+                let journal = Mutex::new(open_beside(&journal_path)?);
+                let output = Self { file, journal, path: path.to_owned(), partial, journal_path };
+                if path.symlink_metadata().is_ok() {
+                    return Err(OutputError::Exists(path.to_owned()));
+                }
+                return Ok(output);
+            }
         }
-        let journal = Mutex::new(open(&journal_path)?);
-        Ok(Self { file, journal, path: path.to_owned(), partial, journal_path })
+        Err(OutputError::Busy(path.to_owned()))
     }
 
     /// The statement that an earlier run began to write, if its file is still there.
@@ -168,8 +158,7 @@ impl PartialFile {
         let placement = self.placement(size)?;
         let room = rustix::fs::fstatvfs(&self.file).map_err(|error| io("looked at")(error.into()))?;
         let available = room.f_bavail.saturating_mul(room.f_frsize);
-        let have =
-            std::os::unix::fs::MetadataExt::blocks(&self.file.metadata().map_err(io("looked at"))?) * 512;
+        let have = self.file.metadata().map_err(io("looked at"))?.blocks() * 512;
         if size.saturating_sub(have) > available {
             return Err(OutputError::Space {
                 path: self.path.clone(),
@@ -237,9 +226,13 @@ impl PartialFile {
             .map_err(|source| OutputError::Io { path: self.journal_path.clone(), doing: "written", source })
     }
 
-    /// Brings all to disk, and gives the file its final name.
-    pub(crate) fn finish(self) -> Result<(), OutputError> {
+    /// Brings all to disk, and gives the file its final name. Nothing is written to it afterwards.
+    pub(crate) fn finish(&self) -> Result<(), OutputError> {
         self.file.sync_all().map_err(|source| self.failed("brought to disk", source))?;
+        if !is_at(&self.file, &self.partial) {
+            let gone = std::io::Error::other("another file has taken its place");
+            return Err(self.failed("renamed", gone));
+        }
         let cwd = rustix::fs::CWD;
         match rustix::fs::renameat_with(cwd, &self.partial, cwd, &self.path, RenameFlags::NOREPLACE) {
             Ok(()) => {}
@@ -277,12 +270,133 @@ impl PartialFile {
 }
 
 impl Drop for PartialFile {
-    /// What a run made and never wrote to would only puzzle people.
+    /// What has nothing in it that was fetched would only puzzle people.
     fn drop(&mut self) {
-        let journal = self.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if journal.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        let fetched = |(_, written): (_, HashMap<usize, u64>)| written.values().any(|bytes| *bytes > 0);
+        if !self.read_journal().is_some_and(fetched) && is_at(&self.file, &self.partial) {
             let _ = std::fs::remove_file(&self.journal_path);
             let _ = std::fs::remove_file(&self.partial);
         }
+    }
+}
+
+/// How often a partial file may vanish between opening and locking before that is no accident.
+const CLAIMS: usize = 8;
+
+/// The last part of a path, unless the path can only be a directory's: `dir/`, `dir/.`, `..`.
+fn file_name(path: &Path) -> Option<&OsStr> {
+    let name = path.file_name()?;
+    path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()).then_some(name)
+}
+
+fn open_beside(path: &Path) -> Result<File, OutputError> {
+    let failed = |source| OutputError::Io { path: path.to_owned(), doing: "opened", source };
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .custom_flags(flags.cast_signed())
+        .open(path)
+        .map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("it is no regular file")));
+    }
+    Ok(file)
+}
+
+/// Locks an open partial file, and says whether it is still one: the run that held the lock until
+/// then may have given this very file its final name, or cleared it away.
+fn claim(file: &File, path: &Path, partial: &Path) -> Result<bool, OutputError> {
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(OutputError::Busy(path.to_owned())),
+        // Some network file systems have no locks; two runs at once are then the user's care.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(is_at(file, partial)),
+    }
+}
+
+/// Whether a path leads to this open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement() -> Digest {
+        Digest::of(b"statement")
+    }
+
+    fn names(directory: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_that_was_finished_between_opening_and_locking_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let first = PartialFile::open(&path).unwrap();
+        let partial = first.partial.clone();
+        first.prepare(statement(), 7).unwrap();
+        first.write_at(b"content", 0).unwrap();
+        let late = open_beside(&partial).unwrap();
+        assert!(matches!(claim(&late, &path, &partial), Err(OutputError::Busy(_))));
+        first.finish().unwrap();
+        drop(first);
+        assert!(!claim(&late, &path, &partial).unwrap());
+        assert!(matches!(PartialFile::open(&path), Err(OutputError::Exists(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+        assert_eq!(names(directory.path()), ["b.tar"]);
+    }
+
+    #[test]
+    fn a_partial_file_that_another_has_replaced_gets_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let output = PartialFile::open(&path).unwrap();
+        output.prepare(statement(), 7).unwrap();
+        std::fs::remove_file(&output.partial).unwrap();
+        std::fs::write(&output.partial, "another's").unwrap();
+        assert!(matches!(output.finish(), Err(OutputError::Io { .. })));
+        drop(output);
+        assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
+    }
+
+    #[test]
+    fn only_what_was_fetched_outlives_a_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let output = PartialFile::open(&path).unwrap();
+        let needed = output.prepare(statement(), 1 << 60).unwrap_err();
+        assert!(matches!(
+            needed,
+            OutputError::Space { .. } | OutputError::TooLarge { .. } | OutputError::Io { .. }
+        ));
+        drop(output);
+        assert!(names(directory.path()).is_empty());
+        let output = PartialFile::open(&path).unwrap();
+        output.prepare(statement(), 7).unwrap();
+        output.note(0, 3).unwrap();
+        drop(output);
+        assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
+    }
+
+    #[test]
+    fn a_path_that_names_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["out/", "out/.", "..", "."] {
+            let path = directory.path().join(path);
+            assert!(matches!(PartialFile::open(&path), Err(OutputError::NoName(_))), "{path:?}");
+        }
+        assert!(names(directory.path()).is_empty());
     }
 }
