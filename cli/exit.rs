@@ -342,6 +342,7 @@ impl From<PlanError> for Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         let (code, hint) = match &error {
+            OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
             OutputError::Exists(path) => {
                 (Code::Usage, Some(format!("remove {} or choose another name with -o", path.display())))
             }

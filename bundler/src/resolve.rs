@@ -607,14 +607,13 @@ async fn small_blob(
     digest: Digest,
     size: u64,
 ) -> Result<Bytes, ResolveCause> {
-    let host = reference.registry().to_string();
     if size > LARGEST_CONFIG {
+        let host = reference.registry().to_string();
         let what = format!("an image's config has {size} bytes");
         return Err(Error::Misbehaved { host, what }.into());
     }
-    let mut attempts = 0;
+    let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
     loop {
-        let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
         let mut bytes = Vec::new();
         while let Some(piece) = download.next().await? {
             bytes.extend_from_slice(&piece);
@@ -623,15 +622,9 @@ async fn small_blob(
         if found == digest {
             return Ok(bytes.into());
         }
-        attempts += 1;
-        if attempts == WRONG {
-            return Err(Error::WrongContent { host, expected: digest, found }.into());
-        }
+        download.restart(found).await?;
     }
 }
-
-/// How often a blob is fetched because its bytes were wrong.
-pub(crate) const WRONG: usize = 3;
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
 fn platform_of(config: &[u8]) -> Option<Platform> {

@@ -16,6 +16,7 @@ fn mistakes_are_told_before_any_work() {
         ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
         ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
         ("create nginx --key key -o b.tar", 2, "b.tar exists already"),
+        ("create nginx --key key -o x.tar/", 2, "x.tar/ names no file"),
         ("create --key key -o x.tar", 2, "nothing to carry"),
         ("create --images list.txt --key key -o x.tar", 2, "list.txt:2: 'nginx:': tag has 0 characters"),
         (
