@@ -607,11 +607,21 @@ async fn small_blob(
     digest: Digest,
     size: u64,
 ) -> Result<Bytes, ResolveCause> {
-    let host = reference.registry().to_string();
     if size > LARGEST_CONFIG {
+        let host = reference.registry().to_string();
         let what = format!("an image's config has {size} bytes");
         return Err(Error::Misbehaved { host, what }.into());
     }
+    Ok(whole_blob(client, reference, digest, size).await?)
+}
+
+/// A blob that fits into memory.
+pub(crate) async fn whole_blob(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
     let mut attempts = 0;
     loop {
         let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
@@ -625,7 +635,8 @@ async fn small_blob(
         }
         attempts += 1;
         if attempts == WRONG {
-            return Err(Error::WrongContent { host, expected: digest, found }.into());
+            let host = reference.registry().to_string();
+            return Err(Error::WrongContent { host, expected: digest, found });
         }
     }
 }
