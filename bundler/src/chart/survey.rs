@@ -250,15 +250,15 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
     Ok((surveyed, notes))
 }
 
-/// Renders with the defaults, with the values that were given, and with each further set. What
-/// only the defaults ask for is less certain once values are given, and so is their failure.
+/// Renders with the defaults, with the values that were given, and with each further set. Once
+/// values are given, nobody will install with the defaults alone: what only they ask for is less
+/// certain, and it is no error if they do not render.
 fn renderings(
     chart: &Chart,
     request: &ChartRequest,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Rendering>, ChartCause> {
-    let given = !request.values.is_empty() || !request.value_sets.is_empty();
-    let purpose = if given { Purpose::Survey } else { Purpose::Install };
+    let purpose = if request.values.is_empty() { Purpose::Install } else { Purpose::Survey };
     let mut sets = vec![ValueSet { purpose, ..ValueSet::defaults() }];
     if !request.values.is_empty() {
         sets.push(request.values.clone());
