@@ -2,9 +2,10 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ConfigError, CreateError, InventoryError, KeyFileError, OutputError, PlanError,
-    ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, KeyFileError, OutputError,
+    PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
+use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
 use bundle_harbor::Harbor;
 use bundle_importer::{
@@ -12,7 +13,7 @@ use bundle_importer::{
     OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
-use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
 use bundle_serve::{IdentityError, StoreError, UsersError};
 
 use crate::harbor_text;
@@ -160,6 +161,10 @@ fn registry_code(error: &RegistryError) -> Code {
 
 fn registry_hint(error: &RegistryError) -> Option<String> {
     match error {
+        RegistryError::Address { address, why: AddressError::Plain } => {
+            let host = address.split('/').nth(2).unwrap_or_default();
+            Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
+        }
         RegistryError::Certificate { .. } => {
             Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
         }
@@ -330,6 +335,90 @@ impl From<ResolveErrors> for Failure {
             _ => None,
         });
         Self { code, lines, hint }
+    }
+}
+
+impl From<ChartErrors> for Failure {
+    fn from(errors: ChartErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        if errors.0.len() > 1 {
+            lines.push(errors.to_string());
+        }
+        let code = errors.0.iter().map(|error| chart_code(&error.cause)).max().unwrap_or(Code::Failed);
+        let hint = errors.0.iter().find_map(|error| chart_hint(&error.cause));
+        Self { code, lines, hint }
+    }
+}
+
+fn chart_code(cause: &ChartCause) -> Code {
+    match cause {
+        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Load(error) => load_code(&error.cause),
+        ChartCause::Digest { .. } => Code::NotTrusted,
+        ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
+            Code::Network
+        }
+        ChartCause::Dependency { cause, .. } => chart_code(cause),
+        ChartCause::Changed { .. } | ChartCause::NoRepository => Code::Incomplete,
+        ChartCause::Text(_)
+        | ChartCause::Alias(_)
+        | ChartCause::Beside(_)
+        | ChartCause::Source { .. }
+        | ChartCause::Render { .. }
+        | ChartCause::NoImage
+        | ChartCause::Place { .. }
+        | ChartCause::NotLocked => Code::Usage,
+        ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
+    }
+}
+
+/// What is wrong with the bytes is nobody's usage.
+fn load_code(cause: &LoadCause) -> Code {
+    match cause {
+        LoadCause::Read(_) | LoadCause::NotAFile | LoadCause::Escape | LoadCause::Ignore(_) => Code::Usage,
+        LoadCause::Gzip(_)
+        | LoadCause::Tar(_)
+        | LoadCause::Path
+        | LoadCause::PathText
+        | LoadCause::OutsideBase
+        | LoadCause::FileSize(_)
+        | LoadCause::ArchiveSize(_)
+        | LoadCause::Unpacked(_)
+        | LoadCause::Files(_)
+        | LoadCause::Depth(_)
+        | LoadCause::Empty
+        | LoadCause::NoMetadata
+        | LoadCause::Metadata(_)
+        | LoadCause::Yaml(_)
+        | LoadCause::Encoding(_)
+        | LoadCause::NoMap => Code::NotTrusted,
+    }
+}
+
+fn chart_hint(cause: &ChartCause) -> Option<String> {
+    match cause {
+        ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Render { error, .. } => match &**error {
+            RenderError::Template { wanted: Some(value), .. } => {
+                Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
+            }
+            RenderError::KubeVersion { wanted, .. } => {
+                Some(format!("say for which Kubernetes it is: kubeVersion, within {}", Printable(wanted)))
+            }
+            RenderError::Library => Some("name the charts that use it instead".to_owned()),
+            _ => None,
+        },
+        ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
+        ChartCause::NotLocked | ChartCause::Changed { .. } => {
+            Some("run `bundle lock` to look into the charts again".to_owned())
+        }
+        ChartCause::Dependency { cause, .. } => match &**cause {
+            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository => {
+                Some("put it into the chart with `helm dependency build`, and pack the chart".to_owned())
+            }
+            cause => chart_hint(cause),
+        },
+        _ => None,
     }
 }
 

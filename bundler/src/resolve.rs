@@ -612,6 +612,16 @@ async fn small_blob(
         let what = format!("an image's config has {size} bytes");
         return Err(Error::Misbehaved { host, what }.into());
     }
+    Ok(whole_blob(client, reference, digest, size).await?)
+}
+
+/// A blob that fits into memory.
+pub(crate) async fn whole_blob(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
     let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
     loop {
         let mut bytes = Vec::new();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, Unchanged,
-    create_file, create_stream, load_private, load_public, resolve,
+    ChartOptions, Confirm, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
+    ResolveOptions, Signer, Unchanged, create_file, create_stream, load_private, load_public, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
-use crate::command::lock::path_of;
+use crate::command::lock::{deliver, path_of};
 use crate::command::wanted::Wanted;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
@@ -149,17 +149,24 @@ impl Create {
             Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
             _ => None,
         };
-        let (requests, name) = self.wanted.requests()?;
+        let asked = self.wanted.read()?;
+        let name = asked.name.clone();
+        let lock = self.lock()?;
         let progress = progress("fetching");
-        let pins = self.pins(&requests)?;
         let mut bases = self.base.load(&*progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
+        let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
+        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
+        let charts = asked.survey(&client, lock.as_ref(), looking, &*progress).await?;
+        let requests = asked.merged(&charts)?;
+        let pins = self.pins(lock.as_ref(), &requests);
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
             pins: if self.locked { Pins::Demand } else { Pins::Prefer },
             jobs: self.connection.jobs(),
         };
-        let resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        deliver(&charts, &mut resolved)?;
         let created = self.created()?;
         let sequence = match self.sequence {
             Some(sequence) => sequence,
@@ -248,29 +255,33 @@ impl Create {
         }
     }
 
+    fn lock(&self) -> Result<Option<Lock>, Failure> {
+        let path = path_of(&self.wanted);
+        if path.exists() {
+            return Ok(Some(Lock::load(&path)?));
+        }
+        if self.locked {
+            let text = format!("{} is not there, and --locked keeps to it", path.display());
+            return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
+        }
+        Ok(None)
+    }
+
     fn pins(
         &self,
+        lock: Option<&Lock>,
         requests: &[Request],
-    ) -> Result<HashMap<(Reference, bundle_format::Target), Digest>, Failure> {
-        let path = path_of(&self.wanted);
-        if !path.exists() {
-            if self.locked {
-                let text = format!("{} is not there, and --locked keeps to it", path.display());
-                return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
-            }
-            return Ok(HashMap::new());
-        }
-        let lock = Lock::load(&path)?;
-        let pins = lock.pins(requests);
+    ) -> HashMap<(Reference, bundle_format::Target), Digest> {
+        let pins = lock.map(|lock| lock.pins(requests)).unwrap_or_default();
         if !pins.is_empty() {
             eprintln!(
                 "note: {} of {} kept to {}",
                 pins.len(),
                 count(requests.len(), "image"),
-                path.display()
+                path_of(&self.wanted).display()
             );
         }
-        Ok(pins)
+        pins
     }
 
     fn tell_unchanged(&self, bases: &[Inventory]) {

@@ -1,6 +1,7 @@
 mod create;
 mod diff;
 mod harbor;
+mod images;
 mod import;
 mod inspect;
 mod key;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Key(key::Key),
     /// Resolve references to digests, and write them to bundle.lock
     Lock(lock::Lock),
+    /// Show the images of charts and lists, and why each is there
+    Images(images::Images),
     /// Pack images into one signed file
     Create(create::Create),
     /// Check every byte of a bundle
@@ -53,6 +56,7 @@ impl Command {
         match self {
             Self::Key(command) => command.run(),
             Self::Lock(command) => command.run().await,
+            Self::Images(command) => command.run().await,
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
