@@ -6,12 +6,15 @@ use bundle_bundler::{
     ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
 use bundle_format::{FileError, MediumError};
+use bundle_harbor::Harbor;
 use bundle_importer::{
-    ConfirmError, CountersignatureError, MemoryError, OpenError, PushError, StateError, TrustFileError,
-    TrustStoreError,
+    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, HarborFileError, MemoryError, Obstacle,
+    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
-use bundle_registry::Error as RegistryError;
+use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+
+use crate::harbor_text;
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,11 +62,44 @@ impl Failure {
         self
     }
 
+    /// What stands in the way of an import into a Harbor.
+    pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
+        let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));
+        let mut lines: Vec<String> = obstacles.iter().map(harbor_text::what_is_wrong).collect();
+        lines.push("nothing was written".to_owned());
+        let mut hints: Vec<String> = Vec::new();
+        for hint in obstacles.iter().map(|obstacle| harbor_text::advice(obstacle, host)) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        let code = if nobody { Code::Network } else { Code::Policy };
+        Self { code, lines, hint: Some(hints.join("\n")) }
+    }
+
+    /// A push that failed, with what a Harbor tells when it is asked why.
+    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
+        let diagnosis = diagnose(harbor, &error).await;
+        let mut failure = Self::from(error);
+        if let Some(diagnosis) = diagnosis {
+            failure.lines.push(diagnosis.to_string());
+            failure.hint = Some(match diagnosis {
+                Diagnosis::AccountGone => {
+                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                }
+                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                ),
+            });
+        }
+        failure
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
             eprintln!("error: {line}");
         }
-        if let Some(hint) = self.hint {
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
             eprintln!("hint: {hint}");
         }
         ExitCode::from(self.code as u8)
@@ -88,8 +124,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 fn registry_code(error: &RegistryError) -> Code {
     match error {
+        RegistryError::Answer(answer) => match answer.refusal() {
+            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
+            _ => Code::Network,
+        },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
-        RegistryError::Credentials(_) => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
@@ -97,10 +137,10 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::NotARegistry { .. }
         | RegistryError::Withheld { .. }
         | RegistryError::Stalled { .. }
-        | RegistryError::Answer(_)
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Code::Network,
     }
@@ -116,6 +156,12 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         }
         RegistryError::NotARegistry { host, .. } => {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
+            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
+            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
         }
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
@@ -135,6 +181,64 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             "is {host} right and up? Behind a proxy, set HTTPS_PROXY; for a mirror use --mirror"
         )),
         _ => None,
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            _ => None,
+        };
+        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<HarborFileError> for Failure {
+    fn from(error: HarborFileError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SeedError> for Failure {
+    fn from(error: SeedError) -> Self {
+        let again = "nothing was pushed yet; run the same command again to go on";
+        match &error {
+            SeedError::Harbor { source, .. } => {
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            SeedError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
+            SeedError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+                "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
+            )),
+            SeedError::ProxyCache(_) => {
+                Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+            }
+        }
+    }
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Self {
+        match error {
+            BootstrapError::Seed(error) => error.into(),
+            BootstrapError::File(error) => error.into(),
+            BootstrapError::Robot { ref source, .. } => {
+                let again = "run the same command again to go on";
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            BootstrapError::NoRobot(_) => {
+                Self::new(Code::Usage, &error).hint("make it with `bundle harbor bootstrap`")
+            }
+            BootstrapError::Random(_) => Self::new(Code::Failed, &error),
+            BootstrapError::Kubectl { ref path, .. } => {
+                let hint =
+                    format!("the old secret no longer works; run: kubectl apply -f {}", path.display());
+                Self::new(Code::Failed, &error).hint(hint)
+            }
+        }
     }
 }
 
@@ -364,6 +468,8 @@ impl From<PushError> for Failure {
             PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
+            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+                .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
             PushError::Spool(_) => {
                 Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
             }

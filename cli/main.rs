@@ -4,11 +4,14 @@ mod base;
 mod command;
 mod connection;
 mod exit;
+mod harbor_text;
 mod memory;
+mod notes;
 mod parts;
 mod place;
 mod progress;
 mod size;
+mod span;
 mod trust;
 
 use std::process::ExitCode;

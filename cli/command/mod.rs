@@ -1,5 +1,6 @@
 mod create;
 mod diff;
+mod harbor;
 mod import;
 mod inspect;
 mod key;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Set up a Harbor, look after its accounts, and compare it with what was delivered
+    #[command(subcommand)]
+    Harbor(harbor::Harbor),
     /// Show what an import proved to have delivered
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -51,6 +55,7 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),

@@ -1,8 +1,8 @@
 use bundle_format::{BundleId, Override, Rule};
 use bundle_oci::Registry;
-use bundle_registry::{Client, Error};
+use bundle_registry::Error;
 
-use crate::{Bundle, Newest, Record, RollbackError, Standing, StateError, StateFile};
+use crate::{Bundle, Destination, Newest, Record, RollbackError, Standing, StateError, StateFile};
 
 /// What is known of a bundle's stream, from the file and from the registry together. Made before
 /// anything is written, and kept until the tags are set: it has the file's lock.
@@ -56,17 +56,24 @@ impl Memory {
     pub async fn recall(
         file: StateFile,
         bundle: &Bundle,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
     ) -> Result<Self, MemoryError> {
-        client.ping(registry).await?;
+        if let Destination::Plain { client, registry } = destination {
+            client.ping(registry).await?;
+        }
+        let mut memory = Self::of_file(file, bundle, destination.registry());
+        let recorded = memory.record.newest(destination, &memory.bundle.stream).await;
+        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
+        memory.newest = Newest::merge(memory.newest, recorded);
+        Ok(memory)
+    }
+
+    /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
+    pub fn of_file(file: StateFile, bundle: &Bundle, registry: &Registry) -> Self {
         let record = Record::of(bundle.statement());
         let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
-        let known = file.newest(registry, &bundle.stream);
-        let recorded = record.newest(client, registry, &bundle.stream).await;
-        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
-        let newest = Newest::merge(known, recorded);
-        Ok(Self { file, record, bundle, newest })
+        let newest = file.newest(registry, &bundle.stream);
+        Self { file, record, bundle, newest }
     }
 
     /// The bundle that is to be accepted.
@@ -113,12 +120,11 @@ impl Memory {
     /// Another import accepted a newer bundle meanwhile, or it cannot be remembered.
     pub async fn accept(
         &mut self,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         rollback: &Rollback,
     ) -> Result<(), MemoryError> {
         let stream = &self.bundle.stream;
-        let recorded = self.record.newest(client, registry, stream).await;
+        let recorded = self.record.newest(destination, stream).await;
         let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
         self.newest = Newest::merge(self.newest.take(), recorded);
         if *rollback == Rollback::Refuse {
@@ -126,11 +132,11 @@ impl Memory {
         }
         // An older bundle that was let pass leaves no trace there: the number never falls.
         if self.standing() != Standing::Older {
-            let remembered = self.record.remember(client, registry, &self.bundle).await;
+            let remembered = self.record.remember(destination, &self.bundle).await;
             remembered.map_err(|source| MemoryError::Record { doing: "written", source })?;
         }
         let newest = Newest::after(self.newest.as_ref(), &self.bundle);
-        self.file.remember(registry, &self.bundle.stream, newest)?;
+        self.file.remember(destination.registry(), &self.bundle.stream, newest)?;
         Ok(())
     }
 }

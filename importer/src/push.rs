@@ -1,17 +1,22 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use bundle_format::{Archive, Blob, Damage, Entry, EntryName, FileError, Medium, Pipe, Statement};
-use bundle_oci::{Digest, Registry, RepositoryName};
-use bundle_registry::{BlobSource, Client, Error, Name, Progress, Uploaded};
+use bundle_format::{Archive, Blob, Damage, Entry, EntryName, FileError, Graph, Medium, Pipe, Statement};
+use bundle_oci::{Digest, RepositoryName};
+use bundle_registry::{BlobSource, Error, Name, Progress, Refusal, Uploaded};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::bundle::Contents;
+use crate::room::Rooms;
 use crate::source::{Copied, Forward, Memory, Once, Stored};
-use crate::{Bundle, Decision, ImportPlan, Need, Share, Spool, Supply, referrer};
+use crate::{
+    BlobStep, Bundle, Decision, Destination, ImportPlan, Limits, Presence, Share, Spool, Supply, accessory,
+    referrer,
+};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub struct Report {
     pub found: u64,
 }
 
-/// Why an import stopped. No tag was moved unless [`PushError::Moved`] says so.
+/// Why an import stopped. Of [`push`], no tag was moved; of [`Pushed::set_tags`], some may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// A blob could not be put in place.
@@ -68,6 +73,16 @@ pub enum PushError {
         /// What it is.
         found: String,
     },
+    /// A signature or the like that a Harbor has and does not attach to what it belongs to.
+    #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
+    NotAttached {
+        /// The repository.
+        repository: RepositoryName,
+        /// What should be attached.
+        accessory: Digest,
+        /// To what.
+        subject: Digest,
+    },
     /// A blob that a delta builds on, and that was there when the import began.
     #[error(
         "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
@@ -93,7 +108,7 @@ struct Counters {
     mounted: AtomicU64,
     found: AtomicU64,
     /// Blobs that were hashed on their way.
-    read: std::sync::Mutex<HashSet<Digest>>,
+    read: Mutex<HashSet<Digest>>,
 }
 
 /// All blobs and manifests of a bundle are verified and in place. Only [`push`] makes one, and without
@@ -101,8 +116,10 @@ struct Counters {
 #[derive(Debug)]
 pub struct Pushed {
     statement: Statement,
+    graph: Graph,
     manifests: HashMap<Digest, Bytes>,
     report: Report,
+    rooms: Rooms,
 }
 
 /// What one import delivers of a bundle.
@@ -135,14 +152,26 @@ pub struct Remaining {
 }
 
 struct Push<'a> {
-    client: &'a Client,
-    registry: &'a Registry,
+    destination: &'a Destination,
     plan: &'a ImportPlan,
     progress: &'a Arc<dyn Progress>,
     jobs: usize,
+    limits: Limits,
     /// The blobs that this import delivers; none for all.
     share: Option<HashSet<Digest>>,
     counters: Counters,
+    /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
+    /// some time after that.
+    seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
+    rooms: Rooms,
+}
+
+/// Whether what the plan knows of blobs still counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Current,
+    /// The registry has lost something since.
+    Stale,
 }
 
 /// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
@@ -153,20 +182,23 @@ struct Push<'a> {
 pub async fn push(
     bundle: Bundle,
     plan: &ImportPlan,
-    client: &Client,
-    registry: &Registry,
+    destination: &Destination,
     portion: &Portion,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
+    let limits = Limits::DEFAULT;
+    let rooms = Rooms::new(destination, plan, &limits);
     let push = Push {
-        client,
-        registry,
+        destination,
         plan,
         progress: &progress,
         jobs: jobs.max(1),
+        limits,
         share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
+        seen: Mutex::default(),
+        rooms,
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
@@ -190,51 +222,54 @@ pub async fn push(
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
     };
-    Ok(Progressed::All(Box::new(Pushed { statement: trusted.statement().clone(), manifests, report })))
+    let statement = statement.clone();
+    Ok(Progressed::All(Box::new(Pushed { statement, graph, manifests, report, rooms: push.rooms })))
 }
 
 impl Push<'_> {
     async fn everything(
         &self,
         statement: &Statement,
-        graph: &bundle_format::Graph,
+        graph: &Graph,
         contents: Contents,
         spool: Option<&Spool>,
     ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
-                let archive = Arc::new(archive);
-                let absent = self.blobs_from(&archive, statement).await?;
-                self.unread(&archive).await?;
+                let file = Stock::new(archive);
+                let absent = self.blobs_from(&file, Knowledge::Current).await?;
+                self.unread(&file.archive).await?;
                 if !absent.is_empty() {
-                    return Ok(Err(self.remaining(&archive, absent, spool).await?));
+                    return Ok(Err(self.remaining(&file.archive, absent, spool).await?));
                 }
+                let wanted = self.manifests_to_read(statement, graph);
                 let mut manifests = HashMap::new();
-                let wanted: HashSet<Digest> = self.plan.manifests.iter().map(|(digest, _)| *digest).collect();
-                for (blob, entry) in statement.blobs.iter().zip(archive.layout().blobs()) {
+                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
                     if wanted.contains(&blob.digest) {
-                        let bytes = archive.read(entry)?;
+                        let bytes = file.archive.read(entry)?;
                         if Digest::of(&bytes) != blob.digest {
-                            return Err(archive.damaged(entry).into());
+                            return Err(file.archive.damaged(entry).into());
                         }
                         manifests.insert(blob.digest, Bytes::from(bytes));
                     }
                 }
-                match self.manifests(graph, &manifests).await {
-                    // Garbage collection may take a blob between its push and its manifest's.
-                    Err(PushError::Manifest { source: Error::Answer(answer), .. })
-                        if answer.code.as_deref().is_some_and(|code| code.ends_with("BLOB_UNKNOWN")) =>
-                    {
-                        self.blobs_from(&archive, statement).await?;
-                        self.manifests(graph, &manifests).await?;
+                let mut rounds = 1;
+                while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
+                    if rounds == self.limits.rounds || !self.lost_content(&error) {
+                        return Err(error);
                     }
-                    other => other?,
+                    // Content that is being removed is there again only when it is gone.
+                    if rounds > 1 {
+                        tokio::time::sleep(self.limits.scan_wait).await;
+                    }
+                    rounds += 1;
+                    self.blobs_from(&file, Knowledge::Stale).await?;
                 }
                 manifests
             }
             Contents::Pipe { pipe, kept } => {
                 self.blobs_piped(pipe, &kept).await?;
-                self.manifests(graph, &kept).await?;
+                self.manifests(graph, &kept, None).await?;
                 kept
             }
         };
@@ -265,31 +300,35 @@ impl Push<'_> {
         Ok(Remaining { blobs, bytes, volumes })
     }
 
+    /// The manifests that are pushed, and those that may have to be attached once more.
+    fn manifests_to_read(&self, statement: &Statement, graph: &Graph) -> HashSet<Digest> {
+        let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
+        let attached = accessory::attached(self.destination, self.plan, statement, graph);
+        planned.chain(attached.map(|attached| attached.accessory)).collect()
+    }
+
+    /// Whether garbage collection took something between its push and that of a manifest which names
+    /// it. A Harbor says NOT_FOUND while it removes the manifest itself.
+    fn lost_content(&self, error: &PushError) -> bool {
+        let PushError::Manifest { source, .. } = error else { return false };
+        match source.refusal() {
+            Some(Refusal::MissingContent) => true,
+            Some(Refusal::NotFound) => matches!(self.destination, Destination::Harbor(_)),
+            _ => false,
+        }
+    }
+
     /// Puts in place what is there and ours, and tells which blobs are nowhere yet.
-    async fn blobs_from(
-        &self,
-        archive: &Arc<Archive<Medium>>,
-        statement: &Statement,
-    ) -> Result<Vec<Entry>, PushError> {
-        let entries: HashMap<Digest, Entry> = statement
-            .blobs
-            .iter()
-            .map(|blob| blob.digest)
-            .zip(archive.layout().blobs().iter().copied())
-            .collect();
-        let entries = &entries;
+    async fn blobs_from(&self, file: &Stock, knowledge: Knowledge) -> Result<Vec<Entry>, PushError> {
         futures_util::stream::iter(&self.plan.blobs)
-            .map(|need| async move {
-                let entry = entries.get(&need.blob.digest);
-                let there = entry.filter(|entry| self.is_ours(need.blob.digest) && archive.has(entry));
-                let source = there.map(|entry| Stored {
-                    archive: archive.clone(),
-                    entry: *entry,
-                    digest: need.blob.digest,
-                    progress: self.progress.clone(),
-                });
-                match self.blob(need, source.as_ref().map(|source| source as &dyn BlobSource)).await {
-                    Err(PushError::Gone { .. }) if need.supply == Supply::Carried => Ok(entry.copied()),
+            .map(|step| async move {
+                let digest = step.blob.digest;
+                let source = self.is_ours(digest).then(|| file.blob(digest, self.progress)).flatten();
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                match self.blob(step, knowledge, source).await {
+                    Err(PushError::Gone { .. }) if step.supply == Supply::Carried => {
+                        Ok(file.entries.get(&digest).copied())
+                    }
                     done => done.map(|()| None),
                 }
             })
@@ -306,7 +345,7 @@ impl Push<'_> {
     /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
     /// a bundle that was right.
     async fn unread(&self, archive: &Arc<Archive<Medium>>) -> Result<(), PushError> {
-        let sent = self.counters.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let sent = lock(&self.counters.read).clone();
         let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
         let hash = move || {
             let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
@@ -326,77 +365,126 @@ impl Push<'_> {
     }
 
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
-    async fn blob(&self, need: &Need, source: Option<&dyn BlobSource>) -> Result<(), PushError> {
-        let Need { blob, repositories, .. } = need;
-        let failed = |repository: &RepositoryName| {
-            let repository = repository.clone();
-            move |source| match source {
-                Error::Source(error) => match error.downcast::<Damage>() {
-                    Ok(damage) => PushError::Damage(damage),
-                    Err(error) => {
-                        PushError::Blob { digest: blob.digest, repository, source: Error::Source(error) }
-                    }
-                },
-                source => PushError::Blob { digest: blob.digest, repository, source },
-            }
-        };
-        if need.supply == Supply::Carried {
+    async fn blob(
+        &self,
+        step: &BlobStep,
+        knowledge: Knowledge,
+        source: Option<&dyn BlobSource>,
+    ) -> Result<(), PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let blob = step.blob;
+        let carried = step.supply == Supply::Carried;
+        if carried {
             self.progress.begin(blob.digest, blob.size, 0);
         }
-        let there: Vec<bool> = futures_util::stream::iter(repositories)
-            .map(|repository| async move {
-                let found = self.client.has_blob(self.registry, repository, blob.digest).await;
-                found.map_err(failed(repository))
+        let there: Vec<bool> = futures_util::stream::iter(&step.places)
+            .map(|place| async move {
+                match (knowledge, place.presence) {
+                    (Knowledge::Current, Presence::There) => Ok(true),
+                    (Knowledge::Current, Presence::Absent) => Ok(false),
+                    (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
+                        let found = client.has_blob(registry, &place.repository, blob.digest).await;
+                        found.map_err(blob_failed(blob, &place.repository))
+                    }
+                }
             })
             .buffered(self.jobs)
             .try_collect()
             .await?;
-        let mut holder =
-            repositories.iter().zip(&there).find(|(_, there)| **there).map(|(repository, _)| repository);
-        if holder.is_some() && need.supply == Supply::Carried {
-            self.progress.advance(blob.digest, blob.size);
-        }
-        holder = holder.or(need.holders.first());
-        for (repository, there) in repositories.iter().zip(there) {
+        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
+        let mut holder = found.map(|(place, _)| &place.repository).or(step.holders.first());
+        let mut passed = false;
+        for (place, there) in step.places.iter().zip(there) {
+            let repository = &place.repository;
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
-                continue;
-            }
-            let copy = holder.map(|holder| Copied {
-                client: self.client.clone(),
-                registry: self.registry.clone(),
-                holder: holder.clone(),
-                blob: *blob,
-            });
-            let copy = copy.as_ref().map(|copy| copy as &dyn BlobSource);
-            let Some(source) = source.or(copy) else {
-                return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
-            };
-            let uploaded = self
-                .client
-                .upload_blob(self.registry, repository, blob.digest, blob.size, holder, source)
-                .await
-                .map_err(failed(repository))?;
-            match uploaded {
-                Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
-                Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
-                Uploaded::Sent => {
-                    if need.supply == Supply::Carried {
-                        self.counters
-                            .read
-                            .lock()
-                            .unwrap_or_else(std::sync::PoisonError::into_inner)
-                            .insert(blob.digest);
-                    }
+            } else {
+                let uploaded = self.upload(blob, repository, holder, source).await?;
+                if uploaded == Uploaded::Sent {
+                    passed = true;
                     // It could not be mounted; the next one has a better place to take it from.
                     holder = Some(repository);
-                    self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
-                    self.counters.sent.fetch_add(1, Ordering::Relaxed)
                 }
-            };
+            }
+            self.saw(blob.digest, repository);
             holder.get_or_insert(repository);
         }
-        self.progress.end(blob.digest);
+        if carried {
+            if !passed {
+                self.progress.advance(blob.digest, blob.size);
+            }
+            self.progress.end(blob.digest);
+        }
+        Ok(())
+    }
+
+    /// Puts a blob into one repository, and counts how.
+    async fn upload(
+        &self,
+        blob: Blob,
+        repository: &RepositoryName,
+        holder: Option<&RepositoryName>,
+        source: Option<&dyn BlobSource>,
+    ) -> Result<Uploaded, PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let _room = self.rooms.enter(repository).await;
+        let copy = holder.map(|holder| Copied {
+            client: client.clone(),
+            registry: registry.clone(),
+            holder: holder.clone(),
+            blob,
+        });
+        let carried = source.is_some();
+        let Some(source) = source.or(copy.as_ref().map(|copy| copy as &dyn BlobSource)) else {
+            return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
+        };
+        let uploaded = client
+            .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
+            .await
+            .map_err(blob_failed(blob, repository))?;
+        match uploaded {
+            Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Sent => {
+                if carried {
+                    lock(&self.counters.read).insert(blob.digest);
+                }
+                self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
+                self.counters.sent.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        Ok(uploaded)
+    }
+
+    fn saw(&self, blob: Digest, repository: &RepositoryName) {
+        if matches!(self.destination, Destination::Harbor(_)) {
+            lock(&self.seen).insert((blob, repository.clone()), Instant::now());
+        }
+    }
+
+    /// Looks for the blobs again that were seen long ago, before a manifest names them, and sends
+    /// those that are gone. To look is what keeps a Harbor's garbage collection from them.
+    async fn refresh(
+        &self,
+        manifest: &bundle_oci::Manifest,
+        repository: &RepositoryName,
+        file: Option<&Stock>,
+    ) -> Result<(), PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        for descriptor in Graph::blobs_of(manifest) {
+            let blob = Blob { digest: descriptor.digest, size: descriptor.size };
+            let seen = lock(&self.seen).get(&(blob.digest, repository.clone())).copied();
+            if seen.is_none_or(|seen| seen.elapsed() < self.limits.recheck_after) {
+                continue;
+            }
+            let there = client.has_blob(registry, repository, blob.digest).await;
+            if !there.map_err(blob_failed(blob, repository))? {
+                let source = file.and_then(|file| file.blob(blob.digest, self.progress));
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                self.upload(blob, repository, None, source).await?;
+            }
+            self.saw(blob.digest, repository);
+        }
         Ok(())
     }
 
@@ -406,13 +494,13 @@ impl Push<'_> {
         pipe: Pipe<Box<dyn std::io::Read + Send>>,
         kept: &HashMap<Digest, Bytes>,
     ) -> Result<(), PushError> {
-        let needs: HashMap<Digest, &Need> =
-            self.plan.blobs.iter().map(|need| (need.blob.digest, need)).collect();
-        for need in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&need.blob.digest) {
-                self.blob(need, Some(&Memory(bytes.clone()))).await?;
-            } else if need.supply == Supply::Required {
-                self.blob(need, None).await?;
+        let needs: HashMap<Digest, &BlobStep> =
+            self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
+        for step in &self.plan.blobs {
+            if let Some(bytes) = kept.get(&step.blob.digest) {
+                self.blob(step, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
+            } else if step.supply == Supply::Required {
+                self.blob(step, Knowledge::Current, None).await?;
             }
         }
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
@@ -427,7 +515,7 @@ impl Push<'_> {
         {
             let (pieces, stream) = tokio::sync::mpsc::channel(2);
             let source = Once(std::sync::Mutex::new(Some(stream)), self.progress.clone(), blob.digest);
-            let need = needs.get(&blob.digest).copied();
+            let step = needs.get(&blob.digest).copied();
             let feed = async {
                 let mut next = Some((blob, first));
                 let mut wanted = true;
@@ -450,8 +538,8 @@ impl Push<'_> {
                 }
             };
             let put = async {
-                let put = match need {
-                    Some(need) => self.blob(need, Some(&source)).await,
+                let put = match step {
+                    Some(step) => self.blob(step, Knowledge::Current, Some(&source)).await,
                     None => Ok(()),
                 };
                 // Nobody listens any longer; the feed goes on without us.
@@ -476,8 +564,9 @@ impl Push<'_> {
 
     async fn manifests(
         &self,
-        graph: &bundle_format::Graph,
+        graph: &Graph,
         contents: &HashMap<Digest, Bytes>,
+        file: Option<&Stock>,
     ) -> Result<(), PushError> {
         // Each repository is a line of its own, in which children come before their parents and
         // subjects before their referrers.
@@ -502,18 +591,15 @@ impl Push<'_> {
                         repository: repository.clone(),
                         source,
                     };
+                    self.refresh(&node.manifest, repository, file).await?;
                     let name = Name::Digest(digest);
-                    let pushed = self
-                        .client
-                        .push_manifest(self.registry, repository, &name, &node.media_type, bytes.clone())
+                    let (client, registry) = (self.destination.client(), self.destination.registry());
+                    let room = self.rooms.enter(repository).await;
+                    client
+                        .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
                         .await
                         .map_err(failed)?;
-                    if node.manifest.subject().is_some() && !pushed.subject_recognised {
-                        let size = bytes.len() as u64;
-                        referrer::list_by_tag(self.client, self.registry, repository, digest, size, node)
-                            .await
-                            .map_err(failed)?;
-                    }
+                    drop(room);
                 }
                 Ok(())
             })
@@ -524,25 +610,25 @@ impl Push<'_> {
 }
 
 impl Pushed {
-    /// Sets the tags, and looks at each of them again.
+    /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to it:
+    /// a Harbor does so itself, which is looked at; elsewhere it is listed under its subject's tag.
     ///
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
     pub async fn set_tags(
         self,
         plan: &ImportPlan,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         jobs: usize,
     ) -> Result<Report, PushError> {
-        let Self { statement, manifests, report } = self;
-        let (statement, manifests) = (&statement, &manifests);
         let moves =
             plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
+        let pushed = &self;
         futures_util::stream::iter(moves)
             .map(|step| async move {
-                let artifact = &statement.artifacts[step.artifact];
-                let (Some(tag), Some(bytes)) = (&artifact.target.tag, manifests.get(&artifact.digest)) else {
+                let artifact = &pushed.statement.artifacts[step.artifact];
+                let bytes = pushed.manifests.get(&artifact.digest);
+                let (Some(tag), Some(bytes)) = (&artifact.target.tag, bytes) else {
                     return Ok(());
                 };
                 let failed = |source| PushError::Manifest {
@@ -551,23 +637,81 @@ impl Pushed {
                     source,
                 };
                 let (name, repository) = (Name::Tag(tag.clone()), &step.repository);
-                client
+                let (client, registry) = (destination.client(), destination.registry());
+                let room = pushed.rooms.enter(repository).await;
+                let set = client
                     .push_manifest(registry, repository, &name, &artifact.media_type, bytes.clone())
-                    .await
-                    .map_err(failed)?;
-                let found = client.manifest_info(registry, repository, &name).await.map_err(failed)?;
-                match found {
-                    Some(info) if info.digest == artifact.digest => Ok(()),
+                    .await;
+                drop(room);
+                let found = destination.digest_at(&artifact.target, artifact.digest).await;
+                match set {
+                    Ok(_) => {}
+                    // Another import may have set it since the plan was made.
+                    Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
+                        if !matches!(found, Ok(Some(found)) if found == artifact.digest) {
+                            return Err(failed(error));
+                        }
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
+                match found.map_err(failed)? {
+                    Some(found) if found == artifact.digest => Ok(()),
                     found => Err(PushError::Moved {
                         target: artifact.target.to_string(),
                         expected: artifact.digest,
-                        found: found.map_or_else(|| "nothing".to_owned(), |info| info.digest.to_string()),
+                        found: found.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
                     }),
                 }
             })
             .buffer_unordered(jobs.max(1))
             .try_collect::<()>()
             .await?;
-        Ok(report)
+        if let Destination::Plain { client, registry } = destination {
+            referrer::list(client, registry, plan, &self.statement, &self.graph, jobs).await?;
+        }
+        if let Destination::Harbor(harbor) = destination {
+            let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
+            accessory::attach(harbor, attached, &self.manifests, jobs).await?;
+        }
+        Ok(self.report)
+    }
+}
+
+/// Says for which blob and repository something failed; that the bundle is damaged says more.
+fn blob_failed(blob: Blob, repository: &RepositoryName) -> impl FnOnce(Error) -> PushError {
+    let (digest, repository) = (blob.digest, repository.clone());
+    move |source| match source {
+        Error::Source(error) => match error.downcast::<Damage>() {
+            Ok(damage) => PushError::Damage(damage),
+            Err(error) => PushError::Blob { digest, repository, source: Error::Source(error) },
+        },
+        source => PushError::Blob { digest, repository, source },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded stays whole even if a thread panics between two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An archive, and where in it each blob lies.
+struct Stock {
+    archive: Arc<Archive<Medium>>,
+    entries: HashMap<Digest, Entry>,
+}
+
+impl Stock {
+    fn new(archive: Archive<Medium>) -> Self {
+        let entries = archive.layout().blobs().iter().filter_map(|entry| match entry.name {
+            EntryName::Blob(digest) => Some((digest, *entry)),
+            _ => None,
+        });
+        Self { entries: entries.collect(), archive: Arc::new(archive) }
+    }
+
+    /// The blob, if all of it is there.
+    fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
+        let entry = *self.entries.get(&digest).filter(|entry| self.archive.has(entry))?;
+        Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone() })
     }
 }

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
-use bundle_format::{BundleId, ProjectName, Sequence, Statement, StreamName};
-use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
-use bundle_registry::{BlobSource, Client, Error, Name};
+use bundle_format::{BundleId, ProjectName, Sequence, Statement, StreamName, Target};
+use bundle_oci::{Digest, Manifest, MediaType, RepositoryName, Tag};
+use bundle_registry::{BlobSource, Error, Name};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::json;
 
-use crate::Newest;
+use crate::{Destination, Newest};
 
 /// What a registry itself remembers of streams, so that a lost disk does not forget: the repository
 /// `bundle-state` of a project has a small artifact for each accepted bundle, under the tag
@@ -16,7 +16,7 @@ use crate::Newest;
 /// only added, so that it works where tags cannot move, and with an account that can only push.
 #[derive(Clone, Debug)]
 pub struct Record {
-    repositories: Vec<RepositoryName>,
+    projects: Vec<ProjectName>,
 }
 
 /// The repository in the project.
@@ -46,11 +46,7 @@ impl Record {
             .filter(|project| project.is_cache() || **project == ProjectName::platform())
             .collect();
         let chosen = if shared.is_empty() { projects.into_iter().take(1).collect() } else { shared };
-        let path = |project: &ProjectName| {
-            let name: RepositoryName = REPOSITORY.parse().ok()?;
-            name.under(project.as_str()).ok()
-        };
-        Self { repositories: chosen.into_iter().filter_map(path).collect() }
+        Self { projects: chosen.into_iter().cloned().collect() }
     }
 
     /// The newest bundle of a stream, as far as the registry knows.
@@ -59,36 +55,30 @@ impl Record {
     /// The registry cannot be asked, or says what makes no sense.
     pub async fn newest(
         &self,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         stream: &StreamName,
     ) -> Result<Option<Newest>, Error> {
         let mut newest = None;
-        for repository in &self.repositories {
-            let misbehaved = |what: String| Error::Misbehaved { host: registry.to_string(), what };
-            let tags = match client.tags(registry, repository).await {
-                Ok(tags) if tags.truncated => {
-                    return Err(misbehaved(format!("{repository} has more tags than can be read")));
-                }
-                Ok(tags) => tags.tags,
-                Err(error) if error.status() == Some(404) => continue,
-                Err(error) => return Err(error),
-            };
-            let of_stream: Vec<(Sequence, Tag)> =
-                tags.into_iter().filter_map(|tag| Some((sequence_of(&tag, stream)?, tag))).collect();
+        for project in &self.projects {
+            let place = Place::of(destination, project)?;
+            let tags = place.tags().await?;
+            let of_stream: Vec<(Sequence, &Known)> =
+                tags.iter().filter_map(|known| Some((sequence_of(&known.tag, stream)?, known))).collect();
             let Some(highest) = of_stream.iter().map(|(sequence, _)| *sequence).max() else { continue };
-            for (_, tag) in of_stream.into_iter().filter(|(sequence, _)| *sequence == highest) {
-                let name = Name::Tag(tag.clone());
-                let fetched = client.manifest(registry, repository, &name).await?;
-                let found = Manifest::parse(&fetched.bytes, &fetched.media_type).ok();
-                let bundle = found.and_then(|manifest| bundle_of(&manifest));
+            for (_, Known { tag, annotations }) in
+                of_stream.into_iter().filter(|(sequence, _)| *sequence == highest)
+            {
+                let bundle = match annotations {
+                    Some(annotations) => bundle_of(annotations),
+                    None => place.bundle(tag).await?,
+                };
                 match bundle {
-                    Some(bundle) if tag_of(&bundle).as_ref() == Some(&tag) => {
+                    Some(bundle) if tag_of(&bundle).as_ref() == Some(tag) => {
                         newest = Newest::merge(newest, Some(Newest::after(None, &bundle)));
                     }
                     _ => {
-                        let what = format!("{repository}:{tag} is no record of an accepted bundle");
-                        return Err(misbehaved(what));
+                        let what = format!("{}:{tag} is no record of an accepted bundle", place.repository);
+                        return Err(misbehaved(destination, what));
                     }
                 }
             }
@@ -100,32 +90,102 @@ impl Record {
     ///
     /// # Errors
     /// The registry cannot be written to.
-    pub async fn remember(
-        &self,
-        client: &Client,
-        registry: &Registry,
-        bundle: &BundleId,
-    ) -> Result<(), Error> {
-        let misbehaved = |what: &str| Error::Misbehaved { host: registry.to_string(), what: what.to_owned() };
-        let tag = tag_of(bundle).ok_or_else(|| misbehaved("a bundle makes no tag"))?;
+    pub async fn remember(&self, destination: &Destination, bundle: &BundleId) -> Result<(), Error> {
+        let (client, registry) = (destination.client(), destination.registry());
+        let tag = tag_of(bundle).ok_or_else(|| misbehaved(destination, "a bundle makes no tag"))?;
         let media_type: MediaType =
-            MediaType::IMAGE_MANIFEST.parse().map_err(|_| misbehaved("no media type"))?;
+            MediaType::IMAGE_MANIFEST.parse().map_err(|_| misbehaved(destination, "no media type"))?;
         let manifest = Bytes::from(manifest_of(bundle));
         let empty = Digest::of(EMPTY);
-        for repository in &self.repositories {
-            let name = Name::Tag(tag.clone());
+        for project in &self.projects {
+            let place = Place::of(destination, project)?;
+            let target = place.target(&tag);
             // A tag that cannot move must not even be set to what it is.
-            if client.manifest_info(registry, repository, &name).await?.is_some() {
+            if destination.digest_at(&target, empty).await?.is_some() {
                 continue;
             }
+            let repository = &place.repository;
             if !client.has_blob(registry, repository, empty).await? {
                 let size = EMPTY.len() as u64;
                 client.upload_blob(registry, repository, empty, size, None, &Empty).await?;
             }
+            let name = Name::Tag(tag.clone());
             client.push_manifest(registry, repository, &name, &media_type, manifest.clone()).await?;
         }
         Ok(())
     }
+}
+
+/// The record's repository in one project.
+struct Place<'a> {
+    destination: &'a Destination,
+    project: &'a ProjectName,
+    /// The name inside the project.
+    name: RepositoryName,
+    /// The whole name.
+    repository: RepositoryName,
+}
+
+/// A tag of the record.
+struct Known {
+    tag: Tag,
+    /// What its artifact says, where that is known without a pull.
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl<'a> Place<'a> {
+    fn of(destination: &'a Destination, project: &'a ProjectName) -> Result<Self, Error> {
+        let too_long = || misbehaved(destination, "the name of the record is too long");
+        let name: RepositoryName = REPOSITORY.parse().map_err(|_| too_long())?;
+        let repository = name.under(project.as_str()).map_err(|_| too_long())?;
+        Ok(Self { destination, project, name, repository })
+    }
+
+    fn target(&self, tag: &Tag) -> Target {
+        Target { project: self.project.clone(), repository: self.name.clone(), tag: Some(tag.clone()) }
+    }
+
+    async fn tags(&self) -> Result<Vec<Known>, Error> {
+        match self.destination {
+            Destination::Plain { client, registry } => match client.tags(registry, &self.repository).await {
+                Ok(tags) if tags.truncated => {
+                    let what = format!("{} has more tags than can be read", self.repository);
+                    Err(misbehaved(self.destination, what))
+                }
+                Ok(tags) => Ok(tags.tags.into_iter().map(|tag| Known { tag, annotations: None }).collect()),
+                Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
+            // Its registry would say of a project that is not there yet what it says to strangers.
+            Destination::Harbor(harbor) => {
+                if harbor.project_exists(self.project).await? == Some(false) {
+                    return Ok(Vec::new());
+                }
+                let artifacts = harbor.artifacts(self.project, &self.name).await?;
+                let tags = artifacts.into_iter().flat_map(|artifact| {
+                    let annotations = artifact.annotations;
+                    artifact
+                        .tags
+                        .into_iter()
+                        .map(move |tag| Known { tag: tag.name, annotations: annotations.clone() })
+                });
+                Ok(tags.collect())
+            }
+        }
+    }
+
+    async fn bundle(&self, tag: &Tag) -> Result<Option<BundleId>, Error> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let fetched = client.manifest(registry, &self.repository, &Name::Tag(tag.clone())).await?;
+        Ok(match Manifest::parse(&fetched.bytes, &fetched.media_type) {
+            Ok(Manifest::Image(image)) => bundle_of(&image.annotations),
+            _ => None,
+        })
+    }
+}
+
+fn misbehaved(destination: &Destination, what: impl Into<String>) -> Error {
+    Error::Misbehaved { host: destination.registry().to_string(), what: what.into() }
 }
 
 fn tag_of(bundle: &BundleId) -> Option<Tag> {
@@ -161,9 +221,8 @@ fn manifest_of(bundle: &BundleId) -> Vec<u8> {
     manifest.to_string().into_bytes()
 }
 
-fn bundle_of(manifest: &Manifest) -> Option<BundleId> {
-    let Manifest::Image(image) = manifest else { return None };
-    let value = |name| image.annotations.get(name);
+fn bundle_of(annotations: &BTreeMap<String, String>) -> Option<BundleId> {
+    let value = |name| annotations.get(name);
     Some(BundleId {
         stream: value(STREAM)?.parse().ok()?,
         sequence: value(SEQUENCE)?.parse().ok()?,
@@ -220,6 +279,7 @@ mod tests {
         let bytes = manifest_of(&written);
         assert_eq!(bytes, manifest_of(&written));
         let manifest = Manifest::parse(&bytes, &MediaType::IMAGE_MANIFEST.parse().unwrap()).unwrap();
-        assert_eq!(bundle_of(&manifest), Some(written));
+        let Manifest::Image(image) = manifest else { panic!("it is an index") };
+        assert_eq!(bundle_of(&image.annotations), Some(written));
     }
 }

@@ -29,7 +29,12 @@ fn mistakes_are_told_before_any_work() {
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
         ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
         ("import b.tar --to 127.0.0.1:1 --trust key", 2, "use the .pub file"),
-        ("import b.tar --to http://127.0.0.1 --trust key.pub", 2, "without scheme"),
+        (
+            "import b.tar --to ftp://127.0.0.1 --trust key.pub",
+            2,
+            "must be a host, https://HOST or http://HOST",
+        ),
+        ("import b.tar --to https://h.example/harbor --trust key.pub", 2, "must have no path after the host"),
         ("import b.tar --to 127.0.0.1:1 --trust missing", 2, "missing cannot be read"),
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
