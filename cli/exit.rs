@@ -649,7 +649,9 @@ impl From<ReceiptFileError> for Failure {
 fn medium_code(error: &MediumError) -> Code {
     match error {
         MediumError::Open { .. } => Code::Usage,
-        MediumError::Index { .. }
+        MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Code::Failed,
+        MediumError::Compressed { .. }
+        | MediumError::Index { .. }
         | MediumError::OtherIndex(_)
         | MediumError::OtherSet { .. }
         | MediumError::VolumeSize { .. } => Code::NotTrusted,

@@ -234,6 +234,17 @@ impl PartialFile {
         Ok(placement)
     }
 
+    /// Makes sure of room for so many bytes, which will be appended, or for fewer.
+    pub(crate) fn prepare_stream(&mut self, size: u64) -> Result<(), OutputError> {
+        self.parts[0].range = 0..size;
+        self.placement()?;
+        self.check_space(size)?;
+        let part = &mut self.parts[0];
+        part.file.set_len(0).map_err(|source| part.failed("emptied", source))?;
+        part.range = 0..u64::MAX;
+        Ok(())
+    }
+
     /// Opens a file for each volume, now that the cuts are known.
     fn cut(&mut self, layout: &Layout) -> Result<(), OutputError> {
         let Some(size) = self.volumes else {
@@ -334,9 +345,17 @@ impl PartialFile {
     /// Writes at the end, for the in-order writer.
     pub(crate) fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut appended = self.appended.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.write_at(bytes, *appended).map_err(std::io::Error::other)?;
+        self.write_at(bytes, *appended).map_err(|error| match error {
+            OutputError::Io { source, .. } => source,
+            other => std::io::Error::other(other),
+        })?;
         *appended += bytes.len() as u64;
         Ok(())
+    }
+
+    /// What is said when the in-order writer could not write.
+    pub(crate) fn not_appended(&self, source: std::io::Error) -> OutputError {
+        OutputError::Io { path: self.path.clone(), doing: "written", source }
     }
 
     /// Notes that the first `bytes` of a blob are written.

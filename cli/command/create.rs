@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use bundle_bundler::{
     ChartOptions, Confirm, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
-    ResolveOptions, Signer, Unchanged, create_file, create_stream, load_private, load_public, resolve,
+    ResolveOptions, Signer, Unchanged, create_compressed, create_file, create_stream, load_private,
+    load_public, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
@@ -41,7 +42,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "FILE", requires = "sign_command")]
     public_key: Option<PathBuf>,
 
-    /// Where to write the bundle; - writes to standard output
+    /// Where to write the bundle; - writes to standard output. FILE.zst is compressed with Zstandard
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
@@ -139,6 +140,12 @@ impl Create {
             return Err(Failure::text(Code::Usage, "a bundle is not written to a terminal")
                 .hint("choose a file with -o FILE, or pipe the output"));
         }
+        let compress =
+            self.output.as_deref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
+        if compress && self.volume_size.is_some() {
+            return Err(Failure::text(Code::Usage, "volumes are not compressed")
+                .hint("leave out --volume-size, or the .zst of the output's name"));
+        }
         if to_pipe && self.volume_size.is_some() {
             return Err(Failure::text(Code::Usage, "a pipe has no volumes")
                 .hint("choose a file with -o FILE, or let the other end split the pipe"));
@@ -218,8 +225,11 @@ impl Create {
         let plan = Arc::new(plan);
         let jobs = self.connection.jobs();
         match output {
+            Some(output) if compress => {
+                create_compressed(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
+            }
             Some(output) => {
-                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?
+                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
             }
             None => {
                 let stdout = std::io::stdout();

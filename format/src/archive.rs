@@ -110,6 +110,9 @@ pub enum Damage {
     /// The manifests are more than can be kept while reading a pipe.
     #[error("bundle's manifests have more than {0} bytes together; read it from a file")]
     PipedManifests(u64),
+    /// Bytes that cannot be unpacked.
+    #[error("bundle is compressed, and damaged")]
+    Packed(#[source] io::Error),
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
@@ -121,6 +124,16 @@ pub enum Damage {
         /// The damage.
         damage: Box<Damage>,
     },
+}
+
+impl From<io::Error> for Damage {
+    /// What cannot be unpacked is damaged; all else is the medium's fault.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Packed(error),
+            _ => Self::Read(error),
+        }
+    }
 }
 
 impl Damage {
@@ -182,7 +195,13 @@ impl Unverified {
         let entry = Entry { name: EntryName::Statement, offset: BLOCK, size };
         // The size is bounded, yet memory is taken only as bytes arrive.
         let mut statement = Vec::new();
-        reader.take(size).read_to_end(&mut statement).map_err(Damage::Read)?;
+        let read = reader.take(size).read_to_end(&mut statement);
+        // A compressed pipe that is cut says so itself.
+        if let Err(error) = read
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
+            return Err(error.into());
+        }
         if statement.len() as u64 != size {
             return Err(Damage::Truncated { expected: entry.end(), found: BLOCK + statement.len() as u64 });
         }
@@ -214,7 +233,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8], offset: u64) -> Result<(), Da
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: offset + buffer.len() as u64, found: offset }
         }
-        _ => Damage::Read(error),
+        _ => error.into(),
     })
 }
 
@@ -413,7 +432,7 @@ fn fill_at<R: ReadAt>(reader: &R, buffer: &mut [u8], offset: u64, size: u64) -> 
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: size, found: reader.size().unwrap_or(offset) }
         }
-        _ => Damage::Read(error),
+        _ => error.into(),
     })
 }
 
@@ -591,7 +610,7 @@ impl<R: Read> Pipe<R> {
         match self.reader.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(Damage::TooLong(self.layout.size())),
-            Err(error) => Err(Damage::Read(error)),
+            Err(error) => Err(error.into()),
         }
     }
 

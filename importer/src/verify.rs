@@ -138,6 +138,7 @@ fn failed_check(error: &OpenError) -> CheckName {
             | Damage::Padding(_)
             | Damage::Trailer
             | Damage::Read(_)
+            | Damage::Packed(_)
             | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
                 CheckName::Manifests

@@ -1,6 +1,7 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
 mod charts;
+mod compressed;
 mod containerd;
 mod crossing;
 mod delta;
