@@ -1,8 +1,12 @@
 //! The `bundle` command: arguments, progress, output and exit codes.
 
+// What is printed goes through `output`, which fails where it must and keeps terminals safe.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod command;
 mod connection;
 mod exit;
+mod output;
 mod progress;
 mod size;
 

@@ -10,6 +10,7 @@ use bundle_bundler::{
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp};
 use bundle_oci::{Digest, Reference};
+use bundle_registry::Progress;
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;
@@ -18,6 +19,7 @@ use crate::command::wanted::Wanted;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
+use crate::output::{json, name, tell};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 
@@ -72,7 +74,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 
-    /// Print the result as JSON
+    /// Print the result as JSON; with -o - on standard error
     #[arg(long)]
     json: bool,
 
@@ -94,23 +96,23 @@ impl Create {
             Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path)?),
             _ => None,
         };
-        let (requests, name) = self.wanted.requests()?;
+        let (requests, stream) = self.wanted.requests()?;
         let progress = progress("fetching");
-        let pins = self.pins(&requests)?;
+        let pins = self.pins(&requests, &**progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
             pins: if self.locked { Pins::Demand } else { Pins::Prefer },
             jobs: self.connection.jobs(),
         };
-        let resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let resolved = resolve(&client, &requests, &pins, options, &**progress).await?;
         let created = self.created()?;
         let sequence = match self.sequence {
             Some(sequence) => sequence,
             None => Sequence::try_from(created.unix().max(1).unsigned_abs())
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
-        let head = Head { stream: self.stream.clone().or(name).unwrap_or_default(), sequence, created };
+        let head = Head { stream: self.stream.clone().or(stream).unwrap_or_default(), sequence, created };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
@@ -120,8 +122,7 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            self.tell_plan(&plan);
-            return Ok(());
+            return self.tell_plan(&plan);
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -150,8 +151,7 @@ impl Create {
             }
         }
         drop(progress);
-        self.tell_done(&plan, started, to_pipe);
-        Ok(())
+        self.tell_done(&plan, started, to_pipe)
     }
 
     fn signer(&self) -> Result<Option<Signer>, Failure> {
@@ -181,6 +181,7 @@ impl Create {
     fn pins(
         &self,
         requests: &[Request],
+        progress: &dyn Progress,
     ) -> Result<HashMap<(Reference, bundle_format::Target), Digest>, Failure> {
         let path = path_of(&self.wanted);
         if !path.exists() {
@@ -193,24 +194,19 @@ impl Create {
         let lock = Lock::load(&path)?;
         let pins = lock.pins(requests);
         if !pins.is_empty() {
-            eprintln!(
-                "note: {} of {} kept to {}",
-                pins.len(),
-                count(requests.len(), "image"),
-                path.display()
-            );
+            let kept = format!("{} of {}", pins.len(), count(requests.len(), "image"));
+            progress.note(&format!("{kept} kept to {}", name(&path)));
         }
         Ok(pins)
     }
 
-    fn tell_plan(&self, plan: &Plan) {
+    fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {
         if self.json {
-            print_json(&json!({
+            return print_json(&json!({
                 "size": plan.layout().size(),
                 "blobs": plan.statement().blobs.len(),
                 "artifacts": plan.statement().artifacts,
             }));
-            return;
         }
         let mut text = String::new();
         for artifact in &plan.statement().artifacts {
@@ -224,15 +220,16 @@ impl Create {
         }
         text.push_str(&summary(plan));
         text.push_str("; nothing was written\n");
-        print(&text);
+        print(&text)
     }
 
-    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) {
+    /// Standard output may have the bundle; then the result is told on standard error.
+    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
         let digest = Digest::of(plan.statement_bytes());
-        let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
-        if self.json && !to_pipe {
-            print_json(&json!({
-                "output": place.to_string(),
+        let place = self.output.as_deref().unwrap_or(Path::new("-"));
+        if self.json {
+            let result = json!({
+                "output": place.to_string_lossy(),
                 "statement": digest,
                 "stream": plan.statement().stream,
                 "sequence": plan.statement().sequence,
@@ -240,12 +237,19 @@ impl Create {
                 "blobs": plan.statement().blobs.len(),
                 "artifacts": plan.statement().artifacts.len(),
                 "seconds": started.elapsed().as_secs_f64(),
-            }));
-            return;
+            });
+            if !to_pipe {
+                return print_json(&result);
+            }
+            tell(&json(&result));
+            return Ok(());
         }
-        let line = format!("{} in {}: {place}\n", summary(plan), Took(started.elapsed()));
-        // Standard output has the bundle.
-        if to_pipe { eprint!("{line}") } else { print(&line) }
+        let line = format!("{} in {}: {}", summary(plan), Took(started.elapsed()), name(place));
+        if !to_pipe {
+            return print(&format!("{line}\n"));
+        }
+        tell(&line);
+        Ok(())
     }
 }
 

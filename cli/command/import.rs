@@ -80,8 +80,7 @@ impl Import {
         let artifacts = bundle.statement().artifacts.clone();
         if self.dry_run {
             drop(progress);
-            self.tell_plan(&artifacts, &plan);
-            return Ok(());
+            return self.tell_plan(&artifacts, &plan);
         }
         let draft = ReceiptDraft::new(&bundle, &plan, &self.to, site, Vec::new());
         let signer = bundle.trusted().signer().to_owned();
@@ -92,7 +91,7 @@ impl Import {
         }
         drop(progress);
         if self.json {
-            print_json(&json!({
+            return print_json(&json!({
                 "to": self.to,
                 "statement": digest,
                 "signer": signer,
@@ -102,7 +101,6 @@ impl Import {
                 "blobs": {"sent": report.sent, "sentBytes": report.sent_bytes, "mounted": report.mounted, "found": report.found},
                 "seconds": started.elapsed().as_secs_f64(),
             }));
-            return Ok(());
         }
         let mut text = String::new();
         for step in &plan.steps {
@@ -125,11 +123,10 @@ impl Import {
             Took(started.elapsed()),
             self.to
         ));
-        print(&text);
-        Ok(())
+        print(&text)
     }
 
-    fn tell_plan(&self, artifacts: &[bundle_format::Artifact], plan: &ImportPlan) {
+    fn tell_plan(&self, artifacts: &[bundle_format::Artifact], plan: &ImportPlan) -> Result<(), Failure> {
         let word = |decision: &Decision| match decision {
             Decision::Present => "present",
             Decision::Push => "push",
@@ -145,8 +142,7 @@ impl Import {
                     json!({"decision": word(&step.decision), "target": artifact.target.to_string(), "digest": artifact.digest})
                 })
                 .collect();
-            print_json(&json!({"to": self.to, "steps": steps}));
-            return;
+            return print_json(&json!({"to": self.to, "steps": steps}));
         }
         let mut text = String::new();
         for step in &plan.steps {
@@ -159,6 +155,6 @@ impl Import {
             self.to,
             Bytes(plan.bytes())
         ));
-        print(&text);
+        print(&text)
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::size::{Bytes, count};
 
 #[derive(clap::Args)]
@@ -37,7 +38,7 @@ impl Inspect {
             }
             None => {
                 let failed = |error: std::io::Error| {
-                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", self.bundle.display()))
+                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(&self.bundle)))
                 };
                 let mut file = File::open(&self.bundle).map_err(failed)?;
                 let head = Unverified::read(&mut file, &limits)
@@ -68,7 +69,7 @@ impl Inspect {
                     value
                 })
                 .collect();
-            print_json(&json!({
+            return print_json(&json!({
                 "verified": signer.is_some(),
                 "signer": signer,
                 "stream": statement.stream,
@@ -78,7 +79,6 @@ impl Inspect {
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
             }));
-            return Ok(());
         }
         let mut text = String::new();
         match &signer {
@@ -123,8 +123,7 @@ impl Inspect {
         if signer.is_none() {
             text.push_str(&format!("{WARNING}\n"));
         }
-        print(&text);
-        Ok(())
+        print(&text)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::command::print;
 use crate::command::wanted::Wanted;
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure, chain};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, count};
 
@@ -35,14 +36,14 @@ pub(crate) fn path_of(wanted: &Wanted) -> PathBuf {
 
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let (requests, name) = self.wanted.requests()?;
+        let (requests, stream) = self.wanted.requests()?;
         let progress = progress("resolving");
         let client = self.connection.client(&self.mirror, &progress)?;
         let options =
             ResolveOptions { referrers: Referrers::Leave, pins: Pins::Prefer, jobs: self.connection.jobs() };
-        let resolved = resolve(&client, &requests, &HashMap::new(), options, &*progress).await?;
+        let resolved = resolve(&client, &requests, &HashMap::new(), options, &**progress).await?;
         let head = Head {
-            stream: name.unwrap_or_default(),
+            stream: stream.unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),
         };
@@ -58,8 +59,7 @@ impl Lock {
             "locked {}, {} in all, in {}\n",
             count(plan.lock().artifacts.len(), "image"),
             Bytes(plan.statement().blob_bytes()),
-            path.display()
-        ));
-        Ok(())
+            name(&path)
+        ))
     }
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 
@@ -58,7 +59,7 @@ impl Verify {
                     json!({"check": check.name.as_str(), "verdict": verdict, "reasons": reasons})
                 })
                 .collect();
-            print_json(&json!({"trusted": trusted, "checks": checks}));
+            print_json(&json!({"trusted": trusted, "checks": checks}))?;
         } else {
             let mut text = String::new();
             for check in &checks {
@@ -72,7 +73,7 @@ impl Verify {
             if trusted && let Some(bundle) = &bundle {
                 text.push_str(&format!(
                     "{} is whole and signed by '{}': {}, {}, {}, in {}\n",
-                    self.bundle.display(),
+                    name(&self.bundle),
                     bundle.trusted().signer(),
                     count(bundle.statement().artifacts.len(), "artifact"),
                     count(bundle.statement().blobs.len(), "blob"),
@@ -80,11 +81,11 @@ impl Verify {
                     Took(started.elapsed())
                 ));
             }
-            print(&text);
+            print(&text)?;
         }
         if trusted {
             return Ok(());
         }
-        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", self.bundle.display())))
+        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", name(&self.bundle))))
     }
 }
