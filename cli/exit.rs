@@ -17,6 +17,7 @@ use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Ref
 use bundle_serve::{IdentityError, StoreError, UsersError};
 
 use crate::harbor_text;
+use crate::output::{name, tell};
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,10 +111,10 @@ impl Failure {
 
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
-            eprintln!("error: {line}");
+            tell(&format!("error: {line}"));
         }
         for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
-            eprintln!("hint: {hint}");
+            tell(&format!("hint: {hint}"));
         }
         ExitCode::from(self.code as u8)
     }
@@ -286,9 +287,9 @@ impl From<bundle_bundler::Conflict> for Failure {
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let hint = match &error {
-            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
-                Some(format!("make a key with `bundle key generate {}`", path.display()))
+                Some(format!("make a key with `bundle key generate {}`", name(path)))
             }
             _ => None,
         };
@@ -433,7 +434,7 @@ impl From<OutputError> for Failure {
         let (code, hint) = match &error {
             OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
             OutputError::Exists(path) => {
-                (Code::Usage, Some(format!("remove {} or choose another name with -o", path.display())))
+                (Code::Usage, Some(format!("remove {} or choose another name with -o", name(path))))
             }
             OutputError::Busy(_) => {
                 (Code::Usage, Some("wait for it, or choose another name with -o".to_owned()))

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_format::{Artifact, Kind, Target};
 use bundle_oci::{
@@ -149,11 +150,17 @@ pub async fn resolve(
         group.push(request);
     }
     let tags = TagCache::default();
+    let done = AtomicUsize::new(0);
+    progress.looked_at(0, order.len());
     let found: Vec<_> = futures_util::stream::iter(&order)
         .map(|key| {
             let group = &groups[key];
-            let (tags, pin) = (&tags, key.1);
-            async move { (group, resolve_one(client, tags, group[0], pin, options, progress).await) }
+            let (tags, pin, done, all) = (&tags, key.1, &done, order.len());
+            async move {
+                let found = resolve_one(client, tags, group[0], pin, options, progress).await;
+                progress.looked_at(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                (group, found)
+            }
         })
         .buffered(options.jobs.max(1))
         .collect()

@@ -11,6 +11,7 @@ use bundle_bundler::{
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
+use bundle_registry::Progress;
 use serde_json::json;
 
 use crate::base::BaseArguments;
@@ -20,6 +21,7 @@ use crate::command::wanted::Wanted;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
+use crate::output::{json, name, tell};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 
@@ -85,7 +87,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 
-    /// Print the result as JSON
+    /// Print the result as JSON; with -o - on standard error
     #[arg(long)]
     json: bool,
 
@@ -157,22 +159,22 @@ impl Create {
             _ => None,
         };
         let asked = self.wanted.read()?;
-        let name = asked.name.clone();
+        let stream = asked.name.clone();
         let lock = self.lock()?;
         let progress = progress("fetching");
-        let mut bases = self.base.load(&*progress)?;
+        let mut bases = self.base.load(&**progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
         let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, lock.as_ref(), looking, &*progress).await?;
+        let charts = asked.survey(&client, lock.as_ref(), looking, &**progress).await?;
         let requests = asked.merged(&charts)?;
-        let pins = self.pins(lock.as_ref(), &requests);
+        let pins = self.pins(lock.as_ref(), &requests, &**progress);
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
             pins: if self.locked { Pins::Demand } else { Pins::Prefer },
             jobs: self.connection.jobs(),
         };
-        let mut resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &pins, options, &**progress).await?;
         deliver(&charts, &mut resolved)?;
         let created = self.created()?;
         let sequence = match self.sequence {
@@ -181,7 +183,7 @@ impl Create {
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
         let head = Head {
-            stream: self.stream.clone().or(name).unwrap_or_default(),
+            stream: self.stream.clone().or(stream).unwrap_or_default(),
             sequence,
             created,
             expires: self.expires.map(|expires| expires.after(created)).transpose()?,
@@ -189,11 +191,10 @@ impl Create {
         };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
         if !bases.is_empty() {
-            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &*progress).await;
+            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
                 drop(progress);
-                self.tell_unchanged(&bases);
-                return Ok(());
+                return self.tell_unchanged(&bases);
             }
         }
         if plan.foreign_layers() > 0 {
@@ -204,8 +205,7 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            self.tell_plan(&plan);
-            return Ok(());
+            return self.tell_plan(&plan);
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -237,8 +237,7 @@ impl Create {
             }
         }
         drop(progress);
-        self.tell_done(&plan, started, to_pipe);
-        Ok(())
+        self.tell_done(&plan, started, to_pipe)
     }
 
     fn signer(&self) -> Result<Option<Signer>, Failure> {
@@ -281,38 +280,34 @@ impl Create {
         &self,
         lock: Option<&Lock>,
         requests: &[Request],
+        progress: &dyn Progress,
     ) -> HashMap<(Reference, bundle_format::Target), Digest> {
         let pins = lock.map(|lock| lock.pins(requests)).unwrap_or_default();
         if !pins.is_empty() {
-            eprintln!(
-                "note: {} of {} kept to {}",
-                pins.len(),
-                count(requests.len(), "image"),
-                path_of(&self.wanted).display()
-            );
+            let kept = format!("{} of {}", pins.len(), count(requests.len(), "image"));
+            progress.note(&format!("{kept} kept to {}", name(&path_of(&self.wanted))));
         }
         pins
     }
 
-    fn tell_unchanged(&self, bases: &[Inventory]) {
+    fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
         let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({"changed": false, "bases": bases}));
+            print_json(&json!({"changed": false, "bases": bases}))
         } else {
-            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")));
+            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
         }
     }
 
-    fn tell_plan(&self, plan: &Plan) {
+    fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {
         if self.json {
-            print_json(&json!({
+            return print_json(&json!({
                 "size": plan.layout().size(),
                 "changed": true,
                 "blobs": plan.statement().blobs.len(),
                 "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts,
             }));
-            return;
         }
         let mut text = String::new();
         for artifact in &plan.statement().artifacts {
@@ -326,16 +321,17 @@ impl Create {
         }
         text.push_str(&summary(plan));
         text.push_str("; nothing was written\n");
-        print(&text);
+        print(&text)
     }
 
-    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) {
+    /// Standard output may have the bundle; then the result is told on standard error.
+    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
         let digest = Digest::of(plan.statement_bytes());
-        let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
-        if self.json && !to_pipe {
-            print_json(&json!({
+        let place = self.output.as_deref().unwrap_or(Path::new("-"));
+        if self.json {
+            let result = json!({
                 "changed": true,
-                "output": place.to_string(),
+                "output": place.to_string_lossy(),
                 "statement": digest,
                 "stream": plan.statement().stream,
                 "sequence": plan.statement().sequence,
@@ -344,12 +340,19 @@ impl Create {
                 "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts.len(),
                 "seconds": started.elapsed().as_secs_f64(),
-            }));
-            return;
+            });
+            if !to_pipe {
+                return print_json(&result);
+            }
+            tell(&json(&result));
+            return Ok(());
         }
-        let line = format!("{} in {}: {place}\n", summary(plan), Took(started.elapsed()));
-        // Standard output has the bundle.
-        if to_pipe { eprint!("{line}") } else { print(&line) }
+        let line = format!("{} in {}: {}", summary(plan), Took(started.elapsed()), name(place));
+        if !to_pipe {
+            return print(&format!("{line}\n"));
+        }
+        tell(&line);
+        Ok(())
     }
 }
 

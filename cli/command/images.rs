@@ -54,18 +54,15 @@ impl Images {
         let client = self.connection.client(&self.mirror, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
         let options = ChartOptions { pins: Pins::Prefer, confirm, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, None, options, &*progress).await?;
+        let charts = asked.survey(&client, None, options, &**progress).await?;
         drop(progress);
         match &self.why {
             Some(image) => self.tell_why(image, &asked.requests, &charts),
-            None => {
-                self.tell(&asked.requests, &charts);
-                Ok(())
-            }
+            None => self.tell(&asked.requests, &charts),
         }
     }
 
-    fn tell(&self, requests: &[Request], charts: &[SurveyedChart]) {
+    fn tell(&self, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
         if self.json {
             let charts: Vec<_> = charts.iter().map(chart_json).collect();
             let listed: Vec<_> = requests
@@ -74,8 +71,7 @@ impl Images {
                     json!({"image": request.reference, "target": request.target.to_string(), "why": request.reasons})
                 })
                 .collect();
-            print_json(&json!({"listed": listed, "charts": charts}));
-            return;
+            return print_json(&json!({"listed": listed, "charts": charts}));
         }
         let mut text = String::new();
         for request in requests {
@@ -93,7 +89,7 @@ impl Images {
                 text.push_str(&line(image));
             }
         }
-        print(&text);
+        print(&text)
     }
 
     fn tell_why(&self, image: &str, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
@@ -126,7 +122,7 @@ impl Images {
             );
         }
         if self.json {
-            print_json(&json!(places));
+            print_json(&json!(places))?;
             return Ok(());
         }
         let mut text = String::new();
@@ -134,7 +130,7 @@ impl Images {
             text.push_str(&format!("{image}\n"));
             places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
         }
-        print(&text);
+        print(&text)?;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::command::print;
 use crate::command::wanted::Wanted;
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure, chain};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, count};
 
@@ -46,19 +47,19 @@ pub(crate) fn deliver(charts: &[SurveyedChart], resolved: &mut Resolved) -> Resu
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let asked = self.wanted.read()?;
-        let name = asked.name.clone();
+        let stream = asked.name.clone();
         let progress = progress("resolving");
         let client = self.connection.client(&self.mirror, &progress)?;
         let looking =
             ChartOptions { pins: Pins::Prefer, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, None, looking, &*progress).await?;
+        let charts = asked.survey(&client, None, looking, &**progress).await?;
         let requests = asked.merged(&charts)?;
         let options =
             ResolveOptions { referrers: Referrers::Leave, pins: Pins::Prefer, jobs: self.connection.jobs() };
-        let mut resolved = resolve(&client, &requests, &HashMap::new(), options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &HashMap::new(), options, &**progress).await?;
         deliver(&charts, &mut resolved)?;
         let head = Head {
-            stream: name.unwrap_or_default(),
+            stream: stream.unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),
             expires: None,
@@ -76,8 +77,7 @@ impl Lock {
             "locked {}, {} in all, in {}\n",
             count(plan.lock().artifacts.len(), "artifact"),
             Bytes(plan.statement().blob_bytes()),
-            path.display()
-        ));
-        Ok(())
+            name(&path)
+        ))
     }
 }

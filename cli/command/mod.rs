@@ -15,6 +15,7 @@ mod verify;
 mod wanted;
 
 use crate::exit::Failure;
+pub(crate) use crate::output::{print, print_json};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -70,17 +71,6 @@ impl Command {
             Self::Schema(command) => command.run(),
         }
     }
-}
-
-/// Writes a result. A reader that went away has seen enough.
-pub(crate) fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-pub(crate) fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
 }
 
 /// `'ops' and 'transfer'`.

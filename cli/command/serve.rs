@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
+use crate::output::tell;
 use crate::size::{Bytes, count};
 
 #[derive(clap::Args)]
@@ -88,7 +89,7 @@ impl Serve {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            eprintln!("note: finishing what is being sent; once more to stop at once");
+            tell("note: finishing what is being sent; once more to stop at once");
             tokio::spawn(async move {
                 tokio::select! {
                     _ = terminate.recv() => {}
@@ -99,45 +100,45 @@ impl Serve {
         };
         let left = Server::new(Arc::new(store), users, identity, console).run(listener, stop).await;
         if left > 0 {
-            eprintln!("note: {} still open", count(left, "connection"));
+            tell(&format!("note: {} still open", count(left, "connection")));
         }
         Ok(())
     }
 
     fn tell(&self, store: &Store, address: &str, tls: bool) {
         for bundle in store.bundles() {
-            eprintln!(
+            tell(&format!(
                 "{}: {}, stream {}, sequence {}, signed by {}",
                 Printable(&bundle.name),
                 count(bundle.artifacts, "artifact"),
                 bundle.stream,
                 bundle.sequence,
                 quoted(&bundle.signers)
-            );
+            ));
         }
         let name = |position: usize| {
             self.bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default()
         };
         for note in store.notes().iter().take(MOST_NOTES) {
             match note {
-                Note::Superseded { name: image, served, left } => eprintln!(
+                Note::Superseded { name: image, served, left } => tell(&format!(
                     "note: {image} is that of {}, not that of {}",
                     Printable(&name(*served)),
                     Printable(&name(*left))
-                ),
-                Note::TargetsOnly { bundle, signers } => eprintln!(
+                )),
+                Note::TargetsOnly { bundle, signers } => tell(&format!(
                     "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
                     quoted(signers),
                     Printable(&name(*bundle))
-                ),
+                )),
             }
         }
         if store.notes().len() > MOST_NOTES {
-            eprintln!("note: and {} more", store.notes().len() - MOST_NOTES);
+            tell(&format!("note: and {} more", store.notes().len() - MOST_NOTES));
         }
         let (blobs, bytes) = store.size();
         let scheme = if tls { "https" } else { "http" };
-        eprintln!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes));
+        tell(&format!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes)));
     }
 }
 
