@@ -2,13 +2,14 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    ConfigError, CreateError, KeyFileError, OutputError, PlanError, ReceiptFileError, ResolveCause,
-    ResolveErrors, SignError,
+    BaseError, ConfigError, CreateError, InventoryError, KeyFileError, OutputError, PlanError,
+    ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
+use bundle_format::{FileError, MediumError};
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, FileError, HarborFileError, MemoryError,
-    Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, HarborFileError, MemoryError, Obstacle,
+    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
@@ -25,6 +26,9 @@ pub(crate) enum Code {
     Policy = 5,
     Incomplete = 6,
 }
+
+/// Of what can be thousands, a person reads so many lines.
+const MOST_NAMED: usize = 20;
 
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -336,9 +340,12 @@ impl From<OutputError> for Failure {
             }
             OutputError::TooLarge { .. } => (
                 Code::Usage,
-                Some("use exFAT or ext4, or write to a pipe that splits: -o - | split".to_owned()),
+                Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
-            OutputError::Io { .. } => (Code::Failed, None),
+            OutputError::TooManyVolumes { .. } => {
+                (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
+            }
+            OutputError::Io { .. } | OutputError::Beside(_) => (Code::Failed, None),
         };
         Self { code, lines: vec![chain(&error)], hint }
     }
@@ -363,12 +370,22 @@ impl From<CreateError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let code = match &error {
-            OpenError::Open { .. } => Code::Usage,
+            OpenError::Open(error) => medium_code(error),
+            OpenError::Missing(_) => Code::Incomplete,
             OpenError::Countersignature(error) => countersignature_code(error),
             OpenError::Trust(_) => Code::NotTrusted,
-            OpenError::Damage(bundle_format::Damage::Read(_)) => Code::Failed,
-            OpenError::Damage(_) => Code::NotTrusted,
+            OpenError::Damage(damage) => match damage.itself() {
+                bundle_format::Damage::Read(_) => Code::Failed,
+                _ => Code::NotTrusted,
+            },
         };
+        if let OpenError::Missing(missing) = &error {
+            let mut lines: Vec<String> =
+                missing.iter().map(|path| format!("{} is missing", path.display())).collect();
+            lines.push(chain(&error));
+            let hint = "bring them together, or take one after the other with --partial".to_owned();
+            return Self { code, lines, hint: Some(hint) };
+        }
         let hint = match &error {
             OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
                 Some("copy the file again; the medium may have been full or removed too early".to_owned())
@@ -408,8 +425,22 @@ impl From<bundle_importer::PlanError> for Failure {
                 let hint = "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip";
                 Self { code: Code::Policy, lines, hint: Some(hint.to_owned()) }
             }
-            bundle_importer::PlanError::Base { .. } => {
-                Self::new(Code::Incomplete, &error).hint("import the bundle that this one builds on first")
+            bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
+                let mut lines: Vec<String> = lacking
+                    .iter()
+                    .take(MOST_NAMED)
+                    .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
+                    .collect();
+                if lacking.len() > MOST_NAMED {
+                    lines.push(format!("and {} more", lacking.len() - MOST_NAMED));
+                }
+                lines.push(format!("{error}; nothing was written"));
+                let base: Vec<String> = base.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
+                    base.join(", ")
+                );
+                Self { code: Code::Incomplete, lines, hint: Some(hint) }
             }
         }
     }
@@ -433,10 +464,14 @@ impl From<PushError> for Failure {
             }
             PushError::Damage(_) => Self::new(Code::NotTrusted, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
+            PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
             PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
                 .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
+            PushError::Spool(_) => {
+                Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
+            }
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
     }
@@ -477,6 +512,17 @@ impl From<ReceiptFileError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+fn medium_code(error: &MediumError) -> Code {
+    match error {
+        MediumError::Open { .. } => Code::Usage,
+        MediumError::Index { .. }
+        | MediumError::OtherIndex(_)
+        | MediumError::OtherSet { .. }
+        | MediumError::VolumeSize { .. } => Code::NotTrusted,
+        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Code::Incomplete,
     }
 }
 
@@ -532,5 +578,42 @@ impl From<TrustStoreError> for Failure {
             | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
             TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
         }
+    }
+}
+
+impl From<InventoryError> for Failure {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Receipt(error) => error.into(),
+            InventoryError::Lock(error) => error.into(),
+            InventoryError::Bundle { source: bundle_format::Damage::Read(_), .. } => {
+                Self::new(Code::Failed, &error)
+            }
+            InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
+                Self::new(Code::NotTrusted, &error)
+            }
+            InventoryError::Medium(ref medium) => Self::new(medium_code(medium), &error),
+            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Inventory(error) => error.into(),
+            BaseError::OnlyShort(ref short) => {
+                let hint = format!("name the bundle or lock as well: --base {short}=FILE");
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
+            BaseError::Other { .. } => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<MediumError> for Failure {
+    fn from(error: MediumError) -> Self {
+        Self::new(medium_code(&error), &error)
     }
 }

@@ -1,10 +1,12 @@
 //! The `bundle` command: arguments, progress, output and exit codes.
 
+mod base;
 mod command;
 mod connection;
 mod exit;
 mod harbor_text;
 mod memory;
+mod parts;
 mod place;
 mod progress;
 mod size;

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::output::Placement;
 use crate::resolve::WRONG;
+use crate::volume_set::Head;
 use crate::{OutputError, PartialFile, Plan};
 
 /// Why a bundle could not be made.
@@ -51,14 +52,15 @@ pub async fn create_file(
     client: &Client,
     plan: Arc<Plan>,
     signature: &SignatureBytes,
-    output: PartialFile,
+    mut output: PartialFile,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
     let statement = Digest::of(plan.statement_bytes());
-    let output = Arc::new(output);
     progress.total(plan.statement().blob_bytes());
-    if output.prepare(statement, plan.layout().size())? == Placement::InOrder {
+    let placement = output.prepare(statement, plan.layout())?;
+    let output = Arc::new(output);
+    if placement == Placement::InOrder {
         let writer = {
             let output = output.clone();
             move |bytes: Bytes| output.append(&bytes)
@@ -88,7 +90,12 @@ pub async fn create_file(
     let Some(output) = Arc::into_inner(output) else {
         return Err(CreateError::Output(OutputError::Busy(std::path::PathBuf::new())));
     };
-    tokio::task::spawn_blocking(|| output.finish()).await??;
+    let signature = *signature;
+    let finish = move || {
+        let length = plan.head_length();
+        output.finish(&Head { statement: plan.statement_bytes(), signature: &signature, length })
+    };
+    tokio::task::spawn_blocking(finish).await??;
     Ok(())
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Head, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, create_file,
-    create_stream, load_private, load_public, resolve,
+    Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, Unchanged,
+    create_file, create_stream, load_private, load_public, resolve,
 };
-use bundle_format::{Limits, Sequence, StreamName, Timestamp};
+use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
 use serde_json::json;
 
+use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
 use crate::command::lock::path_of;
 use crate::command::wanted::Wanted;
@@ -44,6 +45,10 @@ pub(crate) struct Create {
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
+    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …
+    #[arg(long, value_name = "SIZE")]
+    volume_size: Option<VolumeSize>,
+
     /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
     #[arg(long)]
     locked: bool,
@@ -67,6 +72,9 @@ pub(crate) struct Create {
     /// When the bundle stops being importable: a time, or so long after its creation (12h, 30d, 8w)
     #[arg(long, value_name = "TIME|DURATION")]
     expires: Option<Expires>,
+
+    #[command(flatten)]
+    base: BaseArguments,
 
     /// Leave signatures, attestations and other referrers behind
     #[arg(long)]
@@ -131,15 +139,20 @@ impl Create {
             return Err(Failure::text(Code::Usage, "a bundle is not written to a terminal")
                 .hint("choose a file with -o FILE, or pipe the output"));
         }
+        if to_pipe && self.volume_size.is_some() {
+            return Err(Failure::text(Code::Usage, "a pipe has no volumes")
+                .hint("choose a file with -o FILE, or let the other end split the pipe"));
+        }
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
-            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path)?),
+            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
             _ => None,
         };
         let (requests, name) = self.wanted.requests()?;
         let progress = progress("fetching");
         let pins = self.pins(&requests)?;
+        let mut bases = self.base.load(&*progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
@@ -161,6 +174,14 @@ impl Create {
             previous: None,
         };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        if !bases.is_empty() {
+            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &*progress).await;
+            if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
+                drop(progress);
+                self.tell_unchanged(&bases);
+                return Ok(());
+            }
+        }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
                 "{} are not distributable and stay with their vendor",
@@ -252,11 +273,22 @@ impl Create {
         Ok(pins)
     }
 
+    fn tell_unchanged(&self, bases: &[Inventory]) {
+        let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
+        if self.json {
+            print_json(&json!({"changed": false, "bases": bases}));
+        } else {
+            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")));
+        }
+    }
+
     fn tell_plan(&self, plan: &Plan) {
         if self.json {
             print_json(&json!({
                 "size": plan.layout().size(),
+                "changed": true,
                 "blobs": plan.statement().blobs.len(),
+                "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts,
             }));
             return;
@@ -281,12 +313,14 @@ impl Create {
         let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
         if self.json && !to_pipe {
             print_json(&json!({
+                "changed": true,
                 "output": place.to_string(),
                 "statement": digest,
                 "stream": plan.statement().stream,
                 "sequence": plan.statement().sequence,
                 "size": plan.layout().size(),
                 "blobs": plan.statement().blobs.len(),
+                "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts.len(),
                 "seconds": started.elapsed().as_secs_f64(),
             }));
@@ -299,8 +333,13 @@ impl Create {
 }
 
 fn summary(plan: &Plan) -> String {
+    let required: u64 = plan.statement().requires.iter().map(|blob| blob.size).sum();
+    let delta = match plan.statement().requires.len() {
+        0 => String::new(),
+        blobs => format!(", {} ({}) left out because they are there", count(blobs, "blob"), Bytes(required)),
+    };
     format!(
-        "{}, {}, {} ({} saved by sharing)",
+        "{}, {}, {} ({} saved by sharing){delta}",
         count(plan.statement().artifacts.len(), "artifact"),
         count(plan.statement().blobs.len(), "blob"),
         Bytes(plan.layout().size()),

@@ -5,9 +5,10 @@ use std::time::Instant;
 use bundle_format::{Artifact, Expiry, Limits, Verdict};
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
-    OnExistingTag, PUSH_RIGHTS, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
-    ScanPatience, ScanReport, ScanTargets, StateFile, TrivyDatabases, policies, push, scan_report, seed,
+    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, OnExistingTag,
+    PUSH_RIGHTS, Portion, Progressed, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
+    ScanPatience, ScanReport, ScanTargets, Share, StateFile, TrivyDatabases, policies, push, scan_report,
+    seed,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -19,6 +20,7 @@ use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
 use crate::memory::{self, MemoryArguments};
+use crate::parts::PartArguments;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
@@ -64,6 +66,9 @@ pub(crate) struct Import {
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    parts: PartArguments,
 
     #[command(flatten)]
     receipt: ReceiptArguments,
@@ -118,21 +123,27 @@ struct Head {
 
 /// What an import carries along beside the bundle.
 struct Run {
-    state: StateFile,
     rollback: Rollback,
     receipt: Option<Requested>,
+    spool: Option<PathBuf>,
     progress: Arc<dyn Progress>,
 }
 
-/// What ended the way of content into a Harbor.
+/// What ended the way of content into a registry.
 enum Delivery {
     Push(PushError),
-    Memory(MemoryError),
+    Other(Failure),
 }
 
 impl From<PushError> for Delivery {
     fn from(error: PushError) -> Self {
         Self::Push(error)
+    }
+}
+
+impl From<Failure> for Delivery {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
     }
 }
 
@@ -154,12 +165,21 @@ impl Import {
         let receipt = self.receipt.requested()?;
         let settings = settings(self.harbor.as_deref())?;
         let progress = progress("importing");
-        let state = if self.dry_run { self.memory.look()? } else { self.memory.open(&*progress)? };
+        // Those who share the work must not wait for each other.
+        let shared = self.parts.share() != Share::All;
+        let state =
+            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&*progress)? };
         let limits = Limits::V1;
-        let bundle = if self.bundle.as_os_str() == "-" {
-            Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
-        } else {
-            Bundle::open(&self.bundle, &policy, &limits)?
+        let spool = self.parts.spool()?;
+        let bundle = match &spool {
+            _ if self.bundle.as_os_str() == "-" => {
+                if self.parts.needs_file() {
+                    return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
+                }
+                Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
+            }
+            Some(spool) => Bundle::open_partial(&self.bundle, spool, &policy, &limits)?,
+            None => Bundle::open(&self.bundle, &policy, &limits)?,
         };
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
@@ -168,12 +188,14 @@ impl Import {
         };
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        let run = Run { state, rollback, receipt, progress };
+        let run = Run { rollback, receipt, spool, progress };
         let ended = match &destination {
             Destination::Harbor(harbor) => {
-                self.deliver_to_harbor(bundle, &head, harbor, &destination, &settings, run).await?
+                self.deliver_to_harbor(bundle, &head, harbor, state, &settings, run).await?
             }
-            Destination::Plain { .. } => self.deliver_to_plain(bundle, &head, &destination, run).await?,
+            Destination::Plain { .. } => {
+                self.deliver_to_plain(bundle, &head, &destination, state, run).await?
+            }
         };
         match ended {
             Some(ended) => self.tell(&head, &ended, started),
@@ -186,6 +208,7 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         destination: &Destination,
+        state: StateFile,
         run: Run,
     ) -> Result<Option<Ended>, Failure> {
         let only_harbor = [
@@ -202,7 +225,7 @@ impl Import {
         }
         let (client, registry) = (destination.client(), destination.registry());
         let jobs = self.connection.jobs();
-        let mut memory = Memory::recall(run.state, &bundle, destination).await?;
+        let mut memory = Memory::recall(state, &bundle, destination).await?;
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         memory::tell(&memory, registry, &*run.progress);
         let plan = ImportPlan::against(&bundle, client, registry, self.on_existing(), jobs).await?;
@@ -213,9 +236,12 @@ impl Import {
         }
         let site = self.receipt.site(registry)?;
         let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
-        let pushed = push(bundle, &plan, destination, jobs, run.progress.clone()).await?;
-        memory.accept(destination, &run.rollback).await?;
-        let report = pushed.set_tags(&plan, destination, jobs).await?;
+        let report = match self.content(bundle, &plan, destination, &mut memory, &run).await {
+            Ok(Some(report)) => report,
+            Ok(None) => return Ok(None),
+            Err(Delivery::Push(error)) => return Err(error.into()),
+            Err(Delivery::Other(failure)) => return Err(failure),
+        };
         if let Some(receipt) = run.receipt {
             receipt.write(draft, destination, jobs).await?;
         }
@@ -229,18 +255,19 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         harbor: &Harbor,
-        destination: &Destination,
+        state: StateFile,
         settings: &HarborSettings,
         run: Run,
     ) -> Result<Option<Ended>, Failure> {
+        let destination = &Destination::Harbor(harbor.clone());
         let jobs = self.connection.jobs();
         let quota = if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce };
         let plan = HarborPlan::against(&bundle, harbor, settings, self.on_existing(), quota, jobs).await?;
         let host = self.to.registry.as_str();
         // Whether a stream goes back is the graver question, if it can be asked at all.
         let mut memory = match plan.obstacles.is_empty() {
-            true => Memory::recall(run.state, &bundle, destination).await?,
-            false => Memory::of_file(run.state, &bundle, harbor.registry()),
+            true => Memory::recall(state, &bundle, destination).await?,
+            false => Memory::of_file(state, &bundle, harbor.registry()),
         };
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         let document = self.json.then(|| harbor_text::plan_json(&plan, &head.artifacts, host));
@@ -273,15 +300,11 @@ impl Import {
         let databases = TrivyDatabases::of(bundle.statement());
         let account = &plan.survey.account;
         seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
-        let report = async {
-            let pushed = push(bundle, &plan.import, destination, jobs, run.progress.clone()).await?;
-            memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
-            Ok(pushed.set_tags(&plan.import, destination, jobs).await?)
-        };
-        let report = match report.await {
-            Ok(report) => report,
-            Err(Delivery::Memory(error)) => return Err(error.into()),
+        let report = match self.content(bundle, &plan.import, destination, &mut memory, &run).await {
+            Ok(Some(report)) => report,
+            Ok(None) => return Ok(None),
             Err(Delivery::Push(error)) => return Err(Failure::push(error, harbor, host).await),
+            Err(Delivery::Other(failure)) => return Err(failure),
         };
         // Without a word about scans, a receipt says what is known of them now.
         let patience = match self.wait_for_scan {
@@ -311,6 +334,32 @@ impl Import {
         self.tell_skipped(&head.artifacts, &plan.import);
         let scans = scans.filter(|_| self.wait_for_scan.is_some());
         Ok(Some(Ended { report, scans, harbor: document }))
+    }
+
+    /// Brings in what a plan says: blobs and manifests, then the note that the bundle is accepted, and
+    /// then the tags. Nothing if parts are still to come.
+    async fn content(
+        &self,
+        bundle: Bundle,
+        plan: &ImportPlan,
+        destination: &Destination,
+        memory: &mut Memory,
+        run: &Run,
+    ) -> Result<Option<Report>, Delivery> {
+        let jobs = self.connection.jobs();
+        let portion = Portion { share: self.parts.share(), spool: run.spool.clone() };
+        let pushed = match push(bundle, plan, destination, &portion, jobs, run.progress.clone()).await? {
+            Progressed::All(pushed) => pushed,
+            Progressed::Part(remaining) => {
+                print(&self.parts.remaining(&remaining)?);
+                return Ok(None);
+            }
+        };
+        if self.parts.share() != Share::All {
+            memory.lock(self.memory.open(&*run.progress)?, destination.registry());
+        }
+        memory.accept(destination, &run.rollback).await.map_err(Failure::from)?;
+        Ok(Some(pushed.set_tags(plan, destination, jobs).await?))
     }
 
     fn on_existing(&self) -> OnExistingTag {

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
-use bundle_format::{Graph, Limits, Statement, Unverified};
+use bundle_format::{Cursor, Graph, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, load_trust};
 use bundle_oci::Digest;
 use serde_json::json;
@@ -40,8 +39,9 @@ impl Inspect {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be opened: {error}", self.bundle.display()))
                 };
-                let mut file = File::open(&self.bundle).map_err(failed)?;
-                let head = Unverified::read(&mut file, &limits)
+                let medium = Medium::open(&self.bundle, &limits)?;
+                let mut cursor = Cursor::new(&medium).map_err(failed)?;
+                let head = Unverified::read(&mut cursor, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
@@ -67,6 +67,10 @@ impl Inspect {
                 "stream": statement.stream,
                 "sequence": statement.sequence,
                 "created": statement.created,
+                "expires": statement.expires,
+                "previous": statement.previous,
+                "base": statement.base,
+                "requires": statement.requires.len(),
                 "blobs": statement.blobs.len(),
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
@@ -83,6 +87,19 @@ impl Inspect {
             "stream {}, sequence {}, created {}\n",
             statement.stream, statement.sequence, statement.created
         ));
+        if let Some(expires) = statement.expires {
+            text.push_str(&format!("cannot be imported after {expires}\n"));
+        }
+        if !statement.requires.is_empty() {
+            let base: Vec<String> = statement.base.iter().map(ToString::to_string).collect();
+            let bytes = statement.requires.iter().map(|blob| blob.size).sum();
+            text.push_str(&format!(
+                "a delta: {} ({}) must be there already, from {}\n",
+                count(statement.requires.len(), "blob"),
+                Bytes(bytes),
+                base.join(", ")
+            ));
+        }
         let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for artifact in &statement.artifacts {
             projects.entry(&artifact.target.project).or_default().push(artifact);

@@ -1,4 +1,5 @@
 mod create;
+mod diff;
 mod harbor;
 mod import;
 mod inspect;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
+    /// Say how two bundles, receipts or locks differ
+    Diff(diff::Diff),
     /// Put a bundle's images into a registry
     Import(import::Import),
     /// Set up a Harbor, look after its accounts, and compare it with what was delivered
@@ -50,6 +53,7 @@ impl Command {
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,
             Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),

@@ -1,8 +1,7 @@
-use std::fs::File;
 use std::path::PathBuf;
 
 use bundle_bundler::{Signer, load_private, load_public};
-use bundle_format::{Limits, Unverified};
+use bundle_format::{Cursor, Limits, Medium, ReadAt, Unverified};
 use bundle_importer::{Verdict, verify, write_countersignature};
 use bundle_oci::Digest;
 
@@ -54,9 +53,8 @@ impl Sign {
         // The others are going to sign as well.
         policy.signatures = 1;
         let progress = progress("verifying");
-        if let Ok(metadata) = std::fs::metadata(&self.bundle) {
-            progress.total(metadata.len());
-        }
+        let medium = Medium::open(&self.bundle, &Limits::V1)?;
+        progress.total(medium.size().unwrap_or_default());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
@@ -82,16 +80,15 @@ impl Sign {
         let failed = |error: std::io::Error| {
             Failure::text(Code::Failed, format!("{} cannot be read: {error}", self.bundle.display()))
         };
-        let mut file = File::open(&self.bundle).map_err(failed)?;
-        let head =
-            Unverified::read(&mut file, &limits).map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+        let head = Unverified::read(&mut Cursor::new(&medium).map_err(failed)?, &limits)
+            .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
         // The file may have changed since it was checked.
         if Digest::of(&head.statement) != bundle.trusted().digest() {
             let text = format!("{} changed while it was checked", self.bundle.display());
             return Err(Failure::text(Code::NotTrusted, text));
         }
         let signature = signer.sign(&head.statement)?;
-        let path = write_countersignature(&self.bundle, &public, &signature)?;
+        let path = write_countersignature(&Medium::name(&self.bundle), &public, &signature)?;
         print(&format!(
             "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
             bundle.statement().sequence,

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Signer, load_private, load_public};
-use bundle_format::{ProjectPattern, ROTATION_VERSION, Rotation, Timestamp, TrustedKey};
-use bundle_importer::{TrustStore, read_countersignatures, read_signature, replace_file, signature_path};
+use bundle_format::{ProjectPattern, ROTATION_VERSION, Rotation, Timestamp, TrustedKey, replace_file};
+use bundle_importer::{TrustStore, read_countersignatures, read_signature, signature_path};
 use bundle_oci::Printable;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::Limits;
+use bundle_format::{Limits, Medium, ReadAt};
 use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
 use serde_json::json;
@@ -37,8 +37,8 @@ impl Verify {
         let countersignatures = self.trust.countersignatures()?;
         let progress = progress("verifying");
         let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
-        if let Some(Ok(metadata)) = path.map(std::fs::metadata) {
-            progress.total(metadata.len());
+        if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
+            progress.total(medium.size().unwrap_or_default());
         }
         let threads =
             self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));

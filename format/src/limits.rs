@@ -1,4 +1,4 @@
-/// Every bound on what a bundle may ask of its reader. Changing one of the first five changes
+/// Every bound on what a bundle may ask of its reader. Changing one of the first seven changes
 /// which bundles are valid, and so the format.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -10,6 +10,10 @@ pub struct Limits {
     pub artifacts: usize,
     /// Blobs in one statement, present and required ones together.
     pub blobs: usize,
+    /// Bases of one delta: what was sent since the last one that is known to have arrived.
+    pub bases: usize,
+    /// Volumes of one bundle.
+    pub volumes: usize,
     /// How deep indexes may nest. Content addressing rules out real cycles, not long chains.
     pub index_depth: usize,
     /// Reasons for one artifact, and the characters of each.
@@ -28,6 +32,8 @@ impl Limits {
         statement: 32 << 20,
         artifacts: 100_000,
         blobs: 400_000,
+        bases: 64,
+        volumes: 10_000,
         index_depth: 4,
         reasons: 1_000,
         piped_manifests: 64 << 20,

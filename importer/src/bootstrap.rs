@@ -1,14 +1,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use bundle_format::ProjectName;
+use bundle_format::{FileError, ProjectName, replace_secret};
 use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
 use bundle_oci::Registry;
 use bundle_registry::Error;
 
 use crate::{
-    FileError, HarborSettings, Namespace, Obstacle, PullAccount, SeedError, SeedPlan, Survey, kubectl,
-    new_secret, replace_secret, seed,
+    HarborSettings, Namespace, Obstacle, PullAccount, SeedError, SeedPlan, Survey, kubectl, new_secret, seed,
 };
 
 /// What the importer's robot may do in each project it brings something into, and no more: it can

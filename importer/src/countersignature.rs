@@ -3,9 +3,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{PublicKey, SignatureBytes};
-
-use crate::{FileError, replace_file};
+use bundle_format::{FileError, PublicKey, SignatureBytes, replace_file};
 
 /// Countersignatures that cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -53,6 +53,8 @@ pub async fn diagnose(harbor: &Harbor, error: &PushError) -> Option<Diagnosis> {
         PushError::Damage(_)
         | PushError::Moved { .. }
         | PushError::NotAttached { .. }
+        | PushError::Gone { .. }
+        | PushError::Spool(_)
         | PushError::Task(_) => return None,
     };
     if !matches!(source.refusal(), Some(Refusal::Unauthorized | Refusal::Denied | Refusal::NotFound)) {

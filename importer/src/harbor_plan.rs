@@ -105,7 +105,7 @@ impl HarborPlan {
         let mut import = ImportPlan::of(bundle, steps);
         look_for_blobs(&mut import, harbor, &survey, jobs).await?;
         if obstacles.is_empty() {
-            import.check_base(bundle, harbor.client(), harbor.registry()).await?;
+            import.check_base(bundle, harbor.client(), harbor.registry(), jobs).await?;
         }
         let mut notes = notes(&survey);
         let storage = storage(bundle, &import, &survey, &seed);

@@ -105,6 +105,13 @@ impl Memory {
         Ok(rules.map(|rule| Override { rule, reason: reason.clone() }).collect())
     }
 
+    /// Takes the file that is open now for the one that was only looked into.
+    pub fn lock(&mut self, file: StateFile, registry: &Registry) {
+        let known = file.newest(registry, &self.bundle.stream);
+        self.newest = Newest::merge(self.newest.take(), known);
+        self.file = file;
+    }
+
     /// Takes note that the bundle is accepted, in the registry and in the file. To be called when
     /// everything in it was verified and pushed, and before the first tag moves: an import that
     /// ends in between can be done again, and an older bundle cannot slip in.

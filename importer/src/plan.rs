@@ -1,6 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Blob, Graph};
+use bundle_format::{Base, Blob, Graph};
 use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
@@ -44,15 +44,28 @@ pub struct Step {
     pub decision: Decision,
 }
 
-/// One blob and where it is needed.
+/// What an import will do to a registry.
+#[derive(Clone, Debug)]
+pub struct ImportPlan {
+    /// The steps, in the order of the statement.
+    pub steps: Vec<Step>,
+    /// The blobs that the repositories need, largest first.
+    pub blobs: Vec<Need>,
+    /// The manifests that the repositories need, each after all that it names.
+    pub manifests: Vec<(Digest, RepositoryName)>,
+}
+
+/// A blob and the repositories that need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlobStep {
+pub struct Need {
     /// The blob.
     pub blob: Blob,
     /// The repositories that need it, in order.
     pub places: Vec<Place>,
-    /// A repository that needs nothing and has it, for an artifact that is present there names it.
-    pub holder: Option<RepositoryName>,
+    /// Other repositories of the bundle that have it already.
+    pub holders: Vec<RepositoryName>,
+    /// Whether it is in the bundle, or must be in one of the repositories.
+    pub supply: Supply,
 }
 
 /// A repository that needs a blob.
@@ -86,12 +99,12 @@ pub enum Way {
     Send,
 }
 
-impl BlobStep {
+impl Need {
     /// How the blob will come into each of its places, as far as is known. One that nobody has looked
     /// for is taken for absent.
     pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
-        let mut somewhere =
-            self.holder.is_some() || self.places.iter().any(|place| place.presence == Presence::There);
+        let there = self.places.iter().any(|place| place.presence == Presence::There);
+        let mut somewhere = there || !self.holders.is_empty();
         self.places.iter().map(move |place| {
             let way = match (place.presence, somewhere) {
                 (Presence::There, _) => Way::There,
@@ -104,15 +117,13 @@ impl BlobStep {
     }
 }
 
-/// What an import will do to a registry.
-#[derive(Clone, Debug)]
-pub struct ImportPlan {
-    /// The steps, in the order of the statement.
-    pub steps: Vec<Step>,
-    /// The blobs that the repositories need, largest first.
-    pub blobs: Vec<BlobStep>,
-    /// The manifests that the repositories need, each after all that it names.
-    pub manifests: Vec<(Digest, RepositoryName)>,
+/// Where a blob's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// In the bundle.
+    Carried,
+    /// In the registry: the bundle is a delta and builds on it.
+    Required,
 }
 
 /// Why a bundle cannot be imported as it is.
@@ -125,13 +136,19 @@ pub enum PlanError {
     #[error("{} of the tags are there with another digest", .0.len())]
     Conflicts(Vec<Conflict>),
     /// A delta whose base is not there.
-    #[error("{repository} lacks {} blobs that this delta builds on", .missing.len())]
+    #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
     Base {
-        /// The repository.
-        repository: RepositoryName,
-        /// The blobs.
-        missing: Vec<Digest>,
+        /// The targets of the artifacts that cannot be delivered.
+        lacking: Vec<String>,
+        /// How many blobs are missing.
+        blobs: usize,
+        /// What the delta builds on.
+        base: Vec<Base>,
     },
+}
+
+fn images(number: usize) -> String {
+    if number == 1 { "one artifact would".to_owned() } else { format!("{number} artifacts would") }
 }
 
 /// A tag that is there with another digest.
@@ -191,8 +208,8 @@ impl ImportPlan {
         if !conflicts.is_empty() {
             return Err(PlanError::Conflicts(conflicts));
         }
-        let plan = Self::of(bundle, steps);
-        plan.check_base(bundle, client, registry).await?;
+        let mut plan = Self::of(bundle, steps);
+        plan.check_base(bundle, client, registry, jobs).await?;
         Ok(plan)
     }
 
@@ -200,23 +217,23 @@ impl ImportPlan {
     pub(crate) fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
-        let mut holders: HashMap<Digest, &RepositoryName> = HashMap::new();
+        let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut manifests = Vec::new();
-        let mut planned = std::collections::HashSet::new();
+        let mut planned = HashSet::new();
         for step in &steps {
             let root = bundle.statement().artifacts[step.artifact].digest;
+            match step.decision {
+                Decision::Push | Decision::Move(_) => {}
+                Decision::Present => {
+                    for blob in graph.extent(root) {
+                        holders.entry(blob.digest).or_default().insert(&step.repository);
+                    }
+                    continue;
+                }
+                Decision::Skip(_) => continue,
+            }
             let mut order = Vec::new();
             children_first(graph, root, &mut order);
-            if step.decision == Decision::Present {
-                for node in order.iter().filter_map(|digest| graph.manifests.get(digest)) {
-                    for blob in Graph::blobs_of(&node.manifest) {
-                        holders.entry(blob.digest).or_insert(&step.repository);
-                    }
-                }
-            }
-            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
-                continue;
-            }
             for digest in order {
                 if !planned.insert((digest, &step.repository)) {
                     continue;
@@ -229,54 +246,92 @@ impl ImportPlan {
                 manifests.push((digest, step.repository.clone()));
             }
         }
-        let mut blobs: Vec<BlobStep> = graph
+        let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
+        let mut blobs: Vec<Need> = graph
             .blobs
             .iter()
             .filter_map(|blob| {
-                let place = |repository: &&RepositoryName| Place {
-                    repository: (*repository).clone(),
-                    presence: Presence::Unknown,
-                };
-                let needing = repositories.get(&blob.digest)?;
-                let holder = holders.get(&blob.digest).filter(|holder| !needing.contains(*holder));
-                Some(BlobStep {
+                let repositories = repositories.get(&blob.digest)?;
+                let holders = holders.get(&blob.digest).into_iter().flatten();
+                Some(Need {
                     blob: *blob,
-                    places: needing.iter().map(place).collect(),
-                    holder: holder.map(|holder| (*holder).clone()),
+                    holders: holders
+                        .filter(|name| !repositories.contains(**name))
+                        .copied()
+                        .cloned()
+                        .collect(),
+                    places: repositories
+                        .iter()
+                        .map(|name| Place { repository: (*name).clone(), presence: Presence::Unknown })
+                        .collect(),
+                    supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
                 })
             })
             .collect();
-        blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
+        blobs.sort_by_key(|need| std::cmp::Reverse(need.blob.size));
         Self { steps, blobs, manifests }
     }
 
-    /// What a delta leaves out must be there already.
+    /// What a delta leaves out must be there already. Each blob is looked for in the repositories
+    /// that this bundle itself delivers it to, and nowhere else.
     pub(crate) async fn check_base(
-        &self,
+        &mut self,
         bundle: &Bundle,
         client: &Client,
         registry: &Registry,
+        jobs: usize,
     ) -> Result<(), PlanError> {
-        for step in &self.blobs {
-            if !bundle.statement().requires.contains(&step.blob) {
-                continue;
-            }
-            let mut there = step.holder.is_some();
-            for place in &step.places {
-                there |= match place.presence {
-                    Presence::There => true,
-                    Presence::Absent => false,
-                    Presence::Unknown => {
-                        client.has_blob(registry, &place.repository, step.blob.digest).await?
+        let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
+            .map(|need| async move {
+                if need.supply == Supply::Carried {
+                    return Ok(None);
+                }
+                let held = need.holders.iter().map(|holder| (holder, Presence::Unknown));
+                let places = need.places.iter().map(|place| (&place.repository, place.presence));
+                for (repository, presence) in places.chain(held) {
+                    let there = match presence {
+                        Presence::There => true,
+                        Presence::Absent => false,
+                        Presence::Unknown => client.has_blob(registry, repository, need.blob.digest).await?,
+                    };
+                    if there {
+                        return Ok(Some(repository.clone()));
                     }
-                };
-            }
-            if !there && let Some(place) = step.places.first() {
-                let repository = place.repository.clone();
-                return Err(PlanError::Base { repository, missing: vec![step.blob.digest] });
+                }
+                Ok::<_, Error>(None)
+            })
+            .buffered(jobs.max(1) * 4)
+            .try_collect()
+            .await?;
+        let mut missing = HashSet::new();
+        for (need, holder) in self.blobs.iter_mut().zip(found) {
+            match (need.supply, holder) {
+                (Supply::Carried, _) => {}
+                (Supply::Required, Some(holder)) => need.holders = vec![holder],
+                (Supply::Required, None) => {
+                    missing.insert(need.blob.digest);
+                }
             }
         }
-        Ok(())
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let artifacts = &bundle.statement().artifacts;
+        let lacks = |step: &&Step| {
+            let pushed = matches!(step.decision, Decision::Push | Decision::Move(_));
+            let extent = || bundle.graph().extent(artifacts[step.artifact].digest);
+            pushed && extent().iter().any(|blob| missing.contains(&blob.digest))
+        };
+        Err(PlanError::Base {
+            lacking: self
+                .steps
+                .iter()
+                .filter(lacks)
+                .map(|step| artifacts[step.artifact].target.to_string())
+                .collect(),
+            blobs: missing.len(),
+            base: bundle.statement().base.clone(),
+        })
     }
 
     /// How many artifacts will be pushed.
@@ -286,7 +341,8 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|step| step.blob.size).sum()
+        let carried = self.blobs.iter().filter(|need| need.supply == Supply::Carried);
+        carried.map(|need| need.blob.size).sum()
     }
 }
 

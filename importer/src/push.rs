@@ -1,18 +1,22 @@
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bundle_format::{Archive, Blob, BlobSink, Damage, Entry, EntryName, Graph, Pipe, Statement};
-use bundle_oci::{Digest, Hasher, RepositoryName};
+use bundle_format::{Archive, Blob, Damage, Entry, EntryName, FileError, Graph, Medium, Pipe, Statement};
+use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{BlobSource, Error, Name, Progress, Refusal, Uploaded};
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::bundle::Contents;
 use crate::room::Rooms;
-use crate::{BlobStep, Bundle, Decision, Destination, ImportPlan, Limits, Presence, accessory, referrer};
+use crate::source::{Copied, Forward, Memory, Once, Stored};
+use crate::{
+    Bundle, Decision, Destination, ImportPlan, Limits, Need, Presence, Share, Spool, Supply, accessory,
+    referrer,
+};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +73,16 @@ pub enum PushError {
         /// What it is.
         found: String,
     },
+    /// A blob that a delta builds on, and that was there when the import began.
+    #[error(
+        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
+    )]
+    Gone {
+        /// The blob.
+        digest: Digest,
+        /// The repository.
+        repository: RepositoryName,
+    },
     /// A signature or the like that a Harbor has and does not attach to what it belongs to.
     #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
     NotAttached {
@@ -79,6 +93,9 @@ pub enum PushError {
         /// To what.
         subject: Digest,
     },
+    /// A part of a blob cannot be kept for the next volume.
+    #[error(transparent)]
+    Spool(#[from] FileError),
     /// A part of the program ended early.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
@@ -105,12 +122,43 @@ pub struct Pushed {
     rooms: Rooms,
 }
 
+/// What one import delivers of a bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Portion {
+    /// Its share of the blobs.
+    pub share: Share,
+    /// Where parts of blobs are kept that are larger than the volumes that are there.
+    pub spool: Option<PathBuf>,
+}
+
+/// How far an import came.
+#[derive(Debug)]
+pub enum Progressed {
+    /// All blobs and manifests are in place; the tags are not set yet.
+    All(Box<Pushed>),
+    /// Some blobs are still to come: from other volumes, or by those who have the other shares.
+    Part(Remaining),
+}
+
+/// What is still to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// How many blobs.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The volumes that have them.
+    pub volumes: Vec<PathBuf>,
+}
+
 struct Push<'a> {
     destination: &'a Destination,
     plan: &'a ImportPlan,
     progress: &'a Arc<dyn Progress>,
     jobs: usize,
     limits: Limits,
+    /// The blobs that this import delivers; none for all.
+    share: Option<HashSet<Digest>>,
     counters: Counters,
     /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
     /// some time after that.
@@ -126,7 +174,8 @@ enum Knowledge {
     Stale,
 }
 
-/// Carries out a plan up to the tags: blobs, then manifests.
+/// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
+/// for in the registry.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
@@ -134,25 +183,33 @@ pub async fn push(
     bundle: Bundle,
     plan: &ImportPlan,
     destination: &Destination,
+    portion: &Portion,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Pushed, PushError> {
+) -> Result<Progressed, PushError> {
     let limits = Limits::DEFAULT;
-    let rooms = Rooms::new(destination, plan, &limits);
     let push = Push {
         destination,
         plan,
         progress: &progress,
         jobs: jobs.max(1),
         limits,
+        share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),
-        rooms,
+        rooms: Rooms::new(destination, plan, &limits),
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let statement = trusted.statement();
-    let manifests = push.everything(statement, &graph, contents).await?;
+    let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
+    let manifests = match push.everything(statement, &graph, contents, spool.as_ref()).await? {
+        Ok(manifests) => manifests,
+        Err(remaining) => return Ok(Progressed::Part(remaining)),
+    };
+    if let Some(spool) = spool {
+        spool.clear();
+    }
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
     let report = Report {
@@ -165,7 +222,7 @@ pub async fn push(
         found: push.counters.found.into_inner(),
     };
     let statement = statement.clone();
-    Ok(Pushed { statement, graph, manifests, report, rooms: push.rooms })
+    Ok(Progressed::All(Box::new(Pushed { statement, graph, manifests, report, rooms: push.rooms })))
 }
 
 impl Push<'_> {
@@ -174,25 +231,29 @@ impl Push<'_> {
         statement: &Statement,
         graph: &Graph,
         contents: Contents,
-    ) -> Result<HashMap<Digest, Bytes>, PushError> {
+        spool: Option<&Spool>,
+    ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
-                let file = Stock::new(archive);
-                self.blobs_from(&file, Knowledge::Current).await?;
-                self.unread(&file.archive).await?;
+                let stock = Stock::new(archive);
+                let absent = self.blobs_from(&stock, Knowledge::Current).await?;
+                self.unread(&stock.archive).await?;
+                if !absent.is_empty() {
+                    return Ok(Err(self.remaining(&stock.archive, absent, spool).await?));
+                }
                 let wanted = self.manifests_to_read(statement, graph);
                 let mut manifests = HashMap::new();
-                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
+                for (blob, entry) in statement.blobs.iter().zip(stock.archive.layout().blobs()) {
                     if wanted.contains(&blob.digest) {
-                        let bytes = file.archive.read(entry)?;
+                        let bytes = stock.archive.read(entry)?;
                         if Digest::of(&bytes) != blob.digest {
-                            return Err(Damage::Content(*entry).into());
+                            return Err(stock.archive.damaged(entry).into());
                         }
                         manifests.insert(blob.digest, Bytes::from(bytes));
                     }
                 }
                 let mut rounds = 1;
-                while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
+                while let Err(error) = self.manifests(graph, &manifests, Some(&stock)).await {
                     if rounds == self.limits.rounds || !self.lost_content(&error) {
                         return Err(error);
                     }
@@ -201,7 +262,7 @@ impl Push<'_> {
                         tokio::time::sleep(self.limits.scan_wait).await;
                     }
                     rounds += 1;
-                    self.blobs_from(&file, Knowledge::Stale).await?;
+                    self.blobs_from(&stock, Knowledge::Stale).await?;
                 }
                 manifests
             }
@@ -211,7 +272,31 @@ impl Push<'_> {
                 kept
             }
         };
-        Ok(manifests)
+        Ok(Ok(manifests))
+    }
+
+    /// Tells of blobs that are nowhere yet, and keeps what is there of them.
+    async fn remaining(
+        &self,
+        archive: &Arc<Archive<Medium>>,
+        absent: Vec<Entry>,
+        spool: Option<&Spool>,
+    ) -> Result<Remaining, PushError> {
+        let mut volumes = Vec::new();
+        if let Medium::Volumes(set) = archive.reader() {
+            let missing = set.missing();
+            let of_absent =
+                absent.iter().flat_map(|entry| set.volumes_of(&(entry.offset..entry.offset + entry.size)));
+            volumes = of_absent.filter(|path| missing.contains(path)).collect();
+            volumes.sort();
+            volumes.dedup();
+        }
+        let (blobs, bytes) = (absent.len(), absent.iter().map(|entry| entry.size).sum());
+        if let Some(spool) = spool.cloned() {
+            let archive = archive.clone();
+            tokio::task::spawn_blocking(move || spool.keep(&archive, &absent)).await??;
+        }
+        Ok(Remaining { blobs, bytes, volumes })
     }
 
     /// The manifests that are pushed, and those that may have to be attached once more.
@@ -232,26 +317,41 @@ impl Push<'_> {
         }
     }
 
-    async fn blobs_from(&self, file: &Stock, knowledge: Knowledge) -> Result<(), PushError> {
+    /// Puts in place what is there and ours, and tells which blobs are nowhere yet.
+    async fn blobs_from(&self, stock: &Stock, knowledge: Knowledge) -> Result<Vec<Entry>, PushError> {
         futures_util::stream::iter(&self.plan.blobs)
-            .map(|step| async move {
-                let source = file.blob(step.blob.digest, self.progress);
+            .map(|need| async move {
+                let digest = need.blob.digest;
+                let source = stock.blob(digest, self.progress).filter(|_| self.is_ours(digest));
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);
-                self.blob(step, knowledge, source).await
+                match self.blob(need, knowledge, source).await {
+                    Err(PushError::Gone { .. }) if need.supply == Supply::Carried => {
+                        Ok(stock.entries.get(&digest).copied())
+                    }
+                    done => done.map(|()| None),
+                }
             })
             .buffer_unordered(self.jobs)
+            .try_filter_map(|absent| async move { Ok(absent) })
             .try_collect()
             .await
     }
 
+    fn is_ours(&self, blob: Digest) -> bool {
+        self.share.as_ref().is_none_or(|share| share.contains(&blob))
+    }
+
     /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
     /// a bundle that was right.
-    async fn unread(&self, archive: &Arc<Archive<std::fs::File>>) -> Result<(), PushError> {
+    async fn unread(&self, archive: &Arc<Archive<Medium>>) -> Result<(), PushError> {
         let sent = lock(&self.counters.read).clone();
-        let (archive, threads) = (archive.clone(), self.jobs);
+        let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
         let hash = move || {
             let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
-                EntryName::Blob(digest) => !sent.contains(&digest),
+                EntryName::Blob(digest) => {
+                    let ours = share.as_ref().is_none_or(|share| share.contains(&digest));
+                    ours && !sent.contains(&digest) && archive.has(entry)
+                }
                 _ => false,
             });
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
@@ -266,14 +366,17 @@ impl Push<'_> {
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
     async fn blob(
         &self,
-        step: &BlobStep,
+        need: &Need,
         knowledge: Knowledge,
         source: Option<&dyn BlobSource>,
     ) -> Result<(), PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
-        let blob = step.blob;
-        self.progress.begin(blob.digest, blob.size, 0);
-        let there: Vec<bool> = futures_util::stream::iter(&step.places)
+        let blob = need.blob;
+        let carried = need.supply == Supply::Carried;
+        if carried {
+            self.progress.begin(blob.digest, blob.size, 0);
+        }
+        let there: Vec<bool> = futures_util::stream::iter(&need.places)
             .map(|place| async move {
                 match (knowledge, place.presence) {
                     (Knowledge::Current, Presence::There) => Ok(true),
@@ -287,28 +390,33 @@ impl Push<'_> {
             .buffered(self.jobs)
             .try_collect()
             .await?;
-        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
-        let mut holder = found.map(|(place, _)| &place.repository).or(step.holder.as_ref());
-        let mut passed = false;
-        for (place, there) in step.places.iter().zip(there) {
+        let found = need.places.iter().zip(&there).find(|(_, there)| **there);
+        let mut holder = found.map(|(place, _)| &place.repository).or(need.holders.first());
+        let mut sent = false;
+        for (place, there) in need.places.iter().zip(there) {
             let repository = &place.repository;
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
-            } else {
-                let uploaded = self.upload(blob, repository, holder, source).await?;
-                passed |= uploaded == Uploaded::Sent;
+            } else if self.upload(blob, repository, holder, source).await? == Uploaded::Sent {
+                if carried {
+                    lock(&self.counters.read).insert(blob.digest);
+                }
+                sent = true;
+                // It could not be mounted; the next one has a better place to take it from.
+                holder = Some(repository);
             }
             self.saw(blob.digest, repository);
             holder.get_or_insert(repository);
         }
-        if !passed {
+        if carried && !sent {
             self.progress.advance(blob.digest, blob.size);
         }
         self.progress.end(blob.digest);
         Ok(())
     }
 
-    /// Puts a blob into one repository, and counts how.
+    /// Puts a blob into one repository, and counts how. What nobody can give is taken from where the
+    /// registry has it.
     async fn upload(
         &self,
         blob: Blob,
@@ -317,8 +425,17 @@ impl Push<'_> {
         source: Option<&dyn BlobSource>,
     ) -> Result<Uploaded, PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
+        let copy = holder.map(|holder| Copied {
+            client: client.clone(),
+            registry: registry.clone(),
+            holder: holder.clone(),
+            blob,
+        });
+        let copy = copy.as_ref().map(|copy| copy as &dyn BlobSource);
+        let Some(source) = source.or(copy) else {
+            return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
+        };
         let _room = self.rooms.enter(repository).await;
-        let source = source.unwrap_or(&Absent);
         let uploaded = client
             .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
             .await
@@ -327,7 +444,6 @@ impl Push<'_> {
             Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
             Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
             Uploaded::Sent => {
-                lock(&self.counters.read).insert(blob.digest);
                 self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
                 self.counters.sent.fetch_add(1, Ordering::Relaxed)
             }
@@ -347,7 +463,7 @@ impl Push<'_> {
         &self,
         manifest: &bundle_oci::Manifest,
         repository: &RepositoryName,
-        file: Option<&Stock>,
+        stock: Option<&Stock>,
     ) -> Result<(), PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
         for descriptor in Graph::blobs_of(manifest) {
@@ -358,7 +474,7 @@ impl Push<'_> {
             }
             let there = client.has_blob(registry, repository, blob.digest).await;
             if !there.map_err(blob_failed(blob, repository))? {
-                let source = file.and_then(|file| file.blob(blob.digest, self.progress));
+                let source = stock.and_then(|stock| stock.blob(blob.digest, self.progress));
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);
                 self.upload(blob, repository, None, source).await?;
             }
@@ -373,11 +489,13 @@ impl Push<'_> {
         pipe: Pipe<Box<dyn std::io::Read + Send>>,
         kept: &HashMap<Digest, Bytes>,
     ) -> Result<(), PushError> {
-        let needs: HashMap<Digest, &BlobStep> =
-            self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
-        for step in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&step.blob.digest) {
-                self.blob(step, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
+        let needs: HashMap<Digest, &Need> =
+            self.plan.blobs.iter().map(|need| (need.blob.digest, need)).collect();
+        for need in &self.plan.blobs {
+            if let Some(bytes) = kept.get(&need.blob.digest) {
+                self.blob(need, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
+            } else if need.supply == Supply::Required {
+                self.blob(need, Knowledge::Current, None).await?;
             }
         }
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
@@ -392,7 +510,7 @@ impl Push<'_> {
         {
             let (pieces, stream) = tokio::sync::mpsc::channel(2);
             let source = Once(std::sync::Mutex::new(Some(stream)), self.progress.clone(), blob.digest);
-            let step = needs.get(&blob.digest).copied();
+            let need = needs.get(&blob.digest).copied();
             let feed = async {
                 let mut next = Some((blob, first));
                 let mut wanted = true;
@@ -415,8 +533,8 @@ impl Push<'_> {
                 }
             };
             let put = async {
-                let put = match step {
-                    Some(step) => self.blob(step, Knowledge::Current, Some(&source)).await,
+                let put = match need {
+                    Some(need) => self.blob(need, Knowledge::Current, Some(&source)).await,
                     None => Ok(()),
                 };
                 // Nobody listens any longer; the feed goes on without us.
@@ -440,7 +558,7 @@ impl Push<'_> {
         &self,
         graph: &Graph,
         contents: &HashMap<Digest, Bytes>,
-        file: Option<&Stock>,
+        stock: Option<&Stock>,
     ) -> Result<(), PushError> {
         // Each repository is a line of its own, in which children come before their parents and
         // subjects before their referrers.
@@ -465,7 +583,7 @@ impl Push<'_> {
                         repository: repository.clone(),
                         source,
                     };
-                    self.refresh(&node.manifest, repository, file).await?;
+                    self.refresh(&node.manifest, repository, stock).await?;
                     let name = Name::Digest(digest);
                     let (client, registry) = (self.destination.client(), self.destination.registry());
                     let room = self.rooms.enter(repository).await;
@@ -575,16 +693,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const PIECE: usize = 1 << 20;
-
 /// An archive, and where in it each blob lies.
 struct Stock {
-    archive: Arc<Archive<std::fs::File>>,
+    archive: Arc<Archive<Medium>>,
     entries: HashMap<Digest, Entry>,
 }
 
 impl Stock {
-    fn new(archive: Archive<std::fs::File>) -> Self {
+    fn new(archive: Archive<Medium>) -> Self {
         let entries = archive.layout().blobs().iter().filter_map(|entry| match entry.name {
             EntryName::Blob(digest) => Some((digest, *entry)),
             _ => None,
@@ -592,101 +708,9 @@ impl Stock {
         Self { entries: entries.collect(), archive: Arc::new(archive) }
     }
 
+    /// A blob, if the volumes that are there have all of it.
     fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
-        let entry = *self.entries.get(&digest)?;
+        let entry = *self.entries.get(&digest).filter(|entry| self.archive.has(entry))?;
         Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone() })
-    }
-}
-
-/// A blob in a file. Its last piece is only given away once the whole was found right.
-struct Stored {
-    archive: Arc<Archive<std::fs::File>>,
-    entry: Entry,
-    digest: Digest,
-    progress: Arc<dyn Progress>,
-}
-
-impl BlobSource for Stored {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let (archive, entry, digest, progress) =
-            (self.archive.clone(), self.entry, self.digest, self.progress.clone());
-        let pieces = futures_util::stream::try_unfold((0, Hasher::new()), move |(done, mut hasher)| {
-            let (archive, progress) = (archive.clone(), progress.clone());
-            async move {
-                if done == entry.size {
-                    return Ok(None);
-                }
-                let length = (entry.size - done).min(PIECE as u64);
-                let read = move || {
-                    let mut piece = vec![0; length as usize];
-                    bundle_format::ReadAt::read_exact_at(archive.reader(), &mut piece, entry.offset + done)?;
-                    hasher.update(&piece);
-                    Ok::<_, std::io::Error>((piece, hasher))
-                };
-                let (piece, hasher) =
-                    tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
-                if done + length == entry.size && hasher.clone().finish() != digest {
-                    return Err(std::io::Error::other(Damage::Content(entry)));
-                }
-                progress.advance(digest, length);
-                Ok(Some((Bytes::from(piece), (done + length, hasher))))
-            }
-        });
-        Some(pieces.boxed())
-    }
-}
-
-/// A blob that was kept.
-struct Memory(Bytes);
-
-impl BlobSource for Memory {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let bytes = self.0.clone();
-        Some(futures_util::stream::once(async move { Ok(bytes) }).boxed())
-    }
-}
-
-/// A blob that a delta leaves out and the registry no longer has.
-struct Absent;
-
-impl BlobSource for Absent {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        None
-    }
-}
-
-/// A blob that comes out of a pipe once.
-struct Once(
-    std::sync::Mutex<Option<tokio::sync::mpsc::Receiver<std::io::Result<Bytes>>>>,
-    Arc<dyn Progress>,
-    Digest,
-);
-
-impl BlobSource for Once {
-    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let receiver = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
-        let (progress, digest) = (self.1.clone(), self.2);
-        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|piece| (piece, receiver))
-        });
-        Some(
-            pieces
-                .inspect(move |piece| {
-                    if let Ok(bytes) = piece {
-                        progress.advance(digest, bytes.len() as u64);
-                    }
-                })
-                .boxed(),
-        )
-    }
-}
-
-/// Hands a pipe's blobs from the thread that reads them to the tasks that send them.
-struct Forward(tokio::sync::mpsc::Sender<(Blob, Bytes)>);
-
-impl BlobSink for Forward {
-    fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
-        let piece = (blob, Bytes::copy_from_slice(bytes));
-        self.0.blocking_send(piece).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
     }
 }

@@ -2,14 +2,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, Outcome, Override, ProjectName, ProjectPolicy, RECEIPT_VERSION, Receipt,
-    SignatureBytes, SiteName, Timestamp,
+    BundleId, Delivered, FileError, Outcome, Override, ProjectName, ProjectPolicy, RECEIPT_VERSION, Receipt,
+    SignatureBytes, SiteName, Timestamp, replace_file,
 };
 use bundle_oci::{Digest, Registry};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::{Bundle, Decision, Destination, FileError, ImportPlan, ScanReport, replace_file};
+use crate::{Bundle, Decision, Destination, ImportPlan, ScanReport};
 
 /// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
 /// looking at the registry again.

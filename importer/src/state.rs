@@ -4,11 +4,11 @@ use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Sequence, StreamName};
+use bundle_format::{FileError, Sequence, StreamName, replace_file};
 use bundle_oci::{Digest, Registry};
 use serde::{Deserialize, Serialize};
 
-use crate::{FileError, Newest, replace_file};
+use crate::Newest;
 
 /// The file that remembers the newest accepted bundle of each stream at each registry. As long as
 /// it is open, other imports with this file wait.

@@ -2,13 +2,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    KeyError, Limits, ProjectPattern, PublicKey, Rotation, RotationError, SignatureBytes, Timestamp,
-    TrustPolicy,
+    FileError, KeyError, Limits, ProjectPattern, PublicKey, Rotation, RotationError, SignatureBytes,
+    Timestamp, TrustPolicy, replace_file,
 };
 use bundle_oci::Digest;
 
+use crate::TrustFileError;
 use crate::trust_file::{self, KeyEntry, TrustFile};
-use crate::{FileError, TrustFileError, replace_file};
 
 /// The keys that an importing site trusts, in one `trust.yaml` that the commands keep: `import`
 /// uses it unless it is told of another file, and what is revoked here is refused in any case.

@@ -88,7 +88,9 @@ pub fn verify(
     };
     let mut bundle = match opened {
         Ok(bundle) => bundle,
-        Err(error @ (OpenError::Open { .. } | OpenError::Countersignature(_))) => return Err(error),
+        Err(error @ (OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_))) => {
+            return Err(error);
+        }
         Err(error) => {
             let failed = failed_check(&error);
             return Ok((checks(failed, vec![chain(&error)]), None));
@@ -119,7 +121,7 @@ pub fn verify(
 fn failed_check(error: &OpenError) -> CheckName {
     use bundle_format::TrustError;
     match error {
-        OpenError::Open { .. } | OpenError::Countersignature(_) => CheckName::Head,
+        OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_) => CheckName::Head,
         OpenError::Trust(
             TrustError::Stranger { .. } | TrustError::Revoked(_) | TrustError::TooFew { .. },
         ) => CheckName::Signature,
@@ -127,14 +129,16 @@ fn failed_check(error: &OpenError) -> CheckName {
         OpenError::Trust(TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Expired(_)) => {
             CheckName::Scope
         }
-        OpenError::Damage(damage) => match damage {
+        OpenError::Damage(damage) => match damage.itself() {
             Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
+            Damage::Statement(_) => CheckName::Statement,
             Damage::Truncated { .. }
             | Damage::TooLong(_)
             | Damage::Header(_)
             | Damage::Padding(_)
             | Damage::Trailer
-            | Damage::Read(_) => CheckName::Layout,
+            | Damage::Read(_)
+            | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
                 CheckName::Manifests
             }

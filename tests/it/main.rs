@@ -1,6 +1,7 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
 mod crossing;
+mod delta;
 mod destination;
 mod harbor_accounts;
 mod harbor_days;
@@ -16,3 +17,4 @@ mod rollback;
 mod scene;
 mod source;
 mod trust;
+mod volumes;
