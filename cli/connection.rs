@@ -5,8 +5,8 @@ use std::time::Duration;
 use bundle_oci::{Registry, RepositoryName};
 use bundle_registry::{Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress};
 
-use crate::exit::{Code, Failure, chain};
-use crate::size::Took;
+use crate::exit::{Code, Failure};
+use crate::notes;
 
 /// How registries are reached.
 #[derive(clap::Args)]
@@ -174,10 +174,7 @@ impl Connection {
                 Failure::text(Code::Usage, format!("{} cannot be used: {error}", path.display()))
             })?;
         }
-        let progress = progress.clone();
-        Ok(builder.on_retry(move |retry| {
-            progress.note(&format!("{}; trying again in {}", chain(retry.cause), Took(retry.wait)));
-        }))
+        Ok(notes::attach(builder, progress))
     }
 }
 

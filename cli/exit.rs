@@ -129,7 +129,7 @@ fn registry_code(error: &RegistryError) -> Code {
             _ => Code::Network,
         },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
-        RegistryError::Credentials(_) => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
@@ -140,6 +140,7 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Code::Network,
     }

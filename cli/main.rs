@@ -6,6 +6,7 @@ mod connection;
 mod exit;
 mod harbor_text;
 mod memory;
+mod notes;
 mod parts;
 mod place;
 mod progress;

@@ -196,13 +196,7 @@ impl Plan {
 
     /// The size in bytes of a manifest with all that it names.
     pub fn size_of(&self, digest: Digest) -> u64 {
-        self.extent_of(digest).0
-    }
-
-    /// The size in bytes of a manifest with all that it names, and how many blobs these are.
-    fn extent_of(&self, digest: Digest) -> (u64, u64) {
-        let extent = self.graph.extent(digest);
-        (extent.iter().map(|blob| blob.size).sum(), extent.len() as u64)
+        self.graph.extent(digest).iter().map(|blob| blob.size).sum()
     }
 
     /// The lock of what was asked for.
@@ -212,8 +206,8 @@ impl Plan {
             .artifacts
             .iter()
             .filter(|artifact| artifact.subject.is_none())
-            .map(|artifact| (artifact, self.extent_of(artifact.digest)))
-            .map(|(artifact, (size, blobs))| LockEntry {
+            .map(|artifact| (artifact, self.graph.extent(artifact.digest)))
+            .map(|(artifact, extent)| LockEntry {
                 reference: self.resolved.asked.get(&artifact.target).unwrap_or(&artifact.source).clone(),
                 target: artifact.target.to_string(),
                 kind: artifact.kind,
@@ -225,8 +219,8 @@ impl Plan {
                     Some(Platforms::All) | None => Vec::new(),
                 },
                 platforms: artifact.platforms.clone(),
-                size,
-                blobs,
+                size: extent.iter().map(|blob| blob.size).sum(),
+                blobs: extent.len() as u64,
                 why: artifact.reasons.clone(),
             })
             .collect();

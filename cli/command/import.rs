@@ -5,10 +5,10 @@ use std::time::Instant;
 use bundle_format::{Artifact, Expiry, Limits, Verdict};
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, OnExistingTag,
-    PUSH_RIGHTS, Portion, Progressed, PushError, QuotaCheck, ReceiptDraft, RegistryKind, Report, Rollback,
-    ScanPatience, ScanReport, ScanTargets, Share, StateFile, TrivyDatabases, policies, push, scan_report,
-    seed,
+    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
+    OnExistingTag, PUSH_RIGHTS, Portion, Progressed, PushError, Pushed, QuotaCheck, ReceiptDraft,
+    RegistryKind, Report, Rollback, ScanPatience, ScanReport, ScanTargets, Share, StateFile, TrivyDatabases,
+    policies, push, scan_report, seed,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -123,27 +123,23 @@ struct Head {
 
 /// What an import carries along beside the bundle.
 struct Run {
+    state: StateFile,
     rollback: Rollback,
     receipt: Option<Requested>,
-    spool: Option<PathBuf>,
+    portion: Portion,
     progress: Arc<dyn Progress>,
 }
 
-/// What ended the way of content into a registry.
+/// What ended the way of content into a Harbor.
 enum Delivery {
     Push(PushError),
-    Other(Failure),
+    Memory(MemoryError),
+    Part(Failure),
 }
 
 impl From<PushError> for Delivery {
     fn from(error: PushError) -> Self {
         Self::Push(error)
-    }
-}
-
-impl From<Failure> for Delivery {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
     }
 }
 
@@ -188,14 +184,13 @@ impl Import {
         };
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        let run = Run { rollback, receipt, spool, progress };
+        let portion = Portion { share: self.parts.share(), spool };
+        let run = Run { state, rollback, receipt, portion, progress };
         let ended = match &destination {
             Destination::Harbor(harbor) => {
-                self.deliver_to_harbor(bundle, &head, harbor, state, &settings, run).await?
+                self.deliver_to_harbor(bundle, &head, harbor, &destination, &settings, run).await?
             }
-            Destination::Plain { .. } => {
-                self.deliver_to_plain(bundle, &head, &destination, state, run).await?
-            }
+            Destination::Plain { .. } => self.deliver_to_plain(bundle, &head, &destination, run).await?,
         };
         match ended {
             Some(ended) => self.tell(&head, &ended, started),
@@ -208,7 +203,6 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         destination: &Destination,
-        state: StateFile,
         run: Run,
     ) -> Result<Option<Ended>, Failure> {
         let only_harbor = [
@@ -225,7 +219,7 @@ impl Import {
         }
         let (client, registry) = (destination.client(), destination.registry());
         let jobs = self.connection.jobs();
-        let mut memory = Memory::recall(state, &bundle, destination).await?;
+        let mut memory = Memory::recall(run.state, &bundle, destination).await?;
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         memory::tell(&memory, registry, &*run.progress);
         let plan = ImportPlan::against(&bundle, client, registry, self.on_existing(), jobs).await?;
@@ -236,12 +230,11 @@ impl Import {
         }
         let site = self.receipt.site(registry)?;
         let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
-        let report = match self.content(bundle, &plan, destination, &mut memory, &run).await {
-            Ok(Some(report)) => report,
-            Ok(None) => return Ok(None),
-            Err(Delivery::Push(error)) => return Err(error.into()),
-            Err(Delivery::Other(failure)) => return Err(failure),
-        };
+        let pushed = push(bundle, &plan, destination, &run.portion, jobs, run.progress.clone()).await?;
+        let Some(pushed) = self.all(pushed)? else { return Ok(None) };
+        self.hold(&mut memory, &*run.progress)?;
+        memory.accept(destination, &run.rollback).await?;
+        let report = pushed.set_tags(&plan, destination, jobs).await?;
         if let Some(receipt) = run.receipt {
             receipt.write(draft, destination, jobs).await?;
         }
@@ -255,19 +248,18 @@ impl Import {
         bundle: Bundle,
         head: &Head,
         harbor: &Harbor,
-        state: StateFile,
+        destination: &Destination,
         settings: &HarborSettings,
         run: Run,
     ) -> Result<Option<Ended>, Failure> {
-        let destination = &Destination::Harbor(harbor.clone());
         let jobs = self.connection.jobs();
         let quota = if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce };
         let plan = HarborPlan::against(&bundle, harbor, settings, self.on_existing(), quota, jobs).await?;
         let host = self.to.registry.as_str();
         // Whether a stream goes back is the graver question, if it can be asked at all.
         let mut memory = match plan.obstacles.is_empty() {
-            true => Memory::recall(state, &bundle, destination).await?,
-            false => Memory::of_file(state, &bundle, harbor.registry()),
+            true => Memory::recall(run.state, &bundle, destination).await?,
+            false => Memory::of_file(run.state, &bundle, harbor.registry()),
         };
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         let document = self.json.then(|| harbor_text::plan_json(&plan, &head.artifacts, host));
@@ -300,11 +292,20 @@ impl Import {
         let databases = TrivyDatabases::of(bundle.statement());
         let account = &plan.survey.account;
         seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
-        let report = match self.content(bundle, &plan.import, destination, &mut memory, &run).await {
+        let report = async {
+            let progress = run.progress.clone();
+            let pushed = push(bundle, &plan.import, destination, &run.portion, jobs, progress).await?;
+            let Some(pushed) = self.all(pushed).map_err(Delivery::Part)? else { return Ok(None) };
+            self.hold(&mut memory, &*run.progress).map_err(Delivery::Part)?;
+            memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
+            Ok(Some(pushed.set_tags(&plan.import, destination, jobs).await?))
+        };
+        let report = match report.await {
             Ok(Some(report)) => report,
             Ok(None) => return Ok(None),
+            Err(Delivery::Part(failure)) => return Err(failure),
+            Err(Delivery::Memory(error)) => return Err(error.into()),
             Err(Delivery::Push(error)) => return Err(Failure::push(error, harbor, host).await),
-            Err(Delivery::Other(failure)) => return Err(failure),
         };
         // Without a word about scans, a receipt says what is known of them now.
         let patience = match self.wait_for_scan {
@@ -336,30 +337,23 @@ impl Import {
         Ok(Some(Ended { report, scans, harbor: document }))
     }
 
-    /// Brings in what a plan says: blobs and manifests, then the note that the bundle is accepted, and
-    /// then the tags. Nothing if parts are still to come.
-    async fn content(
-        &self,
-        bundle: Bundle,
-        plan: &ImportPlan,
-        destination: &Destination,
-        memory: &mut Memory,
-        run: &Run,
-    ) -> Result<Option<Report>, Delivery> {
-        let jobs = self.connection.jobs();
-        let portion = Portion { share: self.parts.share(), spool: run.spool.clone() };
-        let pushed = match push(bundle, plan, destination, &portion, jobs, run.progress.clone()).await? {
-            Progressed::All(pushed) => pushed,
+    /// What was pushed, if that is all; else people are told what is still to come.
+    fn all(&self, progressed: Progressed) -> Result<Option<Pushed>, Failure> {
+        match progressed {
+            Progressed::All(pushed) => Ok(Some(*pushed)),
             Progressed::Part(remaining) => {
                 print(&self.parts.remaining(&remaining)?);
-                return Ok(None);
+                Ok(None)
             }
-        };
-        if self.parts.share() != Share::All {
-            memory.lock(self.memory.open(&*run.progress)?, destination.registry());
         }
-        memory.accept(destination, &run.rollback).await.map_err(Failure::from)?;
-        Ok(Some(pushed.set_tags(plan, destination, jobs).await?))
+    }
+
+    /// Those who share the work do not hold the state until one of them is the last.
+    fn hold(&self, memory: &mut Memory, progress: &dyn Progress) -> Result<(), Failure> {
+        if self.parts.share() != Share::All {
+            memory.lock(self.memory.open(progress)?, &self.to.registry);
+        }
+        Ok(())
     }
 
     fn on_existing(&self) -> OnExistingTag {

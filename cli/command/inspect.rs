@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bundle_format::{Cursor, Graph, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, load_trust};
-use bundle_oci::Digest;
+use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
+use bundle_importer::{Bundle, Sharing, load_trust, sharing};
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
@@ -48,16 +47,24 @@ impl Inspect {
                 (statement, Vec::new(), None)
             }
         };
-        let sizes = graph.as_ref().map(|graph| sizes(graph, &statement));
+        let shares = graph.as_ref().map(|graph| sharing(&statement.artifacts, graph));
+        let share = |position: usize| shares.as_ref().and_then(|shares| shares.get(position));
         if self.json {
             let artifacts: Vec<_> = statement
                 .artifacts
                 .iter()
-                .map(|artifact| {
-                    let size = sizes.as_ref().and_then(|sizes| sizes.get(&artifact.digest));
+                .enumerate()
+                .map(|(position, artifact)| {
                     let mut value = json!(artifact);
-                    value["size"] = json!(size.map(|size| size.whole));
-                    value["ownSize"] = json!(size.map(|size| size.own));
+                    if let Some(Sharing { size, own, with }) = share(position) {
+                        let with = with.iter();
+                        let with = with.map(
+                            |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
+                        );
+                        value["size"] = json!(size);
+                        value["ownSize"] = json!(own);
+                        value["sharedWith"] = with.collect();
+                    }
                     value
                 })
                 .collect();
@@ -101,12 +108,12 @@ impl Inspect {
             ));
         }
         let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for artifact in &statement.artifacts {
-            projects.entry(&artifact.target.project).or_default().push(artifact);
+        for (position, artifact) in statement.artifacts.iter().enumerate() {
+            projects.entry(&artifact.target.project).or_default().push((position, artifact));
         }
         for (project, artifacts) in projects {
             text.push_str(&format!("\nproject {project}: {}\n", count(artifacts.len(), "artifact")));
-            for artifact in artifacts {
+            for (position, artifact) in artifacts {
                 text.push_str(&format!("  {}\n", artifact.target));
                 let platforms: Vec<_> = artifact.platforms.iter().map(ToString::to_string).collect();
                 text.push_str(&format!(
@@ -120,12 +127,8 @@ impl Inspect {
                     artifact.source,
                     artifact.reasons.join(", ")
                 ));
-                if let Some(size) = sizes.as_ref().and_then(|sizes| sizes.get(&artifact.digest)) {
-                    text.push_str(&format!(
-                        "    {}, of which {} is shared with others\n",
-                        Bytes(size.whole),
-                        Bytes(size.whole - size.own)
-                    ));
+                if let Some(share) = share(position) {
+                    text.push_str(&format!("    {}\n", extent(share)));
                 }
             }
         }
@@ -143,33 +146,15 @@ impl Inspect {
     }
 }
 
-struct Size {
-    whole: u64,
-    own: u64,
-}
-
-/// The size of each artifact, and of what no other artifact names.
-fn sizes(graph: &Graph, statement: &Statement) -> BTreeMap<Digest, Size> {
-    let blob_sizes: BTreeMap<Digest, u64> = graph.blobs.iter().map(|blob| (blob.digest, blob.size)).collect();
-    let mut users: BTreeMap<Digest, u32> = BTreeMap::new();
-    let mut named: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
-    for artifact in &statement.artifacts {
-        if named.contains_key(&artifact.digest) {
-            continue;
-        }
-        let all: Vec<Digest> = graph.extent(artifact.digest).iter().map(|blob| blob.digest).collect();
-        for digest in &all {
-            *users.entry(*digest).or_default() += 1;
-        }
-        named.insert(artifact.digest, all);
-    }
-    let size = |digest: &Digest| blob_sizes.get(digest).copied().unwrap_or_default();
-    named
-        .into_iter()
-        .map(|(digest, all)| {
-            let whole = all.iter().map(size).sum();
-            let own = all.iter().filter(|digest| users.get(digest) == Some(&1)).map(size).sum();
-            (digest, Size { whole, own })
-        })
-        .collect()
+fn extent(share: &Sharing<'_>) -> String {
+    let size = Bytes(share.size);
+    let Some((first, _)) = share.with.first() else {
+        return format!("{size}, shared with no other");
+    };
+    let others = match share.with.len() - 1 {
+        0 => String::new(),
+        1 => " and one other".to_owned(),
+        more => format!(" and {more} others"),
+    };
+    format!("{size}, of which {} is shared with {}{others}", Bytes(share.size - share.own), first.target)
 }

@@ -44,28 +44,27 @@ pub struct Step {
     pub decision: Decision,
 }
 
-/// What an import will do to a registry.
-#[derive(Clone, Debug)]
-pub struct ImportPlan {
-    /// The steps, in the order of the statement.
-    pub steps: Vec<Step>,
-    /// The blobs that the repositories need, largest first.
-    pub blobs: Vec<Need>,
-    /// The manifests that the repositories need, each after all that it names.
-    pub manifests: Vec<(Digest, RepositoryName)>,
-}
-
-/// A blob and the repositories that need it.
+/// One blob and where it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
+pub struct BlobStep {
     /// The blob.
     pub blob: Blob,
     /// The repositories that need it, in order.
     pub places: Vec<Place>,
-    /// Other repositories of the bundle that have it already.
+    /// Repositories of the bundle that need nothing and have it, for an artifact that is present
+    /// there names it.
     pub holders: Vec<RepositoryName>,
     /// Whether it is in the bundle, or must be in one of the repositories.
     pub supply: Supply,
+}
+
+/// Where a blob's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// In the bundle.
+    Carried,
+    /// In the registry: the bundle is a delta and builds on it.
+    Required,
 }
 
 /// A repository that needs a blob.
@@ -99,12 +98,12 @@ pub enum Way {
     Send,
 }
 
-impl Need {
+impl BlobStep {
     /// How the blob will come into each of its places, as far as is known. One that nobody has looked
     /// for is taken for absent.
     pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
-        let there = self.places.iter().any(|place| place.presence == Presence::There);
-        let mut somewhere = there || !self.holders.is_empty();
+        let mut somewhere =
+            !self.holders.is_empty() || self.places.iter().any(|place| place.presence == Presence::There);
         self.places.iter().map(move |place| {
             let way = match (place.presence, somewhere) {
                 (Presence::There, _) => Way::There,
@@ -117,13 +116,15 @@ impl Need {
     }
 }
 
-/// Where a blob's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Supply {
-    /// In the bundle.
-    Carried,
-    /// In the registry: the bundle is a delta and builds on it.
-    Required,
+/// What an import will do to a registry.
+#[derive(Clone, Debug)]
+pub struct ImportPlan {
+    /// The steps, in the order of the statement.
+    pub steps: Vec<Step>,
+    /// The blobs that the repositories need, largest first.
+    pub blobs: Vec<BlobStep>,
+    /// The manifests that the repositories need, each after all that it names.
+    pub manifests: Vec<(Digest, RepositoryName)>,
 }
 
 /// Why a bundle cannot be imported as it is.
@@ -232,9 +233,7 @@ impl ImportPlan {
                 }
                 Decision::Skip(_) => continue,
             }
-            let mut order = Vec::new();
-            children_first(graph, root, &mut order);
-            for digest in order {
+            for digest in children_first(graph, root) {
                 if !planned.insert((digest, &step.repository)) {
                     continue;
                 }
@@ -247,28 +246,25 @@ impl ImportPlan {
             }
         }
         let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
-        let mut blobs: Vec<Need> = graph
+        let mut blobs: Vec<BlobStep> = graph
             .blobs
             .iter()
             .filter_map(|blob| {
-                let repositories = repositories.get(&blob.digest)?;
+                let place = |repository: &&RepositoryName| Place {
+                    repository: (*repository).clone(),
+                    presence: Presence::Unknown,
+                };
+                let needing = repositories.get(&blob.digest)?;
                 let holders = holders.get(&blob.digest).into_iter().flatten();
-                Some(Need {
+                Some(BlobStep {
                     blob: *blob,
-                    holders: holders
-                        .filter(|name| !repositories.contains(**name))
-                        .copied()
-                        .cloned()
-                        .collect(),
-                    places: repositories
-                        .iter()
-                        .map(|name| Place { repository: (*name).clone(), presence: Presence::Unknown })
-                        .collect(),
+                    places: needing.iter().map(place).collect(),
+                    holders: holders.filter(|name| !needing.contains(**name)).copied().cloned().collect(),
                     supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
                 })
             })
             .collect();
-        blobs.sort_by_key(|need| std::cmp::Reverse(need.blob.size));
+        blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
         Self { steps, blobs, manifests }
     }
 
@@ -282,19 +278,17 @@ impl ImportPlan {
         jobs: usize,
     ) -> Result<(), PlanError> {
         let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
-            .map(|need| async move {
-                if need.supply == Supply::Carried {
+            .map(|step| async move {
+                if step.supply == Supply::Carried {
                     return Ok(None);
                 }
-                let held = need.holders.iter().map(|holder| (holder, Presence::Unknown));
-                let places = need.places.iter().map(|place| (&place.repository, place.presence));
-                for (repository, presence) in places.chain(held) {
-                    let there = match presence {
-                        Presence::There => true,
-                        Presence::Absent => false,
-                        Presence::Unknown => client.has_blob(registry, repository, need.blob.digest).await?,
-                    };
-                    if there {
+                let there = step.places.iter().find(|place| place.presence == Presence::There);
+                if let Some(place) = there {
+                    return Ok(Some(place.repository.clone()));
+                }
+                let unknown = step.places.iter().filter(|place| place.presence == Presence::Unknown);
+                for repository in unknown.map(|place| &place.repository).chain(&step.holders) {
+                    if client.has_blob(registry, repository, step.blob.digest).await? {
                         return Ok(Some(repository.clone()));
                     }
                 }
@@ -304,12 +298,12 @@ impl ImportPlan {
             .try_collect()
             .await?;
         let mut missing = HashSet::new();
-        for (need, holder) in self.blobs.iter_mut().zip(found) {
-            match (need.supply, holder) {
+        for (step, holder) in self.blobs.iter_mut().zip(found) {
+            match (step.supply, holder) {
                 (Supply::Carried, _) => {}
-                (Supply::Required, Some(holder)) => need.holders = vec![holder],
+                (Supply::Required, Some(holder)) => step.holders = vec![holder],
                 (Supply::Required, None) => {
-                    missing.insert(need.blob.digest);
+                    missing.insert(step.blob.digest);
                 }
             }
         }
@@ -341,18 +335,57 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        let carried = self.blobs.iter().filter(|need| need.supply == Supply::Carried);
-        carried.map(|need| need.blob.size).sum()
+        let carried = self.blobs.iter().filter(|step| step.supply == Supply::Carried);
+        carried.map(|step| step.blob.size).sum()
     }
 }
 
-fn children_first(graph: &Graph, digest: Digest, order: &mut Vec<Digest>) {
-    if let Some(node) = graph.manifests.get(&digest)
-        && let Manifest::Index(index) = &node.manifest
-    {
-        for child in &index.children {
-            children_first(graph, child.descriptor.digest, order);
+/// A manifest after all manifests below it, each once: an index may list a child any number of
+/// times.
+pub(crate) fn children_first(graph: &Graph, root: Digest) -> Vec<Digest> {
+    fn visit(graph: &Graph, digest: Digest, seen: &mut HashSet<Digest>, order: &mut Vec<Digest>) {
+        if !seen.insert(digest) {
+            return;
         }
+        if let Some(node) = graph.manifests.get(&digest)
+            && let Manifest::Index(index) = &node.manifest
+        {
+            for child in &index.children {
+                visit(graph, child.descriptor.digest, seen, order);
+            }
+        }
+        order.push(digest);
     }
-    order.push(digest);
+
+    let mut order = Vec::new();
+    visit(graph, root, &mut HashSet::new(), &mut order);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle_format::Node;
+    use bundle_oci::{Child, Descriptor, Index, MediaType};
+
+    use super::*;
+
+    #[test]
+    fn an_index_that_lists_its_child_a_thousand_times_is_pushed_once() {
+        let media_type: MediaType = MediaType::IMAGE_INDEX.parse().unwrap();
+        let mut graph = Graph::default();
+        let digests: Vec<Digest> = (0..4_u8).map(|level| Digest::of(&[level])).collect();
+        for pair in digests.windows(2) {
+            let descriptor = Descriptor {
+                media_type: media_type.clone(),
+                digest: pair[1],
+                size: 1,
+                annotations: Default::default(),
+            };
+            let children = vec![Child { descriptor, platform: None }; 1000];
+            let manifest = Manifest::Index(Index { children, subject: None });
+            graph.manifests.insert(pair[0], Node { media_type: media_type.clone(), size: 1, manifest });
+        }
+        let order = children_first(&graph, digests[0]);
+        assert_eq!(order, digests.iter().rev().copied().collect::<Vec<_>>());
+    }
 }

@@ -14,7 +14,7 @@ use crate::bundle::Contents;
 use crate::room::Rooms;
 use crate::source::{Copied, Forward, Memory, Once, Stored};
 use crate::{
-    Bundle, Decision, Destination, ImportPlan, Limits, Need, Presence, Share, Spool, Supply, accessory,
+    BlobStep, Bundle, Decision, Destination, ImportPlan, Limits, Presence, Share, Spool, Supply, accessory,
     referrer,
 };
 
@@ -37,7 +37,7 @@ pub struct Report {
     pub found: u64,
 }
 
-/// Why an import stopped. No tag was moved unless [`PushError::Moved`] says so.
+/// Why an import stopped. Of [`push`], no tag was moved; of [`Pushed::set_tags`], some may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// A blob could not be put in place.
@@ -73,16 +73,6 @@ pub enum PushError {
         /// What it is.
         found: String,
     },
-    /// A blob that a delta builds on, and that was there when the import began.
-    #[error(
-        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
-    )]
-    Gone {
-        /// The blob.
-        digest: Digest,
-        /// The repository.
-        repository: RepositoryName,
-    },
     /// A signature or the like that a Harbor has and does not attach to what it belongs to.
     #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
     NotAttached {
@@ -92,6 +82,16 @@ pub enum PushError {
         accessory: Digest,
         /// To what.
         subject: Digest,
+    },
+    /// A blob that a delta builds on, and that was there when the import began.
+    #[error(
+        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
+    )]
+    Gone {
+        /// The blob.
+        digest: Digest,
+        /// The repository.
+        repository: RepositoryName,
     },
     /// A part of a blob cannot be kept for the next volume.
     #[error(transparent)]
@@ -188,6 +188,7 @@ pub async fn push(
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
     let limits = Limits::DEFAULT;
+    let rooms = Rooms::new(destination, plan, &limits);
     let push = Push {
         destination,
         plan,
@@ -197,7 +198,7 @@ pub async fn push(
         share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),
-        rooms: Rooms::new(destination, plan, &limits),
+        rooms,
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
@@ -235,25 +236,25 @@ impl Push<'_> {
     ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
-                let stock = Stock::new(archive);
-                let absent = self.blobs_from(&stock, Knowledge::Current).await?;
-                self.unread(&stock.archive).await?;
+                let file = Stock::new(archive);
+                let absent = self.blobs_from(&file, Knowledge::Current).await?;
+                self.unread(&file.archive).await?;
                 if !absent.is_empty() {
-                    return Ok(Err(self.remaining(&stock.archive, absent, spool).await?));
+                    return Ok(Err(self.remaining(&file.archive, absent, spool).await?));
                 }
                 let wanted = self.manifests_to_read(statement, graph);
                 let mut manifests = HashMap::new();
-                for (blob, entry) in statement.blobs.iter().zip(stock.archive.layout().blobs()) {
+                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
                     if wanted.contains(&blob.digest) {
-                        let bytes = stock.archive.read(entry)?;
+                        let bytes = file.archive.read(entry)?;
                         if Digest::of(&bytes) != blob.digest {
-                            return Err(stock.archive.damaged(entry).into());
+                            return Err(file.archive.damaged(entry).into());
                         }
                         manifests.insert(blob.digest, Bytes::from(bytes));
                     }
                 }
                 let mut rounds = 1;
-                while let Err(error) = self.manifests(graph, &manifests, Some(&stock)).await {
+                while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
                     if rounds == self.limits.rounds || !self.lost_content(&error) {
                         return Err(error);
                     }
@@ -262,7 +263,7 @@ impl Push<'_> {
                         tokio::time::sleep(self.limits.scan_wait).await;
                     }
                     rounds += 1;
-                    self.blobs_from(&stock, Knowledge::Stale).await?;
+                    self.blobs_from(&file, Knowledge::Stale).await?;
                 }
                 manifests
             }
@@ -318,15 +319,15 @@ impl Push<'_> {
     }
 
     /// Puts in place what is there and ours, and tells which blobs are nowhere yet.
-    async fn blobs_from(&self, stock: &Stock, knowledge: Knowledge) -> Result<Vec<Entry>, PushError> {
+    async fn blobs_from(&self, file: &Stock, knowledge: Knowledge) -> Result<Vec<Entry>, PushError> {
         futures_util::stream::iter(&self.plan.blobs)
-            .map(|need| async move {
-                let digest = need.blob.digest;
-                let source = stock.blob(digest, self.progress).filter(|_| self.is_ours(digest));
+            .map(|step| async move {
+                let digest = step.blob.digest;
+                let source = self.is_ours(digest).then(|| file.blob(digest, self.progress)).flatten();
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);
-                match self.blob(need, knowledge, source).await {
-                    Err(PushError::Gone { .. }) if need.supply == Supply::Carried => {
-                        Ok(stock.entries.get(&digest).copied())
+                match self.blob(step, knowledge, source).await {
+                    Err(PushError::Gone { .. }) if step.supply == Supply::Carried => {
+                        Ok(file.entries.get(&digest).copied())
                     }
                     done => done.map(|()| None),
                 }
@@ -366,17 +367,17 @@ impl Push<'_> {
     /// Puts one blob into all repositories that need it: sent at most once, then mounted.
     async fn blob(
         &self,
-        need: &Need,
+        step: &BlobStep,
         knowledge: Knowledge,
         source: Option<&dyn BlobSource>,
     ) -> Result<(), PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
-        let blob = need.blob;
-        let carried = need.supply == Supply::Carried;
+        let blob = step.blob;
+        let carried = step.supply == Supply::Carried;
         if carried {
             self.progress.begin(blob.digest, blob.size, 0);
         }
-        let there: Vec<bool> = futures_util::stream::iter(&need.places)
+        let there: Vec<bool> = futures_util::stream::iter(&step.places)
             .map(|place| async move {
                 match (knowledge, place.presence) {
                     (Knowledge::Current, Presence::There) => Ok(true),
@@ -390,33 +391,34 @@ impl Push<'_> {
             .buffered(self.jobs)
             .try_collect()
             .await?;
-        let found = need.places.iter().zip(&there).find(|(_, there)| **there);
-        let mut holder = found.map(|(place, _)| &place.repository).or(need.holders.first());
-        let mut sent = false;
-        for (place, there) in need.places.iter().zip(there) {
+        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
+        let mut holder = found.map(|(place, _)| &place.repository).or(step.holders.first());
+        let mut passed = false;
+        for (place, there) in step.places.iter().zip(there) {
             let repository = &place.repository;
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
-            } else if self.upload(blob, repository, holder, source).await? == Uploaded::Sent {
-                if carried {
-                    lock(&self.counters.read).insert(blob.digest);
+            } else {
+                let uploaded = self.upload(blob, repository, holder, source).await?;
+                if uploaded == Uploaded::Sent {
+                    passed = true;
+                    // It could not be mounted; the next one has a better place to take it from.
+                    holder = Some(repository);
                 }
-                sent = true;
-                // It could not be mounted; the next one has a better place to take it from.
-                holder = Some(repository);
             }
             self.saw(blob.digest, repository);
             holder.get_or_insert(repository);
         }
-        if carried && !sent {
-            self.progress.advance(blob.digest, blob.size);
+        if carried {
+            if !passed {
+                self.progress.advance(blob.digest, blob.size);
+            }
+            self.progress.end(blob.digest);
         }
-        self.progress.end(blob.digest);
         Ok(())
     }
 
-    /// Puts a blob into one repository, and counts how. What nobody can give is taken from where the
-    /// registry has it.
+    /// Puts a blob into one repository, and counts how.
     async fn upload(
         &self,
         blob: Blob,
@@ -425,17 +427,17 @@ impl Push<'_> {
         source: Option<&dyn BlobSource>,
     ) -> Result<Uploaded, PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
+        let _room = self.rooms.enter(repository).await;
         let copy = holder.map(|holder| Copied {
             client: client.clone(),
             registry: registry.clone(),
             holder: holder.clone(),
             blob,
         });
-        let copy = copy.as_ref().map(|copy| copy as &dyn BlobSource);
-        let Some(source) = source.or(copy) else {
+        let carried = source.is_some();
+        let Some(source) = source.or(copy.as_ref().map(|copy| copy as &dyn BlobSource)) else {
             return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
         };
-        let _room = self.rooms.enter(repository).await;
         let uploaded = client
             .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
             .await
@@ -444,6 +446,9 @@ impl Push<'_> {
             Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
             Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
             Uploaded::Sent => {
+                if carried {
+                    lock(&self.counters.read).insert(blob.digest);
+                }
                 self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
                 self.counters.sent.fetch_add(1, Ordering::Relaxed)
             }
@@ -463,7 +468,7 @@ impl Push<'_> {
         &self,
         manifest: &bundle_oci::Manifest,
         repository: &RepositoryName,
-        stock: Option<&Stock>,
+        file: Option<&Stock>,
     ) -> Result<(), PushError> {
         let (client, registry) = (self.destination.client(), self.destination.registry());
         for descriptor in Graph::blobs_of(manifest) {
@@ -474,7 +479,7 @@ impl Push<'_> {
             }
             let there = client.has_blob(registry, repository, blob.digest).await;
             if !there.map_err(blob_failed(blob, repository))? {
-                let source = stock.and_then(|stock| stock.blob(blob.digest, self.progress));
+                let source = file.and_then(|file| file.blob(blob.digest, self.progress));
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);
                 self.upload(blob, repository, None, source).await?;
             }
@@ -489,13 +494,13 @@ impl Push<'_> {
         pipe: Pipe<Box<dyn std::io::Read + Send>>,
         kept: &HashMap<Digest, Bytes>,
     ) -> Result<(), PushError> {
-        let needs: HashMap<Digest, &Need> =
-            self.plan.blobs.iter().map(|need| (need.blob.digest, need)).collect();
-        for need in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&need.blob.digest) {
-                self.blob(need, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
-            } else if need.supply == Supply::Required {
-                self.blob(need, Knowledge::Current, None).await?;
+        let needs: HashMap<Digest, &BlobStep> =
+            self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
+        for step in &self.plan.blobs {
+            if let Some(bytes) = kept.get(&step.blob.digest) {
+                self.blob(step, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
+            } else if step.supply == Supply::Required {
+                self.blob(step, Knowledge::Current, None).await?;
             }
         }
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
@@ -510,7 +515,7 @@ impl Push<'_> {
         {
             let (pieces, stream) = tokio::sync::mpsc::channel(2);
             let source = Once(std::sync::Mutex::new(Some(stream)), self.progress.clone(), blob.digest);
-            let need = needs.get(&blob.digest).copied();
+            let step = needs.get(&blob.digest).copied();
             let feed = async {
                 let mut next = Some((blob, first));
                 let mut wanted = true;
@@ -533,8 +538,8 @@ impl Push<'_> {
                 }
             };
             let put = async {
-                let put = match need {
-                    Some(need) => self.blob(need, Knowledge::Current, Some(&source)).await,
+                let put = match step {
+                    Some(step) => self.blob(step, Knowledge::Current, Some(&source)).await,
                     None => Ok(()),
                 };
                 // Nobody listens any longer; the feed goes on without us.
@@ -558,7 +563,7 @@ impl Push<'_> {
         &self,
         graph: &Graph,
         contents: &HashMap<Digest, Bytes>,
-        stock: Option<&Stock>,
+        file: Option<&Stock>,
     ) -> Result<(), PushError> {
         // Each repository is a line of its own, in which children come before their parents and
         // subjects before their referrers.
@@ -583,25 +588,15 @@ impl Push<'_> {
                         repository: repository.clone(),
                         source,
                     };
-                    self.refresh(&node.manifest, repository, stock).await?;
+                    self.refresh(&node.manifest, repository, file).await?;
                     let name = Name::Digest(digest);
                     let (client, registry) = (self.destination.client(), self.destination.registry());
                     let room = self.rooms.enter(repository).await;
-                    let pushed = client
+                    client
                         .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
                         .await
                         .map_err(failed)?;
                     drop(room);
-                    // Every Harbor keeps the list of referrers itself.
-                    if node.manifest.subject().is_some()
-                        && !pushed.subject_recognised
-                        && matches!(self.destination, Destination::Plain { .. })
-                    {
-                        let size = bytes.len() as u64;
-                        referrer::list_by_tag(client, registry, repository, digest, size, node)
-                            .await
-                            .map_err(failed)?;
-                    }
                 }
                 Ok(())
             })
@@ -612,8 +607,8 @@ impl Push<'_> {
 }
 
 impl Pushed {
-    /// Sets the tags, and looks at each of them again. In a Harbor, looks then whether what belongs to
-    /// something is attached to it.
+    /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to it:
+    /// a Harbor does so itself, which is looked at; elsewhere it is listed under its subject's tag.
     ///
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
@@ -668,6 +663,9 @@ impl Pushed {
             .buffer_unordered(jobs.max(1))
             .try_collect::<()>()
             .await?;
+        if let Destination::Plain { client, registry } = destination {
+            referrer::list(client, registry, plan, &self.statement, &self.graph, jobs).await?;
+        }
         if let Destination::Harbor(harbor) = destination {
             let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
             accessory::attach(harbor, attached, &self.manifests, jobs).await?;
@@ -708,7 +706,7 @@ impl Stock {
         Self { entries: entries.collect(), archive: Arc::new(archive) }
     }
 
-    /// A blob, if the volumes that are there have all of it.
+    /// The blob, if all of it is there.
     fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
         let entry = *self.entries.get(&digest).filter(|entry| self.archive.has(entry))?;
         Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone() })

@@ -8,7 +8,7 @@ use crate::patience::Patience;
 use crate::redirect;
 use crate::token::Scope;
 use crate::transport::{location, refuse_encoding, shown};
-use crate::{Client, Error};
+use crate::{Client, Error, FallbackTo};
 
 /// What a registry says of a blob without sending it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl Download {
         let Some((registry, repository)) = self.origin.take() else {
             return Err(error);
         };
-        self.client.fell_back(&self.registry, &registry, &error);
+        self.client.fell_back(&self.registry, &registry, FallbackTo::Registry, &error);
         (self.registry, self.repository) = (registry, repository);
         self.without_ranges = false;
         self.restarts = 0;
@@ -321,7 +321,7 @@ impl fmt::Debug for Download {
 }
 
 /// What `Content-Length` says, of an answer to HEAD as well.
-fn announced_size(response: &Response) -> Option<u64> {
+pub(crate) fn announced_size(response: &Response) -> Option<u64> {
     if !response.status().is_success() {
         return None;
     }

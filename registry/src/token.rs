@@ -187,6 +187,18 @@ impl Client {
         }
     }
 
+    /// The header with the login that is stored for a host, whatever it asks for.
+    pub(crate) async fn stored_login(
+        &self,
+        host: &Registry,
+        path: &str,
+    ) -> Result<Option<HeaderValue>, Error> {
+        match &self.inner.auth.credential(host, path).await? {
+            Some(Credential::Password { user, password }) => Ok(Some(basic(host, user, password)?)),
+            Some(Credential::IdentityToken(_)) | None => Ok(None),
+        }
+    }
+
     async fn token(
         &self,
         registry: &Registry,

@@ -43,6 +43,29 @@ fn everything_arrives_under_its_name_with_its_digest() {
 }
 
 #[test]
+fn inspect_says_what_is_inside_why_and_with_what_it_is_shared() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let found = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().json();
+    assert_eq!(found["verified"], true);
+    let artifacts = found["artifacts"].as_array().unwrap();
+    let of = |repository: &str| {
+        let ends = |artifact: &&serde_json::Value| {
+            artifact["target"]["repository"].as_str().unwrap().ends_with(repository)
+        };
+        artifacts.iter().find(ends).unwrap()
+    };
+    let docker = of("team/docker");
+    assert_eq!(docker["reasons"], serde_json::json!(["command line"]));
+    let with: Vec<_> = docker["sharedWith"].as_array().unwrap().iter().collect();
+    assert_eq!(with.len(), 2, "the base layer is in two other images: {with:?}");
+    let shared = docker["size"].as_u64().unwrap() - docker["ownSize"].as_u64().unwrap();
+    assert!(with.iter().all(|other| other["bytes"] == shared), "{with:?}");
+    assert_eq!(of("charts/app")["sharedWith"], serde_json::json!([]));
+    scene.bundle(["inspect", "b.tar", "--trust", "key.pub"]).succeeds().says(" is shared with cache/");
+}
+
+#[test]
 fn a_second_registry_of_another_make_takes_the_same_bundle() {
     let Some(target) = CraneRegistry::start().unwrap() else {
         eprintln!("skipped: crane is not installed");

@@ -3,6 +3,7 @@
 mod auth;
 mod call;
 mod download;
+mod files;
 mod lists;
 mod server;
 mod upload;
