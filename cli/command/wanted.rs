@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Config, Item, Platforms, Request, from_list, merge, read_list};
+use bundle_bundler::{CacheLayout, Config, Item, Platforms, Request, from_list, merge, read_list};
 use bundle_format::{ProjectName, StreamName};
 use bundle_oci::{Platform, Printable};
 
@@ -54,9 +54,11 @@ impl Wanted {
         };
         let mut requests = Vec::new();
         let mut name = None;
+        let mut layout = CacheLayout::default();
         if let Some(file) = file {
             let config = Config::load(&file)?;
             name = config.name;
+            layout = config.cache_layout;
             requests.extend(config.requests);
         }
         let here = Platforms::only(self.platforms.clone()).unwrap_or_default();
@@ -66,7 +68,7 @@ impl Wanted {
             };
             let item: Item = text.parse().map_err(wrong)?;
             requests.push(Request {
-                target: item.place(&self.project).map_err(wrong)?,
+                target: item.place_by(&self.project, &layout).map_err(wrong)?,
                 reference: item.reference,
                 platforms: here.clone(),
                 reasons: vec!["command line".to_owned()],
@@ -74,7 +76,7 @@ impl Wanted {
         }
         for list in &self.images {
             let (name, text) = read_list(list)?;
-            requests.extend(from_list(&text, &name, &self.project, &here)?);
+            requests.extend(from_list(&text, &name, &self.project, &layout, &here)?);
         }
         if requests.is_empty() {
             return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));
