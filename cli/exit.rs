@@ -80,6 +80,14 @@ impl Failure {
         Self { code, lines, hint: Some(hints.join("\n")) }
     }
 
+    /// What stands in the way, after it was shown with what to do.
+    pub(crate) fn refused(obstacles: &[Obstacle]) -> Self {
+        let Self { code, .. } = Self::obstacles(obstacles, "");
+        let number = obstacles.len();
+        let what = if number == 1 { "one thing stands" } else { "several things stand" };
+        Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
+    }
+
     /// A push that failed, with what a Harbor tells when it is asked why.
     pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
         let diagnosis = diagnose(harbor, &error).await;

@@ -32,6 +32,12 @@ pub fn schema() -> Value {
                 "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
             },
             "platforms": platforms,
+            "cacheLayout": {
+                "description": "The names of images in the project cache; {host}, {path} and {name} are parts of the source's reference",
+                "type": "string",
+                "default": "{host}/{path}",
+                "pattern": "^([a-z0-9._/-]|\\{(host|path|name)\\})*\\{(path|name)\\}([a-z0-9._/-]|\\{(host|path|name)\\})*$",
+            },
             "projects": {
                 "description": "Harbor's projects",
                 "type": "object",

@@ -275,7 +275,7 @@ impl Import {
                 }
                 return Ok(None);
             }
-            return Err(Failure::obstacles(&plan.obstacles, host));
+            return Err(Failure::refused(&plan.obstacles));
         }
         if !plan.obstacles.is_empty() {
             return Err(Failure::obstacles(&plan.obstacles, host));

@@ -8,7 +8,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::request::{ChartRequest, ChartSource, Empty};
 use crate::config::{FieldError, present, wrong};
-use crate::{ConfigError, Platforms};
+use crate::{CacheLayout, ConfigError, Platforms};
 
 /// An entry of `charts` in a bundle.yaml.
 #[derive(Deserialize)]
@@ -85,7 +85,7 @@ impl ChartEntry {
         name: &str,
         field: &str,
         at: Location,
-        (project, platforms): (&ProjectName, &Platforms),
+        (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
         read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<ChartRequest, ConfigError> {
         let source = self.source(name, field, at)?;
@@ -122,6 +122,7 @@ impl ChartEntry {
         Ok(ChartRequest {
             source,
             project: project.clone(),
+            layout: layout.clone(),
             platforms: platforms.clone(),
             values,
             value_sets,

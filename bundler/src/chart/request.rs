@@ -5,7 +5,7 @@ use bundle_chart::{Constraint, KubeVersion, ValueSet};
 use bundle_format::ProjectName;
 use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Registry, RepositoryName};
 
-use crate::Platforms;
+use crate::{CacheLayout, Platforms};
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct ChartRequest {
     pub source: ChartSource,
     /// The project for the chart and its images.
     pub project: ProjectName,
+    /// How images are named there, if that is `cache`.
+    pub layout: CacheLayout,
     /// Which platforms of the images.
     pub platforms: Platforms,
     /// The values that it will be installed with; empty for its defaults.

@@ -215,7 +215,7 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
     let image = |find: Find| {
         let what = find.reference.to_string();
         let item = Item { reference: find.reference.clone(), rename: None };
-        match item.place(&request.project) {
+        match item.place_by(&request.project, &request.layout) {
             Ok(target) => Ok(ChartImage { find, confirmation: Confirmation::NotAsked, target }),
             Err(error) => Err(ChartCause::Place { what, error }),
         }
@@ -295,7 +295,7 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
         true => None,
         false => Some(format!("charts/{}", source.repository().last_component()).parse()?),
     };
-    Item { reference: source.clone(), rename }.place(&request.project)
+    Item { reference: source.clone(), rename }.place_by(&request.project, &request.layout)
 }
 
 /// Asks registries for what only looks like an image; each once.
