@@ -146,9 +146,7 @@ impl Item {
             Some(rename) => (rename.repository.clone(), rename.tag.clone()),
             None if project.is_cache() => {
                 let registry = reference.registry();
-                let host = registry.as_str().replace(':', "_").replace(['[', ']'], "");
-                // Some hosts are no path: `::1` starts with its separators.
-                let Ok(host) = host.parse::<RepositoryName>() else {
+                let Some(host) = Target::mirror_place(registry) else {
                     return Err(ItemError::Host(registry.clone()));
                 };
                 (reference.repository().under(host.as_str()).map_err(ItemError::Target)?, None)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bundle_format::{Graph, Limits, Statement, Unverified};
 use bundle_importer::{Bundle, load_trust};
-use bundle_oci::{Digest, Manifest};
+use bundle_oci::Digest;
 use serde_json::json;
 
 use crate::command::{print, print_json};
@@ -139,19 +139,7 @@ fn sizes(graph: &Graph, statement: &Statement) -> BTreeMap<Digest, Size> {
         if named.contains_key(&artifact.digest) {
             continue;
         }
-        let mut all = Vec::new();
-        let mut open = vec![artifact.digest];
-        while let Some(digest) = open.pop() {
-            if all.contains(&digest) {
-                continue;
-            }
-            all.push(digest);
-            let Some(node) = graph.manifests.get(&digest) else { continue };
-            open.extend(Graph::blobs_of(&node.manifest).map(|blob| blob.digest));
-            if let Manifest::Index(index) = &node.manifest {
-                open.extend(index.children.iter().map(|child| child.descriptor.digest));
-            }
-        }
+        let all = graph.reached(artifact.digest);
         for digest in &all {
             *users.entry(*digest).or_default() += 1;
         }
