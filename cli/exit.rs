@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use bundle_bundler::{
     ConfigError, CreateError, KeyFileError, OutputError, PlanError, ResolveCause, ResolveErrors, SignError,
 };
-use bundle_importer::{OpenError, PushError, TrustFileError};
+use bundle_importer::node::{LoginError, NoMirror, WriteError};
+use bundle_importer::{ChoiceError, ExtractError, OpenError, PushError, TrustFileError};
 use bundle_oci::Printable;
 use bundle_registry::Error as RegistryError;
 use bundle_serve::{IdentityError, StoreError, UsersError};
@@ -283,6 +284,59 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            ExtractError::Exists(_) => failure(Code::Usage)
+                .hint("nothing is overwritten: remove it, or choose another place with --to"),
+            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Space { .. } => {
+                failure(Code::Failed).hint("make room, or choose another place with --to")
+            }
+            ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
+                failure(Code::Failed)
+            }
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
+            ExtractError::Absent { .. } => failure(Code::Incomplete)
+                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Names(_) => failure(Code::NotTrusted)
+                .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<NoMirror> for Failure {
+    fn from(error: NoMirror) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
+            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 mod create;
+mod extract;
 mod import;
 mod inspect;
 mod key;
 mod lock;
+mod mirror_config;
 mod schema;
 mod serve;
 mod verify;
@@ -27,6 +29,10 @@ pub(crate) enum Command {
     Import(import::Import),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
+    /// Take images or charts out of a bundle, without a registry
+    Extract(extract::Extract),
+    /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
+    MirrorConfig(mirror_config::MirrorConfig),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -41,6 +47,8 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Import(command) => command.run().await,
             Self::Serve(command) => command.run().await,
+            Self::Extract(command) => command.run(),
+            Self::MirrorConfig(command) => command.run(),
             Self::Schema(command) => command.run(),
         }
     }

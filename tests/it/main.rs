@@ -3,8 +3,10 @@
 mod containerd;
 mod crossing;
 mod destination;
+mod extract;
 mod interop;
 mod kill;
+mod mirror;
 mod mistakes;
 mod pull;
 mod scene;
