@@ -8,9 +8,11 @@ use bundle_bundler::{
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
 use bundle_harbor::Harbor;
+use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
-    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, HarborFileError, MemoryError, Obstacle,
-    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, Diagnosis, ExtractError,
+    HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
+    TrustStoreError, diagnose,
 };
 use bundle_oci::Printable;
 use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
@@ -516,6 +518,59 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            ExtractError::Exists(_) => failure(Code::Usage)
+                .hint("nothing is overwritten: remove it, or choose another place with --to"),
+            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Space { .. } => {
+                failure(Code::Failed).hint("make room, or choose another place with --to")
+            }
+            ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
+                failure(Code::Failed)
+            }
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
+            ExtractError::Absent { .. } => failure(Code::Incomplete)
+                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Names(_) => failure(Code::NotTrusted)
+                .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<NoMirror> for Failure {
+    fn from(error: NoMirror) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
+            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+        }
     }
 }
 

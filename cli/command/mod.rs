@@ -1,11 +1,13 @@
 mod create;
 mod diff;
+mod extract;
 mod harbor;
 mod images;
 mod import;
 mod inspect;
 mod key;
 mod lock;
+mod mirror_config;
 mod receipt;
 mod schema;
 mod serve;
@@ -48,6 +50,10 @@ pub(crate) enum Command {
     Trust(trust::Trust),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
+    /// Take images or charts out of a bundle, without a registry
+    Extract(extract::Extract),
+    /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
+    MirrorConfig(mirror_config::MirrorConfig),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -68,6 +74,8 @@ impl Command {
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
             Self::Serve(command) => command.run().await,
+            Self::Extract(command) => command.run(),
+            Self::MirrorConfig(command) => command.run(),
             Self::Schema(command) => command.run(),
         }
     }

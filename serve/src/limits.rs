@@ -45,7 +45,7 @@ impl Default for Limits {
             headers: 64,
             stall: Duration::from_secs(60),
             progress: 64 << 10,
-            in_flight: 24 << 20,
+            in_flight: 32 << 20,
             reads: processors.clamp(2, 16),
             page: 1000,
             passwords: processors.clamp(1, 8),

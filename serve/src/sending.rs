@@ -51,7 +51,7 @@ impl Sending {
         let need =
             if until == self.until { Until::Proven } else { Until::Pieces(until.div_ceil(PIECE) as usize) };
         self.proof.wait(need).await.map_err(|_| Unreadable)?;
-        let read = self.store.read(self.proof.clone(), self.content, self.at, until).await;
+        let read = self.store.read(&self.proof, self.content, self.at, until).await;
         let bytes = read.ok_or(Unreadable)?;
         self.at = until;
         Ok(Some(bytes))

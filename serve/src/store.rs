@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bundle_format::{Archive, Graph, ReadAt};
 use bundle_oci::{Digest, Hasher};
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::catalog::{Addition, Catalog, Content};
@@ -51,6 +52,31 @@ pub struct Summary {
     pub sequence: u64,
     /// What it delivers.
     pub artifacts: usize,
+}
+
+/// Whole pieces of a blob, and the part of them that is wanted.
+struct Pieces {
+    /// Where the first of them begins in the blob.
+    start: u64,
+    buffer: Vec<u8>,
+    wanted: std::ops::Range<usize>,
+}
+
+impl Pieces {
+    fn new(content: Content, from: u64, until: u64) -> Self {
+        let start = from - from % PIECE;
+        let end = until.next_multiple_of(PIECE).min(content.size);
+        let wanted = (from - start) as usize..(until - start) as usize;
+        Self { start, buffer: vec![0; (end - start) as usize], wanted }
+    }
+
+    /// A slice keeps the whole buffer in memory; a small one is worth a copy.
+    fn into_wanted(self) -> Bytes {
+        if self.wanted.len() >= self.buffer.len() / 2 {
+            return Bytes::from(self.buffer).slice(self.wanted);
+        }
+        Bytes::copy_from_slice(&self.buffer[self.wanted])
+    }
 }
 
 /// What became of blobs so far.
@@ -176,41 +202,40 @@ impl Store {
     /// mark. `None` if they cannot be had.
     pub(crate) async fn read(
         self: &Arc<Self>,
-        proof: Arc<Proof>,
+        proof: &Arc<Proof>,
         content: Content,
         from: u64,
         until: u64,
-    ) -> Option<bytes::Bytes> {
+    ) -> Option<Bytes> {
+        let medium = &self.bundles.get(content.bundle as usize)?.medium;
+        let mut pieces = Pieces::new(content, from, until);
+        // What is in memory already needs no other thread.
+        if medium.read_at_once(&mut pieces.buffer, content.offset + pieces.start) {
+            return self.proven(proof, content, pieces);
+        }
         let permit = self.reads.clone().acquire_owned().await;
-        let store = self.clone();
+        let (store, proof) = (self.clone(), proof.clone());
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            store.read_pieces(&proof, content, from, until)
+            let medium = &store.bundles.get(content.bundle as usize)?.medium;
+            if medium.read(&mut pieces.buffer, content.offset + pieces.start).is_err() {
+                store.counts.unreadable.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            store.proven(&proof, content, pieces)
         });
         work.await.ok().flatten()
     }
 
-    fn read_pieces(&self, proof: &Proof, content: Content, from: u64, until: u64) -> Option<bytes::Bytes> {
-        let first = from / PIECE;
-        let start = first * PIECE;
-        let end = until.next_multiple_of(PIECE).min(content.size);
-        let mut buffer = vec![0; (end - start) as usize];
-        let medium = &self.bundles.get(content.bundle as usize)?.medium;
-        if medium.read(&mut buffer, content.offset + start).is_err() {
-            self.counts.unreadable.fetch_add(1, Ordering::Relaxed);
-            return None;
+    /// The wanted bytes of pieces, if all pieces have their marks.
+    fn proven(&self, proof: &Proof, content: Content, pieces: Pieces) -> Option<Bytes> {
+        let first = (pieces.start / PIECE) as usize;
+        if proof.matches(first, self.marks(content, pieces.start, &pieces.buffer)) {
+            return Some(pieces.into_wanted());
         }
-        if !proof.matches(first as usize, self.marks(content, start, &buffer)) {
-            self.damaged(content);
-            proof.doubt();
-            return None;
-        }
-        let wanted = (from - start) as usize..(until - start) as usize;
-        // A slice keeps the whole buffer in memory; a small one is worth a copy.
-        if wanted.len() >= buffer.len() / 2 {
-            return Some(bytes::Bytes::from(buffer).slice(wanted));
-        }
-        Some(bytes::Bytes::copy_from_slice(&buffer[wanted]))
+        self.damaged(content);
+        proof.doubt();
+        None
     }
 
     /// Hashes a whole blob and marks its pieces; whether its digest is right.
