@@ -5,7 +5,7 @@ use bundle_oci::Reference;
 use super::annotation::listed;
 use super::find::{Certainty, Find, Place};
 use super::group::Group;
-use super::walk::{Declared, declared, sightings};
+use super::walk::{Declared, Unreadable, declared, sightings};
 use crate::chart::Chart;
 use crate::dependency::name_all;
 use crate::{Limits, Map, Purpose, Rendering, Value, Warning};
@@ -113,7 +113,12 @@ impl Union {
 
     fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
         for document in &rendering.documents {
-            for seen in sightings(document, limits) {
+            let (seen, unreadable) = sightings(document, limits);
+            for Unreadable { text, document: label, path } in unreadable {
+                let file = document.file.clone();
+                self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
+            }
+            for seen in seen {
                 let certainty = match rendering.purpose {
                     Purpose::Install => seen.certainty,
                     Purpose::Survey => Certainty::Probable,
@@ -418,6 +423,23 @@ mod tests {
                 "Certain *docker.io/a/cache:v9",
                 "Certain docker.io/a/listed:1",
             ]
+        );
+    }
+
+    #[test]
+    fn a_container_without_a_readable_image_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let pod = "{kind: Pod, metadata: {name: a}, spec: {containers: [{image: \"{{ .Values.image }}:\"}]}}";
+        write(
+            directory.path(),
+            &[("Chart.yaml", CHART), ("values.yaml", "image: a/b\n"), ("templates/pod.yaml", pod)],
+        );
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let rendering = render(&chart, &ValueSet::defaults(), &RenderOptions::default()).unwrap();
+        let warnings = discover(&chart, &[rendering], &Limits::DEFAULT).warnings;
+        assert_eq!(
+            warnings[0].to_string(),
+            "top/templates/pod.yaml Pod/a spec.containers[0].image: 'a/b:' is no image that can be pulled"
         );
     }
 

@@ -29,9 +29,17 @@ pub(super) struct Declared {
     pub(super) path: String,
 }
 
-/// The images in a rendered document.
-pub(super) fn sightings(document: &Document, limits: &Limits) -> Vec<Sighting> {
-    let mut found = Vec::new();
+/// A container whose image nothing can pull.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) text: String,
+    pub(super) document: String,
+    pub(super) path: String,
+}
+
+/// The images in a rendered document, and what stands in their place and is none.
+pub(super) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let certainty = match document.origin {
         Origin::Template | Origin::Hook => Certainty::Certain,
         // A definition says what others may write, and runs nothing.
@@ -49,22 +57,28 @@ pub(super) fn sightings(document: &Document, limits: &Limits) -> Vec<Sighting> {
             let is_field = match &seen {
                 Seen::Image(_, Hint::Container) => walk.inside == 0 && walk.text != Some(INJECTED),
                 Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
-                Seen::Image(..) | Seen::Group(_) => false,
+                Seen::Image(..) | Seen::Group(_) | Seen::Unreadable => false,
             };
+            let (label, path) = (walk.label.clone(), walk.path.as_str().to_owned());
             let reference = match seen {
                 Seen::Image(reference, _) => Some(reference),
                 Seen::Group(group) => group.reference(),
+                Seen::Unreadable => {
+                    let text = walk.text.unwrap_or_default().to_owned();
+                    unreadable.push(Unreadable { text, document: label, path });
+                    return;
+                }
             };
             found.extend(reference.map(|reference| Sighting {
                 reference,
                 certainty: if is_field { certainty } else { Certainty::Probable },
-                document: walk.label.clone(),
-                path: walk.path.as_str().to_owned(),
+                document: label,
+                path,
             }));
         },
     };
     walk.value(&document.value, "", Hint::None);
-    found
+    (found, unreadable)
 }
 
 /// The images that values declare. `passed_over` are paths that are looked at elsewhere.
@@ -84,6 +98,7 @@ pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Li
                 }
                 Seen::Image(..) => walk.text.and_then(Group::of_text),
                 Seen::Group(group) => Some(group),
+                Seen::Unreadable => None,
             };
             let path = walk.path.as_str().to_owned();
             found.extend(group.map(|group| Declared { group, path }));
@@ -108,6 +123,8 @@ fn has_tag(text: Option<&str>) -> bool {
 enum Seen {
     Image(Reference, Hint),
     Group(Group),
+    /// A container's image that is no reference.
+    Unreadable,
 }
 
 /// Where the walk is.
@@ -253,6 +270,10 @@ impl Walk<'_> {
             self.seen(Seen::Image(reference, hint), Some(text.trim()));
             return;
         }
+        if hint == Hint::Container && self.inside == 0 {
+            self.seen(Seen::Unreadable, Some(text));
+            return;
+        }
         let is_document = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
         if is_document
             && self.inside < DEEPEST_INSIDE
@@ -321,6 +342,7 @@ mod tests {
         let value = parse_values(yaml, &Limits::DEFAULT).unwrap();
         let document = Document { file: "c/templates/x.yaml".to_owned(), origin, text: String::new(), value };
         sightings(&document, &Limits::DEFAULT)
+            .0
             .into_iter()
             .map(|seen| format!("{:?} {} {} {}", seen.certainty, seen.document, seen.path, seen.reference))
             .collect()
@@ -416,6 +438,6 @@ mod tests {
         }
         let value = Value::Map(Map::from_iter([("text", Value::from(text))]));
         let document = Document { file: String::new(), origin: Origin::Template, text: String::new(), value };
-        assert_eq!(sightings(&document, &Limits::DEFAULT), []);
+        assert_eq!(sightings(&document, &Limits::DEFAULT), (Vec::new(), Vec::new()));
     }
 }
