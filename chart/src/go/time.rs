@@ -113,7 +113,9 @@ impl Time {
             Chunk::UpperHalf => if civil.hour() >= 12 { "PM" } else { "AM" }.to_owned(),
             Chunk::LowerHalf => if civil.hour() >= 12 { "pm" } else { "am" }.to_owned(),
             Chunk::ZoneName if self.offset == Offset::UTC => "UTC".to_owned(),
-            Chunk::ZoneName => self.offset_text(Zone { colon: false, seconds: false, short: false, z: false }),
+            Chunk::ZoneName => {
+                self.offset_text(Zone { colon: false, seconds: false, short: false, z: false })
+            }
             Chunk::Zone(zone) => self.offset_text(zone),
             Chunk::Fraction { separator, digits, keep_zeros } => {
                 let fraction = format!("{:09}", civil.subsec_nanosecond());
@@ -610,6 +612,16 @@ mod tests {
         ];
         for (layout, text, seconds) in cases {
             assert_eq!(Time::parse(layout, text).map(Time::unix), seconds, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_layout_breaks_the_clock(layout in "(2006|01|_2|__2|002|Jan|15|pm|05|\\.000|,9|-07:00|Z0700|MST|é| ){0,6}", text in "[0-9A-Za-z:., é+-]{0,20}") {
+            let _ = Time::parse(&layout, &text);
+            let written = Time::NOW.format(&layout);
+            let _ = Time::parse(&layout, &written);
+            let _ = parse_duration(&text);
         }
     }
 
