@@ -338,7 +338,12 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
         let hint = errors.0.iter().find_map(|error| match &error.cause {
+            ResolveCause::NotFound { .. } if of_chart(error) => Some(
+                "give the chart another image with set or values, or leave this one out with exclude"
+                    .to_owned(),
+            ),
             ResolveCause::Registry(error) => registry_hint(error),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use bundle_chart::{Chart, Find, Limits, Map, Rendering, Value, discover, render, yaml};
-use bundle_oci::{Digest, Reference};
+use bundle_oci::Reference;
 
-use crate::case::{Case, RELEASE};
+use crate::case::{Case, RELEASE, digest};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -171,9 +171,8 @@ fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut
             None => tally.equal += 1,
         }
         let steady = random.is_some_and(|again| text_of(again) == text_of(expected));
-        let digest =
-            if steady { Digest::of(text_of(expected).as_bytes()).short() } else { "random".to_owned() };
-        golden.push_str(&format!("{} {digest} {file} {label}\n", case.name));
+        let written = if steady { digest(expected) } else { "random".to_owned() };
+        golden.push_str(&format!("{} {written} {file} {label}\n", case.name));
     }
     let images = |documents: &Documents| {
         let mut images = Vec::new();

@@ -358,6 +358,12 @@ fn images_tells_what_is_asked_for_and_why() {
         .bundle(["images", "--why", "team/signed"])
         .succeeds()
         .says("chart web 1.2.0: templates/all.yaml Job/hook spec.template.spec.containers[0].image (value set defaults)");
+    ask(&scene, &format!("{{path: web, exclude: ['{host}/team/signed', '{host}/team/multi:7']}}"));
+    let json = scene.bundle(["images", "--json"]).succeeds().says("it is excluded").json();
+    let images = json["charts"][0]["images"].as_array().unwrap();
+    let carried: Vec<_> =
+        images.iter().filter(|image| image["carried"] == true).map(|image| &image["image"]).collect();
+    assert_eq!(carried, [&format!("{host}/team/docker:1"), &format!("{host}/team/multi:1")]);
     scene.bundle(["images", "--why", "nothing"]).ends_with(6).says("nothing here asks for nothing");
     ask(&scene, "{repo: 'https://charts.example', name: web}");
     scene

@@ -615,6 +615,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_layout_breaks_the_clock(layout in "(2006|01|_2|__2|002|Jan|15|pm|05|\\.000|,9|-07:00|Z0700|MST|é| ){0,6}", text in "[0-9A-Za-z:., é+-]{0,20}") {
+            let _ = Time::parse(&layout, &text);
+            let written = Time::NOW.format(&layout);
+            let _ = Time::parse(&layout, &written);
+            let _ = parse_duration(&text);
+        }
+    }
+
     #[test]
     fn durations_are_read_and_written_as_in_go() {
         let cases = [

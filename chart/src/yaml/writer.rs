@@ -569,6 +569,8 @@ fn read_number(text: &[char], start: usize, number: &mut i64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Map, yaml::parse_values};
 
@@ -710,6 +712,35 @@ mod tests {
         map.insert("a", Value::Map(map.clone()));
         assert!(matches!(to_yaml(&Value::Map(map.clone())), Err(Limit::ValueDepth(_))));
         map.remove("a");
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            any::<bool>().prop_map(Value::Bool),
+            (-1e9..1e9).prop_map(Value::Float),
+            "[ -~é\\n\\t\u{85}\u{feff}😀:#'\"-]{0,100}".prop_map(Value::from),
+            "(word |it's |a: |  |\\n| #){0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::list),
+                proptest::collection::vec(("[a-z :\\n]{0,140}", inner), 0..6)
+                    .prop_map(|entries| Value::Map(Map::from_iter(entries))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_the_same(value in values()) {
+            let text = to_yaml(&value).unwrap();
+            let read = parse_values(&text, &Limits::DEFAULT).map_err(|error| format!("{error}\n{text}")).unwrap();
+            let json = |value: &Value| {
+                json::encode(value, json::Style::RAW, &Budget::new(Limits::DEFAULT, None)).unwrap()
+            };
+            prop_assert_eq!(json(&read), json(&value), "{}", text);
+        }
     }
 
     #[test]
