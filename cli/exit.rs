@@ -193,16 +193,29 @@ impl From<ResolveErrors> for Failure {
         let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
         lines.push(format!("{errors}; nothing was written"));
         let codes = errors.0.iter().map(|error| match &error.cause {
-            ResolveCause::Registry(error) => registry_code(error),
+            ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
+                registry_code(error)
+            }
             ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
                 Code::Network
             }
-            ResolveCause::Platform { .. } | ResolveCause::NotLocked => Code::Usage,
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
+                Code::Usage
+            }
+            ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
         let hint = errors.0.iter().find_map(|error| match &error.cause {
             ResolveCause::Registry(error) => registry_hint(error),
+            ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
+                Some("--no-referrers leaves behind whatever is attached".to_owned())
+            }
+            ResolveCause::Referrer { source, .. } => registry_hint(source),
+            ResolveCause::TwoDigests { .. } => {
+                Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
@@ -214,7 +227,11 @@ impl From<ResolveErrors> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        Self::new(Code::Failed, &error)
+        let failure = Self::new(Code::Failed, &error);
+        match error {
+            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+        }
     }
 }
 

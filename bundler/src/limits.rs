@@ -10,6 +10,10 @@ pub struct Limits {
     pub lock: u64,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
+    /// The bytes of the manifests of one run together, and of the configs that are looked into: they
+    /// are kept in memory, and a registry chooses how many an image has. Enough for ten thousand
+    /// images of five platforms.
+    pub manifests: u64,
     /// How deep YAML may nest; ours needs 7. Parsers recurse, and stacks end.
     pub depth: usize,
     /// Scalars, lists and maps in one YAML file, aliases not followed.
@@ -26,6 +30,7 @@ impl Limits {
         file: 4 << 20,
         lock: 64 << 20,
         images: 100_000,
+        manifests: 256 << 20,
         depth: 16,
         nodes: 4_000_000,
         aliases: 1_000,

@@ -114,6 +114,9 @@ impl Create {
         };
         let head = Head { stream: self.stream.clone().or(stream).unwrap_or_default(), sequence, created };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        if to_pipe {
+            plan.fits_pipe(&Limits::V1)?;
+        }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
                 "{} are not distributable and stay with their vendor",
