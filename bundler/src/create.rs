@@ -1,13 +1,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use bundle_format::{BLOCK, Entry, Layout, OCI_LAYOUT, SignatureBytes, TRAILER};
+use bundle_format::{BLOCK, CompressedWriter, Entry, Layout, OCI_LAYOUT, SignatureBytes, TRAILER};
 use bundle_oci::{Digest, Hasher};
 use bundle_registry::{Client, Download, Error, Progress};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::output::Placement;
+use crate::volume_set::Head;
 use crate::{OutputError, PartialFile, Plan};
 
 /// Why a bundle could not be made.
@@ -50,20 +51,22 @@ pub async fn create_file(
     client: &Client,
     plan: Arc<Plan>,
     signature: &SignatureBytes,
-    output: PartialFile,
+    mut output: PartialFile,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
     let statement = Digest::of(plan.statement_bytes());
-    let output = Arc::new(output);
     progress.total(plan.statement().blob_bytes());
-    if output.prepare(statement, plan.layout().size())? == Placement::InOrder {
+    let placement = output.prepare(statement, plan.layout())?;
+    let output = Arc::new(output);
+    if placement == Placement::InOrder {
         let writer = {
             let output = output.clone();
             move |bytes: Bytes| output.append(&bytes)
         };
-        write_in_order(client, &plan, signature, jobs, &progress, Arc::new(std::sync::Mutex::new(writer)))
-            .await?;
+        let writer = Arc::new(std::sync::Mutex::new(writer));
+        let written = write_in_order(client, &plan, signature, jobs, &progress, writer).await;
+        written.map_err(|error| not_appended(error, &output))?;
     } else {
         let written = output.written(statement);
         write_frame(&plan, signature, &output)?;
@@ -84,7 +87,70 @@ pub async fn create_file(
             .try_collect::<()>()
             .await?;
     }
-    tokio::task::spawn_blocking(move || output.finish()).await??;
+    finish(output, &plan, signature).await
+}
+
+/// Writes the archive compressed, from its first byte to its last, and gives the file its name.
+///
+/// # Errors
+/// Any [`CreateError`]. The next run starts anew: what is compressed cannot be gone on with.
+pub async fn create_compressed(
+    client: &Client,
+    plan: Arc<Plan>,
+    signature: &SignatureBytes,
+    mut output: PartialFile,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<(), CreateError> {
+    progress.total(plan.statement().blob_bytes());
+    output.prepare_stream(plan.layout().size())?;
+    let output = Arc::new(output);
+    let mut writer = Some(CompressedWriter::new(Appending(output.clone())).map_err(CreateError::Pipe)?);
+    let write = move |bytes: Bytes| match &mut writer {
+        Some(_) if bytes.is_empty() => writer.take().map_or(Ok(()), |writer| writer.finish().map(drop)),
+        Some(writer) => writer.write_all(&bytes),
+        None => Ok(()),
+    };
+    let write = Arc::new(std::sync::Mutex::new(write));
+    let written = write_in_order(client, &plan, signature, jobs, &progress, write).await;
+    written.map_err(|error| not_appended(error, &output))?;
+    finish(output, &plan, signature).await
+}
+
+/// A file is no pipe, though it is written like one.
+fn not_appended(error: CreateError, output: &PartialFile) -> CreateError {
+    match error {
+        CreateError::Pipe(source) => CreateError::Output(output.not_appended(source)),
+        other => other,
+    }
+}
+
+/// Writes at a file's end.
+struct Appending(Arc<PartialFile>);
+
+impl Write for Appending {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Gives the file its name, once nobody writes to it any more.
+async fn finish(
+    output: Arc<PartialFile>,
+    plan: &Arc<Plan>,
+    signature: &SignatureBytes,
+) -> Result<(), CreateError> {
+    let (signature, plan) = (*signature, plan.clone());
+    let finish = move || {
+        let length = plan.head_length();
+        output.finish(&Head { statement: plan.statement_bytes(), signature: &signature, length })
+    };
+    tokio::task::spawn_blocking(finish).await??;
     Ok(())
 }
 

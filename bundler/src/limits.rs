@@ -8,6 +8,10 @@ pub struct Limits {
     pub file: u64,
     /// The size in bytes of a bundle.lock, enough for `images` entries of about 600 bytes.
     pub lock: u64,
+    /// The size in bytes of a Helm repository's index. Bitnami's largest had 25 MiB.
+    pub index: usize,
+    /// Scalars, lists and maps in such an index.
+    pub index_nodes: usize,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
     /// The bytes of the manifests of one run together, and of the configs that are looked into: they
@@ -29,6 +33,8 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         file: 4 << 20,
         lock: 64 << 20,
+        index: 64 << 20,
+        index_nodes: 20_000_000,
         images: 100_000,
         manifests: 256 << 20,
         depth: 16,

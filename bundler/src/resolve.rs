@@ -461,30 +461,18 @@ impl Resolver<'_> {
     }
 
     async fn config(&self, reference: &Reference, config: &Descriptor) -> Result<Bytes, ResolveCause> {
-        let (registry, repository) = (reference.registry(), reference.repository());
         let &Descriptor { digest, size, .. } = config;
         if let Some(known) = self.store.config(digest) {
             return Ok(known);
         }
         if size > LARGEST_CONFIG {
             let what = format!("an image's config has {size} bytes");
-            return Err(Error::Misbehaved { host: registry.to_string(), what }.into());
+            return Err(Error::Misbehaved { host: reference.registry().to_string(), what }.into());
         }
         self.store.reserve(size)?;
-        let mut download = self.client.blob(registry, repository, digest, size, 0);
-        loop {
-            let mut bytes = Vec::new();
-            while let Some(piece) = download.next().await? {
-                bytes.extend_from_slice(&piece);
-            }
-            let found = Digest::of(&bytes);
-            if found == digest {
-                let bytes = Bytes::from(bytes.into_boxed_slice());
-                self.store.keep_config(digest, bytes.clone());
-                return Ok(bytes);
-            }
-            download.restart(found).await?;
-        }
+        let bytes = whole_blob(self.client, reference, digest, size).await?;
+        self.store.keep_config(digest, bytes.clone());
+        Ok(bytes)
     }
 
     /// The single chosen manifest, or an index of the chosen ones that keeps all else that the
@@ -619,6 +607,27 @@ pub(crate) fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
 
 /// The largest config that is looked into, in bytes.
 const LARGEST_CONFIG: u64 = 8 << 20;
+
+/// A blob that fits into memory.
+pub(crate) async fn whole_blob(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
+    let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
+    loop {
+        let mut bytes = Vec::new();
+        while let Some(piece) = download.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        let found = Digest::of(&bytes);
+        if found == digest {
+            return Ok(bytes.into_boxed_slice().into());
+        }
+        download.restart(found).await?;
+    }
+}
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
 fn platform_of(config: &[u8]) -> Option<Platform> {

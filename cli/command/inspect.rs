@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::PathBuf;
 
-use bundle_format::{Limits, Statement, Unverified};
-use bundle_importer::{Bundle, Share, load_trust, shares};
+use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
+use bundle_importer::{Bundle, Sharing, load_trust, sharing};
 use serde_json::json;
 
-use crate::command::{print, print_json};
+use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
 use crate::output::name;
 use crate::size::{Bytes, count};
@@ -30,25 +29,26 @@ const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have w
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let limits = Limits::V1;
-        let (statement, signer, graph) = match &self.trust {
+        let (statement, signers, graph) = match &self.trust {
             Some(trust) => {
                 let bundle = Bundle::open(&self.bundle, &load_trust(trust)?, &limits)?;
-                let signer = bundle.trusted().signer().to_owned();
-                (bundle.statement().clone(), Some(signer), Some(bundle.graph().clone()))
+                let signers = bundle.trusted().signers().to_vec();
+                (bundle.statement().clone(), signers, Some(bundle.graph().clone()))
             }
             None => {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(&self.bundle)))
                 };
-                let mut file = File::open(&self.bundle).map_err(failed)?;
-                let head = Unverified::read(&mut file, &limits)
+                let medium = Medium::open(&self.bundle, &limits)?;
+                let mut cursor = Cursor::new(&medium).map_err(failed)?;
+                let head = Unverified::read(&mut cursor, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
-                (statement, None, None)
+                (statement, Vec::new(), None)
             }
         };
-        let shares = graph.as_ref().map(|graph| shares(&statement.artifacts, graph));
+        let shares = graph.as_ref().map(|graph| sharing(&statement.artifacts, graph));
         let share = |position: usize| shares.as_ref().and_then(|shares| shares.get(position));
         if self.json {
             let artifacts: Vec<_> = statement
@@ -57,7 +57,7 @@ impl Inspect {
                 .enumerate()
                 .map(|(position, artifact)| {
                     let mut value = json!(artifact);
-                    if let Some(Share { size, own, with }) = share(position) {
+                    if let Some(Sharing { size, own, with }) = share(position) {
                         let with = with.iter();
                         let with = with.map(
                             |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
@@ -70,25 +70,43 @@ impl Inspect {
                 })
                 .collect();
             return print_json(&json!({
-                "verified": signer.is_some(),
-                "signer": signer,
+                "verified": !signers.is_empty(),
+                "signers": signers,
                 "stream": statement.stream,
                 "sequence": statement.sequence,
                 "created": statement.created,
+                "expires": statement.expires,
+                "previous": statement.previous,
+                "base": statement.base,
+                "requires": statement.requires.len(),
                 "blobs": statement.blobs.len(),
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
             }));
         }
         let mut text = String::new();
-        match &signer {
-            Some(signer) => text.push_str(&format!("signed by '{signer}'\n")),
-            None => text.push_str(&format!("{WARNING}\n")),
+        if signers.is_empty() {
+            text.push_str(&format!("{WARNING}\n"));
+        } else {
+            text.push_str(&format!("signed by {}\n", quoted(&signers)));
         }
         text.push_str(&format!(
             "stream {}, sequence {}, created {}\n",
             statement.stream, statement.sequence, statement.created
         ));
+        if let Some(expires) = statement.expires {
+            text.push_str(&format!("cannot be imported after {expires}\n"));
+        }
+        if !statement.requires.is_empty() {
+            let base: Vec<String> = statement.base.iter().map(ToString::to_string).collect();
+            let bytes = statement.requires.iter().map(|blob| blob.size).sum();
+            text.push_str(&format!(
+                "a delta: {} ({}) must be there already, from {}\n",
+                count(statement.requires.len(), "blob"),
+                Bytes(bytes),
+                base.join(", ")
+            ));
+        }
         let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (position, artifact) in statement.artifacts.iter().enumerate() {
             projects.entry(&artifact.target.project).or_default().push((position, artifact));
@@ -120,14 +138,14 @@ impl Inspect {
             count(statement.blobs.len(), "blob"),
             Bytes(statement.blob_bytes())
         ));
-        if signer.is_none() {
+        if signers.is_empty() {
             text.push_str(&format!("{WARNING}\n"));
         }
         print(&text)
     }
 }
 
-fn extent(share: &Share<'_>) -> String {
+fn extent(share: &Sharing<'_>) -> String {
     let size = Bytes(share.size);
     let Some((first, _)) = share.with.first() else {
         return format!("{size}, shared with no other");

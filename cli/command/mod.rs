@@ -1,10 +1,16 @@
 mod create;
+mod diff;
+mod harbor;
+mod images;
 mod import;
 mod inspect;
 mod key;
 mod lock;
 mod receipt;
 mod schema;
+mod serve;
+mod sign;
+mod trust;
 mod verify;
 mod wanted;
 
@@ -18,17 +24,30 @@ pub(crate) enum Command {
     Key(key::Key),
     /// Resolve references to digests, and write them to bundle.lock
     Lock(lock::Lock),
+    /// Show the images of charts and lists, and why each is there
+    Images(images::Images),
     /// Pack images into one signed file
     Create(create::Create),
     /// Check every byte of a bundle
     Verify(verify::Verify),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
+    /// Say how two bundles, receipts or locks differ
+    Diff(diff::Diff),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Set up a Harbor, look after its accounts, and compare it with what was delivered
+    #[command(subcommand)]
+    Harbor(harbor::Harbor),
     /// Show what an import proved to have delivered
     #[command(subcommand)]
     Receipt(receipt::Receipt),
+    /// Add a second person's signature to a bundle
+    Sign(sign::Sign),
+    /// Keep the keys whose bundles this site accepts
+    Trust(trust::Trust),
+    /// Serve bundles' images as a read-only registry, straight from the files
+    Serve(serve::Serve),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -38,12 +57,24 @@ impl Command {
         match self {
             Self::Key(command) => command.run(),
             Self::Lock(command) => command.run().await,
+            Self::Images(command) => command.run().await,
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Trust(command) => command.run(),
+            Self::Serve(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }
+}
+
+/// `'ops' and 'transfer'`.
+pub(crate) fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    names.join(" and ")
 }

@@ -2,9 +2,8 @@ use std::path::PathBuf;
 
 use bundle_bundler::{Signer, load_private, load_public, load_receipt};
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName, Timestamp};
-use bundle_importer::{ReceiptDraft, write_receipt};
+use bundle_importer::{Destination, ReceiptDraft, write_receipt};
 use bundle_oci::Registry;
-use bundle_registry::Client;
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;
@@ -59,11 +58,10 @@ impl Requested {
     pub(crate) async fn write(
         self,
         draft: ReceiptDraft,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         jobs: usize,
     ) -> Result<(), Failure> {
-        let receipt = draft.confirm(client, registry, Timestamp::now(), jobs).await?;
+        let receipt = draft.confirm(destination, Timestamp::now(), jobs).await?;
         let bytes = receipt.to_bytes();
         let signature = self.signer.map(|signer| signer.sign(&bytes)).transpose()?;
         write_receipt(&self.path, &bytes, signature.as_ref())?;
@@ -103,7 +101,12 @@ pub(crate) struct ReceiptFile {
 const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
 
 impl ReceiptFile {
-    fn load(&self) -> Result<Document, Failure> {
+    /// Whether a key was given that must have signed it.
+    pub(crate) fn is_verified(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    pub(crate) fn load(&self) -> Result<Document, Failure> {
         let keys = self.trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
     }

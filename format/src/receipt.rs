@@ -135,9 +135,16 @@ impl Outcome {
 pub struct Scan {
     /// Whether it can be pulled.
     pub verdict: Verdict,
-    /// How many vulnerabilities of each severity were found.
+    /// How many vulnerabilities of each severity were found, on the platform with the worst.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counts: BTreeMap<Severity, u64>,
+    /// For how many of them there is a remedy.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fixable: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a project's policy makes of a scan.
@@ -184,8 +191,9 @@ pub struct ProjectPolicy {
     /// How many bytes it may hold; none if there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<u64>,
-    /// Whether tags cannot move.
-    pub immutable_tags: bool,
+    /// The patterns of tags that cannot move, as far as the importing account could know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub immutable_tags: Vec<String>,
 }
 
 /// A rule that a person set aside.
@@ -346,7 +354,9 @@ impl Receipt {
         over("blobs", self.blobs.len() as u64, limits.blobs as u64)?;
         over("signers", self.signers.len() as u64, limits.reasons as u64)?;
         over("overrides", self.overrides.len() as u64, limits.reasons as u64)?;
-        let texts = self.signers.iter().chain(self.overrides.iter().map(|made| &made.reason));
+        over("policies", self.policies.len() as u64, limits.artifacts as u64)?;
+        let patterns = self.policies.values().flat_map(|policy| &policy.immutable_tags);
+        let texts = self.signers.iter().chain(self.overrides.iter().map(|made| &made.reason)).chain(patterns);
         for text in texts {
             let short = !text.is_empty() && text.len() <= limits.reasons;
             if !short || Printable(text).to_string() != *text {

@@ -46,7 +46,7 @@ fn statement_of(contents: &[Vec<u8>]) -> Statement {
         created: Timestamp::from_unix(1_795_000_000).unwrap(),
         expires: None,
         previous: None,
-        base: None,
+        base: Vec::new(),
         index: Blob { digest: Digest::of(b""), size: 0 },
         artifacts: vec![Artifact {
             kind: Kind::Image,

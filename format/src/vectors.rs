@@ -18,7 +18,7 @@ fn refused_at(bytes: &[u8]) -> Option<u8> {
         Err(_) => return Some(2),
     };
     let now = Timestamp::from_unix(1_800_000_000).unwrap();
-    let trusted = match policy().check(head.statement, head.signature, now, &Limits::V1) {
+    let trusted = match policy().check(head, &[], now, &Limits::V1) {
         Ok(trusted) => trusted,
         Err(TrustError::Stranger { .. } | TrustError::Revoked(_)) => return Some(3),
         Err(TrustError::Statement(_)) => return Some(4),

@@ -2,21 +2,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes, SiteName, Timestamp,
+    BundleId, Delivered, FileError, Outcome, Override, ProjectName, ProjectPolicy, RECEIPT_VERSION, Receipt,
+    SignatureBytes, SiteName, Timestamp, replace_file,
 };
-use bundle_oci::{Digest, Registry, RepositoryName};
-use bundle_registry::{Client, Error, Name};
+use bundle_oci::{Digest, Registry};
+use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::{Bundle, Decision, FileError, ImportPlan, replace_file};
+use crate::{Bundle, Decision, Destination, ImportPlan, ScanReport};
 
 /// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
 /// looking at the registry again.
 #[derive(Clone, Debug)]
 pub struct ReceiptDraft {
     receipt: Receipt,
-    /// The repository of each artifact at the registry.
-    repositories: Vec<RepositoryName>,
 }
 
 /// Why there is no receipt.
@@ -49,13 +48,13 @@ impl ReceiptDraft {
         plan: &ImportPlan,
         registry: &Registry,
         site: SiteName,
+        previous: Option<BundleId>,
         overrides: Vec<Override>,
     ) -> Self {
         let graph = bundle.graph();
         let mut positions: HashMap<Digest, u32> = HashMap::new();
         let mut blobs = Vec::new();
         let mut artifacts = Vec::new();
-        let mut repositories = Vec::new();
         for step in &plan.steps {
             let artifact = &bundle.statement().artifacts[step.artifact];
             let (outcome, found) = match step.decision {
@@ -83,22 +82,40 @@ impl ReceiptDraft {
                 blobs: own,
                 scan: None,
             });
-            repositories.push(step.repository.clone());
         }
         let receipt = Receipt {
             receipt_version: RECEIPT_VERSION,
             bundle: BundleId::of(bundle.statement(), bundle.trusted().digest()),
-            previous: None,
+            previous,
             site,
             registry: registry.clone(),
             imported: bundle.statement().created,
-            signers: vec![bundle.trusted().signer().to_owned()],
+            signers: bundle.trusted().signers().to_vec(),
             artifacts,
             blobs,
             policies: BTreeMap::new(),
             overrides,
         };
-        Self { receipt, repositories }
+        Self { receipt }
+    }
+
+    /// Adds how a Harbor's projects were left.
+    #[must_use]
+    pub fn with_policies(mut self, policies: BTreeMap<ProjectName, ProjectPolicy>) -> Self {
+        self.receipt.policies = policies;
+        self
+    }
+
+    /// Adds what a Harbor's scanners say.
+    #[must_use]
+    pub fn with_scans(mut self, report: &ScanReport) -> Self {
+        for image in &report.images {
+            let delivered = self.receipt.artifacts.iter_mut();
+            if let Some(delivered) = delivered.into_iter().find(|it| it.target == image.target) {
+                delivered.scan = Some(image.receipt());
+            }
+        }
+        self
     }
 
     /// Looks at each artifact again that should be in its place, and gives the receipt.
@@ -107,26 +124,21 @@ impl ReceiptDraft {
     /// Any [`ConfirmError`]: then not all is delivered, and there is no receipt.
     pub async fn confirm(
         mut self,
-        client: &Client,
-        registry: &Registry,
+        destination: &Destination,
         imported: Timestamp,
         jobs: usize,
     ) -> Result<Receipt, ConfirmError> {
-        let in_place = self.receipt.artifacts.iter().zip(&self.repositories);
-        futures_util::stream::iter(in_place.filter(|(artifact, _)| artifact.outcome.is_in_place()))
-            .map(|(artifact, repository)| async move {
+        let in_place = self.receipt.artifacts.iter().filter(|artifact| artifact.outcome.is_in_place());
+        futures_util::stream::iter(in_place)
+            .map(|artifact| async move {
                 let target = || artifact.target.to_string();
-                let name = match &artifact.target.tag {
-                    Some(tag) => Name::Tag(tag.clone()),
-                    None => Name::Digest(artifact.digest),
-                };
-                let found = client.manifest_exists(registry, repository, &name).await;
+                let found = destination.digest_at(&artifact.target, artifact.digest).await;
                 match found.map_err(|source| ConfirmError::Registry { target: target(), source })? {
-                    Some(info) if info.digest == artifact.digest => Ok(()),
+                    Some(found) if found == artifact.digest => Ok(()),
                     found => Err(ConfirmError::Changed {
                         target: target(),
                         expected: artifact.digest,
-                        found: found.map_or_else(|| "gone".to_owned(), |info| info.digest.to_string()),
+                        found: found.map_or_else(|| "gone".to_owned(), |digest| digest.to_string()),
                     }),
                 }
             })

@@ -5,7 +5,7 @@ use bundle_oci::Digest;
 
 /// How large an artifact is, and what it has in common with the others of its bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share<'a> {
+pub struct Sharing<'a> {
     /// The bytes of all its blobs.
     pub size: u64,
     /// The bytes of those that no other artifact needs.
@@ -14,9 +14,9 @@ pub struct Share<'a> {
     pub with: Vec<(&'a Artifact, u64)>,
 }
 
-/// The share of each artifact, in their order. Artifacts of one digest are one thing under several
+/// What each artifact shares, in their order. Artifacts of one digest are one thing under several
 /// names, and share nothing with each other.
-pub fn shares<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Share<'a>> {
+pub fn sharing<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Sharing<'a>> {
     let mut extents: BTreeMap<Digest, Vec<Blob>> = BTreeMap::new();
     let mut users: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
     let mut named: BTreeMap<Digest, &Artifact> = BTreeMap::new();
@@ -42,7 +42,7 @@ pub fn shares<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Share<'a>> {
         }
         let mut with: Vec<_> = common.into_iter().map(|(digest, bytes)| (named[&digest], bytes)).collect();
         with.sort_by(|(a, more), (b, less)| (less, &a.target).cmp(&(more, &b.target)));
-        Share { size: extent.iter().map(|blob| blob.size).sum(), own, with }
+        Sharing { size: extent.iter().map(|blob| blob.size).sum(), own, with }
     };
     artifacts.iter().map(share).collect()
 }

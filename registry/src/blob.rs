@@ -326,7 +326,7 @@ impl fmt::Debug for Download {
 }
 
 /// What `Content-Length` says, of an answer to HEAD as well.
-fn announced_size(response: &Response) -> Option<u64> {
+pub(crate) fn announced_size(response: &Response) -> Option<u64> {
     if !response.status().is_success() {
         return None;
     }

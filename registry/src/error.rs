@@ -3,7 +3,7 @@ use std::time::Duration;
 use bundle_oci::{Digest, ManifestError, Printable};
 
 use crate::answer::{Answer, Refusal};
-use crate::{CredentialError, Limits};
+use crate::{AddressError, CredentialError, Limits};
 
 /// What kept a registry from doing what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,22 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// An address that is not asked.
+    #[error("{} is not asked: {why}", Printable(.address))]
+    Address {
+        /// The address, without login and query.
+        address: String,
+        /// Why not.
+        why: AddressError,
+    },
+    /// A file that is larger than it may be.
+    #[error("{} has more than {limit} bytes", Printable(.address))]
+    FileSize {
+        /// The address, without login and query.
+        address: String,
+        /// The limit.
+        limit: usize,
+    },
     /// A manifest that cannot be used.
     #[error("{host} has {what}, which cannot be used")]
     Manifest {
@@ -183,6 +199,8 @@ impl Error {
             | Self::NotARegistry { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }
+            | Self::Address { .. }
+            | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::Credentials(_)
             | Self::Source(_)
@@ -199,9 +217,10 @@ impl Error {
             Self::Withheld { .. } => Blame::Refused(Refusal::Unauthorized),
             Self::NotARegistry { .. }
             | Self::Misbehaved { .. }
+            | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::WrongContent { .. } => Blame::Misbehaved,
-            Self::Redirect { .. } | Self::Realm { .. } => Blame::NotFollowed,
+            Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } => Blame::NotFollowed,
             Self::Credentials(_) | Self::Source(_) | Self::Setup(_) => Blame::Local,
         }
     }

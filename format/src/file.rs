@@ -19,6 +19,18 @@ pub struct FileError {
 /// # Errors
 /// The system refused; the earlier file is as it was.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, 0o644)
+}
+
+/// As [`replace_file`], for what nobody but its owner may read.
+///
+/// # Errors
+/// The system refused; the earlier file is as it was.
+pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, 0o600)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -27,7 +39,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = tempfile::Builder::new()
         .prefix(".bundle-")
         .suffix(".new")
-        .permissions(Permissions::from_mode(0o644))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)
         .map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
@@ -63,5 +75,7 @@ mod tests {
         assert_eq!(std::fs::read(&other).unwrap(), b"other");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
         assert!(replace_file(&directory.path().join("none/a"), b"").is_err());
+        replace_secret(&path, b"three").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
