@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use bundle_bundler::{
     BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, KeyFileError, OutputError,
-    PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    PlanError, ReceiptFileError, ResolveCause, ResolveError, ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
@@ -330,11 +330,16 @@ impl From<ResolveErrors> for Failure {
         let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
         lines.push(format!("{errors}; nothing was written"));
         let codes = errors.0.iter().map(|error| match &error.cause {
-            ResolveCause::Registry(error) => registry_code(error),
+            ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
+                registry_code(error)
+            }
             ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
                 Code::Network
             }
-            ResolveCause::Platform { .. } | ResolveCause::NotLocked => Code::Usage,
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
+                Code::Usage
+            }
+            ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
@@ -345,6 +350,14 @@ impl From<ResolveErrors> for Failure {
                     .to_owned(),
             ),
             ResolveCause::Registry(error) => registry_hint(error),
+            ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
+                Some("--no-referrers leaves behind whatever is attached".to_owned())
+            }
+            ResolveCause::Referrer { source, .. } => registry_hint(source),
+            ResolveCause::TwoDigests { .. } => {
+                Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
@@ -440,7 +453,11 @@ fn chart_hint(cause: &ChartCause) -> Option<String> {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        Self::new(Code::Failed, &error)
+        let failure = Self::new(Code::Failed, &error);
+        match error {
+            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+        }
     }
 }
 

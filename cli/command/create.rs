@@ -197,6 +197,9 @@ impl Create {
                 return self.tell_unchanged(&bases);
             }
         }
+        if to_pipe {
+            plan.fits_pipe(&Limits::V1)?;
+        }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
                 "{} are not distributable and stay with their vendor",
@@ -293,10 +296,9 @@ impl Create {
     fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
         let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({"changed": false, "bases": bases}))
-        } else {
-            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
+            return print_json(&json!({"changed": false, "bases": bases}));
         }
+        print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
     }
 
     fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {

@@ -122,16 +122,14 @@ impl Images {
             );
         }
         if self.json {
-            print_json(&json!(places))?;
-            return Ok(());
+            return print_json(&json!(places));
         }
         let mut text = String::new();
         for (image, places) in places {
             text.push_str(&format!("{image}\n"));
             places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
         }
-        print(&text)?;
-        Ok(())
+        print(&text)
     }
 }
 

@@ -95,7 +95,6 @@ impl Sign {
             bundle.statement().stream,
             quoted(bundle.trusted().signers()),
             path.display()
-        ))?;
-        Ok(())
+        ))
     }
 }
