@@ -1,5 +1,4 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_format::{Artifact, Expiry, Limits, Verdict};
@@ -21,7 +20,7 @@ use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
 use crate::memory::{self, MemoryArguments};
 use crate::parts::PartArguments;
-use crate::progress::progress;
+use crate::progress::{Running, progress};
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
 use crate::trust::TrustArguments;
@@ -127,7 +126,7 @@ struct Run {
     rollback: Rollback,
     receipt: Option<Requested>,
     portion: Portion,
-    progress: Arc<dyn Progress>,
+    progress: Running,
 }
 
 /// What ended the way of content into a Harbor.
@@ -164,7 +163,7 @@ impl Import {
         // Those who share the work must not wait for each other.
         let shared = self.parts.share() != Share::All;
         let state =
-            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&*progress)? };
+            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&**progress)? };
         let limits = Limits::V1;
         let spool = self.parts.spool()?;
         let bundle = match &spool {
@@ -221,25 +220,25 @@ impl Import {
         let jobs = self.connection.jobs();
         let mut memory = Memory::recall(run.state, &bundle, destination).await?;
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
-        memory::tell(&memory, registry, &*run.progress);
+        memory::tell(&memory, registry, &**run.progress);
         let plan = ImportPlan::against(&bundle, client, registry, self.on_existing(), jobs).await?;
         if self.dry_run {
             drop(run.progress);
-            self.tell_plan(&head.artifacts, &plan);
+            self.tell_plan(&head.artifacts, &plan)?;
             return Ok(None);
         }
         let site = self.receipt.site(registry)?;
         let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
         let pushed = push(bundle, &plan, destination, &run.portion, jobs, run.progress.clone()).await?;
         let Some(pushed) = self.all(pushed)? else { return Ok(None) };
-        self.hold(&mut memory, &*run.progress)?;
+        self.hold(&mut memory, &**run.progress)?;
         memory.accept(destination, &run.rollback).await?;
         let report = pushed.set_tags(&plan, destination, jobs).await?;
         if let Some(receipt) = run.receipt {
             receipt.write(draft, destination, jobs).await?;
         }
         drop(run.progress);
-        self.tell_skipped(&head.artifacts, &plan);
+        self.tell_skipped(&head.artifacts, &plan)?;
         Ok(Some(Ended { report, scans: None, harbor: None }))
     }
 
@@ -264,15 +263,15 @@ impl Import {
         let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
         let document = self.json.then(|| harbor_text::plan_json(&plan, &head.artifacts, host));
         if self.dry_run {
-            memory::tell(&memory, &self.to.registry, &*run.progress);
+            memory::tell(&memory, &self.to.registry, &**run.progress);
             drop(run.progress);
             match document {
-                Some(document) => print_json(&document),
-                None => print(&harbor_text::plan(&plan, &head.artifacts, host)),
+                Some(document) => print_json(&document)?,
+                None => print(&harbor_text::plan(&plan, &head.artifacts, host))?,
             }
             if plan.obstacles.is_empty() {
                 if !self.json {
-                    print("\nnothing was written\n");
+                    print("\nnothing was written\n")?;
                 }
                 return Ok(None);
             }
@@ -281,9 +280,9 @@ impl Import {
         if !plan.obstacles.is_empty() {
             return Err(Failure::obstacles(&plan.obstacles, host));
         }
-        memory::tell(&memory, &self.to.registry, &*run.progress);
+        memory::tell(&memory, &self.to.registry, &**run.progress);
         if !self.json {
-            print(&harbor_text::short_plan(&plan));
+            print(&harbor_text::short_plan(&plan))?;
         }
         let site = self.receipt.site(harbor.registry())?;
         let draft =
@@ -296,7 +295,7 @@ impl Import {
             let progress = run.progress.clone();
             let pushed = push(bundle, &plan.import, destination, &run.portion, jobs, progress).await?;
             let Some(pushed) = self.all(pushed).map_err(Delivery::Part)? else { return Ok(None) };
-            self.hold(&mut memory, &*run.progress).map_err(Delivery::Part)?;
+            self.hold(&mut memory, &**run.progress).map_err(Delivery::Part)?;
             memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
             Ok(Some(pushed.set_tags(&plan.import, destination, jobs).await?))
         };
@@ -332,7 +331,7 @@ impl Import {
             ));
         }
         drop(run.progress);
-        self.tell_skipped(&head.artifacts, &plan.import);
+        self.tell_skipped(&head.artifacts, &plan.import)?;
         let scans = scans.filter(|_| self.wait_for_scan.is_some());
         Ok(Some(Ended { report, scans, harbor: document }))
     }
@@ -342,7 +341,7 @@ impl Import {
         match progressed {
             Progressed::All(pushed) => Ok(Some(*pushed)),
             Progressed::Part(remaining) => {
-                print(&self.parts.remaining(&remaining)?);
+                print(&self.parts.remaining(&remaining)?)?;
                 Ok(None)
             }
         }
@@ -383,7 +382,7 @@ impl Import {
             if let Some(scans) = &ended.scans {
                 document["scans"] = harbor_text::scans_json(scans);
             }
-            print_json(&document);
+            print_json(&document)?;
         } else {
             let mut text = format!(
                 "{} pushed, {} there already{}; {} sent ({}), {} mounted, {} found, in {}: {}\n",
@@ -400,7 +399,7 @@ impl Import {
             if let Some(scans) = &ended.scans {
                 text.push_str(&harbor_text::scans(scans));
             }
-            print(&text);
+            print(&text)?;
         }
         let Some(scans) = &ended.scans else { return Ok(()) };
         let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));
@@ -420,9 +419,9 @@ impl Import {
         Ok(())
     }
 
-    fn tell_skipped(&self, artifacts: &[Artifact], plan: &ImportPlan) {
+    fn tell_skipped(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
         if self.json {
-            return;
+            return Ok(());
         }
         let mut text = String::new();
         for step in &plan.steps {
@@ -431,10 +430,10 @@ impl Import {
                 text.push_str(&format!("left out {target}: its tag is {found} there\n"));
             }
         }
-        print(&text);
+        print(&text)
     }
 
-    fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) {
+    fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
         if self.json {
             let steps: Vec<_> = plan
                 .steps
@@ -444,8 +443,7 @@ impl Import {
                     json!({"decision": word(&step.decision), "target": artifact.target.to_string(), "digest": artifact.digest})
                 })
                 .collect();
-            print_json(&json!({"to": self.to.registry, "steps": steps}));
-            return;
+            return print_json(&json!({"to": self.to.registry, "steps": steps}));
         }
         let mut text = String::new();
         for step in &plan.steps {
@@ -458,7 +456,7 @@ impl Import {
             self.to,
             Bytes(plan.bytes())
         ));
-        print(&text);
+        print(&text)
     }
 }
 

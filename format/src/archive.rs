@@ -31,6 +31,14 @@ pub trait ReadAt: Send + Sync {
     fn place(&self, _bytes: &Range<u64>) -> Option<String> {
         None
     }
+
+    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says
+    /// whether it did. What cannot be filled so, for whatever reason, is left to
+    /// [`ReadAt::read_exact_at`].
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let _ = (buffer, offset);
+        false
+    }
 }
 
 impl ReadAt for std::fs::File {
@@ -40,6 +48,28 @@ impl ReadAt for std::fs::File {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let wanted = buffer.len();
+        let mut buffers = [io::IoSliceMut::new(buffer)];
+        // Linux gives what is in its page cache; file systems that cannot say refuse the flag.
+        let read = rustix::io::preadv2(self, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT);
+        read == Ok(wanted)
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        R::read_exact_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        R::size(self)
+    }
+
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        R::read_at_once(self, buffer, offset)
     }
 }
 
@@ -100,6 +130,9 @@ pub enum Damage {
     /// The manifests are more than can be kept while reading a pipe.
     #[error("bundle's manifests have more than {0} bytes together; read it from a file")]
     PipedManifests(u64),
+    /// Bytes that cannot be unpacked.
+    #[error("bundle is compressed, and damaged")]
+    Packed(#[source] io::Error),
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
@@ -111,6 +144,16 @@ pub enum Damage {
         /// The damage.
         damage: Box<Damage>,
     },
+}
+
+impl From<io::Error> for Damage {
+    /// What cannot be unpacked is damaged; all else is the medium's fault.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Packed(error),
+            _ => Self::Read(error),
+        }
+    }
 }
 
 impl Damage {
@@ -172,7 +215,13 @@ impl Unverified {
         let entry = Entry { name: EntryName::Statement, offset: BLOCK, size };
         // The size is bounded, yet memory is taken only as bytes arrive.
         let mut statement = Vec::new();
-        reader.take(size).read_to_end(&mut statement).map_err(Damage::Read)?;
+        let read = reader.take(size).read_to_end(&mut statement);
+        // A compressed pipe that is cut says so itself.
+        if let Err(error) = read
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
+            return Err(error.into());
+        }
         if statement.len() as u64 != size {
             return Err(Damage::Truncated { expected: entry.end(), found: BLOCK + statement.len() as u64 });
         }
@@ -204,7 +253,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8], offset: u64) -> Result<(), Da
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: offset + buffer.len() as u64, found: offset }
         }
-        _ => Damage::Read(error),
+        _ => error.into(),
     })
 }
 
@@ -292,6 +341,15 @@ impl<R: ReadAt> Archive<R> {
     /// That an entry's content is not what its digest says.
     pub fn damaged(&self, entry: &Entry) -> Damage {
         Damage::Content(*entry).located(&self.reader)
+    }
+
+    /// The same, read through a reader that can be shared.
+    pub fn share(self) -> Archive<std::sync::Arc<dyn ReadAt>>
+    where
+        R: 'static,
+    {
+        let Self { reader, trusted, layout } = self;
+        Archive { reader: std::sync::Arc::new(reader), trusted, layout }
     }
 
     /// The statement.
@@ -394,7 +452,7 @@ fn fill_at<R: ReadAt>(reader: &R, buffer: &mut [u8], offset: u64, size: u64) -> 
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: size, found: reader.size().unwrap_or(offset) }
         }
-        _ => Damage::Read(error),
+        _ => error.into(),
     })
 }
 
@@ -572,7 +630,7 @@ impl<R: Read> Pipe<R> {
         match self.reader.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(Damage::TooLong(self.layout.size())),
-            Err(error) => Err(Damage::Read(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -710,6 +768,20 @@ mod tests {
         pipe.graph(&mut kept, &Limits::V1).map_err(Refusal::Damage)?;
         pipe.finish(&mut kept).map_err(Refusal::Damage)?;
         Ok(kept)
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_can_be_read_at_once() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"0123456789").unwrap();
+        let mut buffer = [0; 4];
+        // A file system may refuse; then the buffer is filled in the usual way.
+        if file.read_at_once(&mut buffer, 3) {
+            assert_eq!(&buffer, b"3456");
+        }
+        assert!(!file.read_at_once(&mut buffer, 8), "the file ends before");
+        ReadAt::read_exact_at(&file, &mut buffer, 3).unwrap();
+        assert_eq!(&buffer, b"3456");
     }
 
     #[test]

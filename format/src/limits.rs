@@ -21,6 +21,12 @@ pub struct Limits {
     /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
     /// go back to them.
     pub piped_manifests: u64,
+    /// Frames of a compressed archive: their table is kept in memory, 16 bytes for each.
+    pub frames: usize,
+    /// The content of one frame in bytes, which is unpacked as a whole.
+    pub frame: u64,
+    /// The content of the frames of a compressed archive that are kept, in bytes together.
+    pub cached_frames: u64,
     /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
     /// as a statement may have.
     pub receipt: u64,
@@ -37,6 +43,9 @@ impl Limits {
         index_depth: 4,
         reasons: 1_000,
         piped_manifests: 64 << 20,
+        frames: 2_000_000,
+        frame: 8 << 20,
+        cached_frames: 24 << 20,
         receipt: 64 << 20,
     };
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_oci::Digest;
 
-use crate::{Limits, ReadAt, VolumeIndexError, VolumeNames, Volumes};
+use crate::{Compressed, CompressedError, Limits, ReadAt, VolumeIndexError, VolumeNames, Volumes};
 
 /// What a bundle lies on.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Medium {
     File(File),
     /// The volumes of a tar, of which some may be missing.
     Volumes(Volumes),
+    /// A compressed tar in one file.
+    Compressed(Compressed),
 }
 
 /// Why a medium cannot be opened.
@@ -27,6 +29,14 @@ pub enum MediumError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A compressed file that cannot be read at any place.
+    #[error("{}: {source}", .path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CompressedError,
     },
     /// An index of volumes that cannot be used.
     #[error("{}: {source}", .path.display())]
@@ -79,13 +89,21 @@ impl Medium {
         if let Some(names) = set_of(path) {
             return Ok(Self::Volumes(Volumes::open(names, limits)?));
         }
-        Ok(Self::File(open_regular(path)?))
+        let file = open_regular(path)?;
+        let mut start = [0; 4];
+        // What is shorter is told by whoever reads it.
+        if ReadAt::read_exact_at(&file, &mut start, 0).is_ok() && Compressed::starts(&start) {
+            let compressed = Compressed::open(file, limits);
+            let failed = |source| MediumError::Compressed { path: path.to_owned(), source };
+            return Ok(Self::Compressed(compressed.map_err(failed)?));
+        }
+        Ok(Self::File(file))
     }
 
     /// The volumes that are not there.
     pub fn missing(&self) -> Vec<PathBuf> {
         match self {
-            Self::File(_) => Vec::new(),
+            Self::File(_) | Self::Compressed(_) => Vec::new(),
             Self::Volumes(volumes) => volumes.missing(),
         }
     }
@@ -99,7 +117,7 @@ impl Medium {
             Self::Volumes(volumes) if volumes.index().is_some_and(|index| index.statement != statement) => {
                 Err(MediumError::OtherIndex(volumes.names().index()))
             }
-            Self::Volumes(_) | Self::File(_) => Ok(()),
+            Self::Volumes(_) | Self::File(_) | Self::Compressed(_) => Ok(()),
         }
     }
 
@@ -139,6 +157,7 @@ impl ReadAt for Medium {
         match self {
             Self::File(file) => ReadAt::read_exact_at(file, buffer, offset),
             Self::Volumes(volumes) => volumes.read_exact_at(buffer, offset),
+            Self::Compressed(compressed) => compressed.read_exact_at(buffer, offset),
         }
     }
 
@@ -146,6 +165,7 @@ impl ReadAt for Medium {
         match self {
             Self::File(file) => file.size(),
             Self::Volumes(volumes) => volumes.size(),
+            Self::Compressed(compressed) => compressed.size(),
         }
     }
 
@@ -153,6 +173,7 @@ impl ReadAt for Medium {
         match self {
             Self::File(file) => file.has(bytes),
             Self::Volumes(volumes) => volumes.has(bytes),
+            Self::Compressed(compressed) => compressed.has(bytes),
         }
     }
 
@@ -160,6 +181,7 @@ impl ReadAt for Medium {
         match self {
             Self::File(file) => file.place(bytes),
             Self::Volumes(volumes) => volumes.place(bytes),
+            Self::Compressed(compressed) => compressed.place(bytes),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::{
     Archive, Blob, BlobSink, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
-    SignatureBytes, Statement, Timestamp, TrustError, TrustPolicy, Trusted, Unverified,
+    SignatureBytes, Statement, Timestamp, TrustError, TrustPolicy, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
@@ -98,17 +98,19 @@ impl Bundle {
         Ok(Self { trusted, graph, contents: Contents::File(archive) })
     }
 
-    /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer.
+    /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer. It
+    /// may be compressed.
     /// Countersignatures come beside it.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn read(
-        mut reader: Box<dyn Read + Send>,
+        reader: Box<dyn Read + Send>,
         policy: &TrustPolicy,
         countersignatures: &[SignatureBytes],
         limits: &Limits,
     ) -> Result<Self, OpenError> {
+        let mut reader = uncompressed(reader).map_err(Damage::from)?;
         let trusted = trust(&mut reader, policy, countersignatures, limits)?;
         let mut pipe = Pipe::open(reader, trusted.clone())?;
         let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
@@ -117,6 +119,14 @@ impl Bundle {
         let configs = configs.contents.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
         let kept = manifests.chain(configs).collect();
         Ok(Self { trusted, graph, contents: Contents::Pipe { pipe, kept } })
+    }
+
+    /// The archive and what its manifests name; `None` if it comes through a pipe.
+    pub fn into_archive(self) -> Option<(Archive<Medium>, Graph)> {
+        match self.contents {
+            Contents::File(archive) => Some((archive, self.graph)),
+            Contents::Pipe { .. } => None,
+        }
     }
 
     /// The statement.

@@ -553,7 +553,10 @@ impl Push<'_> {
         drop(receiver);
         match (reading.await?, result) {
             // A reader that stopped because nobody listens has nothing to tell.
-            (_, Err(error)) if !matches!(error, PushError::Damage(_)) => Err(error),
+            (Err(Damage::Read(error)), Err(told)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Err(told)
+            }
+            // A blob that broke off could not be stored either.
             (Err(damage), _) => Err(damage.into()),
             (Ok(()), result) => result,
         }

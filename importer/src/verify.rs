@@ -138,6 +138,7 @@ fn failed_check(error: &OpenError) -> CheckName {
             | Damage::Padding(_)
             | Damage::Trailer
             | Damage::Read(_)
+            | Damage::Packed(_)
             | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
                 CheckName::Manifests
@@ -171,7 +172,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&current.to_string());
         cause = current.source();
     }
-    text
+    bundle_oci::Printable(&text).to_string()
 }
 
 struct Counted<'a>(&'a (dyn Fn(u64) + Sync));

@@ -190,3 +190,45 @@ fn a_lock_is_kept_to_after_the_tag_moved() {
     scene.bundle(["create", "--locked", "--dry-run"]).ends_with(6).says("is gone from the registry");
     scene.bundle(["create", "--dry-run"]).succeeds().says("is gone; taking what the tag means now");
 }
+
+#[test]
+fn a_stream_that_breaks_leaves_nothing_visible_and_can_be_sent_again() {
+    let scene = Scene::empty();
+    // Pieces of the second layer are on their way to the registry when the stream ends.
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        let layer = bundle_test_servers::LayerSpec::new(seed, 5_000_000).uncompressed();
+        let image = bundle_test_servers::ImageSpec::oci().layer(layer).build();
+        scene.source.client().push(&format!("team/{name}"), "1", &image).unwrap();
+    }
+    let references: Vec<String> =
+        ["a", "b"].map(|name| format!("{}/team/{name}:1", scene.source.host())).to_vec();
+    scene.bundle(Scene::create_arguments(&references, "b.tar")).succeeds();
+    let whole = std::fs::read(scene.path("b.tar")).unwrap();
+    let target = DockerRegistry::start().unwrap();
+    let import = format!("$BUNDLE import - --to {} --trust key.pub", target.host());
+    for bytes in [0, 100, 5_000, whole.len() / 3, whole.len() * 2 / 3, whole.len() - 1000, whole.len() - 1] {
+        scene.shell(&format!("head -c {bytes} b.tar | {import}")).ends_with(3);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0, "after {bytes} bytes");
+    }
+    // Bytes that were lost, doubled or made up on the way.
+    for broken in [
+        "head -c 6000000 b.tar; tail -c +6000002 b.tar",
+        "head -c 6000000 b.tar; tail -c +5999990 b.tar",
+        "head -c 6000000 b.tar; echo noise; tail -c +6000001 b.tar",
+        "cat b.tar; echo",
+    ] {
+        scene.shell(&format!("({broken}) | {import}")).ends_with(3);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0, "{broken}");
+    }
+    // The receiver goes away: the sender says so.
+    let references = references.join(" ");
+    let create = format!("$BUNDLE create {references} --key key -o -");
+    scene
+        .shell(&format!("{create} | head -c 3000000 > /dev/null"))
+        .ends_with(1)
+        .says("cannot be written to the pipe");
+    scene.shell(&format!("{create} | {import}")).succeeds();
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+}
