@@ -6,10 +6,9 @@ use bundle_bundler::{
     ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
 use bundle_format::{FileError, MediumError};
-use bundle_harbor::Harbor;
 use bundle_importer::{
-    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, HarborFileError, MemoryError, Obstacle,
-    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+    BootstrapError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, HarborFileError,
+    MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError,
 };
 use bundle_oci::Printable;
 use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
@@ -75,24 +74,6 @@ impl Failure {
         }
         let code = if nobody { Code::Network } else { Code::Policy };
         Self { code, lines, hint: Some(hints.join("\n")) }
-    }
-
-    /// A push that failed, with what a Harbor tells when it is asked why.
-    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
-        let diagnosis = diagnose(harbor, &error).await;
-        let mut failure = Self::from(error);
-        if let Some(diagnosis) = diagnosis {
-            failure.lines.push(diagnosis.to_string());
-            failure.hint = Some(match diagnosis {
-                Diagnosis::AccountGone => {
-                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
-                }
-                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
-                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
-                ),
-            });
-        }
-        failure
     }
 
     pub(crate) fn report(self) -> ExitCode {
@@ -618,5 +599,33 @@ impl From<BaseError> for Failure {
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
         Self::new(medium_code(&error), &error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
+            DeliveryError::Seed(error) => error.into(),
+            DeliveryError::Push { error, diagnosis, host } => {
+                let mut failure = Self::from(error);
+                if let Some(diagnosis) = diagnosis {
+                    failure.lines.push(diagnosis.to_string());
+                    failure.hint = Some(match diagnosis {
+                        Diagnosis::AccountGone => {
+                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                        }
+                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                        ),
+                    });
+                }
+                failure
+            }
+            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirm(error) => error.into(),
+        }
     }
 }
