@@ -2,7 +2,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ConfigError, CreateError, InventoryError, KeyFileError, OutputError, PlanError,
+    BaseError, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError, OutputError, PlanError,
     ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
 use bundle_format::{FileError, MediumError};
@@ -627,5 +627,11 @@ impl From<DeliveryError> for Failure {
             DeliveryError::Harbor(error) => error.into(),
             DeliveryError::Confirm(error) => error.into(),
         }
+    }
+}
+
+impl From<ExpiresError> for Failure {
+    fn from(error: ExpiresError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }
