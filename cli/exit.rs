@@ -2,18 +2,21 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError, OutputError, PlanError,
-    ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
+    OutputError, PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
+use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
 use bundle_importer::{
     BootstrapError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, HarborFileError,
     MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError,
 };
 use bundle_oci::Printable;
-use bundle_registry::{CredentialError, Error as RegistryError, Refusal};
+use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
+use bundle_serve::{IdentityError, StoreError, UsersError};
 
 use crate::harbor_text;
+use crate::output::{name, tell};
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,12 +79,23 @@ impl Failure {
         Self { code, lines, hint: Some(hints.join("\n")) }
     }
 
+    /// Says of which file the first line tells.
+    pub(crate) fn of(mut self, path: &std::path::Path) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            let name = Printable(&path.to_string_lossy()).to_string();
+            if !line.starts_with(&name) {
+                *line = format!("{name}: {line}");
+            }
+        }
+        self
+    }
+
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
-            eprintln!("error: {line}");
+            tell(&format!("error: {line}"));
         }
         for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
-            eprintln!("hint: {hint}");
+            tell(&format!("hint: {hint}"));
         }
         ExitCode::from(self.code as u8)
     }
@@ -129,6 +143,10 @@ fn registry_code(error: &RegistryError) -> Code {
 
 fn registry_hint(error: &RegistryError) -> Option<String> {
     match error {
+        RegistryError::Address { address, why: AddressError::Plain } => {
+            let host = address.split('/').nth(2).unwrap_or_default();
+            Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
+        }
         RegistryError::Certificate { .. } => {
             Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
         }
@@ -250,9 +268,9 @@ impl From<bundle_bundler::Conflict> for Failure {
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let hint = match &error {
-            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
-                Some(format!("make a key with `bundle key generate {}`", path.display()))
+                Some(format!("make a key with `bundle key generate {}`", name(path)))
             }
             _ => None,
         };
@@ -302,6 +320,90 @@ impl From<ResolveErrors> for Failure {
     }
 }
 
+impl From<ChartErrors> for Failure {
+    fn from(errors: ChartErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        if errors.0.len() > 1 {
+            lines.push(errors.to_string());
+        }
+        let code = errors.0.iter().map(|error| chart_code(&error.cause)).max().unwrap_or(Code::Failed);
+        let hint = errors.0.iter().find_map(|error| chart_hint(&error.cause));
+        Self { code, lines, hint }
+    }
+}
+
+fn chart_code(cause: &ChartCause) -> Code {
+    match cause {
+        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Load(error) => load_code(&error.cause),
+        ChartCause::Digest { .. } => Code::NotTrusted,
+        ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
+            Code::Network
+        }
+        ChartCause::Dependency { cause, .. } => chart_code(cause),
+        ChartCause::Changed { .. } | ChartCause::NoRepository => Code::Incomplete,
+        ChartCause::Text(_)
+        | ChartCause::Alias(_)
+        | ChartCause::Beside(_)
+        | ChartCause::Source { .. }
+        | ChartCause::Render { .. }
+        | ChartCause::NoImage
+        | ChartCause::Place { .. }
+        | ChartCause::NotLocked => Code::Usage,
+        ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
+    }
+}
+
+/// What is wrong with the bytes is nobody's usage.
+fn load_code(cause: &LoadCause) -> Code {
+    match cause {
+        LoadCause::Read(_) | LoadCause::NotAFile | LoadCause::Escape | LoadCause::Ignore(_) => Code::Usage,
+        LoadCause::Gzip(_)
+        | LoadCause::Tar(_)
+        | LoadCause::Path
+        | LoadCause::PathText
+        | LoadCause::OutsideBase
+        | LoadCause::FileSize(_)
+        | LoadCause::ArchiveSize(_)
+        | LoadCause::Unpacked(_)
+        | LoadCause::Files(_)
+        | LoadCause::Depth(_)
+        | LoadCause::Empty
+        | LoadCause::NoMetadata
+        | LoadCause::Metadata(_)
+        | LoadCause::Yaml(_)
+        | LoadCause::Encoding(_)
+        | LoadCause::NoMap => Code::NotTrusted,
+    }
+}
+
+fn chart_hint(cause: &ChartCause) -> Option<String> {
+    match cause {
+        ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Render { error, .. } => match &**error {
+            RenderError::Template { wanted: Some(value), .. } => {
+                Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
+            }
+            RenderError::KubeVersion { wanted, .. } => {
+                Some(format!("say for which Kubernetes it is: kubeVersion, within {}", Printable(wanted)))
+            }
+            RenderError::Library => Some("name the charts that use it instead".to_owned()),
+            _ => None,
+        },
+        ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
+        ChartCause::NotLocked | ChartCause::Changed { .. } => {
+            Some("run `bundle lock` to look into the charts again".to_owned())
+        }
+        ChartCause::Dependency { cause, .. } => match &**cause {
+            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository => {
+                Some("put it into the chart with `helm dependency build`, and pack the chart".to_owned())
+            }
+            cause => chart_hint(cause),
+        },
+        _ => None,
+    }
+}
+
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         Self::new(Code::Failed, &error)
@@ -311,8 +413,9 @@ impl From<PlanError> for Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         let (code, hint) = match &error {
+            OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
             OutputError::Exists(path) => {
-                (Code::Usage, Some(format!("remove {} or choose another name with -o", path.display())))
+                (Code::Usage, Some(format!("remove {} or choose another name with -o", name(path))))
             }
             OutputError::Busy(_) => {
                 (Code::Usage, Some("wait for it, or choose another name with -o".to_owned()))
@@ -386,6 +489,34 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            StoreError::Base { .. } => {
+                failure(Code::Incomplete).hint("serve the bundle that this one builds on beside it")
+            }
+            StoreError::Random(_) => failure(Code::Failed),
+        }
+    }
+}
+
+impl From<UsersError> for Failure {
+    fn from(error: UsersError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            UsersError::Line { .. } => failure.hint("make lines with `htpasswd -B`"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }
 

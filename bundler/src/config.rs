@@ -1,19 +1,21 @@
 use std::fmt;
 use std::path::Path;
 
+use bundle_chart::ParseKubeVersionError;
 use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName};
 use bundle_oci::{ParsePlatformError, Platform, Printable};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
+use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseChartSourceError};
 use crate::list::{self, ListError};
 use crate::text::{TextError, read_text};
 use crate::yaml::{self, Anchors, YamlError};
 use crate::{Item, ItemError, Limits, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The stream's name.
     pub name: Option<StreamName>,
@@ -21,6 +23,8 @@ pub struct Config {
     pub platforms: Platforms,
     /// The requests, in the order of the file.
     pub requests: Vec<Request>,
+    /// The charts whose images are wanted, in the order of the file.
+    pub charts: Vec<ChartRequest>,
 }
 
 /// Why a configuration, a list or a lock cannot be used.
@@ -46,7 +50,7 @@ pub enum ConfigError {
         /// What is wrong.
         error: FieldError,
     },
-    /// A list that a field names and that cannot be had.
+    /// A file that a field names and that cannot be had.
     #[error("{}:{line}:{column}: {field}", Printable(.name))]
     NamedList {
         /// The file's name.
@@ -57,7 +61,7 @@ pub enum ConfigError {
         column: u64,
         /// The field's path: `projects.cache.lists[0]`.
         field: String,
-        /// What is wrong with the list.
+        /// What is wrong with the file.
         source: Box<ConfigError>,
     },
     /// A list with bad lines.
@@ -95,6 +99,24 @@ pub enum FieldError {
     /// No name of a list.
     #[error("name of a list is empty")]
     NoList,
+    /// A chart without a place, or with two.
+    #[error("a chart has either repo and name, or path")]
+    ChartPlace,
+    /// A repository and no chart in it.
+    #[error("a chart in a repository has a name")]
+    ChartName,
+    /// A version of a chart that is here.
+    #[error("a chart at a path is of the version that it is")]
+    ChartVersion,
+    /// Where a chart is.
+    #[error(transparent)]
+    ChartSource(#[from] ParseChartSourceError),
+    /// A value set called like one that is always there, or like nothing.
+    #[error("a value set has a name other than defaults and values")]
+    ValueSetName,
+    /// A version of Kubernetes.
+    #[error(transparent)]
+    KubeVersion(#[from] ParseKubeVersionError),
 }
 
 impl Config {
@@ -105,13 +127,20 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read_text(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &path.display().to_string(), |list| {
+        let mut config = Self::parse(&text, &path.display().to_string(), |list| {
             let path = directory.join(list);
             Ok((path.display().to_string(), read_text(&path)?))
-        })
+        })?;
+        for chart in &mut config.charts {
+            if let ChartSource::Path(path) = &mut chart.source {
+                *path = directory.join(&path);
+            }
+        }
+        Ok(config)
     }
 
-    /// Reads the text of a file called `name`; `read_list` gives a list's name and text.
+    /// Reads the text of a file called `name`; `read_list` gives the name and text of a list or of
+    /// a chart's values. Charts' paths stay as they are written.
     ///
     /// # Errors
     /// Any [`ConfigError`].
@@ -127,15 +156,15 @@ impl Config {
         });
         let stream = stream.transpose()?;
         let platforms = choice(file.platforms, name, "")?.unwrap_or_default();
-        let mut requests = Vec::new();
+        let (mut requests, mut charts) = (Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
             let reader = ProjectReader { name, field: &field, project: &project, platforms: &platforms };
-            reader.read(wanted, &read_list, &mut requests)?;
+            reader.read(wanted, &read_list, &mut requests, &mut charts)?;
         }
-        if requests.is_empty() {
+        if requests.is_empty() && charts.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, requests })
+        Ok(Self { name: stream, platforms, requests, charts })
     }
 }
 
@@ -177,7 +206,13 @@ impl ProjectReader<'_> {
         wanted: Project,
         read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
         requests: &mut Vec<Request>,
+        charts: &mut Vec<ChartRequest>,
     ) -> Result<(), ConfigError> {
+        for (position, chart) in wanted.charts.into_iter().enumerate() {
+            let field = format!("{}.charts[{position}]", self.field);
+            let wanted = (self.project, self.platforms);
+            charts.push(chart.value.read(self.name, &field, chart.referenced, wanted, read_list)?);
+        }
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
         let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
             < place(wanted.lists.as_ref().map(|lists| lists.referenced));
@@ -278,7 +313,7 @@ fn choice(
     }
 }
 
-fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
+pub(crate) fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
     let (line, column) = (place.line(), place.column());
     ConfigError::Field { name: name.to_owned(), line, column, field, error: error.into() }
 }
@@ -339,11 +374,15 @@ struct Project {
     images: Option<Spanned<Vec<Spanned<Image>>>>,
     #[serde(default, deserialize_with = "present")]
     lists: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    charts: Vec<Spanned<ChartEntry>>,
 }
 
 /// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake
 /// than a wish for all platforms.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

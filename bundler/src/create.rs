@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::output::Placement;
-use crate::resolve::WRONG;
 use crate::volume_set::Head;
 use crate::{OutputError, PartialFile, Plan};
 
@@ -146,9 +145,6 @@ async fn finish(
     plan: &Arc<Plan>,
     signature: &SignatureBytes,
 ) -> Result<(), CreateError> {
-    let Some(output) = Arc::into_inner(output) else {
-        return Err(CreateError::Output(OutputError::Busy(std::path::PathBuf::new())));
-    };
     let (signature, plan) = (*signature, plan.clone());
     let finish = move || {
         let length = plan.head_length();
@@ -202,18 +198,23 @@ impl BlobJob {
             self.progress.end(digest);
             return Ok(());
         }
+        let size = self.entry.size;
         let (mut position, mut hasher) = self.rehash(from).await?;
-        self.progress.begin(digest, self.entry.size, position);
-        for attempt in 1.. {
-            let found = self.fetch(&mut position, hasher).await?;
+        self.progress.begin(digest, size, position);
+        let mut download = start(&self.client, &self.plan, digest, size, position)?;
+        let mut kept = position > 0;
+        loop {
+            let found = self.fetch(&mut download, &mut position, hasher).await?;
             if found == digest {
                 break;
             }
             self.progress.rewind(digest, position);
-            if attempt == WRONG {
-                let host = self.plan.origin(digest).map_or_else(String::new, |origin| origin.0.to_string());
-                let source = Error::WrongContent { host, expected: digest, found };
-                return Err(CreateError::Fetch { digest, size: self.entry.size, source });
+            if std::mem::take(&mut kept) {
+                // It may be the earlier run's bytes that are wrong, which no registry can help.
+                download = start(&self.client, &self.plan, digest, size, 0)?;
+            } else {
+                let again = download.restart(found).await;
+                again.map_err(|source| CreateError::Fetch { digest, size, source })?;
             }
             (position, hasher) = (0, Hasher::new());
         }
@@ -245,13 +246,17 @@ impl BlobJob {
 
     /// Fetches the rest and returns the digest of the whole. While one batch is hashed and written
     /// on a thread for that, the next arrives.
-    async fn fetch(&self, position: &mut u64, hasher: Hasher) -> Result<Digest, CreateError> {
+    async fn fetch(
+        &self,
+        download: &mut Download,
+        position: &mut u64,
+        hasher: Hasher,
+    ) -> Result<Digest, CreateError> {
         let digest = self.digest();
-        let mut download = start(&self.client, &self.plan, digest, self.entry.size, *position)?;
         let mut writing = tokio::task::spawn_blocking(move || Ok::<_, OutputError>(hasher));
         let mut noted = *position;
         loop {
-            let batch = next_batch(&mut download).await.map_err(|source| CreateError::Fetch {
+            let batch = next_batch(download).await.map_err(|source| CreateError::Fetch {
                 digest,
                 size: self.entry.size,
                 source,
@@ -396,7 +401,7 @@ async fn deliver(
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();
     let mut done = 0;
-    while done < blob.size {
+    loop {
         let batch = next_batch(&mut download).await.map_err(fetch)?;
         let length = batch.len() as u64;
         let hashed = batch.clone();
@@ -407,17 +412,24 @@ async fn deliver(
         .await?;
         done += length;
         if done == blob.size {
-            let found = hasher.clone().finish();
+            let found = std::mem::take(&mut hasher).finish();
+            if found != blob.digest && length == done {
+                // Nothing of it was sent on.
+                download.restart(found).await.map_err(fetch)?;
+                done = 0;
+                continue;
+            }
             if found != blob.digest {
-                let host = download.host().to_string();
-                return Err(fetch(Error::WrongContent { host, expected: blob.digest, found }));
+                return Err(fetch(download.wrong_content(found)));
             }
         }
         progress.advance(blob.digest, length);
         if sender.send(batch).await.is_err() {
             return Ok(());
         }
+        if done == blob.size {
+            progress.end(blob.digest);
+            return Ok(());
+        }
     }
-    progress.end(blob.digest);
-    Ok(())
 }

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -16,6 +16,9 @@ use crate::volume_set::{self, Head};
 /// Why a bundle's file cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
+    /// A path that ends in a slash, or names a directory otherwise.
+    #[error("{} names no file", .0.display())]
+    NoName(PathBuf),
     /// The file is there already.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -105,27 +108,39 @@ impl PartialFile {
     /// # Errors
     /// Any [`OutputError`].
     pub fn open(path: &Path, volumes: Option<VolumeSize>) -> Result<Self, OutputError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(OutputError::Exists(path.to_owned()));
+        if file_name(path).is_none() {
+            return Err(OutputError::NoName(path.to_owned()));
         }
         let journal_path = hidden(path, "journal");
-        if volumes.is_some() {
-            volume_set::take_back(&VolumeNames::of(path), &journal_path, |number| {
-                partial(path, Some(number))
-            })?;
+        for _ in 0..CLAIMS {
+            if path.symlink_metadata().is_ok() {
+                return Err(OutputError::Exists(path.to_owned()));
+            }
+            if volumes.is_some() {
+                volume_set::take_back(&VolumeNames::of(path), &journal_path, |number| {
+                    partial(path, Some(number))
+                })?;
+            }
+            let first = partial(path, volumes.map(|_| 1));
+            let file = open_own(&first)?;
+            if claim(&file, path, &first)? {
+                let journal = Mutex::new(open_own(&journal_path)?);
+                let part = Part { file, partial: first, path: path.to_owned(), range: 0..u64::MAX };
+                let output = Self {
+                    path: path.to_owned(),
+                    volumes,
+                    parts: vec![part],
+                    journal,
+                    journal_path,
+                    appended: Mutex::new(0),
+                };
+                if path.symlink_metadata().is_ok() {
+                    return Err(OutputError::Exists(path.to_owned()));
+                }
+                return Ok(output);
+            }
         }
-        let first = partial(path, volumes.map(|_| 1));
-        let file = open_own(&first)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OutputError::Busy(path.to_owned())),
-            // Some network file systems have no locks; two runs at once are then the user's care.
-            Err(std::fs::TryLockError::Error(_)) => {}
-        }
-        let journal = Mutex::new(open_own(&journal_path)?);
-        let part = Part { file, partial: first, path: path.to_owned(), range: 0..u64::MAX };
-        let path = path.to_owned();
-        Ok(Self { path, volumes, parts: vec![part], journal, journal_path, appended: Mutex::new(0) })
+        Err(OutputError::Busy(path.to_owned()))
     }
 
     /// The statement that an earlier run began to write, if its file is still there.
@@ -354,7 +369,7 @@ impl PartialFile {
     }
 
     /// Brings all to disk, and gives the files their final names.
-    pub(crate) fn finish(self, head: &Head<'_>) -> Result<(), OutputError> {
+    pub(crate) fn finish(&self, head: &Head<'_>) -> Result<(), OutputError> {
         for part in &self.parts {
             part.file.sync_all().map_err(|source| part.failed("brought to disk", source))?;
         }
@@ -384,6 +399,10 @@ impl PartialFile {
 impl Part {
     /// Gives the file its final name, which nobody else may have.
     pub(crate) fn rename(&self) -> Result<(), OutputError> {
+        if !is_at(&self.file, &self.partial) {
+            let gone = std::io::Error::other("another file has taken its place");
+            return Err(self.failed("renamed", gone));
+        }
         let cwd = rustix::fs::CWD;
         match rustix::fs::renameat_with(cwd, &self.partial, cwd, &self.path, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
@@ -406,11 +425,11 @@ impl Part {
 
 /// `.NAME.journal` beside `NAME`.
 fn hidden(path: &Path, end: &str) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".");
-    name.push(end);
-    path.with_file_name(name)
+    let mut hidden = OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    hidden.push(".");
+    hidden.push(end);
+    path.with_file_name(hidden)
 }
 
 /// What a file, or one of its volumes, is called until it is complete.
@@ -441,14 +460,134 @@ fn open_own(path: &Path) -> Result<File, OutputError> {
 }
 
 impl Drop for PartialFile {
-    /// What a run made and never wrote to would only puzzle people.
+    /// What has nothing in it that was fetched would only puzzle people.
     fn drop(&mut self) {
-        let journal = self.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if journal.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        let fetched = |(_, written): (_, HashMap<usize, u64>)| written.values().any(|bytes| *bytes > 0);
+        if !self.read_journal().is_some_and(fetched) && is_at(&self.parts[0].file, &self.parts[0].partial) {
             let _ = std::fs::remove_file(&self.journal_path);
             for part in &self.parts {
                 let _ = std::fs::remove_file(&part.partial);
             }
         }
+    }
+}
+
+/// How often a partial file may vanish between opening and locking before that is no accident.
+const CLAIMS: usize = 8;
+
+/// The last part of a path, unless the path can only be a directory's: `dir/`, `dir/.`, `..`.
+fn file_name(path: &Path) -> Option<&OsStr> {
+    let name = path.file_name()?;
+    path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()).then_some(name)
+}
+
+/// Locks an open partial file, and says whether it is still one: the run that held the lock until
+/// then may have given this very file its final name, or cleared it away.
+fn claim(file: &File, path: &Path, partial: &Path) -> Result<bool, OutputError> {
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(OutputError::Busy(path.to_owned())),
+        // Some network file systems have no locks; two runs at once are then the user's care.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(is_at(file, partial)),
+    }
+}
+
+/// Whether a path leads to this open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Head<'_> = Head { statement: b"{}", signature: &[0; 64], length: 0 };
+
+    fn digest() -> Digest {
+        Digest::of(b"statement")
+    }
+
+    /// The layout of an archive with one blob of this size.
+    fn layout(size: u64) -> Layout {
+        let statement = format!(
+            r#"{{"formatVersion":1,"stream":"s","sequence":1,"created":"2026-11-25T00:00:00Z",
+            "index":["{0}",2],"artifacts":[],"blobs":[["{0}",{size}]]}}"#,
+            digest()
+        );
+        let statement: Statement = serde_json::from_str(&statement).unwrap();
+        Layout::of(&statement, 2)
+    }
+
+    fn open(path: &Path) -> Result<PartialFile, OutputError> {
+        PartialFile::open(path, None)
+    }
+
+    fn names(directory: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_that_was_finished_between_opening_and_locking_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let mut first = open(&path).unwrap();
+        let partial = first.parts[0].partial.clone();
+        first.prepare(digest(), &layout(7)).unwrap();
+        first.write_at(b"content", 0).unwrap();
+        let late = open_own(&partial).unwrap();
+        assert!(matches!(claim(&late, &path, &partial), Err(OutputError::Busy(_))));
+        first.finish(&HEAD).unwrap();
+        drop(first);
+        assert!(!claim(&late, &path, &partial).unwrap());
+        assert!(matches!(open(&path), Err(OutputError::Exists(_))));
+        assert!(std::fs::read(&path).unwrap().starts_with(b"content"));
+        assert_eq!(names(directory.path()), ["b.tar"]);
+    }
+
+    #[test]
+    fn a_partial_file_that_another_has_replaced_gets_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let mut output = open(&path).unwrap();
+        output.prepare(digest(), &layout(7)).unwrap();
+        std::fs::remove_file(&output.parts[0].partial).unwrap();
+        std::fs::write(&output.parts[0].partial, "another's").unwrap();
+        assert!(matches!(output.finish(&HEAD), Err(OutputError::Io { .. })));
+        drop(output);
+        assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
+    }
+
+    #[test]
+    fn only_what_was_fetched_outlives_a_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let mut output = open(&path).unwrap();
+        let needed = output.prepare(digest(), &layout(1 << 52)).unwrap_err();
+        assert!(matches!(
+            needed,
+            OutputError::Space { .. } | OutputError::TooLarge { .. } | OutputError::Io { .. }
+        ));
+        drop(output);
+        assert!(names(directory.path()).is_empty());
+        let mut output = open(&path).unwrap();
+        output.prepare(digest(), &layout(7)).unwrap();
+        output.note(0, 3).unwrap();
+        drop(output);
+        assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
+    }
+
+    #[test]
+    fn a_path_that_names_no_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["out/", "out/.", "..", "."] {
+            let path = directory.path().join(path);
+            assert!(matches!(open(&path), Err(OutputError::NoName(_))), "{path:?}");
+        }
+        assert!(names(directory.path()).is_empty());
     }
 }

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Expires, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer,
-    Unchanged, create_compressed, create_file, create_stream, load_private, load_public, resolve,
+    ChartOptions, Confirm, Expires, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
+    ResolveOptions, Signer, Unchanged, create_compressed, create_file, create_stream, load_private,
+    load_public, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
+use bundle_registry::Progress;
 use serde_json::json;
 
 use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
-use crate::command::lock::path_of;
+use crate::command::lock::{deliver, path_of};
 use crate::command::wanted::Wanted;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
+use crate::output::{json, name, tell};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 
@@ -84,7 +87,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 
-    /// Print the result as JSON
+    /// Print the result as JSON; with -o - on standard error
     #[arg(long)]
     json: bool,
 
@@ -116,17 +119,24 @@ impl Create {
             Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
             _ => None,
         };
-        let (requests, name) = self.wanted.requests()?;
+        let asked = self.wanted.read()?;
+        let stream = asked.name.clone();
+        let lock = self.lock()?;
         let progress = progress("fetching");
-        let pins = self.pins(&requests)?;
-        let mut bases = self.base.load(&*progress)?;
+        let mut bases = self.base.load(&**progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
+        let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
+        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
+        let charts = asked.survey(&client, lock.as_ref(), looking, &**progress).await?;
+        let requests = asked.merged(&charts)?;
+        let pins = self.pins(lock.as_ref(), &requests, &**progress);
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
             pins: if self.locked { Pins::Demand } else { Pins::Prefer },
             jobs: self.connection.jobs(),
         };
-        let resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &pins, options, &**progress).await?;
+        deliver(&charts, &mut resolved)?;
         let created = self.created()?;
         let sequence = match self.sequence {
             Some(sequence) => sequence,
@@ -134,7 +144,7 @@ impl Create {
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
         let head = Head {
-            stream: self.stream.clone().or(name).unwrap_or_default(),
+            stream: self.stream.clone().or(stream).unwrap_or_default(),
             sequence,
             created,
             expires: self.expires.map(|expires| expires.after(created)).transpose()?,
@@ -142,11 +152,10 @@ impl Create {
         };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
         if !bases.is_empty() {
-            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &*progress).await;
+            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
                 drop(progress);
-                self.tell_unchanged(&bases);
-                return Ok(());
+                return self.tell_unchanged(&bases);
             }
         }
         if plan.foreign_layers() > 0 {
@@ -157,8 +166,7 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            self.tell_plan(&plan);
-            return Ok(());
+            return self.tell_plan(&plan);
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -190,8 +198,7 @@ impl Create {
             }
         }
         drop(progress);
-        self.tell_done(&plan, started, to_pipe);
-        Ok(())
+        self.tell_done(&plan, started, to_pipe)
     }
 
     fn signer(&self) -> Result<Option<Signer>, Failure> {
@@ -218,50 +225,50 @@ impl Create {
         }
     }
 
+    fn lock(&self) -> Result<Option<Lock>, Failure> {
+        let path = path_of(&self.wanted);
+        if path.exists() {
+            return Ok(Some(Lock::load(&path)?));
+        }
+        if self.locked {
+            let text = format!("{} is not there, and --locked keeps to it", path.display());
+            return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
+        }
+        Ok(None)
+    }
+
     fn pins(
         &self,
+        lock: Option<&Lock>,
         requests: &[Request],
-    ) -> Result<HashMap<(Reference, bundle_format::Target), Digest>, Failure> {
-        let path = path_of(&self.wanted);
-        if !path.exists() {
-            if self.locked {
-                let text = format!("{} is not there, and --locked keeps to it", path.display());
-                return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
-            }
-            return Ok(HashMap::new());
-        }
-        let lock = Lock::load(&path)?;
-        let pins = lock.pins(requests);
+        progress: &dyn Progress,
+    ) -> HashMap<(Reference, bundle_format::Target), Digest> {
+        let pins = lock.map(|lock| lock.pins(requests)).unwrap_or_default();
         if !pins.is_empty() {
-            eprintln!(
-                "note: {} of {} kept to {}",
-                pins.len(),
-                count(requests.len(), "image"),
-                path.display()
-            );
+            let kept = format!("{} of {}", pins.len(), count(requests.len(), "image"));
+            progress.note(&format!("{kept} kept to {}", name(&path_of(&self.wanted))));
         }
-        Ok(pins)
+        pins
     }
 
-    fn tell_unchanged(&self, bases: &[Inventory]) {
+    fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
         let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({"changed": false, "bases": bases}));
+            print_json(&json!({"changed": false, "bases": bases}))
         } else {
-            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")));
+            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
         }
     }
 
-    fn tell_plan(&self, plan: &Plan) {
+    fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {
         if self.json {
-            print_json(&json!({
+            return print_json(&json!({
                 "size": plan.layout().size(),
                 "changed": true,
                 "blobs": plan.statement().blobs.len(),
                 "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts,
             }));
-            return;
         }
         let mut text = String::new();
         for artifact in &plan.statement().artifacts {
@@ -275,16 +282,17 @@ impl Create {
         }
         text.push_str(&summary(plan));
         text.push_str("; nothing was written\n");
-        print(&text);
+        print(&text)
     }
 
-    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) {
+    /// Standard output may have the bundle; then the result is told on standard error.
+    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
         let digest = Digest::of(plan.statement_bytes());
-        let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
-        if self.json && !to_pipe {
-            print_json(&json!({
+        let place = self.output.as_deref().unwrap_or(Path::new("-"));
+        if self.json {
+            let result = json!({
                 "changed": true,
-                "output": place.to_string(),
+                "output": place.to_string_lossy(),
                 "statement": digest,
                 "stream": plan.statement().stream,
                 "sequence": plan.statement().sequence,
@@ -293,12 +301,19 @@ impl Create {
                 "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts.len(),
                 "seconds": started.elapsed().as_secs_f64(),
-            }));
-            return;
+            });
+            if !to_pipe {
+                return print_json(&result);
+            }
+            tell(&json(&result));
+            return Ok(());
         }
-        let line = format!("{} in {}: {place}\n", summary(plan), Took(started.elapsed()));
-        // Standard output has the bundle.
-        if to_pipe { eprint!("{line}") } else { print(&line) }
+        let line = format!("{} in {}: {}", summary(plan), Took(started.elapsed()), name(place));
+        if !to_pipe {
+            return print(&format!("{line}\n"));
+        }
+        tell(&line);
+        Ok(())
     }
 }
 

@@ -42,7 +42,7 @@ impl Diff {
                     "verified": inventory.verified,
                 })
             };
-            print_json(&json!({"before": side(&before), "after": side(&after), "diff": diff}));
+            print_json(&json!({"before": side(&before), "after": side(&after), "diff": diff}))?;
             return Ok(());
         }
         let mut text = format!("from {before}\nto   {after}\n");
@@ -61,7 +61,7 @@ impl Diff {
             text.push_str(&format!("; {} no longer used", Bytes(bytes)));
         }
         text.push('\n');
-        print(&text);
+        print(&text)?;
         Ok(())
     }
 }

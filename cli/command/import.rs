@@ -137,7 +137,7 @@ impl Import {
         // Those who share the work must not wait for each other.
         let shared = options.portion.share != Share::All;
         let state =
-            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&*progress)? };
+            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&**progress)? };
         let bundle = self.open(&policy, options.portion.spool.as_deref())?;
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
@@ -158,7 +158,7 @@ impl Import {
             DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => None,
         };
         if self.dry_run {
-            memory::tell(delivery.memory(), &self.to.registry, &*progress);
+            memory::tell(delivery.memory(), &self.to.registry, &**progress);
             drop(progress);
             return self.tell_steps(delivery.steps(), &head.artifacts, document);
         }
@@ -166,17 +166,16 @@ impl Import {
             DeliveryPlan::Harbor(plan) if !plan.obstacles.is_empty() => {
                 return Err(Failure::obstacles(&plan.obstacles, host));
             }
-            DeliveryPlan::Harbor(plan) if !self.json => print(&harbor_text::short_plan(plan)),
+            DeliveryPlan::Harbor(plan) if !self.json => print(&harbor_text::short_plan(plan))?,
             DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => {}
         }
-        memory::tell(delivery.memory(), &self.to.registry, &*progress);
+        memory::tell(delivery.memory(), &self.to.registry, &**progress);
         let skipped = skipped(delivery.steps().import(), &head.artifacts);
         let arrived = match delivery.carry_out(&options, progress.clone()).await? {
             Arrival::Whole(arrived) => *arrived,
             Arrival::Part(remaining) => {
                 drop(progress);
-                print(&self.parts.remaining(&remaining)?);
-                return Ok(());
+                return print(&self.parts.remaining(&remaining)?);
             }
         };
         if let (Some(requested), Some(receipt)) = (receipt, &arrived.receipt) {
@@ -190,7 +189,7 @@ impl Import {
         }
         drop(progress);
         if !self.json {
-            print(&skipped);
+            print(&skipped)?;
         }
         let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
         self.tell(&head, &Ended { report: arrived.report, scans, harbor: document }, started)
@@ -253,21 +252,20 @@ impl Import {
     ) -> Result<(), Failure> {
         let plan = match plan {
             DeliveryPlan::Plain(plan) => {
-                self.tell_plan(artifacts, plan);
-                return Ok(());
+                return self.tell_plan(artifacts, plan);
             }
             DeliveryPlan::Harbor(plan) => plan,
         };
         let host = self.to.registry.as_str();
         match document {
-            Some(document) => print_json(&document),
-            None => print(&harbor_text::plan(plan, artifacts, host)),
+            Some(document) => print_json(&document)?,
+            None => print(&harbor_text::plan(plan, artifacts, host))?,
         }
         if !plan.obstacles.is_empty() {
             return Err(Failure::obstacles(&plan.obstacles, host));
         }
         if !self.json {
-            print("\nnothing was written\n");
+            print("\nnothing was written\n")?;
         }
         Ok(())
     }
@@ -299,7 +297,7 @@ impl Import {
             if let Some(scans) = &ended.scans {
                 document["scans"] = harbor_text::scans_json(scans);
             }
-            print_json(&document);
+            print_json(&document)?;
         } else {
             let mut text = format!(
                 "{} pushed, {} there already{}; {} sent ({}), {} mounted, {} found, in {}: {}\n",
@@ -316,7 +314,7 @@ impl Import {
             if let Some(scans) = &ended.scans {
                 text.push_str(&harbor_text::scans(scans));
             }
-            print(&text);
+            print(&text)?;
         }
         let Some(scans) = &ended.scans else { return Ok(()) };
         let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));
@@ -336,7 +334,7 @@ impl Import {
         Ok(())
     }
 
-    fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) {
+    fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
         if self.json {
             let steps: Vec<_> = plan
                 .steps
@@ -346,8 +344,7 @@ impl Import {
                     json!({"decision": word(&step.decision), "target": artifact.target.to_string(), "digest": artifact.digest})
                 })
                 .collect();
-            print_json(&json!({"to": self.to.registry, "steps": steps}));
-            return;
+            return print_json(&json!({"to": self.to.registry, "steps": steps}));
         }
         let mut text = String::new();
         for step in &plan.steps {
@@ -360,7 +357,7 @@ impl Import {
             self.to,
             Bytes(plan.bytes())
         ));
-        print(&text);
+        print(&text)
     }
 }
 

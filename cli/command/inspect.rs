@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::size::{Bytes, count};
 
 #[derive(clap::Args)]
@@ -36,7 +37,7 @@ impl Inspect {
             }
             None => {
                 let failed = |error: std::io::Error| {
-                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", self.bundle.display()))
+                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(&self.bundle)))
                 };
                 let medium = Medium::open(&self.bundle, &limits)?;
                 let mut cursor = Cursor::new(&medium).map_err(failed)?;
@@ -68,7 +69,7 @@ impl Inspect {
                     value
                 })
                 .collect();
-            print_json(&json!({
+            return print_json(&json!({
                 "verified": !signers.is_empty(),
                 "signers": signers,
                 "stream": statement.stream,
@@ -82,7 +83,6 @@ impl Inspect {
                 "blobBytes": statement.blob_bytes(),
                 "artifacts": artifacts,
             }));
-            return Ok(());
         }
         let mut text = String::new();
         if signers.is_empty() {
@@ -141,8 +141,7 @@ impl Inspect {
         if signers.is_empty() {
             text.push_str(&format!("{WARNING}\n"));
         }
-        print(&text);
-        Ok(())
+        print(&text)
     }
 }
 

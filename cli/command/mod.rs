@@ -1,18 +1,21 @@
 mod create;
 mod diff;
 mod harbor;
+mod images;
 mod import;
 mod inspect;
 mod key;
 mod lock;
 mod receipt;
 mod schema;
+mod serve;
 mod sign;
 mod trust;
 mod verify;
 mod wanted;
 
 use crate::exit::Failure;
+pub(crate) use crate::output::{print, print_json};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -21,6 +24,8 @@ pub(crate) enum Command {
     Key(key::Key),
     /// Resolve references to digests, and write them to bundle.lock
     Lock(lock::Lock),
+    /// Show the images of charts and lists, and why each is there
+    Images(images::Images),
     /// Pack images into one signed file
     Create(create::Create),
     /// Check every byte of a bundle
@@ -41,6 +46,8 @@ pub(crate) enum Command {
     Sign(sign::Sign),
     /// Keep the keys whose bundles this site accepts
     Trust(trust::Trust),
+    /// Serve bundles' images as a read-only registry, straight from the files
+    Serve(serve::Serve),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -50,6 +57,7 @@ impl Command {
         match self {
             Self::Key(command) => command.run(),
             Self::Lock(command) => command.run().await,
+            Self::Images(command) => command.run().await,
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
@@ -59,20 +67,10 @@ impl Command {
             Self::Receipt(command) => command.run(),
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
+            Self::Serve(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }
-}
-
-/// Writes a result. A reader that went away has seen enough.
-pub(crate) fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-pub(crate) fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
 }
 
 /// `'ops' and 'transfer'`.

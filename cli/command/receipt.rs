@@ -117,12 +117,11 @@ impl Receipt {
             Self::Show { file, json } => {
                 let receipt = file.load()?;
                 if json {
-                    print_json(&json!({"verified": !file.trust.is_empty(), "receipt": receipt}));
+                    print_json(&json!({"verified": !file.trust.is_empty(), "receipt": receipt}))
                 } else {
                     let warning = if file.trust.is_empty() { format!("{WARNING}\n") } else { String::new() };
-                    print(&format!("{warning}{}", shown(&receipt)));
+                    print(&format!("{warning}{}", shown(&receipt)))
                 }
-                Ok(())
             }
             Self::Short { file } => {
                 let receipt = file.load()?;
@@ -136,8 +135,7 @@ impl Receipt {
                     );
                     return Err(Failure::text(Code::Incomplete, text).hint("bring the receipt itself"));
                 }
-                print(&format!("{}\n", ShortReceipt::of(&receipt.bundle)));
-                Ok(())
+                print(&format!("{}\n", ShortReceipt::of(&receipt.bundle)))
             }
         }
     }

@@ -95,7 +95,7 @@ impl Sign {
             bundle.statement().stream,
             quoted(bundle.trusted().signers()),
             path.display()
-        ));
+        ))?;
         Ok(())
     }
 }

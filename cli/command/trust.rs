@@ -103,16 +103,16 @@ impl Trust {
                 let all = "*".parse().map_err(|error| Failure::new(Code::Failed, &error))?;
                 let projects = if projects.is_empty() { vec![all] } else { projects.clone() };
                 open()?.add(name, &key, projects, *since, *until)?;
-                print(&format!("'{name}' is trusted: {}\n", key.fingerprint()));
+                print(&format!("'{name}' is trusted: {}\n", key.fingerprint()))?;
             }
             Action::List { json } => list(&open()?, *json)?,
             Action::Revoke { key } => {
                 open()?.revoke(key)?;
-                print(&format!("{} is revoked\n", Printable(key)));
+                print(&format!("{} is revoked\n", Printable(key)))?;
             }
             Action::Require { signatures } => {
                 open()?.demand(*signatures)?;
-                print(&format!("bundles need {signatures} signatures\n"));
+                print(&format!("bundles need {signatures} signatures\n"))?;
             }
             Action::Rotate { key, new, name, retire, output } => {
                 rotate(key, new, name, *retire, output)?;
@@ -128,7 +128,7 @@ impl Trust {
                 let mut signatures = read_countersignatures(rotation)?;
                 signatures.push(read_signature(&signature_path(rotation))?);
                 let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;
-                print(&format!("'{}' is trusted in the place of {}\n", accepted.name, accepted.from));
+                print(&format!("'{}' is trusted in the place of {}\n", accepted.name, accepted.from))?;
             }
         }
         Ok(())
@@ -138,9 +138,9 @@ impl Trust {
 fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
     if store.is_empty() {
         if as_json {
-            print_json(&json!({"signatures": 1, "keys": []}));
+            print_json(&json!({"signatures": 1, "keys": []}))?;
         } else {
-            print("no key is trusted\n");
+            print("no key is trusted\n")?;
         }
         return Ok(());
     }
@@ -160,14 +160,14 @@ fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
                 })
             })
             .collect();
-        print_json(&json!({"signatures": policy.signatures, "keys": keys}));
+        print_json(&json!({"signatures": policy.signatures, "keys": keys}))?;
         return Ok(());
     }
     let mut text = format!("signatures needed: {}\n", policy.signatures);
     for key in &policy.keys {
         text.push_str(&line(key));
     }
-    print(&text);
+    print(&text)?;
     Ok(())
 }
 
@@ -210,6 +210,6 @@ fn rotate(
     print(&format!(
         "wrote {0} and {0}.sig; take both to the other side, and there: bundle trust accept {0}\n",
         output.display()
-    ));
+    ))?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::trust::TrustArguments;
@@ -59,7 +60,7 @@ impl Verify {
                     json!({"check": check.name.as_str(), "verdict": verdict, "reasons": reasons})
                 })
                 .collect();
-            print_json(&json!({"trusted": trusted, "checks": checks}));
+            print_json(&json!({"trusted": trusted, "checks": checks}))?;
         } else {
             let mut text = String::new();
             for check in &checks {
@@ -73,7 +74,7 @@ impl Verify {
             if trusted && let Some(bundle) = &bundle {
                 text.push_str(&format!(
                     "{} is whole and signed by {}: {}, {}, {}, in {}\n",
-                    self.bundle.display(),
+                    name(&self.bundle),
                     quoted(bundle.trusted().signers()),
                     count(bundle.statement().artifacts.len(), "artifact"),
                     count(bundle.statement().blobs.len(), "blob"),
@@ -81,11 +82,11 @@ impl Verify {
                     Took(started.elapsed())
                 ));
             }
-            print(&text);
+            print(&text)?;
         }
         if trusted {
             return Ok(());
         }
-        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", self.bundle.display())))
+        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", name(&self.bundle))))
     }
 }

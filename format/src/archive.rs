@@ -43,6 +43,16 @@ impl ReadAt for std::fs::File {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        R::read_exact_at(self, buffer, offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        R::size(self)
+    }
+}
+
 impl ReadAt for Vec<u8> {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -311,6 +321,15 @@ impl<R: ReadAt> Archive<R> {
     /// That an entry's content is not what its digest says.
     pub fn damaged(&self, entry: &Entry) -> Damage {
         Damage::Content(*entry).located(&self.reader)
+    }
+
+    /// The same, read through a reader that can be shared.
+    pub fn share(self) -> Archive<std::sync::Arc<dyn ReadAt>>
+    where
+        R: 'static,
+    {
+        let Self { reader, trusted, layout } = self;
+        Archive { reader: std::sync::Arc::new(reader), trusted, layout }
     }
 
     /// The statement.

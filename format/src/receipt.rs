@@ -5,6 +5,7 @@ use std::str::FromStr;
 use bundle_oci::{Digest, Printable, Registry};
 use serde::{Deserialize, Serialize};
 
+use crate::object::{self, Object};
 use crate::{
     Blob, Limits, ProjectName, PublicKey, Sequence, SignatureBytes, Statement, StreamName, Target, Timestamp,
 };
@@ -22,9 +23,10 @@ pub struct Receipt {
     /// [`RECEIPT_VERSION`].
     pub receipt_version: u32,
     /// Which bundle was imported.
+    #[serde(deserialize_with = "object::one")]
     pub bundle: BundleId,
     /// The bundle of the same stream that was the newest one before; none at the first import.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub previous: Option<BundleId>,
     /// What the importing site calls itself.
     pub site: SiteName,
@@ -35,14 +37,15 @@ pub struct Receipt {
     /// The names that the site's trust policy gives to the keys that signed the bundle.
     pub signers: Vec<String>,
     /// What became of each artifact, in the order of the statement.
+    #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Delivered>,
     /// The blobs of the artifacts that are in place, each once.
     pub blobs: Vec<Blob>,
     /// The policies of the projects, where the registry has any.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "object::by_name", skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<ProjectName, ProjectPolicy>,
     /// The rules that a person set aside, with the reasons.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "object::many", skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
 }
 
@@ -76,6 +79,7 @@ impl fmt::Display for BundleId {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Delivered {
     /// Where it belongs.
+    #[serde(deserialize_with = "object::one")]
     pub target: Target,
     /// The digest of its manifest or index.
     pub digest: Digest,
@@ -90,7 +94,7 @@ pub struct Delivered {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<u32>,
     /// What the registry's scanner says of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub scan: Option<Scan>,
 }
 
@@ -319,7 +323,7 @@ impl Receipt {
         if versioned.receipt_version != u64::from(RECEIPT_VERSION) {
             return Err(ReceiptError::Version(versioned.receipt_version));
         }
-        let receipt: Self = serde_json::from_slice(bytes)?;
+        let Object(receipt) = serde_json::from_slice::<Object<Self>>(bytes)?;
         receipt.check(limits)?;
         Ok(receipt)
     }
@@ -441,6 +445,13 @@ mod tests {
         assert!(matches!(altered(|r| r["artifacts"][0]["outcome"] = "skipped".into()), Err(E::Blobs(_))));
         assert!(matches!(altered(|r| r["artifacts"][0]["outcome"] = "moved".into()), Err(E::Found(_))));
         assert!(matches!(altered(|r| r["artifacts"][0]["blobs"] = serde_json::json!([9])), Err(E::Blobs(_))));
+        assert!(matches!(
+            altered(|r| {
+                let bundle = &r["bundle"];
+                r["bundle"] = serde_json::json!([bundle["stream"], bundle["sequence"], bundle["statement"]]);
+            }),
+            Err(E::Json(_))
+        ));
         assert!(matches!(
             altered(|r| r["artifacts"][0]["blobs"] = serde_json::json!([1, 0])),
             Err(E::Blobs(_))

@@ -4,7 +4,7 @@ use std::fmt;
 use bundle_oci::{Digest, MediaType, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Sequence, StreamName, Target, Timestamp};
+use crate::{Limits, Sequence, StreamName, Target, Timestamp, object};
 
 /// The version of the format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -36,6 +36,7 @@ pub struct Statement {
     /// Digest and size of `index.json`.
     pub index: Blob,
     /// What the bundle delivers, in order.
+    #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Artifact>,
     /// Every blob in the archive, in order (docs/format.md §Order of blobs).
     pub blobs: Vec<Blob>,
@@ -129,6 +130,7 @@ pub struct Artifact {
     /// Where it came from.
     pub source: Reference,
     /// Where it goes.
+    #[serde(deserialize_with = "object::one")]
     pub target: Target,
     /// The digest of its manifest or index.
     pub digest: Digest,

@@ -80,20 +80,25 @@ impl TrustPolicy {
         let statement = Statement::parse(&bytes, limits)?;
         let (good, bad): (Vec<_>, Vec<_>) =
             signers.into_iter().map(|signer| signer.may_sign(&statement, now)).partition(Result::is_ok);
-        let good: Vec<String> = good.into_iter().flatten().collect();
-        if good.len() < self.signatures.max(1) {
+        let good: Vec<&TrustedKey> = good.into_iter().flatten().collect();
+        let demanded = self.signatures.max(1);
+        if good.len() < demanded {
+            let signers = good.into_iter().map(|key| key.name.clone()).collect();
             return Err(match bad.into_iter().find_map(Result::err) {
                 Some(refusal) => refusal,
-                None => TrustError::TooFew { demanded: self.signatures, signers: good },
+                None => TrustError::TooFew { demanded: self.signatures, signers },
             });
         }
+        let speaks_for_sources =
+            good.iter().filter(|key| key.may_write(&ProjectName::cache())).count() >= demanded;
         let expired = statement.expires.filter(|expires| now > *expires);
         if let (Some(expires), Expiry::Enforce) = (expired, self.expiry) {
             return Err(TrustError::Expired(expires));
         }
         Ok(Trusted {
             digest: Digest::of(&bytes),
-            signers: good,
+            signers: good.into_iter().map(|key| key.name.clone()).collect(),
+            speaks_for_sources,
             size: bytes.len() as u64,
             expired: expired.is_some(),
             statement,
@@ -121,8 +126,12 @@ impl TrustPolicy {
 }
 
 impl TrustedKey {
-    /// The key's name, if it may sign this statement.
-    fn may_sign(&self, statement: &Statement, now: Timestamp) -> Result<String, TrustError> {
+    fn may_write(&self, project: &ProjectName) -> bool {
+        self.projects.iter().any(|pattern| pattern.matches(project))
+    }
+
+    /// The key itself, if it may sign this statement.
+    fn may_sign(&self, statement: &Statement, now: Timestamp) -> Result<&Self, TrustError> {
         let early = self.since.is_some_and(|since| statement.created < since);
         let late = self.until.is_some_and(|until| statement.created > until || now > until);
         if early || late {
@@ -130,11 +139,11 @@ impl TrustedKey {
         }
         for artifact in &statement.artifacts {
             let project = &artifact.target.project;
-            if !self.projects.iter().any(|pattern| pattern.matches(project)) {
+            if !self.may_write(project) {
                 return Err(TrustError::Scope { key: self.name.clone(), project: project.clone() });
             }
         }
-        Ok(self.name.clone())
+        Ok(self)
     }
 }
 
@@ -145,6 +154,7 @@ pub struct Trusted {
     digest: Digest,
     size: u64,
     signers: Vec<String>,
+    speaks_for_sources: bool,
     expired: bool,
 }
 
@@ -172,6 +182,13 @@ impl Trusted {
     /// Whether the bundle's own time is over, which [`Expiry::Ignore`] lets pass.
     pub fn is_expired(&self) -> bool {
         self.expired
+    }
+
+    /// Whether as many keys signed as are demanded that may say what the names of other registries
+    /// mean. Who mirrors these is the project `cache`; a tenant's key, though it may name any source,
+    /// has no say in what `docker.io/library/nginx` is on a node.
+    pub fn speaks_for_sources(&self) -> bool {
+        self.speaks_for_sources
     }
 }
 
@@ -300,7 +317,9 @@ mod tests {
     #[test]
     fn only_a_trusted_key_makes_a_trusted_statement() {
         let policy = TrustPolicy::single("ops", key(1).public());
-        assert_eq!(check(&policy, 1).unwrap().signers(), ["ops"]);
+        let trusted = check(&policy, 1).unwrap();
+        assert_eq!(trusted.signers(), ["ops"]);
+        assert!(trusted.speaks_for_sources());
         assert!(matches!(check(&policy, 2), Err(TrustError::Stranger { .. })));
     }
 

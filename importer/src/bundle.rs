@@ -121,6 +121,14 @@ impl Bundle {
         Ok(Self { trusted, graph, contents: Contents::Pipe { pipe, kept } })
     }
 
+    /// The archive and what its manifests name; `None` if it comes through a pipe.
+    pub fn into_archive(self) -> Option<(Archive<Medium>, Graph)> {
+        match self.contents {
+            Contents::File(archive) => Some((archive, self.graph)),
+            Contents::Pipe { .. } => None,
+        }
+    }
+
     /// The statement.
     pub fn statement(&self) -> &Statement {
         self.trusted.statement()

@@ -382,7 +382,12 @@ mod tests {
                 annotations: Default::default(),
             };
             let children = vec![Child { descriptor, platform: None }; 1000];
-            let manifest = Manifest::Index(Index { children, subject: None });
+            let manifest = Manifest::Index(Index {
+                children,
+                subject: None,
+                artifact_type: None,
+                annotations: Default::default(),
+            });
             graph.manifests.insert(pair[0], Node { media_type: media_type.clone(), size: 1, manifest });
         }
         let order = children_first(&graph, digests[0]);

@@ -172,7 +172,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&current.to_string());
         cause = current.source();
     }
-    text
+    bundle_oci::Printable(&text).to_string()
 }
 
 struct Counted<'a>(&'a (dyn Fn(u64) + Sync));

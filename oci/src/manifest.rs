@@ -71,6 +71,10 @@ pub struct Index {
     pub children: Vec<Child>,
     /// The manifest that this index is attached to, if it is a referrer.
     pub subject: Option<Descriptor>,
+    /// The type of artifact, if the index is one.
+    pub artifact_type: Option<MediaType>,
+    /// The index's annotations.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A manifest as a registry stores it, read but never written again: its bytes are what counts.
@@ -150,8 +154,12 @@ impl Manifest {
                 .zip(versions.manifests)
                 .map(|(descriptor, wire)| child(descriptor, &wire))
                 .collect::<Result<_, _>>()?;
-            let subject = index.subject().as_ref().map(checked).transpose()?;
-            Ok(Self::Index(Index { children, subject }))
+            Ok(Self::Index(Index {
+                children,
+                subject: index.subject().as_ref().map(checked).transpose()?,
+                artifact_type: artifact_type(index.artifact_type().as_ref())?,
+                annotations: sorted(index.annotations().as_ref()),
+            }))
         } else if media_type.is_image_manifest() {
             top.refuse(&["manifests", "fslayers", "blobs"])?;
             let image: oci_spec::image::ImageManifest = serde_json::from_slice(bytes)?;
@@ -159,13 +167,7 @@ impl Manifest {
                 config: checked(image.config())?,
                 layers: image.layers().iter().map(checked).collect::<Result<_, _>>()?,
                 subject: image.subject().as_ref().map(checked).transpose()?,
-                artifact_type: image
-                    .artifact_type()
-                    .as_ref()
-                    .filter(|kind| !kind.as_ref().is_empty())
-                    .map(|kind| kind.as_ref().parse())
-                    .transpose()
-                    .map_err(|_| ManifestError::Descriptor("artifact type"))?,
+                artifact_type: artifact_type(image.artifact_type().as_ref())?,
                 annotations: sorted(image.annotations().as_ref()),
             }))
         } else {
@@ -269,6 +271,12 @@ impl<'de> Deserialize<'de> for Top {
                             top.media_type =
                                 map.next_value::<Option<String>>()?.filter(|text| !text.is_empty())
                         }
+                        "config" | "subject" => {
+                            map.next_value::<Option<Object>>()?;
+                        }
+                        "layers" | "manifests" => {
+                            map.next_value::<Option<Vec<Object>>>()?;
+                        }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -280,6 +288,37 @@ impl<'de> Deserialize<'de> for Top {
         }
 
         deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+/// A descriptor or a platform, of which only the shape is looked at: what is derived for their
+/// fields takes an array of the values as well, and other readers would not.
+struct Object;
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                while let Some(field) = map.next_key::<String>()? {
+                    if field == "platform" {
+                        map.next_value::<Option<Object>>()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 
@@ -344,6 +383,11 @@ fn checked(descriptor: &oci_spec::image::Descriptor) -> Result<Descriptor, Manif
         size: descriptor.size(),
         annotations: sorted(descriptor.annotations().as_ref()),
     })
+}
+
+fn artifact_type(kind: Option<&oci_spec::image::MediaType>) -> Result<Option<MediaType>, ManifestError> {
+    let kind = kind.map(AsRef::as_ref).filter(|kind: &&str| !kind.is_empty());
+    kind.map(str::parse).transpose().map_err(|_| ManifestError::Descriptor("artifact type"))
 }
 
 fn sorted(annotations: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {

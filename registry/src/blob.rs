@@ -151,13 +151,18 @@ impl Download {
         }
     }
 
+    /// That the bytes that came have another digest: for a receiver that cannot start again.
+    pub fn wrong_content(&self, found: Digest) -> Error {
+        Error::WrongContent { host: self.sender.clone(), expected: self.digest, found }
+    }
+
     /// Starts again from the first byte, because the bytes that came have another digest.
     ///
     /// # Errors
     /// [`Error::WrongContent`], if there were enough attempts.
     pub async fn restart(&mut self, found: Digest) -> Result<(), Error> {
         self.position = 0;
-        let error = Error::WrongContent { host: self.sender.clone(), expected: self.digest, found };
+        let error = self.wrong_content(found);
         self.restarts += 1;
         if self.restarts > self.client.inner.limits.restarts {
             return self.turn_to_origin(error);

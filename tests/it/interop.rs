@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use crate::scene::Scene;
+use bundle_test_servers::{Index, LayerSpec, Platform};
+
+use crate::containerd::Containerd;
+use crate::scene::{Scene, image};
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output =
@@ -63,47 +66,53 @@ fn skopeo_finds_images_by_name_and_copies_them_unchanged() {
 fn containerd_imports_every_image_under_its_name() {
     let scene = Scene::with_images();
     let bundle = scene.create("b.tar");
-    let socket = scene.path("c.sock");
-    let config = format!(
-        "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
-        scene.path("root"),
-        scene.path("state"),
-        socket
-    );
-    std::fs::write(scene.path("c.toml"), config).unwrap();
-    let mut daemon = Command::new("containerd")
-        .args(["--config".as_ref(), scene.path("c.toml").as_os_str()])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::fs::File::create(scene.path("c.log")).unwrap())
-        .spawn()
-        .expect("containerd is installed by scripts/test");
-    let address = socket.to_str().unwrap();
-    let ctr = |arguments: &[&str]| {
-        let mut all = vec!["-a", address, "-n", "k8s.io"];
-        all.extend_from_slice(arguments);
-        Command::new("ctr").args(all).output().unwrap()
-    };
-    let mut up = false;
-    for _ in 0..3000 {
-        up = ctr(&["version"]).status.success();
-        if up || daemon.try_wait().unwrap().is_some() {
-            break;
-        }
-    }
-    let imported = ctr(&["images", "import", "--no-unpack", "--all-platforms", bundle.to_str().unwrap()]);
-    let listed = String::from_utf8(ctr(&["images", "list"]).stdout).unwrap();
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    assert!(up, "{}", std::fs::read_to_string(scene.path("c.log")).unwrap());
-    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let containerd = Containerd::start();
+    containerd.import(&bundle);
+    let images = containerd.images();
     for name in ["team/multi:1", "team/docker:1", "team/signed:1"] {
         let (repository, tag) = name.split_once(':').unwrap();
         let digest = scene.source.client().manifest(repository, tag).unwrap().unwrap().digest;
-        let line = format!("{}/{name}", scene.source.host());
-        let found = listed
-            .lines()
-            .find(|listed| listed.starts_with(&line))
-            .unwrap_or_else(|| panic!("{line} is not in\n{listed}"));
-        assert!(found.contains(&digest), "{found}");
+        let expected = (format!("{}/{name}", scene.source.host()), digest);
+        assert!(images.contains(&expected), "{expected:?} is not in {images:?}");
+    }
+}
+
+/// What K3s does with a file in its images directory: `client.Import` with all platforms, under
+/// the names in the archive (k3s `pkg/agent/containerd/containerd.go: preloadFile`).
+#[test]
+fn a_bundle_of_chosen_platforms_can_lie_in_the_images_directory_of_k3s() {
+    let scene = Scene::empty();
+    let base = LayerSpec::new(1, 10_000).build();
+    let children = [Platform::linux_amd64(), Platform::linux_arm64(), Platform::linux_arm_v7()]
+        .into_iter()
+        .zip(2..)
+        .map(|(platform, seed)| image(&base, seed, platform));
+    let index = children.fold(Index::oci(), Index::attested).build();
+    scene.source.client().push("team/multi", "1", &index).unwrap();
+    let name = format!("{}/team/multi:1", scene.source.host());
+    for (platforms, complete) in [
+        (&["--platform", "linux/amd64"][..], 1),
+        (&["--platform", "linux/amd64", "--platform", "linux/arm64"], 2),
+        (&[], 3),
+    ] {
+        let mut create = vec!["create", &name, "--key", "key", "-o", "b.tar"];
+        create.extend_from_slice(platforms);
+        scene.bundle(create).succeeds();
+        let containerd = Containerd::start();
+        containerd.import(&scene.path("b.tar"));
+        let inspected = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().json();
+        let artifact = &inspected["artifacts"][0];
+        assert_eq!(artifact["platforms"].as_array().unwrap().len(), complete);
+        let digest = artifact["digest"].as_str().unwrap().to_owned();
+        assert_eq!(containerd.images(), [(name.clone(), digest)]);
+        let check = containerd.check(&name);
+        assert!(check.contains(" complete ("), "{check}");
+        // And what nodes of other platforms need is there too.
+        let content = containerd.run(&["content", "ls", "-q"]);
+        let statement = scene.shell("tar -xOf b.tar bundle.json").succeeds().json();
+        for blob in statement["blobs"].as_array().unwrap() {
+            assert!(content.contains(blob[0].as_str().unwrap()), "{blob} is not in\n{content}");
+        }
+        std::fs::remove_file(scene.path("b.tar")).unwrap();
     }
 }

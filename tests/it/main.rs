@@ -1,6 +1,8 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
+mod charts;
 mod compressed;
+mod containerd;
 mod crossing;
 mod delta;
 mod destination;
@@ -13,9 +15,12 @@ mod harbor_seed;
 mod interop;
 mod kill;
 mod mistakes;
+mod pull;
 mod receipt;
 mod rollback;
 mod scene;
+mod serve;
+mod served;
 mod source;
 mod trust;
 mod volumes;

@@ -270,8 +270,11 @@ fn class<'p>(text: &'p str, out: &mut String) -> Result<&'p str, String> {
         rest = tail;
     }
     let mut first = true;
+    // Behind `\w` and the like a hyphen is a hyphen.
+    let mut after_class = false;
     while let Some(c) = rest.chars().next() {
         let tail = &rest[c.len_utf8()..];
+        let is_class = c == '\\' && tail.starts_with(['d', 'D', 'w', 'W', 's', 'S']);
         rest = match c {
             ']' if !first => {
                 out.push(']');
@@ -289,7 +292,7 @@ fn class<'p>(text: &'p str, out: &mut String) -> Result<&'p str, String> {
                 out.push(c);
                 tail
             }
-            '-' if first || tail.starts_with(']') => {
+            '-' if first || after_class || tail.starts_with(']') => {
                 out.push_str("\\-");
                 tail
             }
@@ -299,6 +302,7 @@ fn class<'p>(text: &'p str, out: &mut String) -> Result<&'p str, String> {
             }
         };
         first = false;
+        after_class = is_class;
     }
     Err("missing closing ]".to_owned())
 }
@@ -314,6 +318,7 @@ mod tests {
             (r"^\d+$", "١٢", false),
             (r"^[\w-]+$", "a-b_c", true),
             (r"^[\w.-]+$", "a.b-c", true),
+            (r"^[\w-\.]+$", "a.b-c", true),
             (r"[[]", "[", true),
             (r"[]a]", "]", true),
             (r"^[a-z&&b]+$", "a&", true),

@@ -107,6 +107,8 @@ pub(crate) enum Operand {
     Field(Vec<Arc<str>>),
     /// `$x.a.b`, by the variable's place in the template's frame.
     Variable(usize, Vec<Arc<str>>),
+    /// A variable that another branch declared.
+    Undefined(Arc<str>),
     /// `(pipeline).a.b` or `function.a.b`
     Chain(Box<Expression>, Vec<Arc<str>>),
     Function(&'static Function),

@@ -12,9 +12,9 @@ use crate::go::types::type_name;
 use crate::{Limit, Value};
 
 /// The stack that [`DEEPEST`] levels fit into, in debug builds too.
-pub(super) const STACK: usize = 256 << 20;
+pub(super) const STACK: usize = 128 << 20;
 /// How many blocks, pipelines and templates may be inside each other at once.
-const DEEPEST: usize = 16_000;
+const DEEPEST: usize = 8_000;
 
 /// The name that Helm's main template has, and so each text that `tpl` is given.
 const TPL_NAME: &str = "gotpl";
@@ -127,6 +127,10 @@ impl<'e> Evaluator<'e> {
             None => self.parse(scope, at, text)?,
         };
         let text = self.enter(scope, at, &Arc::from("tpl"), |this| {
+            // Most texts define nothing, and every lookup goes through all that do.
+            if parsed.templates.len() < 2 {
+                return this.execute(&parsed.main, dot);
+            }
             this.defined.push(Rc::clone(&parsed.templates));
             let text = this.execute(&parsed.main, dot)?;
             this.defined.pop();

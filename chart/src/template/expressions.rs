@@ -83,6 +83,9 @@ impl Evaluator<'_> {
                 let value = scope.variables[*variable].clone();
                 self.fields(scope, at, value, names, &[], Piped::Nothing)
             }
+            Operand::Undefined(name) => {
+                Err(self.stop(scope, at, None, format!("undefined variable: {name}")))
+            }
             Operand::Chain(inner, names) => {
                 let value = self.operand(scope, inner)?;
                 self.fields(scope, at, value, names, &[], Piped::Nothing)

@@ -5,6 +5,8 @@ mod engine;
 mod error;
 mod evaluator;
 mod expressions;
+#[cfg(test)]
+mod expressions_test;
 mod lexer;
 mod nodes;
 mod parser;

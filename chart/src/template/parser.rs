@@ -43,12 +43,15 @@ struct Parser<'a> {
 /// theirs back.
 struct Frame {
     names: Vec<String>,
+    /// What was declared in another branch of a block that is not over: to use it is an error only
+    /// where it happens.
+    hidden: Vec<String>,
     most: usize,
 }
 
 impl Frame {
     fn new() -> Self {
-        Self { names: vec!["$".to_owned()], most: 1 }
+        Self { names: vec!["$".to_owned()], hidden: Vec::new(), most: 1 }
     }
 
     fn declare(&mut self, name: &str) -> usize {
@@ -59,6 +62,11 @@ impl Frame {
 
     fn find(&self, name: &str) -> Option<usize> {
         self.names.iter().rposition(|known| known == name)
+    }
+
+    /// Ends a branch that began with `count` variables.
+    fn hide(&mut self, count: usize) {
+        self.hidden.extend(self.names.drain(count..));
     }
 }
 
@@ -202,14 +210,14 @@ impl<'a> Parser<'a> {
 
     /// `if` or `with`, whose keyword is past, up to its `end`.
     fn branches(&mut self, context: &str) -> Result<(Vec<Branch>, Option<Vec<Node>>), SyntaxError> {
-        let scope = self.frame.names.len();
+        let (scope, hidden) = (self.frame.names.len(), self.frame.hidden.len());
         let mut branches = Vec::new();
         let otherwise = loop {
             // What a branch declares is known in those that follow it.
             let condition = self.pipeline(context, TokenKind::RightDelimiter)?;
             let inner = self.frame.names.len();
             let (body, ending) = self.nodes()?;
-            self.frame.names.truncate(inner);
+            self.frame.hide(inner);
             branches.push(Branch { condition, body });
             match ending {
                 Ending::End => break None,
@@ -225,17 +233,18 @@ impl<'a> Parser<'a> {
             }
         };
         self.frame.names.truncate(scope);
+        self.frame.hidden.truncate(hidden);
         Ok((branches, otherwise))
     }
 
     fn range(&mut self) -> Result<Node, SyntaxError> {
-        let scope = self.frame.names.len();
+        let (scope, hidden) = (self.frame.names.len(), self.frame.hidden.len());
         let pipeline = self.pipeline("range", TokenKind::RightDelimiter)?;
         let inner = self.frame.names.len();
         self.ranges += 1;
         let (body, ending) = self.nodes()?;
         self.ranges -= 1;
-        self.frame.names.truncate(inner);
+        self.frame.hide(inner);
         let otherwise = match ending {
             Ending::End => None,
             Ending::Else(None) => match self.nodes()? {
@@ -245,6 +254,7 @@ impl<'a> Parser<'a> {
             Ending::Else(Some(token)) => return Err(self.unexpected(token, "else")),
         };
         self.frame.names.truncate(scope);
+        self.frame.hidden.truncate(hidden);
         Ok(Node::Range { pipeline, body, otherwise })
     }
 
@@ -283,14 +293,24 @@ impl<'a> Parser<'a> {
         let mut pipeline =
             Pipeline { at: first.start, variables: Vec::new(), declares: false, commands: Vec::new() };
         self.ahead = Some(first);
-        if first.kind == TokenKind::Variable {
-            self.declarations(context, &mut pipeline)?;
-        }
+        let names = match first.kind {
+            TokenKind::Variable => self.declarations(context, &mut pipeline)?,
+            _ => Vec::new(),
+        };
         loop {
             let token = self.next_token()?;
             if token.kind == end {
                 if pipeline.commands.is_empty() {
                     return Err(SyntaxError::new(token.start, format!("missing value for {context}")));
+                }
+                // Only now: in `$x := $x` the second one is an older one.
+                for name in names {
+                    let text = self.text(name);
+                    let variable = match pipeline.declares {
+                        true => self.frame.declare(text),
+                        false => self.variable(name.start, text)?,
+                    };
+                    pipeline.variables.push(variable);
                 }
                 return Ok(pipeline);
             }
@@ -309,9 +329,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `$x :=`, `$x =` or, in a range, `$i, $x :=`. A variable that none of these follows stays the
-    /// next token.
-    fn declarations(&mut self, context: &str, pipeline: &mut Pipeline) -> Result<(), SyntaxError> {
+    /// The names in `$x :=`, `$x =` or, in a range, `$i, $x :=`. A variable that none of these follows
+    /// stays the next token.
+    fn declarations(&mut self, context: &str, pipeline: &mut Pipeline) -> Result<Vec<Token>, SyntaxError> {
         // Where the lexer goes back to if this is no declaration.
         let first = self.next_token()?;
         let restart = self.lexer.clone();
@@ -337,18 +357,10 @@ impl<'a> Parser<'a> {
             _ => {
                 self.lexer = restart;
                 self.ahead = Some(first);
-                return Ok(());
+                return Ok(Vec::new());
             }
         };
-        for token in names {
-            let name = self.text(token);
-            let variable = match pipeline.declares {
-                true => self.frame.declare(name),
-                false => self.variable(token.start, name)?,
-            };
-            pipeline.variables.push(variable);
-        }
-        Ok(())
+        Ok(names)
     }
 
     fn command(&mut self) -> Result<Command, SyntaxError> {
@@ -416,7 +428,10 @@ impl<'a> Parser<'a> {
         let kind = match token.kind {
             TokenKind::Dot => Operand::Dot,
             TokenKind::Field => Operand::Field(vec![text[1..].into()]),
-            TokenKind::Variable => Operand::Variable(self.variable(token.start, text)?, Vec::new()),
+            TokenKind::Variable => match self.frame.find(text) {
+                None if self.frame.hidden.iter().any(|name| name == text) => Operand::Undefined(text.into()),
+                _ => Operand::Variable(self.variable(token.start, text)?, Vec::new()),
+            },
             TokenKind::Number => Operand::Number(number(token.start, text)?),
             TokenKind::Character => {
                 let Some(code) = quote::unquote_rune(text) else {

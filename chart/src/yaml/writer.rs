@@ -84,7 +84,9 @@ impl Writer<'_> {
         let depth = self.budget.descend(depth)?;
         self.pay()?;
         match value {
-            Value::List(list) if list.is_nil() && self.dialect == Dialect::V2 => self.plain("null", indent),
+            Value::List(list) if list.is_nil() && self.dialect == Dialect::V2 => {
+                self.plain("null", Folding { indent: 0, allowed: false })
+            }
             Value::List(list) if list.is_empty() => self.indicator("[]", true, false),
             Value::List(list) => self.sequence(list, indent, place, depth)?,
             Value::Map(map) => self.mapping(map.entries(), indent, place, depth)?,
@@ -96,7 +98,7 @@ impl Writer<'_> {
                     Value::Bytes(_) | Value::Time(_) | Value::Version(_) => {
                         self.string(&text, indent, Context::Value);
                     }
-                    _ => self.plain(&text, indent),
+                    _ => self.plain(&text, Folding { indent: 0, allowed: false }),
                 }
             }
         }
@@ -241,25 +243,40 @@ impl Writer<'_> {
     }
 
     /// A text that needs no quotes.
-    fn plain(&mut self, text: &str, _indent: Option<usize>) {
+    fn plain(&mut self, text: &str, folding: Folding) {
         if !self.whitespace {
             self.put(' ');
         }
-        for c in text.chars() {
-            self.put(c);
+        let mut chars = text.chars().peekable();
+        let mut before = '\0';
+        while let Some(c) = chars.next() {
+            let next = chars.peek().copied();
+            if c == ' ' && before != ' ' && next != Some(' ') && self.is_full(folding) {
+                self.indent(folding.indent);
+            } else {
+                self.put(c);
+                self.indention = false;
+            }
+            before = c;
         }
         self.whitespace = false;
         self.indention = false;
     }
 
+    /// Whether a line is so long that the next space ends it.
+    fn is_full(&self, folding: Folding) -> bool {
+        folding.allowed && self.dialect == Dialect::V2 && self.column > WIDTH
+    }
+
     fn string(&mut self, text: &str, indent: Option<usize>, context: Context) {
         // A scalar's further lines are indented once more than what it stands in.
-        let inner = indent.map_or(2, |indent| indent + 2);
+        let folding =
+            Folding { indent: indent.map_or(2, |indent| indent + 2), allowed: context == Context::Value };
         match self.style(text, context) {
-            Style::Plain => self.plain(text, indent),
-            Style::Single => self.single_quoted(text, inner),
-            Style::Double => self.double_quoted(text),
-            Style::Literal => self.literal(text, inner),
+            Style::Plain => self.plain(text, folding),
+            Style::Single => self.single_quoted(text, folding),
+            Style::Double => self.double_quoted(text, folding),
+            Style::Literal => self.literal(text, folding.indent),
         }
     }
 
@@ -285,35 +302,63 @@ impl Writer<'_> {
         }
     }
 
-    fn single_quoted(&mut self, text: &str, indent: usize) {
+    fn single_quoted(&mut self, text: &str, folding: Folding) {
         self.indicator("'", true, false);
-        let mut breaks = false;
-        for c in text.chars() {
+        let mut chars = text.chars().peekable();
+        let mut before = '\0';
+        while let Some(c) = chars.next() {
+            let next = chars.peek().copied();
             if is_break(c) {
                 // Only breaks that are no line feeds come here.
                 self.put(c);
                 self.column = 0;
                 self.indention = true;
-                breaks = true;
-                continue;
+            } else if c == ' ' {
+                let inside = before != '\0' && next.is_some();
+                if inside && before != ' ' && next != Some(' ') && self.is_full(folding) {
+                    self.indent(folding.indent);
+                } else {
+                    self.put(c);
+                }
+            } else {
+                if is_break(before) {
+                    self.indent(folding.indent);
+                }
+                if c == '\'' {
+                    self.put('\'');
+                }
+                self.put(c);
+                self.indention = false;
             }
-            if std::mem::take(&mut breaks) {
-                self.indent(indent);
-            }
-            if c == '\'' {
-                self.put('\'');
-            }
-            self.put(c);
-            self.indention = false;
+            before = c;
         }
         self.indicator("'", false, false);
     }
 
-    fn double_quoted(&mut self, text: &str) {
+    fn double_quoted(&mut self, text: &str, folding: Folding) {
         self.indicator("\"", true, false);
         // go-yaml escapes all of a text that starts with a byte order mark.
         let escape_all = text.starts_with('\u{feff}');
-        for c in text.chars() {
+        let mut chars = text.chars().peekable();
+        let mut after_space = false;
+        let mut at_start = true;
+        while let Some(c) = chars.next() {
+            let next = chars.peek().copied();
+            if c == ' ' && !escape_all {
+                if !at_start && next.is_some() && !after_space && self.is_full(folding) {
+                    self.indent(folding.indent);
+                    if next == Some(' ') {
+                        self.put('\\');
+                    }
+                } else {
+                    self.put(c);
+                }
+                after_space = true;
+                at_start = false;
+                continue;
+            }
+            after_space = false;
+            at_start = false;
             if is_printable(c) && !escape_all && !is_break(c) && c != '"' && c != '\\' {
                 self.put(c);
                 continue;
@@ -381,6 +426,16 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// The column behind which a space becomes the end of a line.
+const WIDTH: usize = 80;
+
+/// How a scalar goes on in the next line, if it may.
+#[derive(Clone, Copy, Debug)]
+struct Folding {
+    indent: usize,
+    allowed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,21 +92,23 @@ impl Bootstrap {
         for step in &plan.robots {
             text.push_str(&robot(step));
         }
-        print(&text);
+        print(&text)?;
         if self.dry_run {
-            print("nothing was written\n");
+            print("nothing was written\n")?;
             return Ok(());
         }
         let places = self.secrets.places(&self.place.to.registry)?;
         let mut first = true;
+        let mut printed = Ok(());
         let told = |_: &RobotStep, place: &Delivered| {
-            if std::mem::take(&mut first) {
-                print("secrets, which Harbor never shows again\n");
+            let heading =
+                if std::mem::take(&mut first) { "secrets, which Harbor never shows again\n" } else { "" };
+            if printed.is_ok() {
+                printed = print(&format!("{heading}{}", delivered(place)));
             }
-            print(&delivered(place));
         };
         bootstrap(&harbor, &plan, &settings, &places, told).await?;
-        Ok(())
+        printed
     }
 }
 

@@ -45,9 +45,9 @@ impl Check {
         }
         obstacles.extend(missing_rights(&survey));
         if self.json {
-            print_json(&self.document(&survey, &obstacles));
+            print_json(&self.document(&survey, &obstacles))?;
         } else {
-            print(&self.text(&survey, &obstacles));
+            print(&self.text(&survey, &obstacles))?;
         }
         if obstacles.is_empty() { Ok(()) } else { Err(Failure::obstacles(&obstacles, self.place.host())) }
     }

@@ -38,7 +38,7 @@ impl Diff {
                 "imported": receipt.imported,
                 "verified": self.receipt.is_verified(),
                 "drift": drift,
-            }));
+            }))?;
         } else {
             let mut text = format!("bundle {}, imported {}\n", receipt.bundle, receipt.imported);
             for each in &found {
@@ -51,7 +51,7 @@ impl Diff {
                     count(receipt.policies.len(), "project")
                 ));
             }
-            print(&text);
+            print(&text)?;
         }
         if found.is_empty() {
             return Ok(());

@@ -6,16 +6,14 @@ mod trivy;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bundle_format::{Limits, ProjectName};
 use bundle_harbor::Harbor as Client;
 use bundle_importer::{Bundle, Destination, HarborSettings, RegistryKind};
-use bundle_registry::Progress;
 
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
-use crate::progress::progress;
+use crate::progress::{Running, progress};
 use crate::trust::TrustArguments;
 
 #[derive(clap::Subcommand)]
@@ -72,7 +70,7 @@ impl Place {
         self.to.registry.as_str()
     }
 
-    async fn connect(&self, doing: &'static str) -> Result<(Client, Arc<dyn Progress>), Failure> {
+    async fn connect(&self, doing: &'static str) -> Result<(Client, Running), Failure> {
         let progress = progress(doing);
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         match Destination::detect(&client, &self.to.registry, RegistryKind::Auto).await? {

@@ -45,7 +45,7 @@ impl Rotate {
         let places = self.secrets.places(&self.place.to.registry)?;
         for (name, purpose) in wanted {
             let place = rotate(&harbor, &name, &purpose, &places).await?;
-            print(&format!("{name} has a new secret; the old one no longer works\n{}", delivered(&place)));
+            print(&format!("{name} has a new secret; the old one no longer works\n{}", delivered(&place)))?;
         }
         Ok(())
     }

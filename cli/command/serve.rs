@@ -1,0 +1,256 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use bundle_format::{Timestamp, TrustPolicy};
+use bundle_importer::{Bundle, load_trust};
+use bundle_oci::Printable;
+use bundle_serve::{
+    Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::command::quoted;
+use crate::exit::{Code, Failure};
+use crate::output::tell;
+use crate::size::{Bytes, count};
+
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    /// The bundles; where two mean different things by one name, the later one of a stream counts,
+    /// and otherwise the one that is named last
+    #[arg(required = true, value_name = "FILE")]
+    bundles: Vec<PathBuf>,
+
+    /// Whose bundles are served: a public key, or a trust.yaml
+    #[arg(long, value_name = "PUBKEY|FILE")]
+    trust: PathBuf,
+
+    /// Where to listen
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
+    listen: String,
+
+    /// The server's certificate and those of its authorities (PEM); without it, HTTP is spoken
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Ask for a password: an htpasswd file with bcrypt hashes (`htpasswd -B`)
+    #[arg(long, value_name = "HTPASSWD")]
+    auth: Option<PathBuf>,
+
+    /// Print the access log as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let policy = load_trust(&self.trust)?;
+        let limits = Limits::default();
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Some(Identity::load(certificate, key)?),
+            _ => None,
+        };
+        let users = self.auth.as_deref().map(|path| Users::load(path, limits.passwords)).transpose()?;
+        let listener = TcpListener::bind(&self.listen).await.map_err(|error| {
+            let text = format!("{} cannot be listened on: {error}", Printable(&self.listen));
+            let failure = Failure::text(Code::Usage, text);
+            match error.kind() {
+                std::io::ErrorKind::AddrInUse => failure.hint("choose another port with --listen HOST:PORT"),
+                _ => failure,
+            }
+        })?;
+        let address = listener.local_addr().map_err(|error| Failure::new(Code::Failed, &error))?;
+        if users.is_some() && identity.is_none() && !address.ip().is_loopback() {
+            let text = "passwords would cross the network unencrypted";
+            return Err(Failure::text(Code::Usage, text).hint("add --tls-cert and --tls-key"));
+        }
+        let files = allow_many_files();
+        let limits = Limits {
+            // Some files are the bundles, the log and the runtime's own.
+            connections: limits.connections.min(files.saturating_sub(64).max(16)),
+            ..limits
+        };
+        let console: Arc<dyn Observer> = Arc::new(Console::start(self.json));
+        let sources = self.bundles.iter().map(|path| source(path, &policy)).collect::<Result<_, _>>()?;
+        let store = Store::new(sources, limits, console.clone())?;
+        self.tell(&store, &address.to_string(), identity.is_some());
+        let (mut terminate, mut interrupt) =
+            (stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tell("note: finishing what is being sent; once more to stop at once");
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                std::process::exit(0);
+            });
+        };
+        let left = Server::new(Arc::new(store), users, identity, console).run(listener, stop).await;
+        if left > 0 {
+            tell(&format!("note: {} still open", count(left, "connection")));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, store: &Store, address: &str, tls: bool) {
+        for bundle in store.bundles() {
+            tell(&format!(
+                "{}: {}, stream {}, sequence {}, signed by {}",
+                Printable(&bundle.name),
+                count(bundle.artifacts, "artifact"),
+                bundle.stream,
+                bundle.sequence,
+                quoted(&bundle.signers)
+            ));
+        }
+        let name = |position: usize| {
+            self.bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default()
+        };
+        for note in store.notes().iter().take(MOST_NOTES) {
+            match note {
+                Note::Superseded { name: image, served, left } => tell(&format!(
+                    "note: {image} is that of {}, not that of {}",
+                    Printable(&name(*served)),
+                    Printable(&name(*left))
+                )),
+                Note::TargetsOnly { bundle, signers } => tell(&format!(
+                    "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
+                    quoted(signers),
+                    Printable(&name(*bundle))
+                )),
+            }
+        }
+        if store.notes().len() > MOST_NOTES {
+            tell(&format!("note: and {} more", store.notes().len() - MOST_NOTES));
+        }
+        let (blobs, bytes) = store.size();
+        let scheme = if tls { "https" } else { "http" };
+        tell(&format!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes)));
+    }
+}
+
+/// Opens one bundle, and says which one could not be.
+fn source(path: &Path, policy: &TrustPolicy) -> Result<Source, Failure> {
+    let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
+        .map_err(|error| Failure::from(error).of(path))?;
+    let (archive, graph) = bundle
+        .into_archive()
+        .ok_or_else(|| Failure::text(Code::Usage, "a bundle from a pipe cannot be served").of(path))?;
+    Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+}
+
+/// More of the same would hide the rest.
+const MOST_NOTES: usize = 20;
+
+fn stop_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(Code::Failed, &error))
+}
+
+/// Raises the limit on open files as far as this process may, and says what it is.
+fn allow_many_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
+/// Writes the access log to stdout and messages to stderr, from a thread of its own, so that a
+/// terminal that was stopped does not stop the server.
+struct Console {
+    lines: SyncSender<Line>,
+    json: bool,
+}
+
+enum Line {
+    Access(String),
+    Message(String),
+}
+
+/// The lines that wait for the terminal; what comes while it is full is lost.
+const WAITING: usize = 4096;
+
+impl Console {
+    fn start(json: bool) -> Self {
+        let (lines, waiting) = sync_channel(WAITING);
+        std::thread::spawn(move || {
+            for line in waiting {
+                // Nobody is left to be told that stdout or stderr is closed.
+                let _ = match line {
+                    Line::Access(text) => writeln!(std::io::stdout(), "{text}"),
+                    Line::Message(text) => writeln!(std::io::stderr(), "{text}"),
+                };
+            }
+        });
+        Self { lines, json }
+    }
+
+    fn access(&self, access: &Access) -> String {
+        let ending = match access.ending {
+            Ending::Complete => "complete",
+            Ending::Left => "left",
+            Ending::Broken => "broken",
+        };
+        if self.json {
+            return json!({
+                "time": Timestamp::now(),
+                "peer": access.peer.to_string(),
+                "user": access.user,
+                "method": access.method,
+                "target": access.target,
+                "status": access.status,
+                "bytes": access.bytes,
+                "ending": ending,
+                "seconds": access.took.as_secs_f64(),
+                "agent": access.agent,
+            })
+            .to_string();
+        }
+        format!(
+            "{} {} {} \"{} {}\" {} {} {ending} {:.3}s \"{}\"",
+            Timestamp::now(),
+            access.peer.ip(),
+            access.user.as_deref().map_or("-".to_owned(), |user| Printable(user).to_string()),
+            access.method,
+            Printable(&access.target),
+            access.status,
+            access.bytes,
+            access.took.as_secs_f64(),
+            Printable(&access.agent)
+        )
+    }
+}
+
+impl Observer for Console {
+    fn event(&self, event: &Event<'_>) {
+        let line = match event {
+            Event::Answered(access) => Line::Access(self.access(access)),
+            Event::Lost { bundle, error } => Line::Message(format!(
+                "error: {} cannot be read: {error}; looking for it again when it is asked for",
+                Printable(bundle)
+            )),
+            Event::Found { bundle } => Line::Message(format!("note: {} is there again", Printable(bundle))),
+            Event::Damaged { bundle, offset } => Line::Message(format!(
+                "error: {} has other bytes than were signed, in the blob at byte {offset}; they were not sent",
+                Printable(bundle)
+            )),
+            Event::Refused(error) => Line::Message(format!("error: no connection can be taken: {error}")),
+        };
+        match self.lines.try_send(line) {
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+}

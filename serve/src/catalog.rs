@@ -1,0 +1,299 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bundle_format::{Artifact, Graph, Layout, Sequence, StreamName, Trusted};
+use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
+use serde::Serialize;
+
+/// What the bundles hold, and under which names it is found.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    contents: HashMap<Digest, Content>,
+    repositories: Vec<Repository>,
+    /// The names under which people push and pull: those of the targets.
+    targets: BTreeMap<RepositoryName, usize>,
+    /// The names with the source's host in front: `docker.io/library/nginx`.
+    hosted: BTreeMap<RepositoryName, usize>,
+    /// The source's own names, as a mirror is asked for them.
+    sources: HashMap<(Registry, RepositoryName), usize>,
+    /// The source's own names without a host, where only one host has them.
+    short: HashMap<RepositoryName, usize>,
+    notes: Vec<Note>,
+}
+
+/// Where content lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content {
+    /// The bundle, by its place among the arguments.
+    pub(crate) bundle: u32,
+    /// The first byte in the archive.
+    pub(crate) offset: u64,
+    /// How many bytes there are.
+    pub(crate) size: u64,
+    /// Which of [`MediaType::MANIFESTS`] it is, if it is one.
+    pub(crate) manifest: Option<&'static str>,
+}
+
+/// One repository.
+#[derive(Default)]
+pub(crate) struct Repository {
+    tags: BTreeMap<Tag, Tagged>,
+    holds: HashSet<Digest>,
+    referrers: BTreeMap<Digest, BTreeMap<Digest, Referrer>>,
+}
+
+struct Tagged {
+    digest: Digest,
+    bundle: u32,
+}
+
+/// A manifest that is attached to another, as the referrers API describes it (distribution-spec
+/// §Listing Referrers).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Referrer {
+    media_type: &'static str,
+    pub(crate) digest: Digest,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) artifact_type: Option<MediaType>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
+/// Something that people should know before they rely on what is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Two bundles mean different things by one tag.
+    Superseded {
+        /// The whole name.
+        name: String,
+        /// The bundle whose digest is served, by its place among the arguments.
+        served: usize,
+        /// The bundle whose digest is not.
+        left: usize,
+    },
+    /// The key that signed may not say what the names of other registries mean, so its bundle is
+    /// served under the names of its targets only.
+    TargetsOnly {
+        /// The bundle, by its place among the arguments.
+        bundle: usize,
+        /// The names of the keys that signed it.
+        signers: Vec<String>,
+    },
+}
+
+/// A bundle that is added to the catalog.
+pub(crate) struct Addition<'a> {
+    pub(crate) trusted: &'a Trusted,
+    pub(crate) layout: &'a Layout,
+    pub(crate) graph: &'a Graph,
+}
+
+impl Catalog {
+    /// The catalog of these bundles. Where two of them mean different things by a tag, that of the
+    /// later sequence holds if they are of one stream, and otherwise the one that was named last.
+    pub(crate) fn new(bundles: &[Addition<'_>]) -> Self {
+        let mut catalog = Self::default();
+        let streams: Vec<_> = bundles
+            .iter()
+            .map(|bundle| (&bundle.trusted.statement().stream, bundle.trusted.statement().sequence))
+            .collect();
+        for (number, bundle) in bundles.iter().enumerate() {
+            catalog.add(number, bundle, &streams);
+        }
+        catalog.shorten();
+        catalog
+    }
+
+    /// Where content of a repository lies.
+    pub(crate) fn content(&self, repository: &Repository, digest: Digest) -> Option<Content> {
+        repository.holds.contains(&digest).then(|| self.contents.get(&digest).copied()).flatten()
+    }
+
+    /// The repository of this name. `ns` is the registry that a mirror is asked to speak for; then
+    /// only names that say the same registry are looked at.
+    pub(crate) fn repository(&self, name: &RepositoryName, ns: Option<&Registry>) -> Option<&Repository> {
+        let exact = || self.targets.get(name).or_else(|| self.hosted.get(name));
+        let found = match ns {
+            Some(registry) => self.sources.get(&(registry.clone(), name.clone())).or_else(exact),
+            None => exact().or_else(|| self.short.get(name)),
+        };
+        found.and_then(|&position| self.repositories.get(position))
+    }
+
+    /// The names of the targets' repositories after `last`, in order.
+    pub(crate) fn names(&self, last: Option<&str>) -> impl Iterator<Item = &RepositoryName> {
+        self.targets.keys().skip_while(move |name| last.is_some_and(|last| name.as_str() <= last))
+    }
+
+    /// How many blobs there are, and their bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.contents.len(), self.contents.values().map(|content| content.size).sum())
+    }
+
+    pub(crate) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Of these digests, those that no bundle has.
+    pub(crate) fn absent(&self, digests: impl Iterator<Item = Digest>) -> Vec<Digest> {
+        digests.filter(|digest| !self.contents.contains_key(digest)).collect()
+    }
+
+    fn add(&mut self, number: usize, bundle: &Addition<'_>, streams: &[(&StreamName, Sequence)]) {
+        let statement = bundle.trusted.statement();
+        // The statement's blobs and the layout's entries are one list.
+        for (blob, entry) in statement.blobs.iter().zip(bundle.layout.blobs()) {
+            let manifest =
+                bundle.graph.manifests.get(&blob.digest).and_then(|node| name_of(&node.media_type));
+            let content = Content { bundle: number as u32, offset: entry.offset, size: entry.size, manifest };
+            self.contents.entry(blob.digest).or_insert(content);
+        }
+        let speaks = bundle.trusted.speaks_for_sources();
+        if !speaks {
+            let signers = bundle.trusted.signers().to_vec();
+            self.notes.push(Note::TargetsOnly { bundle: number, signers });
+        }
+        for artifact in &statement.artifacts {
+            let Ok(target) = artifact.target.path() else { continue };
+            let mut places = vec![(self.target(target.clone()), artifact.target.tag.as_ref(), target)];
+            if speaks && let Some((position, name)) = self.source(artifact) {
+                places.push((position, artifact.source.tag(), name));
+            }
+            let reached = reached(bundle.graph, artifact.digest);
+            for (position, tag, name) in places {
+                let repository = &mut self.repositories[position];
+                repository.hold(&reached, bundle.graph, &self.contents);
+                if let Some(tag) = tag
+                    && let Some(note) = repository.set(tag, artifact.digest, number, streams, &name)
+                {
+                    self.notes.push(note);
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, name: RepositoryName) -> usize {
+        *self.targets.entry(name).or_insert_with(|| {
+            self.repositories.push(Repository::default());
+            self.repositories.len() - 1
+        })
+    }
+
+    /// The repository of an artifact's source, and its name with the host.
+    fn source(&mut self, artifact: &Artifact) -> Option<(usize, RepositoryName)> {
+        let (registry, path) = (artifact.source.registry(), artifact.source.repository());
+        // As in the project `cache`: a repository's name has no colon and no bracket.
+        let host = registry.as_str().replace(':', "_").replace(['[', ']'], "");
+        let hosted = path.under(&host).ok();
+        let position = *self.sources.entry((registry.clone(), path.clone())).or_insert_with(|| {
+            self.repositories.push(Repository::default());
+            self.repositories.len() - 1
+        });
+        if let Some(hosted) = &hosted {
+            self.hosted.entry(hosted.clone()).or_insert(position);
+        }
+        Some((position, hosted.unwrap_or_else(|| path.clone())))
+    }
+
+    fn shorten(&mut self) {
+        let mut hosts: HashMap<&RepositoryName, Vec<usize>> = HashMap::new();
+        for ((_, path), &position) in &self.sources {
+            hosts.entry(path).or_default().push(position);
+        }
+        let single = hosts.into_iter().filter_map(|(path, positions)| match positions[..] {
+            [position] => Some((path.clone(), position)),
+            _ => None,
+        });
+        self.short = single.collect();
+    }
+}
+
+impl Repository {
+    /// What a tag means.
+    pub(crate) fn tag(&self, tag: &Tag) -> Option<Digest> {
+        self.tags.get(tag).map(|tagged| tagged.digest)
+    }
+
+    /// The tags after `last`, in order.
+    pub(crate) fn tags(&self, last: Option<&str>) -> impl Iterator<Item = &Tag> {
+        self.tags.keys().skip_while(move |tag| last.is_some_and(|last| tag.as_str() <= last))
+    }
+
+    /// What is attached to a manifest, in the order of digests.
+    pub(crate) fn referrers(&self, subject: Digest) -> impl Iterator<Item = &Referrer> {
+        self.referrers.get(&subject).into_iter().flat_map(BTreeMap::values)
+    }
+
+    fn hold(&mut self, reached: &[Digest], graph: &Graph, contents: &HashMap<Digest, Content>) {
+        for &digest in reached {
+            if !self.holds.insert(digest) {
+                continue;
+            }
+            let Some(node) = graph.manifests.get(&digest) else { continue };
+            let (Some(subject), Some(content)) = (node.manifest.subject(), contents.get(&digest)) else {
+                continue;
+            };
+            let (artifact_type, annotations) = match &node.manifest {
+                Manifest::Image(image) => (Some(image.kind().clone()), image.annotations.clone()),
+                Manifest::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
+            };
+            let media_type = content.manifest.unwrap_or_default();
+            let referrer = Referrer { media_type, digest, size: content.size, artifact_type, annotations };
+            self.referrers.entry(subject.digest).or_default().insert(digest, referrer);
+        }
+    }
+
+    fn set(
+        &mut self,
+        tag: &Tag,
+        digest: Digest,
+        bundle: usize,
+        streams: &[(&StreamName, Sequence)],
+        name: &RepositoryName,
+    ) -> Option<Note> {
+        let tagged = Tagged { digest, bundle: bundle as u32 };
+        let Some(known) = self.tags.get_mut(tag) else {
+            self.tags.insert(tag.clone(), tagged);
+            return None;
+        };
+        if known.digest == digest {
+            return None;
+        }
+        let before = known.bundle as usize;
+        if before == bundle {
+            // `nginx:1.25` and `nginx:1.25@sha256:…` of one bundle; the first one counts.
+            return None;
+        }
+        let ((old_stream, old), (new_stream, new)) = (streams[before], streams[bundle]);
+        let name = format!("{name}:{tag}");
+        if old_stream == new_stream && new < old {
+            return Some(Note::Superseded { name, served: before, left: bundle });
+        }
+        *known = tagged;
+        Some(Note::Superseded { name, served: bundle, left: before })
+    }
+}
+
+fn name_of(media_type: &MediaType) -> Option<&'static str> {
+    MediaType::MANIFESTS.into_iter().find(|known| *known == media_type.as_str())
+}
+
+/// All that a manifest names, itself included.
+fn reached(graph: &Graph, root: Digest) -> Vec<Digest> {
+    let mut all = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![root];
+    while let Some(digest) = open.pop() {
+        if !seen.insert(digest) {
+            continue;
+        }
+        all.push(digest);
+        let Some(node) = graph.manifests.get(&digest) else { continue };
+        open.extend(Graph::blobs_of(&node.manifest).map(|blob| blob.digest));
+        if let Manifest::Index(index) = &node.manifest {
+            open.extend(index.children.iter().map(|child| child.descriptor.digest));
+        }
+    }
+    all
+}

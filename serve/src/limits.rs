@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+/// Every bound on what clients may ask of the server, in counts, sizes and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. More wait in the kernel's queue, so that memory has an end.
+    pub connections: usize,
+    /// For the handshake of TLS. A client that only connects must not keep a place.
+    pub handshake: Duration,
+    /// For the head of a request, from the end of the one before. Half-open and idle connections
+    /// end here; clients open another one.
+    pub head: Duration,
+    /// The bytes of a request's head, which also bound its target.
+    pub head_bytes: usize,
+    /// The fields in a request's head.
+    pub headers: usize,
+    /// How long a client may leave an answer standing while it takes less than
+    /// [`Limits::progress`]. Never a limit on the whole.
+    pub stall: Duration,
+    /// The bytes that count as progress.
+    pub progress: u64,
+    /// The bytes of blobs in memory, for all answers together: the more there are, the smaller are
+    /// the steps of each.
+    pub in_flight: usize,
+    /// Reads of the media at once. A disk gains nothing from more.
+    pub reads: usize,
+    /// The names on one page of a list.
+    pub page: usize,
+    /// Passwords that are hashed at once: bcrypt is made to cost time.
+    pub passwords: usize,
+    /// From the wish to stop to the end of the last answer.
+    pub grace: Duration,
+    /// Between two attempts to find a medium again that went away, or a blob that was damaged.
+    pub again: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            connections: 4096,
+            handshake: Duration::from_secs(15),
+            head: Duration::from_secs(30),
+            head_bytes: 32 << 10,
+            headers: 64,
+            stall: Duration::from_secs(60),
+            progress: 64 << 10,
+            in_flight: 24 << 20,
+            reads: processors.clamp(2, 16),
+            page: 1000,
+            passwords: processors.clamp(1, 8),
+            grace: Duration::from_secs(60),
+            again: Duration::from_secs(2),
+        }
+    }
+}

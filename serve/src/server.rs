@@ -1,0 +1,203 @@
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::answer::{Reply, answer};
+use crate::body::{Body, Record};
+use crate::metrics::Metrics;
+use crate::patient::Patient;
+use crate::problem::Problem;
+use crate::route::{Query, Route};
+use crate::{Access, Ending, Event, Identity, Limits, Observer, Store, Users};
+
+/// Answers requests for the content of a [`Store`].
+pub struct Server {
+    store: Arc<Store>,
+    users: Option<Users>,
+    identity: Option<Identity>,
+    metrics: Arc<Metrics>,
+    observer: Arc<dyn Observer>,
+    limits: Limits,
+}
+
+impl Server {
+    /// A server of what `store` holds. With `users`, it asks for a password; with `identity`, it
+    /// speaks TLS.
+    pub fn new(
+        store: Arc<Store>,
+        users: Option<Users>,
+        identity: Option<Identity>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let limits = store.limits;
+        Self { store, users, identity, metrics: Arc::default(), observer, limits }
+    }
+
+    /// Serves until `stop` is ready. Then no connection is accepted any more, and answers that are
+    /// on their way are finished. Returns how many were not, within [`Limits::grace`].
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> usize {
+        let server = Arc::new(self);
+        let places = Arc::new(Semaphore::new(server.limits.connections));
+        let (stopping, stopped) = watch::channel(());
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            let accepted = async {
+                let place = places.clone().acquire_owned().await;
+                (listener.accept().await, place)
+            };
+            let (accepted, place) = tokio::select! {
+                accepted = accepted => accepted,
+                () = &mut stop => break,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, peer)) => {
+                    let (server, stopped) = (server.clone(), stopped.clone());
+                    connections.spawn(async move {
+                        let _place = place;
+                        server.metrics.accepted.fetch_add(1, Ordering::Relaxed);
+                        server.metrics.connections.fetch_add(1, Ordering::Relaxed);
+                        server.connection(stream, peer, stopped).await;
+                        server.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+                    });
+                }
+                Err(error) => {
+                    if lasts(&error) {
+                        server.observer.event(&Event::Refused(&error));
+                        // No file is free; one is when a connection ends.
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        drop(stopped);
+        drop(stopping);
+        let all_done = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(server.limits.grace, all_done).await.is_ok() {
+            return 0;
+        }
+        connections.len()
+    }
+
+    async fn connection(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stopped: watch::Receiver<()>) {
+        // Small answers are not to wait for more; a connection that cannot be told so works too.
+        let _ = stream.set_nodelay(true);
+        let stream = Patient::new(stream, self.limits.stall, self.limits.progress);
+        match &self.identity {
+            None => self.talk(stream, peer, stopped).await,
+            Some(Identity(acceptor)) => {
+                let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
+                if let Ok(Ok(stream)) = handshake.await {
+                    self.talk(stream, peer, stopped).await;
+                }
+            }
+        }
+    }
+
+    async fn talk<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, mut stopped: watch::Receiver<()>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let service =
+            service_fn(|request| async move { Ok::<_, Infallible>(self.respond(request, peer).await) });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_headers(self.limits.headers)
+            .max_buf_size(self.limits.head_bytes);
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        // How a connection ends is the client's affair; what became of answers is recorded.
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let started = Instant::now();
+        let (method, headers) = (request.method(), request.headers());
+        let route = Route::parse(request.uri().path());
+        let kind = route.as_ref().map_or("none", Route::kind);
+        let (user, reply) = match self.user(headers).await {
+            Err(problem) => (None, Err(problem)),
+            Ok(user) => {
+                let reply = async {
+                    if *method != Method::GET && *method != Method::HEAD {
+                        return Err(Problem::read_only());
+                    }
+                    let query = Query::parse(request.uri().query())?;
+                    answer(&self.store, &self.metrics, &route?, &query, method, headers).await
+                };
+                (user, reply.await)
+            }
+        };
+        let reply = reply.unwrap_or_else(|problem| Reply::problem(&problem)).finish(method);
+        let text = |name: HeaderName| {
+            headers
+                .get(name)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .unwrap_or_default()
+        };
+        let access = Access {
+            peer,
+            user,
+            method: method.to_string(),
+            target: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            agent: text(USER_AGENT),
+            status: reply.status.as_u16(),
+            bytes: 0,
+            ending: Ending::Left,
+            took: Duration::ZERO,
+        };
+        let (metrics, observer) = (self.metrics.clone(), self.observer.clone());
+        let record = Record { access, started, kind, metrics, observer };
+        let mut response = Response::new(Body::new(reply.part, record));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+
+    /// Who asks, if that matters.
+    async fn user(&self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+        let Some(users) = &self.users else {
+            return Ok(None);
+        };
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let user = match header {
+            Some(header) => users.check(header).await,
+            None => None,
+        };
+        user.map(Some).ok_or_else(Problem::unauthorized)
+    }
+}
+
+/// How long nothing is accepted after the system had no more to give.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether an error of `accept` is about this process rather than about one connection.
+fn lasts(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
