@@ -2,17 +2,16 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, KeyFileError, OutputError,
-    PlanError, ReceiptFileError, ResolveCause, ResolveError, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
+    OutputError, PlanError, ReceiptFileError, ResolveCause, ResolveError, ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
-use bundle_harbor::Harbor;
 use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
-    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, Diagnosis, ExtractError,
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
     HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
-    TrustStoreError, diagnose,
+    TrustStoreError,
 };
 use bundle_oci::Printable;
 use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
@@ -88,24 +87,6 @@ impl Failure {
         let number = obstacles.len();
         let what = if number == 1 { "one thing stands" } else { "several things stand" };
         Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
-    }
-
-    /// A push that failed, with what a Harbor tells when it is asked why.
-    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
-        let diagnosis = diagnose(harbor, &error).await;
-        let mut failure = Self::from(error);
-        if let Some(diagnosis) = diagnosis {
-            failure.lines.push(diagnosis.to_string());
-            failure.hint = Some(match diagnosis {
-                Diagnosis::AccountGone => {
-                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
-                }
-                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
-                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
-                ),
-            });
-        }
-        failure
     }
 
     /// Says of which file the first line tells.
@@ -834,5 +815,39 @@ impl From<BaseError> for Failure {
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
         Self::new(medium_code(&error), &error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
+            DeliveryError::Seed(error) => error.into(),
+            DeliveryError::Push { error, diagnosis, host } => {
+                let mut failure = Self::from(error);
+                if let Some(diagnosis) = diagnosis {
+                    failure.lines.push(diagnosis.to_string());
+                    failure.hint = Some(match diagnosis {
+                        Diagnosis::AccountGone => {
+                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                        }
+                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                        ),
+                    });
+                }
+                failure
+            }
+            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirm(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExpiresError> for Failure {
+    fn from(error: ExpiresError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }
