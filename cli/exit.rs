@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use bundle_bundler::{
     BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
-    OutputError, PlanError, ReceiptFileError, ResolveCause, ResolveError, ResolveErrors, SignError,
+    OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError, ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
@@ -271,7 +271,13 @@ impl From<bundle_bundler::ListError> for Failure {
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
-        Self::new(Code::Usage, &error).hint("give one of them another name: `reference => new-name`")
+        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = if of_chart(&error.first) || of_chart(&error.second) {
+            "in the project cache, images keep their host and path; or leave one out with exclude"
+        } else {
+            "give one of them another name: `reference => new-name`"
+        };
+        Self::new(Code::Usage, &error).hint(hint)
     }
 }
 
@@ -362,7 +368,7 @@ impl From<ChartErrors> for Failure {
 
 fn chart_code(cause: &ChartCause) -> Code {
     match cause {
-        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
         ChartCause::Load(error) => load_code(&error.cause),
         ChartCause::Digest { .. } => Code::NotTrusted,
         ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
@@ -408,6 +414,9 @@ fn load_code(cause: &LoadCause) -> Code {
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
         ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Confirm { image, .. } => {
+            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        }
         ChartCause::Render { error, .. } => match &**error {
             RenderError::Template { wanted: Some(value), .. } => {
                 Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))

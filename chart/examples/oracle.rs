@@ -1,7 +1,7 @@
 //! Renders charts with Helm and with this crate, compares the documents, and writes golden files.
 //! Run by `scripts/helm-oracle`.
 //!
-//! `oracle [--toggles] [--golden DIRECTORY] CHART...`
+//! `oracle [--toggles] [--types] [--golden DIRECTORY] CHART...`
 
 #[path = "../tests/golden/case.rs"]
 mod case;
@@ -17,12 +17,13 @@ use crate::case::{Case, RELEASE, digest};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let mut toggles = false;
+    let mut variants = Variants::default();
     let mut golden = None;
     let mut charts = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--toggles" => toggles = true,
+            "--toggles" => variants.toggles = true,
+            "--types" => variants.types = true,
             "--golden" => golden = arguments.next().map(PathBuf::from),
             _ => charts.push(PathBuf::from(argument)),
         }
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         };
         let name = format!("{}-{}", chart.metadata().name, chart.metadata().version);
         let mut text = String::new();
-        for case in cases(&chart, toggles) {
+        for case in cases(&chart, variants) {
             compare_case(path, &chart, &name, &case, &mut tally, &mut text);
         }
         println!("{name}: {tally}");
@@ -95,14 +96,31 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// The cases of a chart's file, and with `--toggles` one for each switch in its values.
-fn cases(chart: &Chart, toggles: bool) -> Vec<Case> {
+/// Which cases are made besides those of a chart's file.
+#[derive(Clone, Copy, Default)]
+struct Variants {
+    /// One for each switch in the values, turned, and one with all of them.
+    toggles: bool,
+    /// One for each value, replaced by a number, for schemas and templates that want something else.
+    types: bool,
+}
+
+fn cases(chart: &Chart, variants: Variants) -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/sets");
     let file = directory.join(format!("{}.txt", chart.metadata().name));
     let mut cases = Case::all(&std::fs::read_to_string(file).unwrap_or_default());
-    if toggles {
-        let mut switches = Vec::new();
-        collect_switches(chart.values(), "", &mut switches);
+    let mut leaves = Vec::new();
+    collect_leaves(chart.values(), "", &mut leaves);
+    if variants.types {
+        cases.extend(leaves.iter().map(|(path, _)| Case {
+            name: format!("type-{path}"),
+            set_json: vec![format!("{path}=7")],
+            ..Case::default()
+        }));
+    }
+    if variants.toggles {
+        let switches = leaves.into_iter().filter_map(|(path, value)| Some((path, value.as_bool()?)));
+        let switches: Vec<(String, bool)> = switches.collect();
         let all = switches.iter().map(|(path, value)| format!("{path}={}", !value)).collect();
         cases.push(Case { name: "toggle-all".to_owned(), set: all, ..Case::default() });
         cases.extend(switches.into_iter().map(|(path, value)| Case {
@@ -114,14 +132,13 @@ fn cases(chart: &Chart, toggles: bool) -> Vec<Case> {
     cases
 }
 
-fn collect_switches(map: &Map, path: &str, switches: &mut Vec<(String, bool)>) {
+fn collect_leaves(map: &Map, path: &str, leaves: &mut Vec<(String, Value)>) {
     for (key, value) in map.entries() {
         let key = key.replace('.', "\\.");
         let path = if path.is_empty() { key } else { format!("{path}.{key}") };
         match value {
-            Value::Bool(flag) => switches.push((path, flag)),
-            Value::Map(inner) => collect_switches(&inner, &path, switches),
-            _ => {}
+            Value::Map(inner) if !inner.is_empty() => collect_leaves(&inner, &path, leaves),
+            value => leaves.push((path, value)),
         }
     }
 }

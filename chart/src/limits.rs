@@ -39,6 +39,9 @@ pub struct Limits {
     pub path: usize,
     /// How deep charts may lie inside charts.
     pub chart_depth: usize,
+    /// Parts of a schema that are held against parts of the values: a page of definitions that each
+    /// name the next one twice would go on for ever. What is not checked then is told.
+    pub schema_steps: u64,
 }
 
 impl Limits {
@@ -58,6 +61,7 @@ impl Limits {
         files: 20_000,
         path: 1_024,
         chart_depth: 16,
+        schema_steps: 1_000_000,
     };
 }
 

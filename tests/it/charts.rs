@@ -84,6 +84,11 @@ impl Repository {
         self.files.lock().unwrap().insert(path, bytes);
     }
 
+    fn file(&self, name: &str) -> Vec<u8> {
+        let files = self.files.lock().unwrap();
+        files.iter().find(|(path, _)| path.ends_with(name)).unwrap().1.clone()
+    }
+
     /// Packs the chart `web` in these versions, and lists them.
     fn publish(&self, scene: &Scene, versions: &[&str]) {
         let mut index = "apiVersion: v1\nentries:\n  web:\n".to_owned();
@@ -223,6 +228,56 @@ fn a_repository_that_lies_or_never_ends_is_refused_and_nothing_is_written() {
         .ends_with(2)
         .says("hint: if that is meant to be so, allow it with --plain-http charts.example");
     assert!(!scene.files().iter().any(|name| name.contains("x.tar")), "{:?}", scene.files());
+}
+
+#[test]
+fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
+    let scene = scene_with_chart();
+    let repository = Repository::start();
+    repository.publish(&scene, &["1.2.0"]);
+    let elsewhere = Repository::start();
+    elsewhere.publish(&scene, &["1.2.0"]);
+    // The index names an archive on another host.
+    let index = String::from_utf8(repository.file("index.yaml")).unwrap();
+    let there = format!("urls: ['{}/web-1.2.0.tgz']", elsewhere.address());
+    repository.put("index.yaml", index.replace("urls: [web-1.2.0.tgz]", &there).into_bytes());
+    let closed = repository.proxy.host().to_owned();
+    repository.proxy.clear_rules();
+    let files = repository.files.clone();
+    repository.proxy.answer_with(move |request| {
+        let known = request.headers.get("authorization") == Some("Basic dXNlcjpwYXNzd29yZA==");
+        let files = files.lock().unwrap();
+        let file = files.iter().find(|(path, _)| path == request.path());
+        Some(match (known, file) {
+            (false, _) => Response::new(401).with_header("WWW-Authenticate", "Basic realm=charts"),
+            (true, Some((_, bytes))) => Response::new(200).with_body(bytes.clone()),
+            (true, None) => Response::new(404),
+        })
+    });
+    ask(&scene, &format!("{{repo: '{}', name: web}}", repository.address()));
+    create(&scene, "b.tar", &[]).ends_with(4).says(&format!("hint: log in with `docker login {closed}`"));
+    let login = format!(r#"{{"auths":{{"{closed}":{{"auth":"dXNlcjpwYXNzd29yZA=="}}}}}}"#);
+    write(&scene, ".docker/config.json", &login);
+    create(&scene, "b.tar", &[]).succeeds();
+    let shown = elsewhere.proxy.requests();
+    assert!(!shown.is_empty());
+    assert!(shown.iter().all(|request| request.headers.get("authorization").is_none()));
+}
+
+#[test]
+fn two_images_of_one_name_are_told_with_what_asks_for_them() {
+    let scene = scene_with_chart();
+    write(
+        &scene,
+        "web/templates/more.yaml",
+        "kind: Pod\nspec: {containers: [{image: quay.io/other/signed:1}]}\n",
+    );
+    ask(&scene, "{path: web}");
+    create(&scene, "x.tar", &[])
+        .ends_with(2)
+        .says("platform/signed:1 would be both")
+        .says("chart web 1.2.0: templates/more.yaml Pod spec.containers[0].image")
+        .says("hint: in the project cache, images keep their host and path");
 }
 
 #[test]

@@ -339,11 +339,8 @@ async fn confirm(client: &Client, charts: &mut [SurveyedChart], jobs: usize) -> 
             // What only looks like an image may name a host that is none.
             Err(bundle_registry::Error::NotARegistry { .. }) => Confirmation::NotFound,
             Err(error) => {
-                errors.push(ChartError {
-                    chart,
-                    reason: format!("{reason}, {reference}"),
-                    cause: error.into(),
-                });
+                let cause = ChartCause::Confirm { image: reference, error };
+                errors.push(ChartError { chart, reason, cause });
                 continue;
             }
         };

@@ -1,6 +1,7 @@
 use bundle_oci::Printable;
 
-use crate::values::{SchemaError, ValuesError};
+use crate::schema::SchemaError;
+use crate::values::ValuesError;
 use crate::yaml::YamlError;
 use crate::{KubeVersion, MissingDependency, template};
 
