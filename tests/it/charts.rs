@@ -247,7 +247,7 @@ fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
     repository.proxy.answer_with(move |request| {
         let known = request.headers.get("authorization") == Some("Basic dXNlcjpwYXNzd29yZA==");
         let files = files.lock().unwrap();
-        let file = files.iter().find(|(path, _)| path == request.path());
+        let file = files.iter().find(|(path, _)| path.as_str() == request.path());
         Some(match (known, file) {
             (false, _) => Response::new(401).with_header("WWW-Authenticate", "Basic realm=charts"),
             (true, Some((_, bytes))) => Response::new(200).with_body(bytes.clone()),
