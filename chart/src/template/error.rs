@@ -33,7 +33,10 @@ pub struct Include {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", Printable(&self.template), self.line, self.column)?;
+        // Nothing but a lack of threads fails outside of templates.
+        if !self.template.is_empty() {
+            write!(f, "{}:{}:{}: ", Printable(&self.template), self.line, self.column)?;
+        }
         match self.function.as_deref() {
             // Their message is the chart's own.
             Some("required" | "fail") | None => {}
