@@ -14,7 +14,8 @@ pub struct Error {
     pub column: usize,
     /// The function that failed, if it was one.
     pub function: Option<String>,
-    /// What is wrong. The chart's own words where `required` or `fail` stopped the rendering.
+    /// What is wrong. The chart's own words, in one line, where `required` or `fail` stopped the
+    /// rendering.
     pub message: String,
     /// What led here, outermost first.
     pub includes: Vec<Include>,
