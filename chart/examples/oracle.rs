@@ -9,6 +9,7 @@ mod case;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use bundle_chart::{Chart, Find, Limits, Map, Rendering, Value, discover, render, yaml};
 use bundle_oci::Reference;
@@ -74,6 +75,9 @@ struct Tally {
     different: usize,
     /// Cases in which the images differ.
     images: usize,
+    /// What all renderings took.
+    helm: Duration,
+    ours: Duration,
 }
 
 impl Tally {
@@ -81,6 +85,8 @@ impl Tally {
         self.equal += other.equal;
         self.different += other.different;
         self.images += other.images;
+        self.helm += other.helm;
+        self.ours += other.ours;
     }
 }
 
@@ -90,8 +96,12 @@ impl std::fmt::Display for Tally {
         let percent = if all == 0 { 100.0 } else { self.equal as f64 * 100.0 / all as f64 };
         write!(
             f,
-            "{} of {all} documents equal ({percent:.2} %), images differ in {} cases",
-            self.equal, self.images
+            "{} of {all} documents equal ({percent:.2} %), images differ in {} cases; Helm {:.2} s, ours {:.2} s{}",
+            self.equal,
+            self.images,
+            self.helm.as_secs_f64(),
+            self.ours.as_secs_f64(),
+            if cfg!(debug_assertions) { " (not optimised)" } else { "" }
         )
     }
 }
@@ -147,8 +157,13 @@ fn collect_leaves(map: &Map, path: &str, leaves: &mut Vec<(String, Value)>) {
 type Documents = BTreeMap<(String, String), Value>;
 
 fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut Tally, golden: &mut String) {
+    let started = Instant::now();
     let ours = render(chart, &case.value_set(), &case.options());
-    let helms = helm(path, case).and_then(|first| Ok((first, helm(path, case)?)));
+    tally.ours += started.elapsed();
+    let started = Instant::now();
+    let first = helm(path, case);
+    tally.helm += started.elapsed();
+    let helms = first.and_then(|first| Ok((first, helm(path, case)?)));
     let (helms, again, ours) = match (helms, ours) {
         (Ok((helms, again)), Ok(ours)) => (helms, again, ours),
         (Err(_), Err(error)) => {

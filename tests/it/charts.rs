@@ -1,6 +1,6 @@
 //! Helm charts: their images are found, and they cross themselves.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -56,22 +56,28 @@ fn create(scene: &Scene, output: &str, more: &[&str]) -> Ran {
 /// A web server with the files of a Helm repository.
 struct Repository {
     proxy: FaultProxy,
-    files: Arc<Mutex<HashMap<String, Vec<u8>>>>,
+    files: Arc<Files>,
+}
+
+/// Files by the path of their address.
+#[derive(Default)]
+struct Files(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Files {
+    fn answer(&self, path: &str) -> Response {
+        match self.0.lock().unwrap().get(path) {
+            Some(bytes) => Response::new(200).with_body(bytes.clone()),
+            None => Response::new(404).with_body("no such file"),
+        }
+    }
 }
 
 impl Repository {
     fn start() -> Self {
         let proxy = FaultProxy::scripted().unwrap();
-        let files: Arc<Mutex<HashMap<String, Vec<u8>>>> = Arc::default();
+        let files = Arc::new(Files::default());
         let served = files.clone();
-        proxy.answer_with(move |request| {
-            let files = served.lock().unwrap();
-            let found = files.get(request.path());
-            Some(match found {
-                Some(bytes) => Response::new(200).with_body(bytes.clone()),
-                None => Response::new(404).with_body("no such file"),
-            })
-        });
+        proxy.answer_with(move |request| Some(served.answer(request.path())));
         Self { proxy, files }
     }
 
@@ -80,13 +86,11 @@ impl Repository {
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>) {
-        let path = format!("/stable/{name}");
-        self.files.lock().unwrap().insert(path, bytes);
+        self.files.0.lock().unwrap().insert(format!("/stable/{name}"), bytes);
     }
 
     fn file(&self, name: &str) -> Vec<u8> {
-        let files = self.files.lock().unwrap();
-        files.iter().find(|(path, _)| path.ends_with(name)).unwrap().1.clone()
+        self.files.0.lock().unwrap()[&format!("/stable/{name}")].clone()
     }
 
     /// Packs the chart `web` in these versions, and lists them.
@@ -246,13 +250,8 @@ fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
     let files = repository.files.clone();
     repository.proxy.answer_with(move |request| {
         let known = request.headers.get("authorization") == Some("Basic dXNlcjpwYXNzd29yZA==");
-        let files = files.lock().unwrap();
-        let file = files.iter().find(|(path, _)| path.as_str() == request.path());
-        Some(match (known, file) {
-            (false, _) => Response::new(401).with_header("WWW-Authenticate", "Basic realm=charts"),
-            (true, Some((_, bytes))) => Response::new(200).with_body(bytes.clone()),
-            (true, None) => Response::new(404),
-        })
+        let refusal = Response::new(401).with_header("WWW-Authenticate", "Basic realm=charts");
+        Some(if known { files.answer(request.path()) } else { refusal })
     });
     ask(&scene, &format!("{{repo: '{}', name: web}}", repository.address()));
     create(&scene, "b.tar", &[]).ends_with(4).says(&format!("hint: log in with `docker login {closed}`"));

@@ -154,8 +154,9 @@ const DEEPEST_INSIDE: usize = 3;
 /// Larger texts are not read as documents.
 const LARGEST_INSIDE: usize = 4 << 20;
 
-/// Lists of containers in anything like the specification of a pod.
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+/// Containers in anything like the specification of a pod; the last four are Argo's and Tekton's.
+const CONTAINERS: [&str; 7] =
+    ["containers", "initContainers", "ephemeralContainers", "container", "script", "sidecars", "steps"];
 
 impl Walk<'_> {
     /// `key` is the name of the field that leads here.
@@ -271,7 +272,10 @@ impl Walk<'_> {
             return;
         }
         if hint == Hint::Container && self.inside == 0 {
-            self.seen(Seen::Unreadable, Some(text));
+            // What another program fills in is no mistake.
+            if !text.contains("{{") && !text.contains('$') {
+                self.seen(Seen::Unreadable, Some(text));
+            }
             return;
         }
         let is_document = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
@@ -373,6 +377,10 @@ mod tests {
                     "Probable Thing spec.image docker.io/a/b:1",
                     "Probable Thing spec.sidecar.image docker.io/c/d:latest",
                 ],
+            ),
+            (
+                "{kind: Workflow, spec: {templates: [{container: {image: alpine}}, {script: {image: '{{inputs.x}}'}}]}}",
+                &["Certain Workflow spec.templates[0].container.image docker.io/library/alpine:latest"],
             ),
             (
                 "{kind: Deployment, spec: {containers: [{image: auto}]}}",

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn errors_say_where_and_how_it_came_there() {
-        let helpers = "{{ define \"image\" -}}\n  {{- required \"set image\" .Values.image }}\n{{- end }}";
+        let helpers = "{{ define \"image\" -}}\n  {{- required \"set\\n image\" .Values.image }}\n{{- end }}";
         let files = [
             ("c/templates/_h.tpl", helpers),
             ("c/templates/t.yaml", "a: 1\nimage: {{ include \"image\" . | quote }}\n"),

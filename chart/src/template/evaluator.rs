@@ -108,7 +108,7 @@ impl<'e> Evaluator<'e> {
         dot: Given,
     ) -> Result<String, Stop> {
         let Some(template) = self.find(name) else {
-            return Err(self.stop(scope, at, Some("include"), format!("no template {name:?}")));
+            return Err(self.stop(scope, at, None, format!("template {name:?} is not defined")));
         };
         self.enter(scope, at, name, |this| this.execute(&template, dot))
     }

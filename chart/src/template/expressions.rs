@@ -262,7 +262,11 @@ impl Evaluator<'_> {
                         let argument = index.checked_sub(own).and_then(|index| arguments.get(index));
                         (argument.map_or(at, |argument| argument.at), message)
                     }
-                    Failure::Message(message) | Failure::Refused(message) => (at, message),
+                    Failure::Message(message) => (at, message),
+                    // Charts like to draw paragraphs; an error is a line.
+                    Failure::Refused(message) => {
+                        (at, message.split_whitespace().collect::<Vec<_>>().join(" "))
+                    }
                     Failure::Limit(limit) => (at, limit.to_string()),
                 };
                 Err(self.stop(scope, at, Some(function.name), message))
