@@ -28,7 +28,7 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// The Harbor or other registry to put the images into, such as https://harbor.example
+    /// The Harbor or other registry to put the images into, such as `https://harbor.example`
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
