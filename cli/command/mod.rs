@@ -10,6 +10,7 @@ mod receipt;
 mod schema;
 mod serve;
 mod sign;
+mod sync;
 mod trust;
 mod verify;
 mod wanted;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     Trust(trust::Trust),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
+    /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
+    #[command(subcommand)]
+    Sync(sync::Sync),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -68,6 +72,7 @@ impl Command {
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
             Self::Serve(command) => command.run().await,
+            Self::Sync(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }

@@ -22,5 +22,6 @@ mod scene;
 mod serve;
 mod served;
 mod source;
+mod sync;
 mod trust;
 mod volumes;
