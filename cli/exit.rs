@@ -16,6 +16,7 @@ use bundle_importer::{
 use bundle_oci::Printable;
 use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
 use bundle_serve::{IdentityError, StoreError, UsersError};
+use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
 
 use crate::harbor_text;
 use crate::output::{name, tell};
@@ -97,6 +98,40 @@ impl Failure {
                 *line = format!("{name}: {line}");
             }
         }
+        self
+    }
+
+    /// The exit code that it ends with.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The first thing that is wrong.
+    pub(crate) fn first_line(&self) -> &str {
+        self.lines.first().and_then(|text| text.lines().next()).unwrap_or_default()
+    }
+
+    /// The same with another code.
+    pub(crate) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Puts a bundle's name before what is wrong with it.
+    pub(crate) fn about(mut self, name: &str) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("{}: {line}", Printable(name));
+        }
+        self
+    }
+
+    /// Says two things with the code of the first.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.lines.extend(other.lines);
+        self.hint = match (self.hint, other.hint) {
+            (Some(one), Some(other)) if !one.contains(&other) => Some(format!("{one}\n{other}")),
+            (one, other) => one.or(other),
+        };
         self
     }
 
@@ -858,5 +893,60 @@ impl From<DeliveryError> for Failure {
 impl From<ExpiresError> for Failure {
     fn from(error: ExpiresError) -> Self {
         Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SyncConfigError> for Failure {
+    fn from(error: SyncConfigError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Lock(error) => error.into(),
+            ExportError::Config(error) => error.into(),
+            ExportError::Conflict(error) => error.into(),
+            ExportError::Key(error) => error.into(),
+            ExportError::Charts(error) => error.into(),
+            ExportError::Resolve(error) => error.into(),
+            ExportError::Plan(error) => error.into(),
+            ExportError::Expires(error) => error.into(),
+            ExportError::Output(error) => error.into(),
+            ExportError::Sign(error) => error.into(),
+            ExportError::Create(error) => error.into(),
+            ExportError::Ledger(_)
+            | ExportError::Outbox(_)
+            | ExportError::Chart(_)
+            | ExportError::Sequence(_) => Self::new(Code::Failed, &error),
+        }
+    }
+}
+
+impl From<ImportJobError> for Failure {
+    fn from(error: ImportJobError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ItemError> for Failure {
+    fn from(error: ItemError) -> Self {
+        match error {
+            ItemError::Open(error) => error.into(),
+            ItemError::Delivery(error) => error.into(),
+            ItemError::State(error) => error.into(),
+            ItemError::Sign(error) => error.into(),
+            ItemError::Receipt(error) => error.into(),
+            ItemError::Stream(_) => Self::new(Code::NotTrusted, &error)
+                .hint("bring it to its site, or name the stream in sync.yaml"),
+            ItemError::Part => Self::new(Code::Incomplete, &error),
+        }
     }
 }

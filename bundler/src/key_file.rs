@@ -65,7 +65,10 @@ pub fn load_private(
     file.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
-    if secret && metadata.is_file() && metadata.mode() & 0o077 != 0 {
+    // Who may read another's file is its owner's care, as long as it is not everybody: a secret that
+    // Kubernetes mounts belongs to root, and the pod reads it as a group.
+    let others = if metadata.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
+    if secret && metadata.is_file() && metadata.mode() & others != 0 {
         return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
     }
     let mut attempt = 0;

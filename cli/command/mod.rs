@@ -12,6 +12,7 @@ mod receipt;
 mod schema;
 mod serve;
 mod sign;
+mod sync;
 mod trust;
 mod verify;
 mod wanted;
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     Extract(extract::Extract),
     /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
     MirrorConfig(mirror_config::MirrorConfig),
+    /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
+    #[command(subcommand)]
+    Sync(sync::Sync),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -76,6 +80,7 @@ impl Command {
             Self::Serve(command) => command.run().await,
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run(),
+            Self::Sync(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }

@@ -24,5 +24,6 @@ mod scene;
 mod serve;
 mod served;
 mod source;
+mod sync;
 mod trust;
 mod volumes;
