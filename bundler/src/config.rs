@@ -15,7 +15,7 @@ use crate::yaml::{self, Anchors, YamlError};
 use crate::{Item, ItemError, Limits, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The stream's name.
     pub name: Option<StreamName>,

@@ -8,7 +8,7 @@ use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Reference,
 use crate::Platforms;
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChartRequest {
     /// Where it is.
     pub source: ChartSource,
