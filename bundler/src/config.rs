@@ -505,6 +505,22 @@ projects:
             ("projects: {}\nprojects: {}\n", "bundle.yaml:2:1: "),
             ("projects:\n  tenants:\n    Tenant: {}\n", "bundle.yaml:3:5: "),
             ("platforms: [linux]\nprojects: {}\n", "bundle.yaml:1:13: "),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
+                "bundle.yaml:3:14: projects.cache.charts[0]: a chart at a path is of the version that it is",
+            ),
+            (
+                "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",
+                "bundle.yaml:6:18: projects.cache.charts[0].version: 'new' is no version",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, valueSets: {defaults: {}}}]\n",
+                "bundle.yaml:3:36: projects.cache.charts[0].valueSets.defaults: ",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, exclude: ['A b']}]\n",
+                "bundle.yaml:3:34: projects.cache.charts[0].exclude[0]: ",
+            ),
             ("projects: {}\n", "bundle.yaml asks for no image"),
             ("", "bundle.yaml:1:1: "),
             ("projects:\n\tcache: {}\n", "bundle.yaml:2:"),
