@@ -10,7 +10,7 @@ pub struct Limits {
     /// bytes of text that a function goes through. The largest popular charts take one million.
     pub steps: u64,
     /// Bytes that the texts and values of one rendering take, those that are gone included, for a
-    /// template can double a text with every line. The largest popular charts take four million.
+    /// template can double a text with every line. One that prints its files takes 60 million, others 15.
     pub bytes: u64,
     /// Bytes of one template's text.
     pub template: usize,
@@ -48,7 +48,7 @@ impl Limits {
     /// The bounds that the program uses.
     pub const DEFAULT: Self = Self {
         steps: 20_000_000,
-        bytes: 256 << 20,
+        bytes: 512 << 20,
         template: 16 << 20,
         include_depth: 1_000,
         syntax_depth: 200,
