@@ -7,7 +7,7 @@ use std::time::Instant;
 #[non_exhaustive]
 pub struct Limits {
     /// Steps of evaluation in one rendering: actions, function calls, elements visited, and every 64
-    /// bytes of text that a function goes through. The largest popular charts take one million.
+    /// bytes of text that a function goes through. The largest popular charts take a hundred thousand.
     pub steps: u64,
     /// Bytes that the texts and values of one rendering take, those that are gone included, for a
     /// template can double a text with every line. One that prints its files takes 60 million, others 15.
