@@ -15,7 +15,7 @@ use crate::yaml::{self, Anchors, YamlError};
 use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The stream's name.
     pub name: Option<StreamName>,
@@ -539,6 +539,22 @@ projects:
             (
                 "cacheLayout: '{host}'\nprojects: {}\n",
                 "bundle.yaml:1:14: cacheLayout: layout must have {path}",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
+                "bundle.yaml:3:14: projects.cache.charts[0]: a chart at a path is of the version that it is",
+            ),
+            (
+                "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",
+                "bundle.yaml:6:18: projects.cache.charts[0].version: 'new' is no version",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, valueSets: {defaults: {}}}]\n",
+                "bundle.yaml:3:36: projects.cache.charts[0].valueSets.defaults: ",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, exclude: ['A b']}]\n",
+                "bundle.yaml:3:34: projects.cache.charts[0].exclude[0]: ",
             ),
             ("projects: {}\n", "bundle.yaml asks for no image"),
             ("", "bundle.yaml:1:1: "),

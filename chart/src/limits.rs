@@ -7,10 +7,10 @@ use std::time::Instant;
 #[non_exhaustive]
 pub struct Limits {
     /// Steps of evaluation in one rendering: actions, function calls, elements visited, and every 64
-    /// bytes of text that a function goes through. The largest popular charts take one million.
+    /// bytes of text that a function goes through. The largest popular charts take a hundred thousand.
     pub steps: u64,
     /// Bytes that the texts and values of one rendering take, those that are gone included, for a
-    /// template can double a text with every line. The largest popular charts take four million.
+    /// template can double a text with every line. One that prints its files takes 60 million, others 15.
     pub bytes: u64,
     /// Bytes of one template's text.
     pub template: usize,
@@ -48,7 +48,7 @@ impl Limits {
     /// The bounds that the program uses.
     pub const DEFAULT: Self = Self {
         steps: 20_000_000,
-        bytes: 256 << 20,
+        bytes: 512 << 20,
         template: 16 << 20,
         include_depth: 1_000,
         syntax_depth: 200,
@@ -74,6 +74,9 @@ impl Default for Limits {
 /// What a value in a list or map takes, about: the value, its key, and its part of the map.
 const VALUE: usize = 64;
 
+/// What a map takes by itself, about.
+const MAP: usize = 512;
+
 /// Which bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
@@ -98,6 +101,9 @@ pub enum Limit {
     /// [`Limits::value_depth`].
     #[error("a value that nests deeper than {0}")]
     ValueDepth(usize),
+    /// [`Limits::yaml_nodes`].
+    #[error("more than {0} values in one YAML text")]
+    YamlNodes(usize),
     /// The time that the caller gave.
     #[error("the time is over")]
     Time,
@@ -149,6 +155,11 @@ impl Budget {
     pub(crate) fn values(&self, count: usize) -> Result<(), Limit> {
         self.steps(count)?;
         self.bytes(count.saturating_mul(VALUE))
+    }
+
+    /// Pays for new maps, before they are made. Even a small one takes a whole node of its tree.
+    pub(crate) fn maps(&self, count: usize) -> Result<(), Limit> {
+        self.bytes(count.saturating_mul(MAP))
     }
 
     /// One level further down in a value; `depth` is that of its parent.

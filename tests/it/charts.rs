@@ -180,6 +180,11 @@ fn a_chart_comes_from_a_repository_by_range_and_stays_at_its_locked_version() {
     repository.publish(&scene, &["1.1.0", "1.2.0", "2.0.0-rc.1"]);
     ask(&scene, &format!("{{repo: '{}', name: web, version: 1.x}}", repository.address()));
     scene.bundle(["lock"]).succeeds();
+    let asked = |start: &str| {
+        let requests = repository.proxy.requests();
+        requests.iter().filter(|request| request.path_and_query.starts_with(start)).count()
+    };
+    assert_eq!((asked("/stable/index.yaml"), asked("/stable/web-1.2.0.tgz")), (1, 2), "with its .prov");
     let lock = std::fs::read_to_string(scene.path("bundle.lock")).unwrap();
     let name = format!("{}/stable/web:1.2.0", repository.proxy.host());
     assert!(lock.contains(&name) && lock.contains("platform/charts/web:1.2.0"), "{lock}");

@@ -6,7 +6,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use super::request::{ChartRequest, ChartSource, Empty, Exclusion, Scope};
+use super::request::{ChartRequest, ChartSource, Empty, Exclusion};
 use crate::config::{FieldError, present, wrong};
 use crate::{CacheLayout, ConfigError, ItemError, Platforms};
 
@@ -123,13 +123,9 @@ impl ChartEntry {
         };
         let mut exclude = Vec::new();
         for (position, image) in self.exclude.into_iter().enumerate() {
-            let reference = image.value.parse().map_err(ItemError::Reference);
-            let wrong = |error| wrong(name, image.referenced, format!("{field}.exclude[{position}]"), error);
-            let tag = image.value.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
-            exclude.push(Exclusion {
-                reference: reference.map_err(wrong)?,
-                scope: if tag { Scope::One } else { Scope::All },
-            });
+            let parsed = image.value.parse::<Exclusion>().map_err(ItemError::Reference);
+            let field = || format!("{field}.exclude[{position}]");
+            exclude.push(parsed.map_err(|error| wrong(name, image.referenced, field(), error))?);
         }
         Ok(ChartRequest {
             exclude,

@@ -1,12 +1,15 @@
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_chart::{Chart, MissingDependency, chart_tag};
 use bundle_oci::{Digest, Manifest, Reference, Registry, RepositoryName};
 use bundle_registry::{Client, Name};
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use super::error::ChartCause;
-use super::index::{Index, choose};
+use super::index::{Entry, Index, choose};
 use super::request::ChartSource;
 use crate::Limits;
 use crate::text::read_bytes;
@@ -35,16 +38,60 @@ pub(super) enum Place {
     },
 }
 
+/// Asks for charts, and for each repository's index once.
+pub(super) struct Fetcher<'a> {
+    client: &'a Client,
+    indexes: Mutex<HashMap<String, Arc<IndexSlot>>>,
+}
+
+/// Filled by the first who asks, for all.
+#[derive(Default)]
+struct IndexSlot(OnceCell<Index>);
+
+impl<'a> Fetcher<'a> {
+    pub(super) fn new(client: &'a Client) -> Self {
+        Self { client, indexes: Mutex::default() }
+    }
+
+    async fn entry(
+        &self,
+        address: &str,
+        name: &str,
+        range: Option<&str>,
+        locked: Option<&str>,
+    ) -> Result<Entry, ChartCause> {
+        // Nothing that can panic runs under the lock.
+        let slot = {
+            let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            indexes.entry(address.to_owned()).or_default().clone()
+        };
+        let index = slot.0.get_or_try_init(|| self.index(address)).await?;
+        // A locked version that is gone is found out by its digest.
+        match locked.map(|locked| index.choose(name, Some(locked))) {
+            Some(Ok(entry)) => Ok(entry.clone()),
+            _ => index.choose(name, range).cloned(),
+        }
+    }
+
+    async fn index(&self, address: &str) -> Result<Index, ChartCause> {
+        let address = format!("{address}/index.yaml");
+        let bytes = self.client.file(&address, Limits::DEFAULT.index).await?;
+        let parse = move || Index::parse(&String::from_utf8_lossy(&bytes), &address);
+        Ok(tokio::task::spawn_blocking(parse).await??)
+    }
+}
+
 /// Fetches a chart and the charts that it depends on and does not hold. `locked` is the version
 /// that is taken if there is a choice.
 pub(super) async fn fetch(
-    client: &Client,
+    fetcher: &Fetcher<'_>,
     source: &ChartSource,
     locked: Option<&str>,
 ) -> Result<Fetched, ChartCause> {
+    let client = fetcher.client;
     let mut fetched = match source {
         ChartSource::Repository { address, name, range } => {
-            from_repository(client, address, name, range.as_deref(), locked).await?
+            from_repository(fetcher, address, name, range.as_deref(), locked).await?
         }
         ChartSource::Registry { registry, repository, range } => {
             from_registry(client, registry, repository, range.as_deref(), locked).await?
@@ -57,7 +104,7 @@ pub(super) async fn fetch(
     };
     for missing in fetched.chart.missing_dependencies() {
         let version = missing.locked.clone().unwrap_or_else(|| missing.range.clone());
-        let found = dependency(client, &missing, directory).await;
+        let found = dependency(fetcher, &missing, directory).await;
         let found = found.map_err(|cause| ChartCause::Dependency {
             name: missing.name.clone(),
             version,
@@ -69,7 +116,7 @@ pub(super) async fn fetch(
 }
 
 async fn dependency(
-    client: &Client,
+    fetcher: &Fetcher<'_>,
     missing: &MissingDependency,
     directory: Option<&Path>,
 ) -> Result<Chart, ChartCause> {
@@ -91,10 +138,10 @@ async fn dependency(
     let locked = missing.locked.as_deref();
     let fetched = match &source {
         ChartSource::Repository { address, name, range } => {
-            from_repository(client, address, name, range.as_deref(), locked).await?
+            from_repository(fetcher, address, name, range.as_deref(), locked).await?
         }
         ChartSource::Registry { registry, repository, range } => {
-            from_registry(client, registry, repository, range.as_deref(), locked).await?
+            from_registry(fetcher.client, registry, repository, range.as_deref(), locked).await?
         }
         ChartSource::Path(path) => from_path(path)?,
     };
@@ -137,24 +184,15 @@ fn named(place: &str, chart: &Chart) -> Result<Reference, ChartCause> {
 }
 
 async fn from_repository(
-    client: &Client,
+    fetcher: &Fetcher<'_>,
     address: &str,
     name: &str,
     range: Option<&str>,
     locked: Option<&str>,
 ) -> Result<Fetched, ChartCause> {
     let limits = bundle_chart::Limits::DEFAULT;
-    let index_address = format!("{address}/index.yaml");
-    let bytes = client.file(&index_address, Limits::DEFAULT.index).await?;
-    let shown = index_address.clone();
-    let index =
-        tokio::task::spawn_blocking(move || Index::parse(&String::from_utf8_lossy(&bytes), &index_address));
-    let index = index.await??;
-    // A locked version that is gone is found out by its digest.
-    let entry = match locked.map(|locked| index.choose(name, Some(locked))) {
-        Some(Ok(entry)) => entry.clone(),
-        _ => index.choose(name, range)?.clone(),
-    };
+    let client = fetcher.client;
+    let entry = fetcher.entry(address, name, range, locked).await?;
     let Some(archive_address) = entry.urls.first() else {
         return Err(ChartCause::NoChart);
     };
@@ -175,7 +213,7 @@ async fn from_repository(
     if let Some(expected) = entry.digest().filter(|expected| *expected != found) {
         return Err(ChartCause::Digest { address: archive_address, expected, found });
     }
-    let file = archive_address.rsplit('/').next().unwrap_or(&shown).to_owned();
+    let file = archive_address.rsplit('/').next().unwrap_or(name).to_owned();
     let chart = Chart::from_archive(&file, &archive, &limits)?;
     let provenance = match client.file(&format!("{archive_address}.prov"), PROVENANCE as usize).await {
         Ok(provenance) => Some(provenance),

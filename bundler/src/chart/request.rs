@@ -1,14 +1,18 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use bundle_chart::{Constraint, KubeVersion, ValueSet};
 use bundle_format::ProjectName;
-use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Reference, Registry, RepositoryName};
+use bundle_oci::{
+    ParseReferenceError, ParseRegistryError, ParseRepositoryError, Printable, Reference, Registry,
+    RepositoryName,
+};
 
 use crate::{CacheLayout, Platforms};
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChartRequest {
     /// Where it is.
     pub source: ChartSource,
@@ -34,31 +38,47 @@ pub struct ChartRequest {
     pub reason: String,
 }
 
-/// An image that is left out, though a chart asks for it.
+/// Images that are left out, though a chart asks for them: `a/b:1`, `a/b` whatever its tag, or
+/// `harbor.example/*`, all below.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exclusion {
-    pub(crate) reference: Reference,
-    pub(crate) scope: Scope,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// This tag or digest of it.
-    One,
-    /// Whatever its tag.
-    All,
+pub enum Exclusion {
+    /// This tag or digest of an image.
+    Image(Reference),
+    /// An image, whatever its tag.
+    Repository(Registry, RepositoryName),
+    /// All images whose name starts like this, a slash at its end.
+    Below(String),
 }
 
 impl Exclusion {
     /// Whether it means this image.
     pub(crate) fn holds(&self, image: &Reference) -> bool {
-        match self.scope {
-            Scope::One => self.reference == *image,
-            Scope::All => {
-                self.reference.registry() == image.registry()
-                    && self.reference.repository() == image.repository()
+        match self {
+            Self::Image(excluded) => excluded == image,
+            Self::Repository(registry, repository) => {
+                registry == image.registry() && repository == image.repository()
             }
+            Self::Below(prefix) => format!("{}/{}", image.registry(), image.repository()).starts_with(prefix),
         }
+    }
+}
+
+impl FromStr for Exclusion {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
+        if let Some(prefix) = text.strip_suffix('*').filter(|prefix| prefix.ends_with('/')) {
+            // Something below it must be a name.
+            let first = format!("{prefix}x").parse::<Reference>()?;
+            let whole = format!("{}/{}", first.registry(), first.repository());
+            return Ok(Self::Below(whole.trim_end_matches('x').to_owned()));
+        }
+        let reference: Reference = text.parse()?;
+        let tagged = text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+        Ok(match tagged {
+            true => Self::Image(reference),
+            false => Self::Repository(reference.registry().clone(), reference.repository().clone()),
+        })
     }
 }
 
@@ -191,6 +211,26 @@ impl fmt::Display for ChartSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_are_excluded_by_tag_by_name_or_by_what_they_lie_below() {
+        for (exclusion, image, held) in [
+            ("a/b:1", "docker.io/a/b:1", true),
+            ("a/b:1", "a/b:2", false),
+            ("a/b", "a/b:2", true),
+            ("a/b", "a/bc:2", false),
+            ("harbor.example/*", "harbor.example/x/y:1", true),
+            ("harbor.example:443/x/*", "harbor.example:443/x/y:1", true),
+            ("harbor.example/*", "harbor.example.org/x:1", false),
+            ("bitnami/*", "docker.io/bitnami/redis:7", true),
+        ] {
+            let parsed: Exclusion = exclusion.parse().unwrap();
+            assert_eq!(parsed.holds(&image.parse().unwrap()), held, "{exclusion} {image}");
+        }
+        for wrong in ["*", "a/B", "a b", "/*"] {
+            assert!(wrong.parse::<Exclusion>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn repositories_are_told_apart_by_their_scheme() {

@@ -11,7 +11,7 @@ use bundle_registry::{Client, Name, Progress};
 use futures_util::StreamExt;
 
 use super::error::{ChartCause, ChartError, ChartErrors};
-use super::fetch::{Fetched, Place, fetch};
+use super::fetch::{Fetched, Fetcher, Place, fetch};
 use super::request::{ChartRequest, ChartSource, Empty};
 use crate::{Item, Lock, Pins, Platforms, Rename, Request};
 
@@ -109,9 +109,10 @@ pub async fn survey(
     options: ChartOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<SurveyedChart>, ChartErrors> {
+    let fetcher = &Fetcher::new(client);
     let surveyed: Vec<_> = futures_util::stream::iter(requests)
         .map(|request| async move {
-            let one = survey_one(client, request, lock, options.pins, progress).await;
+            let one = survey_one(fetcher, request, lock, options.pins, progress).await;
             one.map_err(|cause| ChartError {
                 chart: request.source.to_string(),
                 reason: request.reason.clone(),
@@ -135,7 +136,7 @@ pub async fn survey(
 }
 
 async fn survey_one(
-    client: &Client,
+    fetcher: &Fetcher<'_>,
     request: &ChartRequest,
     lock: Option<&Lock>,
     pins: Pins,
@@ -145,7 +146,7 @@ async fn survey_one(
     if pins == Pins::Demand && locked.is_none() && !request.source.is_local() {
         return Err(ChartCause::NotLocked);
     }
-    let fetched = fetch(client, &request.source, locked.as_deref()).await?;
+    let fetched = fetch(fetcher, &request.source, locked.as_deref()).await?;
     let work = {
         let request = request.clone();
         tokio::task::spawn_blocking(move || look_into(fetched, &request))

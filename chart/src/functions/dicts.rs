@@ -49,6 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::list(entries.into_iter().map(|(_, value)| value).collect::<Vec<_>>()))
     }),
     Function::variadic("pick", 1, |call| {
+        call.budget().maps(1)?;
         let (from, picked) = (call.map(0)?, Map::new());
         for index in 1..call.count() {
             let key = call.string(index)?;
@@ -60,6 +61,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::variadic("omit", 1, |call| {
         let entries = call.map(0)?.entries();
+        call.budget().maps(1)?;
         call.budget().values(entries.len())?;
         let kept = Map::from_iter(entries);
         for index in 1..call.count() {
@@ -77,6 +79,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn dict(call: &Call<'_>) -> Result<Value, Failure> {
+    call.budget().maps(1)?;
     call.budget().values(call.count())?;
     let map = Map::new();
     for pair in call.rest(0).chunks(2) {
@@ -160,6 +163,7 @@ fn copied(value: &Value, budget: &Budget, depth: usize) -> Result<Value, Limit> 
             Value::List(List::new(items?, list.list_type()))
         }
         Value::Map(map) => {
+            budget.maps(1)?;
             budget.values(map.len())?;
             let copy = Map::with_type(map.map_type());
             for (key, value) in map.entries() {

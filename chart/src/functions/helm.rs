@@ -2,6 +2,7 @@ use super::encoding::or_empty;
 use super::toml::{decode_toml, encode_toml};
 use super::{Call, Failure, Function};
 use crate::go::json::decode;
+use crate::limits::Limit;
 use crate::yaml::{Nodes, decode_yaml, encode_pretty_yaml, encode_yaml};
 use crate::{Map, Value};
 
@@ -84,7 +85,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// Pays for the values in a JSON or TOML text before it is read: each stands behind one of these.
 pub(super) fn pay_for_reading(call: &Call<'_>) -> Result<(), Failure> {
     let separators = call.string(0)?.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'\n'));
-    Ok(call.budget().values(separators.count())?)
+    let count = separators.count();
+    call.budget().values(count)?;
+    Ok(call.budget().maps(count / 2)?)
 }
 
 /// Helm tells errors of reading under a key of the result.
@@ -110,8 +113,14 @@ fn yaml_not_into(value: &Value, target: &str) -> String {
 
 /// The value of a YAML text, or what is wrong about it.
 fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
-    let Nodes { value, count } = decode_yaml(call.string(0)?, call.budget().limits());
+    let limits = call.budget().limits();
+    let Nodes { value, count, too_many } = decode_yaml(call.string(0)?, limits);
+    if too_many {
+        return Err(Limit::YamlNodes(limits.yaml_nodes).into());
+    }
     call.budget().values(count)?;
+    // Half of the values may be maps.
+    call.budget().maps(count / 2)?;
     Ok(value.map_err(|error| {
         format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)
     }))

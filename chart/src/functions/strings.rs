@@ -218,6 +218,7 @@ fn split<'t>(call: &Call<'_>, text: &'t str, separator: &str, count: i64) -> Res
 
 /// A map of the parts under `_0`, `_1` and so on.
 fn numbered(call: &Call<'_>, text: &str, separator: &str, count: i64) -> Result<Value, Failure> {
+    call.budget().maps(1)?;
     let map = Map::with_type(MapType::String);
     for (index, part) in split(call, text, separator, count)?.into_iter().enumerate() {
         map.insert(format!("_{index}"), Value::from(part));

@@ -90,7 +90,7 @@ pub(crate) fn sprintf(format: &str, values: &[Value], budget: &Budget) -> Result
 /// Go reads no larger width or precision.
 const MOST: usize = 1_000_000;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Flags {
     plus: bool,
     minus: bool,
@@ -418,6 +418,8 @@ impl<'b> Printer<'b> {
 
     /// A `[]byte` as a list of numbers.
     fn bytes(&mut self, bytes: &[u8], verb: char, flags: Flags) {
+        // Who prints `.` prints all files of the chart, byte by byte.
+        let plain = matches!(verb, 'v' | 'd') && flags == Flags::default();
         self.out.push_str(if flags.syntax { "[]byte{" } else { "[" });
         for (index, byte) in bytes.iter().enumerate() {
             if index > 0 {
@@ -425,6 +427,8 @@ impl<'b> Printer<'b> {
             }
             if flags.syntax {
                 self.out.push_str(&format!("{byte:#x}"));
+            } else if plain {
+                push_digits(&mut self.out, *byte);
             } else if !self.integer(i64::from(*byte), IntType::Uint8, verb, flags) {
                 self.out.push_str(&format!("%!{verb}(uint8={byte})"));
             }
@@ -528,6 +532,14 @@ impl<'b> Printer<'b> {
     }
 }
 
+fn push_digits(out: &mut String, byte: u8) {
+    for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+        if byte >= least {
+            out.push(char::from(b'0' + byte / unit % 10));
+        }
+    }
+}
+
 /// `%#g`: always a decimal point, and trailing zeros up to the precision.
 fn with_point(digits: &str, form: char, precision: Option<usize>) -> String {
     let (mantissa, exponent) = match digits.find(['e', 'E']) {
@@ -598,7 +610,7 @@ mod tests {
             ("%q %#q %+q", &["a\n", "a`", "é"].map(Value::from), r#""a\n" "a`" "\u00e9""#),
             ("%x", &["az".into()], "617a"),
             ("% x", &["az".into()], "61 7a"),
-            ("%v", &[Value::Bytes([1, 2].as_slice().into())], "[1 2]"),
+            ("%v", &[Value::Bytes([0, 9, 10, 99, 100, 255].as_slice().into())], "[0 9 10 99 100 255]"),
             ("%s", &[Value::Bytes(b"ab".as_slice().into())], "ab"),
             ("%d %d", &[Value::int(1)], "1 %!d(MISSING)"),
             ("%d", &[Value::int(1), "a".into(), Value::Nil], "1%!(EXTRA string=a, <nil>)"),

@@ -48,6 +48,8 @@ pub fn parse_values(text: &str, limits: &Limits) -> Result<Value, YamlError> {
 pub(crate) struct Nodes {
     pub(crate) value: Result<Value, YamlError>,
     pub(crate) count: usize,
+    /// Whether there were more than the limits allow.
+    pub(crate) too_many: bool,
 }
 
 /// As [`parse_values`], for those who count.
@@ -58,7 +60,7 @@ pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
         Ok(None) => Ok(Value::Nil),
         Err(error) => Err(error),
     };
-    Nodes { value, count: limits.yaml_nodes - reader.nodes }
+    Nodes { value, count: limits.yaml_nodes - reader.nodes, too_many: reader.too_many }
 }
 
 /// Reads every document of `text`. Empty documents are left out.
@@ -109,6 +111,7 @@ struct Reader<'t> {
     room: usize,
     /// Values that may still be made of them.
     nodes: usize,
+    too_many: bool,
 }
 
 impl<'t> Reader<'t> {
@@ -126,6 +129,7 @@ impl<'t> Reader<'t> {
             limits: *limits,
             room: limits.yaml_nodes,
             nodes: limits.yaml_nodes,
+            too_many: false,
         }
     }
 
@@ -243,7 +247,8 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn too_many(&self, place: Marker) -> YamlError {
+    fn too_many(&mut self, place: Marker) -> YamlError {
+        self.too_many = true;
         YamlError::at(place, format!("more than {} values", self.limits.yaml_nodes))
     }
 }
