@@ -163,11 +163,8 @@ fn public_key(path: &Path, what: &str, pem: &str) -> Result<PublicKey, TrustFile
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, TrustFileError> {
-    use std::io::Read;
-    let failed = |source| TrustFileError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
+    bundle_files::read_text(path, LARGEST)
+        .map_err(|source| TrustFileError::Read { path: path.to_owned(), source })
 }
 
 /// A `trust.yaml` as it is written.

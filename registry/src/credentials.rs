@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -224,18 +223,17 @@ impl CredentialStore {
 impl File {
     fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
         let failed = |source| CredentialError::Read { path: path.to_owned(), source };
-        let file = match std::fs::File::open(path) {
-            Ok(file) => file,
+        let bytes = match bundle_files::read(path, LARGEST_FILE) {
+            Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
-        let config = serde_json::from_slice(&bytes).map_err(|error| CredentialError::Json {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let wrong = |line, column| CredentialError::Json { path: path.to_owned(), line, column };
+        // What serde derives would take an array for an object without entries.
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(wrong(1, 1));
+        }
+        let config = serde_json::from_slice(&bytes).map_err(|error| wrong(error.line(), error.column()))?;
         Ok(Some(Self { path: path.to_owned(), config }))
     }
 
@@ -396,7 +394,11 @@ mod tests {
         let error = find(r#"{"auths":{"a":{"auth":"c2VjcmV0"}}}"#, "a", "b").await.unwrap_err();
         assert!(matches!(&error, CredentialError::Entry { registry, .. } if registry == "a"));
         assert!(!error.to_string().contains("secret"));
-        assert!(matches!(find("{", "a", "b").await, Err(CredentialError::Json { .. })));
+        for broken in ["{", "[]", "", " [1]", "null"] {
+            assert!(matches!(find(broken, "a", "b").await, Err(CredentialError::Json { .. })), "{broken:?}");
+        }
+        let long = format!("{{{}}}", " ".repeat(1 << 20));
+        assert!(matches!(find(&long, "a", "b").await, Err(CredentialError::Read { .. })));
         let error = find("{\n\"auths\":{\"a\":\"c2VjcmV0\"}}", "a", "b").await.unwrap_err();
         assert!(matches!(error, CredentialError::Json { line: 2, .. }));
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
