@@ -37,7 +37,7 @@ pub(crate) struct Create {
 
     /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
     /// of an Ed25519 signature
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", requires = "public_key")]
     sign_command: Option<String>,
 
     /// The public key that the signing command's signature must fit
@@ -247,10 +247,10 @@ impl Create {
         if let Some(path) = &self.key {
             return Ok(Some(Signer::Key(load_private(path, ask_passphrase)?)));
         }
-        let Some(command) = &self.sign_command else {
+        let (Some(command), Some(public)) = (&self.sign_command, &self.public_key) else {
             return Ok(None);
         };
-        let public = self.public_key.as_deref().map(load_public).transpose()?;
+        let public = load_public(public)?;
         Ok(Some(Signer::Command { command: command.clone(), public }))
     }
 

@@ -14,7 +14,7 @@ use bundle_registry::Progress;
 use serde_json::{Value, json};
 
 use crate::command::receipt::{ReceiptArguments, Requested};
-use crate::command::{print, print_json};
+use crate::command::{print, print_json, refuse_terminal};
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
@@ -168,6 +168,7 @@ impl Import {
         let spool = self.parts.spool()?;
         let bundle = match &spool {
             _ if self.bundle.as_os_str() == "-" => {
+                refuse_terminal()?;
                 if self.parts.needs_file() {
                     return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
                 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, Sharing, load_trust, sharing};
+use bundle_importer::{Bundle, OpenError, Sharing, load_trust, sharing};
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
@@ -41,8 +41,7 @@ impl Inspect {
                 };
                 let medium = Medium::open(&self.bundle, &limits)?;
                 let mut cursor = Cursor::new(&medium).map_err(failed)?;
-                let head = Unverified::read(&mut cursor, &limits)
-                    .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+                let head = Unverified::read(&mut cursor, &limits).map_err(OpenError::Damage)?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 (statement, Vec::new(), None)
