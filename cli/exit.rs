@@ -2,19 +2,22 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, Kept, KeyFileError,
-    OutputError, PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, Kept,
+    KeyFileError, OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError,
+    ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, KeyError, MediumError};
-use bundle_harbor::Harbor;
+use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
-    BootstrapError, ConfirmError, CountersignatureError, Diagnosis, HarborFileError, MemoryError, Obstacle,
-    OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError, diagnose,
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
+    HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
+    TrustStoreError,
 };
 use bundle_oci::{Printable, Registry};
 use bundle_registry::{AddressError, CertificateProblem, CredentialError, Error as RegistryError, Refusal};
 use bundle_serve::{IdentityError, StoreError, UsersError};
+use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
 
 use crate::harbor_text;
 use crate::output::{name, tell};
@@ -80,22 +83,12 @@ impl Failure {
         Self { code, lines, hint: Some(hints.join("\n")) }
     }
 
-    /// A push that failed, with what a Harbor tells when it is asked why.
-    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
-        let diagnosis = diagnose(harbor, &error).await;
-        let mut failure = Self::from(error);
-        if let Some(diagnosis) = diagnosis {
-            failure.lines.push(diagnosis.to_string());
-            failure.hint = Some(match diagnosis {
-                Diagnosis::AccountGone => {
-                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
-                }
-                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
-                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
-                ),
-            });
-        }
-        failure
+    /// What stands in the way, after it was shown with what to do.
+    pub(crate) fn refused(obstacles: &[Obstacle]) -> Self {
+        let Self { code, .. } = Self::obstacles(obstacles, "");
+        let number = obstacles.len();
+        let what = if number == 1 { "one thing stands" } else { "several things stand" };
+        Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
     }
 
     /// Says of which file the first line tells.
@@ -106,6 +99,40 @@ impl Failure {
                 *line = format!("{name}: {line}");
             }
         }
+        self
+    }
+
+    /// The exit code that it ends with.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The first thing that is wrong.
+    pub(crate) fn first_line(&self) -> &str {
+        self.lines.first().and_then(|text| text.lines().next()).unwrap_or_default()
+    }
+
+    /// The same with another code.
+    pub(crate) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Puts a bundle's name before what is wrong with it.
+    pub(crate) fn about(mut self, name: &str) -> Self {
+        if let Some(line) = self.lines.first_mut() {
+            *line = format!("{}: {line}", Printable(name));
+        }
+        self
+    }
+
+    /// Says two things with the code of the first.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.lines.extend(other.lines);
+        self.hint = match (self.hint, other.hint) {
+            (Some(one), Some(other)) if !one.contains(&other) => Some(format!("{one}\n{other}")),
+            (one, other) => one.or(other),
+        };
         self
     }
 
@@ -310,7 +337,13 @@ impl From<bundle_bundler::ListError> for Failure {
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
-        Self::new(Code::Usage, &error).hint("give one of them another name: `reference => new-name`")
+        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = if of_chart(&error.first) || of_chart(&error.second) {
+            "in the project cache, images keep their host and path; or leave one out with exclude"
+        } else {
+            "give one of them another name: `reference => new-name`"
+        };
+        Self::new(Code::Usage, &error).hint(hint)
     }
 }
 
@@ -377,7 +410,12 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
         let hint = errors.0.iter().find_map(|error| match &error.cause {
+            ResolveCause::NotFound { .. } if of_chart(error) => Some(
+                "give the chart another image with set or values, or leave this one out with exclude"
+                    .to_owned(),
+            ),
             ResolveCause::Registry(error) => source_hint(error),
             ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
                 Some("--no-referrers leaves behind whatever is attached".to_owned())
@@ -410,7 +448,7 @@ impl From<ChartErrors> for Failure {
 
 fn chart_code(cause: &ChartCause) -> Code {
     match cause {
-        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
         ChartCause::Load(error) => load_code(&error.cause),
         ChartCause::Digest { .. } => Code::NotTrusted,
         ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
@@ -456,6 +494,9 @@ fn load_code(cause: &LoadCause) -> Code {
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
         ChartCause::Registry(error) => source_hint(error),
+        ChartCause::Confirm { image, .. } => {
+            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        }
         ChartCause::Render { error, .. } => match &**error {
             RenderError::Template { wanted: Some(value), .. } => {
                 Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
@@ -575,6 +616,59 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            ExtractError::Exists(_) => failure(Code::Usage)
+                .hint("nothing is overwritten: remove it, or choose another place with --to"),
+            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Space { .. } => {
+                failure(Code::Failed).hint("make room, or choose another place with --to")
+            }
+            ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
+                failure(Code::Failed)
+            }
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
+            ExtractError::Absent { .. } => failure(Code::Incomplete)
+                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Names(_) => failure(Code::NotTrusted)
+                .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<NoMirror> for Failure {
+    fn from(error: NoMirror) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
+            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+        }
     }
 }
 
@@ -820,5 +914,94 @@ impl From<BaseError> for Failure {
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
         Self::new(medium_code(&error), &error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
+            DeliveryError::Seed(error) => error.into(),
+            DeliveryError::Push { error, diagnosis, host } => {
+                let mut failure = Self::from(error);
+                if let Some(diagnosis) = diagnosis {
+                    failure.lines.push(diagnosis.to_string());
+                    failure.hint = Some(match diagnosis {
+                        Diagnosis::AccountGone => {
+                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                        }
+                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                        ),
+                    });
+                }
+                failure
+            }
+            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirm(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExpiresError> for Failure {
+    fn from(error: ExpiresError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SyncConfigError> for Failure {
+    fn from(error: SyncConfigError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Lock(error) => error.into(),
+            ExportError::Config(error) => error.into(),
+            ExportError::Conflict(error) => error.into(),
+            ExportError::Key(error) => error.into(),
+            ExportError::Charts(error) => error.into(),
+            ExportError::Resolve(error) => error.into(),
+            ExportError::Plan(error) => error.into(),
+            ExportError::Expires(error) => error.into(),
+            ExportError::Output(error) => error.into(),
+            ExportError::Sign(error) => error.into(),
+            ExportError::Create(error) => error.into(),
+            ExportError::Ledger(_)
+            | ExportError::Outbox(_)
+            | ExportError::Chart(_)
+            | ExportError::Sequence(_) => Self::new(Code::Failed, &error),
+        }
+    }
+}
+
+impl From<ImportJobError> for Failure {
+    fn from(error: ImportJobError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ItemError> for Failure {
+    fn from(error: ItemError) -> Self {
+        match error {
+            ItemError::Open(error) => error.into(),
+            ItemError::Delivery(error) => error.into(),
+            ItemError::State(error) => error.into(),
+            ItemError::Sign(error) => error.into(),
+            ItemError::Receipt(error) => error.into(),
+            ItemError::Stream(_) => Self::new(Code::NotTrusted, &error)
+                .hint("bring it to its site, or name the stream in sync.yaml"),
+            ItemError::Part => Self::new(Code::Incomplete, &error),
+        }
     }
 }

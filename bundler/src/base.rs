@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bundle_format::{
-    Base, Blob, Limits, ParseShortError, PublicKey, Sequence, ShortReceipt, Target, Timestamp,
+    Artifact, Base, Blob, Limits, ParseShortError, PublicKey, Sequence, ShortReceipt, Target, Timestamp,
 };
 use bundle_oci::{Digest, Reference, RepositoryName};
 use bundle_registry::{Client, Progress};
@@ -33,27 +33,14 @@ impl Plan {
     /// The statement would not be valid.
     pub fn build_on(&mut self, bases: &[Inventory], limits: &Limits) -> Result<Unchanged, PlanError> {
         let mut held: HashMap<RepositoryName, HashSet<Digest>> = HashMap::new();
-        let mut newest: HashMap<&Target, HashSet<Digest>> = HashMap::new();
-        let mut order: Vec<&Inventory> = bases.iter().collect();
-        // A lock has no number; what is known of bundles says more than it does.
-        order.sort_by_key(|base| base.base.sequence);
-        for artifact in order.iter().flat_map(|base| &base.artifacts) {
+        for artifact in bases.iter().flat_map(|base| &base.artifacts) {
             if let (Ok(repository), Some(blobs)) = (artifact.target.path(), &artifact.blobs) {
                 held.entry(repository).or_default().extend(blobs.iter().map(|blob| blob.digest));
             }
-            let there = newest.entry(&artifact.target).or_default();
-            // A tag has one digest, the last; what has no tag stays.
-            if artifact.target.tag.is_some() {
-                there.clear();
-            }
-            there.insert(artifact.digest);
         }
+        let unchanged = self.unchanged_since(bases);
         let mut proven: HashSet<Digest> = HashSet::new();
-        let mut unchanged = Unchanged::Yes;
         for artifact in &self.statement().artifacts {
-            if !newest.get(&artifact.target).is_some_and(|there| there.contains(&artifact.digest)) {
-                unchanged = Unchanged::No;
-            }
             let Some(there) = artifact.target.path().ok().and_then(|repository| held.get(&repository)) else {
                 continue;
             };
@@ -69,6 +56,26 @@ impl Plan {
             .partition(|blob| proven.contains(&blob.digest) && !manifests.contains_key(&blob.digest));
         self.leave_out(blobs, requires, bases.iter().map(|base| base.base.clone()).collect(), limits)?;
         Ok(unchanged)
+    }
+
+    /// Whether each artifact is what the newest of the bases has at its target.
+    pub fn unchanged_since(&self, bases: &[Inventory]) -> Unchanged {
+        let mut order: Vec<&Inventory> = bases.iter().collect();
+        // A lock has no number; what is known of bundles says more than it does.
+        order.sort_by_key(|base| base.base.sequence);
+        let mut newest: HashMap<&Target, HashSet<Digest>> = HashMap::new();
+        for artifact in order.iter().flat_map(|base| &base.artifacts) {
+            let there = newest.entry(&artifact.target).or_default();
+            // A tag has one digest, the last; what has no tag stays.
+            if artifact.target.tag.is_some() {
+                there.clear();
+            }
+            there.insert(artifact.digest);
+        }
+        let known = |artifact: &Artifact| {
+            newest.get(&artifact.target).is_some_and(|there| there.contains(&artifact.digest))
+        };
+        if self.statement().artifacts.iter().all(known) { Unchanged::Yes } else { Unchanged::No }
     }
 }
 

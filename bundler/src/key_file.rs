@@ -64,7 +64,10 @@ pub fn load_private(
     let pem = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
-    if secret && metadata.mode() & 0o077 != 0 {
+    // Who may read another's file is its owner's care, as long as it is not everybody: a secret that
+    // Kubernetes mounts belongs to root, and the pod reads it as a group.
+    let others = if metadata.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
+    if secret && metadata.mode() & others != 0 {
         return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
     }
     let mut attempt = 0;

@@ -12,7 +12,7 @@ use crate::output::name;
 use crate::progress::progress;
 use crate::trust::TrustArguments;
 
-/// Checks every byte of a bundle, and adds a signature beside it: NAME.<fingerprint>.sig
+/// Checks every byte of a bundle, and adds a signature beside it: `NAME.<fingerprint>.sig`
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command"]).required(true)))]
 pub(crate) struct Sign {

@@ -4,7 +4,7 @@ use std::fmt;
 use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Sequence, StreamName, Target, Timestamp, object};
+use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
 
 /// The version of the format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -312,51 +312,13 @@ impl Statement {
     /// The bytes of `index.json`, which follow from the artifacts and their blobs' sizes
     /// (docs/format.md §index.json; image-spec, image-layout.md).
     pub fn index_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Index<'a> {
-            schema_version: u32,
-            media_type: &'static str,
-            manifests: Vec<Descriptor<'a>>,
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Descriptor<'a> {
-            media_type: &'a MediaType,
-            digest: Digest,
-            size: u64,
-            annotations: Annotations,
-        }
-        #[derive(Serialize)]
-        struct Annotations {
-            #[serde(rename = "io.containerd.image.name", skip_serializing_if = "Option::is_none")]
-            containerd_name: Option<String>,
-            #[serde(rename = "org.opencontainers.image.ref.name")]
-            ref_name: String,
-        }
-
         let sizes: HashMap<Digest, u64> =
             self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
-        let mut named = HashSet::new();
-        let mut manifests = Vec::new();
-        for artifact in &self.artifacts {
-            let name = artifact.source.runtime_name();
-            if !named.insert((name.clone(), artifact.digest)) {
-                continue;
-            }
-            manifests.push(Descriptor {
-                media_type: &artifact.media_type,
-                digest: artifact.digest,
-                size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
-                annotations: Annotations {
-                    // A container runtime has no use for what is not an image.
-                    containerd_name: (artifact.kind == Kind::Image).then(|| name.clone()),
-                    ref_name: name,
-                },
-            });
-        }
-        let index = Index { schema_version: 2, media_type: MediaType::IMAGE_INDEX, manifests };
-        serde_json::to_vec(&index).expect("an index has no map with keys other than strings")
+        crate::index_json(self.artifacts.iter().map(|artifact| Named {
+            name: artifact.source.runtime_name(),
+            artifact,
+            size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
+        }))
     }
 }
 

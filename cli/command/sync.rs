@@ -1,0 +1,267 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bundle_bundler::{Signer, load_private, load_public};
+use bundle_format::{Timestamp, TrustPolicy};
+use bundle_importer::{
+    DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience, TrustStore, load_trust,
+};
+use bundle_registry::Progress;
+use bundle_sync::{
+    Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
+    Imported, LockError, Outcome, RunEnd, SyncConfig,
+};
+
+use crate::command::import::settings;
+use crate::command::key::ask_passphrase;
+use crate::command::print;
+use crate::connection::{Connection, Login, Mirror, To};
+use crate::exit::{Code, Failure};
+use crate::progress::{Running, progress};
+use crate::size::Bytes;
+use crate::span::Span;
+use crate::trust::default_store;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Sync {
+    /// Write the next bundle to the outbox, if anything changed since what arrived
+    Export(Export),
+    /// Import the inbox's bundles in order, write receipts, and move the bundles out of the inbox
+    Import(Import),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Export {
+    /// What to do
+    #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
+    config: PathBuf,
+
+    /// Write a whole bundle, whatever is on the other side or under way: a stick was lost, or a
+    /// delta has no base there
+    #[arg(long)]
+    again: bool,
+
+    /// Read one registry through another
+    #[arg(long, value_name = "HOST=HOST/PREFIX")]
+    mirror: Vec<Mirror>,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Import {
+    /// What to do
+    #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
+    config: PathBuf,
+
+    #[command(flatten)]
+    login: Login,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Sync {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Export(command) => command.run().await,
+            Self::Import(command) => command.run().await,
+        }
+    }
+}
+
+impl Export {
+    async fn run(self) -> Result<(), Failure> {
+        let config = SyncConfig::load(&self.config)?.export(&self.config)?;
+        let signer = signer(&config)?;
+        let progress = progress("fetching");
+        let client = self.connection.client(&self.mirror, &progress)?;
+        let jobs = self.connection.jobs();
+        let job = ExportJob { config: &config, client: &client, signer: &signer, again: self.again, jobs };
+        let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
+        match job.run(progress.clone()).await {
+            Ok(exported) => {
+                drop(progress);
+                let refused = refused_receipts(&exported);
+                boards.export(&exported.status, end(refused.as_ref()))?;
+                tell_exported(&exported)?;
+                refused.map_or(Ok(()), Err)
+            }
+            Err(ExportError::Lock(LockError::Busy)) => busy(&progress),
+            Err(error) => {
+                drop(progress);
+                let failure = Failure::from(error);
+                // What the job remembers is told with the error, if it can be read at all.
+                if let Ok(status) = job.status() {
+                    boards.export(&status, end(Some(&failure)))?;
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn signer(config: &ExportConfig) -> Result<Signer, Failure> {
+    if let Some(path) = &config.key {
+        return Ok(Signer::Key(load_private(path, ask_passphrase)?));
+    }
+    match (&config.sign_command, &config.public_key) {
+        (Some(command), Some(public)) => {
+            Ok(Signer::Command { command: command.clone(), public: load_public(public)? })
+        }
+        // The configuration would have been refused.
+        _ => Err(Failure::text(Code::Usage, "export needs a key, or a command with its public key")),
+    }
+}
+
+fn tell_exported(exported: &Exported) -> Result<(), Failure> {
+    let mut text = String::new();
+    if let Ok(path) = &exported.bundle {
+        let last = exported.status.last.as_ref();
+        let (bytes, sequence) =
+            last.map_or((0, String::new()), |last| (last.bytes, last.sequence.to_string()));
+        text.push_str(&format!("wrote bundle {sequence}, {}: {}\n", Bytes(bytes), path.display()));
+    }
+    if exported.pruned > 0 {
+        text.push_str(&format!("removed {} that arrived\n", exported.pruned));
+    }
+    print(&text)
+}
+
+fn refused_receipts(exported: &Exported) -> Option<Failure> {
+    let failures = exported.refused.iter().map(|refused| {
+        Failure::text(Code::NotTrusted, refused.reason.clone())
+            .about(&refused.path.display().to_string())
+            .hint("the receipt is now in the directory refused beside it; find out where it came from")
+    });
+    failures.reduce(Failure::and)
+}
+
+impl Import {
+    async fn run(self) -> Result<(), Failure> {
+        let config = SyncConfig::load(&self.config)?.import(&self.config)?;
+        let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
+        let progress = progress("importing");
+        match self.imported(&config, &progress).await {
+            Ok(imported) => {
+                drop(progress);
+                let status = imported.status.clone();
+                let told = tell_imported(imported);
+                boards.import(&status, end(told.as_ref().err()))?;
+                told
+            }
+            Err(Stopped::Busy) => busy(&progress),
+            Err(Stopped::Failed(failure)) => {
+                drop(progress);
+                if let Ok(status) = ImportJob::status(&config) {
+                    boards.import(&status, end(Some(&failure)))?;
+                }
+                Err(*failure)
+            }
+        }
+    }
+
+    async fn imported(&self, config: &ImportConfig, progress: &Running) -> Result<Imported, Stopped> {
+        let policy = policy(config)?;
+        let signer = Signer::Key(load_private(&config.receipt_key, ask_passphrase).map_err(Failure::from)?);
+        let wrong = |text: &str, error: &dyn std::fmt::Display| {
+            Failure::text(Code::Usage, format!("{}: '{text}' {error}", self.config.display()))
+        };
+        let to: To = config.to.parse().map_err(|error: String| wrong(&config.to, &error))?;
+        let patience = match &config.wait_for_scan {
+            Some(text) => Some(text.parse::<Span>().map_err(|error| wrong(text, &error))?),
+            None => None,
+        };
+        let options = DeliveryOptions {
+            on_existing: config.on_existing_tag,
+            quota: QuotaCheck::Enforce,
+            settings: settings(config.harbor.as_deref())?,
+            rollback: Rollback::Refuse,
+            portion: Portion::default(),
+            receipt: Some(config.site.clone()),
+            patience: patience.map(|Span(time)| ScanPatience::Wait(time)),
+            state: config.state.join("state.json"),
+            jobs: self.connection.jobs(),
+        };
+        let shared: &Arc<dyn Progress> = progress;
+        let client = self.connection.client_to(&to, &self.login, shared).await?;
+        let destination = Destination::detect(&client, &to.registry, config.registry_kind).await;
+        let destination = destination.map_err(Failure::from)?;
+        let job = ImportJob {
+            config,
+            policy: &policy,
+            destination: &destination,
+            options: &options,
+            signer: &signer,
+        };
+        match job.run(shared.clone()).await {
+            Ok(imported) => Ok(imported),
+            Err(ImportJobError::Lock(LockError::Busy)) => Err(Stopped::Busy),
+            Err(error) => Err(Failure::from(error).into()),
+        }
+    }
+}
+
+/// Why there is nothing to tell of single bundles.
+enum Stopped {
+    Busy,
+    Failed(Box<Failure>),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+/// Whose bundles are accepted. What the store has revoked is refused, whatever file is named.
+fn policy(config: &ImportConfig) -> Result<TrustPolicy, Failure> {
+    let Some(path) = &config.trust else {
+        return Ok(TrustStore::open(&default_store()?)?.policy()?);
+    };
+    let mut policy = load_trust(path)?;
+    if let Ok(store) = default_store() {
+        TrustStore::open(&store)?.enforce(&mut policy)?;
+    }
+    Ok(policy)
+}
+
+/// Tells of what was done, and fails with the gravest of what was not.
+fn tell_imported(imported: Imported) -> Result<(), Failure> {
+    let mut text = String::new();
+    let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    for item in imported.items {
+        match item.outcome {
+            Outcome::Imported(bundle) => text.push_str(&format!("imported bundle {bundle}: {}\n", item.name)),
+            Outcome::Again(bundle) => {
+                text.push_str(&format!("bundle {bundle} was imported before: {}\n", item.name));
+            }
+            Outcome::Failed(error) => failed.push(Failure::from(error).about(&item.name)),
+            Outcome::Refused(error) => refused.push(Failure::from(error).about(&item.name)),
+            Outcome::Waiting(error) => {
+                let waits = Failure::from(error).about(&item.name);
+                // That something is still to come is all that is known.
+                waiting.push(waits.with_code(Code::Incomplete));
+            }
+        }
+    }
+    print(&text)?;
+    match failed.into_iter().chain(refused).chain(waiting).reduce(Failure::and) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
+    }
+}
+
+fn busy(progress: &Running) -> Result<(), Failure> {
+    progress.note("another run is at work; it does what there is to do");
+    Ok(())
+}
+
+fn end(failure: Option<&Failure>) -> RunEnd<'_> {
+    RunEnd {
+        at: Timestamp::now(),
+        exit_code: failure.map_or(0, |failure| failure.code() as u8),
+        error: failure.map(Failure::first_line),
+    }
+}

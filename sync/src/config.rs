@@ -1,0 +1,334 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bundle_bundler::{Anchors, Expires, TextError, YamlError, parse_yaml, read_text_file};
+use bundle_format::{SiteName, StreamName, VolumeSize};
+use bundle_importer::{OnExistingTag, RegistryKind};
+use serde::{Deserialize, Deserializer};
+
+/// What a `sync.yaml` says. One file can have both sides; each job reads its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncConfig {
+    /// The connected side.
+    pub export: Option<ExportConfig>,
+    /// The disconnected side.
+    pub import: Option<ImportConfig>,
+}
+
+/// How bundles are made and handed over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExportConfig {
+    /// What to carry.
+    pub file: PathBuf,
+    /// Whether to keep to the lock beside it.
+    #[serde(default)]
+    pub locked: bool,
+    /// The key that signs.
+    pub key: Option<PathBuf>,
+    /// The command that signs, in place of a key.
+    pub sign_command: Option<String>,
+    /// The public key that the command's signature must fit; there is one if there is the other.
+    pub public_key: Option<PathBuf>,
+    /// Where finished bundles are put.
+    pub outbox: PathBuf,
+    /// Where receipts are put that came back.
+    pub receipts: PathBuf,
+    /// The public keys of the sites whose receipts count.
+    pub receipt_trust: Vec<PathBuf>,
+    /// Where the job keeps what it remembers.
+    pub state: PathBuf,
+    /// How many bundles stay in the outbox after they arrived.
+    #[serde(default = "two")]
+    pub keep: usize,
+    /// How large volumes may be, if bundles are cut.
+    #[serde(default, deserialize_with = "from_text")]
+    pub volume_size: Option<VolumeSize>,
+    /// Whether bundles are compressed.
+    #[serde(default)]
+    pub compress: bool,
+    /// When bundles stop being importable.
+    #[serde(default, deserialize_with = "from_text")]
+    pub expires: Option<Expires>,
+    /// After how many deltas a whole bundle is made.
+    pub full_every: Option<u32>,
+    /// Whether signatures and other referrers travel.
+    #[serde(default = "yes")]
+    pub referrers: bool,
+    /// Where to write what the job did, as JSON.
+    pub status: Option<PathBuf>,
+    /// Where to write it for Prometheus' textfile collector.
+    pub metrics: Option<PathBuf>,
+}
+
+/// How bundles are taken in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ImportConfig {
+    /// Where bundles arrive.
+    pub inbox: PathBuf,
+    /// Where imported bundles go; `done` in the inbox, unless it says otherwise.
+    pub done: Option<PathBuf>,
+    /// Where refused bundles go; `refused` in the inbox, unless it says otherwise.
+    pub refused: Option<PathBuf>,
+    /// The registry or Harbor.
+    pub to: String,
+    /// What it is.
+    #[serde(default, deserialize_with = "kind")]
+    pub registry_kind: RegistryKind,
+    /// How a Harbor's projects are run.
+    pub harbor: Option<PathBuf>,
+    /// Whose bundles are accepted; the keys of `bundle trust`, unless it says otherwise.
+    pub trust: Option<PathBuf>,
+    /// The streams that belong here; all, unless it says otherwise.
+    pub streams: Option<Vec<StreamName>>,
+    /// Where receipts are written.
+    pub receipts: PathBuf,
+    /// The key that signs them.
+    pub receipt_key: PathBuf,
+    /// What this site is called in them.
+    pub site: SiteName,
+    /// Where the job keeps what it remembers, the newest bundle of each stream among it.
+    pub state: PathBuf,
+    /// What becomes of tags that are there with another digest.
+    #[serde(default = "overwrite", deserialize_with = "on_existing")]
+    pub on_existing_tag: OnExistingTag,
+    /// How long a Harbor's scans are waited for: `10m`.
+    pub wait_for_scan: Option<String>,
+    /// How many imported bundles of a stream stay in `done`.
+    #[serde(default = "two")]
+    pub keep: usize,
+    /// Where to write what the job did, as JSON.
+    pub status: Option<PathBuf>,
+    /// Where to write it for Prometheus' textfile collector.
+    pub metrics: Option<PathBuf>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncConfigError {
+    /// The file cannot be had.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// It is not valid.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// It has nothing for this side.
+    #[error("{} has no section '{section}'", .path.display())]
+    NoSection {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: &'static str,
+    },
+    /// A section that contradicts itself.
+    #[error("{}: {what}", .path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl SyncConfig {
+    /// Reads a file. Paths in it are relative to it.
+    ///
+    /// # Errors
+    /// Any [`SyncConfigError`].
+    pub fn load(path: &Path) -> Result<Self, SyncConfigError> {
+        let text = read_text_file(path)?;
+        let mut config: Self = parse_yaml(&text, &path.display().to_string(), Anchors::Refuse)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        if let Some(export) = &mut config.export {
+            export.resolve(directory);
+            let wrong = |what| SyncConfigError::Contradiction { path: path.to_owned(), what };
+            if export.key.is_some() == export.sign_command.is_some() {
+                return Err(wrong("export needs either 'key' or 'signCommand'"));
+            }
+            if export.sign_command.is_some() != export.public_key.is_some() {
+                return Err(wrong("export.signCommand and export.publicKey need each other"));
+            }
+            if export.receipt_trust.is_empty() {
+                return Err(wrong("export.receiptTrust names no key, so that no receipt would count"));
+            }
+            if export.compress && export.volume_size.is_some() {
+                return Err(wrong(
+                    "export has both 'compress' and 'volumeSize', and volumes are not compressed",
+                ));
+            }
+        }
+        if let Some(import) = &mut config.import {
+            import.resolve(directory);
+        }
+        Ok(config)
+    }
+
+    /// The connected side.
+    ///
+    /// # Errors
+    /// [`SyncConfigError::NoSection`].
+    pub fn export(self, path: &Path) -> Result<ExportConfig, SyncConfigError> {
+        self.export.ok_or_else(|| SyncConfigError::NoSection { path: path.to_owned(), section: "export" })
+    }
+
+    /// The disconnected side.
+    ///
+    /// # Errors
+    /// [`SyncConfigError::NoSection`].
+    pub fn import(self, path: &Path) -> Result<ImportConfig, SyncConfigError> {
+        self.import.ok_or_else(|| SyncConfigError::NoSection { path: path.to_owned(), section: "import" })
+    }
+}
+
+impl ExportConfig {
+    fn resolve(&mut self, directory: &Path) {
+        let optional = [&mut self.key, &mut self.public_key, &mut self.status, &mut self.metrics];
+        let paths = [&mut self.file, &mut self.outbox, &mut self.receipts, &mut self.state];
+        let all = optional.into_iter().flatten().chain(paths).chain(&mut self.receipt_trust);
+        all.for_each(|path| *path = directory.join(&*path));
+    }
+}
+
+impl ImportConfig {
+    fn resolve(&mut self, directory: &Path) {
+        let optional = [
+            &mut self.done,
+            &mut self.refused,
+            &mut self.harbor,
+            &mut self.trust,
+            &mut self.status,
+            &mut self.metrics,
+        ];
+        let paths = [&mut self.inbox, &mut self.receipts, &mut self.receipt_key, &mut self.state];
+        optional.into_iter().flatten().chain(paths).for_each(|path| *path = directory.join(&*path));
+    }
+
+    /// Where imported bundles go.
+    pub fn done(&self) -> PathBuf {
+        self.done.clone().unwrap_or_else(|| self.inbox.join("done"))
+    }
+
+    /// Where refused bundles go.
+    pub fn refused(&self) -> PathBuf {
+        self.refused.clone().unwrap_or_else(|| self.inbox.join("refused"))
+    }
+
+    /// Whether bundles of a stream belong here.
+    pub fn expects(&self, stream: &StreamName) -> bool {
+        self.streams.as_ref().is_none_or(|streams| streams.contains(stream))
+    }
+}
+
+fn two() -> usize {
+    2
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A nightly stream moves its tags; what keeps it from going back is its sequence.
+fn overwrite() -> OnExistingTag {
+    OnExistingTag::Overwrite
+}
+
+fn from_text<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RegistryKind, D::Error> {
+    let kinds =
+        [("auto", RegistryKind::Auto), ("harbor", RegistryKind::Harbor), ("plain", RegistryKind::Plain)];
+    one_of(deserializer, &kinds)
+}
+
+fn on_existing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnExistingTag, D::Error> {
+    let choices = [
+        ("error", OnExistingTag::Error),
+        ("skip", OnExistingTag::Skip),
+        ("overwrite", OnExistingTag::Overwrite),
+    ];
+    one_of(deserializer, &choices)
+}
+
+fn one_of<'de, T: Copy, D: Deserializer<'de>>(
+    deserializer: D,
+    choices: &[(&'static str, T)],
+) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known: BTreeMap<&str, T> = choices.iter().copied().collect();
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let wrong = || serde::de::Error::custom(format!("must be one of {}", names.join(", ")));
+    known.get(text.as_str()).copied().ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPORT: &str = "export:\n  file: bundle.yaml\n  key: ops.key\n  outbox: /out\n  receipts: back\n  receiptTrust: [site.pub]\n  state: state\n";
+    const IMPORT: &str = "import:\n  inbox: in\n  to: https://harbor.example\n  receipts: out\n  receiptKey: site.key\n  site: plant 7\n  state: state\n";
+
+    fn load(text: &str) -> Result<SyncConfig, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sync.yaml");
+        std::fs::write(&path, text).unwrap();
+        let shorter = |text: String| text.replace(&directory.path().display().to_string(), "D");
+        SyncConfig::load(&path).map_err(|error| shorter(error.to_string()))
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file_and_the_rest_has_defaults() {
+        let config = load(&format!("{EXPORT}  volumeSize: fat32\n  expires: 30d\n{IMPORT}")).unwrap();
+        let (export, import) = (config.export.unwrap(), config.import.unwrap());
+        assert!(export.file.is_absolute() && export.file.ends_with("bundle.yaml"));
+        assert_eq!(export.outbox, Path::new("/out"));
+        assert_eq!(export.volume_size, Some("fat32".parse().unwrap()));
+        assert!(export.referrers && export.keep == 2);
+        assert!(import.done().ends_with("in/done"));
+        assert_eq!(import.on_existing_tag, OnExistingTag::Overwrite);
+        assert!(import.expects(&"any".parse().unwrap()));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        for (text, expected) in [
+            ("exprt: {}\n", "D/sync.yaml:1:1: unknown field 'exprt'; did you mean 'export'?"),
+            (
+                &format!("{EXPORT}  keeps: 1\n"),
+                "D/sync.yaml:8:3: unknown field 'keeps'; did you mean 'keep'?",
+            ),
+            (&EXPORT.replace("  state: state\n", ""), "D/sync.yaml:6:3: field 'state' is missing"),
+            (
+                &EXPORT.replace("  key: ops.key\n", ""),
+                "D/sync.yaml: export needs either 'key' or 'signCommand'",
+            ),
+            (
+                &EXPORT.replace("  key: ops.key\n", "  signCommand: sign\n"),
+                "D/sync.yaml: export.signCommand and export.publicKey need each other",
+            ),
+            (
+                &EXPORT.replace("[site.pub]", "[]"),
+                "D/sync.yaml: export.receiptTrust names no key, so that no receipt would count",
+            ),
+            (
+                &format!("{EXPORT}  compress: true\n  volumeSize: 4GiB\n"),
+                "D/sync.yaml: export has both 'compress' and 'volumeSize', and volumes are not compressed",
+            ),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let error = load(&format!("{IMPORT}  onExistingTag: move\n")).unwrap_err();
+        assert!(error.contains("must be one of error, skip, overwrite"), "{error}");
+        let error = load(&format!("{EXPORT}  volumeSize: huge\n")).unwrap_err();
+        assert!(error.contains("size must be at least 64KiB"), "{error}");
+    }
+}

@@ -1,0 +1,359 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bundle_bundler::{
+    ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
+    ExpiresError, Head, Inventory, KeyFileError, Lock, OutputError, PartialFile, Pins, Plan, PlanError,
+    Referrers, Request, ResolveErrors, ResolveOptions, Resolved, SignError, Signer, SurveyedChart, Unchanged,
+    create_compressed, create_file, load_public, merge, resolve, survey,
+};
+use bundle_format::{Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
+use bundle_oci::{Digest, Hasher, Printable};
+use bundle_registry::{Client, Progress};
+
+use crate::ledger::{self, ExportLedger, Last, LedgerError};
+use crate::outbox::{Outbox, OutboxError};
+use crate::receipts::{Receipts, RefusedReceipt};
+use crate::status::ExportStatus;
+use crate::{ExportConfig, JobLock, LockError};
+
+/// The connected side's job.
+#[derive(Debug)]
+pub struct ExportJob<'a> {
+    /// What to do.
+    pub config: &'a ExportConfig,
+    /// What speaks to the registries.
+    pub client: &'a Client,
+    /// What signs.
+    pub signer: &'a Signer,
+    /// Whether a whole bundle is made, whatever is known to be there and to be under way.
+    pub again: bool,
+    /// How much is done at once.
+    pub jobs: usize,
+}
+
+/// What an export job did.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The bundle that was written, if there was one to write.
+    pub bundle: Result<PathBuf, Nothing>,
+    /// Receipts that cannot be believed.
+    pub refused: Vec<RefusedReceipt>,
+    /// How many bundles were removed, because they arrived.
+    pub pruned: usize,
+    /// What operators are told.
+    pub status: ExportStatus,
+}
+
+/// Why there was no bundle to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// Everything is on the other side.
+    Arrived,
+    /// Everything is under way, in a bundle that was written before.
+    UnderWay,
+}
+
+/// Why an export job failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Another run is at work.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// What the job remembers.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The outbox, or the directory of receipts.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// What is to be carried.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Two images for one place.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// Charts.
+    #[error(transparent)]
+    Charts(#[from] ChartErrors),
+    /// Images.
+    #[error(transparent)]
+    Resolve(#[from] ResolveErrors),
+    /// They make no bundle.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A chart that makes no artifact.
+    #[error("a chart cannot be delivered")]
+    Chart(#[from] bundle_oci::ParseMediaTypeError),
+    /// A time that is none.
+    #[error(transparent)]
+    Expires(#[from] ExpiresError),
+    /// No number is left.
+    #[error(transparent)]
+    Sequence(#[from] ParseSequenceError),
+    /// The bundle's file.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The bundle cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+}
+
+impl ExportJob<'_> {
+    /// Writes the next bundle to the outbox if it would deliver anything, and removes those that
+    /// arrived.
+    ///
+    /// # Errors
+    /// Any [`ExportError`]. A second run goes on where this one ended.
+    pub async fn run(&self, progress: Arc<dyn Progress>) -> Result<Exported, ExportError> {
+        let config = self.config;
+        let _lock = JobLock::take(&config.state, "export")?;
+        let ledger_path = config.state.join("export.json");
+        let mut ledger: ExportLedger = ledger::load(&ledger_path)?;
+        let asked = Config::load(&config.file)?;
+        let stream = asked.name.clone().unwrap_or_default();
+        let outbox = Outbox::open(&config.outbox, &stream)?;
+        let keys =
+            config.receipt_trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let receipts = Receipts::read(&config.receipts, &keys, &stream, &outbox)?;
+        receipts.refused.iter().try_for_each(RefusedReceipt::put_aside)?;
+        recall(&mut ledger, &stream, &outbox)?;
+
+        let resolved = self.resolve(asked, &*progress).await?;
+        let created = Timestamp::now();
+        let begun = outbox.begun()?;
+        let sequence = match begun.last() {
+            // What a run began that was killed is gone on with, under its number.
+            Some((sequence, path))
+                if Some(*sequence) > highest(&ledger, &stream, &receipts)
+                    && *path == outbox.path(*sequence, config.compress) =>
+            {
+                *sequence
+            }
+            _ => next(highest(&ledger, &stream, &receipts), created)?,
+        };
+        begun.iter().filter(|(old, _)| *old != sequence).try_for_each(|(old, _)| outbox.give_up(*old))?;
+        let last = ledger.last.get(&stream).cloned();
+        let head = Head {
+            stream: stream.clone(),
+            sequence,
+            created,
+            expires: config.expires.map(|expires| expires.after(created)).transpose()?,
+            previous: last.as_ref().map(|last| last.statement),
+        };
+        let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        let deltas = last.as_ref().map_or(0, |last| last.deltas);
+        let whole = self.again || config.full_every.is_some_and(|most| deltas >= most);
+        let bundle = match self.to_send(&mut plan, &receipts, last.as_ref(), whole)? {
+            Some(nothing) => {
+                outbox.give_up(sequence)?;
+                Err(nothing)
+            }
+            None => Ok(self.write(plan, &outbox, deltas, &mut ledger, progress).await?),
+        };
+        let pruned = match receipts.arrived() {
+            // A bundle whose short receipt was typed is read again each night, until a whole receipt
+            // comes.
+            Some(arrived) => outbox.prune(arrived, config.keep, |sequence| sequence == arrived)?,
+            None => 0,
+        };
+        ledger.succeeded = Some(Timestamp::now());
+        ledger::save(&ledger_path, &ledger)?;
+        let status = ExportStatus::of(&stream, &ledger, &outbox, receipts.arrived())?;
+        Ok(Exported { bundle, refused: receipts.refused, pruned, status })
+    }
+
+    /// What operators are told after a run that failed.
+    ///
+    /// # Errors
+    /// The job's memory or the outbox cannot be read.
+    pub fn status(&self) -> Result<ExportStatus, ExportError> {
+        let ledger: ExportLedger = ledger::load(&self.config.state.join("export.json"))?;
+        let stream = ledger.last.keys().next().cloned().unwrap_or_default();
+        let outbox = Outbox::open(&self.config.outbox, &stream)?;
+        Ok(ExportStatus::of(&stream, &ledger, &outbox, None)?)
+    }
+
+    /// Takes out of the plan what is there, and says whether nothing is left to send.
+    fn to_send(
+        &self,
+        plan: &mut Plan,
+        receipts: &Receipts,
+        last: Option<&Last>,
+        whole: bool,
+    ) -> Result<Option<Nothing>, ExportError> {
+        if self.again {
+            return Ok(None);
+        }
+        let contents = contents(
+            plan.statement().artifacts.iter().map(|artifact| (artifact.target.to_string(), artifact.digest)),
+        );
+        let under_way = last.is_some_and(|last| {
+            last.contents == contents && receipts.arrived().is_none_or(|arrived| last.sequence > arrived)
+        });
+        if under_way {
+            return Ok(Some(Nothing::UnderWay));
+        }
+        let Some(base) = &receipts.newest else { return Ok(None) };
+        let bases = std::slice::from_ref(base);
+        if plan.unchanged_since(bases) == Unchanged::Yes {
+            return Ok(Some(Nothing::Arrived));
+        }
+        if !whole {
+            plan.build_on(bases, &Limits::V1)?;
+        }
+        Ok(None)
+    }
+
+    async fn write(
+        &self,
+        mut plan: Plan,
+        outbox: &Outbox,
+        deltas: u32,
+        ledger: &mut ExportLedger,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PathBuf, ExportError> {
+        let config = self.config;
+        let path = outbox.path(plan.statement().sequence, config.compress);
+        let output = PartialFile::open(&path, config.volume_size)?;
+        if let Some(earlier) = output.earlier(&Limits::V1)
+            && plan.adopt(&earlier)
+        {
+            progress.note("going on with what an earlier run fetched");
+        }
+        let signature = self.signer.sign(plan.statement_bytes())?;
+        let plan = Arc::new(plan);
+        let (client, jobs) = (self.client, self.jobs);
+        if config.compress {
+            create_compressed(client, plan.clone(), &signature, output, jobs, progress).await?;
+        } else {
+            create_file(client, plan.clone(), &signature, output, jobs, progress).await?;
+        }
+        let statement = plan.statement();
+        let deltas = if statement.requires.is_empty() { 0 } else { deltas.saturating_add(1) };
+        let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);
+        ledger.last.insert(statement.stream.clone(), last);
+        Ok(path)
+    }
+
+    async fn resolve(&self, asked: Config, progress: &dyn Progress) -> Result<Resolved, ExportError> {
+        let lock_path = self.config.file.with_extension("lock");
+        let lock = if self.config.locked { Some(Lock::load(&lock_path)?) } else { None };
+        let pins = if self.config.locked { Pins::Demand } else { Pins::Prefer };
+        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.jobs };
+        let charts = survey(self.client, &asked.charts, lock.as_ref(), looking, progress).await?;
+        charts.iter().for_each(|chart| tell(chart, progress));
+        let mut requests: Vec<Request> = asked.requests;
+        requests.extend(charts.iter().flat_map(SurveyedChart::requests));
+        let requests = merge(requests)?;
+        let known = lock.map(|lock| lock.pins(&requests)).unwrap_or_default();
+        let referrers = if self.config.referrers { Referrers::Carry } else { Referrers::Leave };
+        let options = ResolveOptions { referrers, pins, jobs: self.jobs };
+        let mut resolved = resolve(self.client, &requests, &known, options, progress).await?;
+        charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
+        Ok(resolved)
+    }
+}
+
+/// Tells what a chart leaves out or likely has wrong.
+fn tell(chart: &SurveyedChart, progress: &dyn Progress) {
+    let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
+    for warning in &chart.warnings {
+        progress.note(&format!("{who}: {warning}"));
+    }
+    for image in chart.images.iter().filter(|image| !image.is_wanted()) {
+        let why = match &image.confirmation {
+            Confirmation::Refused(why) => why.clone(),
+            _ => "there is no such image".to_owned(),
+        };
+        progress.note(&format!("{who}: {} is left out: {why}", image.find.reference));
+    }
+}
+
+/// What the outbox knows better than the ledger: a run that was killed after its bundle had its name.
+fn recall(ledger: &mut ExportLedger, stream: &StreamName, outbox: &Outbox) -> Result<(), OutboxError> {
+    let known = ledger.last.get(stream).map(|last| last.sequence);
+    let Some(newest) = outbox.bundles()?.pop().filter(|sent| Some(sent.sequence) > known) else {
+        return Ok(());
+    };
+    // A file that cannot be read is no bundle of ours; its number is taken all the same.
+    let Ok(inventory) = Inventory::load(&newest.path, &[], &Limits::V1) else { return Ok(()) };
+    let artifacts = inventory.artifacts.iter().map(|held| (held.target.to_string(), held.digest));
+    let last = Last {
+        sequence: newest.sequence,
+        statement: inventory.base.digest,
+        created: Timestamp::now(),
+        bytes: newest.bytes,
+        contents: contents(artifacts),
+        deltas: 0,
+    };
+    ledger.last.insert(stream.clone(), last);
+    Ok(())
+}
+
+fn last_of(statement: &Statement, digest: Digest, bytes: u64, deltas: u32) -> Last {
+    let artifacts = statement.artifacts.iter();
+    Last {
+        sequence: statement.sequence,
+        statement: digest,
+        created: statement.created,
+        bytes,
+        contents: contents(artifacts.map(|artifact| (artifact.target.to_string(), artifact.digest))),
+        deltas,
+    }
+}
+
+/// One digest of all that is delivered, in whatever order it is listed.
+fn contents(artifacts: impl Iterator<Item = (String, Digest)>) -> Digest {
+    let mut artifacts: Vec<_> = artifacts.collect();
+    artifacts.sort();
+    let mut hasher = Hasher::new();
+    for (target, digest) in artifacts {
+        hasher.update(format!("{target} {digest}\n").as_bytes());
+    }
+    hasher.finish()
+}
+
+/// The highest number that is taken.
+fn highest(ledger: &ExportLedger, stream: &StreamName, receipts: &Receipts) -> Option<Sequence> {
+    ledger.last.get(stream).map(|last| last.sequence).max(receipts.arrived())
+}
+
+/// The next number: the time in seconds, so that a lost disk does not go back; or one more than the
+/// last, where the clock does.
+fn next(highest: Option<Sequence>, now: Timestamp) -> Result<Sequence, ParseSequenceError> {
+    let after = highest.map_or(1, |highest| u64::from(highest) + 1);
+    Sequence::try_from(after.max(now.unix().unsigned_abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_rise_whatever_the_clock_says() {
+        let now = Timestamp::from_unix(1_795_000_000).unwrap();
+        let number =
+            |highest: Option<u64>| u64::from(next(highest.map(|it| it.try_into().unwrap()), now).unwrap());
+        assert_eq!(number(None), 1_795_000_000);
+        assert_eq!(number(Some(42)), 1_795_000_000);
+        assert_eq!(number(Some(1_900_000_000)), 1_900_000_001);
+        let end = ((1_u64 << 53) - 1).try_into().unwrap();
+        assert!(next(Some(end), now).is_err());
+    }
+
+    #[test]
+    fn contents_do_not_depend_on_their_order() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let list = |list: &[(&str, Digest)]| {
+            contents(list.iter().map(|(name, digest)| ((*name).to_owned(), *digest)))
+        };
+        assert_eq!(list(&[("x", a), ("y", b)]), list(&[("y", b), ("x", a)]));
+        assert_ne!(list(&[("x", a), ("y", b)]), list(&[("x", b), ("y", a)]));
+    }
+}

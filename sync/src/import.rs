@@ -1,0 +1,390 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bundle_bundler::{SignError, Signer};
+use bundle_format::{
+    BundleId, Damage, FileError, Limits, Receipt, ShortReceipt, StreamName, Timestamp, TrustError,
+    TrustPolicy, Verdict, replace_file,
+};
+use bundle_importer::{
+    Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
+    PlanError, PushError, StateError, StateFile, write_receipt,
+};
+use bundle_oci::Printable;
+use bundle_registry::Progress;
+
+use crate::inbox::{self, Candidate, InboxError};
+use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError};
+use crate::receipts::chain;
+use crate::status::ImportStatus;
+use crate::{ImportConfig, JobLock, LockError};
+
+/// The disconnected side's job.
+#[derive(Debug)]
+pub struct ImportJob<'a> {
+    /// What to do.
+    pub config: &'a ImportConfig,
+    /// Whose bundles are accepted.
+    pub policy: &'a TrustPolicy,
+    /// Where they go.
+    pub destination: &'a Destination,
+    /// How they are delivered.
+    pub options: &'a DeliveryOptions,
+    /// What signs receipts.
+    pub signer: &'a Signer,
+}
+
+/// What an import job did.
+#[derive(Debug)]
+pub struct Imported {
+    /// What became of each bundle that was in the inbox, in the order in which they were taken.
+    pub items: Vec<Item>,
+    /// What operators are told.
+    pub status: ImportStatus,
+}
+
+/// A bundle of the inbox and what became of it.
+#[derive(Debug)]
+pub struct Item {
+    /// The bundle's name.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a bundle.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was imported, and lies in `done`.
+    Imported(BundleId),
+    /// It was imported before, and lies in `done`.
+    Again(BundleId),
+    /// It lies in `refused`, with the reason beside it.
+    Refused(ItemError),
+    /// It stays in the inbox, for something may still come that makes it good.
+    Waiting(ItemError),
+    /// It stays in the inbox, for something else went wrong. What comes after it waits too.
+    Failed(ItemError),
+}
+
+/// Why a bundle was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ItemError {
+    /// It cannot be opened or trusted.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be delivered.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// It belongs to another site.
+    #[error("bundle is of the stream '{0}', which does not belong here")]
+    Stream(StreamName),
+    /// Something that is remembered cannot be.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its receipt cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// Its receipt cannot be written.
+    #[error(transparent)]
+    Receipt(#[from] FileError),
+    /// Some of it is still to come.
+    #[error("some of the bundle is still to come")]
+    Part,
+}
+
+/// Why an import job failed, whatever was in the inbox.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportJobError {
+    /// Another run is at work.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// What the job remembers.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The inbox.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+    /// A reason that cannot be written.
+    #[error(transparent)]
+    Reason(#[from] FileError),
+}
+
+impl ImportJob<'_> {
+    /// Imports the inbox's bundles, oldest first, and moves them out of it.
+    ///
+    /// # Errors
+    /// Any [`ImportJobError`]. What went wrong with a bundle is in its [`Item`].
+    pub async fn run(&self, progress: Arc<dyn Progress>) -> Result<Imported, ImportJobError> {
+        let _lock = JobLock::take(&self.config.state, "import")?;
+        let ledger_path = self.config.state.join("import.json");
+        let mut ledger: ImportLedger = ledger::load(&ledger_path)?;
+        inbox::carry_out(&ledger.moving)?;
+        ledger.moving.clear();
+        let mut items = Vec::new();
+        let mut taken = Vec::new();
+        for candidate in inbox::scan(&self.config.inbox)? {
+            match self.open(&candidate) {
+                Ok(bundle) => {
+                    let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
+                    taken.push((id, candidate));
+                }
+                Err(error) => items.push(self.sort(candidate, error, &mut ledger, &ledger_path)?),
+            }
+        }
+        taken.sort_by(|(a, _), (b, _)| (&a.stream, a.sequence).cmp(&(&b.stream, b.sequence)));
+        for (id, candidate) in taken {
+            let imported = self.import(&candidate, progress.clone()).await;
+            let item = match imported {
+                Ok((arrived, created)) => {
+                    self.finish(id, candidate, &arrived, created, &mut ledger, &ledger_path)?
+                }
+                Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
+            };
+            let failed = matches!(item.outcome, Outcome::Failed(_));
+            items.push(item);
+            if failed {
+                break;
+            }
+        }
+        self.prune(&mut ledger)?;
+        let named = |wanted: fn(&Outcome) -> Option<&ItemError>| -> Vec<(String, String)> {
+            let items =
+                items.iter().filter_map(|item| Some((item.name.clone(), chain(wanted(&item.outcome)?))));
+            items.collect()
+        };
+        let waiting = named(|outcome| match outcome {
+            Outcome::Waiting(error) | Outcome::Failed(error) => Some(error),
+            _ => None,
+        });
+        let refused = named(|outcome| match outcome {
+            Outcome::Refused(error) => Some(error),
+            _ => None,
+        });
+        if waiting.is_empty() && refused.is_empty() {
+            ledger.succeeded = Some(Timestamp::now());
+        }
+        ledger.unusable.retain(|name, _| waiting.iter().any(|(waiting, _)| waiting == name));
+        ledger::save(&ledger_path, &ledger)?;
+        Ok(Imported { status: ImportStatus::of(&ledger, waiting, refused), items })
+    }
+
+    /// What operators are told after a run that failed.
+    ///
+    /// # Errors
+    /// The job's memory cannot be read.
+    pub fn status(config: &ImportConfig) -> Result<ImportStatus, ImportJobError> {
+        let ledger: ImportLedger = ledger::load(&config.state.join("import.json"))?;
+        Ok(ImportStatus::of(&ledger, Vec::new(), Vec::new()))
+    }
+
+    fn open(&self, candidate: &Candidate) -> Result<Bundle, ItemError> {
+        let bundle = Bundle::open(&candidate.path, self.policy, &Limits::V1)?;
+        let stream = &bundle.statement().stream;
+        if !self.config.expects(stream) {
+            return Err(ItemError::Stream(stream.clone()));
+        }
+        Ok(bundle)
+    }
+
+    async fn import(
+        &self,
+        candidate: &Candidate,
+        progress: Arc<dyn Progress>,
+    ) -> Result<(Arrived, Timestamp), ItemError> {
+        let bundle = self.open(candidate)?;
+        let created = bundle.statement().created;
+        let waiting = || progress.note("waiting for another import to end");
+        let state = StateFile::open(&self.options.state, waiting)?;
+        if let Some(aside) = state.set_aside() {
+            progress.note(&format!(
+                "{} was damaged and is now {}; what it knew is taken from the registry",
+                self.options.state.display(),
+                aside.display()
+            ));
+        }
+        let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
+        match delivery.carry_out(self.options, progress).await? {
+            Arrival::Whole(arrived) => {
+                if let Some(receipt) = &arrived.receipt {
+                    self.write_receipt(receipt)?;
+                }
+                Ok((*arrived, created))
+            }
+            Arrival::Part(_) => Err(ItemError::Part),
+        }
+    }
+
+    /// The receipt comes before the bundle leaves the inbox: a run that is killed in between makes it
+    /// again.
+    fn write_receipt(&self, receipt: &Receipt) -> Result<(), ItemError> {
+        let directory = &self.config.receipts;
+        let made = std::fs::create_dir_all(directory);
+        made.map_err(|source| FileError { path: directory.clone(), source })?;
+        let name = format!("{}-{}", receipt.bundle.stream, receipt.bundle.sequence);
+        let bytes = receipt.to_bytes();
+        let signature = self.signer.sign(&bytes)?;
+        if receipt.is_whole() {
+            let short = format!("{}\n", ShortReceipt::of(&receipt.bundle));
+            replace_file(&directory.join(format!("{name}.short")), short.as_bytes())?;
+        }
+        write_receipt(&directory.join(format!("{name}.json")), &bytes, Some(&signature))?;
+        Ok(())
+    }
+
+    fn finish(
+        &self,
+        id: BundleId,
+        candidate: Candidate,
+        arrived: &Arrived,
+        created: Timestamp,
+        ledger: &mut ImportLedger,
+        ledger_path: &Path,
+    ) -> Result<Item, ImportJobError> {
+        let again = arrived.report.pushed == 0
+            && ledger.last.get(&id.stream).is_some_and(|last| last.statement == id.statement);
+        let blocked = arrived.receipt.as_ref().map_or(0, |receipt| {
+            let scans = receipt.artifacts.iter().filter_map(|artifact| artifact.scan.as_ref());
+            scans.filter(|scan| scan.verdict == Verdict::Blocked).count() as u64
+        });
+        let last = LastImport {
+            sequence: id.sequence,
+            statement: id.statement,
+            created,
+            imported: Timestamp::now(),
+            bytes: candidate.bytes,
+            blocked,
+        };
+        ledger.last.insert(id.stream.clone(), last);
+        let moves = candidate.moves(&self.config.done());
+        let files = moves.iter().map(|step| step.to.clone()).collect();
+        ledger.done.push(Done { stream: id.stream.clone(), files });
+        self.carry_out(moves, ledger, ledger_path)?;
+        let outcome = if again { Outcome::Again(id) } else { Outcome::Imported(id) };
+        Ok(Item { name: candidate.name, outcome })
+    }
+
+    /// Decides what becomes of a bundle that could not be imported.
+    fn sort(
+        &self,
+        candidate: Candidate,
+        error: ItemError,
+        ledger: &mut ImportLedger,
+        ledger_path: &Path,
+    ) -> Result<Item, ImportJobError> {
+        let name = candidate.name.clone();
+        let outcome = match judge(&error) {
+            Judgement::Wait => Outcome::Waiting(error),
+            Judgement::Fail => Outcome::Failed(error),
+            Judgement::Settle if ledger.unusable.get(&name) != Some(&candidate.fingerprint) => {
+                // It may be that somebody is still copying it.
+                ledger.unusable.insert(name.clone(), candidate.fingerprint);
+                Outcome::Waiting(error)
+            }
+            Judgement::Settle | Judgement::Refuse => {
+                let moves = candidate.moves(&self.config.refused());
+                if let Some(first) = moves.iter().find(|step| step.from == candidate.path).or(moves.first()) {
+                    let mut reason = first.to.clone().into_os_string();
+                    reason.push(".reason.txt");
+                    let made = std::fs::create_dir_all(self.config.refused());
+                    made.map_err(|source| FileError { path: self.config.refused(), source })?;
+                    let text = format!("{}\n", Printable(&chain(&error)));
+                    replace_file(&PathBuf::from(reason), text.as_bytes())?;
+                }
+                ledger.refused += 1;
+                ledger.unusable.remove(&name);
+                self.carry_out(moves, ledger, ledger_path)?;
+                Outcome::Refused(error)
+            }
+        };
+        Ok(Item { name, outcome })
+    }
+
+    /// Moves files, in such a way that the next run goes on if this one is killed.
+    fn carry_out(
+        &self,
+        moves: Vec<ledger::Move>,
+        ledger: &mut ImportLedger,
+        ledger_path: &Path,
+    ) -> Result<(), ImportJobError> {
+        ledger.moving = moves;
+        ledger::save(ledger_path, ledger)?;
+        inbox::carry_out(&ledger.moving)?;
+        ledger.moving.clear();
+        Ok(())
+    }
+
+    /// Removes what is old in `done`. What the job did not put there itself stays.
+    fn prune(&self, ledger: &mut ImportLedger) -> Result<(), ImportJobError> {
+        let mut kept: std::collections::BTreeMap<StreamName, usize> = std::collections::BTreeMap::new();
+        let mut remaining = Vec::new();
+        for done in ledger.done.drain(..).rev() {
+            let count = kept.entry(done.stream.clone()).or_default();
+            *count += 1;
+            if *count <= self.config.keep {
+                remaining.push(done);
+                continue;
+            }
+            for path in &done.files {
+                match std::fs::remove_file(path) {
+                    Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                        let error = InboxError { path: path.clone(), doing: "removed", source };
+                        return Err(error.into());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        remaining.reverse();
+        ledger.done = remaining;
+        Ok(())
+    }
+}
+
+/// What an error says about a bundle's future.
+enum Judgement {
+    /// Something may still come.
+    Wait,
+    /// It is damaged, or half copied, which looks the same: refused, once it no longer changes.
+    Settle,
+    /// It will never be good.
+    Refuse,
+    /// It is not the bundle's fault.
+    Fail,
+}
+
+fn judge(error: &ItemError) -> Judgement {
+    match error {
+        ItemError::Open(error) => match error {
+            OpenError::Trust(TrustError::TooFew { .. }) | OpenError::Missing(_) => Judgement::Wait,
+            OpenError::Damage(damage) => damaged(damage),
+            OpenError::Open(_) | OpenError::Countersignature(_) => Judgement::Settle,
+            // Bytes of which the last ones are missing have no signature that holds.
+            OpenError::Trust(TrustError::Stranger { .. } | TrustError::Statement(_)) => Judgement::Settle,
+            OpenError::Trust(_) => Judgement::Refuse,
+        },
+        ItemError::Delivery(error) => match error {
+            DeliveryError::Memory(MemoryError::Rollback(_)) => Judgement::Refuse,
+            DeliveryError::Plan(PlanError::Conflicts(_)) => Judgement::Refuse,
+            DeliveryError::Plan(PlanError::Base { .. }) => Judgement::Wait,
+            DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
+            DeliveryError::Memory(_)
+            | DeliveryError::Plan(_)
+            | DeliveryError::Obstacles { .. }
+            | DeliveryError::Seed(_)
+            | DeliveryError::Push { .. }
+            | DeliveryError::Harbor(_)
+            | DeliveryError::Confirm(_) => Judgement::Fail,
+        },
+        ItemError::Stream(_) => Judgement::Refuse,
+        ItemError::Part => Judgement::Wait,
+        ItemError::State(_) | ItemError::Sign(_) | ItemError::Receipt(_) => Judgement::Fail,
+    }
+}
+
+fn damaged(damage: &Damage) -> Judgement {
+    match damage.itself() {
+        Damage::Read(_) => Judgement::Fail,
+        _ => Judgement::Settle,
+    }
+}

@@ -1,0 +1,187 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use bundle_format::VolumeNames;
+
+use crate::ledger::{Fingerprint, Move};
+
+/// A bundle in the inbox, as far as names tell: one file or the volumes of a set, with what lies
+/// beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What it is called as one file.
+    pub name: String,
+    /// What it is opened by.
+    pub path: PathBuf,
+    /// All its files.
+    pub files: Vec<PathBuf>,
+    /// The size of the files in bytes.
+    pub bytes: u64,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// An inbox that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be {doing}", .path.display())]
+pub struct InboxError {
+    /// The directory or file.
+    pub path: PathBuf,
+    /// What was tried.
+    pub doing: &'static str,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+/// What lies beside a bundle, under its name and one of these.
+const BESIDE: [&str; 5] = [".volumes.json", ".head", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
+
+/// Finds the bundles of an inbox. Files with other names, hidden ones (as copying programs make
+/// them), directories and links are left alone.
+pub(crate) fn scan(inbox: &Path) -> Result<Vec<Candidate>, InboxError> {
+    let failed = |doing| move |source| InboxError { path: inbox.to_owned(), doing, source };
+    std::fs::create_dir_all(inbox).map_err(failed("made"))?;
+    let mut found: BTreeMap<String, Candidate> = BTreeMap::new();
+    for entry in std::fs::read_dir(inbox).map_err(failed("read"))? {
+        let entry = entry.map_err(failed("read"))?;
+        let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
+        let Some(bundle) = bundle_of(&name).filter(|_| metadata.is_file()) else { continue };
+        let candidate = found.entry(bundle.to_owned()).or_insert_with(|| Candidate {
+            name: bundle.to_owned(),
+            path: inbox.join(bundle),
+            files: Vec::new(),
+            bytes: 0,
+            fingerprint: Fingerprint { files: BTreeMap::new() },
+        });
+        candidate.files.push(entry.path());
+        candidate.bytes += metadata.len();
+        let look = (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        candidate.fingerprint.files.insert(name, look);
+    }
+    let mut candidates: Vec<Candidate> = found.into_values().collect();
+    for candidate in &mut candidates {
+        candidate.files.sort();
+    }
+    // A signature, or an index, that came before its bundle is not one yet.
+    candidates.retain(Candidate::has_content);
+    Ok(candidates)
+}
+
+impl Candidate {
+    /// Whether there is any of the archive.
+    fn has_content(&self) -> bool {
+        self.files.iter().any(|path| *path == self.path || VolumeNames::read(path).is_some())
+    }
+
+    /// How its files get to `directory`, where nothing is replaced.
+    pub(crate) fn moves(&self, directory: &Path) -> Vec<Move> {
+        let names: Vec<_> = self.files.iter().filter_map(|path| path.file_name()).collect();
+        let mut prefix = String::new();
+        for number in 2.. {
+            let taken = names.iter().any(|name| {
+                let mut whole = std::ffi::OsString::from(&prefix);
+                whole.push(name);
+                directory.join(whole).symlink_metadata().is_ok()
+            });
+            if !taken {
+                break;
+            }
+            prefix = format!("{number}.");
+        }
+        let to = |path: &PathBuf| {
+            let mut name = std::ffi::OsString::from(&prefix);
+            name.push(path.file_name().unwrap_or_default());
+            Move { from: path.clone(), to: directory.join(name) }
+        };
+        self.files.iter().map(to).collect()
+    }
+}
+
+/// Moves files, and goes on where an earlier run was killed.
+pub(crate) fn carry_out(moves: &[Move]) -> Result<(), InboxError> {
+    for step in moves {
+        let failed = |source| InboxError { path: step.from.clone(), doing: "moved", source };
+        if let Some(directory) = step.to.parent() {
+            std::fs::create_dir_all(directory).map_err(failed)?;
+        }
+        match std::fs::rename(&step.from, &step.to) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && step.to.exists() => {}
+            moved => moved.map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+/// The name of the bundle that a file belongs to.
+fn bundle_of(name: &str) -> Option<&str> {
+    if name.starts_with('.') {
+        return None;
+    }
+    let is_bundle = |name: &str| name.ends_with(".tar") || name.ends_with(".tar.zst");
+    let base = match VolumeNames::read(Path::new(name)) {
+        Some(_) => name.rsplit_once('.').map(|(base, _)| base)?,
+        None => BESIDE
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .or_else(|| countersigned(name))
+            .unwrap_or(name),
+    };
+    is_bundle(base).then_some(base)
+}
+
+/// What a countersignature signs, by its name.
+fn countersigned(name: &str) -> Option<&str> {
+    let (base, hex) = name.strip_suffix(".sig")?.rsplit_once('.')?;
+    let is_fingerprint = hex.len() == 16 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_fingerprint.then_some(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_belong_to_their_bundle() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [
+            "a.tar",
+            "a.tar.0123456789abcdef.sig",
+            "b.tar.zst",
+            "c.tar.001-of-002",
+            "c.tar.volumes.json",
+            "c.tar.head",
+            "d.tar.volumes.json",
+            "e.tar.0123456789abcdef.sig",
+            ".f.tar.Xa1b2c",
+            "g.tar.part",
+            "readme.txt",
+        ] {
+            std::fs::write(directory.path().join(name), "x").unwrap();
+        }
+        std::fs::create_dir(directory.path().join("h.tar")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", directory.path().join("i.tar")).unwrap();
+        let found = scan(directory.path()).unwrap();
+        let names: Vec<(&str, usize)> = found.iter().map(|it| (it.name.as_str(), it.files.len())).collect();
+        assert_eq!(names, [("a.tar", 2), ("b.tar.zst", 1), ("c.tar", 3)]);
+    }
+
+    #[test]
+    fn nothing_is_replaced_and_a_killed_move_is_gone_on_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let (inbox, done) = (directory.path().join("in"), directory.path().join("done"));
+        std::fs::create_dir_all(&inbox).unwrap();
+        for round in ["one", "two", "three"] {
+            std::fs::write(inbox.join("a.tar"), round).unwrap();
+            std::fs::write(inbox.join("a.tar.0123456789abcdef.sig"), round).unwrap();
+            let moves = scan(&inbox).unwrap()[0].moves(&done);
+            carry_out(&moves[..1]).unwrap();
+            carry_out(&moves).unwrap();
+            carry_out(&moves).unwrap();
+        }
+        for (name, content) in [("a.tar", "one"), ("2.a.tar", "two"), ("3.a.tar", "three")] {
+            assert_eq!(std::fs::read_to_string(done.join(name)).unwrap(), content);
+        }
+        assert_eq!(std::fs::read_dir(&done).unwrap().count(), 6);
+        assert_eq!(std::fs::read_dir(&inbox).unwrap().count(), 0);
+    }
+}

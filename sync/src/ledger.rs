@@ -1,0 +1,154 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};
+use bundle_oci::Digest;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Why a job's memory cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] FileError),
+}
+
+/// What an export job remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ExportLedger {
+    /// The last bundle that was written, by stream.
+    pub(crate) last: BTreeMap<StreamName, Last>,
+    /// When the job last ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) succeeded: Option<Timestamp>,
+}
+
+/// A bundle that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Last {
+    pub(crate) sequence: Sequence,
+    pub(crate) statement: Digest,
+    pub(crate) created: Timestamp,
+    /// The size of its archive in bytes.
+    pub(crate) bytes: u64,
+    /// What it delivers, as one digest of all targets and their digests.
+    pub(crate) contents: Digest,
+    /// How many deltas there were since the last whole bundle; 0 if it is one.
+    pub(crate) deltas: u32,
+}
+
+/// What an import job remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ImportLedger {
+    /// How those bundles looked that could not be used the last time: what has changed since is still
+    /// being copied.
+    #[serde(default)]
+    pub(crate) unusable: BTreeMap<String, Fingerprint>,
+    /// What lies in `done`, oldest first.
+    #[serde(default)]
+    pub(crate) done: Vec<Done>,
+    /// What is on its way out of the inbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) moving: Vec<Move>,
+    /// The last bundle that was imported, by stream.
+    #[serde(default)]
+    pub(crate) last: BTreeMap<StreamName, LastImport>,
+    /// How many bundles were refused.
+    #[serde(default)]
+    pub(crate) refused: u64,
+    /// When the job last ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) succeeded: Option<Timestamp>,
+}
+
+/// How the files of a bundle look from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fingerprint {
+    /// Of each file, its size and the moment of its last change, in seconds and nanoseconds.
+    pub(crate) files: BTreeMap<String, (u64, i64, i64)>,
+}
+
+/// An imported bundle's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Done {
+    pub(crate) stream: StreamName,
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// A file on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Move {
+    pub(crate) from: PathBuf,
+    pub(crate) to: PathBuf,
+}
+
+/// A bundle that was imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct LastImport {
+    pub(crate) sequence: Sequence,
+    pub(crate) statement: Digest,
+    pub(crate) created: Timestamp,
+    pub(crate) imported: Timestamp,
+    pub(crate) bytes: u64,
+    /// How many of its images the registry lets nobody pull.
+    pub(crate) blocked: u64,
+}
+
+/// In bytes: enough for many streams.
+const LARGEST: u64 = 16 << 20;
+
+/// Reads what a job remembers. It is a hint: a file that is missing or makes no sense is an empty
+/// one.
+pub(crate) fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, LedgerError> {
+    let failed = |source| LedgerError::Read { path: path.to_owned(), source };
+    match bundle_files::read(path, LARGEST) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::FileTooLarge => Ok(T::default()),
+            _ => Err(failed(error)),
+        },
+    }
+}
+
+/// Writes what a job remembers, at once and to disk.
+pub(crate) fn save<T: Serialize>(path: &Path, ledger: &T) -> Result<(), LedgerError> {
+    let failed = |error: serde_json::Error| FileError { path: path.to_owned(), source: error.into() };
+    let mut bytes = serde_json::to_vec_pretty(ledger).map_err(failed)?;
+    bytes.push(b'\n');
+    Ok(replace_file(path, &bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("import.json");
+        assert_eq!(load::<ImportLedger>(&path).unwrap(), ImportLedger::default());
+        let ledger = ImportLedger { refused: 3, ..ImportLedger::default() };
+        save(&path, &ledger).unwrap();
+        assert_eq!(load::<ImportLedger>(&path).unwrap(), ledger);
+        for nonsense in ["", "{", "{\"refused\":-1}", "{\"other\":1}"] {
+            std::fs::write(&path, nonsense).unwrap();
+            assert_eq!(load::<ImportLedger>(&path).unwrap(), ImportLedger::default());
+        }
+    }
+}

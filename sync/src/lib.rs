@@ -1,0 +1,28 @@
+//! The jobs that run every night, one on each side of the gap.
+//!
+//! Start at [`ExportJob`], which writes the next bundle to an outbox if anything changed since what
+//! is known to have arrived, and [`ImportJob`], which takes an inbox's bundles in order. Both can be
+//! run at any time, twice at once, and killed at any moment; both say nothing when there is nothing
+//! to do. What they remember is a hint: it can be lost, and is made anew from the directories, the
+//! receipts and the registry.
+
+mod config;
+mod export;
+mod import;
+mod inbox;
+mod ledger;
+mod lock;
+mod metrics;
+mod outbox;
+mod receipts;
+mod status;
+
+pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError};
+pub use export::{ExportError, ExportJob, Exported, Nothing};
+pub use import::{ImportJob, ImportJobError, Imported, Item, ItemError, Outcome};
+pub use inbox::{Candidate, InboxError};
+pub use ledger::LedgerError;
+pub use lock::{JobLock, LockError};
+pub use outbox::{Outbox, OutboxError, Sent};
+pub use receipts::RefusedReceipt;
+pub use status::{Boards, ExportStatus, ImportStatus, RunEnd, StreamStatus};

@@ -1,0 +1,63 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Held by a job for as long as it runs. The system takes it back however the job ends.
+#[derive(Debug)]
+pub struct JobLock {
+    _file: File,
+}
+
+/// Why a job cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run of the same job is at work: there is nothing to do for this one.
+    #[error("another run is at work")]
+    Busy,
+    /// The system refused.
+    #[error("{} cannot be locked", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl JobLock {
+    /// Takes the lock of the job that keeps its state in `directory`, which is made if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// Any [`LockError`].
+    pub fn take(directory: &Path, job: &str) -> Result<Self, LockError> {
+        let path = directory.join(format!("{job}.lock"));
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Busy),
+            // Two runs at once on a file system without locks are kept apart by nothing.
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_run_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        let first = JobLock::take(&state, "export").unwrap();
+        assert!(matches!(JobLock::take(&state, "export"), Err(LockError::Busy)));
+        JobLock::take(&state, "import").unwrap();
+        drop(first);
+        JobLock::take(&state, "export").unwrap();
+    }
+}

@@ -1,0 +1,257 @@
+use std::path::Path;
+
+use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};
+use bundle_oci::Digest;
+use serde::Serialize;
+
+use crate::ledger::{ExportLedger, ImportLedger};
+use crate::metrics::Metrics;
+use crate::outbox::{Outbox, OutboxError};
+
+/// What operators are told of the connected side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportStatus {
+    /// The stream.
+    pub stream: StreamName,
+    /// The last bundle that was written.
+    pub last: Option<StreamStatus>,
+    /// The number of the newest bundle that is known to have arrived.
+    pub arrived: Option<Sequence>,
+    /// How many bundles in the outbox are not known to have arrived.
+    pub under_way: usize,
+    /// The size of all bundles in the outbox, in bytes.
+    pub outbox_bytes: u64,
+    /// When the job last ended well.
+    pub succeeded: Option<Timestamp>,
+}
+
+/// What operators are told of the disconnected side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportStatus {
+    /// The last bundle of each stream that was imported.
+    pub streams: Vec<StreamStatus>,
+    /// The bundles that wait in the inbox, and what for.
+    pub waiting: Vec<(String, String)>,
+    /// The bundles that this run refused, and why.
+    pub refused: Vec<(String, String)>,
+    /// How many bundles were ever refused.
+    pub refused_in_all: u64,
+    /// When the job last ended well.
+    pub succeeded: Option<Timestamp>,
+}
+
+/// A stream and its last bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamStatus {
+    /// The stream.
+    pub stream: StreamName,
+    /// The bundle's place in it.
+    pub sequence: Sequence,
+    /// The digest of its statement.
+    pub statement: Digest,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was imported, on the disconnected side.
+    pub imported: Option<Timestamp>,
+    /// The size of its archive in bytes.
+    pub bytes: u64,
+    /// How many of its images nobody can pull, on the disconnected side.
+    pub blocked: Option<u64>,
+}
+
+impl ExportStatus {
+    pub(crate) fn of(
+        stream: &StreamName,
+        ledger: &ExportLedger,
+        outbox: &Outbox,
+        arrived: Option<Sequence>,
+    ) -> Result<Self, OutboxError> {
+        let bundles = outbox.bundles()?;
+        let last = ledger.last.get(stream).map(|last| StreamStatus {
+            stream: stream.clone(),
+            sequence: last.sequence,
+            statement: last.statement,
+            created: last.created,
+            imported: None,
+            bytes: last.bytes,
+            blocked: None,
+        });
+        Ok(Self {
+            stream: stream.clone(),
+            last,
+            arrived,
+            under_way: bundles.iter().filter(|sent| Some(sent.sequence) > arrived).count(),
+            outbox_bytes: bundles.iter().map(|sent| sent.bytes).sum(),
+            succeeded: ledger.succeeded,
+        })
+    }
+
+    /// The text for Prometheus.
+    pub fn metrics(&self, now: Timestamp, exit_code: u8) -> String {
+        let mut metrics = Metrics::new("bundle_export");
+        metrics.run(now, self.succeeded, exit_code);
+        let labels = [("stream", self.stream.to_string())];
+        if let Some(last) = &self.last {
+            metrics.last(std::slice::from_ref(last));
+        }
+        if let Some(arrived) = self.arrived {
+            let help = "The number of the newest bundle that is known to have arrived.";
+            metrics.gauge("arrived_sequence", help, &[(&labels, u64::from(arrived))]);
+        }
+        let help = "Bundles in the outbox that are not known to have arrived.";
+        metrics.gauge("under_way_bundles", help, &[(&labels, self.under_way as u64)]);
+        let help = "The size of all bundles in the outbox.";
+        metrics.gauge("outbox_bytes", help, &[(&labels, self.outbox_bytes)]);
+        metrics.text()
+    }
+}
+
+impl ImportStatus {
+    pub(crate) fn of(
+        ledger: &ImportLedger,
+        waiting: Vec<(String, String)>,
+        refused: Vec<(String, String)>,
+    ) -> Self {
+        let streams = ledger.last.iter().map(|(stream, last)| StreamStatus {
+            stream: stream.clone(),
+            sequence: last.sequence,
+            statement: last.statement,
+            created: last.created,
+            imported: Some(last.imported),
+            bytes: last.bytes,
+            blocked: Some(last.blocked),
+        });
+        Self {
+            streams: streams.collect(),
+            waiting,
+            refused,
+            refused_in_all: ledger.refused,
+            succeeded: ledger.succeeded,
+        }
+    }
+
+    /// The text for Prometheus.
+    pub fn metrics(&self, now: Timestamp, exit_code: u8) -> String {
+        let mut metrics = Metrics::new("bundle_import");
+        metrics.run(now, self.succeeded, exit_code);
+        metrics.last(&self.streams);
+        let none: [(&str, String); 0] = [];
+        let help = "Bundles in the inbox that wait for something.";
+        metrics.gauge("waiting_bundles", help, &[(&none, self.waiting.len() as u64)]);
+        metrics.counter("refused_bundles_total", "Bundles that were refused.", self.refused_in_all);
+        metrics.text()
+    }
+}
+
+/// How a run of a job ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEnd<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The exit code of the program.
+    pub exit_code: u8,
+    /// What went wrong, if anything did.
+    pub error: Option<&'a str>,
+}
+
+/// Where operators look.
+#[derive(Clone, Copy, Debug)]
+pub struct Boards<'a> {
+    /// A JSON file for people and scripts.
+    pub status: Option<&'a Path>,
+    /// A file for Prometheus' textfile collector.
+    pub metrics: Option<&'a Path>,
+}
+
+impl Boards<'_> {
+    /// Tells operators how the connected side's job ended.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn export(&self, status: &ExportStatus, end: RunEnd<'_>) -> Result<(), FileError> {
+        self.tell(status, &status.metrics(end.at, end.exit_code), end)
+    }
+
+    /// Tells operators how the disconnected side's job ended.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn import(&self, status: &ImportStatus, end: RunEnd<'_>) -> Result<(), FileError> {
+        self.tell(status, &status.metrics(end.at, end.exit_code), end)
+    }
+
+    fn tell<S: Serialize>(&self, status: &S, metrics: &str, end: RunEnd<'_>) -> Result<(), FileError> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document<'a, S> {
+            status_version: u32,
+            ended: Timestamp,
+            exit_code: u8,
+            error: Option<&'a str>,
+            status: &'a S,
+        }
+        let RunEnd { at, exit_code, error } = end;
+        if let Some(path) = self.status {
+            let document = Document { status_version: 1, ended: at, exit_code, error, status };
+            let failed = |error: serde_json::Error| FileError { path: path.to_owned(), source: error.into() };
+            let mut text = serde_json::to_string_pretty(&document).map_err(failed)?;
+            text.push('\n');
+            write(path, &text)?;
+        }
+        self.metrics.map_or(Ok(()), |path| write(path, metrics))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), FileError> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        let made = std::fs::create_dir_all(directory);
+        made.map_err(|source| FileError { path: directory.to_owned(), source })?;
+    }
+    replace_file(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_prometheus_text() {
+        let last = StreamStatus {
+            stream: "nightly".parse().unwrap(),
+            sequence: 42.try_into().unwrap(),
+            statement: Digest::of(b""),
+            created: Timestamp::from_unix(100).unwrap(),
+            imported: Timestamp::from_unix(200).ok(),
+            bytes: 12345,
+            blocked: Some(1),
+        };
+        let status = ImportStatus {
+            streams: vec![last],
+            waiting: vec![("a.tar".to_owned(), "half copied".to_owned())],
+            refused: Vec::new(),
+            refused_in_all: 3,
+            succeeded: Timestamp::from_unix(250).ok(),
+        };
+        let text = status.metrics(Timestamp::from_unix(300).unwrap(), 6);
+        for line in [
+            "# TYPE bundle_import_last_run_timestamp_seconds gauge",
+            "bundle_import_last_run_timestamp_seconds 300",
+            "bundle_import_last_success_timestamp_seconds 250",
+            "bundle_import_last_exit_code 6",
+            "bundle_import_bundle_sequence{stream=\"nightly\"} 42",
+            "bundle_import_bundle_created_timestamp_seconds{stream=\"nightly\"} 100",
+            "bundle_import_bundle_imported_timestamp_seconds{stream=\"nightly\"} 200",
+            "bundle_import_bundle_bytes{stream=\"nightly\"} 12345",
+            "bundle_import_blocked_images{stream=\"nightly\"} 1",
+            "bundle_import_waiting_bundles 1",
+            "# TYPE bundle_import_refused_bundles_total counter",
+            "bundle_import_refused_bundles_total 3",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
+        assert!(text.lines().all(|line| line.starts_with('#') || line.split(' ').count() == 2), "{text}");
+    }
+}
