@@ -56,7 +56,7 @@ impl Inspect {
                 .enumerate()
                 .map(|(position, artifact)| {
                     let mut value = json!(artifact);
-                    if let Some(Sharing { size, own, with }) = share(position) {
+                    if let Some(Sharing { size, own, with, more }) = share(position) {
                         let with = with.iter();
                         let with = with.map(
                             |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
@@ -64,6 +64,7 @@ impl Inspect {
                         value["size"] = json!(size);
                         value["ownSize"] = json!(own);
                         value["sharedWith"] = with.collect();
+                        value["sharedWithMore"] = json!(more);
                     }
                     value
                 })
@@ -150,6 +151,7 @@ fn extent(share: &Sharing<'_>) -> String {
         return format!("{size}, shared with no other");
     };
     let others = match share.with.len() - 1 {
+        _ if share.more => " and many others".to_owned(),
         0 => String::new(),
         1 => " and one other".to_owned(),
         more => format!(" and {more} others"),

@@ -33,6 +33,16 @@ fn mistakes_are_told_before_any_work() {
         ),
         ("create -f bad.yaml --key key -o x.tar", 2, "bad.yaml:2:3: "),
         ("create --images two.txt --project platform --key key -o x.tar", 2, "platform/app:1 would be both"),
+        (
+            "create nginx --key key -o x.tar --mirror docker.io=https://a.example",
+            2,
+            "mirror must be HOST=HOST/PREFIX, without https://",
+        ),
+        (
+            "create nginx --key key -o x.tar --mirror docker.io=a.example --mirror docker.io=b.example",
+            2,
+            "docker.io is given two mirrors",
+        ),
         ("lock -f wanted.lock", 2, "wanted.lock is there and is no lock; it is not overwritten"),
         ("lock nginx -o list.txt", 2, "choose another name with -o"),
         ("create https://nginx --key key -o x.tar", 2, "must not start with a scheme"),
@@ -74,6 +84,10 @@ fn mistakes_are_told_before_any_work() {
         .shell("setsid --wait $BUNDLE create nginx --key key-sealed -o x.tar")
         .ends_with(2)
         .says("taken from BUNDLE_KEY_PASSPHRASE");
+    scene
+        .shell("HTTPS_PROXY=::secret:: $BUNDLE create nginx --key key -o x.tar")
+        .ends_with(2)
+        .says("HTTPS_PROXY is not the address of a proxy");
     let files = scene.files();
     assert!(!files.iter().any(|name| name.contains("x.tar")), "{files:?}");
 }
