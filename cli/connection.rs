@@ -1,9 +1,12 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress};
+use bundle_registry::{
+    Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, check_proxies,
+};
 
 use crate::exit::{Code, Failure};
 use crate::notes;
@@ -111,6 +114,9 @@ impl std::str::FromStr for Mirror {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (from, to) = text.split_once('=').ok_or("mirror must be HOST=HOST/PREFIX")?;
+        if text.contains("://") {
+            return Err("mirror must be HOST=HOST/PREFIX, without https:// and the like".to_owned());
+        }
         let (to, prefix) = match to.split_once('/') {
             Some((to, prefix)) => (to, Some(prefix.parse().map_err(|error| format!("{error}"))?)),
             None => (to, None),
@@ -130,7 +136,12 @@ impl Connection {
         let credentials =
             CredentialStore::from_environment(|name| std::env::var(name).ok()).map_err(Failure::from)?;
         let mut builder = self.builder(credentials, progress)?;
+        let mut mirrored = HashSet::new();
         for mirror in mirrors {
+            if !mirrored.insert(&mirror.from) {
+                let text = format!("{} is given two mirrors, and is read through one", mirror.from);
+                return Err(Failure::text(Code::Usage, text));
+            }
             builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
         }
         builder.build().map_err(Failure::from)
@@ -157,6 +168,7 @@ impl Connection {
         credentials: CredentialStore,
         progress: &Arc<dyn Progress>,
     ) -> Result<ClientBuilder, Failure> {
+        check_proxies(|name| std::env::var(name).ok()).map_err(|error| Failure::new(Code::Usage, &error))?;
         let stall = Duration::from_secs(self.stall_timeout);
         let defaults = Limits::default();
         let limits = Limits {

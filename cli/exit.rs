@@ -2,19 +2,20 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
-    OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, Kept,
+    KeyFileError, OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError,
+    ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
-use bundle_format::{FileError, MediumError};
+use bundle_format::{FileError, KeyError, MediumError};
 use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
     BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
     HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
     TrustStoreError,
 };
-use bundle_oci::Printable;
-use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
+use bundle_oci::{Printable, Registry};
+use bundle_registry::{AddressError, CertificateProblem, CredentialError, Error as RegistryError, Refusal};
 use bundle_serve::{IdentityError, StoreError, UsersError};
 use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
 
@@ -192,9 +193,26 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             let host = address.split('/').nth(2).unwrap_or_default();
             Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
         }
-        RegistryError::Certificate { .. } => {
-            Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
-        }
+        RegistryError::Certificate { host, problem } => match problem {
+            CertificateProblem::UnknownIssuer => {
+                Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
+            }
+            CertificateProblem::Expired | CertificateProblem::NotYetValid => Some(format!(
+                "is this machine's clock right? If it is, whoever runs {host} must renew the certificate"
+            )),
+            CertificateProblem::WrongName => {
+                Some(format!("ask for {host} by the name that its certificate is for"))
+            }
+            CertificateProblem::Other(_) => None,
+        },
+        RegistryError::HttpsOnly { host } => Some(match host.parse::<Registry>() {
+            Ok(registry) if registry.is_loopback() => {
+                "give the certificate of the registry's authority with --ca-file FILE: \
+                 without one, registries on this machine are asked without encryption"
+                    .to_owned()
+            }
+            _ => format!("leave out --plain-http {host}"),
+        }),
         RegistryError::PlainHttp { host } => {
             Some(format!("if that is meant to be so, allow it with --plain-http {host}"))
         }
@@ -221,17 +239,26 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             429 => Some(format!("wait and try again, or log in at {} for a higher limit", answer.host)),
             _ => None,
         },
-        RegistryError::Unreachable { host, .. } => Some(format!(
-            "is {host} right and up? Behind a proxy, set HTTPS_PROXY; for a mirror use --mirror"
-        )),
+        RegistryError::Unreachable { host, .. } => {
+            Some(format!("is {host} right and up? Behind a proxy, set HTTPS_PROXY"))
+        }
         _ => None,
     }
+}
+
+/// The hint for a registry that is read from, of which there may be a mirror.
+fn source_hint(error: &RegistryError) -> Option<String> {
+    let hint = registry_hint(error)?;
+    Some(match error {
+        RegistryError::Unreachable { .. } => format!("{hint}; where only a mirror is reached, use --mirror"),
+        _ => hint,
+    })
 }
 
 impl From<CredentialError> for Failure {
     fn from(error: CredentialError) -> Self {
         let hint = match &error {
-            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
             _ => None,
         };
         Self { code: Code::Usage, lines: vec![chain(&error)], hint }
@@ -294,7 +321,11 @@ impl From<RegistryError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Code::Usage, &error)
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
+            _ => failure,
+        }
     }
 }
 
@@ -320,19 +351,33 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let hint = match &error {
             KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
+            KeyFileError::Key { source: KeyError::NeedsPassphrase | KeyError::WrongPassphrase, .. } => {
+                Some("without a terminal, the passphrase is taken from BUNDLE_KEY_PASSPHRASE".to_owned())
+            }
+            KeyFileError::Key { path, source: KeyError::Encryption } => Some(format!(
+                "encrypt it anew, with a current OpenSSL: openssl pkcs8 -topk8 -in {0} -out {0}.new",
+                name(path)
+            )),
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
                 Some(format!("make a key with `bundle key generate {}`", name(path)))
             }
             _ => None,
         };
-        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+        let code = match &error {
+            KeyFileError::Write { .. } => Code::Failed,
+            KeyFileError::Read { .. }
+            | KeyFileError::Exists(_)
+            | KeyFileError::Open { .. }
+            | KeyFileError::Key { .. } => Code::Usage,
+        };
+        Self { code, lines: vec![chain(&error)], hint }
     }
 }
 
 impl From<TrustFileError> for Failure {
     fn from(error: TrustFileError) -> Self {
         let hint = match &error {
-            TrustFileError::Key { source: bundle_format::KeyError::PrivateForPublic, .. } => {
+            TrustFileError::Key { source: KeyError::PrivateForPublic, .. } => {
                 Some("use the .pub file; the private key stays on the connected side".to_owned())
             }
             _ => None,
@@ -371,11 +416,11 @@ impl From<ResolveErrors> for Failure {
                 "give the chart another image with set or values, or leave this one out with exclude"
                     .to_owned(),
             ),
-            ResolveCause::Registry(error) => registry_hint(error),
+            ResolveCause::Registry(error) => source_hint(error),
             ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
                 Some("--no-referrers leaves behind whatever is attached".to_owned())
             }
-            ResolveCause::Referrer { source, .. } => registry_hint(source),
+            ResolveCause::Referrer { source, .. } => source_hint(source),
             ResolveCause::TwoDigests { .. } => {
                 Some("give both the same platforms, or make two bundles".to_owned())
             }
@@ -448,7 +493,7 @@ fn load_code(cause: &LoadCause) -> Code {
 
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
-        ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Registry(error) => source_hint(error),
         ChartCause::Confirm { image, .. } => {
             Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
         }
@@ -516,11 +561,17 @@ impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::Output(error) => error.into(),
-            CreateError::Fetch { ref source, .. } => Self {
-                code: registry_code(source),
-                lines: vec![chain(&error)],
-                hint: Some("what was fetched is kept; run the same command again to go on".to_owned()),
-            },
+            CreateError::Fetch { ref source, kept, .. } => {
+                let again = match kept {
+                    Kept::Fetched => "what was fetched is kept; run the same command again to go on",
+                    Kept::Nothing => "what was written is no bundle; run the same command again",
+                };
+                let hint = match source_hint(source) {
+                    Some(hint) => format!("{hint}\n{again}"),
+                    None => again.to_owned(),
+                };
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
             CreateError::Pipe(_) | CreateError::NoOrigin(_) | CreateError::Task(_) => {
                 Self::new(Code::Failed, &error)
             }
@@ -699,6 +750,10 @@ impl From<PushError> for Failure {
                     _ => registry_code(source),
                 };
                 let hint = match registry_hint(source) {
+                    _ if source.refusal() == Some(Refusal::ImmutableTag) => {
+                        "change the registry's rule for immutable tags, or leave the image out of the bundle"
+                            .to_owned()
+                    }
                     Some(hint) => format!("{hint}; then run the same command again to go on"),
                     None => "run the same command again to go on".to_owned(),
                 };

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bundle_chart::ParseKubeVersionError;
 use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName, reason};
@@ -72,6 +72,9 @@ pub enum ConfigError {
     /// More than [`Limits::images`].
     #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
     TooMany(String),
+    /// A file in the place of a lock.
+    #[error("{} is there and is no lock; it is not overwritten", Printable(&.0.to_string_lossy()))]
+    NotALock(PathBuf),
     /// Nothing to do.
     #[error("{} asks for no image", Printable(.0))]
     Empty(String),

@@ -21,6 +21,8 @@ pub enum CreateError {
         digest: Digest,
         /// Its size.
         size: u64,
+        /// What becomes of what was fetched.
+        kept: Kept,
         /// Why not.
         source: Error,
     },
@@ -36,6 +38,15 @@ pub enum CreateError {
     /// A part of the program ended before it should.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
+}
+
+/// What becomes of the bytes that a run fetched before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// They stay for the next run.
+    Fetched,
+    /// They are of no use: a pipe, or a file that is written from its first byte to its last.
+    Nothing,
 }
 
 /// How many bytes are hashed and written at once.
@@ -214,7 +225,7 @@ impl BlobJob {
                 download = start(&self.client, &self.plan, digest, size, 0)?;
             } else {
                 let again = download.restart(found).await;
-                again.map_err(|source| CreateError::Fetch { digest, size, source })?;
+                again.map_err(|source| CreateError::Fetch { digest, size, kept: Kept::Fetched, source })?;
             }
             (position, hasher) = (0, Hasher::new());
         }
@@ -259,6 +270,7 @@ impl BlobJob {
             let batch = next_batch(download).await.map_err(|source| CreateError::Fetch {
                 digest,
                 size: self.entry.size,
+                kept: Kept::Fetched,
                 source,
             });
             // What was written before an error counts for the next run.
@@ -396,7 +408,8 @@ async fn deliver(
         progress.end(blob.digest);
         return Ok(());
     }
-    let fetch = |source| CreateError::Fetch { digest: blob.digest, size: blob.size, source };
+    let fetch =
+        |source| CreateError::Fetch { digest: blob.digest, size: blob.size, kept: Kept::Nothing, source };
     let mut download = start(client, plan, blob.digest, blob.size, 0)?;
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();

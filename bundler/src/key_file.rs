@@ -1,5 +1,4 @@
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{KeyError, PrivateKey, PublicKey};
@@ -59,26 +58,26 @@ pub fn load_private(
 ) -> Result<PrivateKey, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = bundle_files::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let mut pem = Zeroizing::new(String::new());
-    file.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
+    let bytes = Zeroizing::new(bundle_files::read_from(file, LARGEST).map_err(failed)?);
+    let pem = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
     // Who may read another's file is its owner's care, as long as it is not everybody: a secret that
     // Kubernetes mounts belongs to root, and the pod reads it as a group.
     let others = if metadata.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
-    if secret && metadata.is_file() && metadata.mode() & others != 0 {
+    if secret && metadata.mode() & others != 0 {
         return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
     }
     let mut attempt = 0;
-    let mut result = PrivateKey::from_pem(&pem, None);
+    let mut result = PrivateKey::from_pem(pem, None);
     while let Err(error @ (KeyError::NeedsPassphrase | KeyError::WrongPassphrase)) = result {
         attempt += 1;
         let Some(passphrase) = passphrase(attempt) else {
             return Err(wrong(error));
         };
-        result = PrivateKey::from_pem(&pem, Some(&passphrase));
+        result = PrivateKey::from_pem(pem, Some(&passphrase));
     }
     result.map_err(wrong)
 }
@@ -89,8 +88,7 @@ pub fn load_private(
 /// Any [`KeyFileError`].
 pub fn load_public(path: &Path) -> Result<PublicKey, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
-    let mut pem = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut pem).map_err(failed)?;
+    let pem = bundle_files::read_text(path, LARGEST).map_err(failed)?;
     PublicKey::from_pem(&pem).map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
 }
 
@@ -110,17 +108,18 @@ pub fn generate(path: &Path, passphrase: Option<&str>) -> Result<PublicKey, KeyF
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
     let key = PrivateKey::generate().map_err(wrong)?;
     let public = key.public().to_pem().map_err(wrong)?;
-    write_new(path, 0o600, key.to_pem(passphrase).map_err(wrong)?.as_bytes())?;
-    write_new(&public_path, 0o644, public.as_bytes())?;
+    write_new(path, key.to_pem(passphrase).map_err(wrong)?.as_bytes(), 0o600)?;
+    if let Err(error) = write_new(&public_path, public.as_bytes(), 0o644) {
+        // Half a pair would only be in the way of the next attempt.
+        let _ = std::fs::remove_file(path);
+        return Err(error);
+    }
     Ok(key.public())
 }
 
-fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), KeyFileError> {
-    let failed = |source: std::io::Error| match source.kind() {
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
+    bundle_files::create_file(path, bytes, mode).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
         _ => KeyFileError::Write { path: path.to_owned(), source },
-    };
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut file = file.map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+    })
 }

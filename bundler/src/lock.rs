@@ -6,7 +6,7 @@ use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
-use crate::text::read_file;
+use crate::text::{TextError, read_file};
 use crate::yaml::{self, Anchors, YamlError};
 use crate::{ConfigError, Limits, Platforms, Request};
 
@@ -75,6 +75,28 @@ impl Lock {
     /// [`ConfigError::Text`] or [`ConfigError::Yaml`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(&read_file(path, Limits::DEFAULT.lock)?, &path.display().to_string())
+    }
+
+    /// Makes sure that a lock may be written to `path`: nothing is there, or a lock. Whoever mistypes
+    /// a name must not lose a list or a bundle.yaml.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotALock`], or what is there cannot be read.
+    pub fn may_replace(path: &Path) -> Result<(), ConfigError> {
+        let text = match read_file(path, Limits::DEFAULT.lock) {
+            Ok(text) => text,
+            Err(TextError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // One that is of another version, or that a merge left with conflicts, is one nevertheless.
+        let is_ours = text.trim().is_empty() || HEADER.lines().next() == text.lines().next();
+        if is_ours || Self::parse(&text, "").is_ok() {
+            Ok(())
+        } else {
+            Err(ConfigError::NotALock(path.to_owned()))
+        }
     }
 
     /// Reads the text of a file called `name`.

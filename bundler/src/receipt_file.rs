@@ -1,10 +1,7 @@
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{Limits, PublicKey, Receipt, ReceiptError};
-use rustix::fs::OFlags;
 
 /// Why a receipt's file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,13 +56,7 @@ pub fn load_receipt(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<
 /// At most one byte more than `limit`, so that what is too long is seen to be.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReceiptFileError> {
     let failed = |source| ReceiptFileError::Read { path: path.to_owned(), source };
-    // To open a FIFO waits for its writer, unless told not to; regular files do not mind.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(std::io::Error::other("it is no regular file")));
-    }
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    bundle_files::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

@@ -1,9 +1,4 @@
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use crate::{ConfigError, Limits};
 
@@ -17,17 +12,6 @@ pub enum TextError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
-    },
-    /// A directory, pipe or device, which could hang or never end.
-    #[error("{} is no regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// More bytes than are read.
-    #[error("{} has more than {} MiB", .path.display(), .limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The limit in bytes.
-        limit: u64,
     },
     /// Bytes that are no text.
     #[error("{}:{line}: is not UTF-8", .path.display())]
@@ -56,8 +40,10 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// [`ConfigError::Text`].
 pub fn read_list(path: &Path) -> Result<(String, String), ConfigError> {
     if path.as_os_str() == "-" {
-        let bytes = read(std::io::stdin().lock(), Path::new(STDIN), Limits::DEFAULT.file)?;
-        return Ok((STDIN.to_owned(), text(bytes, Path::new(STDIN))?));
+        let path = Path::new(STDIN);
+        let bytes = bundle_files::read_from(std::io::stdin().lock(), Limits::DEFAULT.file);
+        let bytes = bytes.map_err(|source| TextError::Read { path: path.to_owned(), source })?;
+        return Ok((STDIN.to_owned(), text(bytes, path)?));
     }
     Ok((path.display().to_string(), read_text(path)?))
 }
@@ -76,24 +62,7 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, TextError> {
 
 /// Reads a regular file of at most `limit` bytes.
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
-    let failed = |source| TextError::Read { path: path.to_owned(), source };
-    // To open a FIFO waits for its writer, unless told not to; regular files do not mind.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(TextError::NotAFile(path.to_owned()));
-    }
-    read(file, path, limit)
-}
-
-fn read(reader: impl Read, path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
-    let mut bytes = Vec::new();
-    let read = reader.take(limit + 1).read_to_end(&mut bytes);
-    read.map_err(|source| TextError::Read { path: path.to_owned(), source })?;
-    if bytes.len() as u64 > limit {
-        return Err(TextError::TooLarge { path: path.to_owned(), limit });
-    }
-    Ok(bytes)
+    bundle_files::read(path, limit).map_err(|source| TextError::Read { path: path.to_owned(), source })
 }
 
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
@@ -108,29 +77,18 @@ fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
 mod tests {
     use super::*;
 
-    fn refusal(bytes: &[u8], limit: u64) -> String {
-        let path = Path::new("images.txt");
-        read(bytes, path, limit).and_then(|bytes| text(bytes, path)).unwrap_err().to_string()
-    }
-
     #[test]
-    fn what_is_no_text_of_bounded_size_is_refused() {
-        assert_eq!(read(&b"abc"[..], Path::new("images.txt"), 3).unwrap(), b"abc");
-        assert_eq!(refusal(&[b'a'; (1 << 20) + 1], 1 << 20), "images.txt has more than 1 MiB");
-        assert_eq!(refusal(b"a\nb\xff\n", 100), "images.txt:2: is not UTF-8");
-    }
-
-    #[test]
-    fn only_regular_files_are_read() {
+    fn what_is_no_text_of_a_bounded_regular_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let fifo = directory.path().join("fifo");
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        for path in [fifo.as_path(), directory.path(), Path::new("/dev/zero")] {
-            let message = read_text(path).unwrap_err().to_string();
-            assert_eq!(message, format!("{} is no regular file", path.display()));
-        }
-        let message = read_text(&directory.path().join("none")).unwrap_err().to_string();
-        assert!(message.ends_with("/none cannot be read"), "{message}");
+        let path = directory.path().join("images.txt");
+        let refusal = |path: &Path| match read_file(path, 4 << 20).unwrap_err() {
+            TextError::Read { path, source } => format!("{} cannot be read: {source}", path.display()),
+            error @ TextError::Encoding { .. } => error.to_string(),
+        };
+        std::fs::write(&path, b"a\nb\xff\n").unwrap();
+        assert_eq!(refusal(&path), format!("{}:2: is not UTF-8", path.display()));
+        std::fs::write(&path, vec![b'a'; (4 << 20) + 1]).unwrap();
+        assert_eq!(refusal(&path), format!("{} cannot be read: it has more than 4 MiB", path.display()));
+        assert_eq!(refusal(Path::new("/dev/zero")), "/dev/zero cannot be read: it is no regular file");
     }
 }

@@ -105,6 +105,8 @@ fn message(error: &Error) -> String {
                 _ => expected,
             }
         }
+        Error::UnknownAnchor { .. } => "this alias has no anchor before it".to_owned(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "this alias stands inside its anchor".to_owned(),
         Error::MergeKeyNotAllowed { .. } => "merge keys (<<) are not read".to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }

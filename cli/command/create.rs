@@ -208,10 +208,10 @@ impl Create {
         if let Some(path) = &self.key {
             return Ok(Some(Signer::Key(load_private(path, ask_passphrase)?)));
         }
-        let Some(command) = &self.sign_command else {
+        let (Some(command), Some(public)) = (&self.sign_command, &self.public_key) else {
             return Ok(None);
         };
-        let public = self.public_key.as_deref().map(load_public).transpose()?;
+        let public = load_public(public)?;
         Ok(Some(Signer::Command { command: command.clone(), public }))
     }
 

@@ -11,7 +11,7 @@ use bundle_oci::Digest;
 use serde_json::{Value, json};
 
 use crate::command::receipt::ReceiptArguments;
-use crate::command::{print, print_json};
+use crate::command::{print, print_json, refuse_terminal};
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
@@ -216,6 +216,7 @@ impl Import {
     fn open(&self, policy: &TrustPolicy, spool: Option<&Path>) -> Result<Bundle, Failure> {
         let limits = Limits::V1;
         if self.bundle.as_os_str() == "-" {
+            refuse_terminal()?;
             if self.parts.needs_file() {
                 return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
             }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, Sharing, load_trust, sharing};
+use bundle_importer::{Bundle, OpenError, Sharing, load_trust, sharing};
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
@@ -41,8 +41,7 @@ impl Inspect {
                 };
                 let medium = Medium::open(&self.bundle, &limits)?;
                 let mut cursor = Cursor::new(&medium).map_err(failed)?;
-                let head = Unverified::read(&mut cursor, &limits)
-                    .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+                let head = Unverified::read(&mut cursor, &limits).map_err(OpenError::Damage)?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 (statement, Vec::new(), None)
@@ -57,7 +56,7 @@ impl Inspect {
                 .enumerate()
                 .map(|(position, artifact)| {
                     let mut value = json!(artifact);
-                    if let Some(Sharing { size, own, with }) = share(position) {
+                    if let Some(Sharing { size, own, with, more }) = share(position) {
                         let with = with.iter();
                         let with = with.map(
                             |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
@@ -65,6 +64,7 @@ impl Inspect {
                         value["size"] = json!(size);
                         value["ownSize"] = json!(own);
                         value["sharedWith"] = with.collect();
+                        value["sharedWithMore"] = json!(more);
                     }
                     value
                 })
@@ -151,6 +151,7 @@ fn extent(share: &Sharing<'_>) -> String {
         return format!("{size}, shared with no other");
     };
     let others = match share.with.len() - 1 {
+        _ if share.more => " and many others".to_owned(),
         0 => String::new(),
         1 => " and one other".to_owned(),
         more => format!(" and {more} others"),

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use bundle_bundler::{KeyFileError, generate, load_private, load_public};
 use bundle_format::KeyError;
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::command::print;
@@ -60,24 +61,46 @@ pub(crate) fn ask_passphrase(attempt: u32) -> Option<Zeroizing<String>> {
     }
     let prompt =
         if attempt == 1 { "passphrase of the key: " } else { "that does not open the key; passphrase: " };
-    rpassword::prompt_password(prompt).ok().map(Zeroizing::new)
+    ask(prompt).ok()
 }
 
+/// Asks on the terminal, which is left as it was even if the answer is Ctrl-C.
+fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
+    // The prompt makes the signal of that key before it gives the terminal its echo back, and
+    // without a handler that is the end.
+    let interrupts = signal(SignalKind::interrupt());
+    let answer = rpassword::prompt_password(prompt).map(Zeroizing::new);
+    if answer.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted) {
+        std::process::exit(INTERRUPTED);
+    }
+    // Handlers stay: from here on, this ends the program.
+    if let Ok(mut interrupts) = interrupts {
+        tokio::spawn(async move {
+            interrupts.recv().await;
+            std::process::exit(INTERRUPTED);
+        });
+    }
+    answer
+}
+
+/// What shells make of the signal.
+const INTERRUPTED: i32 = 128 + 2;
+
 fn new_passphrase() -> Result<Zeroizing<String>, Failure> {
+    let empty = || Failure::text(Code::Usage, "an empty passphrase protects nothing");
     if let Ok(passphrase) = std::env::var("BUNDLE_KEY_PASSPHRASE") {
-        return Ok(Zeroizing::new(passphrase));
+        let passphrase = Zeroizing::new(passphrase);
+        return if passphrase.is_empty() { Err(empty()) } else { Ok(passphrase) };
     }
-    let ask = |prompt| {
-        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-            Failure::text(Code::Usage, format!("no passphrase can be asked for: {error}"))
-                .hint("without a terminal, set BUNDLE_KEY_PASSPHRASE")
-        })
+    let failed = |error| {
+        Failure::text(Code::Usage, format!("no passphrase can be asked for: {error}"))
+            .hint("without a terminal, set BUNDLE_KEY_PASSPHRASE")
     };
-    let first = ask("new passphrase: ")?;
+    let first = ask("new passphrase: ").map_err(failed)?;
     if first.is_empty() {
-        return Err(Failure::text(Code::Usage, "an empty passphrase protects nothing"));
+        return Err(empty());
     }
-    if ask("the same again: ")? != first {
+    if ask("the same again: ").map_err(failed)? != first {
         return Err(Failure::text(Code::Usage, "the passphrases are not the same"));
     }
     Ok(first)

@@ -2,7 +2,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bundle_bundler::{
-    ChartOptions, Confirm, Head, Pins, Plan, Referrers, ResolveOptions, Resolved, SurveyedChart, resolve,
+    ChartOptions, Confirm, Head, Lock as LockFile, Pins, Plan, Referrers, ResolveOptions, Resolved,
+    SurveyedChart, resolve,
 };
 use bundle_format::{Limits, Sequence, Timestamp, replace_file};
 
@@ -10,7 +11,7 @@ use crate::command::print;
 use crate::command::wanted::Wanted;
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
-use crate::output::name;
+use crate::output::{name, tell};
 use crate::progress::progress;
 use crate::size::{Bytes, count};
 
@@ -19,8 +20,8 @@ pub(crate) struct Lock {
     #[command(flatten)]
     wanted: Wanted,
 
-    /// Where to write the lock [default: bundle.lock beside bundle.yaml]
-    #[arg(short, long, value_name = "FILE")]
+    /// Where to write the lock; - writes to standard output [default: bundle.lock beside bundle.yaml]
+    #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
 
     /// Read one registry through another
@@ -47,12 +48,9 @@ pub(crate) fn deliver(charts: &[SurveyedChart], resolved: &mut Resolved) -> Resu
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let path = self.output.clone().unwrap_or_else(|| path_of(&self.wanted));
-        if self.wanted.file.as_ref() == Some(&path) {
-            return Err(Failure::text(
-                Code::Usage,
-                format!("{} would be overwritten by its lock", name(&path)),
-            )
-            .hint("choose another name for the lock with -o, or call the file bundle.yaml"));
+        let to_pipe = path.as_os_str() == "-";
+        if !to_pipe {
+            LockFile::may_replace(&path)?;
         }
         let asked = self.wanted.read()?;
         let stream = asked.name.clone();
@@ -74,14 +72,20 @@ impl Lock {
             previous: None,
         };
         let plan = Plan::new(resolved, &head, &Limits::V1)?;
-        let text = plan.lock().to_yaml().map_err(|error| Failure::text(Code::Failed, error.to_string()))?;
-        replace_file(&path, text.as_bytes())?;
+        let lock = plan.lock();
+        let text = lock.to_yaml().map_err(|error| Failure::new(Code::Failed, &error))?;
+        if !to_pipe {
+            replace_file(&path, text.as_bytes())?;
+        }
         drop(progress);
-        print(&format!(
-            "locked {}, {} in all, in {}\n",
-            count(plan.lock().artifacts.len(), "artifact"),
-            Bytes(plan.statement().blob_bytes()),
-            name(&path)
-        ))
+        let artifacts = count(lock.artifacts.len(), "artifact");
+        let size = Bytes(plan.statement().blob_bytes());
+        let line = format!("locked {artifacts}, {size} in all, in {}", name(&path));
+        if !to_pipe {
+            return print(&format!("{line}\n"));
+        }
+        print(&text)?;
+        tell(&line);
+        Ok(())
     }
 }

@@ -101,12 +101,8 @@ impl MirrorConfig {
 const LARGEST: u64 = 1 << 20;
 
 fn certificates(path: &Path) -> Result<String, Failure> {
-    use std::io::Read;
     let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", path.display()));
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(LARGEST).read_to_string(&mut text))
-        .map_err(|error| wrong(&error.to_string()))?;
+    let text = bundle_files::read_text(path, LARGEST).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong("there is a private key in it, which must not go to the nodes"));
     }

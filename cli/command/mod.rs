@@ -17,7 +17,9 @@ mod trust;
 mod verify;
 mod wanted;
 
-use crate::exit::Failure;
+use std::io::IsTerminal;
+
+use crate::exit::{Code, Failure};
 pub(crate) use crate::output::{print, print_json};
 
 #[derive(clap::Subcommand)]
@@ -84,6 +86,15 @@ impl Command {
             Self::Schema(command) => command.run(),
         }
     }
+}
+
+/// Makes sure that what is read from standard input comes from somewhere.
+pub(crate) fn refuse_terminal() -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() {
+        return Err(Failure::text(Code::Usage, "a bundle is not read from a terminal")
+            .hint("name a file, or pipe the bundle in"));
+    }
+    Ok(())
 }
 
 /// `'ops' and 'transfer'`.

@@ -8,6 +8,7 @@ use bundle_oci::Digest;
 use crate::command::key::ask_passphrase;
 use crate::command::{print, quoted};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::progress::progress;
 use crate::trust::TrustArguments;
 
@@ -45,7 +46,7 @@ impl Sign {
             }
             (None, Some(command), Some(public)) => {
                 let public = load_public(public)?;
-                (Signer::Command { command: command.clone(), public: Some(public.clone()) }, public)
+                (Signer::Command { command: command.clone(), public: public.clone() }, public)
             }
             _ => return Err(Failure::text(Code::Usage, "a signature needs a key: --key or --sign-command")),
         };
@@ -70,31 +71,28 @@ impl Sign {
             .flatten()
             .collect();
         let Some(bundle) = bundle.filter(|_| reasons.is_empty()) else {
-            let text = format!(
-                "{} is not signed, for it is not right: {}",
-                self.bundle.display(),
-                reasons.join("; ")
-            );
+            let text =
+                format!("{} is not signed, for it is not right: {}", name(&self.bundle), reasons.join("; "));
             return Err(Failure::text(Code::NotTrusted, text));
         };
         let failed = |error: std::io::Error| {
-            Failure::text(Code::Failed, format!("{} cannot be read: {error}", self.bundle.display()))
+            Failure::text(Code::Failed, format!("{} cannot be read: {error}", name(&self.bundle)))
         };
         let head = Unverified::read(&mut Cursor::new(&medium).map_err(failed)?, &limits)
             .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
         // The file may have changed since it was checked.
-        if Digest::of(&head.statement) != bundle.trusted().digest() {
-            let text = format!("{} changed while it was checked", self.bundle.display());
+        if Digest::of(&head.statement) != bundle.trusted.digest() {
+            let text = format!("{} changed while it was checked", name(&self.bundle));
             return Err(Failure::text(Code::NotTrusted, text));
         }
         let signature = signer.sign(&head.statement)?;
         let path = write_countersignature(&Medium::name(&self.bundle), &public, &signature)?;
         print(&format!(
             "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
-            bundle.statement().sequence,
-            bundle.statement().stream,
-            quoted(bundle.trusted().signers()),
-            path.display()
+            bundle.trusted.statement().sequence,
+            bundle.trusted.statement().stream,
+            quoted(bundle.trusted.signers()),
+            name(&path)
         ))
     }
 }

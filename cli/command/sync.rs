@@ -106,9 +106,13 @@ fn signer(config: &ExportConfig) -> Result<Signer, Failure> {
     if let Some(path) = &config.key {
         return Ok(Signer::Key(load_private(path, ask_passphrase)?));
     }
-    let public = config.public_key.as_deref().map(load_public).transpose()?;
-    // One of both is there, or the configuration would have been refused.
-    Ok(Signer::Command { command: config.sign_command.clone().unwrap_or_default(), public })
+    match (&config.sign_command, &config.public_key) {
+        (Some(command), Some(public)) => {
+            Ok(Signer::Command { command: command.clone(), public: load_public(public)? })
+        }
+        // The configuration would have been refused.
+        _ => Err(Failure::text(Code::Usage, "export needs a key, or a command with its public key")),
+    }
 }
 
 fn tell_exported(exported: &Exported) -> Result<(), Failure> {

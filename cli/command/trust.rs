@@ -121,10 +121,7 @@ impl Trust {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be read: {error}", rotation.display()))
                 };
-                let file = std::fs::File::open(rotation).map_err(failed)?;
-                let mut bytes = Vec::new();
-                std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST), &mut bytes)
-                    .map_err(failed)?;
+                let bytes = bundle_files::read(rotation, LARGEST).map_err(failed)?;
                 let mut signatures = read_countersignatures(rotation)?;
                 signatures.push(read_signature(&signature_path(rotation))?);
                 let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;

@@ -6,7 +6,7 @@ use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
 use serde_json::json;
 
-use crate::command::{print, print_json, quoted};
+use crate::command::{print, print_json, quoted, refuse_terminal};
 use crate::exit::{Code, Failure};
 use crate::output::name;
 use crate::progress::progress;
@@ -36,14 +36,16 @@ impl Verify {
         let started = Instant::now();
         let policy = self.trust.policy()?;
         let countersignatures = self.trust.countersignatures()?;
-        let progress = progress("verifying");
         let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
+        if path.is_none() {
+            refuse_terminal()?;
+        }
+        let progress = progress("verifying");
         if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
             progress.total(medium.size().unwrap_or_default());
         }
-        let threads = self
-            .jobs
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.jobs.map_or_else(processors, usize::from);
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
         let (checks, bundle) = verify(path, &policy, &countersignatures, &Limits::V1, threads, &tell)?;
@@ -76,10 +78,10 @@ impl Verify {
                 text.push_str(&format!(
                     "{} is whole and signed by {}: {}, {}, {}, in {}\n",
                     name(&self.bundle),
-                    quoted(bundle.trusted().signers()),
-                    count(bundle.statement().artifacts.len(), "artifact"),
-                    count(bundle.statement().blobs.len(), "blob"),
-                    Bytes(bundle.size()),
+                    quoted(bundle.trusted.signers()),
+                    count(bundle.trusted.statement().artifacts.len(), "artifact"),
+                    count(bundle.trusted.statement().blobs.len(), "blob"),
+                    Bytes(bundle.size),
                     Took(started.elapsed())
                 ));
             }

@@ -410,17 +410,22 @@ impl<R: ReadAt> Archive<R> {
         order.sort_by_key(|entry| std::cmp::Reverse(entry.size));
         let next = AtomicUsize::new(0);
         let damages = std::sync::Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, order.len().max(1)) {
-                scope.spawn(|| {
-                    let mut piece = vec![0; PIECE];
-                    while let Some(entry) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(damage) = self.hash(entry, &mut piece, progress) {
-                            damages.lock().expect("no thread panics while it holds the lock").push(damage);
-                        }
-                    }
-                });
+        let work = || {
+            let mut piece = vec![0; PIECE];
+            while let Some(entry) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(damage) = self.hash(entry, &mut piece, progress) {
+                    damages.lock().expect("no thread panics while it holds the lock").push(damage);
+                }
             }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads.clamp(1, order.len().max(1)) {
+                // A machine that gives no more threads is slower, and no less thorough.
+                if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
         });
         damages.into_inner().expect("no thread panics while it holds the lock")
     }

@@ -6,6 +6,7 @@ use ed25519_dalek::pkcs8::{
     DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
 };
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument, pkcs5};
 use zeroize::Zeroizing;
 
 /// A raw Ed25519 signature (RFC 8032 §5.1.6).
@@ -39,6 +40,9 @@ pub enum KeyError {
     /// A passphrase that does not open the key.
     #[error("passphrase does not open the key")]
     WrongPassphrase,
+    /// A key that is encrypted in a way that is not read, such as PBES1.
+    #[error("key is encrypted in a way that is not supported: PBES2 is")]
+    Encryption,
     /// The machine gave no random bytes.
     #[error("the system's random number generator failed")]
     Random,
@@ -73,8 +77,20 @@ impl PrivateKey {
         }
         let pem = pem.trim();
         let key = if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            let (_, sealed) = SecretDocument::from_pem(pem).map_err(|_| KeyError::NotPrivate)?;
+            let sealed = EncryptedPrivateKeyInfoRef::try_from(sealed.as_bytes());
+            let sealed = sealed.map_err(|_| KeyError::Encryption)?;
+            if sealed.encryption_algorithm.pbes2().is_none() {
+                return Err(KeyError::Encryption);
+            }
             let passphrase = passphrase.ok_or(KeyError::NeedsPassphrase)?;
-            SigningKey::from_pkcs8_encrypted_pem(pem, passphrase).map_err(|_| KeyError::WrongPassphrase)?
+            let opened = sealed.decrypt(passphrase).map_err(|error| match error {
+                pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::UnsupportedAlgorithm { .. }) => {
+                    KeyError::Encryption
+                }
+                _ => KeyError::WrongPassphrase,
+            })?;
+            SigningKey::from_pkcs8_der(opened.as_bytes()).map_err(|_| KeyError::NotPrivate)?
         } else {
             SigningKey::from_pkcs8_pem(pem).map_err(|_| KeyError::NotPrivate)?
         };
@@ -170,6 +186,12 @@ mod tests {
         assert_eq!(PrivateKey::from_pem(&encrypted, Some("b")).unwrap_err(), KeyError::WrongPassphrase);
         let public = key.public().to_pem().unwrap();
         assert_eq!(PublicKey::from_pem(&public).unwrap(), key.public());
+        // openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES
+        let old = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n\
+            MFgwHAYKKoZIhvcNAQwBAzAOBAhFxuCK5I5shwICCAAEON+vD+oOJKqMXtLzk5pW\n\
+            UsZeDoQa5Z+8khsXQ3fBsnFII72sPYtBn3RpAunLg9DAoF1/f3n+1A2q\n\
+            -----END ENCRYPTED PRIVATE KEY-----\n";
+        assert_eq!(PrivateKey::from_pem(old, Some("secret")).unwrap_err(), KeyError::Encryption);
     }
 
     #[test]

@@ -1,7 +1,6 @@
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bundle_oci::Digest;
@@ -75,10 +74,6 @@ pub enum MediumError {
     },
 }
 
-/// O_NONBLOCK on Linux: to open a FIFO waits for its writer, unless told not to; regular files do
-/// not mind.
-const NONBLOCK: i32 = 0o4000;
-
 impl Medium {
     /// Opens what lies at `path`: a file; a volume, or any name of its set. Of a set, volumes may be
     /// missing.
@@ -144,12 +139,7 @@ fn set_of(path: &Path) -> Option<VolumeNames> {
 
 /// Opens a file that is neither a device nor a pipe.
 pub(crate) fn open_regular(path: &Path) -> Result<File, MediumError> {
-    let failed = |source| MediumError::Open { path: path.to_owned(), source };
-    let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is no regular file; use - for a pipe")));
-    }
-    Ok(file)
+    bundle_files::open(path).map_err(|source| MediumError::Open { path: path.to_owned(), source })
 }
 
 impl ReadAt for Medium {

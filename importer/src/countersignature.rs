@@ -83,12 +83,8 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
 /// Any [`CountersignatureError`].
 pub fn read_signature(path: &Path) -> Result<SignatureBytes, CountersignatureError> {
     let failed = |source| CountersignatureError::Read { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(std::io::Error::other("it is no regular file")));
-    }
     let mut bytes = Vec::new();
-    file.take(65).read_to_end(&mut bytes).map_err(failed)?;
+    bundle_files::open(path).map_err(failed)?.take(65).read_to_end(&mut bytes).map_err(failed)?;
     bytes.try_into().map_err(|_| CountersignatureError::Length(path.to_owned()))
 }
 

@@ -10,9 +10,15 @@ pub struct Sharing<'a> {
     pub size: u64,
     /// The bytes of those that no other artifact needs.
     pub own: u64,
-    /// The other artifacts that need some of its bytes, and how many; those that need most first.
+    /// Other artifacts that need some of its bytes, and how many; those that need most first.
     pub with: Vec<(&'a Artifact, u64)>,
+    /// Whether there are more of them than are named.
+    pub more: bool,
 }
+
+/// How many others are named. That thousands of images have one base is no news about each of them,
+/// and to list them all for all takes the square of their number.
+const NAMED: usize = 10;
 
 /// What each artifact shares, in their order. Artifacts of one digest are one thing under several
 /// names, and share nothing with each other.
@@ -22,27 +28,37 @@ pub fn sharing<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Sharing<'a>>
     let mut named: BTreeMap<Digest, &Artifact> = BTreeMap::new();
     for artifact in artifacts {
         named.entry(artifact.digest).or_insert(artifact);
-        let extent = extents.entry(artifact.digest).or_insert_with(|| graph.extent(artifact.digest));
+        let extent = extents.entry(artifact.digest).or_insert_with(|| {
+            let mut extent = graph.extent(artifact.digest);
+            extent.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+            extent
+        });
         for blob in extent.iter() {
             users.entry(blob.digest).or_default().insert(artifact.digest);
         }
     }
     let share = |artifact: &Artifact| {
         let extent = &extents[&artifact.digest];
-        let mut own = 0;
-        let mut common: BTreeMap<Digest, u64> = BTreeMap::new();
+        // Some of those who need the largest blobs; all of them, where they are few.
+        let mut others: BTreeSet<Digest> = BTreeSet::new();
+        let (mut own, mut more) = (0, false);
         for Blob { digest, size } in extent {
-            let others = users[digest].iter().filter(|other| **other != artifact.digest);
-            let mut shared = false;
-            for other in others {
-                *common.entry(*other).or_default() += size;
-                shared = true;
+            let users = &users[digest];
+            own += if users.len() == 1 { *size } else { 0 };
+            let mut new = users.iter().filter(|other| **other != artifact.digest && !others.contains(other));
+            let found: Vec<Digest> = new.by_ref().take(NAMED).copied().collect();
+            more |= new.next().is_some() || others.len() + found.len() > NAMED;
+            if others.len() < NAMED {
+                others.extend(found);
             }
-            own += if shared { 0 } else { *size };
         }
-        let mut with: Vec<_> = common.into_iter().map(|(digest, bytes)| (named[&digest], bytes)).collect();
-        with.sort_by(|(a, more), (b, less)| (less, &a.target).cmp(&(more, &b.target)));
-        Sharing { size: extent.iter().map(|blob| blob.size).sum(), own, with }
+        let common = |other: &Digest| -> u64 {
+            extent.iter().filter(|blob| users[&blob.digest].contains(other)).map(|blob| blob.size).sum()
+        };
+        let mut with: Vec<_> = others.iter().map(|other| (named[other], common(other))).collect();
+        with.sort_by(|(a, most), (b, less)| (less, &a.target).cmp(&(most, &b.target)));
+        with.truncate(NAMED);
+        Sharing { size: extent.iter().map(|blob| blob.size).sum(), own, with, more }
     };
     artifacts.iter().map(share).collect()
 }

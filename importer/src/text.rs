@@ -1,4 +1,3 @@
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_oci::Printable;
@@ -19,9 +18,6 @@ pub enum TextError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is longer than any that people write.
-    #[error("{} has more than {} bytes", .0.display(), Limits::DEFAULT.file)]
-    TooLong(PathBuf),
     /// YAML that is not valid, or not of the form that it must have.
     #[error("{}:{line}:{column}: {message}", .path.display())]
     Yaml {
@@ -39,10 +35,7 @@ pub enum TextError {
 /// Reads a file of bounded size.
 pub(crate) fn read_text(path: &Path) -> Result<String, TextError> {
     let failed = |source| TextError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    let limit = Limits::DEFAULT.file;
-    std::fs::File::open(path).map_err(failed)?.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > limit { Err(TextError::TooLong(path.to_owned())) } else { Ok(text) }
+    bundle_files::read_text(path, Limits::DEFAULT.file).map_err(failed)
 }
 
 /// Reads one YAML document. Anchors are not read: none of these files is long enough to need them.

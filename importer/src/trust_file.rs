@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use bundle_format::{Expiry, KeyError, ProjectPattern, PublicKey, Timestamp, TrustPolicy, TrustedKey};
 use serde::{Deserialize, Serialize};
 
+use crate::text::{TextError, read_yaml};
+
 /// Why a trust policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFileError {
@@ -163,11 +165,8 @@ fn public_key(path: &Path, what: &str, pem: &str) -> Result<PublicKey, TrustFile
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, TrustFileError> {
-    use std::io::Read;
-    let failed = |source| TrustFileError::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
+    bundle_files::read_text(path, LARGEST)
+        .map_err(|source| TrustFileError::Read { path: path.to_owned(), source })
 }
 
 /// A `trust.yaml` as it is written.
@@ -203,12 +202,11 @@ pub(crate) struct KeyEntry {
 
 impl TrustFile {
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, TrustFileError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            let message = error.without_snippet().to_string();
-            let message = bundle_oci::Printable(message.lines().next().unwrap_or_default()).to_string();
-            TrustFileError::Yaml { path: path.to_owned(), line, column, message }
+        read_yaml(path, text).map_err(|error| match error {
+            TextError::Read { path, source } => TrustFileError::Read { path, source },
+            TextError::Yaml { path, line, column, message } => {
+                TrustFileError::Yaml { path, line, column, message }
+            }
         })
     }
 }
@@ -252,7 +250,17 @@ mod tests {
         ] {
             assert_eq!(load(text).unwrap_err(), message);
         }
-        assert!(load("keys:\n- name: a\n  projcts: []\n").unwrap_err().starts_with("trust.yaml:3:3: "));
+        for (text, message) in [
+            (
+                "keys:\n- name: a\n  projcts: []\n",
+                "trust.yaml:3:3: unknown field 'projcts'; known here: name, key, file, projects, since, until, revoked",
+            ),
+            ("keys: []\nkeys: []\n", "trust.yaml:2:1: 'keys' is there twice"),
+            ("keys:\n- name: a\n  name: b\n", "trust.yaml:3:3: 'name' is there twice"),
+            ("", "trust.yaml:1:1: the file says nothing"),
+        ] {
+            assert_eq!(load(text).unwrap_err(), message);
+        }
         assert_eq!(load_trust(&directory.path().join("1.pub")).unwrap().keys.len(), 1);
     }
 }

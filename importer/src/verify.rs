@@ -1,4 +1,4 @@
-use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, TrustPolicy};
+use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, TrustPolicy, Trusted};
 
 use crate::bundle::Contents;
 use crate::{Bundle, OpenError};
@@ -68,12 +68,20 @@ pub struct Check {
     pub verdict: Verdict,
 }
 
+/// The bundle that was checked, whatever became of the blobs.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its statement, with what is known of the signatures.
+    pub trusted: Trusted,
+    /// The length of the archive in bytes.
+    pub size: u64,
+}
+
 /// Makes every check on a file, or on a pipe if there is no path, whose countersignatures come
-/// beside it. Blobs of a file are hashed on
-/// `threads` threads.
+/// beside it. Blobs of a file are hashed on `threads` threads.
 ///
 /// # Errors
-/// The file cannot be opened. That it is not right is a verdict, not an error.
+/// The file cannot be opened or read. That it is not right is a verdict, not an error.
 pub fn verify(
     path: Option<&std::path::Path>,
     policy: &TrustPolicy,
@@ -81,41 +89,40 @@ pub fn verify(
     limits: &Limits,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Vec<Check>, Option<Bundle>), OpenError> {
+) -> Result<(Vec<Check>, Option<Checked>), OpenError> {
     let opened = match path {
         Some(path) => Bundle::open(path, policy, limits),
         None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, limits),
     };
-    let mut bundle = match opened {
+    let bundle = match opened {
         Ok(bundle) => bundle,
         Err(error @ (OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_))) => {
             return Err(error);
         }
+        Err(OpenError::Damage(damage)) if unreadable(&damage) => return Err(OpenError::Damage(damage)),
         Err(error) => {
             let failed = failed_check(&error);
             return Ok((checks(failed, vec![chain(&error)]), None));
         }
     };
+    let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
     let damages = match bundle.contents {
-        Contents::File(archive) => {
-            let damages = archive.damaged_blobs(threads, progress);
-            bundle.contents = Contents::File(archive);
-            damages
-        }
-        Contents::Pipe { pipe, kept } => {
-            let result = pipe.finish(&mut Counted(progress));
-            drop(kept);
-            let checks = match result {
-                Ok(()) => checks_passed(),
-                Err(damage) => checks(CheckName::Blobs, vec![chain(&damage)]),
-            };
-            return Ok((checks, None));
-        }
+        Contents::File(archive) => archive.damaged_blobs(threads, progress),
+        Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
     };
-    if damages.is_empty() {
-        return Ok((checks_passed(), Some(bundle)));
+    let reasons: Vec<String> = damages.iter().map(|damage| chain(damage)).collect();
+    if damages.iter().all(unreadable)
+        && let Some(damage) = damages.into_iter().next()
+    {
+        return Err(OpenError::Damage(damage));
     }
-    Ok((checks(CheckName::Blobs, damages.iter().map(|damage| chain(damage)).collect()), Some(bundle)))
+    let checks = if reasons.is_empty() { checks_passed() } else { checks(CheckName::Blobs, reasons) };
+    Ok((checks, Some(checked)))
+}
+
+/// Whether it is the medium that cannot be read, which says nothing about the bundle.
+fn unreadable(damage: &Damage) -> bool {
+    matches!(damage.itself(), Damage::Read(_))
 }
 
 fn failed_check(error: &OpenError) -> CheckName {

@@ -11,6 +11,9 @@ use crate::redirect::{self, CarefulResolver};
 use crate::token::{Authenticator, lock};
 use crate::{CredentialStore, Error, Fallback, Limits, Retry};
 
+/// In bytes; the certificates of all public authorities together have a quarter of a MiB.
+const LARGEST_CA_FILE: u64 = 4 << 20;
+
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
 pub struct Client {
@@ -82,7 +85,7 @@ impl ClientBuilder {
     /// # Errors
     /// The file cannot be read or has no certificate.
     pub fn ca_file(self, path: &Path) -> std::io::Result<Self> {
-        self.ca_pem(&std::fs::read(path)?)
+        self.ca_pem(&bundle_files::read(path, LARGEST_CA_FILE)?)
     }
 
     /// Trusts certificates in PEM besides the system's.

@@ -1,16 +1,18 @@
 use std::collections::HashMap;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use bundle_oci::Registry;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::OnceCell;
 
 use crate::secret::Secret;
+use crate::token::lock;
 
 /// What a registry is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,16 @@ pub struct CredentialStore {
     /// What counts before the files, for one registry.
     login: Option<(Registry, Credential)>,
     files: Vec<File>,
+    helpers: Helpers,
 }
+
+/// What helpers answered, by helper and registry. Each is started once, for all tasks and
+/// repositories, whatever became of it: one that hangs would hold up each of them anew.
+#[derive(Debug, Default)]
+struct Helpers(Mutex<HashMap<(String, String), Arc<HelperSlot>>>);
+
+#[derive(Debug, Default)]
+struct HelperSlot(OnceCell<Result<Option<Credential>, &'static str>>);
 
 /// Why configured credentials cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +156,7 @@ impl CredentialStore {
                 path,
                 source: std::io::ErrorKind::NotFound.into(),
             })?);
-            return Ok(Self { login: None, files });
+            return Ok(Self { login: None, files, helpers: Helpers::default() });
         }
         let home = variable("HOME");
         let docker = variable("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
@@ -157,7 +168,7 @@ impl CredentialStore {
         for path in places.into_iter().flatten() {
             files.extend(File::read(&path)?);
         }
-        Ok(Self { login: None, files })
+        Ok(Self { login: None, files, helpers: Helpers::default() })
     }
 
     /// Shows `registry` this user and password, whatever the files say.
@@ -189,7 +200,7 @@ impl CredentialStore {
         };
         let login = match exported {
             Some(login) => login,
-            None => file.find(registry.as_str(), "").await?.ok_or_else(absent)?,
+            None => file.find(&self.helpers, registry.as_str(), "").await?.ok_or_else(absent)?,
         };
         Ok(Self { login: Some((registry, login)), ..self })
     }
@@ -204,7 +215,7 @@ impl CredentialStore {
             return Ok(Some(login.clone()));
         }
         for file in &self.files {
-            if let Some(credential) = file.find(registry, repository).await? {
+            if let Some(credential) = file.find(&self.helpers, registry, repository).await? {
                 return Ok(Some(credential));
             }
         }
@@ -224,26 +235,30 @@ impl CredentialStore {
 impl File {
     fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
         let failed = |source| CredentialError::Read { path: path.to_owned(), source };
-        let file = match std::fs::File::open(path) {
-            Ok(file) => file,
+        let bytes = match bundle_files::read(path, LARGEST_FILE) {
+            Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
-        let config = serde_json::from_slice(&bytes).map_err(|error| CredentialError::Json {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
+        let wrong = |line, column| CredentialError::Json { path: path.to_owned(), line, column };
+        // What serde derives would take an array for an object without entries.
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(wrong(1, 1));
+        }
+        let config = serde_json::from_slice(&bytes).map_err(|error| wrong(error.line(), error.column()))?;
         Ok(Some(Self { path: path.to_owned(), config }))
     }
 
-    async fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
+    async fn find(
+        &self,
+        asked: &Helpers,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Credential>, CredentialError> {
         let helpers = self.config.cred_helpers.iter().flatten();
         let helper = helpers.into_iter().find(|(key, _)| normal(key) == registry).map(|(_, name)| name);
         if let Some(name) = helper.or(self.config.creds_store.as_ref()).filter(|name| !name.is_empty())
-            && let Some(credential) = ask_helper(name, registry).await?
+            && let Some(credential) = asked.ask(name, registry).await?
         {
             return Ok(Some(credential));
         }
@@ -297,8 +312,20 @@ fn normal(key: &str) -> String {
     if path.is_empty() { host } else { format!("{host}/{path}") }
 }
 
+impl Helpers {
+    async fn ask(&self, name: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
+        let slot = lock(&self.0).entry((name.to_owned(), registry.to_owned())).or_default().clone();
+        let answered = slot.0.get_or_init(|| ask_helper(name, registry)).await;
+        answered.clone().map_err(|reason| CredentialError::Helper {
+            name: name.to_owned(),
+            registry: registry.to_owned(),
+            reason,
+        })
+    }
+}
+
 /// The protocol of docker-credential-helpers: the server's name in, JSON out.
-async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
+async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, &'static str> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Output {
@@ -306,10 +333,8 @@ async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, Cr
         secret: String,
     }
 
-    let failed =
-        |reason| CredentialError::Helper { name: name.to_owned(), registry: registry.to_owned(), reason };
     if name.contains('/') {
-        return Err(failed("its name has a slash"));
+        return Err("its name has a slash");
     }
     let server = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
     let ask = async {
@@ -320,31 +345,25 @@ async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, Cr
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|_| failed("it cannot be started; is it on the PATH?"))?;
+            .map_err(|_| "it cannot be started; is it on the PATH?")?;
         if let Some(mut stdin) = child.stdin.take() {
             // A helper that does not read its input has its answer ready.
             let _ = stdin.write_all(server.as_bytes()).await;
         }
         let mut output = zeroize::Zeroizing::new(Vec::new());
         if let Some(stdout) = child.stdout.take() {
-            stdout
-                .take(HELPER_OUTPUT)
-                .read_to_end(&mut output)
-                .await
-                .map_err(|_| failed("its output broke off"))?;
+            stdout.take(HELPER_OUTPUT).read_to_end(&mut output).await.map_err(|_| "its output broke off")?;
         }
-        let status = child.wait().await.map_err(|_| failed("it cannot be waited for"))?;
-        Ok((status.success(), output))
+        let status = child.wait().await.map_err(|_| "it cannot be waited for")?;
+        Ok::<_, &'static str>((status.success(), output))
     };
-    let (success, output) = tokio::time::timeout(HELPER_TIME, ask)
-        .await
-        .map_err(|_| failed("it took longer than 30 seconds"))??;
+    let (success, output) =
+        tokio::time::timeout(HELPER_TIME, ask).await.map_err(|_| "it took longer than 30 seconds")??;
     if !success {
         let missing = String::from_utf8_lossy(&output).to_lowercase().contains("credentials not found");
-        return if missing { Ok(None) } else { Err(failed("it reported an error")) };
+        return if missing { Ok(None) } else { Err("it reported an error") };
     }
-    let output: Output =
-        serde_json::from_slice(&output).map_err(|_| failed("its output is not understood"))?;
+    let output: Output = serde_json::from_slice(&output).map_err(|_| "its output is not understood")?;
     let secret = Secret::new(output.secret);
     Ok(Some(match output.username.as_str() {
         "<token>" => Credential::IdentityToken(secret),
@@ -396,7 +415,11 @@ mod tests {
         let error = find(r#"{"auths":{"a":{"auth":"c2VjcmV0"}}}"#, "a", "b").await.unwrap_err();
         assert!(matches!(&error, CredentialError::Entry { registry, .. } if registry == "a"));
         assert!(!error.to_string().contains("secret"));
-        assert!(matches!(find("{", "a", "b").await, Err(CredentialError::Json { .. })));
+        for broken in ["{", "[]", "", " [1]", "null"] {
+            assert!(matches!(find(broken, "a", "b").await, Err(CredentialError::Json { .. })), "{broken:?}");
+        }
+        let long = format!("{{{}}}", " ".repeat(1 << 20));
+        assert!(matches!(find(&long, "a", "b").await, Err(CredentialError::Read { .. })));
         let error = find("{\n\"auths\":{\"a\":\"c2VjcmV0\"}}", "a", "b").await.unwrap_err();
         assert!(matches!(error, CredentialError::Json { line: 2, .. }));
         let mut cause: Option<&dyn std::error::Error> = Some(&error);

@@ -7,7 +7,6 @@ use bundle_oci::{Registry, RepositoryName};
 use reqwest::header::HeaderValue;
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
-use tokio::sync::OnceCell;
 
 use crate::challenge::Challenge;
 use crate::credentials::Credential;
@@ -55,14 +54,8 @@ pub(crate) struct Authenticator {
     challenges: Mutex<HashMap<Registry, Challenge>>,
     /// Those that are shown user and password with every request, whatever they ask for.
     password_at_once: Mutex<HashSet<Registry>>,
-    /// What the store said, since to ask it may start a program: by registry and repository.
-    known: Mutex<HashMap<(Registry, String), Arc<CredentialSlot>>>,
     tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
 }
-
-/// The store is asked once, for all tasks.
-#[derive(Default)]
-struct CredentialSlot(OnceCell<Option<Credential>>);
 
 /// The lock is held while a token is fetched, so that all tasks share one request.
 #[derive(Default)]
@@ -111,7 +104,6 @@ impl Authenticator {
             credentials,
             challenges: Mutex::default(),
             password_at_once: Mutex::default(),
-            known: Mutex::default(),
             tokens: Mutex::default(),
         }
     }
@@ -138,9 +130,7 @@ impl Authenticator {
         registry: &Registry,
         repository: &str,
     ) -> Result<Option<Credential>, CredentialError> {
-        let key = (registry.clone(), repository.to_owned());
-        let slot = lock(&self.known).entry(key).or_default().clone();
-        slot.0.get_or_try_init(|| self.credentials.find(registry.as_str(), repository)).await.cloned()
+        self.credentials.find(registry.as_str(), repository).await
     }
 }
 

@@ -64,11 +64,8 @@ impl Users {
     /// # Errors
     /// Any [`UsersError`].
     pub fn load(path: &Path, at_once: usize) -> Result<Self, UsersError> {
-        use std::io::Read;
         let failed = |source| UsersError::Read { path: path.to_owned(), source };
-        let mut text = Zeroizing::new(String::new());
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST_FILE).read_to_string(&mut text).map_err(failed)?;
+        let text = Zeroizing::new(bundle_files::read_text(path, LARGEST_FILE).map_err(failed)?);
         let mut hashes = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line_number = number + 1;

@@ -29,7 +29,7 @@ pub struct ExportConfig {
     pub key: Option<PathBuf>,
     /// The command that signs, in place of a key.
     pub sign_command: Option<String>,
-    /// The public key that the command's signature must fit.
+    /// The public key that the command's signature must fit; there is one if there is the other.
     pub public_key: Option<PathBuf>,
     /// Where finished bundles are put.
     pub outbox: PathBuf,
@@ -146,6 +146,9 @@ impl SyncConfig {
             let wrong = |what| SyncConfigError::Contradiction { path: path.to_owned(), what };
             if export.key.is_some() == export.sign_command.is_some() {
                 return Err(wrong("export needs either 'key' or 'signCommand'"));
+            }
+            if export.sign_command.is_some() != export.public_key.is_some() {
+                return Err(wrong("export.signCommand and export.publicKey need each other"));
             }
             if export.receipt_trust.is_empty() {
                 return Err(wrong("export.receiptTrust names no key, so that no receipt would count"));
@@ -306,6 +309,10 @@ mod tests {
             (
                 &EXPORT.replace("  key: ops.key\n", ""),
                 "D/sync.yaml: export needs either 'key' or 'signCommand'",
+            ),
+            (
+                &EXPORT.replace("  key: ops.key\n", "  signCommand: sign\n"),
+                "D/sync.yaml: export.signCommand and export.publicKey need each other",
             ),
             (
                 &EXPORT.replace("[site.pub]", "[]"),

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};
@@ -118,14 +117,13 @@ const LARGEST: u64 = 16 << 20;
 /// one.
 pub(crate) fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, LedgerError> {
     let failed = |source| LedgerError::Read { path: path.to_owned(), source };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    match bundle_files::read(path, LARGEST) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::FileTooLarge => Ok(T::default()),
+            _ => Err(failed(error)),
+        },
+    }
 }
 
 /// Writes what a job remembers, at once and to disk.

@@ -91,10 +91,7 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Option
 
 /// The newest bundle of this stream that a file of short receipts says has arrived.
 fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Option<Inventory>, String> {
-    use std::io::Read;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
-    read.map_err(|error| error.to_string())?;
+    let text = bundle_files::read_text(path, LARGEST).map_err(|error| error.to_string())?;
     let mut newest: Option<Inventory> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let short: ShortReceipt = line.parse().map_err(|error| format!("{error}"))?;

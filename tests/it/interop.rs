@@ -54,6 +54,19 @@ fn openssl_keys_sign_and_a_signing_command_does_too() {
         ])
         .ends_with(1)
         .says("wrote 3 bytes where the 64 of an Ed25519 signature belong");
+    scene
+        .bundle([
+            "create",
+            &reference,
+            "--sign-command",
+            "head -c 64 /dev/zero",
+            "--public-key",
+            "key-o.pub",
+            "-o",
+            "c.tar",
+        ])
+        .ends_with(1)
+        .says("made a signature that does not fit the public key");
 }
 
 #[test]

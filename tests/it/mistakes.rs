@@ -9,9 +9,16 @@ fn mistakes_are_told_before_any_work() {
     std::fs::write(scene.path("list.txt"), "nginx:1.25\nnginx:\nfoo/Bar\n").unwrap();
     std::fs::write(scene.path("bad.yaml"), "projects:\n  cach: {}\n").unwrap();
     std::fs::write(scene.path("two.txt"), "a/app:1\nb/app:1\n").unwrap();
-    scene.shell("cp key key-open && chmod 644 key-open").succeeds();
+    std::fs::write(scene.path("wanted.lock"), "projects: {cache: {images: [nginx]}}\n").unwrap();
+    scene.shell("cp key key-open && chmod 644 key-open && mkfifo fifo").succeeds();
+    scene.shell("BUNDLE_KEY_PASSPHRASE=a $BUNDLE key generate --encrypt key-sealed").succeeds();
     for (arguments, code, text) in [
         ("create nginx -o x.tar", 2, "--key <FILE>|--sign-command <COMMAND>"),
+        ("create nginx --sign-command true -o x.tar", 2, "--public-key <FILE>"),
+        ("create nginx --key fifo -o x.tar", 2, "key fifo cannot be read: it is no regular file"),
+        ("create nginx --key /dev/zero -o x.tar", 2, "it is no regular file"),
+        ("create nginx --key key -o x.tar --ca-file fifo", 2, "it is no regular file"),
+        ("create nginx --key key -o x.tar --ca-file /dev/zero", 2, "it is no regular file"),
         ("create nginx --key missing -o x.tar", 2, "hint: make a key with `bundle key generate missing`"),
         ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
         ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
@@ -26,6 +33,18 @@ fn mistakes_are_told_before_any_work() {
         ),
         ("create -f bad.yaml --key key -o x.tar", 2, "bad.yaml:2:3: "),
         ("create --images two.txt --project platform --key key -o x.tar", 2, "platform/app:1 would be both"),
+        (
+            "create nginx --key key -o x.tar --mirror docker.io=https://a.example",
+            2,
+            "mirror must be HOST=HOST/PREFIX, without https://",
+        ),
+        (
+            "create nginx --key key -o x.tar --mirror docker.io=a.example --mirror docker.io=b.example",
+            2,
+            "docker.io is given two mirrors",
+        ),
+        ("lock -f wanted.lock", 2, "wanted.lock is there and is no lock; it is not overwritten"),
+        ("lock nginx -o list.txt", 2, "choose another name with -o"),
         ("create https://nginx --key key -o x.tar", 2, "must not start with a scheme"),
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
         ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
@@ -40,7 +59,13 @@ fn mistakes_are_told_before_any_work() {
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
-        ("lock -f my.lock", 2, "my.lock would be overwritten by its lock"),
+        ("import b.tar --to 127.0.0.1:1 --trust fifo", 2, "it is no regular file"),
+        ("import fifo --to 127.0.0.1:1 --trust key.pub", 2, "it is no regular file"),
+        ("verify fifo --trust key.pub", 2, "it is no regular file"),
+        ("verify b.tar --trust key.pub -j 65", 2, "65 is not in 1..=64"),
+        ("inspect fifo", 2, "it is no regular file"),
+        ("inspect .", 2, "it is no regular file"),
+        ("key show fifo", 2, "it is no regular file"),
         ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
@@ -51,6 +76,18 @@ fn mistakes_are_told_before_any_work() {
         eprintln!("bundle {arguments}");
         scene.bundle(arguments.split(' ')).ends_with(code).says(text);
     }
+    scene
+        .shell("BUNDLE_KEY_PASSPHRASE= $BUNDLE key generate --encrypt key-empty")
+        .ends_with(2)
+        .says("an empty passphrase protects nothing");
+    scene
+        .shell("setsid --wait $BUNDLE create nginx --key key-sealed -o x.tar")
+        .ends_with(2)
+        .says("taken from BUNDLE_KEY_PASSPHRASE");
+    scene
+        .shell("HTTPS_PROXY=::secret:: $BUNDLE create nginx --key key -o x.tar")
+        .ends_with(2)
+        .says("HTTPS_PROXY is not the address of a proxy");
     let files = scene.files();
     assert!(!files.iter().any(|name| name.contains("x.tar")), "{files:?}");
 }
@@ -63,6 +100,25 @@ fn an_unknown_tag_is_told_with_those_that_there_are() {
         .bundle(["create", &reference, "--key", "key", "-o", "x.tar"])
         .ends_with(4)
         .says("has no such image; there are the tags 1");
+}
+
+#[test]
+fn a_lock_is_replaced_whole_or_goes_down_a_pipe() {
+    let scene = Scene::with_images();
+    let reference = format!("{}/team/multi:1", scene.source.host());
+    let piped = scene.bundle(["lock", &reference, "-o", "-"]).succeeds().says("locked 1 artifact");
+    assert!(piped.stdout.starts_with("# Written by `bundle lock`"), "{}", piped.stdout);
+    std::fs::write(scene.path("victim"), "precious").unwrap();
+    scene.shell("ln -s victim bundle.lock.new && ln -s victim l.lock.new").succeeds();
+    for _ in 0..2 {
+        scene.bundle(["lock", &reference]).succeeds();
+    }
+    assert_eq!(std::fs::read_to_string(scene.path("bundle.lock")).unwrap(), piped.stdout);
+    assert_eq!(std::fs::read_to_string(scene.path("victim")).unwrap(), "precious");
+    // What a merge left is made anew.
+    std::fs::write(scene.path("bundle.lock"), format!("{}<<<<<<< ours\n", piped.stdout)).unwrap();
+    scene.bundle(["lock", &reference]).succeeds();
+    assert!(!scene.files().iter().any(|name| name.starts_with(".bundle")), "{:?}", scene.files());
 }
 
 #[test]

@@ -182,6 +182,31 @@ fn a_referrer_that_is_listed_and_absent_is_named() {
 }
 
 #[test]
+fn a_credential_helper_that_fails_is_started_once() {
+    let scene = Scene::empty();
+    let registry = bundle_test_servers::DockerRegistry::options().basic_auth("user", "pass").start().unwrap();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 1_000)).build();
+    let names = ["team/a", "team/b", "team/c"];
+    for name in names {
+        registry.client().push(name, "1", &image).unwrap();
+    }
+    std::fs::create_dir(scene.path("bin")).unwrap();
+    let helper = "#!/bin/sh\necho once >> started\nexit 1\n";
+    std::fs::write(scene.path("bin/docker-credential-broken"), helper).unwrap();
+    let auth = serde_json::json!({"credHelpers": {registry.host(): "broken"}});
+    std::fs::write(scene.path("auth.json"), auth.to_string()).unwrap();
+    let references = names.map(|name| format!("{}/{name}:1", registry.host())).join(" ");
+    scene
+        .shell(&format!(
+            "chmod +x bin/* && PATH=$PWD/bin:$PATH REGISTRY_AUTH_FILE=auth.json \
+             $BUNDLE create {references} --key key -o b.tar"
+        ))
+        .ends_with(2)
+        .says("credential helper docker-credential-broken failed");
+    assert_eq!(std::fs::read_to_string(scene.path("started")).unwrap(), "once\n");
+}
+
+#[test]
 fn credentials_never_follow_a_redirect() {
     let scene = Scene::empty();
     let registry =

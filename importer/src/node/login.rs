@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -86,9 +85,7 @@ impl Login {
         }
 
         let failed = |source| LoginError::Read { path: path.to_owned(), source };
-        let mut bytes = Zeroizing::new(Vec::new());
-        let file = std::fs::File::open(path).map_err(failed)?;
-        file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = Zeroizing::new(bundle_files::read(path, LARGEST).map_err(failed)?);
         let config: Config = serde_json::from_slice(&bytes).map_err(|error| LoginError::Json {
             path: path.to_owned(),
             line: error.line(),

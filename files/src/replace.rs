@@ -1,6 +1,6 @@
 use std::fs::{File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A small file of ours that cannot be written.
@@ -32,29 +32,47 @@ pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
-    let directory = match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
     let mut file = tempfile::Builder::new()
         .prefix(".bundle-")
         .suffix(".new")
         .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)
+        .tempfile_in(directory_of(path))
         .map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        // FAT and some network file systems cannot sync a directory.
-        Err(error)
-            if !matches!(
-                error.kind(),
-                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::Unsupported
-            ) =>
-        {
-            Err(failed(error))
-        }
+    sync_directory(path).map_err(failed)
+}
+
+/// Writes a small file that was not there, readable as `mode` says, and brings it to disk.
+///
+/// # Errors
+/// The system refused, and there is no file; [`std::io::ErrorKind::AlreadyExists`] if there is one.
+pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// Brings the directory of a file to disk, and so the file's name.
+///
+/// # Errors
+/// The system refused, other than because a directory cannot be brought to disk there: FAT and some
+/// network file systems cannot.
+pub fn sync_directory(path: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind::{InvalidInput, Unsupported};
+    match File::open(directory_of(path)).and_then(|directory| directory.sync_all()) {
+        Err(error) if !matches!(error.kind(), InvalidInput | Unsupported) => Err(error),
         _ => Ok(()),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
     }
 }
 
@@ -77,5 +95,16 @@ mod tests {
         assert!(replace_file(&directory.path().join("none/a"), b"").is_err());
         replace_secret(&path, b"three").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_new_file_is_whole_or_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        create_file(&path, b"one", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = create_file(&path, b"two", 0o600).unwrap_err();
+        assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
     }
 }
