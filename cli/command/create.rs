@@ -37,7 +37,7 @@ pub(crate) struct Create {
 
     /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
     /// of an Ed25519 signature
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", requires = "public_key")]
     sign_command: Option<String>,
 
     /// The public key that the signing command's signature must fit

@@ -40,6 +40,7 @@ fn mistakes_are_told_before_any_work() {
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
+        ("lock -f my.lock", 2, "my.lock would be overwritten by its lock"),
         ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
