@@ -210,6 +210,7 @@ impl Import {
             patience: self.wait_for_scan.map(|Span(time)| ScanPatience::Wait(time)),
             state: self.memory.path()?,
             jobs: self.connection.jobs(),
+            limits: bundle_importer::Limits::DEFAULT,
         })
     }
 

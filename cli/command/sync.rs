@@ -183,6 +183,7 @@ impl Import {
             patience: patience.map(|Span(time)| ScanPatience::Wait(time)),
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
+            limits: bundle_importer::Limits::DEFAULT,
         };
         let shared: &Arc<dyn Progress> = progress;
         let client = self.connection.client_to(&to, &self.login, shared).await?;

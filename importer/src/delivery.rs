@@ -7,7 +7,7 @@ use bundle_oci::Registry;
 use bundle_registry::{Error, Progress};
 
 use crate::{
-    Bundle, ConfirmError, Destination, Diagnosis, HarborPlan, HarborSettings, ImportPlan, Memory,
+    Bundle, ConfirmError, Destination, Diagnosis, HarborPlan, HarborSettings, ImportPlan, Limits, Memory,
     MemoryError, Obstacle, OnExistingTag, PUSH_RIGHTS, PlanError, Portion, Progressed, PushError, Pushed,
     QuotaCheck, ReceiptDraft, Remaining, Report, Rollback, ScanPatience, ScanReport, ScanTargets, SeedError,
     Share, StateFile, TrivyDatabases, diagnose, policies, push, scan_report, seed,
@@ -34,6 +34,8 @@ pub struct DeliveryOptions {
     pub state: PathBuf,
     /// How much is done at once.
     pub jobs: usize,
+    /// How a Harbor is asked; [`Limits::DEFAULT`] unless there is a reason.
+    pub limits: Limits,
 }
 
 /// A bundle and what will be done with it: nothing is written yet.
@@ -195,8 +197,16 @@ impl Delivery {
             }
             seed(harbor, &plan.survey.account, &plan.seed, &options.settings, &PUSH_RIGHTS).await?;
         }
-        let pushed =
-            push(bundle, plan.import(), &destination, &options.portion, jobs, progress.clone()).await;
+        let pushed = push(
+            bundle,
+            plan.import(),
+            &destination,
+            &options.portion,
+            jobs,
+            &options.limits,
+            progress.clone(),
+        )
+        .await;
         let pushed: Pushed = match pushed {
             Ok(Progressed::All(pushed)) => *pushed,
             Ok(Progressed::Part(remaining)) => return Ok(Arrival::Part(remaining)),
@@ -240,7 +250,9 @@ async fn confirm(
         // Without a word about scans, a receipt says what is known of them now.
         let patience = options.patience.or_else(|| draft.as_ref().map(|_| ScanPatience::Look));
         if let Some(patience) = patience {
-            let report = scan_report(targets, harbor, &plan.survey.account, patience, options.jobs).await;
+            let report =
+                scan_report(targets, harbor, &plan.survey.account, patience, options.jobs, &options.limits)
+                    .await;
             scans = Some(report.map_err(DeliveryError::Harbor)?);
         }
         if let Some(with) = draft.take() {

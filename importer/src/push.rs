@@ -185,16 +185,16 @@ pub async fn push(
     destination: &Destination,
     portion: &Portion,
     jobs: usize,
+    limits: &Limits,
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
-    let limits = Limits::DEFAULT;
-    let rooms = Rooms::new(destination, plan, &limits);
+    let rooms = Rooms::new(destination, plan, limits);
     let push = Push {
         destination,
         plan,
         progress: &progress,
         jobs: jobs.max(1),
-        limits,
+        limits: *limits,
         share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),

@@ -181,8 +181,8 @@ pub async fn scan_report(
     account: &Account,
     patience: ScanPatience,
     jobs: usize,
+    limits: &Limits,
 ) -> Result<ScanReport, Error> {
-    let limits = Limits::DEFAULT;
     let deadline = match patience {
         ScanPatience::Look => None,
         ScanPatience::Wait(time) => Some(Instant::now() + time),
@@ -202,7 +202,7 @@ pub async fn scan_report(
             let platforms =
                 futures_util::stream::iter(&image.platforms).map(|(platform, digest)| async move {
                     let watch = Watch { harbor, project, target: &image.target, digest: *digest };
-                    let (summary, unscanned) = watch.result(deadline, &limits).await?;
+                    let (summary, unscanned) = watch.result(deadline, limits).await?;
                     let verdict = match &summary {
                         Some(summary) => verdict(project.project.policy, summary),
                         None => Verdict::Unscanned,

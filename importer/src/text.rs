@@ -38,7 +38,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, TextError> {
     bundle_files::read_text(path, Limits::DEFAULT.file).map_err(failed)
 }
 
-/// Reads one YAML document. Anchors are not read: none of these files is long enough to need them.
+/// Reads one YAML document. Anchors are not read: none of these files needs them.
 pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, TextError> {
     let limits = Limits::DEFAULT;
     let options = serde_saphyr::options! {

@@ -4,31 +4,14 @@ use std::path::{Path, PathBuf};
 use bundle_format::{Expiry, KeyError, ProjectPattern, PublicKey, Timestamp, TrustPolicy, TrustedKey};
 use serde::{Deserialize, Serialize};
 
-use crate::text::{TextError, read_yaml};
+use crate::text::{TextError, read_text, read_yaml};
 
 /// Why a trust policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFileError {
-    /// A file that cannot be read.
-    #[error("{} cannot be read", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// YAML that is not valid.
-    #[error("{}:{line}:{column}: {message}", .path.display())]
-    Yaml {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: u64,
-        /// The column, from 1.
-        column: u64,
-        /// What is wrong.
-        message: String,
-    },
+    /// A file that cannot be read, or YAML that is not valid.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A key that cannot be used.
     #[error("{}: {what}: {source}", .path.display())]
     Key {
@@ -77,9 +60,6 @@ pub enum TrustFileError {
     },
 }
 
-/// In bytes: enough for [`MOST_KEYS`].
-const LARGEST: u64 = 1 << 20;
-
 /// Every key is tried with every signature of a bundle before anything is known of it.
 const MOST_KEYS: usize = 1000;
 
@@ -88,13 +68,13 @@ const MOST_KEYS: usize = 1000;
 /// # Errors
 /// Any [`TrustFileError`].
 pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
-    let text = read(path)?;
+    let text = read_text(path)?;
     if text.trim_start().starts_with("-----BEGIN") {
         let key = public_key(path, "public key", &text)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         return Ok(TrustPolicy::single(&bundle_oci::Printable(&name).to_string(), key));
     }
-    policy(path, TrustFile::parse(path, &text)?)
+    policy(path, read_yaml(path, &text)?)
 }
 
 /// What a file's entries mean.
@@ -109,7 +89,7 @@ pub(crate) fn policy(path: &Path, file: TrustFile) -> Result<TrustPolicy, TrustF
             (Some(pem), None) => (path.to_owned(), pem),
             (None, Some(file)) => {
                 let file = directory.join(file);
-                let pem = read(&file)?;
+                let pem = read_text(&file)?;
                 (file, pem)
             }
             _ => return Err(TrustFileError::NoKey { path: path.to_owned(), name: key.name }),
@@ -164,11 +144,6 @@ fn public_key(path: &Path, what: &str, pem: &str) -> Result<PublicKey, TrustFile
     PublicKey::from_pem(pem).map_err(wrong)
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, TrustFileError> {
-    bundle_files::read_text(path, LARGEST)
-        .map_err(|source| TrustFileError::Read { path: path.to_owned(), source })
-}
-
 /// A `trust.yaml` as it is written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -198,17 +173,6 @@ pub(crate) struct KeyEntry {
     pub(crate) until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) revoked: bool,
-}
-
-impl TrustFile {
-    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, TrustFileError> {
-        read_yaml(path, text).map_err(|error| match error {
-            TextError::Read { path, source } => TrustFileError::Read { path, source },
-            TextError::Yaml { path, line, column, message } => {
-                TrustFileError::Yaml { path, line, column, message }
-            }
-        })
-    }
 }
 
 #[cfg(test)]
@@ -261,6 +225,9 @@ mod tests {
         ] {
             assert_eq!(load(text).unwrap_err(), message);
         }
+        // What is cut off could be a revocation.
+        let long = format!("keys:\n{ops}{}", "#".repeat(1 << 20));
+        assert_eq!(load(&long).unwrap_err(), "trust.yaml has more than 1048576 bytes");
         assert_eq!(load_trust(&directory.path().join("1.pub")).unwrap().keys.len(), 1);
     }
 }

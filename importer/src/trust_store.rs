@@ -8,6 +8,7 @@ use bundle_format::{
 use bundle_oci::Digest;
 
 use crate::TrustFileError;
+use crate::text::{TextError, read_text, read_yaml};
 use crate::trust_file::{self, KeyEntry, TrustFile};
 
 /// The keys that an importing site trusts, in one `trust.yaml` that the commands keep: `import`
@@ -68,13 +69,13 @@ impl TrustStore {
     /// # Errors
     /// The file cannot be read, or anybody can write it.
     pub fn open(path: &Path) -> Result<Self, TrustStoreError> {
-        let text = match trust_file::read(path) {
+        let text = match read_text(path) {
             Ok(text) => text,
-            Err(TrustFileError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(TextError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let file = TrustFile { signatures: 1, keys: Vec::new() };
                 return Ok(Self { path: path.to_owned(), file });
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(TrustFileError::from(error).into()),
         };
         if let Ok(metadata) = std::fs::metadata(path)
             && metadata.is_file()
@@ -82,7 +83,7 @@ impl TrustStore {
         {
             return Err(TrustStoreError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
         }
-        Ok(Self { path: path.to_owned(), file: TrustFile::parse(path, &text)? })
+        Ok(Self { path: path.to_owned(), file: read_yaml(path, &text).map_err(TrustFileError::from)? })
     }
 
     /// Whether there is any key.

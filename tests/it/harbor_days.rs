@@ -1,7 +1,16 @@
 //! Bad days: what goes wrong in the middle of an import into Harbor. Each time there is a clear account, the
 //! right exit code, nothing half done that anyone could pull, and a second run that completes.
 
-use bundle_test_servers::{BlobStatus, Credentials, Fault, Matcher, Redirect, Robot, Rule};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bundle_importer::{
+    Arrival, Bundle, Delivery, DeliveryOptions, Destination, HarborSettings, Limits, OnExistingTag, Portion,
+    QuotaCheck, RegistryKind, Rollback, StateFile, load_trust,
+};
+use bundle_oci::Registry;
+use bundle_registry::{Client, CredentialStore, Silent};
+use bundle_test_servers::{BlobStatus, Credentials, Fault, HarborRequest, Matcher, Redirect, Robot, Rule};
 
 use crate::harbor_scene::HarborScene;
 
@@ -216,6 +225,60 @@ fn garbage_collection_between_blob_and_manifest_is_noticed_and_made_good() {
     it.scene.shell(&script).ends_with(4).says("lacks content that the manifest names");
     it.scene.shell(&script).succeeds();
     complete(&it);
+}
+
+/// Imports `b.tar` in this process, with limits of its own.
+fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
+    let registry: Registry = it.harbor.host().parse().unwrap();
+    let login =
+        CredentialStore::default().with_login(registry.clone(), account.name.clone(), account.secret.clone());
+    let client = Client::builder().credentials(login).build().unwrap();
+    let policy = load_trust(&it.scene.path("key.pub")).unwrap();
+    let bundle = Bundle::open(&it.scene.path("b.tar"), &policy, &bundle_format::Limits::V1).unwrap();
+    let state = it.scene.path("state.json");
+    let options = DeliveryOptions {
+        on_existing: OnExistingTag::Error,
+        quota: QuotaCheck::Enforce,
+        settings: HarborSettings::default(),
+        rollback: Rollback::Refuse,
+        portion: Portion::default(),
+        receipt: None,
+        patience: None,
+        state: state.clone(),
+        jobs: 4,
+        limits,
+    };
+    let arrival = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let destination = Destination::detect(&client, &registry, RegistryKind::Harbor).await.unwrap();
+        let state = StateFile::open(&state, || ()).unwrap();
+        let delivery = Delivery::plan(bundle, destination, state, &options).await.unwrap();
+        delivery.carry_out(&options, Arc::new(Silent)).await.unwrap()
+    });
+    assert!(matches!(arrival, Arrival::Whole(_)), "{arrival:?}");
+}
+
+#[test]
+fn blobs_that_were_sent_long_ago_are_looked_for_before_a_manifest_names_them() {
+    let (it, robot) = prepared();
+    let statement = it.scene.shell("tar -xOf b.tar bundle.json").succeeds().json();
+    let largest = statement["blobs"].as_array().unwrap().iter().max_by_key(|blob| blob[1].as_u64()).unwrap();
+    let digest = largest[0].as_str().unwrap().to_owned();
+    let taken = digest.clone();
+    let head = Matcher::new("HEAD", &format!("/blobs/{digest}"));
+    it.harbor.before(head, 1, move |harbor| harbor.sweep(&taken).unwrap());
+    let mut limits = Limits::DEFAULT;
+    limits.recheck_after = Duration::ZERO;
+    import_with(&it, &robot, limits);
+    // It was missed before any manifest was refused for it.
+    let requests = it.harbor.requests();
+    let missed =
+        |it: &&HarborRequest| it.method == "HEAD" && it.status == 404 && it.path_and_query.ends_with(&digest);
+    let refused = |it: &&HarborRequest| {
+        it.method == "PUT" && it.path_and_query.contains("/manifests/") && it.status != 201
+    };
+    assert_eq!((requests.iter().filter(missed).count(), requests.iter().filter(refused).count()), (1, 0));
+    complete(&it);
+    assert_eq!(it.harbor.blob(&digest).unwrap().size, largest[1].as_u64().unwrap());
 }
 
 #[test]
