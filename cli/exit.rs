@@ -3,13 +3,15 @@ use std::process::ExitCode;
 
 use bundle_bundler::{
     BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
-    OutputError, PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError, ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
+use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
-    BootstrapError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, HarborFileError,
-    MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError, TrustStoreError,
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
+    HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
+    TrustStoreError,
 };
 use bundle_oci::Printable;
 use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
@@ -78,6 +80,14 @@ impl Failure {
         }
         let code = if nobody { Code::Network } else { Code::Policy };
         Self { code, lines, hint: Some(hints.join("\n")) }
+    }
+
+    /// What stands in the way, after it was shown with what to do.
+    pub(crate) fn refused(obstacles: &[Obstacle]) -> Self {
+        let Self { code, .. } = Self::obstacles(obstacles, "");
+        let number = obstacles.len();
+        let what = if number == 1 { "one thing stands" } else { "several things stand" };
+        Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
     }
 
     /// Says of which file the first line tells.
@@ -296,7 +306,13 @@ impl From<bundle_bundler::ListError> for Failure {
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
-        Self::new(Code::Usage, &error).hint("give one of them another name: `reference => new-name`")
+        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = if of_chart(&error.first) || of_chart(&error.second) {
+            "in the project cache, images keep their host and path; or leave one out with exclude"
+        } else {
+            "give one of them another name: `reference => new-name`"
+        };
+        Self::new(Code::Usage, &error).hint(hint)
     }
 }
 
@@ -336,16 +352,34 @@ impl From<ResolveErrors> for Failure {
         let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
         lines.push(format!("{errors}; nothing was written"));
         let codes = errors.0.iter().map(|error| match &error.cause {
-            ResolveCause::Registry(error) => registry_code(error),
+            ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
+                registry_code(error)
+            }
             ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
                 Code::Network
             }
-            ResolveCause::Platform { .. } | ResolveCause::NotLocked => Code::Usage,
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
+                Code::Usage
+            }
+            ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
         let hint = errors.0.iter().find_map(|error| match &error.cause {
+            ResolveCause::NotFound { .. } if of_chart(error) => Some(
+                "give the chart another image with set or values, or leave this one out with exclude"
+                    .to_owned(),
+            ),
             ResolveCause::Registry(error) => registry_hint(error),
+            ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
+                Some("--no-referrers leaves behind whatever is attached".to_owned())
+            }
+            ResolveCause::Referrer { source, .. } => registry_hint(source),
+            ResolveCause::TwoDigests { .. } => {
+                Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
@@ -369,7 +403,7 @@ impl From<ChartErrors> for Failure {
 
 fn chart_code(cause: &ChartCause) -> Code {
     match cause {
-        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
         ChartCause::Load(error) => load_code(&error.cause),
         ChartCause::Digest { .. } => Code::NotTrusted,
         ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
@@ -415,6 +449,9 @@ fn load_code(cause: &LoadCause) -> Code {
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
         ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Confirm { image, .. } => {
+            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        }
         ChartCause::Render { error, .. } => match &**error {
             RenderError::Template { wanted: Some(value), .. } => {
                 Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
@@ -441,7 +478,11 @@ fn chart_hint(cause: &ChartCause) -> Option<String> {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        Self::new(Code::Failed, &error)
+        let failure = Self::new(Code::Failed, &error);
+        match error {
+            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+        }
     }
 }
 
@@ -524,6 +565,59 @@ impl From<OpenError> for Failure {
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            ExtractError::Exists(_) => failure(Code::Usage)
+                .hint("nothing is overwritten: remove it, or choose another place with --to"),
+            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Space { .. } => {
+                failure(Code::Failed).hint("make room, or choose another place with --to")
+            }
+            ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
+                failure(Code::Failed)
+            }
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
+            ExtractError::Absent { .. } => failure(Code::Incomplete)
+                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Names(_) => failure(Code::NotTrusted)
+                .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<NoMirror> for Failure {
+    fn from(error: NoMirror) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
+            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+        }
     }
 }
 

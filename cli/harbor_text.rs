@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{Artifact, ProjectName, Verdict};
+use bundle_format::{Artifact, ProjectName, ProjectPolicy, Scan, Verdict};
 use bundle_harbor::{Account, Policy, Prevention, Severity, StorageLimit};
 use bundle_importer::{
     Decision, HarborPlan, ImageScan, Note, Obstacle, ProjectChange, ProjectStep, ProjectStorage, ScanReport,
@@ -160,17 +160,14 @@ fn prevention(prevention: Prevention) -> String {
 }
 
 fn storage(each: &ProjectStorage) -> String {
-    let name = &each.project;
-    let adds = Bytes(each.adds);
-    match each.storage {
+    let known = match each.storage {
         Some(storage) => match storage.limit {
-            StorageLimit::Unlimited => format!("  {name}: {adds} to {}, no quota\n", Bytes(storage.used)),
-            StorageLimit::Bytes(limit) => {
-                format!("  {name}: {adds} to {}, of {}\n", Bytes(storage.used), Bytes(limit))
-            }
+            StorageLimit::Unlimited => format!("stores {}, no quota", Bytes(storage.used)),
+            StorageLimit::Bytes(limit) => format!("stores {} of {}", Bytes(storage.used), Bytes(limit)),
         },
-        None => format!("  {name}: {adds}, quota not known\n"),
-    }
+        None => "quota not known".to_owned(),
+    };
+    format!("  {}: {known}, gets at most {}\n", each.project, Bytes(each.adds))
 }
 
 fn note(note: &Note, plan: &HarborPlan) -> String {
@@ -415,4 +412,30 @@ pub(crate) fn scans_json(report: &ScanReport) -> Value {
         })
         .collect();
     json!({"images": images, "projects": projects})
+}
+
+/// What a receipt says of a scan.
+pub(crate) fn scan(scan: &Scan) -> String {
+    let counts: Vec<String> =
+        scan.counts.iter().rev().map(|(severity, count)| format!("{count} {}", severity.as_str())).collect();
+    match counts.is_empty() {
+        true => verdict(scan.verdict).to_owned(),
+        false => format!("{}: {} ({} fixable)", verdict(scan.verdict), counts.join(", "), scan.fixable),
+    }
+}
+
+/// What a receipt says of how a project was left.
+pub(crate) fn receipt_policy(policy: &ProjectPolicy) -> String {
+    let mut words = vec![
+        if policy.public { "public" } else { "private" }.to_owned(),
+        if policy.scan_on_push { "automatic scan" } else { "no automatic scan" }.to_owned(),
+        match policy.blocked_from {
+            Some(severity) => format!("pulls prevented from {} on", severity.as_str()),
+            None => "pulls never prevented".to_owned(),
+        },
+    ];
+    words.extend(policy.quota.map(|bytes| format!("quota {}", Bytes(bytes))));
+    words
+        .extend(policy.immutable_tags.iter().map(|pattern| format!("tags {} immutable", Printable(pattern))));
+    words.join(", ")
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 
 use bundle_chart::ParseKubeVersionError;
-use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName};
+use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName, reason};
 use bundle_oci::{ParsePlatformError, Platform, Printable};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -12,7 +12,7 @@ use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseChartSourceError}
 use crate::list::{self, ListError};
 use crate::text::{TextError, read_text};
 use crate::yaml::{self, Anchors, YamlError};
-use crate::{Item, ItemError, Limits, Platforms, Request};
+use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub name: Option<StreamName>,
     /// The platforms for every image that does not choose its own.
     pub platforms: Platforms,
+    /// How images are named in the project `cache`.
+    pub cache_layout: CacheLayout,
     /// The requests, in the order of the file.
     pub requests: Vec<Request>,
     /// The charts whose images are wanted, in the order of the file.
@@ -87,6 +89,9 @@ pub enum FieldError {
     /// A choice of no platform.
     #[error("no platform is chosen; leave the field out to carry all")]
     NoPlatform,
+    /// The naming in `cache`.
+    #[error(transparent)]
+    Layout(#[from] ParseLayoutError),
     /// A tenant's name.
     #[error(transparent)]
     Project(#[from] ParseProjectError),
@@ -156,15 +161,21 @@ impl Config {
         });
         let stream = stream.transpose()?;
         let platforms = choice(file.platforms, name, "")?.unwrap_or_default();
+        let layout = file.cache_layout.map(|layout| {
+            let parsed = layout.value.parse::<CacheLayout>();
+            parsed.map_err(|error| wrong(name, layout.referenced, "cacheLayout".to_owned(), error))
+        });
+        let layout = layout.transpose()?.unwrap_or_default();
         let (mut requests, mut charts) = (Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
-            let reader = ProjectReader { name, field: &field, project: &project, platforms: &platforms };
+            let (field, project, platforms, layout) = (field.as_str(), &project, &platforms, &layout);
+            let reader = ProjectReader { name, field, project, platforms, layout };
             reader.read(wanted, &read_list, &mut requests, &mut charts)?;
         }
         if requests.is_empty() && charts.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, requests, charts })
+        Ok(Self { name: stream, platforms, cache_layout: layout, requests, charts })
     }
 }
 
@@ -198,6 +209,7 @@ struct ProjectReader<'a> {
     field: &'a str,
     project: &'a ProjectName,
     platforms: &'a Platforms,
+    layout: &'a CacheLayout,
 }
 
 impl ProjectReader<'_> {
@@ -210,7 +222,7 @@ impl ProjectReader<'_> {
     ) -> Result<(), ConfigError> {
         for (position, chart) in wanted.charts.into_iter().enumerate() {
             let field = format!("{}.charts[{position}]", self.field);
-            let wanted = (self.project, self.platforms);
+            let wanted = (self.project, self.layout, self.platforms);
             charts.push(chart.value.read(self.name, &field, chart.referenced, wanted, read_list)?);
         }
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
@@ -250,12 +262,13 @@ impl ProjectReader<'_> {
                     (item, choice(map.platforms, name, &format!("{field}."))?)
                 }
             };
-            let target = item.place(self.project).map_err(|error| wrong(name, at, field, error))?;
+            let target =
+                item.place_by(self.project, self.layout).map_err(|error| wrong(name, at, field, error))?;
             requests.push(Request {
                 reference: item.reference,
                 target,
                 platforms: platforms.unwrap_or_else(|| self.platforms.clone()),
-                reasons: vec![format!("{name}:{}", at.line())],
+                reasons: vec![reason(&format!("{name}:{}", at.line()))],
             });
             self.bounded(requests)?;
         }
@@ -280,7 +293,7 @@ impl ProjectReader<'_> {
                 field,
                 source: Box::new(source),
             })?;
-            requests.extend(from_list(&text, &name, self.project, self.platforms)?);
+            requests.extend(from_list(&text, &name, self.project, self.layout, self.platforms)?);
             self.bounded(requests)?;
         }
         Ok(())
@@ -326,17 +339,18 @@ pub fn from_list(
     text: &str,
     name: &str,
     project: &ProjectName,
+    layout: &CacheLayout,
     platforms: &Platforms,
 ) -> Result<Vec<Request>, ListError> {
     let mut requests = Vec::new();
     let mut bad = Vec::new();
     for (line, item) in list::parse(text, name)? {
-        match item.place(project) {
+        match item.place_by(project, layout) {
             Ok(target) => requests.push(Request {
                 reference: item.reference,
                 target,
                 platforms: platforms.clone(),
-                reasons: vec![format!("{name}:{line}")],
+                reasons: vec![reason(&format!("{name}:{line}"))],
             }),
             Err(error) => bad.push(list::BadLine { line, text: item.reference.to_string(), error }),
         }
@@ -353,6 +367,8 @@ struct File {
     name: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "present")]
     platforms: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
+    cache_layout: Option<Spanned<String>>,
     projects: Projects,
 }
 
@@ -497,6 +513,21 @@ projects:
     }
 
     #[test]
+    fn a_layout_is_for_cache_and_for_what_is_not_renamed() {
+        let config = parse(&format!("cacheLayout: 'mirror/{{path}}'\n{EXAMPLE}")).unwrap();
+        let targets: Vec<_> = config.requests.iter().map(|request| request.target.to_string()).collect();
+        assert_eq!(
+            targets,
+            [
+                "cache/mirror/library/nginx:1.25",
+                "cache/other:2",
+                "cache/mirror/library/busybox:1",
+                "tenant-a/tools/app:3"
+            ]
+        );
+    }
+
+    #[test]
     fn mistakes_are_told_with_file_line_and_field() {
         for (text, start) in [
             ("projects:\n  cache:\n    images: [x/Foo:1]\n", "bundle.yaml:3:14: projects.cache.images[0]: "),
@@ -505,6 +536,10 @@ projects:
             ("projects: {}\nprojects: {}\n", "bundle.yaml:2:1: "),
             ("projects:\n  tenants:\n    Tenant: {}\n", "bundle.yaml:3:5: "),
             ("platforms: [linux]\nprojects: {}\n", "bundle.yaml:1:13: "),
+            (
+                "cacheLayout: '{host}'\nprojects: {}\n",
+                "bundle.yaml:1:14: cacheLayout: layout must have {path}",
+            ),
             ("projects: {}\n", "bundle.yaml asks for no image"),
             ("", "bundle.yaml:1:1: "),
             ("projects:\n\tcache: {}\n", "bundle.yaml:2:"),

@@ -37,7 +37,7 @@ pub(crate) struct Create {
 
     /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
     /// of an Ed25519 signature
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", requires = "public_key")]
     sign_command: Option<String>,
 
     /// The public key that the signing command's signature must fit
@@ -158,6 +158,9 @@ impl Create {
                 return self.tell_unchanged(&bases);
             }
         }
+        if to_pipe {
+            plan.fits_pipe(&Limits::V1)?;
+        }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
                 "{} are not distributable and stay with their vendor",
@@ -254,10 +257,9 @@ impl Create {
     fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
         let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({"changed": false, "bases": bases}))
-        } else {
-            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
+            return print_json(&json!({"changed": false, "bases": bases}));
         }
+        print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
     }
 
     fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// The Harbor or other registry to put the images into, such as https://harbor.example
+    /// The Harbor or other registry to put the images into, such as `https://harbor.example`
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
@@ -262,7 +262,7 @@ impl Import {
             None => print(&harbor_text::plan(plan, artifacts, host))?,
         }
         if !plan.obstacles.is_empty() {
-            return Err(Failure::obstacles(&plan.obstacles, host));
+            return Err(Failure::refused(&plan.obstacles));
         }
         if !self.json {
             print("\nnothing was written\n")?;

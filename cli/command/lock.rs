@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use bundle_bundler::{
     ChartOptions, Confirm, Head, Pins, Plan, Referrers, ResolveOptions, Resolved, SurveyedChart, resolve,
 };
-use bundle_format::{Limits, Sequence, Timestamp};
+use bundle_format::{Limits, Sequence, Timestamp, replace_file};
 
 use crate::command::print;
 use crate::command::wanted::Wanted;
 use crate::connection::{Connection, Mirror};
-use crate::exit::{Code, Failure, chain};
+use crate::exit::{Code, Failure};
 use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, count};
@@ -46,6 +46,14 @@ pub(crate) fn deliver(charts: &[SurveyedChart], resolved: &mut Resolved) -> Resu
 
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = self.output.clone().unwrap_or_else(|| path_of(&self.wanted));
+        if self.wanted.file.as_ref() == Some(&path) {
+            return Err(Failure::text(
+                Code::Usage,
+                format!("{} would be overwritten by its lock", name(&path)),
+            )
+            .hint("choose another name for the lock with -o, or call the file bundle.yaml"));
+        }
         let asked = self.wanted.read()?;
         let stream = asked.name.clone();
         let progress = progress("resolving");
@@ -67,11 +75,7 @@ impl Lock {
         };
         let plan = Plan::new(resolved, &head, &Limits::V1)?;
         let text = plan.lock().to_yaml().map_err(|error| Failure::text(Code::Failed, error.to_string()))?;
-        let path = self.output.unwrap_or_else(|| path_of(&self.wanted));
-        let partial = path.with_extension("lock.new");
-        std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path)).map_err(|error| {
-            Failure::text(Code::Failed, format!("{} cannot be written: {}", path.display(), chain(&error)))
-        })?;
+        replace_file(&path, text.as_bytes())?;
         drop(progress);
         print(&format!(
             "locked {}, {} in all, in {}\n",

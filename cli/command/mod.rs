@@ -1,11 +1,13 @@
 mod create;
 mod diff;
+mod extract;
 mod harbor;
 mod images;
 mod import;
 mod inspect;
 mod key;
 mod lock;
+mod mirror_config;
 mod receipt;
 mod schema;
 mod serve;
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Trust(trust::Trust),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
+    /// Take images or charts out of a bundle, without a registry
+    Extract(extract::Extract),
+    /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
+    MirrorConfig(mirror_config::MirrorConfig),
     /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
     #[command(subcommand)]
     Sync(sync::Sync),
@@ -72,6 +78,8 @@ impl Command {
             Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
             Self::Serve(command) => command.run().await,
+            Self::Extract(command) => command.run(),
+            Self::MirrorConfig(command) => command.run(),
             Self::Sync(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::command::key::ask_passphrase;
 use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
+use crate::harbor_text;
 use crate::size::count;
 
 /// What a receipt of an import needs.
@@ -164,6 +165,15 @@ fn shown(receipt: &Document) -> String {
             let word = if artifact.outcome.is_in_place() { "was" } else { "is" };
             text.push_str(&format!(" ({word} {found})"));
         }
+        text.push('\n');
+        if let Some(scan) = &artifact.scan {
+            text.push_str(&format!("         {}\n", harbor_text::scan(scan)));
+        }
+    }
+    for (project, policy) in &receipt.policies {
+        text.push_str(&format!("\nproject {project}: {}", harbor_text::receipt_policy(policy)));
+    }
+    if !receipt.policies.is_empty() {
         text.push('\n');
     }
     text.push_str(&format!(

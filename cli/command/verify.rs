@@ -23,8 +23,8 @@ pub(crate) struct Verify {
     trust: TrustArguments,
 
     /// How many blobs are hashed at once [default: one for each processor]
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
 
     /// Print the verdicts as JSON
     #[arg(long)]
@@ -41,8 +41,9 @@ impl Verify {
         if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
             progress.total(medium.size().unwrap_or_default());
         }
-        let threads =
-            self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let threads = self
+            .jobs
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
         let (checks, bundle) = verify(path, &policy, &countersignatures, &Limits::V1, threads, &tell)?;

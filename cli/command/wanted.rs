@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use bundle_bundler::{
-    ChartOptions, ChartRequest, Config, Confirmation, Item, Lock, Platforms, Request, SurveyedChart,
-    from_list, merge, read_list, survey,
+    CacheLayout, ChartOptions, ChartRequest, Config, Confirmation, Item, Lock, Platforms, Request,
+    SurveyedChart, from_list, merge, read_list, survey,
 };
 use bundle_format::{ProjectName, StreamName};
 use bundle_oci::{Platform, Printable};
@@ -65,8 +65,11 @@ impl Asked {
             }
             for image in chart.images.iter().filter(|image| !image.is_wanted()) {
                 let why = match &image.confirmation {
-                    Confirmation::Refused(why) => why.clone(),
-                    _ => "there is no such image".to_owned(),
+                    Confirmation::Refused(why) => why.as_str(),
+                    Confirmation::Excluded => "it is excluded",
+                    Confirmation::NotFound | Confirmation::Found | Confirmation::NotAsked => {
+                        "there is no such image"
+                    }
                 };
                 let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
                 progress.note(&format!("{who}: {} ({place}) is left out: {why}", image.find.reference));
@@ -102,9 +105,11 @@ impl Wanted {
         let mut requests = Vec::new();
         let mut charts = Vec::new();
         let mut name = None;
+        let mut layout = CacheLayout::default();
         if let Some(file) = file {
             let config = Config::load(&file)?;
             name = config.name;
+            layout = config.cache_layout;
             requests.extend(config.requests);
             charts = config.charts;
         }
@@ -115,7 +120,7 @@ impl Wanted {
             };
             let item: Item = text.parse().map_err(wrong)?;
             requests.push(Request {
-                target: item.place(&self.project).map_err(wrong)?,
+                target: item.place_by(&self.project, &layout).map_err(wrong)?,
                 reference: item.reference,
                 platforms: here.clone(),
                 reasons: vec!["command line".to_owned()],
@@ -123,7 +128,7 @@ impl Wanted {
         }
         for list in &self.images {
             let (name, text) = read_list(list)?;
-            requests.extend(from_list(&text, &name, &self.project, &here)?);
+            requests.extend(from_list(&text, &name, &self.project, &layout, &here)?);
         }
         if requests.is_empty() && charts.is_empty() {
             return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));

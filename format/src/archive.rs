@@ -31,6 +31,14 @@ pub trait ReadAt: Send + Sync {
     fn place(&self, _bytes: &Range<u64>) -> Option<String> {
         None
     }
+
+    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says
+    /// whether it did. What cannot be filled so, for whatever reason, is left to
+    /// [`ReadAt::read_exact_at`].
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let _ = (buffer, offset);
+        false
+    }
 }
 
 impl ReadAt for std::fs::File {
@@ -41,6 +49,14 @@ impl ReadAt for std::fs::File {
     fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
+
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let wanted = buffer.len();
+        let mut buffers = [io::IoSliceMut::new(buffer)];
+        // Linux gives what is in its page cache; file systems that cannot say refuse the flag.
+        let read = rustix::io::preadv2(self, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT);
+        read == Ok(wanted)
+    }
 }
 
 impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
@@ -50,6 +66,10 @@ impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
 
     fn size(&self) -> io::Result<u64> {
         R::size(self)
+    }
+
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        R::read_at_once(self, buffer, offset)
     }
 }
 
@@ -748,6 +768,20 @@ mod tests {
         pipe.graph(&mut kept, &Limits::V1).map_err(Refusal::Damage)?;
         pipe.finish(&mut kept).map_err(Refusal::Damage)?;
         Ok(kept)
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_can_be_read_at_once() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, b"0123456789").unwrap();
+        let mut buffer = [0; 4];
+        // A file system may refuse; then the buffer is filled in the usual way.
+        if file.read_at_once(&mut buffer, 3) {
+            assert_eq!(&buffer, b"3456");
+        }
+        assert!(!file.read_at_once(&mut buffer, 8), "the file ends before");
+        ReadAt::read_exact_at(&file, &mut buffer, 3).unwrap();
+        assert_eq!(&buffer, b"3456");
     }
 
     #[test]

@@ -143,6 +143,25 @@ impl Graph {
         };
         config.into_iter().chain(layers.iter().filter(|layer| !layer.media_type.is_non_distributable()))
     }
+
+    /// All that a manifest names, directly or through others, itself included, each once.
+    pub fn reached(&self, root: Digest) -> Vec<Digest> {
+        let mut all = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = vec![root];
+        while let Some(digest) = open.pop() {
+            if !seen.insert(digest) {
+                continue;
+            }
+            all.push(digest);
+            let Some(node) = self.manifests.get(&digest) else { continue };
+            open.extend(Self::blobs_of(&node.manifest).map(|blob| blob.digest));
+            if let Manifest::Index(index) = &node.manifest {
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+        }
+        all
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

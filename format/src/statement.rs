@@ -1,10 +1,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use bundle_oci::{Digest, MediaType, Platform, Reference};
+use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Sequence, StreamName, Target, Timestamp, object};
+use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
 
 /// The version of the format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -285,10 +285,8 @@ impl Statement {
             if target.path().is_err() {
                 return Err(StatementError::LongTarget(target.clone()));
             }
-            let showable = |reason: &String| {
-                !reason.is_empty()
-                    && reason.len() <= limits.reasons
-                    && bundle_oci::Printable(reason).to_string() == *reason
+            let showable = |text: &String| {
+                !text.is_empty() && text.len() <= limits.reasons && Printable(text).to_string() == *text
             };
             if artifact.reasons.len() > limits.reasons || !artifact.reasons.iter().all(showable) {
                 return Err(StatementError::Reason(target.clone()));
@@ -314,52 +312,33 @@ impl Statement {
     /// The bytes of `index.json`, which follow from the artifacts and their blobs' sizes
     /// (docs/format.md §index.json; image-spec, image-layout.md).
     pub fn index_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Index<'a> {
-            schema_version: u32,
-            media_type: &'static str,
-            manifests: Vec<Descriptor<'a>>,
-        }
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Descriptor<'a> {
-            media_type: &'a MediaType,
-            digest: Digest,
-            size: u64,
-            annotations: Annotations,
-        }
-        #[derive(Serialize)]
-        struct Annotations {
-            #[serde(rename = "io.containerd.image.name", skip_serializing_if = "Option::is_none")]
-            containerd_name: Option<String>,
-            #[serde(rename = "org.opencontainers.image.ref.name")]
-            ref_name: String,
-        }
-
         let sizes: HashMap<Digest, u64> =
             self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
-        let mut named = HashSet::new();
-        let mut manifests = Vec::new();
-        for artifact in &self.artifacts {
-            let name = artifact.source.runtime_name();
-            if !named.insert((name.clone(), artifact.digest)) {
-                continue;
-            }
-            manifests.push(Descriptor {
-                media_type: &artifact.media_type,
-                digest: artifact.digest,
-                size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
-                annotations: Annotations {
-                    // A container runtime has no use for what is not an image.
-                    containerd_name: (artifact.kind == Kind::Image).then(|| name.clone()),
-                    ref_name: name,
-                },
-            });
-        }
-        let index = Index { schema_version: 2, media_type: MediaType::IMAGE_INDEX, manifests };
-        serde_json::to_vec(&index).expect("an index has no map with keys other than strings")
+        crate::index_json(self.artifacts.iter().map(|artifact| Named {
+            name: artifact.source.runtime_name(),
+            artifact,
+            size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
+        }))
     }
+}
+
+/// A text as a statement takes it for a reason: what cannot be shown is escaped, and the start of
+/// what is too long is cut, for a file's own name stands at its end.
+pub fn reason(text: &str) -> String {
+    const LONGEST: usize = 240;
+    let escaped = |character: char| -> String {
+        if Printable::shows(character) { character.into() } else { character.escape_unicode().collect() }
+    };
+    let shown: Vec<String> = text.chars().map(escaped).collect();
+    let mut left = LONGEST;
+    let fits = |part: &&String| {
+        let room = left.checked_sub(part.chars().count());
+        left = room.unwrap_or_default();
+        room.is_some()
+    };
+    let kept = shown.iter().rev().take_while(fits).count();
+    let cut = if kept < shown.len() { "…" } else { "" };
+    format!("{cut}{}", shown[shown.len() - kept..].concat())
 }
 
 fn over(what: &'static str, found: u64, limit: u64) -> Result<(), StatementError> {
@@ -375,6 +354,19 @@ mod tests {
         let mut value = serde_json::to_value(statement(&[b"layer"])).unwrap();
         change(&mut value);
         Statement::parse(&serde_json::to_vec(&value).unwrap(), &Limits::V1)
+    }
+
+    #[test]
+    fn every_text_makes_a_reason_that_a_statement_takes() {
+        for text in ["images.txt:1", "a\nb\u{200b}.txt:1", &"漢".repeat(5_000), &"\u{1b}".repeat(5_000), "x"]
+        {
+            let mut statement = statement(&[b"layer"]);
+            statement.artifacts[0].reasons = vec![reason(text)];
+            statement.check(&Limits::V1).unwrap();
+        }
+        assert_eq!(reason("images.txt:1"), "images.txt:1");
+        assert_eq!(reason("a\nb:1"), "a\\u{a}b:1");
+        assert!(reason(&format!("{}/images.txt:12", "directory/".repeat(100))).ends_with("/images.txt:12"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bundle_oci::{RepositoryName, Tag};
+use bundle_oci::{Registry, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::ProjectName;
@@ -27,6 +27,13 @@ impl Target {
     /// Both together are longer than a repository's name can be.
     pub fn path(&self) -> Result<RepositoryName, bundle_oci::ParseRepositoryError> {
         self.repository.under(self.project.as_str())
+    }
+
+    /// Under which name a registry's repositories lie in the project `cache`: that of its host, in
+    /// which a port's colon is an underscore, for a repository's name has no colon. None for hosts
+    /// such as `::1`, which start with one.
+    pub fn mirror_place(registry: &Registry) -> Option<RepositoryName> {
+        registry.as_str().replace(':', "_").replace(['[', ']'], "").parse().ok()
     }
 }
 

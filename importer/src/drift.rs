@@ -107,9 +107,8 @@ pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Ve
 fn changed(project: &ProjectName, was: &ProjectPolicy, is: &ProjectPolicy, account: &Account) -> Vec<Drift> {
     let access = |public: bool| if public { "public" } else { "private" }.to_owned();
     let switch = |on: bool| if on { "on" } else { "off" }.to_owned();
-    let prevention = |from: &Option<bundle_format::Severity>| match from {
-        None => "never".to_owned(),
-        Some(severity) => format!("{severity:?}").to_lowercase(),
+    let prevention = |from: Option<bundle_format::Severity>| {
+        from.map_or("never", bundle_format::Severity::as_str).to_owned()
     };
     let quota = |bytes: Option<u64>| bytes.map_or("unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
     let tags = |patterns: &[String]| match patterns {
@@ -119,7 +118,7 @@ fn changed(project: &ProjectName, was: &ProjectPolicy, is: &ProjectPolicy, accou
     let mut points = vec![
         ("access", access(was.public), access(is.public)),
         ("automatic scan", switch(was.scan_on_push), switch(is.scan_on_push)),
-        ("prevention of pulls", prevention(&was.blocked_from), prevention(&is.blocked_from)),
+        ("prevention of pulls", prevention(was.blocked_from), prevention(is.blocked_from)),
         ("quota", quota(was.quota), quota(is.quota)),
     ];
     // Another account may not see as much as the one that wrote the receipt.

@@ -133,11 +133,10 @@ impl FromStr for Reference {
 }
 
 /// Docker's rule for telling `registry/path` from `user/image`: the first component names a
-/// registry if it has a dot or colon, is `localhost`, or has an upper-case letter.
+/// registry if it has a dot or colon, or is `localhost`. Docker also takes one with an upper-case
+/// letter for a registry; in small letters, as registries are written, it would be a user.
 fn is_registry(component: &str) -> bool {
-    component.contains(['.', ':'])
-        || component == "localhost"
-        || component.bytes().any(|byte| byte.is_ascii_uppercase())
+    component.contains(['.', ':']) || component == "localhost"
 }
 
 impl fmt::Display for Reference {
@@ -199,6 +198,7 @@ mod tests {
             ("a:", ParseReferenceError::Tag(ParseTagError::Length(0))),
             ("nginx@sha256:12", ParseReferenceError::Digest(ParseDigestError::Length(2))),
             ("quay.io/Foo", ParseReferenceError::Repository(ParseRepositoryError::UpperCase)),
+            ("A/a", ParseReferenceError::Repository(ParseRepositoryError::UpperCase)),
         ] {
             assert_eq!(text.parse::<Reference>(), Err(error), "{text:?}");
         }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bundle_format::{Artifact, Graph, Layout, Sequence, StreamName, Trusted};
+use bundle_format::{Artifact, Graph, Layout, Sequence, StreamName, Target, Trusted};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
 use serde::Serialize;
 
@@ -160,7 +160,7 @@ impl Catalog {
             if speaks && let Some((position, name)) = self.source(artifact) {
                 places.push((position, artifact.source.tag(), name));
             }
-            let reached = reached(bundle.graph, artifact.digest);
+            let reached = bundle.graph.reached(artifact.digest);
             for (position, tag, name) in places {
                 let repository = &mut self.repositories[position];
                 repository.hold(&reached, bundle.graph, &self.contents);
@@ -183,9 +183,7 @@ impl Catalog {
     /// The repository of an artifact's source, and its name with the host.
     fn source(&mut self, artifact: &Artifact) -> Option<(usize, RepositoryName)> {
         let (registry, path) = (artifact.source.registry(), artifact.source.repository());
-        // As in the project `cache`: a repository's name has no colon and no bracket.
-        let host = registry.as_str().replace(':', "_").replace(['[', ']'], "");
-        let hosted = path.under(&host).ok();
+        let hosted = Target::mirror_place(registry).and_then(|place| path.under(place.as_str()).ok());
         let position = *self.sources.entry((registry.clone(), path.clone())).or_insert_with(|| {
             self.repositories.push(Repository::default());
             self.repositories.len() - 1
@@ -277,23 +275,4 @@ impl Repository {
 
 fn name_of(media_type: &MediaType) -> Option<&'static str> {
     MediaType::MANIFESTS.into_iter().find(|known| *known == media_type.as_str())
-}
-
-/// All that a manifest names, itself included.
-fn reached(graph: &Graph, root: Digest) -> Vec<Digest> {
-    let mut all = Vec::new();
-    let mut seen = HashSet::new();
-    let mut open = vec![root];
-    while let Some(digest) = open.pop() {
-        if !seen.insert(digest) {
-            continue;
-        }
-        all.push(digest);
-        let Some(node) = graph.manifests.get(&digest) else { continue };
-        open.extend(Graph::blobs_of(&node.manifest).map(|blob| blob.digest));
-        if let Manifest::Index(index) = &node.manifest {
-            open.extend(index.children.iter().map(|child| child.descriptor.digest));
-        }
-    }
-    all
 }

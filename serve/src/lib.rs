@@ -10,6 +10,7 @@
 
 mod answer;
 mod body;
+mod buffer;
 mod catalog;
 mod event;
 mod limits;

@@ -10,7 +10,8 @@ pub struct Limits {
     /// For the head of a request, from the end of the one before. Half-open and idle connections
     /// end here; clients open another one.
     pub head: Duration,
-    /// The bytes of a request's head, which also bound its target.
+    /// The bytes of a request's head, which also bound its target; and of an answer, those that
+    /// wait for the connection while more are read.
     pub head_bytes: usize,
     /// The fields in a request's head.
     pub headers: usize,
@@ -41,11 +42,11 @@ impl Default for Limits {
             connections: 4096,
             handshake: Duration::from_secs(15),
             head: Duration::from_secs(30),
-            head_bytes: 32 << 10,
+            head_bytes: 16 << 10,
             headers: 64,
             stall: Duration::from_secs(60),
             progress: 64 << 10,
-            in_flight: 24 << 20,
+            in_flight: 32 << 20,
             reads: processors.clamp(2, 16),
             page: 1000,
             passwords: processors.clamp(1, 8),

@@ -77,6 +77,15 @@ impl Reopening {
         Self { medium, size, again, observer, slot: Mutex::new(slot) }
     }
 
+    /// Fills `buffer` from `offset` if that can be done without waiting, and says whether it did.
+    pub(crate) fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let reader = {
+            let slot = self.slot();
+            (slot.health == Health::Good).then(|| slot.reader.clone())
+        };
+        reader.is_some_and(|reader| reader.read_at_once(buffer, offset))
+    }
+
     /// Fills `buffer` from `offset`, if need be after opening the medium again.
     pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let reader = self.reader();

@@ -22,10 +22,8 @@ pub(crate) struct Sending {
 #[error("the bundle cannot be read, or is damaged")]
 pub(crate) struct Unreadable;
 
-/// The most bytes of one step.
-const LARGEST: usize = 8 * PIECE as usize;
-/// The fewest. Below, sending costs more than the memory is worth.
-const SMALLEST: usize = 8 << 10;
+/// The fewest bytes of one step. Below, sending costs more than the memory is worth.
+const SMALLEST: u64 = PIECE / 8;
 
 impl Sending {
     /// The bytes `from..until` of a blob.
@@ -51,23 +49,21 @@ impl Sending {
         let need =
             if until == self.until { Until::Proven } else { Until::Pieces(until.div_ceil(PIECE) as usize) };
         self.proof.wait(need).await.map_err(|_| Unreadable)?;
-        let read = self.store.read(self.proof.clone(), self.content, self.at, until).await;
+        let read = self.store.read(&self.proof, self.content, self.at, until).await;
         let bytes = read.ok_or(Unreadable)?;
         self.at = until;
         Ok(Some(bytes))
     }
 
-    /// Where this step ends: with few answers after some whole pieces, with many within a piece,
-    /// so that all of them together stay within [`crate::Limits::in_flight`].
+    /// Where this step ends: with a piece, or if there are very many answers, with a fraction of
+    /// one, so that all of them together stay within [`crate::Limits::in_flight`]. A fraction costs
+    /// reading the whole piece each time, which processors have more of than memory.
     fn step_end(&self) -> u64 {
         let streams = self.store.streams.load(Ordering::Relaxed).max(1);
-        let step = (self.store.limits.in_flight / streams).clamp(SMALLEST, LARGEST) as u64;
-        let end = self.at + step;
-        let aligned = end - end % PIECE;
-        let end = if aligned > self.at { aligned } else { end };
-        // A step ends with a piece or within one, so that no piece is read for a few bytes.
-        let piece_end = (self.at / PIECE + 1) * PIECE;
-        if step < PIECE { end.min(piece_end).min(self.until) } else { end.min(self.until) }
+        let share = (self.store.limits.in_flight / streams) as u64;
+        let unit = [PIECE, PIECE / 2, PIECE / 4].into_iter().find(|&unit| unit <= share).unwrap_or(SMALLEST);
+        let end = self.at + unit;
+        (end - end % unit).min(self.until)
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use bundle_format::{Archive, Graph, ReadAt};
 use bundle_oci::{Digest, Hasher};
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+use crate::buffer::{Buffer, Buffers};
 use crate::catalog::{Addition, Catalog, Content};
 use crate::medium::Reopening;
 use crate::proof::{Marker, PIECE, Proof, State};
@@ -25,6 +27,7 @@ pub struct Store {
     reads: Arc<Semaphore>,
     /// Blobs are hashed by so many threads at once.
     hashing: Arc<Semaphore>,
+    buffers: Arc<Buffers>,
     /// Answers that are sending content.
     pub(crate) streams: AtomicUsize,
     pub(crate) counts: Counts,
@@ -123,6 +126,7 @@ impl Store {
             limits,
             reads: Arc::new(Semaphore::new(limits.reads)),
             hashing: Arc::new(Semaphore::new(limits.reads)),
+            buffers: Buffers::new(limits.in_flight / PIECE as usize),
             streams: AtomicUsize::new(0),
             counts: Counts::default(),
             observer,
@@ -172,45 +176,53 @@ impl Store {
         proof
     }
 
-    /// Reads the bytes `from..until` of a blob, and compares every piece that they touch with its
-    /// mark. `None` if they cannot be had.
+    /// Reads the bytes `from..until` of a blob, which lie in one piece, and compares the piece with
+    /// its mark. `None` if they cannot be had.
     pub(crate) async fn read(
         self: &Arc<Self>,
-        proof: Arc<Proof>,
+        proof: &Arc<Proof>,
         content: Content,
         from: u64,
         until: u64,
-    ) -> Option<bytes::Bytes> {
+    ) -> Option<Bytes> {
+        let medium = &self.bundles.get(content.bundle as usize)?.medium;
+        let start = from - from % PIECE;
+        let wanted = (from - start) as usize..(until - start) as usize;
+        let mut piece = self.buffers.take(PIECE.min(content.size - start) as usize);
+        // What is in memory already needs no other thread.
+        if medium.read_at_once(piece.as_mut(), content.offset + start) {
+            return self.proven(proof, content, start, piece, wanted);
+        }
         let permit = self.reads.clone().acquire_owned().await;
-        let store = self.clone();
+        let (store, proof) = (self.clone(), proof.clone());
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            store.read_pieces(&proof, content, from, until)
+            let medium = &store.bundles.get(content.bundle as usize)?.medium;
+            if medium.read(piece.as_mut(), content.offset + start).is_err() {
+                store.counts.unreadable.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
+            store.proven(&proof, content, start, piece, wanted)
         });
         work.await.ok().flatten()
     }
 
-    fn read_pieces(&self, proof: &Proof, content: Content, from: u64, until: u64) -> Option<bytes::Bytes> {
-        let first = from / PIECE;
-        let start = first * PIECE;
-        let end = until.next_multiple_of(PIECE).min(content.size);
-        let mut buffer = vec![0; (end - start) as usize];
-        let medium = &self.bundles.get(content.bundle as usize)?.medium;
-        if medium.read(&mut buffer, content.offset + start).is_err() {
-            self.counts.unreadable.fetch_add(1, Ordering::Relaxed);
-            return None;
+    /// The wanted bytes of a piece, if it has its mark.
+    fn proven(
+        &self,
+        proof: &Proof,
+        content: Content,
+        start: u64,
+        piece: Buffer,
+        wanted: std::ops::Range<usize>,
+    ) -> Option<Bytes> {
+        let mark = self.marker.mark(content.bundle, content.offset + start, piece.as_ref());
+        if proof.matches((start / PIECE) as usize, mark) {
+            return Some(piece.into_bytes(wanted));
         }
-        if !proof.matches(first as usize, self.marks(content, start, &buffer)) {
-            self.damaged(content);
-            proof.doubt();
-            return None;
-        }
-        let wanted = (from - start) as usize..(until - start) as usize;
-        // A slice keeps the whole buffer in memory; a small one is worth a copy.
-        if wanted.len() >= buffer.len() / 2 {
-            return Some(bytes::Bytes::from(buffer).slice(wanted));
-        }
-        Some(bytes::Bytes::copy_from_slice(&buffer[wanted]))
+        self.damaged(content);
+        proof.doubt();
+        None
     }
 
     /// Hashes a whole blob and marks its pieces; whether its digest is right.
@@ -229,8 +241,11 @@ impl Store {
                 return false;
             }
             hasher.update(step);
-            let marks: Vec<u64> = self.marks(content, done, step).collect();
-            proof.add(&marks);
+            let marks = step.chunks(PIECE as usize).enumerate().map(|(position, piece)| {
+                let offset = content.offset + done + position as u64 * PIECE;
+                self.marker.mark(content.bundle, offset, piece)
+            });
+            proof.add(&marks.collect::<Vec<_>>());
             done += step.len() as u64;
         }
         let right = hasher.finish() == digest;
@@ -249,14 +264,6 @@ impl Store {
             held.medium.doubt();
             self.observer.event(&Event::Damaged { bundle: &held.summary.name, offset: content.offset });
         }
-    }
-
-    /// The marks of the pieces in `bytes`, which begin at `start` of the blob.
-    fn marks<'a>(&'a self, content: Content, start: u64, bytes: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
-        bytes.chunks(PIECE as usize).enumerate().map(move |(position, piece)| {
-            let offset = content.offset + start + position as u64 * PIECE;
-            self.marker.mark(content.bundle, offset, piece)
-        })
     }
 }
 

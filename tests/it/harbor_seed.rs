@@ -95,7 +95,7 @@ artifacts
 ";
     assert!(shown.join("\n").starts_with(expected.trim_end()), "{}", shown.join("\n"));
     assert!(ran.stdout.contains("to send ("), "{}", ran.stdout);
-    assert!(ran.stdout.contains(", of 1.0 GiB\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("cache: stores 0 B of 1.0 GiB, gets at most "), "{}", ran.stdout);
     assert!(ran.stdout.ends_with("nothing was written\n"), "{}", ran.stdout);
     assert_eq!(it.harbor.projects(), ["library"]);
     let json = it.import(&["--dry-run", "--json"]).succeeds().json();
@@ -261,4 +261,36 @@ fn a_plain_registry_stays_one_and_a_harbor_can_be_taken_for_one() {
     it.import(&["--registry-kind", "plain"]).succeeds();
     assert!(it.asked("GET", "/service/token") > 0);
     assert_eq!(it.asked("GET", "/api/v2.0/projects"), 0);
+}
+
+#[test]
+fn another_layout_of_cache_is_followed() {
+    let it = HarborScene::empty();
+    it.push_image("team/app", "1", 5);
+    let config = "cacheLayout: 'mirror/{path}'\nprojects:\n  cache:\n    images: [SOURCE/team/app:1]\n";
+    it.create(config, "b.tar");
+    it.import(&[]).succeeds();
+    assert!(it.harbor.tags("cache/mirror/team/app").contains_key("1"));
+}
+
+#[test]
+fn trivys_databases_travel_like_images_and_harbors_values_are_told() {
+    let it = HarborScene::empty();
+    for (name, tag, seed) in [("trivy-db", "2", 5), ("trivy-java-db", "1", 6)] {
+        it.push_image(&format!("aquasecurity/{name}"), tag, seed);
+    }
+    it.create(
+        "projects:\n  tenants:\n    trivy:\n      images: [SOURCE/aquasecurity/trivy-db:2, SOURCE/aquasecurity/trivy-java-db:1]\n",
+        "b.tar",
+    );
+    it.write("harbor.yaml", "projects:\n  trivy: {access: public, preventPulls: never, namespaces: []}\n");
+    it.import(&[]).succeeds().says("bundle harbor trivy-values b.tar --to");
+    let values = ["harbor", "trivy-values", "b.tar", "--trust", "key.pub", "--to", "https://harbor.example"];
+    it.scene
+        .bundle(values)
+        .succeeds()
+        .says("  dbRepository:\n    - \"harbor.example/trivy/trivy-db\"\n")
+        .says("  javaDBRepository:\n    - \"harbor.example/trivy/trivy-java-db\"\n");
+    // The scanner fetches them without an account.
+    assert_eq!(it.harbor.metadata("trivy").unwrap()["public"], "true");
 }

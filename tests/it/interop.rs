@@ -42,7 +42,16 @@ fn openssl_keys_sign_and_a_signing_command_does_too() {
         ))
         .succeeds();
     scene
-        .bundle(["create", &reference, "--sign-command", "echo no", "-o", "c.tar"])
+        .bundle([
+            "create",
+            &reference,
+            "--sign-command",
+            "echo no",
+            "--public-key",
+            "key-o.pub",
+            "-o",
+            "c.tar",
+        ])
         .ends_with(1)
         .says("wrote 3 bytes where the 64 of an Ed25519 signature belong");
 }

@@ -40,6 +40,7 @@ fn mistakes_are_told_before_any_work() {
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
+        ("lock -f my.lock", 2, "my.lock would be overwritten by its lock"),
         ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
@@ -62,6 +63,24 @@ fn an_unknown_tag_is_told_with_those_that_there_are() {
         .bundle(["create", &reference, "--key", "key", "-o", "x.tar"])
         .ends_with(4)
         .says("has no such image; there are the tags 1");
+}
+
+#[test]
+fn one_image_for_two_choices_of_platforms_is_told_with_both_places() {
+    let scene = Scene::with_images();
+    let wanted = |platform: &str| {
+        let reference = format!("{}/team/multi:1", scene.source.host());
+        format!("\n    images: [{{ref: '{reference}', platforms: [{platform}]}}]\n")
+    };
+    let (amd64, arm64) = (wanted("linux/amd64"), wanted("linux/arm64"));
+    std::fs::write(scene.path("bundle.yaml"), format!("projects:\n  cache:{amd64}  platform:{arm64}"))
+        .unwrap();
+    scene.bundle(["create", "--key", "key", "-o", "x.tar"]).ends_with(2).says(
+        "(bundle.yaml:5): it would be carried for linux/arm64 and, because of bundle.yaml:3, for linux/amd64",
+    );
+    std::fs::write(scene.path("bundle.yaml"), format!("projects:\n  cache:{amd64}  platform:{amd64}"))
+        .unwrap();
+    scene.bundle(["create", "--key", "key", "-o", "x.tar"]).succeeds();
 }
 
 #[test]

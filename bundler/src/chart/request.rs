@@ -3,9 +3,9 @@ use std::path::PathBuf;
 
 use bundle_chart::{Constraint, KubeVersion, ValueSet};
 use bundle_format::ProjectName;
-use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Registry, RepositoryName};
+use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Reference, Registry, RepositoryName};
 
-use crate::Platforms;
+use crate::{CacheLayout, Platforms};
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct ChartRequest {
     pub source: ChartSource,
     /// The project for the chart and its images.
     pub project: ProjectName,
+    /// How images are named there, if that is `cache`.
+    pub layout: CacheLayout,
     /// Which platforms of the images.
     pub platforms: Platforms,
     /// The values that it will be installed with; empty for its defaults.
@@ -24,10 +26,40 @@ pub struct ChartRequest {
     pub kube_version: KubeVersion,
     /// What Kubernetes serves besides what it always does.
     pub api_versions: Vec<String>,
+    /// Images that are left out.
+    pub exclude: Vec<Exclusion>,
     /// What a chart without any image is.
     pub empty: Empty,
     /// The place that asks for it: `bundle.yaml:12`.
     pub reason: String,
+}
+
+/// An image that is left out, though a chart asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exclusion {
+    pub(crate) reference: Reference,
+    pub(crate) scope: Scope,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This tag or digest of it.
+    One,
+    /// Whatever its tag.
+    All,
+}
+
+impl Exclusion {
+    /// Whether it means this image.
+    pub(crate) fn holds(&self, image: &Reference) -> bool {
+        match self.scope {
+            Scope::One => self.reference == *image,
+            Scope::All => {
+                self.reference.registry() == image.registry()
+                    && self.reference.repository() == image.repository()
+            }
+        }
+    }
 }
 
 /// Where a chart is.

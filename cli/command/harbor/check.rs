@@ -49,7 +49,7 @@ impl Check {
         } else {
             print(&self.text(&survey, &obstacles))?;
         }
-        if obstacles.is_empty() { Ok(()) } else { Err(Failure::obstacles(&obstacles, self.place.host())) }
+        if obstacles.is_empty() { Ok(()) } else { Err(Failure::refused(&obstacles)) }
     }
 
     fn text(&self, survey: &Survey, obstacles: &[Obstacle]) -> String {
@@ -60,9 +60,21 @@ impl Check {
             self.place.to,
             harbor_text::account(&survey.account)
         );
+        for obstacle in obstacles.iter().filter(|obstacle| obstacle.project().is_none()) {
+            let advice = harbor_text::advice(obstacle, self.place.host());
+            text.push_str(&format!("  no   {}\n       {advice}\n", harbor_text::what_is_wrong(obstacle)));
+        }
         for (name, state) in &survey.projects {
             let wrong = obstacles.iter().filter(|obstacle| obstacle.project() == Some(name));
-            let words: Vec<String> = wrong.map(harbor_text::what_is_wrong).collect();
+            let host = self.place.host();
+            let words: Vec<String> = wrong
+                .flat_map(|obstacle| {
+                    [
+                        harbor_text::what_is_wrong(obstacle),
+                        format!("  {}", harbor_text::advice(obstacle, host)),
+                    ]
+                })
+                .collect();
             let verdict = if words.is_empty() { "ok" } else { "no" };
             text.push_str(&format!("  {verdict:<4} {name}"));
             if let ProjectState::There(live) = state {

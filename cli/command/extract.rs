@@ -1,0 +1,102 @@
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use bundle_format::Limits;
+use bundle_importer::{
+    Attached, Bundle, Choice, NamesFor, extract_archive, extract_charts, extract_layout, load_trust,
+};
+use bundle_oci::{Digest, Printable, Registry};
+
+use crate::command::print;
+use crate::exit::Failure;
+use crate::progress::progress;
+use crate::size::{Took, count};
+
+#[derive(clap::Args)]
+pub(crate) struct Extract {
+    /// The bundle
+    #[arg(value_name = "FILE")]
+    bundle: PathBuf,
+
+    /// Whose bundles are right: a public key, or a trust.yaml
+    #[arg(long, value_name = "PUBKEY|FILE")]
+    trust: PathBuf,
+
+    /// The directory to write: a new one for an OCI layout, any other for charts and for K3s
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+
+    /// Take only this image, by the name of its source or its target [default: all]
+    #[arg(long = "image", value_name = "REFERENCE", conflicts_with = "charts")]
+    images: Vec<String>,
+
+    /// Take this Helm chart, by its name, or NAME:VERSION
+    #[arg(long = "chart", value_name = "NAME")]
+    charts: Vec<String>,
+
+    /// What to write images as
+    #[arg(long, value_enum, default_value_t = Format::Oci, conflicts_with = "charts")]
+    format: Format,
+
+    /// Name images as they are called at this registry, too
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "charts")]
+    registry: Option<Registry>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// An OCI layout with the images and what is attached to them
+    Oci,
+    /// An archive for the images directory of K3s or RKE2
+    K3s,
+}
+
+impl Extract {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let bundle = Bundle::open(&self.bundle, &load_trust(&self.trust)?, &Limits::V1)?;
+        let statement = bundle.statement();
+        let progress = progress("extracting");
+        let blob = Digest::of(b"");
+        let tell = |bytes| progress.advance(blob, bytes);
+        let names = NamesFor { registry: self.registry.as_ref() };
+        let (choice, paths) = if !self.charts.is_empty() {
+            let choice = Choice::charts(statement, &self.charts)?;
+            let paths = extract_charts(&bundle, &choice, &self.to, &tell)?;
+            (choice, paths)
+        } else {
+            match self.format {
+                Format::Oci => {
+                    let choice = match self.images.as_slice() {
+                        [] => Choice::all(statement),
+                        images => Choice::images(statement, images, Attached::Along)?,
+                    };
+                    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                    extract_layout(&bundle, &choice, names, &self.to, threads, &tell)?;
+                    (choice, vec![self.to.clone()])
+                }
+                Format::K3s => {
+                    let choice = match self.images.as_slice() {
+                        [] => Choice::all_images(statement),
+                        images => Choice::images(statement, images, Attached::Left)?,
+                    };
+                    let path = extract_archive(&bundle, &choice, names, &self.to, &tell)?;
+                    (choice, vec![path])
+                }
+            }
+        };
+        drop(progress);
+        let mut text: String = paths.iter().map(|path| line(path)).collect();
+        text.push_str(&format!(
+            "{} extracted in {}\n",
+            count(choice.artifacts(statement).count(), "artifact"),
+            Took(started.elapsed())
+        ));
+        print(&text)?;
+        Ok(())
+    }
+}
+
+fn line(path: &Path) -> String {
+    format!("{}\n", Printable(&path.to_string_lossy()))
+}

@@ -1,0 +1,117 @@
+use std::path::{Path, PathBuf};
+
+use bundle_format::Limits;
+use bundle_importer::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
+use bundle_importer::{Bundle, load_trust};
+use bundle_oci::{Printable, Registry};
+
+use crate::command::print;
+use crate::exit::{Code, Failure};
+use crate::output::tell;
+
+#[derive(clap::Args)]
+pub(crate) struct MirrorConfig {
+    /// The bundle whose images nodes are to find at the mirror
+    #[arg(value_name = "FILE")]
+    bundle: PathBuf,
+
+    /// Whose bundles are right: a public key, or a trust.yaml
+    #[arg(long, value_name = "PUBKEY|FILE")]
+    trust: PathBuf,
+
+    /// What runs the nodes' containers
+    #[arg(long = "for", value_name = "RUNTIME", value_enum)]
+    runtime: For,
+
+    /// The mirror: Harbor, or a machine with `bundle serve`
+    #[arg(long, value_name = "HOST[:PORT]")]
+    registry: Registry,
+
+    /// The mirror speaks HTTP without encryption
+    #[arg(long, conflicts_with_all = ["ca_file", "credentials"])]
+    plain_http: bool,
+
+    /// The certificate of the mirror's authority (PEM), if the nodes do not know it
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// A file as Docker's config.json with the account that nodes pull with; give one that can do
+    /// nothing else
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+
+    /// The directory to write the files below, which must not be there; copy it over a node's root
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum For {
+    K3s,
+    Rke2,
+    Containerd,
+    /// CRI-O, Podman and Skopeo
+    Crio,
+}
+
+impl MirrorConfig {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let bundle = Bundle::open(&self.bundle, &load_trust(&self.trust)?, &Limits::V1)?;
+        let mirrored = Mirrored::of(bundle.trusted(), &self.registry)?;
+        let login = self.credentials.as_deref().map(|path| Login::load(path, &self.registry)).transpose()?;
+        let mirror = Mirror {
+            registry: self.registry.clone(),
+            scheme: if self.plain_http { Scheme::Http } else { Scheme::Https },
+            ca: self.ca_file.as_deref().map(certificates).transpose()?,
+            login,
+        };
+        let runtime = match self.runtime {
+            For::K3s => Runtime::K3s,
+            For::Rke2 => Runtime::Rke2,
+            For::Containerd => Runtime::Containerd,
+            For::Crio => Runtime::Crio,
+        };
+        let files = runtime.files(&mirrored, &mirror);
+        write_tree(&files, &self.output)?;
+        let hosts: Vec<_> = mirrored.hosts().map(Registry::as_str).collect();
+        let mut text = format!("{} from {}\n", hosts.join(", "), self.registry);
+        for file in &files {
+            let secret = match file.secrecy {
+                Secrecy::Owner => "  (has a password: for root only)",
+                Secrecy::Everyone => "",
+            };
+            let path = self.output.join(&file.path);
+            text.push_str(&format!("{}{secret}\n", Printable(&path.to_string_lossy())));
+        }
+        if !mirrored.renamed.is_empty() {
+            tell(&format!(
+                "note: {} not found by the name of the source; the files say which",
+                match mirrored.renamed.len() {
+                    1 => "1 image is".to_owned(),
+                    many => format!("{many} images are"),
+                }
+            ));
+        }
+        print(&text)?;
+        Ok(())
+    }
+}
+
+/// A chain of certificates; larger is something else.
+const LARGEST: u64 = 1 << 20;
+
+fn certificates(path: &Path) -> Result<String, Failure> {
+    use std::io::Read;
+    let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", path.display()));
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST).read_to_string(&mut text))
+        .map_err(|error| wrong(&error.to_string()))?;
+    if text.contains("PRIVATE KEY") {
+        return Err(wrong("there is a private key in it, which must not go to the nodes"));
+    }
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong("there is no certificate in it (PEM)"));
+    }
+    Ok(text)
+}

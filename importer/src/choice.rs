@@ -1,0 +1,146 @@
+use bundle_format::{Artifact, Kind, Statement};
+use bundle_oci::{Digest, ParseReferenceError, Printable, Reference};
+
+/// Some of a bundle's artifacts, by their positions in the statement, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice(Vec<usize>);
+
+/// Why artifacts cannot be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// A text that is no reference.
+    #[error("'{}'", Printable(.text))]
+    Reference {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        source: ParseReferenceError,
+    },
+    /// An image that is not in the bundle.
+    #[error("bundle has no image {0}")]
+    NoImage(Reference),
+    /// A chart that is not in the bundle.
+    #[error("bundle has no chart '{}'; it has {}", Printable(.wanted), list(.charts))]
+    NoChart {
+        /// What was asked for.
+        wanted: String,
+        /// The charts that there are.
+        charts: Vec<String>,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Whether what is attached to an artifact goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// Signatures, attestations and other referrers go along.
+    Along,
+    /// They stay.
+    Left,
+}
+
+impl Choice {
+    /// Every artifact.
+    pub fn all(statement: &Statement) -> Self {
+        Self((0..statement.artifacts.len()).collect())
+    }
+
+    /// Every container image.
+    pub fn all_images(statement: &Statement) -> Self {
+        Self::where_(statement, |artifact| artifact.kind == Kind::Image)
+    }
+
+    /// The artifacts of these names: those of the source (`nginx:1.25`) or of the target
+    /// (`cache/docker.io/library/nginx:1.25`).
+    ///
+    /// # Errors
+    /// A name that is none, or that nothing in the bundle has.
+    pub fn images(statement: &Statement, names: &[String], attached: Attached) -> Result<Self, ChoiceError> {
+        let mut chosen = Vec::new();
+        for text in names {
+            let wanted: Reference =
+                text.parse().map_err(|source| ChoiceError::Reference { text: text.clone(), source })?;
+            let named = |artifact: &Artifact| {
+                artifact.source == wanted
+                    || artifact.source.runtime_name() == wanted.runtime_name()
+                    || artifact.target.to_string() == *text
+            };
+            let before = chosen.len();
+            chosen.extend(positions(statement, named));
+            if chosen.len() == before {
+                return Err(ChoiceError::NoImage(wanted));
+            }
+        }
+        if attached == Attached::Along {
+            chosen.extend(attachments(statement, &chosen));
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        Ok(Self(chosen))
+    }
+
+    /// The Helm charts of these names: `harbor`, or with a version `harbor:1.18.3`.
+    ///
+    /// # Errors
+    /// A name that no chart in the bundle has.
+    pub fn charts(statement: &Statement, names: &[String]) -> Result<Self, ChoiceError> {
+        let mut chosen = Vec::new();
+        for wanted in names {
+            let named = |artifact: &Artifact| {
+                let name = artifact.target.repository.last_component();
+                let (wanted, version) = match wanted.split_once(':') {
+                    Some((name, version)) => (name, Some(version)),
+                    None => (wanted.as_str(), None),
+                };
+                let tag = artifact.target.tag.as_ref().map(ToString::to_string);
+                // A tag has no plus sign; Helm writes an underscore for it.
+                let version = version.map(|version| version.replace('+', "_"));
+                artifact.kind == Kind::Chart && name == wanted && (version.is_none() || version == tag)
+            };
+            let before = chosen.len();
+            chosen.extend(positions(statement, named));
+            if chosen.len() == before {
+                let charts = statement.artifacts.iter().filter(|artifact| artifact.kind == Kind::Chart);
+                let charts = charts.map(|artifact| artifact.target.to_string()).collect();
+                return Err(ChoiceError::NoChart { wanted: wanted.clone(), charts });
+            }
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        Ok(Self(chosen))
+    }
+
+    /// The artifacts.
+    pub fn artifacts<'a>(&'a self, statement: &'a Statement) -> impl Iterator<Item = &'a Artifact> {
+        self.0.iter().filter_map(|&position| statement.artifacts.get(position))
+    }
+
+    fn where_(statement: &Statement, chosen: impl Fn(&Artifact) -> bool) -> Self {
+        Self(positions(statement, chosen).collect())
+    }
+}
+
+fn positions(statement: &Statement, chosen: impl Fn(&Artifact) -> bool) -> impl Iterator<Item = usize> {
+    statement.artifacts.iter().enumerate().filter(move |(_, artifact)| chosen(artifact)).map(|(at, _)| at)
+}
+
+/// What is attached to these artifacts, and to that in turn.
+fn attachments(statement: &Statement, chosen: &[usize]) -> Vec<usize> {
+    let mut subjects: Vec<Digest> =
+        chosen.iter().filter_map(|&at| statement.artifacts.get(at)).map(|artifact| artifact.digest).collect();
+    let mut found = Vec::new();
+    let mut next = 0;
+    while let Some(&subject) = subjects.get(next) {
+        next += 1;
+        for at in positions(statement, |artifact| artifact.subject == Some(subject)) {
+            if !found.contains(&at) {
+                found.push(at);
+                subjects.push(statement.artifacts[at].digest);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,457 @@
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bundle_format::{
+    Archive, Artifact, Damage, Entry, EntryName, Medium, Named, OCI_LAYOUT, ReadAt, TRAILER, Target,
+    index_json,
+};
+use bundle_oci::{Digest, Hasher, Manifest, Registry};
+use serde::Deserialize;
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::bundle::Contents;
+use crate::{Bundle, Choice};
+
+/// Why a part of a bundle cannot be taken out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// Something is there already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Not enough room.
+    #[error("{} needs {needed} bytes, and there are {available}", .path.display())]
+    Space {
+        /// The file or directory.
+        path: PathBuf,
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many there are.
+        available: u64,
+    },
+    /// The system refused.
+    #[error("{} cannot be written", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The bundle is damaged.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// The bundle comes through a pipe.
+    #[error("nothing can be taken out of a bundle that comes through a pipe")]
+    Pipe,
+    /// A delta without all that was asked for.
+    #[error("{target} needs {count} blobs that this delta leaves out")]
+    Absent {
+        /// The artifact.
+        target: Target,
+        /// How many blobs are not there.
+        count: usize,
+    },
+    /// A signer who has no say in the names of other registries, and no other names are wanted.
+    #[error(
+        "the key '{0}' may not write to the project 'cache', so its images get no names of other registries"
+    )]
+    Names(String),
+    /// A chart that Helm could not read.
+    #[error("{target} is no chart: {what}")]
+    Chart {
+        /// The artifact.
+        target: Target,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// Which names images get.
+#[derive(Clone, Copy, Debug)]
+pub struct NamesFor<'a> {
+    /// The registry whose targets they are to be known by as well, if any.
+    pub registry: Option<&'a Registry>,
+}
+
+/// Writes an OCI image layout (image-spec, image-layout.md) with the chosen artifacts into the
+/// directory `to`, which must not be there, or be empty. It has its name only when all is written,
+/// verified and synced.
+///
+/// # Errors
+/// Any [`ExtractError`].
+pub fn extract_layout(
+    bundle: &Bundle,
+    choice: &Choice,
+    names: NamesFor<'_>,
+    to: &Path,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), ExtractError> {
+    let part = Part::of(bundle, choice, names)?;
+    let failed = |source| ExtractError::Io { path: to.to_owned(), source };
+    // A link is no place for a directory to get its name by renaming.
+    let free = match to.symlink_metadata() {
+        Ok(found) => found.is_dir() && to.read_dir().map_err(failed)?.next().is_none(),
+        Err(_) => true,
+    };
+    if !free {
+        return Err(ExtractError::Exists(to.to_owned()));
+    }
+    let parent = parent_of(to);
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    part.check_space(parent, to)?;
+    let partial = partial().tempdir_in(parent).map_err(failed)?;
+    let root = partial.path();
+    write_new(&root.join("oci-layout"), OCI_LAYOUT).map_err(failed)?;
+    write_new(&root.join("index.json"), &part.index).map_err(failed)?;
+    let blobs = root.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).map_err(failed)?;
+    part.write_each(&blobs, threads, progress)?;
+    for directory in [&blobs, &root.join("blobs"), &root.to_owned()] {
+        std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    }
+    let handle = File::open(root).map_err(failed)?;
+    rustix::fs::syncfs(&handle).map_err(|error| failed(error.into()))?;
+    rename_directory(partial, to).map_err(failed)?;
+    sync_directory(parent).map_err(failed)
+}
+
+/// Writes an archive with the chosen artifacts into the directory `to`, such as K3s's
+/// `agent/images`. Its name is that of the stream and the sequence; it has it only when all is
+/// written, verified and synced. The path is returned.
+///
+/// # Errors
+/// Any [`ExtractError`].
+pub fn extract_archive(
+    bundle: &Bundle,
+    choice: &Choice,
+    names: NamesFor<'_>,
+    to: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<PathBuf, ExtractError> {
+    let part = Part::of(bundle, choice, names)?;
+    let statement = bundle.statement();
+    let path = to.join(format!("{}-{}.tar", statement.stream, statement.sequence));
+    let mut file = PartialFile::new(&path)?;
+    part.check_space(to, &path)?;
+    let failed = |source| ExtractError::Io { path: path.clone(), source };
+    let mut archive = io::BufWriter::with_capacity(PIECE, &mut file.0);
+    for (name, content) in [(EntryName::OciLayout, OCI_LAYOUT), (EntryName::Index, &part.index)] {
+        let size = content.len() as u64;
+        entry(&mut archive, Entry { name, offset: 0, size }, |out| out.write_all(content)).map_err(failed)?;
+    }
+    for &from in &part.entries {
+        let mut damage = None;
+        let written = entry(&mut archive, *from, |out| {
+            copy(part.archive, from, out, progress).map_err(|error| match error {
+                CopyError::Write(error) => error,
+                CopyError::Damage(found) => {
+                    damage = Some(found);
+                    io::ErrorKind::Other.into()
+                }
+            })
+        });
+        match damage {
+            Some(damage) => return Err(damage.into()),
+            None => written.map_err(failed)?,
+        }
+    }
+    archive.write_all(&[0; TRAILER as usize]).and_then(|()| archive.flush()).map_err(failed)?;
+    drop(archive);
+    file.finish(&path)?;
+    Ok(path)
+}
+
+/// Writes the chosen Helm charts into the directory `to`, each as `NAME-VERSION.tgz`, as `helm
+/// pull` does. The paths are returned.
+///
+/// # Errors
+/// Any [`ExtractError`].
+pub fn extract_charts(
+    bundle: &Bundle,
+    choice: &Choice,
+    to: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<PathBuf>, ExtractError> {
+    let archive = file_of(bundle)?;
+    let entries = entries(archive);
+    let mut paths = Vec::new();
+    for artifact in choice.artifacts(bundle.statement()) {
+        let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
+        let node = bundle.graph().manifests.get(&artifact.digest);
+        let Some(Manifest::Image(image)) = node.map(|node| &node.manifest) else {
+            return Err(chart("it is an index"));
+        };
+        let layer = image.layers.iter().find(|layer| layer.media_type.as_str() == CHART_CONTENT);
+        let layer = layer.ok_or_else(|| chart("it has no layer with a chart"))?;
+        let (Some(config), Some(content)) = (entries.get(&image.config.digest), entries.get(&layer.digest))
+        else {
+            return Err(ExtractError::Absent { target: artifact.target.clone(), count: 1 });
+        };
+        if config.size > LARGEST_METADATA {
+            return Err(chart("its metadata is too large"));
+        }
+        let mut metadata = Vec::new();
+        copy(archive, config, &mut metadata, progress).map_err(|error| error.at(to))?;
+        let metadata: ChartMetadata =
+            serde_json::from_slice(&metadata).map_err(|_| chart("its metadata has no name and version"))?;
+        let name =
+            metadata.file_name().ok_or_else(|| chart("its name or version is no part of a file's name"))?;
+        let path = to.join(name);
+        let mut file = PartialFile::new(&path)?;
+        copy(archive, content, &mut file.0, progress).map_err(|error| error.at(&path))?;
+        file.finish(&path)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Helm's media type of a packed chart (helm, `pkg/registry/constants.go`).
+const CHART_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+/// A `Chart.yaml` as JSON; Helm itself has no bound.
+const LARGEST_METADATA: u64 = 1 << 20;
+/// How much is copied at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// What the config of a chart says of it. Helm writes more.
+#[derive(Deserialize)]
+struct ChartMetadata {
+    name: String,
+    version: String,
+}
+
+impl ChartMetadata {
+    /// The file's name that `helm pull` gives; `None` if it could lead elsewhere.
+    fn file_name(&self) -> Option<String> {
+        let plain = |text: &str| {
+            (1..=128).contains(&text.len())
+                && text.as_bytes()[0].is_ascii_alphanumeric()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte))
+        };
+        (plain(&self.name) && plain(&self.version)).then(|| format!("{}-{}.tgz", self.name, self.version))
+    }
+}
+
+/// The blobs that were chosen, and their index.
+struct Part<'a> {
+    archive: &'a Archive<Medium>,
+    entries: Vec<&'a Entry>,
+    index: Vec<u8>,
+}
+
+impl<'a> Part<'a> {
+    fn of(bundle: &'a Bundle, choice: &Choice, names: NamesFor<'_>) -> Result<Self, ExtractError> {
+        let archive = file_of(bundle)?;
+        let statement = bundle.statement();
+        let places = entries(archive);
+        let mut needed = HashSet::new();
+        let mut named = Vec::new();
+        for artifact in choice.artifacts(statement) {
+            let reached = bundle.graph().reached(artifact.digest);
+            let count = reached.iter().filter(|digest| !places.contains_key(digest)).count();
+            if count > 0 {
+                return Err(ExtractError::Absent { target: artifact.target.clone(), count });
+            }
+            let size = places.get(&artifact.digest).map(|entry| entry.size).unwrap_or_default();
+            let names = names_of(bundle, artifact, names);
+            if names.is_empty() {
+                return Err(ExtractError::Names(bundle.trusted().signers().join(", ")));
+            }
+            named.extend(names.into_iter().map(|name| Named { name, artifact, size }));
+            needed.extend(reached);
+        }
+        let index = index_json(named);
+        let chosen =
+            |entry: &&Entry| matches!(entry.name, EntryName::Blob(digest) if needed.contains(&digest));
+        Ok(Self { archive, entries: archive.layout().blobs().iter().filter(chosen).collect(), index })
+    }
+
+    fn bytes(&self) -> u64 {
+        // Each of them lies in the archive, whose size was checked.
+        self.entries.iter().map(|entry| entry.size).sum()
+    }
+
+    fn check_space(&self, place: &Path, path: &Path) -> Result<(), ExtractError> {
+        let failed = |source| ExtractError::Io { path: path.to_owned(), source };
+        let found = rustix::fs::statvfs(place).map_err(|error| failed(error.into()))?;
+        let (needed, available) = (self.bytes(), found.f_bavail.saturating_mul(found.f_frsize));
+        if needed > available {
+            return Err(ExtractError::Space { path: path.to_owned(), needed, available });
+        }
+        Ok(())
+    }
+
+    /// Writes each blob into a file of its own, on `threads` threads.
+    fn write_each(
+        &self,
+        directory: &Path,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), ExtractError> {
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let work = || {
+            while let Some(entry) = self.entries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let EntryName::Blob(digest) = entry.name else { continue };
+                let path = directory.join(digest.hex());
+                let failed = |source| ExtractError::Io { path: path.clone(), source };
+                let written = create_new(&path).map_err(failed).and_then(|mut file| {
+                    copy(self.archive, entry, &mut file, progress).map_err(|error| error.at(&path))
+                });
+                if let Err(error) = written {
+                    // The others need not go on.
+                    next.store(self.entries.len(), Ordering::Relaxed);
+                    failure.lock().expect("no thread panics while it holds the lock").get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..threads.clamp(1, self.entries.len().max(1)) {
+                scope.spawn(work);
+            }
+        });
+        match failure.into_inner().expect("no thread panics while it holds the lock") {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
+    match &bundle.contents {
+        Contents::File(archive) => Ok(archive),
+        Contents::Pipe { .. } => Err(ExtractError::Pipe),
+    }
+}
+
+fn entries<R: ReadAt>(archive: &Archive<R>) -> HashMap<Digest, &Entry> {
+    let blobs = archive.statement().blobs.iter().zip(archive.layout().blobs());
+    blobs.map(|(blob, entry)| (blob.digest, entry)).collect()
+}
+
+/// The names of an artifact: that of its source, as the bundle itself has it, if the signer has a
+/// say in it; and that of its target.
+fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>) -> Vec<String> {
+    let source = bundle.trusted().speaks_for_sources().then(|| artifact.source.runtime_name());
+    let target = names.registry.map(|registry| match artifact.target.tag {
+        Some(_) => format!("{registry}/{}", artifact.target),
+        None => format!("{registry}/{}@{}", artifact.target, artifact.digest),
+    });
+    source.into_iter().chain(target).collect()
+}
+
+enum CopyError {
+    Damage(Damage),
+    Write(io::Error),
+}
+
+impl CopyError {
+    fn at(self, path: &Path) -> ExtractError {
+        match self {
+            Self::Damage(damage) => damage.into(),
+            Self::Write(source) => ExtractError::Io { path: path.to_owned(), source },
+        }
+    }
+}
+
+/// Copies a blob out of an archive, and hashes it on the way.
+fn copy<R: ReadAt>(
+    archive: &Archive<R>,
+    entry: &Entry,
+    out: &mut impl Write,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), CopyError> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; PIECE.min(usize::try_from(entry.size).unwrap_or(PIECE))];
+    let mut done = 0;
+    while done < entry.size {
+        let piece = &mut buffer[..(entry.size - done).min(PIECE as u64) as usize];
+        let read = archive.reader().read_exact_at(piece, entry.offset + done);
+        read.map_err(|error| CopyError::Damage(Damage::Read(error)))?;
+        hasher.update(piece);
+        out.write_all(piece).map_err(CopyError::Write)?;
+        done += piece.len() as u64;
+        progress(piece.len() as u64);
+    }
+    match entry.name {
+        EntryName::Blob(digest) if hasher.finish() == digest => Ok(()),
+        _ => Err(CopyError::Damage(Damage::Content(*entry))),
+    }
+}
+
+/// Writes an entry: header, content, padding.
+fn entry<W: Write>(
+    out: &mut W,
+    entry: Entry,
+    content: impl FnOnce(&mut W) -> io::Result<()>,
+) -> io::Result<()> {
+    out.write_all(&entry.header())?;
+    content(out)?;
+    out.write_all(&[0; bundle_format::BLOCK as usize][..entry.padding() as usize])
+}
+
+/// A file beside its final name, which nobody else can write to.
+struct PartialFile(NamedTempFile);
+
+impl PartialFile {
+    fn new(path: &Path) -> Result<Self, ExtractError> {
+        let failed = |source| ExtractError::Io { path: path.to_owned(), source };
+        if path.symlink_metadata().is_ok() {
+            return Err(ExtractError::Exists(path.to_owned()));
+        }
+        let parent = parent_of(path);
+        std::fs::create_dir_all(parent).map_err(failed)?;
+        partial().tempfile_in(parent).map(Self).map_err(failed)
+    }
+
+    /// Syncs it and gives it its name, if nothing else has got that meanwhile.
+    fn finish(self, path: &Path) -> Result<(), ExtractError> {
+        let failed = |source| ExtractError::Io { path: path.to_owned(), source };
+        self.0.as_file().set_permissions(PermissionsExt::from_mode(0o644)).map_err(failed)?;
+        self.0.as_file().sync_all().map_err(failed)?;
+        self.0.persist_noclobber(path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => ExtractError::Exists(path.to_owned()),
+            _ => failed(error.error),
+        })?;
+        sync_directory(parent_of(path)).map_err(failed)
+    }
+}
+
+/// `.*.partial`: K3s takes files whose names end otherwise.
+fn partial() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".bundle-").suffix(".partial");
+    builder
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    create_new(path)?.write_all(content)
+}
+
+/// Gives a directory its name; an empty one of that name gives way.
+fn rename_directory(partial: TempDir, to: &Path) -> io::Result<()> {
+    std::fs::rename(partial.path(), to)?;
+    // It is no longer where it would be removed.
+    let _ = partial.keep();
+    Ok(())
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

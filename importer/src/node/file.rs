@@ -1,0 +1,148 @@
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// A file of a node's configuration.
+pub struct NodeFile {
+    /// Where it belongs on the node, without the leading slash.
+    pub path: String,
+    /// What it says.
+    pub content: Zeroizing<String>,
+    /// Who may read it.
+    pub secrecy: Secrecy,
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Its owner alone, for it has a password.
+    Owner,
+    /// Everyone.
+    Everyone,
+}
+
+impl fmt::Debug for NodeFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeFile")
+            .field("path", &self.path)
+            .field("secrecy", &self.secrecy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeFile {
+    pub(super) fn new(path: impl Into<String>, content: impl Into<String>) -> Self {
+        Self { path: path.into(), content: Zeroizing::new(content.into()), secrecy: Secrecy::Everyone }
+    }
+
+    pub(super) fn secret_if(self, secret: bool) -> Self {
+        let secrecy = if secret { Secrecy::Owner } else { Secrecy::Everyone };
+        Self { secrecy, ..self }
+    }
+}
+
+/// Text in quotes, as JSON, YAML and TOML all read it. There are no control characters in it.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            if matches!(character, '"' | '\\') {
+                f.write_char('\\')?;
+            }
+            f.write_char(character)?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// Why files cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The directory is there already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The system refused.
+    #[error("{} cannot be written", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes the files below the directory `to`, which must not be there. It has its name only when
+/// all are written and synced.
+///
+/// # Errors
+/// Any [`WriteError`].
+pub fn write_tree(files: &[NodeFile], to: &Path) -> Result<(), WriteError> {
+    if to.symlink_metadata().is_ok() {
+        return Err(WriteError::Exists(to.to_owned()));
+    }
+    let failed = |source| WriteError::Io { path: to.to_owned(), source };
+    let parent = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    // Nobody else can write into it until it has its name.
+    let partial = tempfile::Builder::new().prefix(".bundle-").suffix(".partial").tempdir_in(parent);
+    let partial = partial.map_err(failed)?;
+    for file in files {
+        write(file, partial.path()).map_err(failed)?;
+    }
+    std::fs::set_permissions(partial.path(), PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    std::fs::rename(partial.path(), to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => {
+            WriteError::Exists(to.to_owned())
+        }
+        _ => failed(error),
+    })?;
+    let _ = partial.keep();
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
+}
+
+fn write(file: &NodeFile, root: &Path) -> io::Result<()> {
+    let path = root.join(&file.path);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mode = match file.secrecy {
+        Secrecy::Owner => 0o600,
+        Secrecy::Everyone => 0o644,
+    };
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    out.write_all(file.content.as_bytes())?;
+    out.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_written_whole_or_not_at_all_and_secrets_are_the_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let to = directory.path().join("node");
+        let secret = NodeFile::new("etc/a/secret", "password").secret_if(true);
+        let files = [secret, NodeFile::new("etc/b", "plain")];
+        write_tree(&files, &to).unwrap();
+        let mode = |path: &str| to.join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("etc/a/secret"), mode("etc/b") & 0o400), (0o600, 0o400));
+        assert!(matches!(write_tree(&files, &to), Err(WriteError::Exists(_))));
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("elsewhere", &link).unwrap();
+        assert!(matches!(write_tree(&files, &link), Err(WriteError::Exists(_))));
+        assert!(!directory.path().join("elsewhere").exists());
+        assert_eq!(directory.path().read_dir().unwrap().count(), 2);
+        assert!(!format!("{:?}", files[0]).contains("password"));
+    }
+}

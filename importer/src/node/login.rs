@@ -1,0 +1,178 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bundle_oci::Registry;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// A user and password on their way into a node's configuration.
+pub struct Login {
+    pub(super) user: String,
+    pub(super) password: Zeroizing<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(***)")
+    }
+}
+
+/// Why a login cannot be had from a file. The file is never quoted, for it has passwords.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is none of Docker's.
+    #[error("{} is no file of credentials as Docker and Kubernetes have them: see line {line}, column {column}", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The line of the mistake.
+        line: usize,
+        /// The column of the mistake.
+        column: usize,
+    },
+    /// No entry for the registry.
+    #[error("{} has no user and password for {registry}", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The registry.
+        registry: Registry,
+    },
+    /// An entry that no configuration can carry.
+    #[error("{} has an entry for {registry} that is not base64 of user:password, or has line breaks in it", .path.display())]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The registry.
+        registry: Registry,
+    },
+}
+
+const LARGEST: u64 = 1 << 20;
+
+impl Login {
+    /// Reads the login for `registry` from a file such as Docker's `config.json`, or the
+    /// `.dockerconfigjson` of a Kubernetes secret. Nothing else is looked at: what a person is
+    /// logged in with may do more than pull.
+    ///
+    /// # Errors
+    /// Any [`LoginError`].
+    pub fn load(path: &Path, registry: &Registry) -> Result<Self, LoginError> {
+        #[derive(Deserialize)]
+        struct Config {
+            #[serde(default)]
+            auths: HashMap<String, Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            auth: Zeroizing<String>,
+            #[serde(default)]
+            username: String,
+            #[serde(default)]
+            password: Zeroizing<String>,
+        }
+
+        let failed = |source| LoginError::Read { path: path.to_owned(), source };
+        let mut bytes = Zeroizing::new(Vec::new());
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
+        let config: Config = serde_json::from_slice(&bytes).map_err(|error| LoginError::Json {
+            path: path.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        })?;
+        let missing = || LoginError::Missing { path: path.to_owned(), registry: registry.clone() };
+        let wrong = || LoginError::Entry { path: path.to_owned(), registry: registry.clone() };
+        let host = |key: &str| {
+            let key = key.trim_start_matches("https://").trim_start_matches("http://");
+            key.trim_end_matches('/').trim_end_matches("/v2").to_ascii_lowercase()
+        };
+        let entry = config.auths.iter().find(|(key, _)| host(key) == registry.as_str());
+        let (_, entry) = entry.ok_or_else(missing)?;
+        let login = if entry.auth.is_empty() {
+            Self { user: entry.username.clone(), password: entry.password.clone() }
+        } else {
+            let decoded = STANDARD.decode(entry.auth.trim()).map_err(|_| wrong())?;
+            let decoded = Zeroizing::new(String::from_utf8(decoded).map_err(|_| wrong())?);
+            let (user, password) = decoded.split_once(':').ok_or_else(wrong)?;
+            Self { user: user.to_owned(), password: Zeroizing::new(password.to_owned()) }
+        };
+        if login.user.is_empty() {
+            return Err(missing());
+        }
+        let plain = |text: &str| !text.chars().any(char::is_control);
+        if login.user.contains(':') || !plain(&login.user) || !plain(&login.password) {
+            return Err(wrong());
+        }
+        Ok(login)
+    }
+
+    /// base64 of `user:password`.
+    pub(super) fn basic(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new(format!("{}:{}", self.user, self.password.as_str()));
+        Zeroizing::new(STANDARD.encode(pair.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Login, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let login = Login::load(file.path(), &"harbor.example:8443".parse().unwrap());
+        login.map_err(|error| error.to_string().replace(&file.path().display().to_string(), "pull.json"))
+    }
+
+    #[test]
+    fn a_login_is_that_of_the_registry_and_nothing_of_the_file_is_quoted() {
+        let auth = STANDARD.encode("robot$pull:s3cret:x");
+        for text in [
+            format!(r#"{{"auths": {{"harbor.example:8443": {{"auth": "{auth}"}}}}}}"#),
+            format!(
+                r#"{{"auths": {{"https://harbor.example:8443/v2/": {{"auth": "{auth}"}}}}, "credsStore": "x"}}"#
+            ),
+            r#"{"auths": {"harbor.example:8443": {"username": "robot$pull", "password": "s3cret:x"}}}"#
+                .to_owned(),
+        ] {
+            let login = load(&text).unwrap();
+            assert_eq!((login.user.as_str(), login.password.as_str()), ("robot$pull", "s3cret:x"));
+            assert_eq!(*login.basic(), auth);
+            assert_eq!(format!("{login:?}"), "Login(***)");
+        }
+        let newline = STANDARD.encode("user:pass\nword");
+        for (text, message) in [
+            ("user:s3cret".to_owned(), "pull.json is no file of credentials"),
+            (r#"{"auths": {}}"#.to_owned(), "pull.json has no user and password for harbor.example:8443"),
+            (
+                r#"{"auths": {"harbor.example": {"auth": "eA=="}}}"#.to_owned(),
+                "pull.json has no user and password",
+            ),
+            (
+                r#"{"auths": {"harbor.example:8443": {"auth": "!"}}}"#.to_owned(),
+                "is not base64 of user:password",
+            ),
+            (
+                format!(r#"{{"auths": {{"harbor.example:8443": {{"auth": "{newline}"}}}}}}"#),
+                "has line breaks in it",
+            ),
+        ] {
+            let error = load(&text).unwrap_err();
+            assert!(error.contains(message) && !error.contains("s3cret"), "{error}");
+        }
+    }
+}

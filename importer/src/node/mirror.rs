@@ -1,0 +1,222 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bundle_format::{Kind, Target, Trusted};
+use bundle_oci::{Reference, Registry, RepositoryName};
+
+use super::Login;
+
+/// The registry that nodes take images from instead of their sources: Harbor, or `bundle serve`.
+pub struct Mirror {
+    /// Its host and port.
+    pub registry: Registry,
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// The certificates of its authority, in PEM, if the nodes do not know it.
+    pub ca: Option<String>,
+    /// The account that may pull, if it asks for one.
+    pub login: Option<Login>,
+}
+
+/// How a registry is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// With TLS.
+    Https,
+    /// Without.
+    Http,
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        })
+    }
+}
+
+impl Mirror {
+    /// `https://harbor.example`
+    pub(super) fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.registry)
+    }
+}
+
+/// Which registries' images a bundle brings into the project `cache`, and where they lie there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirrored {
+    /// Which bundle says so, for people.
+    pub(super) bundle: String,
+    /// Each registry, and the repository under which its own repositories lie.
+    pub(super) hosts: BTreeMap<Registry, RepositoryName>,
+    /// The images that nodes do not find by the names of their sources.
+    pub renamed: Vec<Renamed>,
+}
+
+/// An image that is not mirrored under the name of its source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Renamed {
+    /// Its name at the source.
+    pub source: Reference,
+    /// Its name at the target.
+    pub target: Target,
+}
+
+/// A bundle that brings no image that could be mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "bundle has no image in the project 'cache' under the name of its source, so there is nothing to mirror"
+)]
+pub struct NoMirror;
+
+impl Mirrored {
+    /// Reads what a bundle brings. Images of the mirror itself are left out: to have these looked
+    /// for under `cache` would hide what it has under their own names.
+    ///
+    /// # Errors
+    /// There is no registry left.
+    pub fn of(trusted: &Trusted, mirror: &Registry) -> Result<Self, NoMirror> {
+        let statement = trusted.statement();
+        let mut hosts = BTreeMap::new();
+        let mut renamed = BTreeSet::new();
+        for artifact in &statement.artifacts {
+            if artifact.kind != Kind::Image {
+                continue;
+            }
+            let (source, target) = (&artifact.source, &artifact.target);
+            let place = Target::mirror_place(source.registry());
+            let mirrored = place.filter(|place| {
+                target.project.is_cache()
+                    && source.registry() != mirror
+                    && source.repository().under(place.as_str()).as_ref() == Ok(&target.repository)
+                    && (target.tag.as_ref() == source.tag() || source.digest().is_some())
+            });
+            match mirrored.map(|place| place.under(target.project.as_str())) {
+                Some(Ok(place)) => {
+                    hosts.insert(source.registry().clone(), place);
+                }
+                _ => {
+                    renamed.insert(Renamed { source: source.clone(), target: target.clone() });
+                }
+            }
+        }
+        if hosts.is_empty() {
+            return Err(NoMirror);
+        }
+        let bundle = format!("{}-{} ({})", statement.stream, statement.sequence, trusted.digest());
+        Ok(Self { bundle, hosts, renamed: renamed.into_iter().collect() })
+    }
+
+    /// The registries.
+    pub fn hosts(&self) -> impl Iterator<Item = &Registry> {
+        self.hosts.keys()
+    }
+
+    /// What stands at the head of each file, as lines of comments: where it comes from, `about`,
+    /// and which images are not meant.
+    pub(super) fn head(&self, mirror: &Mirror, about: &[&str]) -> String {
+        let mut lines = vec![format!("Made by `bundle mirror-config` from the bundle {}.", self.bundle)];
+        lines.extend(about.iter().map(|&line| line.to_owned()));
+        if !self.renamed.is_empty() {
+            lines.push(format!(
+                "These images have another name at {} and are not found by the one of their source:",
+                mirror.registry
+            ));
+            let shown = self.renamed.iter().take(MOST_RENAMED);
+            lines.extend(shown.map(|one| format!("  {} is {}/{}", one.source, mirror.registry, one.target)));
+            if self.renamed.len() > MOST_RENAMED {
+                lines.push(format!("  and {} more", self.renamed.len() - MOST_RENAMED));
+            }
+        }
+        lines.iter().map(|line| format!("# {line}\n")).collect()
+    }
+}
+
+/// The images that a comment names; a thousand lines of comments are read by nobody.
+const MOST_RENAMED: usize = 50;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bundle_format::{
+        Artifact, Blob, FORMAT_VERSION, Limits, PrivateKey, Sequence, Statement, StreamName, Timestamp,
+        TrustPolicy,
+    };
+    use bundle_oci::{Digest, MediaType};
+
+    use super::*;
+
+    /// A trusted bundle of images: pairs of a source and a target.
+    pub(crate) fn bundle(images: &[(&str, &str)]) -> Trusted {
+        let artifacts: Vec<Artifact> = images
+            .iter()
+            .map(|(source, target)| {
+                let target: Reference = format!("x.example/{target}").parse().unwrap();
+                let (project, repository) = target.repository().as_str().split_once('/').unwrap();
+                Artifact {
+                    kind: Kind::Image,
+                    source: source.parse().unwrap(),
+                    target: Target {
+                        project: project.parse().unwrap(),
+                        repository: repository.parse().unwrap(),
+                        tag: target.tag().cloned(),
+                    },
+                    digest: Digest::of(source.as_bytes()),
+                    media_type: MediaType::IMAGE_MANIFEST.parse().unwrap(),
+                    platforms: Vec::new(),
+                    derived_from: None,
+                    subject: None,
+                    reasons: vec!["test".to_owned()],
+                }
+            })
+            .collect();
+        let blobs = artifacts.iter().map(|artifact| Blob { digest: artifact.digest, size: 1 }).collect();
+        let mut statement = Statement {
+            format_version: FORMAT_VERSION,
+            stream: "nightly".parse::<StreamName>().unwrap(),
+            sequence: Sequence::try_from(42).unwrap(),
+            created: Timestamp::from_unix(1_795_000_000).unwrap(),
+            expires: None,
+            previous: None,
+            base: Vec::new(),
+            index: Blob { digest: Digest::of(b""), size: 0 },
+            artifacts,
+            blobs,
+            requires: Vec::new(),
+        };
+        let index = statement.index_json();
+        statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
+        let key = PrivateKey::from_seed(&[7; 32]);
+        let bytes = statement.to_bytes();
+        let signature = key.sign(&bytes);
+        let now = Timestamp::from_unix(1_800_000_000).unwrap();
+        let head = bundle_format::Unverified { statement: bytes, signature };
+        TrustPolicy::single("test", key.public()).check(head, &[], now, &Limits::V1).unwrap()
+    }
+
+    #[test]
+    fn only_what_keeps_its_name_in_the_cache_is_mirrored() {
+        let trusted = bundle(&[
+            ("nginx:1.25", "cache/docker.io/library/nginx:1.25"),
+            ("registry.example:5000/a/b:1", "cache/registry.example_5000/a/b:1"),
+            ("registry.k8s.io/pause:3.9", "platform/pause:3.9"),
+            ("quay.io/a/app:1", "cache/other/app:1"),
+            ("ghcr.io/a/app:1", "cache/ghcr.io/a/app:2"),
+            ("harbor.example/team/app:1", "cache/harbor.example/team/app:1"),
+        ]);
+        let mirrored = Mirrored::of(&trusted, &"harbor.example".parse().unwrap()).unwrap();
+        let hosts: Vec<_> =
+            mirrored.hosts.iter().map(|(host, place)| (host.as_str(), place.as_str())).collect();
+        assert_eq!(
+            hosts,
+            [("docker.io", "cache/docker.io"), ("registry.example:5000", "cache/registry.example_5000")]
+        );
+        let renamed: Vec<_> = mirrored.renamed.iter().map(|one| one.source.to_string()).collect();
+        assert_eq!(
+            renamed,
+            ["ghcr.io/a/app:1", "harbor.example/team/app:1", "quay.io/a/app:1", "registry.k8s.io/pause:3.9"]
+        );
+        let none = bundle(&[("registry.k8s.io/pause:3.9", "platform/pause:3.9")]);
+        assert_eq!(Mirrored::of(&none, &"harbor.example".parse().unwrap()), Err(NoMirror));
+    }
+}

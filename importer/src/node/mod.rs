@@ -1,0 +1,37 @@
+//! How a node's container runtime is told to take images from a mirror.
+
+mod containerd;
+mod crio;
+mod file;
+mod login;
+mod mirror;
+mod rancher;
+
+pub use file::{NodeFile, Secrecy, WriteError, write_tree};
+pub use login::{Login, LoginError};
+pub use mirror::{Mirror, Mirrored, NoMirror, Renamed, Scheme};
+
+/// What runs the containers of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// K3s with its own containerd.
+    K3s,
+    /// RKE2 with its own containerd.
+    Rke2,
+    /// containerd by itself.
+    Containerd,
+    /// CRI-O; Podman and Skopeo read the same files.
+    Crio,
+}
+
+impl Runtime {
+    /// The files that a node of this runtime needs.
+    pub fn files(self, mirrored: &Mirrored, mirror: &Mirror) -> Vec<NodeFile> {
+        match self {
+            Self::K3s => rancher::files("k3s", mirrored, mirror),
+            Self::Rke2 => rancher::files("rke2", mirrored, mirror),
+            Self::Containerd => containerd::files(mirrored, mirror),
+            Self::Crio => crio::files(mirrored, mirror),
+        }
+    }
+}
