@@ -96,6 +96,10 @@ pub struct ImportConfig {
     pub on_existing_tag: OnExistingTag,
     /// How long a Harbor's scans are waited for: `10m`.
     pub wait_for_scan: Option<String>,
+    /// For how many seconds a bundle that cannot be used must look the same before it is refused: until
+    /// then it may be that somebody is still copying it.
+    #[serde(default = "a_minute")]
+    pub settle_seconds: u32,
     /// How many imported bundles of a stream stay in `done`.
     #[serde(default = "two")]
     pub keep: usize,
@@ -223,6 +227,10 @@ impl ImportConfig {
 
 fn two() -> usize {
     2
+}
+
+fn a_minute() -> u32 {
+    60
 }
 
 fn yes() -> bool {

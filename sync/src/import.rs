@@ -14,7 +14,7 @@ use bundle_oci::Printable;
 use bundle_registry::Progress;
 
 use crate::inbox::{self, Candidate, InboxError};
-use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError};
+use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
 use crate::receipts::chain;
 use crate::status::ImportStatus;
 use crate::{ImportConfig, JobLock, LockError};
@@ -276,11 +276,8 @@ impl ImportJob<'_> {
         let outcome = match judge(&error) {
             Judgement::Wait => Outcome::Waiting(error),
             Judgement::Fail => Outcome::Failed(error),
-            Judgement::Settle if ledger.unusable.get(&name) != Some(&candidate.fingerprint) => {
-                // It may be that somebody is still copying it.
-                ledger.unusable.insert(name.clone(), candidate.fingerprint);
-                Outcome::Waiting(error)
-            }
+            // It may be that somebody is still copying it.
+            Judgement::Settle if !self.has_settled(&candidate, ledger) => Outcome::Waiting(error),
             Judgement::Settle | Judgement::Refuse => {
                 let moves = candidate.moves(&self.config.refused());
                 if let Some(first) = moves.iter().find(|step| step.from == candidate.path).or(moves.first()) {
@@ -298,6 +295,22 @@ impl ImportJob<'_> {
             }
         };
         Ok(Item { name, outcome })
+    }
+
+    /// Whether a bundle has looked the same for a while.
+    fn has_settled(&self, candidate: &Candidate, ledger: &mut ImportLedger) -> bool {
+        let now = Timestamp::now();
+        match ledger.unusable.get(&candidate.name) {
+            Some(known) if known.fingerprint == candidate.fingerprint => {
+                // A clock that was put back makes it wait longer, and no more.
+                now.unix().saturating_sub(known.since.unix()) >= i64::from(self.config.settle_seconds)
+            }
+            _ => {
+                let fingerprint = candidate.fingerprint.clone();
+                ledger.unusable.insert(candidate.name.clone(), Unusable { fingerprint, since: now });
+                false
+            }
+        }
     }
 
     /// Moves files, in such a way that the next run goes on if this one is killed.

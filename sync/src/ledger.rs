@@ -55,7 +55,7 @@ pub(crate) struct ImportLedger {
     /// How those bundles looked that could not be used the last time: what has changed since is still
     /// being copied.
     #[serde(default)]
-    pub(crate) unusable: BTreeMap<String, Fingerprint>,
+    pub(crate) unusable: BTreeMap<String, Unusable>,
     /// What lies in `done`, oldest first.
     #[serde(default)]
     pub(crate) done: Vec<Done>,
@@ -71,6 +71,16 @@ pub(crate) struct ImportLedger {
     /// When the job last ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) succeeded: Option<Timestamp>,
+}
+
+/// A bundle that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Unusable {
+    /// How it looked then.
+    pub(crate) fingerprint: Fingerprint,
+    /// Since when it has looked so.
+    pub(crate) since: Timestamp,
 }
 
 /// How the files of a bundle look from outside.

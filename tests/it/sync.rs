@@ -30,7 +30,7 @@ impl Nights {
             "export:\n  file: bundle.yaml\n  key: key\n  outbox: out\n  receipts: back\n  receiptTrust: [key-site.pub]\n  \
              state: state-a\n  status: export.json\n  metrics: export.prom\n{export}\
              import:\n  inbox: in\n  to: {}\n  trust: key.pub\n  receipts: receipts\n  receiptKey: key-site\n  site: plant 7\n  \
-             state: state-b\n  status: import.json\n  metrics: import.prom\n{import}",
+             state: state-b\n  settleSeconds: 0\n  status: import.json\n  metrics: import.prom\n{import}",
             self.target.host()
         );
         std::fs::write(self.scene.path("sync.yaml"), text).unwrap();
@@ -464,4 +464,17 @@ fn two_runs_at_once_do_not_get_into_each_others_way() {
     pair(["sync", "import"]);
     nights.agrees(&["a", "b"]);
     assert_eq!((nights.list("in").len(), nights.list("in/done").len()), (0, 1));
+}
+
+#[test]
+fn what_may_still_be_copied_is_not_refused_within_a_minute() {
+    let nights = Nights::new("", "");
+    let yaml = std::fs::read_to_string(nights.scene.path("sync.yaml")).unwrap();
+    std::fs::write(nights.scene.path("sync.yaml"), yaml.replace("  settleSeconds: 0\n", "")).unwrap();
+    std::fs::create_dir_all(nights.scene.path("in")).unwrap();
+    std::fs::write(nights.path("in", "a.tar"), "half").unwrap();
+    for _ in 0..3 {
+        nights.import().ends_with(6).says("a.tar: this is not a bundle");
+    }
+    assert_eq!(nights.list("in"), ["a.tar"]);
 }
