@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{Client, CredentialStore, Limits, Progress};
+use bundle_registry::{Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress};
 
-use crate::exit::{Code, Failure, chain};
-use crate::size::Took;
+use crate::exit::{Code, Failure};
+use crate::notes;
 
 /// How registries are reached.
 #[derive(clap::Args)]
@@ -30,6 +30,72 @@ pub(crate) struct Connection {
     /// How often to try again without progress before giving up
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=100))]
     retries: u16,
+}
+
+/// Where a bundle goes: a host, or its address as a browser shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct To {
+    pub(crate) registry: Registry,
+    scheme: Option<Scheme>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Https,
+    /// Someone wrote it out: that is the word that `--plain-http` asks for.
+    Http,
+}
+
+impl std::str::FromStr for To {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (Some(Scheme::Https), rest),
+            Some(("http", rest)) => (Some(Scheme::Http), rest),
+            Some(_) => return Err("must be a host, https://HOST or http://HOST".to_owned()),
+            None => (None, text),
+        };
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        if scheme.is_some() && host.contains('/') {
+            return Err("must have no path after the host: the projects are in the bundle".to_owned());
+        }
+        Ok(Self { registry: host.parse().map_err(|error| format!("{error}"))?, scheme })
+    }
+}
+
+impl std::fmt::Display for To {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.registry)
+    }
+}
+
+/// With which account a registry or Harbor is spoken to.
+#[derive(clap::Args)]
+pub(crate) struct Login {
+    /// The account: a robot as Harbor exports it, or a file in Docker's form. Without it, the account in
+    /// BUNDLE_USERNAME and BUNDLE_PASSWORD, or the one of `docker login`
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+}
+
+impl Login {
+    async fn store(&self, registry: &Registry) -> Result<CredentialStore, Failure> {
+        let wrong = |error: CredentialError| Failure::from(error);
+        let variable = |name: &str| std::env::var(name).ok();
+        let store = CredentialStore::from_environment(variable).map_err(wrong)?;
+        if let Some(path) = &self.credentials {
+            return store.with_file(registry.clone(), path).await.map_err(wrong);
+        }
+        match (variable("BUNDLE_USERNAME"), variable("BUNDLE_PASSWORD")) {
+            (None, None) => Ok(store),
+            (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
+                Ok(store.with_login(registry.clone(), user, password))
+            }
+            _ => Err(Failure::text(Code::Usage, "BUNDLE_USERNAME and BUNDLE_PASSWORD need each other")
+                .hint("set both, or neither and use --credentials FILE")),
+        }
+    }
 }
 
 /// `docker.io=harbor.example/dockerhub`.
@@ -59,9 +125,38 @@ impl Connection {
         usize::from(self.jobs)
     }
 
+    /// What speaks to the registries that images come from.
     pub(crate) fn client(&self, mirrors: &[Mirror], progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
-        let credentials = CredentialStore::from_environment(|name| std::env::var(name).ok())
-            .map_err(|error| Failure::new(Code::Usage, &error))?;
+        let credentials =
+            CredentialStore::from_environment(|name| std::env::var(name).ok()).map_err(Failure::from)?;
+        let mut builder = self.builder(credentials, progress)?;
+        for mirror in mirrors {
+            builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
+        }
+        builder.build().map_err(Failure::from)
+    }
+
+    /// What speaks to the registry that images go to.
+    pub(crate) async fn client_to(
+        &self,
+        to: &To,
+        login: &Login,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Client, Failure> {
+        let mut builder = self.builder(login.store(&to.registry).await?, progress)?;
+        match to.scheme {
+            Some(Scheme::Https) => builder = builder.https(to.registry.clone()),
+            Some(Scheme::Http) => builder = builder.plain_http(to.registry.clone()),
+            None => {}
+        }
+        builder.build().map_err(Failure::from)
+    }
+
+    fn builder(
+        &self,
+        credentials: CredentialStore,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<ClientBuilder, Failure> {
         let stall = Duration::from_secs(self.stall_timeout);
         let defaults = Limits::default();
         let limits = Limits {
@@ -79,13 +174,27 @@ impl Connection {
                 Failure::text(Code::Usage, format!("{} cannot be used: {error}", path.display()))
             })?;
         }
-        for mirror in mirrors {
-            builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
+        Ok(notes::attach(builder, progress))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_host_or_its_address() {
+        for (text, host, scheme) in [
+            ("harbor.example", "harbor.example", None),
+            ("https://harbor.example/", "harbor.example", Some(Scheme::Https)),
+            ("https://harbor.example:8443", "harbor.example:8443", Some(Scheme::Https)),
+            ("http://127.0.0.1:5000", "127.0.0.1:5000", Some(Scheme::Http)),
+        ] {
+            let to: To = text.parse().unwrap();
+            assert_eq!((to.registry.as_str(), to.scheme), (host, scheme));
         }
-        let progress = progress.clone();
-        builder = builder.on_retry(move |retry| {
-            progress.note(&format!("{}; trying again in {}", chain(retry.cause), Took(retry.wait)));
-        });
-        builder.build().map_err(Failure::from)
+        for bad in ["https://harbor.example/harbor/projects", "ftp://a", "https://u@a", "https://", "a/b"] {
+            assert!(bad.parse::<To>().is_err(), "{bad}");
+        }
     }
 }

@@ -2,13 +2,24 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    ConfigError, CreateError, KeyFileError, OutputError, PlanError, ResolveCause, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, KeyFileError, OutputError,
+    PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
 };
+use bundle_chart::{LoadCause, RenderError};
+use bundle_format::{FileError, MediumError};
+use bundle_harbor::Harbor;
 use bundle_importer::node::{LoginError, NoMirror, WriteError};
-use bundle_importer::{ChoiceError, ExtractError, OpenError, PushError, TrustFileError};
+use bundle_importer::{
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, Diagnosis, ExtractError,
+    HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
+    TrustStoreError, diagnose,
+};
 use bundle_oci::Printable;
-use bundle_registry::Error as RegistryError;
+use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
 use bundle_serve::{IdentityError, StoreError, UsersError};
+
+use crate::harbor_text;
+use crate::output::{name, tell};
 
 /// What the exit code says. Stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +31,9 @@ pub(crate) enum Code {
     Policy = 5,
     Incomplete = 6,
 }
+
+/// Of what can be thousands, a person reads so many lines.
+const MOST_NAMED: usize = 20;
 
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -53,6 +67,47 @@ impl Failure {
         self
     }
 
+    /// What stands in the way of an import into a Harbor.
+    pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
+        let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));
+        let mut lines: Vec<String> = obstacles.iter().map(harbor_text::what_is_wrong).collect();
+        lines.push("nothing was written".to_owned());
+        let mut hints: Vec<String> = Vec::new();
+        for hint in obstacles.iter().map(|obstacle| harbor_text::advice(obstacle, host)) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        let code = if nobody { Code::Network } else { Code::Policy };
+        Self { code, lines, hint: Some(hints.join("\n")) }
+    }
+
+    /// What stands in the way, after it was shown with what to do.
+    pub(crate) fn refused(obstacles: &[Obstacle]) -> Self {
+        let Self { code, .. } = Self::obstacles(obstacles, "");
+        let number = obstacles.len();
+        let what = if number == 1 { "one thing stands" } else { "several things stand" };
+        Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
+    }
+
+    /// A push that failed, with what a Harbor tells when it is asked why.
+    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
+        let diagnosis = diagnose(harbor, &error).await;
+        let mut failure = Self::from(error);
+        if let Some(diagnosis) = diagnosis {
+            failure.lines.push(diagnosis.to_string());
+            failure.hint = Some(match diagnosis {
+                Diagnosis::AccountGone => {
+                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                }
+                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                ),
+            });
+        }
+        failure
+    }
+
     /// Says of which file the first line tells.
     pub(crate) fn of(mut self, path: &std::path::Path) -> Self {
         if let Some(line) = self.lines.first_mut() {
@@ -66,10 +121,10 @@ impl Failure {
 
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines.iter().flat_map(|text| text.lines()) {
-            eprintln!("error: {line}");
+            tell(&format!("error: {line}"));
         }
-        if let Some(hint) = self.hint {
-            eprintln!("hint: {hint}");
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
+            tell(&format!("hint: {hint}"));
         }
         ExitCode::from(self.code as u8)
     }
@@ -93,8 +148,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 fn registry_code(error: &RegistryError) -> Code {
     match error {
+        RegistryError::Answer(answer) => match answer.refusal() {
+            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
+            _ => Code::Network,
+        },
         RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
-        RegistryError::Credentials(_) => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
@@ -102,10 +161,10 @@ fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::NotARegistry { .. }
         | RegistryError::Withheld { .. }
         | RegistryError::Stalled { .. }
-        | RegistryError::Answer(_)
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Code::Network,
     }
@@ -113,6 +172,10 @@ fn registry_code(error: &RegistryError) -> Code {
 
 fn registry_hint(error: &RegistryError) -> Option<String> {
     match error {
+        RegistryError::Address { address, why: AddressError::Plain } => {
+            let host = address.split('/').nth(2).unwrap_or_default();
+            Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
+        }
         RegistryError::Certificate { .. } => {
             Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
         }
@@ -121,6 +184,12 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         }
         RegistryError::NotARegistry { host, .. } => {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
+            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
+            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
         }
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
@@ -140,6 +209,64 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
             "is {host} right and up? Behind a proxy, set HTTPS_PROXY; for a mirror use --mirror"
         )),
         _ => None,
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            _ => None,
+        };
+        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<HarborFileError> for Failure {
+    fn from(error: HarborFileError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<SeedError> for Failure {
+    fn from(error: SeedError) -> Self {
+        let again = "nothing was pushed yet; run the same command again to go on";
+        match &error {
+            SeedError::Harbor { source, .. } => {
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            SeedError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
+            SeedError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+                "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
+            )),
+            SeedError::ProxyCache(_) => {
+                Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+            }
+        }
+    }
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Self {
+        match error {
+            BootstrapError::Seed(error) => error.into(),
+            BootstrapError::File(error) => error.into(),
+            BootstrapError::Robot { ref source, .. } => {
+                let again = "run the same command again to go on";
+                let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            BootstrapError::NoRobot(_) => {
+                Self::new(Code::Usage, &error).hint("make it with `bundle harbor bootstrap`")
+            }
+            BootstrapError::Random(_) => Self::new(Code::Failed, &error),
+            BootstrapError::Kubectl { ref path, .. } => {
+                let hint =
+                    format!("the old secret no longer works; run: kubectl apply -f {}", path.display());
+                Self::new(Code::Failed, &error).hint(hint)
+            }
+        }
     }
 }
 
@@ -170,9 +297,9 @@ impl From<bundle_bundler::Conflict> for Failure {
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let hint = match &error {
-            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            KeyFileError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
-                Some(format!("make a key with `bundle key generate {}`", path.display()))
+                Some(format!("make a key with `bundle key generate {}`", name(path)))
             }
             _ => None,
         };
@@ -222,6 +349,90 @@ impl From<ResolveErrors> for Failure {
     }
 }
 
+impl From<ChartErrors> for Failure {
+    fn from(errors: ChartErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        if errors.0.len() > 1 {
+            lines.push(errors.to_string());
+        }
+        let code = errors.0.iter().map(|error| chart_code(&error.cause)).max().unwrap_or(Code::Failed);
+        let hint = errors.0.iter().find_map(|error| chart_hint(&error.cause));
+        Self { code, lines, hint }
+    }
+}
+
+fn chart_code(cause: &ChartCause) -> Code {
+    match cause {
+        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Load(error) => load_code(&error.cause),
+        ChartCause::Digest { .. } => Code::NotTrusted,
+        ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
+            Code::Network
+        }
+        ChartCause::Dependency { cause, .. } => chart_code(cause),
+        ChartCause::Changed { .. } | ChartCause::NoRepository => Code::Incomplete,
+        ChartCause::Text(_)
+        | ChartCause::Alias(_)
+        | ChartCause::Beside(_)
+        | ChartCause::Source { .. }
+        | ChartCause::Render { .. }
+        | ChartCause::NoImage
+        | ChartCause::Place { .. }
+        | ChartCause::NotLocked => Code::Usage,
+        ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
+    }
+}
+
+/// What is wrong with the bytes is nobody's usage.
+fn load_code(cause: &LoadCause) -> Code {
+    match cause {
+        LoadCause::Read(_) | LoadCause::NotAFile | LoadCause::Escape | LoadCause::Ignore(_) => Code::Usage,
+        LoadCause::Gzip(_)
+        | LoadCause::Tar(_)
+        | LoadCause::Path
+        | LoadCause::PathText
+        | LoadCause::OutsideBase
+        | LoadCause::FileSize(_)
+        | LoadCause::ArchiveSize(_)
+        | LoadCause::Unpacked(_)
+        | LoadCause::Files(_)
+        | LoadCause::Depth(_)
+        | LoadCause::Empty
+        | LoadCause::NoMetadata
+        | LoadCause::Metadata(_)
+        | LoadCause::Yaml(_)
+        | LoadCause::Encoding(_)
+        | LoadCause::NoMap => Code::NotTrusted,
+    }
+}
+
+fn chart_hint(cause: &ChartCause) -> Option<String> {
+    match cause {
+        ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Render { error, .. } => match &**error {
+            RenderError::Template { wanted: Some(value), .. } => {
+                Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
+            }
+            RenderError::KubeVersion { wanted, .. } => {
+                Some(format!("say for which Kubernetes it is: kubeVersion, within {}", Printable(wanted)))
+            }
+            RenderError::Library => Some("name the charts that use it instead".to_owned()),
+            _ => None,
+        },
+        ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
+        ChartCause::NotLocked | ChartCause::Changed { .. } => {
+            Some("run `bundle lock` to look into the charts again".to_owned())
+        }
+        ChartCause::Dependency { cause, .. } => match &**cause {
+            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository => {
+                Some("put it into the chart with `helm dependency build`, and pack the chart".to_owned())
+            }
+            cause => chart_hint(cause),
+        },
+        _ => None,
+    }
+}
+
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         Self::new(Code::Failed, &error)
@@ -231,8 +442,9 @@ impl From<PlanError> for Failure {
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
         let (code, hint) = match &error {
+            OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
             OutputError::Exists(path) => {
-                (Code::Usage, Some(format!("remove {} or choose another name with -o", path.display())))
+                (Code::Usage, Some(format!("remove {} or choose another name with -o", name(path))))
             }
             OutputError::Busy(_) => {
                 (Code::Usage, Some("wait for it, or choose another name with -o".to_owned()))
@@ -242,9 +454,12 @@ impl From<OutputError> for Failure {
             }
             OutputError::TooLarge { .. } => (
                 Code::Usage,
-                Some("use exFAT or ext4, or write to a pipe that splits: -o - | split".to_owned()),
+                Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
-            OutputError::Io { .. } => (Code::Failed, None),
+            OutputError::TooManyVolumes { .. } => {
+                (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
+            }
+            OutputError::Io { .. } | OutputError::Beside(_) => (Code::Failed, None),
         };
         Self { code, lines: vec![chain(&error)], hint }
     }
@@ -269,11 +484,22 @@ impl From<CreateError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let code = match &error {
-            OpenError::Open { .. } => Code::Usage,
+            OpenError::Open(error) => medium_code(error),
+            OpenError::Missing(_) => Code::Incomplete,
+            OpenError::Countersignature(error) => countersignature_code(error),
             OpenError::Trust(_) => Code::NotTrusted,
-            OpenError::Damage(bundle_format::Damage::Read(_)) => Code::Failed,
-            OpenError::Damage(_) => Code::NotTrusted,
+            OpenError::Damage(damage) => match damage.itself() {
+                bundle_format::Damage::Read(_) => Code::Failed,
+                _ => Code::NotTrusted,
+            },
         };
+        if let OpenError::Missing(missing) = &error {
+            let mut lines: Vec<String> =
+                missing.iter().map(|path| format!("{} is missing", path.display())).collect();
+            lines.push(chain(&error));
+            let hint = "bring them together, or take one after the other with --partial".to_owned();
+            return Self { code, lines, hint: Some(hint) };
+        }
         let hint = match &error {
             OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
                 Some("copy the file again; the medium may have been full or removed too early".to_owned())
@@ -281,6 +507,14 @@ impl From<OpenError> for Failure {
             OpenError::Trust(bundle_format::TrustError::Stranger { .. }) => {
                 Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
             }
+            OpenError::Trust(bundle_format::TrustError::TooFew { .. }) => Some(
+                "let another person sign it with `bundle sign`, and bring the signature beside the bundle"
+                    .to_owned(),
+            ),
+            OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
+                "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Self { code, lines: vec![chain(&error)], hint }
@@ -386,8 +620,22 @@ impl From<bundle_importer::PlanError> for Failure {
                 let hint = "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip";
                 Self { code: Code::Policy, lines, hint: Some(hint.to_owned()) }
             }
-            bundle_importer::PlanError::Base { .. } => {
-                Self::new(Code::Incomplete, &error).hint("import the bundle that this one builds on first")
+            bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
+                let mut lines: Vec<String> = lacking
+                    .iter()
+                    .take(MOST_NAMED)
+                    .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
+                    .collect();
+                if lacking.len() > MOST_NAMED {
+                    lines.push(format!("and {} more", lacking.len() - MOST_NAMED));
+                }
+                lines.push(format!("{error}; nothing was written"));
+                let base: Vec<String> = base.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
+                    base.join(", ")
+                );
+                Self { code: Code::Incomplete, lines, hint: Some(hint) }
             }
         }
     }
@@ -411,9 +659,158 @@ impl From<PushError> for Failure {
             }
             PushError::Damage(_) => Self::new(Code::NotTrusted, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
+            PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
             PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
                 .hint("find out who else pushes there, and run the import again"),
+            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+                .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
+            PushError::Spool(_) => {
+                Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
+            }
             PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
         }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ConfirmError> for Failure {
+    fn from(error: ConfirmError) -> Self {
+        let again = "everything was pushed, but there is no receipt; run the same command again";
+        match &error {
+            ConfirmError::Registry { source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+            ConfirmError::Changed { .. } => Self::new(Code::Incomplete, &error).hint(again),
+        }
+    }
+}
+
+impl From<ReceiptFileError> for Failure {
+    fn from(error: ReceiptFileError) -> Self {
+        use bundle_format::ReceiptError;
+        let code = match &error {
+            ReceiptFileError::Read { .. } => Code::Usage,
+            ReceiptFileError::SignatureLength { .. } | ReceiptFileError::Receipt { .. } => Code::NotTrusted,
+        };
+        let hint = match &error {
+            ReceiptFileError::Read { path, .. } if path.extension().is_some_and(|end| end == "sig") => {
+                Some("bring the signature too: it is the file beside the receipt")
+            }
+            ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => {
+                Some("compare `bundle key show` on both sides")
+            }
+            _ => None,
+        };
+        Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+    }
+}
+
+fn medium_code(error: &MediumError) -> Code {
+    match error {
+        MediumError::Open { .. } => Code::Usage,
+        MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Code::Failed,
+        MediumError::Compressed { .. }
+        | MediumError::Index { .. }
+        | MediumError::OtherIndex(_)
+        | MediumError::OtherSet { .. }
+        | MediumError::VolumeSize { .. } => Code::NotTrusted,
+        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Code::Incomplete,
+    }
+}
+
+fn countersignature_code(error: &CountersignatureError) -> Code {
+    match error {
+        CountersignatureError::Read { .. } => Code::Usage,
+        CountersignatureError::Length(_) | CountersignatureError::TooMany(_) => Code::NotTrusted,
+    }
+}
+
+impl From<CountersignatureError> for Failure {
+    fn from(error: CountersignatureError) -> Self {
+        Self::new(countersignature_code(&error), &error)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let hint = match &error {
+            StateError::Io { .. } | StateError::Write(_) => "choose another place with --state FILE",
+            StateError::Version { .. } => "use the newer program that wrote it",
+        };
+        Self::new(Code::Failed, &error).hint(hint)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Rollback(_) => Self::new(Code::NotTrusted, &error)
+                .hint("to go back on purpose: --allow-rollback --reason TEXT"),
+            MemoryError::State(error) => error.into(),
+            MemoryError::Registry(error) => error.into(),
+            MemoryError::Record { ref source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+        }
+    }
+}
+
+impl From<TrustStoreError> for Failure {
+    fn from(error: TrustStoreError) -> Self {
+        match error {
+            TrustStoreError::File(error) => error.into(),
+            TrustStoreError::Open { ref path, .. } => {
+                let hint = format!("chmod o-w {}, and look at what is in it", path.display());
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            TrustStoreError::Rotation(_) => Self::new(Code::NotTrusted, &error),
+            TrustStoreError::Known(_)
+            | TrustStoreError::NameTaken(_)
+            | TrustStoreError::Unknown { .. }
+            | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
+            TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
+        }
+    }
+}
+
+impl From<InventoryError> for Failure {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Receipt(error) => error.into(),
+            InventoryError::Lock(error) => error.into(),
+            InventoryError::Bundle { source: bundle_format::Damage::Read(_), .. } => {
+                Self::new(Code::Failed, &error)
+            }
+            InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
+                Self::new(Code::NotTrusted, &error)
+            }
+            InventoryError::Medium(ref medium) => Self::new(medium_code(medium), &error),
+            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Inventory(error) => error.into(),
+            BaseError::OnlyShort(ref short) => {
+                let hint = format!("name the bundle or lock as well: --base {short}=FILE");
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
+            BaseError::Other { .. } => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<MediumError> for Failure {
+    fn from(error: MediumError) -> Self {
+        Self::new(medium_code(&error), &error)
     }
 }

@@ -1,10 +1,22 @@
 //! The `bundle` command: arguments, progress, output and exit codes.
 
+// What is printed goes through `output`, which fails where it must and keeps terminals safe.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+mod base;
 mod command;
 mod connection;
 mod exit;
+mod harbor_text;
+mod memory;
+mod notes;
+mod output;
+mod parts;
+mod place;
 mod progress;
 mod size;
+mod span;
+mod trust;
 
 use std::process::ExitCode;
 

@@ -65,6 +65,12 @@ EOF
     printf -v "$name" '127.0.0.1:%s' "$port"
 }
 
+# stop_registry NAME: ends that registry and removes its files.
+stop_registry() {
+    pkill -f "docker-registry serve $work/$1.yml" || true
+    rm -rf "${work:?}/$1"
+}
+
 registries=()
 work=''
 

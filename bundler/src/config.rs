@@ -1,26 +1,32 @@
 use std::fmt;
 use std::path::Path;
 
+use bundle_chart::ParseKubeVersionError;
 use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName};
 use bundle_oci::{ParsePlatformError, Platform, Printable};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
+use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseChartSourceError};
 use crate::list::{self, ListError};
 use crate::text::{TextError, read_text};
 use crate::yaml::{self, Anchors, YamlError};
-use crate::{Item, ItemError, Limits, Platforms, Request};
+use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
 
 /// What a `bundle.yaml` asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The stream's name.
     pub name: Option<StreamName>,
     /// The platforms for every image that does not choose its own.
     pub platforms: Platforms,
+    /// How images are named in the project `cache`.
+    pub cache_layout: CacheLayout,
     /// The requests, in the order of the file.
     pub requests: Vec<Request>,
+    /// The charts whose images are wanted, in the order of the file.
+    pub charts: Vec<ChartRequest>,
 }
 
 /// Why a configuration, a list or a lock cannot be used.
@@ -46,7 +52,7 @@ pub enum ConfigError {
         /// What is wrong.
         error: FieldError,
     },
-    /// A list that a field names and that cannot be had.
+    /// A file that a field names and that cannot be had.
     #[error("{}:{line}:{column}: {field}", Printable(.name))]
     NamedList {
         /// The file's name.
@@ -57,7 +63,7 @@ pub enum ConfigError {
         column: u64,
         /// The field's path: `projects.cache.lists[0]`.
         field: String,
-        /// What is wrong with the list.
+        /// What is wrong with the file.
         source: Box<ConfigError>,
     },
     /// A list with bad lines.
@@ -83,6 +89,9 @@ pub enum FieldError {
     /// A choice of no platform.
     #[error("no platform is chosen; leave the field out to carry all")]
     NoPlatform,
+    /// The naming in `cache`.
+    #[error(transparent)]
+    Layout(#[from] ParseLayoutError),
     /// A tenant's name.
     #[error(transparent)]
     Project(#[from] ParseProjectError),
@@ -95,6 +104,24 @@ pub enum FieldError {
     /// No name of a list.
     #[error("name of a list is empty")]
     NoList,
+    /// A chart without a place, or with two.
+    #[error("a chart has either repo and name, or path")]
+    ChartPlace,
+    /// A repository and no chart in it.
+    #[error("a chart in a repository has a name")]
+    ChartName,
+    /// A version of a chart that is here.
+    #[error("a chart at a path is of the version that it is")]
+    ChartVersion,
+    /// Where a chart is.
+    #[error(transparent)]
+    ChartSource(#[from] ParseChartSourceError),
+    /// A value set called like one that is always there, or like nothing.
+    #[error("a value set has a name other than defaults and values")]
+    ValueSetName,
+    /// A version of Kubernetes.
+    #[error(transparent)]
+    KubeVersion(#[from] ParseKubeVersionError),
 }
 
 impl Config {
@@ -105,13 +132,20 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read_text(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &path.display().to_string(), |list| {
+        let mut config = Self::parse(&text, &path.display().to_string(), |list| {
             let path = directory.join(list);
             Ok((path.display().to_string(), read_text(&path)?))
-        })
+        })?;
+        for chart in &mut config.charts {
+            if let ChartSource::Path(path) = &mut chart.source {
+                *path = directory.join(&path);
+            }
+        }
+        Ok(config)
     }
 
-    /// Reads the text of a file called `name`; `read_list` gives a list's name and text.
+    /// Reads the text of a file called `name`; `read_list` gives the name and text of a list or of
+    /// a chart's values. Charts' paths stay as they are written.
     ///
     /// # Errors
     /// Any [`ConfigError`].
@@ -127,15 +161,21 @@ impl Config {
         });
         let stream = stream.transpose()?;
         let platforms = choice(file.platforms, name, "")?.unwrap_or_default();
-        let mut requests = Vec::new();
+        let layout = file.cache_layout.map(|layout| {
+            let parsed = layout.value.parse::<CacheLayout>();
+            parsed.map_err(|error| wrong(name, layout.referenced, "cacheLayout".to_owned(), error))
+        });
+        let layout = layout.transpose()?.unwrap_or_default();
+        let (mut requests, mut charts) = (Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
-            let reader = ProjectReader { name, field: &field, project: &project, platforms: &platforms };
-            reader.read(wanted, &read_list, &mut requests)?;
+            let (field, project, platforms, layout) = (field.as_str(), &project, &platforms, &layout);
+            let reader = ProjectReader { name, field, project, platforms, layout };
+            reader.read(wanted, &read_list, &mut requests, &mut charts)?;
         }
-        if requests.is_empty() {
+        if requests.is_empty() && charts.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, requests })
+        Ok(Self { name: stream, platforms, cache_layout: layout, requests, charts })
     }
 }
 
@@ -169,6 +209,7 @@ struct ProjectReader<'a> {
     field: &'a str,
     project: &'a ProjectName,
     platforms: &'a Platforms,
+    layout: &'a CacheLayout,
 }
 
 impl ProjectReader<'_> {
@@ -177,7 +218,13 @@ impl ProjectReader<'_> {
         wanted: Project,
         read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
         requests: &mut Vec<Request>,
+        charts: &mut Vec<ChartRequest>,
     ) -> Result<(), ConfigError> {
+        for (position, chart) in wanted.charts.into_iter().enumerate() {
+            let field = format!("{}.charts[{position}]", self.field);
+            let wanted = (self.project, self.layout, self.platforms);
+            charts.push(chart.value.read(self.name, &field, chart.referenced, wanted, read_list)?);
+        }
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
         let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
             < place(wanted.lists.as_ref().map(|lists| lists.referenced));
@@ -215,7 +262,8 @@ impl ProjectReader<'_> {
                     (item, choice(map.platforms, name, &format!("{field}."))?)
                 }
             };
-            let target = item.place(self.project).map_err(|error| wrong(name, at, field, error))?;
+            let target =
+                item.place_by(self.project, self.layout).map_err(|error| wrong(name, at, field, error))?;
             requests.push(Request {
                 reference: item.reference,
                 target,
@@ -245,7 +293,7 @@ impl ProjectReader<'_> {
                 field,
                 source: Box::new(source),
             })?;
-            requests.extend(from_list(&text, &name, self.project, self.platforms)?);
+            requests.extend(from_list(&text, &name, self.project, self.layout, self.platforms)?);
             self.bounded(requests)?;
         }
         Ok(())
@@ -278,7 +326,7 @@ fn choice(
     }
 }
 
-fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
+pub(crate) fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
     let (line, column) = (place.line(), place.column());
     ConfigError::Field { name: name.to_owned(), line, column, field, error: error.into() }
 }
@@ -291,12 +339,13 @@ pub fn from_list(
     text: &str,
     name: &str,
     project: &ProjectName,
+    layout: &CacheLayout,
     platforms: &Platforms,
 ) -> Result<Vec<Request>, ListError> {
     let mut requests = Vec::new();
     let mut bad = Vec::new();
     for (line, item) in list::parse(text, name)? {
-        match item.place(project) {
+        match item.place_by(project, layout) {
             Ok(target) => requests.push(Request {
                 reference: item.reference,
                 target,
@@ -318,6 +367,8 @@ struct File {
     name: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "present")]
     platforms: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
+    cache_layout: Option<Spanned<String>>,
     projects: Projects,
 }
 
@@ -339,11 +390,15 @@ struct Project {
     images: Option<Spanned<Vec<Spanned<Image>>>>,
     #[serde(default, deserialize_with = "present")]
     lists: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    charts: Vec<Spanned<ChartEntry>>,
 }
 
 /// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake
 /// than a wish for all platforms.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -458,6 +513,21 @@ projects:
     }
 
     #[test]
+    fn a_layout_is_for_cache_and_for_what_is_not_renamed() {
+        let config = parse(&format!("cacheLayout: 'mirror/{{path}}'\n{EXAMPLE}")).unwrap();
+        let targets: Vec<_> = config.requests.iter().map(|request| request.target.to_string()).collect();
+        assert_eq!(
+            targets,
+            [
+                "cache/mirror/library/nginx:1.25",
+                "cache/other:2",
+                "cache/mirror/library/busybox:1",
+                "tenant-a/tools/app:3"
+            ]
+        );
+    }
+
+    #[test]
     fn mistakes_are_told_with_file_line_and_field() {
         for (text, start) in [
             ("projects:\n  cache:\n    images: [x/Foo:1]\n", "bundle.yaml:3:14: projects.cache.images[0]: "),
@@ -466,6 +536,10 @@ projects:
             ("projects: {}\nprojects: {}\n", "bundle.yaml:2:1: "),
             ("projects:\n  tenants:\n    Tenant: {}\n", "bundle.yaml:3:5: "),
             ("platforms: [linux]\nprojects: {}\n", "bundle.yaml:1:13: "),
+            (
+                "cacheLayout: '{host}'\nprojects: {}\n",
+                "bundle.yaml:1:14: cacheLayout: layout must have {path}",
+            ),
             ("projects: {}\n", "bundle.yaml asks for no image"),
             ("", "bundle.yaml:1:1: "),
             ("projects:\n\tcache: {}\n", "bundle.yaml:2:"),

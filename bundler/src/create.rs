@@ -1,14 +1,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use bundle_format::{BLOCK, Entry, Layout, OCI_LAYOUT, SignatureBytes, TRAILER};
+use bundle_format::{BLOCK, CompressedWriter, Entry, Layout, OCI_LAYOUT, SignatureBytes, TRAILER};
 use bundle_oci::{Digest, Hasher};
 use bundle_registry::{Client, Download, Error, Progress};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::output::Placement;
-use crate::resolve::WRONG;
+use crate::volume_set::Head;
 use crate::{OutputError, PartialFile, Plan};
 
 /// Why a bundle could not be made.
@@ -51,20 +51,22 @@ pub async fn create_file(
     client: &Client,
     plan: Arc<Plan>,
     signature: &SignatureBytes,
-    output: PartialFile,
+    mut output: PartialFile,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
     let statement = Digest::of(plan.statement_bytes());
-    let output = Arc::new(output);
     progress.total(plan.statement().blob_bytes());
-    if output.prepare(statement, plan.layout().size())? == Placement::InOrder {
+    let placement = output.prepare(statement, plan.layout())?;
+    let output = Arc::new(output);
+    if placement == Placement::InOrder {
         let writer = {
             let output = output.clone();
             move |bytes: Bytes| output.append(&bytes)
         };
-        write_in_order(client, &plan, signature, jobs, &progress, Arc::new(std::sync::Mutex::new(writer)))
-            .await?;
+        let writer = Arc::new(std::sync::Mutex::new(writer));
+        let written = write_in_order(client, &plan, signature, jobs, &progress, writer).await;
+        written.map_err(|error| not_appended(error, &output))?;
     } else {
         let written = output.written(statement);
         write_frame(&plan, signature, &output)?;
@@ -85,10 +87,70 @@ pub async fn create_file(
             .try_collect::<()>()
             .await?;
     }
-    let Some(output) = Arc::into_inner(output) else {
-        return Err(CreateError::Output(OutputError::Busy(std::path::PathBuf::new())));
+    finish(output, &plan, signature).await
+}
+
+/// Writes the archive compressed, from its first byte to its last, and gives the file its name.
+///
+/// # Errors
+/// Any [`CreateError`]. The next run starts anew: what is compressed cannot be gone on with.
+pub async fn create_compressed(
+    client: &Client,
+    plan: Arc<Plan>,
+    signature: &SignatureBytes,
+    mut output: PartialFile,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<(), CreateError> {
+    progress.total(plan.statement().blob_bytes());
+    output.prepare_stream(plan.layout().size())?;
+    let output = Arc::new(output);
+    let mut writer = Some(CompressedWriter::new(Appending(output.clone())).map_err(CreateError::Pipe)?);
+    let write = move |bytes: Bytes| match &mut writer {
+        Some(_) if bytes.is_empty() => writer.take().map_or(Ok(()), |writer| writer.finish().map(drop)),
+        Some(writer) => writer.write_all(&bytes),
+        None => Ok(()),
     };
-    tokio::task::spawn_blocking(|| output.finish()).await??;
+    let write = Arc::new(std::sync::Mutex::new(write));
+    let written = write_in_order(client, &plan, signature, jobs, &progress, write).await;
+    written.map_err(|error| not_appended(error, &output))?;
+    finish(output, &plan, signature).await
+}
+
+/// A file is no pipe, though it is written like one.
+fn not_appended(error: CreateError, output: &PartialFile) -> CreateError {
+    match error {
+        CreateError::Pipe(source) => CreateError::Output(output.not_appended(source)),
+        other => other,
+    }
+}
+
+/// Writes at a file's end.
+struct Appending(Arc<PartialFile>);
+
+impl Write for Appending {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.append(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Gives the file its name, once nobody writes to it any more.
+async fn finish(
+    output: Arc<PartialFile>,
+    plan: &Arc<Plan>,
+    signature: &SignatureBytes,
+) -> Result<(), CreateError> {
+    let (signature, plan) = (*signature, plan.clone());
+    let finish = move || {
+        let length = plan.head_length();
+        output.finish(&Head { statement: plan.statement_bytes(), signature: &signature, length })
+    };
+    tokio::task::spawn_blocking(finish).await??;
     Ok(())
 }
 
@@ -136,18 +198,23 @@ impl BlobJob {
             self.progress.end(digest);
             return Ok(());
         }
+        let size = self.entry.size;
         let (mut position, mut hasher) = self.rehash(from).await?;
-        self.progress.begin(digest, self.entry.size, position);
-        for attempt in 1.. {
-            let found = self.fetch(&mut position, hasher).await?;
+        self.progress.begin(digest, size, position);
+        let mut download = start(&self.client, &self.plan, digest, size, position)?;
+        let mut kept = position > 0;
+        loop {
+            let found = self.fetch(&mut download, &mut position, hasher).await?;
             if found == digest {
                 break;
             }
             self.progress.rewind(digest, position);
-            if attempt == WRONG {
-                let host = self.plan.origin(digest).map_or_else(String::new, |origin| origin.0.to_string());
-                let source = Error::WrongContent { host, expected: digest, found };
-                return Err(CreateError::Fetch { digest, size: self.entry.size, source });
+            if std::mem::take(&mut kept) {
+                // It may be the earlier run's bytes that are wrong, which no registry can help.
+                download = start(&self.client, &self.plan, digest, size, 0)?;
+            } else {
+                let again = download.restart(found).await;
+                again.map_err(|source| CreateError::Fetch { digest, size, source })?;
             }
             (position, hasher) = (0, Hasher::new());
         }
@@ -179,13 +246,17 @@ impl BlobJob {
 
     /// Fetches the rest and returns the digest of the whole. While one batch is hashed and written
     /// on a thread for that, the next arrives.
-    async fn fetch(&self, position: &mut u64, hasher: Hasher) -> Result<Digest, CreateError> {
+    async fn fetch(
+        &self,
+        download: &mut Download,
+        position: &mut u64,
+        hasher: Hasher,
+    ) -> Result<Digest, CreateError> {
         let digest = self.digest();
-        let mut download = start(&self.client, &self.plan, digest, self.entry.size, *position)?;
         let mut writing = tokio::task::spawn_blocking(move || Ok::<_, OutputError>(hasher));
         let mut noted = *position;
         loop {
-            let batch = next_batch(&mut download).await.map_err(|source| CreateError::Fetch {
+            let batch = next_batch(download).await.map_err(|source| CreateError::Fetch {
                 digest,
                 size: self.entry.size,
                 source,
@@ -330,7 +401,7 @@ async fn deliver(
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();
     let mut done = 0;
-    while done < blob.size {
+    loop {
         let batch = next_batch(&mut download).await.map_err(fetch)?;
         let length = batch.len() as u64;
         let hashed = batch.clone();
@@ -341,17 +412,24 @@ async fn deliver(
         .await?;
         done += length;
         if done == blob.size {
-            let found = hasher.clone().finish();
+            let found = std::mem::take(&mut hasher).finish();
+            if found != blob.digest && length == done {
+                // Nothing of it was sent on.
+                download.restart(found).await.map_err(fetch)?;
+                done = 0;
+                continue;
+            }
             if found != blob.digest {
-                let host = download.host().to_string();
-                return Err(fetch(Error::WrongContent { host, expected: blob.digest, found }));
+                return Err(fetch(download.wrong_content(found)));
             }
         }
         progress.advance(blob.digest, length);
         if sender.send(batch).await.is_err() {
             return Ok(());
         }
+        if done == blob.size {
+            progress.end(blob.digest);
+            return Ok(());
+        }
     }
-    progress.end(blob.digest);
-    Ok(())
 }

@@ -8,6 +8,10 @@ pub struct Limits {
     pub file: u64,
     /// The size in bytes of a bundle.lock, enough for `images` entries of about 600 bytes.
     pub lock: u64,
+    /// The size in bytes of a Helm repository's index. Bitnami's largest had 25 MiB.
+    pub index: usize,
+    /// Scalars, lists and maps in such an index.
+    pub index_nodes: usize,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
     /// How deep YAML may nest; ours needs 7. Parsers recurse, and stacks end.
@@ -25,6 +29,8 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         file: 4 << 20,
         lock: 64 << 20,
+        index: 64 << 20,
+        index_nodes: 20_000_000,
         images: 100_000,
         depth: 16,
         nodes: 4_000_000,

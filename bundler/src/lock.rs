@@ -124,6 +124,15 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// The digest of what was asked for by this name for this target.
+    pub(crate) fn digest(&self, reference: &Reference, target: &Target) -> Option<Digest> {
+        let target = target.to_string();
+        let known = |entry: &&LockEntry| entry.reference == *reference && entry.target == target;
+        self.artifacts.iter().find(known).map(|entry| entry.digest)
+    }
+}
+
 fn unknown_version(name: &str, version: &Spanned<u32>) -> YamlError {
     let message = format!("lock is of version {}, and this program reads version {VERSION}", version.value);
     YamlError::at(name, version.referenced, message)

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
 use bundle_format::{
-    Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement, StatementError,
-    StreamName, Timestamp,
+    Base, Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement,
+    StatementError, StreamName, Timestamp,
 };
-use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
 use crate::{Lock, LockEntry, Platforms, Resolved};
@@ -18,6 +18,10 @@ pub struct Head {
     pub sequence: Sequence,
     /// When it is made.
     pub created: Timestamp,
+    /// When it stops being importable.
+    pub expires: Option<Timestamp>,
+    /// The digest of the statement before it in the series.
+    pub previous: Option<Digest>,
 }
 
 /// A bundle before its first byte moves: all that is not blob content is known.
@@ -73,9 +77,9 @@ impl Plan {
             stream: head.stream.clone(),
             sequence: head.sequence,
             created: head.created,
-            expires: None,
-            previous: None,
-            base: None,
+            expires: head.expires,
+            previous: head.previous,
+            base: Vec::new(),
             index: Blob { digest: Digest::of(b""), size: 0 },
             artifacts,
             blobs: graph.blobs.clone(),
@@ -99,9 +103,14 @@ impl Plan {
     /// Takes the sequence and time of an earlier run that planned the same, so that what it
     /// fetched can be used. Returns whether it did plan the same.
     pub fn adopt(&mut self, earlier: &Statement) -> bool {
+        let lasts = |statement: &Statement| Some(statement.expires?.unix() - statement.created.unix());
+        if lasts(earlier) != lasts(&self.statement) {
+            return false;
+        }
         let same = Statement {
             sequence: self.statement.sequence,
             created: self.statement.created,
+            expires: self.statement.expires,
             ..earlier.clone()
         } == self.statement;
         if same {
@@ -109,6 +118,26 @@ impl Plan {
             self.seal();
         }
         same
+    }
+
+    /// Takes blobs out of the archive that are on the other side already.
+    pub(crate) fn leave_out(
+        &mut self,
+        blobs: Vec<Blob>,
+        requires: Vec<Blob>,
+        base: Vec<Base>,
+        limits: &Limits,
+    ) -> Result<(), PlanError> {
+        (self.statement.blobs, self.statement.requires, self.statement.base) = (blobs, requires, base);
+        self.seal();
+        self.statement.check(limits)?;
+        Statement::parse(&self.bytes, limits)?;
+        Ok(())
+    }
+
+    /// What the manifests name.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     fn seal(&mut self) {
@@ -133,6 +162,15 @@ impl Plan {
         &self.layout
     }
 
+    /// The length of the archive up to its first layer: all that says what the rest is for.
+    pub(crate) fn head_length(&self) -> u64 {
+        let layers: std::collections::HashSet<Digest> =
+            self.graph.blobs[self.graph.first_layer..].iter().map(|blob| blob.digest).collect();
+        let first = self.statement.blobs.iter().zip(self.layout.blobs());
+        let first = first.into_iter().find(|(blob, _)| layers.contains(&blob.digest));
+        first.map_or(self.layout.size(), |(_, entry)| entry.header_offset())
+    }
+
     /// Content that is known already.
     pub(crate) fn content(&self, digest: Digest) -> Option<&Bytes> {
         self.contents.get(&digest)
@@ -152,35 +190,13 @@ impl Plan {
     /// together.
     pub fn saved(&self) -> u64 {
         let alone: u64 = self.statement.artifacts.iter().map(|artifact| self.size_of(artifact.digest)).sum();
-        alone.saturating_sub(self.statement.blob_bytes())
+        let together: u64 = self.graph.blobs.iter().map(|blob| blob.size).sum();
+        alone.saturating_sub(together)
     }
 
     /// The size in bytes of a manifest with all that it names.
     pub fn size_of(&self, digest: Digest) -> u64 {
-        self.extent_of(digest).0
-    }
-
-    /// The size in bytes of a manifest with all that it names, and how many blobs these are.
-    fn extent_of(&self, digest: Digest) -> (u64, u64) {
-        let mut seen = std::collections::HashSet::new();
-        let mut open = vec![digest];
-        let mut size = 0;
-        while let Some(digest) = open.pop() {
-            let Some(node) = self.graph.manifests.get(&digest) else { continue };
-            if !seen.insert(digest) {
-                continue;
-            }
-            size += self.contents.get(&digest).map_or(0, |bytes| bytes.len() as u64);
-            if let Manifest::Index(index) = &node.manifest {
-                open.extend(index.children.iter().map(|child| child.descriptor.digest));
-            }
-            for blob in Graph::blobs_of(&node.manifest) {
-                if seen.insert(blob.digest) {
-                    size += blob.size;
-                }
-            }
-        }
-        (size, seen.len() as u64)
+        self.graph.extent(digest).iter().map(|blob| blob.size).sum()
     }
 
     /// The lock of what was asked for.
@@ -190,8 +206,8 @@ impl Plan {
             .artifacts
             .iter()
             .filter(|artifact| artifact.subject.is_none())
-            .map(|artifact| (artifact, self.extent_of(artifact.digest)))
-            .map(|(artifact, (size, blobs))| LockEntry {
+            .map(|artifact| (artifact, self.graph.extent(artifact.digest)))
+            .map(|(artifact, extent)| LockEntry {
                 reference: self.resolved.asked.get(&artifact.target).unwrap_or(&artifact.source).clone(),
                 target: artifact.target.to_string(),
                 kind: artifact.kind,
@@ -203,8 +219,8 @@ impl Plan {
                     Some(Platforms::All) | None => Vec::new(),
                 },
                 platforms: artifact.platforms.clone(),
-                size,
-                blobs,
+                size: extent.iter().map(|blob| blob.size).sum(),
+                blobs: extent.len() as u64,
                 why: artifact.reasons.clone(),
             })
             .collect();
@@ -224,5 +240,56 @@ impl Contents for Fetched<'_> {
 
     fn config(&mut self, _: Blob) -> Result<(), Missing> {
         Ok(())
+    }
+}
+
+/// Plans made by hand.
+#[cfg(test)]
+pub(crate) mod testing {
+    use bundle_format::{Artifact, Kind};
+    use serde_json::json;
+
+    use super::*;
+
+    /// The digest of made-up content.
+    pub(crate) fn digest(content: &str) -> Digest {
+        Digest::of(content.as_bytes())
+    }
+
+    /// A bundle of images, each with a target and layers. A layer's content is its name.
+    pub(crate) fn plan(images: &[(&str, &[&str])]) -> Plan {
+        let mut resolved = Resolved::default();
+        for (target, layers) in images {
+            let part = |kind: &str, content: &str| json!({"mediaType": kind, "digest": digest(content), "size": content.len()});
+            let layers: Vec<_> =
+                layers.iter().map(|layer| part("application/vnd.oci.image.layer.v1.tar", layer)).collect();
+            let manifest = json!({
+                "schemaVersion": 2,
+                "config": part("application/vnd.oci.image.config.v1+json", "{}"),
+                "layers": layers,
+            });
+            let bytes = Bytes::from(manifest.to_string());
+            let source = format!("r.example/{}", target.split_once('/').unwrap().1);
+            resolved.artifacts.push(Artifact {
+                kind: Kind::Image,
+                source: source.parse().unwrap(),
+                target: target.parse().unwrap(),
+                digest: Digest::of(&bytes),
+                media_type: MediaType::IMAGE_MANIFEST.parse().unwrap(),
+                platforms: Vec::new(),
+                derived_from: None,
+                subject: None,
+                reasons: vec!["test".to_owned()],
+            });
+            resolved.contents.insert(Digest::of(&bytes), bytes);
+        }
+        let head = Head {
+            stream: StreamName::default(),
+            sequence: Sequence::try_from(9).unwrap(),
+            created: Timestamp::from_unix(1_795_000_000).unwrap(),
+            expires: None,
+            previous: None,
+        };
+        Plan::new(resolved, &head, &Limits::V1).unwrap()
     }
 }

@@ -7,7 +7,7 @@ use bundle_oci::{
     Tag,
 };
 
-use crate::Limits;
+use crate::{CacheLayout, Limits};
 
 /// One thing that someone wants in the bundle, and where they want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,16 +141,18 @@ impl Item {
     /// # Errors
     /// The name would be too long, or its host cannot be part of a name.
     pub fn place(&self, project: &ProjectName) -> Result<Target, ItemError> {
+        self.place_by(project, &CacheLayout::default())
+    }
+
+    /// As [`Item::place`], with another naming in `cache`.
+    ///
+    /// # Errors
+    /// The name would be too long, or its host cannot be part of a name.
+    pub fn place_by(&self, project: &ProjectName, layout: &CacheLayout) -> Result<Target, ItemError> {
         let reference = &self.reference;
         let (repository, tag) = match &self.rename {
             Some(rename) => (rename.repository.clone(), rename.tag.clone()),
-            None if project.is_cache() => {
-                let registry = reference.registry();
-                let Some(host) = Target::mirror_place(registry) else {
-                    return Err(ItemError::Host(registry.clone()));
-                };
-                (reference.repository().under(host.as_str()).map_err(ItemError::Target)?, None)
-            }
+            None if project.is_cache() => (layout.place(reference)?, None),
             None => (reference.repository().last_component().parse().map_err(ItemError::Target)?, None),
         };
         let tag = tag.or_else(|| reference.tag().cloned());

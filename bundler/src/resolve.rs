@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_format::{Artifact, Kind, Target};
 use bundle_oci::{
@@ -149,11 +150,17 @@ pub async fn resolve(
         group.push(request);
     }
     let tags = TagCache::default();
+    let done = AtomicUsize::new(0);
+    progress.looked_at(0, order.len());
     let found: Vec<_> = futures_util::stream::iter(&order)
         .map(|key| {
             let group = &groups[key];
-            let (tags, pin) = (&tags, key.1);
-            async move { (group, resolve_one(client, tags, group[0], pin, options, progress).await) }
+            let (tags, pin, done, all) = (&tags, key.1, &done, order.len());
+            async move {
+                let found = resolve_one(client, tags, group[0], pin, options, progress).await;
+                progress.looked_at(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                (group, found)
+            }
         })
         .buffered(options.jobs.max(1))
         .collect()
@@ -607,14 +614,23 @@ async fn small_blob(
     digest: Digest,
     size: u64,
 ) -> Result<Bytes, ResolveCause> {
-    let host = reference.registry().to_string();
     if size > LARGEST_CONFIG {
+        let host = reference.registry().to_string();
         let what = format!("an image's config has {size} bytes");
         return Err(Error::Misbehaved { host, what }.into());
     }
-    let mut attempts = 0;
+    Ok(whole_blob(client, reference, digest, size).await?)
+}
+
+/// A blob that fits into memory.
+pub(crate) async fn whole_blob(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
+    let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
     loop {
-        let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
         let mut bytes = Vec::new();
         while let Some(piece) = download.next().await? {
             bytes.extend_from_slice(&piece);
@@ -623,15 +639,9 @@ async fn small_blob(
         if found == digest {
             return Ok(bytes.into());
         }
-        attempts += 1;
-        if attempts == WRONG {
-            return Err(Error::WrongContent { host, expected: digest, found }.into());
-        }
+        download.restart(found).await?;
     }
 }
-
-/// How often a blob is fetched because its bytes were wrong.
-pub(crate) const WRONG: usize = 3;
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
 fn platform_of(config: &[u8]) -> Option<Platform> {

@@ -8,6 +8,16 @@ pub fn schema() -> Value {
         "minItems": 1,
         "items": {"type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?(:[A-Za-z0-9_.-]+)?$"},
     });
+    let values = json!({
+        "description": "Values files beside this one; later ones win",
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+    });
+    let set = json!({
+        "description": "Values as after helm's --set: a.b=1,c[0]=x",
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+    });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "bundle.yaml",
@@ -22,6 +32,12 @@ pub fn schema() -> Value {
                 "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
             },
             "platforms": platforms,
+            "cacheLayout": {
+                "description": "The names of images in the project cache; {host}, {path} and {name} are parts of the source's reference",
+                "type": "string",
+                "default": "{host}/{path}",
+                "pattern": "^([a-z0-9._/-]|\\{(host|path|name)\\})*\\{(path|name)\\}([a-z0-9._/-]|\\{(host|path|name)\\})*$",
+            },
             "projects": {
                 "description": "Harbor's projects",
                 "type": "object",
@@ -53,6 +69,38 @@ pub fn schema() -> Value {
                         "type": "array",
                         "items": {"type": "string", "minLength": 1},
                     },
+                    "charts": {
+                        "description": "Helm charts: carried with every image that they can ask for",
+                        "type": "array",
+                        "items": {"$ref": "#/$defs/chart"},
+                    },
+                },
+            },
+            "chart": {
+                "type": "object",
+                "additionalProperties": false,
+                "oneOf": [{"required": ["repo", "name"]}, {"required": ["path"]}],
+                "dependentSchemas": {"path": {"properties": {"repo": false, "name": false, "version": false}}},
+                "properties": {
+                    "repo": {"description": "The repository: https://… with an index.yaml, or oci://…", "type": "string", "pattern": "^(https?|oci)://[^@]+$"},
+                    "name": {"description": "The chart's name in the repository", "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$"},
+                    "version": {"description": "A version or a range such as 1.x; the newest release if left out", "type": "string", "minLength": 1},
+                    "path": {"description": "A directory or a .tgz beside this file", "type": "string", "minLength": 1},
+                    "values": values,
+                    "set": set,
+                    "valueSets": {
+                        "description": "Further values to render with, each on top of values and set",
+                        "type": "object",
+                        "propertyNames": {"minLength": 1, "not": {"enum": ["defaults", "values"]}},
+                        "additionalProperties": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "properties": {"values": values, "set": set},
+                        },
+                    },
+                    "kubeVersion": {"description": "The version of Kubernetes to render for", "type": "string", "pattern": "^v?[0-9]+\\.[0-9]+"},
+                    "apiVersions": {"description": "What Kubernetes serves besides its own, such as monitoring.coreos.com/v1", "type": "array", "items": {"type": "string"}},
+                    "allowEmpty": {"description": "Whether the chart may have no image", "type": "boolean"},
                 },
             },
             "image": {

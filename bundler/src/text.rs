@@ -56,13 +56,18 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
 /// [`ConfigError::Text`].
 pub fn read_list(path: &Path) -> Result<(String, String), ConfigError> {
     if path.as_os_str() == "-" {
-        let text = read(std::io::stdin().lock(), Path::new(STDIN), Limits::DEFAULT.file)?;
-        return Ok((STDIN.to_owned(), text));
+        let bytes = read(std::io::stdin().lock(), Path::new(STDIN), Limits::DEFAULT.file)?;
+        return Ok((STDIN.to_owned(), text(bytes, Path::new(STDIN))?));
     }
     Ok((path.display().to_string(), read_text(path)?))
 }
 
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, TextError> {
+    text(read_bytes(path, limit)?, path)
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
     let failed = |source| TextError::Read { path: path.to_owned(), source };
     // To open a FIFO waits for its writer, unless told not to; regular files do not mind.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
@@ -73,13 +78,17 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, TextError> {
     read(file, path, limit)
 }
 
-fn read(reader: impl Read, path: &Path, limit: u64) -> Result<String, TextError> {
+fn read(reader: impl Read, path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
     let mut bytes = Vec::new();
     let read = reader.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|source| TextError::Read { path: path.to_owned(), source })?;
     if bytes.len() as u64 > limit {
         return Err(TextError::TooLarge { path: path.to_owned(), limit });
     }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -92,12 +101,13 @@ mod tests {
     use super::*;
 
     fn refusal(bytes: &[u8], limit: u64) -> String {
-        read(bytes, Path::new("images.txt"), limit).unwrap_err().to_string()
+        let path = Path::new("images.txt");
+        read(bytes, path, limit).and_then(|bytes| text(bytes, path)).unwrap_err().to_string()
     }
 
     #[test]
     fn what_is_no_text_of_bounded_size_is_refused() {
-        assert_eq!(read(&b"abc"[..], Path::new("images.txt"), 3).unwrap(), "abc");
+        assert_eq!(read(&b"abc"[..], Path::new("images.txt"), 3).unwrap(), b"abc");
         assert_eq!(refusal(&[b'a'; (1 << 20) + 1], 1 << 20), "images.txt has more than 1 MiB");
         assert_eq!(refusal(b"a\nb\xff\n", 100), "images.txt:2: is not UTF-8");
     }

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Head, Lock, PartialFile, Pins, Plan, Referrers, Request, ResolveOptions, Signer, create_file,
-    create_stream, load_private, load_public, resolve,
+    ChartOptions, Confirm, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
+    ResolveOptions, Signer, Unchanged, create_compressed, create_file, create_stream, load_private,
+    load_public, resolve,
 };
-use bundle_format::{Limits, Sequence, StreamName, Timestamp};
+use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
+use bundle_registry::Progress;
 use serde_json::json;
 
+use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
-use crate::command::lock::path_of;
+use crate::command::lock::{deliver, path_of};
 use crate::command::wanted::Wanted;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
+use crate::output::{json, name, tell};
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 
@@ -40,9 +44,13 @@ pub(crate) struct Create {
     #[arg(long, value_name = "FILE", requires = "sign_command")]
     public_key: Option<PathBuf>,
 
-    /// Where to write the bundle; - writes to standard output
+    /// Where to write the bundle; - writes to standard output. FILE.zst is compressed with Zstandard
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
+
+    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …
+    #[arg(long, value_name = "SIZE")]
+    volume_size: Option<VolumeSize>,
 
     /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
     #[arg(long)]
@@ -64,6 +72,13 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TIME")]
     created: Option<Timestamp>,
 
+    /// When the bundle stops being importable: a time, or so long after its creation (12h, 30d, 8w)
+    #[arg(long, value_name = "TIME|DURATION")]
+    expires: Option<Expires>,
+
+    #[command(flatten)]
+    base: BaseArguments,
+
     /// Leave signatures, attestations and other referrers behind
     #[arg(long)]
     no_referrers: bool,
@@ -72,12 +87,51 @@ pub(crate) struct Create {
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 
-    /// Print the result as JSON
+    /// Print the result as JSON; with -o - on standard error
     #[arg(long)]
     json: bool,
 
     #[command(flatten)]
     connection: Connection,
+}
+
+/// When a bundle expires.
+#[derive(Clone, Copy, Debug)]
+enum Expires {
+    At(Timestamp),
+    /// So many seconds after its creation.
+    After(i64),
+}
+
+impl std::str::FromStr for Expires {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        for (unit, seconds) in [("h", 3_600), ("d", 86_400), ("w", 604_800)] {
+            if let Some(number) = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()) {
+                return match number {
+                    0 => Err("a bundle must last for some time".to_owned()),
+                    _ => Ok(Self::After(i64::from(number) * seconds)),
+                };
+            }
+        }
+        let wrong = |_| "must be a time like 2026-12-24T09:00:00Z, or like 12h, 30d, 8w".to_owned();
+        text.parse().map(Self::At).map_err(wrong)
+    }
+}
+
+impl Expires {
+    fn after(self, created: Timestamp) -> Result<Timestamp, Failure> {
+        match self {
+            Self::At(at) if at <= created => Err(Failure::text(
+                Code::Usage,
+                format!("--expires {at} is not after the creation, {created}"),
+            )),
+            Self::At(at) => Ok(at),
+            Self::After(seconds) => Timestamp::from_unix(created.unix().saturating_add(seconds))
+                .map_err(|error| Failure::new(Code::Usage, &error)),
+        }
+    }
 }
 
 impl Create {
@@ -88,30 +142,61 @@ impl Create {
             return Err(Failure::text(Code::Usage, "a bundle is not written to a terminal")
                 .hint("choose a file with -o FILE, or pipe the output"));
         }
+        let compress =
+            self.output.as_deref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
+        if compress && self.volume_size.is_some() {
+            return Err(Failure::text(Code::Usage, "volumes are not compressed")
+                .hint("leave out --volume-size, or the .zst of the output's name"));
+        }
+        if to_pipe && self.volume_size.is_some() {
+            return Err(Failure::text(Code::Usage, "a pipe has no volumes")
+                .hint("choose a file with -o FILE, or let the other end split the pipe"));
+        }
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
-            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path)?),
+            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
             _ => None,
         };
-        let (requests, name) = self.wanted.requests()?;
+        let asked = self.wanted.read()?;
+        let stream = asked.name.clone();
+        let lock = self.lock()?;
         let progress = progress("fetching");
-        let pins = self.pins(&requests)?;
+        let mut bases = self.base.load(&**progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
+        let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
+        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
+        let charts = asked.survey(&client, lock.as_ref(), looking, &**progress).await?;
+        let requests = asked.merged(&charts)?;
+        let pins = self.pins(lock.as_ref(), &requests, &**progress);
         let options = ResolveOptions {
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
             pins: if self.locked { Pins::Demand } else { Pins::Prefer },
             jobs: self.connection.jobs(),
         };
-        let resolved = resolve(&client, &requests, &pins, options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &pins, options, &**progress).await?;
+        deliver(&charts, &mut resolved)?;
         let created = self.created()?;
         let sequence = match self.sequence {
             Some(sequence) => sequence,
             None => Sequence::try_from(created.unix().max(1).unsigned_abs())
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
-        let head = Head { stream: self.stream.clone().or(name).unwrap_or_default(), sequence, created };
+        let head = Head {
+            stream: self.stream.clone().or(stream).unwrap_or_default(),
+            sequence,
+            created,
+            expires: self.expires.map(|expires| expires.after(created)).transpose()?,
+            previous: None,
+        };
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        if !bases.is_empty() {
+            BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
+            if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
+                drop(progress);
+                return self.tell_unchanged(&bases);
+            }
+        }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
                 "{} are not distributable and stay with their vendor",
@@ -120,8 +205,7 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            self.tell_plan(&plan);
-            return Ok(());
+            return self.tell_plan(&plan);
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -141,8 +225,11 @@ impl Create {
         let plan = Arc::new(plan);
         let jobs = self.connection.jobs();
         match output {
+            Some(output) if compress => {
+                create_compressed(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
+            }
             Some(output) => {
-                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?
+                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
             }
             None => {
                 let stdout = std::io::stdout();
@@ -150,8 +237,7 @@ impl Create {
             }
         }
         drop(progress);
-        self.tell_done(&plan, started, to_pipe);
-        Ok(())
+        self.tell_done(&plan, started, to_pipe)
     }
 
     fn signer(&self) -> Result<Option<Signer>, Failure> {
@@ -178,39 +264,50 @@ impl Create {
         }
     }
 
-    fn pins(
-        &self,
-        requests: &[Request],
-    ) -> Result<HashMap<(Reference, bundle_format::Target), Digest>, Failure> {
+    fn lock(&self) -> Result<Option<Lock>, Failure> {
         let path = path_of(&self.wanted);
-        if !path.exists() {
-            if self.locked {
-                let text = format!("{} is not there, and --locked keeps to it", path.display());
-                return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
-            }
-            return Ok(HashMap::new());
+        if path.exists() {
+            return Ok(Some(Lock::load(&path)?));
         }
-        let lock = Lock::load(&path)?;
-        let pins = lock.pins(requests);
-        if !pins.is_empty() {
-            eprintln!(
-                "note: {} of {} kept to {}",
-                pins.len(),
-                count(requests.len(), "image"),
-                path.display()
-            );
+        if self.locked {
+            let text = format!("{} is not there, and --locked keeps to it", path.display());
+            return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
         }
-        Ok(pins)
+        Ok(None)
     }
 
-    fn tell_plan(&self, plan: &Plan) {
+    fn pins(
+        &self,
+        lock: Option<&Lock>,
+        requests: &[Request],
+        progress: &dyn Progress,
+    ) -> HashMap<(Reference, bundle_format::Target), Digest> {
+        let pins = lock.map(|lock| lock.pins(requests)).unwrap_or_default();
+        if !pins.is_empty() {
+            let kept = format!("{} of {}", pins.len(), count(requests.len(), "image"));
+            progress.note(&format!("{kept} kept to {}", name(&path_of(&self.wanted))));
+        }
+        pins
+    }
+
+    fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
+        let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({
+            print_json(&json!({"changed": false, "bases": bases}))
+        } else {
+            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
+        }
+    }
+
+    fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {
+        if self.json {
+            return print_json(&json!({
                 "size": plan.layout().size(),
+                "changed": true,
                 "blobs": plan.statement().blobs.len(),
+                "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts,
             }));
-            return;
         }
         let mut text = String::new();
         for artifact in &plan.statement().artifacts {
@@ -224,34 +321,49 @@ impl Create {
         }
         text.push_str(&summary(plan));
         text.push_str("; nothing was written\n");
-        print(&text);
+        print(&text)
     }
 
-    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) {
+    /// Standard output may have the bundle; then the result is told on standard error.
+    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
         let digest = Digest::of(plan.statement_bytes());
-        let place = self.output.as_deref().unwrap_or(Path::new("-")).display();
-        if self.json && !to_pipe {
-            print_json(&json!({
-                "output": place.to_string(),
+        let place = self.output.as_deref().unwrap_or(Path::new("-"));
+        if self.json {
+            let result = json!({
+                "changed": true,
+                "output": place.to_string_lossy(),
                 "statement": digest,
                 "stream": plan.statement().stream,
                 "sequence": plan.statement().sequence,
                 "size": plan.layout().size(),
                 "blobs": plan.statement().blobs.len(),
+                "requires": plan.statement().requires.len(),
                 "artifacts": plan.statement().artifacts.len(),
                 "seconds": started.elapsed().as_secs_f64(),
-            }));
-            return;
+            });
+            if !to_pipe {
+                return print_json(&result);
+            }
+            tell(&json(&result));
+            return Ok(());
         }
-        let line = format!("{} in {}: {place}\n", summary(plan), Took(started.elapsed()));
-        // Standard output has the bundle.
-        if to_pipe { eprint!("{line}") } else { print(&line) }
+        let line = format!("{} in {}: {}", summary(plan), Took(started.elapsed()), name(place));
+        if !to_pipe {
+            return print(&format!("{line}\n"));
+        }
+        tell(&line);
+        Ok(())
     }
 }
 
 fn summary(plan: &Plan) -> String {
+    let required: u64 = plan.statement().requires.iter().map(|blob| blob.size).sum();
+    let delta = match plan.statement().requires.len() {
+        0 => String::new(),
+        blobs => format!(", {} ({}) left out because they are there", count(blobs, "blob"), Bytes(required)),
+    };
     format!(
-        "{}, {}, {} ({} saved by sharing)",
+        "{}, {}, {} ({} saved by sharing){delta}",
         count(plan.statement().artifacts.len(), "artifact"),
         count(plan.statement().blobs.len(), "blob"),
         Bytes(plan.layout().size()),

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::command::print;
 use crate::exit::{Code, Failure};
+use crate::output::name;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Key {
@@ -32,9 +33,9 @@ impl Key {
                 let public = generate(&path, passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
                 print(&format!(
                     "wrote {0} (keep it secret) and {0}.pub (take it to the other side)\nfingerprint {1}\n",
-                    path.display(),
+                    name(&path),
                     public.fingerprint()
-                ));
+                ))
             }
             Self::Show { path } => {
                 let public = match load_public(&path) {
@@ -43,10 +44,9 @@ impl Key {
                     }
                     other => other?,
                 };
-                print(&format!("{}\n", public.fingerprint()));
+                print(&format!("{}\n", public.fingerprint()))
             }
         }
-        Ok(())
     }
 }
 

@@ -1,13 +1,16 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use bundle_bundler::{Head, Pins, Plan, Referrers, ResolveOptions, resolve};
+use bundle_bundler::{
+    ChartOptions, Confirm, Head, Pins, Plan, Referrers, ResolveOptions, Resolved, SurveyedChart, resolve,
+};
 use bundle_format::{Limits, Sequence, Timestamp};
 
 use crate::command::print;
 use crate::command::wanted::Wanted;
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure, chain};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, count};
 
@@ -33,18 +36,34 @@ pub(crate) fn path_of(wanted: &Wanted) -> PathBuf {
     wanted.file.as_deref().map_or_else(|| PathBuf::from("bundle.lock"), |file| file.with_extension("lock"))
 }
 
+/// Adds the charts themselves to what was resolved.
+pub(crate) fn deliver(charts: &[SurveyedChart], resolved: &mut Resolved) -> Result<(), Failure> {
+    charts
+        .iter()
+        .try_for_each(|chart| chart.deliver(resolved))
+        .map_err(|error| Failure::new(Code::Failed, &error))
+}
+
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let (requests, name) = self.wanted.requests()?;
+        let asked = self.wanted.read()?;
+        let stream = asked.name.clone();
         let progress = progress("resolving");
         let client = self.connection.client(&self.mirror, &progress)?;
+        let looking =
+            ChartOptions { pins: Pins::Prefer, confirm: Confirm::Ask, jobs: self.connection.jobs() };
+        let charts = asked.survey(&client, None, looking, &**progress).await?;
+        let requests = asked.merged(&charts)?;
         let options =
             ResolveOptions { referrers: Referrers::Leave, pins: Pins::Prefer, jobs: self.connection.jobs() };
-        let resolved = resolve(&client, &requests, &HashMap::new(), options, &*progress).await?;
+        let mut resolved = resolve(&client, &requests, &HashMap::new(), options, &**progress).await?;
+        deliver(&charts, &mut resolved)?;
         let head = Head {
-            stream: name.unwrap_or_default(),
+            stream: stream.unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),
+            expires: None,
+            previous: None,
         };
         let plan = Plan::new(resolved, &head, &Limits::V1)?;
         let text = plan.lock().to_yaml().map_err(|error| Failure::text(Code::Failed, error.to_string()))?;
@@ -56,10 +75,9 @@ impl Lock {
         drop(progress);
         print(&format!(
             "locked {}, {} in all, in {}\n",
-            count(plan.lock().artifacts.len(), "image"),
+            count(plan.lock().artifacts.len(), "artifact"),
             Bytes(plan.statement().blob_bytes()),
-            path.display()
-        ));
-        Ok(())
+            name(&path)
+        ))
     }
 }

@@ -1,16 +1,23 @@
 mod create;
+mod diff;
 mod extract;
+mod harbor;
+mod images;
 mod import;
 mod inspect;
 mod key;
 mod lock;
 mod mirror_config;
+mod receipt;
 mod schema;
 mod serve;
+mod sign;
+mod trust;
 mod verify;
 mod wanted;
 
 use crate::exit::Failure;
+pub(crate) use crate::output::{print, print_json};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -19,14 +26,28 @@ pub(crate) enum Command {
     Key(key::Key),
     /// Resolve references to digests, and write them to bundle.lock
     Lock(lock::Lock),
+    /// Show the images of charts and lists, and why each is there
+    Images(images::Images),
     /// Pack images into one signed file
     Create(create::Create),
     /// Check every byte of a bundle
     Verify(verify::Verify),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
+    /// Say how two bundles, receipts or locks differ
+    Diff(diff::Diff),
     /// Put a bundle's images into a registry
     Import(import::Import),
+    /// Set up a Harbor, look after its accounts, and compare it with what was delivered
+    #[command(subcommand)]
+    Harbor(harbor::Harbor),
+    /// Show what an import proved to have delivered
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
+    /// Add a second person's signature to a bundle
+    Sign(sign::Sign),
+    /// Keep the keys whose bundles this site accepts
+    Trust(trust::Trust),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
     /// Take images or charts out of a bundle, without a registry
@@ -42,10 +63,16 @@ impl Command {
         match self {
             Self::Key(command) => command.run(),
             Self::Lock(command) => command.run().await,
+            Self::Images(command) => command.run().await,
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,
+            Self::Harbor(command) => command.run().await,
+            Self::Receipt(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Trust(command) => command.run(),
             Self::Serve(command) => command.run().await,
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run(),
@@ -54,13 +81,8 @@ impl Command {
     }
 }
 
-/// Writes a result. A reader that went away has seen enough.
-pub(crate) fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-pub(crate) fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
+/// `'ops' and 'transfer'`.
+pub(crate) fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    names.join(" and ")
 }

@@ -6,7 +6,6 @@ pub(crate) struct Schema {}
 
 impl Schema {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        print_json(&bundle_bundler::schema());
-        Ok(())
+        print_json(&bundle_bundler::schema())
     }
 }

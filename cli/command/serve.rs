@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use bundle_format::{Timestamp, TrustPolicy};
-use bundle_importer::{Bundle, load_trust};
+use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_serve::{
     Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
@@ -13,8 +13,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::command::quoted;
 use crate::exit::{Code, Failure};
+use crate::output::tell;
 use crate::size::{Bytes, count};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
@@ -23,9 +26,8 @@ pub(crate) struct Serve {
     #[arg(required = true, value_name = "FILE")]
     bundles: Vec<PathBuf>,
 
-    /// Whose bundles are served: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
 
     /// Where to listen
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
@@ -50,7 +52,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let policy = load_trust(&self.trust)?;
+        let policy = self.trust.policy()?;
         let limits = Limits::default();
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(Identity::load(certificate, key)?),
@@ -87,7 +89,7 @@ impl Serve {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            eprintln!("note: finishing what is being sent; once more to stop at once");
+            tell("note: finishing what is being sent; once more to stop at once");
             tokio::spawn(async move {
                 tokio::select! {
                     _ = terminate.recv() => {}
@@ -98,44 +100,45 @@ impl Serve {
         };
         let left = Server::new(Arc::new(store), users, identity, console).run(listener, stop).await;
         if left > 0 {
-            eprintln!("note: {} still open", count(left, "connection"));
+            tell(&format!("note: {} still open", count(left, "connection")));
         }
         Ok(())
     }
 
     fn tell(&self, store: &Store, address: &str, tls: bool) {
         for bundle in store.bundles() {
-            eprintln!(
-                "{}: {}, stream {}, sequence {}, signed by '{}'",
+            tell(&format!(
+                "{}: {}, stream {}, sequence {}, signed by {}",
                 Printable(&bundle.name),
                 count(bundle.artifacts, "artifact"),
                 bundle.stream,
                 bundle.sequence,
-                bundle.signer
-            );
+                quoted(&bundle.signers)
+            ));
         }
         let name = |position: usize| {
             self.bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default()
         };
         for note in store.notes().iter().take(MOST_NOTES) {
             match note {
-                Note::Superseded { name: image, served, left } => eprintln!(
+                Note::Superseded { name: image, served, left } => tell(&format!(
                     "note: {image} is that of {}, not that of {}",
                     Printable(&name(*served)),
                     Printable(&name(*left))
-                ),
-                Note::TargetsOnly { bundle, signer } => eprintln!(
-                    "note: the key '{signer}' may not write to the project 'cache', so {} is served under the names of its targets only",
+                )),
+                Note::TargetsOnly { bundle, signers } => tell(&format!(
+                    "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
+                    quoted(signers),
                     Printable(&name(*bundle))
-                ),
+                )),
             }
         }
         if store.notes().len() > MOST_NOTES {
-            eprintln!("note: and {} more", store.notes().len() - MOST_NOTES);
+            tell(&format!("note: and {} more", store.notes().len() - MOST_NOTES));
         }
         let (blobs, bytes) = store.size();
         let scheme = if tls { "https" } else { "http" };
-        eprintln!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes));
+        tell(&format!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes)));
     }
 }
 

@@ -1,15 +1,17 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::Limits;
-use bundle_importer::{Verdict, load_trust, verify};
+use bundle_format::{Limits, Medium, ReadAt};
+use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
 use serde_json::json;
 
-use crate::command::{print, print_json};
+use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Verify {
@@ -17,9 +19,8 @@ pub(crate) struct Verify {
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// Whose bundles are right: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
 
     /// How many blobs are hashed at once [default: one for each processor]
     #[arg(short, long, value_name = "N")]
@@ -33,17 +34,18 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let policy = load_trust(&self.trust)?;
+        let policy = self.trust.policy()?;
+        let countersignatures = self.trust.countersignatures()?;
         let progress = progress("verifying");
         let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
-        if let Some(Ok(metadata)) = path.map(std::fs::metadata) {
-            progress.total(metadata.len());
+        if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
+            progress.total(medium.size().unwrap_or_default());
         }
         let threads =
             self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
-        let (checks, bundle) = verify(path, &policy, &Limits::V1, threads, &tell)?;
+        let (checks, bundle) = verify(path, &policy, &countersignatures, &Limits::V1, threads, &tell)?;
         drop(progress);
         let trusted = checks.iter().all(|check| check.verdict == Verdict::Passed);
         if self.json {
@@ -58,7 +60,7 @@ impl Verify {
                     json!({"check": check.name.as_str(), "verdict": verdict, "reasons": reasons})
                 })
                 .collect();
-            print_json(&json!({"trusted": trusted, "checks": checks}));
+            print_json(&json!({"trusted": trusted, "checks": checks}))?;
         } else {
             let mut text = String::new();
             for check in &checks {
@@ -71,20 +73,20 @@ impl Verify {
             }
             if trusted && let Some(bundle) = &bundle {
                 text.push_str(&format!(
-                    "{} is whole and signed by '{}': {}, {}, {}, in {}\n",
-                    self.bundle.display(),
-                    bundle.trusted().signer(),
+                    "{} is whole and signed by {}: {}, {}, {}, in {}\n",
+                    name(&self.bundle),
+                    quoted(bundle.trusted().signers()),
                     count(bundle.statement().artifacts.len(), "artifact"),
                     count(bundle.statement().blobs.len(), "blob"),
                     Bytes(bundle.size()),
                     Took(started.elapsed())
                 ));
             }
-            print(&text);
+            print(&text)?;
         }
         if trusted {
             return Ok(());
         }
-        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", self.bundle.display())))
+        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", name(&self.bundle))))
     }
 }

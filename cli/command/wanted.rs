@@ -1,8 +1,12 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Config, Item, Platforms, Request, from_list, merge, read_list};
+use bundle_bundler::{
+    CacheLayout, ChartOptions, ChartRequest, Config, Confirmation, Item, Lock, Platforms, Request,
+    SurveyedChart, from_list, merge, read_list, survey,
+};
 use bundle_format::{ProjectName, StreamName};
 use bundle_oci::{Platform, Printable};
+use bundle_registry::{Client, Progress};
 
 use crate::exit::{Code, Failure};
 
@@ -36,9 +40,52 @@ pub(crate) struct Wanted {
 
 pub(crate) const DEFAULT_FILE: &str = "bundle.yaml";
 
+/// What was asked for, before charts are looked into.
+pub(crate) struct Asked {
+    pub(crate) requests: Vec<Request>,
+    pub(crate) charts: Vec<ChartRequest>,
+    /// The stream's name, if the file has one.
+    pub(crate) name: Option<StreamName>,
+}
+
+impl Asked {
+    /// Looks into the charts, and tells what is left out or likely a mistake.
+    pub(crate) async fn survey(
+        &self,
+        client: &Client,
+        lock: Option<&Lock>,
+        options: ChartOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<SurveyedChart>, Failure> {
+        let charts = survey(client, &self.charts, lock, options, progress).await?;
+        for chart in &charts {
+            let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
+            for warning in &chart.warnings {
+                progress.note(&format!("{who}: {warning}"));
+            }
+            for image in chart.images.iter().filter(|image| !image.is_wanted()) {
+                let why = match &image.confirmation {
+                    Confirmation::Refused(why) => why.clone(),
+                    _ => "there is no such image".to_owned(),
+                };
+                let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
+                progress.note(&format!("{who}: {} ({place}) is left out: {why}", image.find.reference));
+            }
+        }
+        Ok(charts)
+    }
+
+    /// All requests, those of the charts among them.
+    pub(crate) fn merged(self, charts: &[SurveyedChart]) -> Result<Vec<Request>, Failure> {
+        let mut requests = self.requests;
+        requests.extend(charts.iter().flat_map(SurveyedChart::requests));
+        Ok(merge(requests)?)
+    }
+}
+
 impl Wanted {
-    /// The requests, and the stream's name if the file has one.
-    pub(crate) fn requests(&self) -> Result<(Vec<Request>, Option<StreamName>), Failure> {
+    /// What the arguments and the files ask for.
+    pub(crate) fn read(&self) -> Result<Asked, Failure> {
         let explicit = !self.references.is_empty() || !self.images.is_empty();
         let file = match &self.file {
             Some(file) => Some(file.clone()),
@@ -53,11 +100,15 @@ impl Wanted {
             }
         };
         let mut requests = Vec::new();
+        let mut charts = Vec::new();
         let mut name = None;
+        let mut layout = CacheLayout::default();
         if let Some(file) = file {
             let config = Config::load(&file)?;
             name = config.name;
+            layout = config.cache_layout;
             requests.extend(config.requests);
+            charts = config.charts;
         }
         let here = Platforms::only(self.platforms.clone()).unwrap_or_default();
         for text in &self.references {
@@ -66,7 +117,7 @@ impl Wanted {
             };
             let item: Item = text.parse().map_err(wrong)?;
             requests.push(Request {
-                target: item.place(&self.project).map_err(wrong)?,
+                target: item.place_by(&self.project, &layout).map_err(wrong)?,
                 reference: item.reference,
                 platforms: here.clone(),
                 reasons: vec!["command line".to_owned()],
@@ -74,16 +125,18 @@ impl Wanted {
         }
         for list in &self.images {
             let (name, text) = read_list(list)?;
-            requests.extend(from_list(&text, &name, &self.project, &here)?);
+            requests.extend(from_list(&text, &name, &self.project, &layout, &here)?);
         }
-        if requests.is_empty() {
+        if requests.is_empty() && charts.is_empty() {
             return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));
         }
         if !self.platforms.is_empty() || self.all_platforms {
-            for request in &mut requests {
-                request.platforms = here.clone();
+            let platforms = requests.iter_mut().map(|request| &mut request.platforms);
+            for platforms in platforms.chain(charts.iter_mut().map(|chart| &mut chart.platforms)) {
+                *platforms = here.clone();
             }
         }
-        Ok((merge(requests)?, name))
+        // Two images for one place are told before any network is asked.
+        Ok(Asked { requests: merge(requests)?, charts, name })
     }
 }

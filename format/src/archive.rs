@@ -1,11 +1,12 @@
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_oci::{Digest, Hasher, MediaType};
 
 use crate::layout::{self, BLOCK, Entry, EntryName, Layout, OCI_LAYOUT, SIGNATURE, TRAILER};
-use crate::{Blob, Contents, Graph, GraphError, Limits, SignatureBytes, Statement, Trusted};
+use crate::{Blob, Contents, Graph, GraphError, Limits, SignatureBytes, Statement, StatementError, Trusted};
 
 /// Bytes that can be read at any place and by several threads at once.
 pub trait ReadAt: Send + Sync {
@@ -27,6 +28,16 @@ pub trait ReadAt: Send + Sync {
     fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
         let _ = (buffer, offset);
         false
+    }
+
+    /// Whether these bytes are there: of a set of volumes, some may be missing.
+    fn has(&self, _bytes: &Range<u64>) -> bool {
+        true
+    }
+
+    /// What people call the place where these bytes are, if there are several.
+    fn place(&self, _bytes: &Range<u64>) -> Option<String> {
+        None
     }
 }
 
@@ -107,6 +118,9 @@ pub enum Damage {
     /// Content that its digest does not describe.
     #[error("{} is damaged: its content, at byte {} for {} bytes, is not what its digest says", .0.name, .0.offset, .0.size)]
     Content(Entry),
+    /// The statement cannot be acted on.
+    #[error(transparent)]
+    Statement(StatementError),
     /// The blob list is not the one that follows from the manifests.
     #[error("statement's list of blobs is not the one that its manifests name, from {0} on")]
     BlobList(Digest),
@@ -116,9 +130,58 @@ pub enum Damage {
     /// The manifests are more than can be kept while reading a pipe.
     #[error("bundle's manifests have more than {0} bytes together; read it from a file")]
     PipedManifests(u64),
+    /// Bytes that cannot be unpacked.
+    #[error("bundle is compressed, and damaged")]
+    Packed(#[source] io::Error),
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
+    /// Damage to a bundle on several volumes.
+    #[error("{damage} (in {place})")]
+    InVolumes {
+        /// The volumes that have the damaged bytes.
+        place: String,
+        /// The damage.
+        damage: Box<Damage>,
+    },
+}
+
+impl From<io::Error> for Damage {
+    /// What cannot be unpacked is damaged; all else is the medium's fault.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Packed(error),
+            _ => Self::Read(error),
+        }
+    }
+}
+
+impl Damage {
+    /// The damage itself, wherever it is.
+    pub fn itself(&self) -> &Self {
+        match self {
+            Self::InVolumes { damage, .. } => damage.itself(),
+            other => other,
+        }
+    }
+
+    /// The bytes that are damaged, if it is some of the archive's.
+    fn bytes(&self) -> Option<Range<u64>> {
+        match self {
+            Self::Header(entry) => Some(entry.header_offset()..entry.offset),
+            Self::Padding(entry) => Some(entry.offset + entry.size..entry.end()),
+            Self::Content(entry) => Some(entry.offset..entry.offset + entry.size),
+            _ => None,
+        }
+    }
+
+    /// Says in which volumes of `reader` it is.
+    fn located(self, reader: &impl ReadAt) -> Self {
+        let Some(place) = self.bytes().and_then(|bytes| reader.place(&bytes)) else {
+            return self;
+        };
+        Self::InVolumes { place, damage: Box::new(self) }
+    }
 }
 
 /// The statement and signature as they stand at a bundle's head; nothing about them is known yet.
@@ -152,7 +215,13 @@ impl Unverified {
         let entry = Entry { name: EntryName::Statement, offset: BLOCK, size };
         // The size is bounded, yet memory is taken only as bytes arrive.
         let mut statement = Vec::new();
-        reader.take(size).read_to_end(&mut statement).map_err(Damage::Read)?;
+        let read = reader.take(size).read_to_end(&mut statement);
+        // A compressed pipe that is cut says so itself.
+        if let Err(error) = read
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
+            return Err(error.into());
+        }
         if statement.len() as u64 != size {
             return Err(Damage::Truncated { expected: entry.end(), found: BLOCK + statement.len() as u64 });
         }
@@ -184,7 +253,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8], offset: u64) -> Result<(), Da
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: offset + buffer.len() as u64, found: offset }
         }
-        _ => Damage::Read(error),
+        _ => error.into(),
     })
 }
 
@@ -208,7 +277,8 @@ pub struct Archive<R> {
 }
 
 impl<R: ReadAt> Archive<R> {
-    /// Checks the length, each header, the padding, `oci-layout`, `index.json` and the end.
+    /// Checks the length, each header, the padding, `oci-layout`, `index.json` and the end, as far as
+    /// they are there.
     ///
     /// # Errors
     /// Any [`Damage`] to what is not blob content.
@@ -222,33 +292,55 @@ impl<R: ReadAt> Archive<R> {
             return Err(Damage::TooLong(layout.size()));
         }
         let archive = Self { reader, trusted, layout };
-        for entry in archive.layout.entries() {
+        archive.check_frame().map_err(|damage| damage.located(&archive.reader))?;
+        Ok(archive)
+    }
+
+    fn check_frame(&self) -> Result<(), Damage> {
+        for entry in self.layout.entries() {
             let mut block = [0; BLOCK as usize];
-            archive.fill(&mut block, entry.header_offset())?;
-            if block != entry.header() {
-                return Err(Damage::Header(*entry));
+            if self.reader.has(&(entry.header_offset()..entry.offset)) {
+                self.fill(&mut block, entry.header_offset())?;
+                if block != entry.header() {
+                    return Err(Damage::Header(*entry));
+                }
             }
             let padding = &mut block[..entry.padding() as usize];
-            archive.fill(padding, entry.offset + entry.size)?;
-            if padding.iter().any(|&byte| byte != 0) {
-                return Err(Damage::Padding(*entry));
+            if self.reader.has(&(entry.offset + entry.size..entry.end())) {
+                self.fill(padding, entry.offset + entry.size)?;
+                if padding.iter().any(|&byte| byte != 0) {
+                    return Err(Damage::Padding(*entry));
+                }
             }
         }
-        let [_, _, oci_layout, index, ..] = archive.layout.entries() else {
+        let [_, _, oci_layout, index, ..] = self.layout.entries() else {
             return Err(Damage::NotABundle);
         };
-        if archive.read(oci_layout)? != OCI_LAYOUT {
+        if self.read(oci_layout)? != OCI_LAYOUT {
             return Err(Damage::Content(*oci_layout));
         }
-        if archive.read(index)? != archive.statement().index_json() {
+        if self.read(index)? != self.statement().index_json() {
             return Err(Damage::Content(*index));
         }
         let mut trailer = [0; TRAILER as usize];
-        archive.fill(&mut trailer, archive.layout.size() - TRAILER)?;
-        if trailer.iter().any(|&byte| byte != 0) {
-            return Err(Damage::Trailer);
+        let start = self.layout.size() - TRAILER;
+        if self.reader.has(&(start..self.layout.size())) {
+            self.fill(&mut trailer, start)?;
+            if trailer.iter().any(|&byte| byte != 0) {
+                return Err(Damage::Trailer);
+            }
         }
-        Ok(archive)
+        Ok(())
+    }
+
+    /// Whether an entry's content is there.
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.reader.has(&(entry.offset..entry.offset + entry.size))
+    }
+
+    /// That an entry's content is not what its digest says.
+    pub fn damaged(&self, entry: &Entry) -> Damage {
+        Damage::Content(*entry).located(&self.reader)
     }
 
     /// The same, read through a reader that can be shared.
@@ -286,12 +378,8 @@ impl<R: ReadAt> Archive<R> {
     /// # Errors
     /// A manifest is damaged, or the graph is not the statement's.
     pub fn graph(&self, limits: &Limits) -> Result<Graph, Damage> {
-        let entries = self.statement().blobs.iter().zip(self.layout.blobs());
-        let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
-        let graph = Graph::walk(&self.statement().artifacts, &mut Stored { archive: self, entries }, limits);
-        let graph = graph.map_err(from_graph)?;
-        check_blob_list(self.statement(), &graph)?;
-        Ok(graph)
+        let graph = graph_of(&self.reader, self.statement(), &self.layout, limits);
+        graph.map_err(|damage| damage.located(&self.reader))
     }
 
     /// The content of a small entry: a manifest, or one at the head.
@@ -349,20 +437,51 @@ impl<R: ReadAt> Archive<R> {
         }
         match entry.name {
             EntryName::Blob(digest) if hasher.finish() == digest => Ok(()),
-            _ => Err(Damage::Content(*entry)),
+            _ => Err(self.damaged(entry)),
         }
     }
 
     fn fill(&self, buffer: &mut [u8], offset: u64) -> Result<(), Damage> {
-        self.reader.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
-            // The length was right when the archive was opened.
-            io::ErrorKind::UnexpectedEof => Damage::Truncated {
-                expected: self.layout.size(),
-                found: self.reader.size().unwrap_or(offset),
-            },
-            _ => Damage::Read(error),
-        })
+        fill_at(&self.reader, buffer, offset, self.layout.size())
     }
+}
+
+/// Fills `buffer` from an archive that is `size` bytes long.
+fn fill_at<R: ReadAt>(reader: &R, buffer: &mut [u8], offset: u64, size: u64) -> Result<(), Damage> {
+    reader.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Damage::Truncated { expected: size, found: reader.size().unwrap_or(offset) }
+        }
+        _ => error.into(),
+    })
+}
+
+impl Unverified {
+    /// What a bundle says to hold whose signature nobody checks: its statement, and all that its
+    /// manifests name. The manifests are what their digests say; that is all that is known.
+    ///
+    /// # Errors
+    /// Any [`Damage`] to the statement or the manifests.
+    pub fn contents<R: ReadAt>(&self, reader: &R, limits: &Limits) -> Result<(Statement, Graph), Damage> {
+        let statement = Statement::parse(&self.statement, limits).map_err(Damage::Statement)?;
+        let layout = Layout::of(&statement, self.statement.len() as u64);
+        let graph = graph_of(reader, &statement, &layout, limits)?;
+        Ok((statement, graph))
+    }
+}
+
+fn graph_of<R: ReadAt>(
+    reader: &R,
+    statement: &Statement,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Graph, Damage> {
+    let entries = statement.blobs.iter().zip(layout.blobs());
+    let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
+    let mut stored = Stored { reader, size: layout.size(), entries };
+    let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
+    check_blob_list(statement, &graph)?;
+    Ok(graph)
 }
 
 fn from_graph(error: GraphError<Damage>) -> Damage {
@@ -392,7 +511,8 @@ fn check_blob_list(statement: &Statement, graph: &Graph) -> Result<(), Damage> {
 }
 
 struct Stored<'a, R> {
-    archive: &'a Archive<R>,
+    reader: &'a R,
+    size: u64,
     entries: std::collections::HashMap<Digest, Entry>,
 }
 
@@ -409,7 +529,8 @@ impl<R: ReadAt> Contents for Stored<'_, R> {
                 ),
             }));
         }
-        let bytes = self.archive.read(entry)?;
+        let mut bytes = vec![0; entry.size as usize];
+        fill_at(self.reader, &mut bytes, entry.offset, self.size)?;
         if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(Damage::Content(*entry)) }
     }
 
@@ -484,7 +605,9 @@ impl<R: Read> Pipe<R> {
         limits: &Limits,
     ) -> Result<(Graph, std::collections::HashMap<Digest, Vec<u8>>), Damage> {
         let artifacts = self.statement().artifacts.clone();
-        let mut piped = Piped { pipe: self, sink, kept: std::collections::HashMap::new(), bytes: 0, limits };
+        let required = self.statement().requires.iter().map(|blob| blob.digest).collect();
+        let kept = std::collections::HashMap::new();
+        let mut piped = Piped { pipe: self, sink, kept, required, bytes: 0, limits };
         let graph = Graph::walk(&artifacts, &mut piped, limits).map_err(from_graph)?;
         let kept = piped.kept;
         check_blob_list(self.statement(), &graph)?;
@@ -507,7 +630,7 @@ impl<R: Read> Pipe<R> {
         match self.reader.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(Damage::TooLong(self.layout.size())),
-            Err(error) => Err(Damage::Read(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -548,6 +671,7 @@ struct Piped<'a, R, S> {
     pipe: &'a mut Pipe<R>,
     sink: &'a mut S,
     kept: std::collections::HashMap<Digest, Vec<u8>>,
+    required: std::collections::HashSet<Digest>,
     bytes: u64,
     limits: &'a Limits,
 }
@@ -583,7 +707,7 @@ impl<R: Read, S: BlobSink> Contents for Piped<'_, R, S> {
     }
 
     fn config(&mut self, config: Blob) -> Result<(), Damage> {
-        if self.pipe.statement().requires.contains(&config) {
+        if self.required.contains(&config.digest) {
             return Ok(());
         }
         let blob = self.expect(config.digest)?;
@@ -611,7 +735,7 @@ mod tests {
     fn trust(reader: &mut impl Read) -> Result<Trusted, Refusal> {
         let head = Unverified::read(reader, &Limits::V1).map_err(Refusal::Damage)?;
         let now = Timestamp::from_unix(1_800_000_000).unwrap();
-        policy().check(head.statement, head.signature, now, &Limits::V1).map_err(Refusal::Trust)
+        policy().check(head, &[], now, &Limits::V1).map_err(Refusal::Trust)
     }
 
     fn verify(bytes: &[u8]) -> Result<Graph, Refusal> {

@@ -47,6 +47,8 @@ pub struct Graph {
 pub struct Node {
     /// Its media type.
     pub media_type: MediaType,
+    /// Its size in bytes.
+    pub size: u64,
     /// What it says.
     pub manifest: Manifest,
 }
@@ -107,6 +109,30 @@ impl Graph {
         graph.first_layer = graph.blobs.len();
         graph.blobs.append(&mut layers);
         Ok(graph)
+    }
+
+    /// All that a manifest consists of: itself, the manifests below it, their configs and layers.
+    /// Each once, without foreign layers, in no particular order.
+    pub fn extent(&self, root: Digest) -> Vec<Blob> {
+        let mut seen = HashSet::new();
+        let mut extent = Vec::new();
+        let mut open = vec![root];
+        while let Some(digest) = open.pop() {
+            let Some(node) = self.manifests.get(&digest) else { continue };
+            if !seen.insert(digest) {
+                continue;
+            }
+            extent.push(Blob { digest, size: node.size });
+            if let Manifest::Index(index) = &node.manifest {
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+            for blob in Self::blobs_of(&node.manifest) {
+                if seen.insert(blob.digest) {
+                    extent.push(Blob { digest: blob.digest, size: blob.size });
+                }
+            }
+        }
+        extent
     }
 
     /// The blobs that a manifest itself names: its config and its layers, without foreign ones.
@@ -205,7 +231,7 @@ impl<C: Contents> Walk<'_, C> {
                 }
             }
         }
-        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), manifest });
+        self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), size: found, manifest });
         Ok(())
     }
 
@@ -237,4 +263,90 @@ impl<C: Contents> Walk<'_, C> {
 
 fn same_size<E>(digest: Digest, expected: u64, found: u64) -> Result<(), GraphError<E>> {
     if expected == found { Ok(()) } else { Err(GraphError::Size { digest, expected, found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::statement;
+
+    /// Manifests by their digests, as a registry has them.
+    #[derive(Default)]
+    struct Store(HashMap<Digest, Vec<u8>>);
+
+    impl Store {
+        fn put(&mut self, manifest: &serde_json::Value) -> Digest {
+            let bytes = serde_json::to_vec(manifest).unwrap();
+            let digest = Digest::of(&bytes);
+            self.0.insert(digest, bytes);
+            digest
+        }
+
+        fn image(&mut self, config: &str) -> Digest {
+            let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(config.as_bytes()), "size": config.len()});
+            self.put(&json!({"schemaVersion": 2, "config": config, "layers": []}))
+        }
+
+        fn index(&mut self, children: &[(Digest, &str)]) -> Digest {
+            let child = |(digest, media_type): &(Digest, &str)| {
+                let size = self.0.get(digest).map_or(7, Vec::len);
+                json!({"mediaType": media_type, "digest": digest, "size": size})
+            };
+            let children: Vec<_> = children.iter().map(child).collect();
+            self.put(&json!({"schemaVersion": 2, "manifests": children}))
+        }
+    }
+
+    impl Contents for Store {
+        type Error = Digest;
+
+        fn manifest(&mut self, digest: Digest, _: &MediaType, _: Option<u64>) -> Result<Vec<u8>, Digest> {
+            self.0.get(&digest).cloned().ok_or(digest)
+        }
+
+        fn config(&mut self, _: Blob) -> Result<(), Digest> {
+            Ok(())
+        }
+    }
+
+    fn walk(store: &mut Store, root: Digest, media_type: &str) -> Result<Graph, GraphError<Digest>> {
+        let artifact = statement(&[b"layer"]).artifacts.remove(0);
+        let artifact = Artifact { digest: root, media_type: media_type.parse().unwrap(), ..artifact };
+        Graph::walk(&[artifact], store, &Limits::V1)
+    }
+
+    #[test]
+    fn indexes_nest_as_deep_as_the_limit_and_no_deeper() {
+        let mut store = Store::default();
+        let mut root = store.image("{}");
+        let mut kind = MediaType::IMAGE_MANIFEST;
+        for depth in 0..=Limits::V1.index_depth {
+            root = store.index(&[(root, kind)]);
+            kind = MediaType::IMAGE_INDEX;
+            let found = walk(&mut store, root, kind);
+            match depth < Limits::V1.index_depth {
+                true => assert_eq!(found.unwrap().manifests.len(), depth + 2),
+                false => assert!(matches!(found, Err(GraphError::TooDeep(_)))),
+            }
+        }
+    }
+
+    #[test]
+    fn absent_children_and_contradictory_ones_are_refused() {
+        let mut store = Store::default();
+        let absent = Digest::of(b"absent");
+        let root = store.index(&[(absent, MediaType::IMAGE_MANIFEST)]);
+        assert!(
+            matches!(walk(&mut store, root, MediaType::IMAGE_INDEX), Err(GraphError::Contents(digest)) if digest == absent)
+        );
+        let image = store.image("{}");
+        let root = store.index(&[(image, MediaType::IMAGE_MANIFEST), (image, MediaType::DOCKER_MANIFEST)]);
+        assert!(
+            matches!(walk(&mut store, root, MediaType::IMAGE_INDEX), Err(GraphError::TwoRoles(digest)) if digest == image)
+        );
+        let root = store.index(&[(image, MediaType::IMAGE_INDEX)]);
+        assert!(walk(&mut store, root, MediaType::IMAGE_INDEX).is_err(), "an image passes for an index");
+    }
 }

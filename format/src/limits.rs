@@ -1,4 +1,4 @@
-/// Every bound on what a bundle may ask of its reader. Changing one of the first five changes
+/// Every bound on what a bundle may ask of its reader. Changing one of the first seven changes
 /// which bundles are valid, and so the format.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -10,6 +10,10 @@ pub struct Limits {
     pub artifacts: usize,
     /// Blobs in one statement, present and required ones together.
     pub blobs: usize,
+    /// Bases of one delta: what was sent since the last one that is known to have arrived.
+    pub bases: usize,
+    /// Volumes of one bundle.
+    pub volumes: usize,
     /// How deep indexes may nest. Content addressing rules out real cycles, not long chains.
     pub index_depth: usize,
     /// Reasons for one artifact, and the characters of each.
@@ -17,6 +21,15 @@ pub struct Limits {
     /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
     /// go back to them.
     pub piped_manifests: u64,
+    /// Frames of a compressed archive: their table is kept in memory, 16 bytes for each.
+    pub frames: usize,
+    /// The content of one frame in bytes, which is unpacked as a whole.
+    pub frame: u64,
+    /// The content of the frames of a compressed archive that are kept, in bytes together.
+    pub cached_frames: u64,
+    /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
+    /// as a statement may have.
+    pub receipt: u64,
 }
 
 impl Limits {
@@ -25,9 +38,15 @@ impl Limits {
         statement: 32 << 20,
         artifacts: 100_000,
         blobs: 400_000,
+        bases: 64,
+        volumes: 10_000,
         index_depth: 4,
         reasons: 1_000,
         piped_manifests: 64 << 20,
+        frames: 2_000_000,
+        frame: 8 << 20,
+        cached_frames: 24 << 20,
+        receipt: 64 << 20,
     };
 }
 

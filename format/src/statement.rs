@@ -1,9 +1,10 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use bundle_oci::{Digest, MediaType, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp};
+use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
 
 /// The version of the format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -29,18 +30,41 @@ pub struct Statement {
     /// The digest of the statement before this one in the series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Digest>,
-    /// The digest of what a delta builds on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<Digest>,
+    /// What a delta builds on; empty for a bundle that stands alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base: Vec<Base>,
     /// Digest and size of `index.json`.
     pub index: Blob,
     /// What the bundle delivers, in order.
+    #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Artifact>,
     /// Every blob in the archive, in order (docs/format.md §Order of blobs).
     pub blobs: Vec<Blob>,
     /// The blobs that a delta leaves out because the other side has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Blob>,
+}
+
+/// What a delta builds on. It is named for people: what counts is that the required blobs are there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Base {
+    /// The stream that it belongs to.
+    pub stream: StreamName,
+    /// The bundle's place in the stream; a lock has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+    /// The digest of the bundle's statement, or of the lock's file.
+    pub digest: Digest,
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sequence {
+            Some(sequence) => write!(f, "{} {sequence} ({})", self.stream, self.digest),
+            None => write!(f, "the lock of {} ({})", self.stream, self.digest),
+        }
+    }
 }
 
 /// A blob's digest and size in bytes; in JSON a pair `[digest, size]`.
@@ -106,6 +130,7 @@ pub struct Artifact {
     /// Where it came from.
     pub source: Reference,
     /// Where it goes.
+    #[serde(deserialize_with = "object::one")]
     pub target: Target,
     /// The digest of its manifest or index.
     pub digest: Digest,
@@ -178,7 +203,7 @@ pub enum StatementError {
     /// Sizes that add up to more than 2^53.
     #[error("statement's sizes add up to more than can be")]
     Size,
-    /// Required blobs without a base, or a base without them.
+    /// Required blobs without a base.
     #[error("statement requires blobs but names no base")]
     Base,
     /// An `index.json` other than the one that follows from the artifacts.
@@ -223,7 +248,8 @@ impl Statement {
         if self.artifacts.is_empty() {
             return Err(StatementError::Empty);
         }
-        if !self.requires.is_empty() && self.base.is_none() {
+        over("bases", self.base.len() as u64, limits.bases as u64)?;
+        if !self.requires.is_empty() && self.base.is_empty() {
             return Err(StatementError::Base);
         }
         let mut sizes = HashMap::with_capacity(self.blobs.len());

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use bundle_oci::{Registry, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
@@ -36,12 +37,49 @@ impl Target {
     }
 }
 
+/// A text that is no target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("target must be PROJECT/REPOSITORY or PROJECT/REPOSITORY:TAG")]
+pub struct ParseTargetError;
+
+impl FromStr for Target {
+    type Err = ParseTargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (project, path) = text.split_once('/').ok_or(ParseTargetError)?;
+        let (repository, tag) = match path.rsplit_once(':') {
+            Some((repository, tag)) => (repository, Some(tag.parse().map_err(|_| ParseTargetError)?)),
+            None => (path, None),
+        };
+        Ok(Self {
+            project: project.parse().map_err(|_| ParseTargetError)?,
+            repository: repository.parse().map_err(|_| ParseTargetError)?,
+            tag,
+        })
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.project, self.repository)?;
         match &self.tag {
             Some(tag) => write!(f, ":{tag}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_reads_back_as_it_is_written() {
+        for text in ["cache/docker.io/library/nginx:1.25", "cache/r.example_5000/app", "tenant-a/app:x"] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+        }
+        for bad in ["", "cache", "cache/", "Cache/app", "cache/App", "cache/app:", "cache/app:a/b", "/app"] {
+            assert_eq!(bad.parse::<Target>(), Err(ParseTargetError), "{bad}");
         }
     }
 }

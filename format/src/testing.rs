@@ -1,16 +1,20 @@
 //! One small bundle, made by hand, for the tests of this crate.
 
+use std::collections::BTreeMap;
+
 use bundle_oci::{Digest, MediaType};
 use serde_json::json;
 
 use crate::{
-    Artifact, Blob, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, PrivateKey, Sequence, Statement, StreamName,
-    Target, Timestamp, TrustPolicy,
+    Artifact, Blob, BundleId, Delivered, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, Outcome, PrivateKey,
+    RECEIPT_VERSION, Receipt, Sequence, Statement, StreamName, Target, Timestamp, TrustPolicy,
 };
 
-const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
+/// The config of every image here.
+pub(crate) const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
 
-fn manifest(layers: &[&[u8]]) -> Vec<u8> {
+/// The manifest of an image with these layers.
+pub(crate) fn manifest(layers: &[&[u8]]) -> Vec<u8> {
     let layer = |bytes: &&[u8]| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": Digest::of(bytes), "size": bytes.len()});
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(CONFIG), "size": CONFIG.len()});
     let layers: Vec<_> = layers.iter().map(layer).collect();
@@ -18,8 +22,8 @@ fn manifest(layers: &[&[u8]]) -> Vec<u8> {
     serde_json::to_vec(&manifest).unwrap()
 }
 
-fn contents(layers: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut contents = vec![manifest(layers), CONFIG.to_vec()];
+fn contents(manifest: Vec<u8>, layers: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut contents = vec![manifest, CONFIG.to_vec()];
     for layer in layers {
         if !contents.iter().any(|known| known == layer) {
             contents.push(layer.to_vec());
@@ -30,7 +34,11 @@ fn contents(layers: &[&[u8]]) -> Vec<Vec<u8>> {
 
 /// The statement of one image with these layers.
 pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
-    let contents = contents(layers);
+    statement_of(&contents(manifest(layers), layers))
+}
+
+/// The statement of one image with these blobs, its manifest first.
+fn statement_of(contents: &[Vec<u8>]) -> Statement {
     let mut statement = Statement {
         format_version: FORMAT_VERSION,
         stream: StreamName::default(),
@@ -38,7 +46,7 @@ pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
         created: Timestamp::from_unix(1_795_000_000).unwrap(),
         expires: None,
         previous: None,
-        base: None,
+        base: Vec::new(),
         index: Blob { digest: Digest::of(b""), size: 0 },
         artifacts: vec![Artifact {
             kind: Kind::Image,
@@ -66,6 +74,32 @@ pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
     statement
 }
 
+/// The receipt of [`statement`] with one layer.
+pub(crate) fn receipt() -> Receipt {
+    let statement = statement(&[b"layer"]);
+    let artifact = &statement.artifacts[0];
+    Receipt {
+        receipt_version: RECEIPT_VERSION,
+        bundle: BundleId::of(&statement, Digest::of(&statement.to_bytes())),
+        previous: None,
+        site: "plant 7".parse().unwrap(),
+        registry: "harbor.example".parse().unwrap(),
+        imported: Timestamp::from_unix(1_795_100_000).unwrap(),
+        signers: vec!["test".to_owned()],
+        artifacts: vec![Delivered {
+            target: artifact.target.clone(),
+            digest: artifact.digest,
+            outcome: Outcome::Pushed,
+            found: None,
+            blobs: (0..statement.blobs.len() as u32).collect(),
+            scan: None,
+        }],
+        blobs: statement.blobs,
+        policies: BTreeMap::new(),
+        overrides: Vec::new(),
+    }
+}
+
 /// A key that is no secret.
 pub(crate) fn key() -> PrivateKey {
     PrivateKey::from_seed(&[7; 32])
@@ -78,12 +112,24 @@ pub(crate) fn policy() -> TrustPolicy {
 
 /// The whole archive of [`statement`].
 pub(crate) fn bundle(layers: &[&[u8]]) -> Vec<u8> {
-    let statement = statement(layers);
-    let head = statement.to_bytes();
+    signed(manifest(layers), layers, &key(), |statement| statement)
+}
+
+/// The archive of an image with this manifest and these layers, whose statement's text was
+/// changed before it was signed.
+pub(crate) fn signed(
+    manifest: Vec<u8>,
+    layers: &[&[u8]],
+    key: &PrivateKey,
+    change: impl FnOnce(String) -> String,
+) -> Vec<u8> {
+    let contents = contents(manifest, layers);
+    let statement = statement_of(&contents);
+    let head = change(String::from_utf8(statement.to_bytes()).unwrap()).into_bytes();
     let layout = Layout::of(&statement, head.len() as u64);
-    let signature = key().sign(&head).to_vec();
+    let signature = key.sign(&head).to_vec();
     let mut entries = vec![head, signature, OCI_LAYOUT.to_vec(), statement.index_json()];
-    entries.extend(contents(layers));
+    entries.extend(contents);
     let mut bytes = Vec::new();
     for (entry, content) in layout.entries().iter().zip(entries) {
         bytes.extend_from_slice(&entry.header());

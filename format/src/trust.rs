@@ -3,13 +3,29 @@ use std::str::FromStr;
 
 use bundle_oci::Digest;
 
-use crate::{Limits, ProjectName, PublicKey, SignatureBytes, Statement, StatementError, Timestamp};
+use crate::{
+    Limits, ProjectName, PublicKey, SignatureBytes, Statement, StatementError, Timestamp, Unverified,
+};
 
 /// Whose bundles are accepted, and for which projects.
 #[derive(Clone, Debug)]
 pub struct TrustPolicy {
-    /// The keys. One of them must have signed.
+    /// The keys, each once.
     pub keys: Vec<TrustedKey>,
+    /// How many of them must have signed, at least one.
+    pub signatures: usize,
+    /// What becomes of a bundle after its own time.
+    pub expiry: Expiry,
+}
+
+/// What becomes of a bundle after its own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Expiry {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It is accepted, and [`Trusted::is_expired`] says so.
+    Ignore,
 }
 
 /// One key and what it may do.
@@ -41,58 +57,93 @@ impl TrustPolicy {
             until: None,
             revoked: false,
         };
-        Self { keys: vec![key] }
+        Self { keys: vec![key], signatures: 1, expiry: Expiry::Enforce }
     }
 
-    /// Steps 3 to 5 of docs/format.md §Verification: signature, statement, scope. Nothing of the
-    /// statement is looked at before a key that is not revoked has signed it.
+    /// Steps 3 to 5 of docs/format.md §Verification: signatures, statement, scope. Nothing of the
+    /// statement is looked at before a key that is not revoked has signed it. Signatures by keys
+    /// that are not trusted do not count; one by a revoked key refuses the bundle, whoever else
+    /// signed.
     ///
     /// # Errors
     /// Any [`TrustError`].
     pub fn check(
         &self,
-        bytes: Vec<u8>,
-        signature: SignatureBytes,
+        head: Unverified,
+        countersignatures: &[SignatureBytes],
         now: Timestamp,
         limits: &Limits,
     ) -> Result<Trusted, TrustError> {
-        let signer =
-            self.keys.iter().find(|trusted| trusted.key.verify(&bytes, &signature)).ok_or_else(|| {
-                TrustError::Stranger { trusted: self.keys.iter().map(|key| key.name.clone()).collect() }
-            })?;
-        if signer.revoked {
-            return Err(TrustError::Revoked(signer.name.clone()));
-        }
+        let Unverified { statement: bytes, signature } = head;
+        let signatures = [&[signature], countersignatures].concat();
+        let signers = self.signers(&bytes, &signatures)?;
         let statement = Statement::parse(&bytes, limits)?;
-        let early = signer.since.is_some_and(|since| statement.created < since);
-        let late = signer.until.is_some_and(|until| statement.created > until || now > until);
-        if early || late {
-            return Err(TrustError::KeyTime {
-                key: signer.name.clone(),
-                since: signer.since,
-                until: signer.until,
+        let (good, bad): (Vec<_>, Vec<_>) =
+            signers.into_iter().map(|signer| signer.may_sign(&statement, now)).partition(Result::is_ok);
+        let good: Vec<&TrustedKey> = good.into_iter().flatten().collect();
+        let demanded = self.signatures.max(1);
+        if good.len() < demanded {
+            let signers = good.into_iter().map(|key| key.name.clone()).collect();
+            return Err(match bad.into_iter().find_map(Result::err) {
+                Some(refusal) => refusal,
+                None => TrustError::TooFew { demanded: self.signatures, signers },
             });
         }
-        for artifact in &statement.artifacts {
-            if !signer.projects.iter().any(|pattern| pattern.matches(&artifact.target.project)) {
-                return Err(TrustError::Scope {
-                    key: signer.name.clone(),
-                    project: artifact.target.project.clone(),
-                });
-            }
-        }
-        if let Some(expires) = statement.expires
-            && now > expires
-        {
+        let speaks_for_sources =
+            good.iter().filter(|key| key.may_write(&ProjectName::cache())).count() >= demanded;
+        let expired = statement.expires.filter(|expires| now > *expires);
+        if let (Some(expires), Expiry::Enforce) = (expired, self.expiry) {
             return Err(TrustError::Expired(expires));
         }
         Ok(Trusted {
             digest: Digest::of(&bytes),
-            signer: signer.name.clone(),
-            projects: signer.projects.clone(),
+            signers: good.into_iter().map(|key| key.name.clone()).collect(),
+            speaks_for_sources,
             size: bytes.len() as u64,
+            expired: expired.is_some(),
             statement,
         })
+    }
+
+    /// The trusted keys that signed a message, at least one, and none that is revoked.
+    pub(crate) fn signers(
+        &self,
+        message: &[u8],
+        signatures: &[SignatureBytes],
+    ) -> Result<Vec<&TrustedKey>, TrustError> {
+        let signed =
+            |trusted: &&TrustedKey| signatures.iter().any(|signature| trusted.key.verify(message, signature));
+        let signers: Vec<&TrustedKey> = self.keys.iter().filter(signed).collect();
+        if signers.is_empty() {
+            let trusted = self.keys.iter().map(|key| key.name.clone()).collect();
+            return Err(TrustError::Stranger { trusted });
+        }
+        match signers.iter().find(|signer| signer.revoked) {
+            Some(revoked) => Err(TrustError::Revoked(revoked.name.clone())),
+            None => Ok(signers),
+        }
+    }
+}
+
+impl TrustedKey {
+    fn may_write(&self, project: &ProjectName) -> bool {
+        self.projects.iter().any(|pattern| pattern.matches(project))
+    }
+
+    /// The key itself, if it may sign this statement.
+    fn may_sign(&self, statement: &Statement, now: Timestamp) -> Result<&Self, TrustError> {
+        let early = self.since.is_some_and(|since| statement.created < since);
+        let late = self.until.is_some_and(|until| statement.created > until || now > until);
+        if early || late {
+            return Err(TrustError::KeyTime { key: self.name.clone(), since: self.since, until: self.until });
+        }
+        for artifact in &statement.artifacts {
+            let project = &artifact.target.project;
+            if !self.may_write(project) {
+                return Err(TrustError::Scope { key: self.name.clone(), project: project.clone() });
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -102,8 +153,9 @@ pub struct Trusted {
     statement: Statement,
     digest: Digest,
     size: u64,
-    signer: String,
-    projects: Vec<ProjectPattern>,
+    signers: Vec<String>,
+    speaks_for_sources: bool,
+    expired: bool,
 }
 
 impl Trusted {
@@ -122,17 +174,21 @@ impl Trusted {
         self.size
     }
 
-    /// The name of the key that signed.
-    pub fn signer(&self) -> &str {
-        &self.signer
+    /// The names of the keys that signed.
+    pub fn signers(&self) -> &[String] {
+        &self.signers
     }
 
-    /// Whether the key that signed may say what the names of other registries mean. Who mirrors
-    /// these is the project `cache`; a tenant's key, though it may name any source, has no say in
-    /// what `docker.io/library/nginx` is on a node.
+    /// Whether the bundle's own time is over, which [`Expiry::Ignore`] lets pass.
+    pub fn is_expired(&self) -> bool {
+        self.expired
+    }
+
+    /// Whether as many keys signed as are demanded that may say what the names of other registries
+    /// mean. Who mirrors these is the project `cache`; a tenant's key, though it may name any source,
+    /// has no say in what `docker.io/library/nginx` is on a node.
     pub fn speaks_for_sources(&self) -> bool {
-        let cache = ProjectName::cache();
-        self.projects.iter().any(|pattern| pattern.matches(&cache))
+        self.speaks_for_sources
     }
 }
 
@@ -145,7 +201,15 @@ pub enum TrustError {
         /// The names of the keys that were tried.
         trusted: Vec<String>,
     },
-    /// The key that signed was revoked.
+    /// Fewer keys signed than must.
+    #[error("bundle is signed by {} ({}), and {demanded} signatures are demanded", counted(.signers.len()), .signers.join(", "))]
+    TooFew {
+        /// How many must sign.
+        demanded: usize,
+        /// The names of the keys that did.
+        signers: Vec<String>,
+    },
+    /// A key that signed was revoked.
     #[error("bundle is signed by the key '{0}', which is revoked")]
     Revoked(String),
     /// The key that signed is outside its time.
@@ -172,6 +236,10 @@ pub enum TrustError {
     /// The statement is signed, but not one that can be acted on.
     #[error(transparent)]
     Statement(#[from] StatementError),
+}
+
+fn counted(keys: usize) -> String {
+    if keys == 1 { "one key".to_owned() } else { format!("{keys} keys") }
 }
 
 fn bound(word: &str, moment: &Option<Timestamp>) -> String {
@@ -242,14 +310,15 @@ mod tests {
     fn check(policy: &TrustPolicy, seed: u8) -> Result<Trusted, TrustError> {
         let bytes = statement(&[b"layer"]).to_bytes();
         let signature = key(seed).sign(&bytes);
-        policy.check(bytes, signature, Timestamp::from_unix(2_000_000_000).unwrap(), &Limits::V1)
+        let head = Unverified { statement: bytes, signature };
+        policy.check(head, &[], Timestamp::from_unix(2_000_000_000).unwrap(), &Limits::V1)
     }
 
     #[test]
     fn only_a_trusted_key_makes_a_trusted_statement() {
         let policy = TrustPolicy::single("ops", key(1).public());
         let trusted = check(&policy, 1).unwrap();
-        assert_eq!(trusted.signer(), "ops");
+        assert_eq!(trusted.signers(), ["ops"]);
         assert!(trusted.speaks_for_sources());
         assert!(matches!(check(&policy, 2), Err(TrustError::Stranger { .. })));
     }
@@ -264,6 +333,49 @@ mod tests {
         assert!(matches!(check(&policy, 1), Err(TrustError::KeyTime { .. })));
         policy.keys[0].revoked = true;
         assert!(matches!(check(&policy, 1), Err(TrustError::Revoked(_))));
+    }
+
+    #[test]
+    fn a_threshold_counts_different_keys_that_may_sign() {
+        let mut policy = TrustPolicy::single("ops", key(1).public());
+        policy.keys.extend(TrustPolicy::single("transfer", key(2).public()).keys);
+        policy.signatures = 2;
+        let bytes = statement(&[b"layer"]).to_bytes();
+        let check = |policy: &TrustPolicy, seeds: &[u8]| {
+            let mut signatures: Vec<_> = seeds.iter().map(|&seed| key(seed).sign(&bytes)).collect();
+            let head = Unverified { statement: bytes.clone(), signature: signatures.remove(0) };
+            policy.check(head, &signatures, Timestamp::from_unix(1_900_000_000).unwrap(), &Limits::V1)
+        };
+        assert_eq!(check(&policy, &[1, 2]).unwrap().signers(), ["ops", "transfer"]);
+        assert_eq!(check(&policy, &[9, 2, 1]).unwrap().signers(), ["ops", "transfer"]);
+        for twice in [&[1][..], &[1, 1], &[1, 9], &[1, 1, 9]] {
+            assert!(
+                matches!(check(&policy, twice), Err(TrustError::TooFew { demanded: 2, .. })),
+                "{twice:?}"
+            );
+        }
+        policy.keys[1].projects = vec!["tenant-*".parse().unwrap()];
+        assert!(matches!(check(&policy, &[1, 2]), Err(TrustError::Scope { .. })));
+        policy.signatures = 1;
+        assert_eq!(check(&policy, &[1, 2]).unwrap().signers(), ["ops"]);
+        policy.keys[1].revoked = true;
+        assert!(matches!(check(&policy, &[1, 2]), Err(TrustError::Revoked(name)) if name == "transfer"));
+    }
+
+    #[test]
+    fn an_expired_bundle_is_refused_unless_its_time_is_ignored() {
+        let mut policy = TrustPolicy::single("ops", key(1).public());
+        let expires = Timestamp::from_unix(1_900_000_000).unwrap();
+        let statement = Statement { expires: Some(expires), ..statement(&[b"layer"]) };
+        let bytes = statement.to_bytes();
+        let check = |policy: &TrustPolicy, now: i64| {
+            let head = Unverified { statement: bytes.clone(), signature: key(1).sign(&bytes) };
+            policy.check(head, &[], Timestamp::from_unix(now).unwrap(), &Limits::V1)
+        };
+        assert!(!check(&policy, 1_900_000_000).unwrap().is_expired());
+        assert!(matches!(check(&policy, 1_900_000_001), Err(TrustError::Expired(_))));
+        policy.expiry = Expiry::Ignore;
+        assert!(check(&policy, 1_900_000_001).unwrap().is_expired());
     }
 
     #[test]

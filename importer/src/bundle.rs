@@ -1,32 +1,34 @@
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, Damage, Graph, Limits, Pipe, Statement, Timestamp, TrustError, TrustPolicy,
-    Trusted, Unverified,
+    Archive, Blob, BlobSink, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
+    SignatureBytes, Statement, Timestamp, TrustError, TrustPolicy, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
 
+use crate::{CountersignatureError, Spool, read_countersignatures};
+
 /// Why bytes are no bundle that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be opened.
-    #[error("{} cannot be opened", .path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The file, or its volumes, cannot be opened.
+    #[error(transparent)]
+    Open(#[from] MediumError),
+    /// Volumes that are not there.
+    #[error("{} of the volumes are missing", .0.len())]
+    Missing(Vec<PathBuf>),
     /// The bundle is not trusted.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The bundle is damaged.
     #[error(transparent)]
     Damage(#[from] Damage),
+    /// The countersignatures beside the file cannot be read.
+    #[error(transparent)]
+    Countersignature(#[from] CountersignatureError),
 }
 
 /// A trusted bundle, whose frame and manifests are right. Blobs are still to be hashed.
@@ -38,8 +40,8 @@ pub struct Bundle {
 
 /// Where blobs come from.
 pub(crate) enum Contents {
-    /// A file, from which any blob can be had again.
-    File(Archive<File>),
+    /// A file or volumes, from which any blob can be had again.
+    File(Archive<Medium>),
     /// A pipe, from which layers come once and in order; what came before them is kept.
     Pipe { pipe: Pipe<Box<dyn Read + Send>>, kept: HashMap<Digest, Bytes> },
 }
@@ -51,33 +53,65 @@ impl std::fmt::Debug for Bundle {
 }
 
 impl Bundle {
-    /// Steps 1 to 8 of docs/format.md §Verification on a file.
+    /// Steps 1 to 8 of docs/format.md §Verification on a file, or on volumes that are all there.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn open(path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Open { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(failed(std::io::Error::other("it is no regular file; use - for a pipe")));
+        let medium = Medium::open(path, limits)?;
+        let missing = medium.missing();
+        if !missing.is_empty() {
+            return Err(OpenError::Missing(missing));
         }
-        let trusted = trust(&mut file, policy, limits)?;
-        file.rewind().map_err(failed)?;
-        let archive = Archive::open(file, trusted.clone())?;
+        Self::on(medium, path, policy, limits)
+    }
+
+    /// The same on those volumes that are there, together with what `spool` has of the others. The
+    /// start of the archive must be among it.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn open_partial(
+        path: &Path,
+        spool: &Path,
+        policy: &TrustPolicy,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let mut medium = Medium::open(path, limits)?;
+        if let Medium::Volumes(volumes) = &mut medium {
+            if !volumes.has(&(0..1)) {
+                return Err(OpenError::Missing(vec![volumes.names().head()]));
+            }
+            let head = Unverified::read(&mut Cursor::new(volumes).map_err(Damage::Read)?, limits)?;
+            Spool::of(spool, Digest::of(&head.statement)).lend(volumes)?;
+        }
+        Self::on(medium, path, policy, limits)
+    }
+
+    fn on(medium: Medium, path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
+        let countersignatures = read_countersignatures(&Medium::name(path))?;
+        let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
+        let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
+        medium.belongs_to(trusted.digest())?;
+        let archive = Archive::open(medium, trusted.clone())?;
         let graph = archive.graph(limits)?;
         Ok(Self { trusted, graph, contents: Contents::File(archive) })
     }
 
-    /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer.
+    /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer. It
+    /// may be compressed.
+    /// Countersignatures come beside it.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn read(
-        mut reader: Box<dyn Read + Send>,
+        reader: Box<dyn Read + Send>,
         policy: &TrustPolicy,
+        countersignatures: &[SignatureBytes],
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let trusted = trust(&mut reader, policy, limits)?;
+        let mut reader = uncompressed(reader).map_err(Damage::from)?;
+        let trusted = trust(&mut reader, policy, countersignatures, limits)?;
         let mut pipe = Pipe::open(reader, trusted.clone())?;
         let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
         let (graph, manifests) = pipe.graph(&mut configs, limits)?;
@@ -88,7 +122,7 @@ impl Bundle {
     }
 
     /// The archive and what its manifests name; `None` if it comes through a pipe.
-    pub fn into_archive(self) -> Option<(Archive<File>, Graph)> {
+    pub fn into_archive(self) -> Option<(Archive<Medium>, Graph)> {
         match self.contents {
             Contents::File(archive) => Some((archive, self.graph)),
             Contents::Pipe { .. } => None,
@@ -120,9 +154,14 @@ impl Bundle {
 }
 
 /// Steps 1 to 5 of docs/format.md §Verification.
-fn trust(reader: &mut impl Read, policy: &TrustPolicy, limits: &Limits) -> Result<Trusted, OpenError> {
+fn trust(
+    reader: &mut impl Read,
+    policy: &TrustPolicy,
+    countersignatures: &[SignatureBytes],
+    limits: &Limits,
+) -> Result<Trusted, OpenError> {
     let head = Unverified::read(reader, limits)?;
-    Ok(policy.check(head.statement, head.signature, Timestamp::now(), limits)?)
+    Ok(policy.check(head, countersignatures, Timestamp::now(), limits)?)
 }
 
 /// Configs are small; they are kept while the manifests are read.

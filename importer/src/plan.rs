@@ -1,11 +1,12 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Blob, Graph};
+use bundle_format::{Base, Blob, Graph};
 use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::Bundle;
+use crate::destination::repository_of;
 
 /// What becomes of a tag that is there with another digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,13 +44,85 @@ pub struct Step {
     pub decision: Decision,
 }
 
+/// One blob and where it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobStep {
+    /// The blob.
+    pub blob: Blob,
+    /// The repositories that need it, in order.
+    pub places: Vec<Place>,
+    /// Repositories of the bundle that need nothing and have it, for an artifact that is present
+    /// there names it.
+    pub holders: Vec<RepositoryName>,
+    /// Whether it is in the bundle, or must be in one of the repositories.
+    pub supply: Supply,
+}
+
+/// Where a blob's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// In the bundle.
+    Carried,
+    /// In the registry: the bundle is a delta and builds on it.
+    Required,
+}
+
+/// A repository that needs a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Whether the blob is there already.
+    pub presence: Presence,
+}
+
+/// Whether a blob is in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody has looked yet.
+    Unknown,
+    /// It is there.
+    There,
+    /// It is not.
+    Absent,
+}
+
+/// How a blob comes into a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It is there already.
+    There,
+    /// The registry takes it from another of its repositories.
+    Mount,
+    /// Its bytes are sent.
+    Send,
+}
+
+impl BlobStep {
+    /// How the blob will come into each of its places, as far as is known. One that nobody has looked
+    /// for is taken for absent.
+    pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
+        let mut somewhere =
+            !self.holders.is_empty() || self.places.iter().any(|place| place.presence == Presence::There);
+        self.places.iter().map(move |place| {
+            let way = match (place.presence, somewhere) {
+                (Presence::There, _) => Way::There,
+                (_, true) => Way::Mount,
+                (_, false) => Way::Send,
+            };
+            somewhere = true;
+            (&place.repository, way)
+        })
+    }
+}
+
 /// What an import will do to a registry.
 #[derive(Clone, Debug)]
 pub struct ImportPlan {
     /// The steps, in the order of the statement.
     pub steps: Vec<Step>,
-    /// The blobs that the repositories need, largest first, with the repositories in order.
-    pub blobs: Vec<(Blob, Vec<RepositoryName>)>,
+    /// The blobs that the repositories need, largest first.
+    pub blobs: Vec<BlobStep>,
     /// The manifests that the repositories need, each after all that it names.
     pub manifests: Vec<(Digest, RepositoryName)>,
 }
@@ -64,13 +137,19 @@ pub enum PlanError {
     #[error("{} of the tags are there with another digest", .0.len())]
     Conflicts(Vec<Conflict>),
     /// A delta whose base is not there.
-    #[error("{repository} lacks {} blobs that this delta builds on", .missing.len())]
+    #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
     Base {
-        /// The repository.
-        repository: RepositoryName,
-        /// The blobs.
-        missing: Vec<Digest>,
+        /// The targets of the artifacts that cannot be delivered.
+        lacking: Vec<String>,
+        /// How many blobs are missing.
+        blobs: usize,
+        /// What the delta builds on.
+        base: Vec<Base>,
     },
+}
+
+fn images(number: usize) -> String {
+    if number == 1 { "one artifact would".to_owned() } else { format!("{number} artifacts would") }
 }
 
 /// A tag that is there with another digest.
@@ -100,11 +179,7 @@ impl ImportPlan {
         client.ping(registry).await?;
         let found: Vec<(RepositoryName, Option<Digest>)> = futures_util::stream::iter(&statement.artifacts)
             .map(|artifact| async move {
-                // The statement was checked: the joined name is not too long.
-                let repository = artifact.target.path().map_err(|_| Error::Misbehaved {
-                    host: registry.to_string(),
-                    what: "a target's name is too long".to_owned(),
-                })?;
+                let repository = repository_of(registry, &artifact.target)?;
                 let name = match &artifact.target.tag {
                     Some(tag) => Name::Tag(tag.clone()),
                     None => Name::Digest(artifact.digest),
@@ -134,25 +209,31 @@ impl ImportPlan {
         if !conflicts.is_empty() {
             return Err(PlanError::Conflicts(conflicts));
         }
-        let plan = Self::of(bundle, steps);
-        plan.check_base(bundle, client, registry).await?;
+        let mut plan = Self::of(bundle, steps);
+        plan.check_base(bundle, client, registry, jobs).await?;
         Ok(plan)
     }
 
     /// The needs of the artifacts that are pushed.
-    fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
+    pub(crate) fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
+        let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut manifests = Vec::new();
-        let mut planned = std::collections::HashSet::new();
+        let mut planned = HashSet::new();
         for step in &steps {
-            if !matches!(step.decision, Decision::Push | Decision::Move(_)) {
-                continue;
-            }
             let root = bundle.statement().artifacts[step.artifact].digest;
-            let mut order = Vec::new();
-            children_first(graph, root, &mut order);
-            for digest in order {
+            match step.decision {
+                Decision::Push | Decision::Move(_) => {}
+                Decision::Present => {
+                    for blob in graph.extent(root) {
+                        holders.entry(blob.digest).or_default().insert(&step.repository);
+                    }
+                    continue;
+                }
+                Decision::Skip(_) => continue,
+            }
+            for digest in children_first(graph, root) {
                 if !planned.insert((digest, &step.repository)) {
                     continue;
                 }
@@ -164,37 +245,87 @@ impl ImportPlan {
                 manifests.push((digest, step.repository.clone()));
             }
         }
-        let mut blobs: Vec<(Blob, Vec<RepositoryName>)> = graph
+        let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
+        let mut blobs: Vec<BlobStep> = graph
             .blobs
             .iter()
             .filter_map(|blob| {
-                Some((*blob, repositories.get(&blob.digest)?.iter().copied().cloned().collect()))
+                let place = |repository: &&RepositoryName| Place {
+                    repository: (*repository).clone(),
+                    presence: Presence::Unknown,
+                };
+                let needing = repositories.get(&blob.digest)?;
+                let holders = holders.get(&blob.digest).into_iter().flatten();
+                Some(BlobStep {
+                    blob: *blob,
+                    places: needing.iter().map(place).collect(),
+                    holders: holders.filter(|name| !needing.contains(**name)).copied().cloned().collect(),
+                    supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
+                })
             })
             .collect();
-        blobs.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));
+        blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
         Self { steps, blobs, manifests }
     }
 
-    /// What a delta leaves out must be there already.
-    async fn check_base(
-        &self,
+    /// What a delta leaves out must be there already. Each blob is looked for in the repositories
+    /// that this bundle itself delivers it to, and nowhere else.
+    pub(crate) async fn check_base(
+        &mut self,
         bundle: &Bundle,
         client: &Client,
         registry: &Registry,
+        jobs: usize,
     ) -> Result<(), PlanError> {
-        for (blob, repositories) in &self.blobs {
-            if !bundle.statement().requires.contains(blob) {
-                continue;
-            }
-            let mut there = false;
-            for repository in repositories {
-                there |= client.has_blob(registry, repository, blob.digest).await?;
-            }
-            if !there && let Some(repository) = repositories.first() {
-                return Err(PlanError::Base { repository: repository.clone(), missing: vec![blob.digest] });
+        let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
+            .map(|step| async move {
+                if step.supply == Supply::Carried {
+                    return Ok(None);
+                }
+                let there = step.places.iter().find(|place| place.presence == Presence::There);
+                if let Some(place) = there {
+                    return Ok(Some(place.repository.clone()));
+                }
+                let unknown = step.places.iter().filter(|place| place.presence == Presence::Unknown);
+                for repository in unknown.map(|place| &place.repository).chain(&step.holders) {
+                    if client.has_blob(registry, repository, step.blob.digest).await? {
+                        return Ok(Some(repository.clone()));
+                    }
+                }
+                Ok::<_, Error>(None)
+            })
+            .buffered(jobs.max(1) * 4)
+            .try_collect()
+            .await?;
+        let mut missing = HashSet::new();
+        for (step, holder) in self.blobs.iter_mut().zip(found) {
+            match (step.supply, holder) {
+                (Supply::Carried, _) => {}
+                (Supply::Required, Some(holder)) => step.holders = vec![holder],
+                (Supply::Required, None) => {
+                    missing.insert(step.blob.digest);
+                }
             }
         }
-        Ok(())
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let artifacts = &bundle.statement().artifacts;
+        let lacks = |step: &&Step| {
+            let pushed = matches!(step.decision, Decision::Push | Decision::Move(_));
+            let extent = || bundle.graph().extent(artifacts[step.artifact].digest);
+            pushed && extent().iter().any(|blob| missing.contains(&blob.digest))
+        };
+        Err(PlanError::Base {
+            lacking: self
+                .steps
+                .iter()
+                .filter(lacks)
+                .map(|step| artifacts[step.artifact].target.to_string())
+                .collect(),
+            blobs: missing.len(),
+            base: bundle.statement().base.clone(),
+        })
     }
 
     /// How many artifacts will be pushed.
@@ -204,17 +335,62 @@ impl ImportPlan {
 
     /// The most bytes that can have to be sent.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(blob, _)| blob.size).sum()
+        let carried = self.blobs.iter().filter(|step| step.supply == Supply::Carried);
+        carried.map(|step| step.blob.size).sum()
     }
 }
 
-fn children_first(graph: &Graph, digest: Digest, order: &mut Vec<Digest>) {
-    if let Some(node) = graph.manifests.get(&digest)
-        && let Manifest::Index(index) = &node.manifest
-    {
-        for child in &index.children {
-            children_first(graph, child.descriptor.digest, order);
+/// A manifest after all manifests below it, each once: an index may list a child any number of
+/// times.
+pub(crate) fn children_first(graph: &Graph, root: Digest) -> Vec<Digest> {
+    fn visit(graph: &Graph, digest: Digest, seen: &mut HashSet<Digest>, order: &mut Vec<Digest>) {
+        if !seen.insert(digest) {
+            return;
         }
+        if let Some(node) = graph.manifests.get(&digest)
+            && let Manifest::Index(index) = &node.manifest
+        {
+            for child in &index.children {
+                visit(graph, child.descriptor.digest, seen, order);
+            }
+        }
+        order.push(digest);
     }
-    order.push(digest);
+
+    let mut order = Vec::new();
+    visit(graph, root, &mut HashSet::new(), &mut order);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle_format::Node;
+    use bundle_oci::{Child, Descriptor, Index, MediaType};
+
+    use super::*;
+
+    #[test]
+    fn an_index_that_lists_its_child_a_thousand_times_is_pushed_once() {
+        let media_type: MediaType = MediaType::IMAGE_INDEX.parse().unwrap();
+        let mut graph = Graph::default();
+        let digests: Vec<Digest> = (0..4_u8).map(|level| Digest::of(&[level])).collect();
+        for pair in digests.windows(2) {
+            let descriptor = Descriptor {
+                media_type: media_type.clone(),
+                digest: pair[1],
+                size: 1,
+                annotations: Default::default(),
+            };
+            let children = vec![Child { descriptor, platform: None }; 1000];
+            let manifest = Manifest::Index(Index {
+                children,
+                subject: None,
+                artifact_type: None,
+                annotations: Default::default(),
+            });
+            graph.manifests.insert(pair[0], Node { media_type: media_type.clone(), size: 1, manifest });
+        }
+        let order = children_first(&graph, digests[0]);
+        assert_eq!(order, digests.iter().rev().copied().collect::<Vec<_>>());
+    }
 }

@@ -1,13 +1,61 @@
+use std::collections::BTreeMap;
+
+use bundle_format::{Graph, Node, Statement};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name};
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use bundle_format::Node;
+use crate::plan::children_first;
+use crate::{Decision, ImportPlan, PushError};
+
+/// Lists what belongs to something under the tag of its subject, in registries that have no referrers
+/// API. What is listed already stays, and what an earlier import pushed and did not come to list is
+/// listed too.
+pub(crate) async fn list(
+    client: &Client,
+    registry: &Registry,
+    plan: &ImportPlan,
+    statement: &Statement,
+    graph: &Graph,
+    jobs: usize,
+) -> Result<(), PushError> {
+    let mut repositories: BTreeMap<&RepositoryName, Vec<(Digest, Digest)>> = BTreeMap::new();
+    for step in plan.steps.iter().filter(|step| !matches!(step.decision, Decision::Skip(_))) {
+        for digest in children_first(graph, statement.artifacts[step.artifact].digest) {
+            let subject = graph.manifests.get(&digest).and_then(|node| node.manifest.subject());
+            if let Some(subject) = subject {
+                repositories.entry(&step.repository).or_default().push((digest, subject.digest));
+            }
+        }
+    }
+    futures_util::stream::iter(repositories)
+        .map(|(repository, referrers)| async move {
+            // One after the other: each reads the list that the one before wrote.
+            for (digest, subject) in referrers {
+                let failed = |source| PushError::Manifest {
+                    name: digest.to_string(),
+                    repository: repository.clone(),
+                    source,
+                };
+                let Some(node) = graph.manifests.get(&digest) else { continue };
+                if client.referrers(registry, repository, subject).await.map_err(failed)?.is_none() {
+                    list_by_tag(client, registry, repository, digest, node.size, node)
+                        .await
+                        .map_err(failed)?;
+                }
+            }
+            Ok(())
+        })
+        .buffer_unordered(jobs.max(1))
+        .try_collect()
+        .await
+}
 
 /// Adds a manifest to the index of its subject's referrers, for a registry that keeps no such list
 /// itself (distribution-spec §Pushing Manifests with Subject, the client's part).
-pub(crate) async fn list_by_tag(
+async fn list_by_tag(
     client: &Client,
     registry: &Registry,
     repository: &RepositoryName,

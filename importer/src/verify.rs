@@ -1,4 +1,4 @@
-use bundle_format::{BlobSink, Damage, Limits, TrustPolicy};
+use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, TrustPolicy};
 
 use crate::bundle::Contents;
 use crate::{Bundle, OpenError};
@@ -68,7 +68,8 @@ pub struct Check {
     pub verdict: Verdict,
 }
 
-/// Makes every check on a file, or on a pipe if there is no path. Blobs of a file are hashed on
+/// Makes every check on a file, or on a pipe if there is no path, whose countersignatures come
+/// beside it. Blobs of a file are hashed on
 /// `threads` threads.
 ///
 /// # Errors
@@ -76,17 +77,20 @@ pub struct Check {
 pub fn verify(
     path: Option<&std::path::Path>,
     policy: &TrustPolicy,
+    countersignatures: &[SignatureBytes],
     limits: &Limits,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<Check>, Option<Bundle>), OpenError> {
     let opened = match path {
         Some(path) => Bundle::open(path, policy, limits),
-        None => Bundle::read(Box::new(std::io::stdin()), policy, limits),
+        None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, limits),
     };
     let mut bundle = match opened {
         Ok(bundle) => bundle,
-        Err(error @ OpenError::Open { .. }) => return Err(error),
+        Err(error @ (OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_))) => {
+            return Err(error);
+        }
         Err(error) => {
             let failed = failed_check(&error);
             return Ok((checks(failed, vec![chain(&error)]), None));
@@ -117,20 +121,25 @@ pub fn verify(
 fn failed_check(error: &OpenError) -> CheckName {
     use bundle_format::TrustError;
     match error {
-        OpenError::Open { .. } => CheckName::Head,
-        OpenError::Trust(TrustError::Stranger { .. } | TrustError::Revoked(_)) => CheckName::Signature,
+        OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_) => CheckName::Head,
+        OpenError::Trust(
+            TrustError::Stranger { .. } | TrustError::Revoked(_) | TrustError::TooFew { .. },
+        ) => CheckName::Signature,
         OpenError::Trust(TrustError::Statement(_)) => CheckName::Statement,
         OpenError::Trust(TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Expired(_)) => {
             CheckName::Scope
         }
-        OpenError::Damage(damage) => match damage {
+        OpenError::Damage(damage) => match damage.itself() {
             Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
+            Damage::Statement(_) => CheckName::Statement,
             Damage::Truncated { .. }
             | Damage::TooLong(_)
             | Damage::Header(_)
             | Damage::Padding(_)
             | Damage::Trailer
-            | Damage::Read(_) => CheckName::Layout,
+            | Damage::Read(_)
+            | Damage::Packed(_)
+            | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
                 CheckName::Manifests
             }
@@ -163,7 +172,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&current.to_string());
         cause = current.source();
     }
-    text
+    bundle_oci::Printable(&text).to_string()
 }
 
 struct Counted<'a>(&'a (dyn Fn(u64) + Sync));

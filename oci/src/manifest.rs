@@ -271,6 +271,12 @@ impl<'de> Deserialize<'de> for Top {
                             top.media_type =
                                 map.next_value::<Option<String>>()?.filter(|text| !text.is_empty())
                         }
+                        "config" | "subject" => {
+                            map.next_value::<Option<Object>>()?;
+                        }
+                        "layers" | "manifests" => {
+                            map.next_value::<Option<Vec<Object>>>()?;
+                        }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -282,6 +288,37 @@ impl<'de> Deserialize<'de> for Top {
         }
 
         deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+/// A descriptor or a platform, of which only the shape is looked at: what is derived for their
+/// fields takes an array of the values as well, and other readers would not.
+struct Object;
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                while let Some(field) = map.next_key::<String>()? {
+                    if field == "platform" {
+                        map.next_value::<Option<Object>>()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
     }
 }
 

@@ -15,13 +15,20 @@ impl fmt::Display for Printable<'_> {
             if position == LONGEST {
                 return f.write_str("…");
             }
-            if character.is_control() || is_invisible(character) {
-                write!(f, "\\u{{{:x}}}", u32::from(character))?;
-            } else {
+            if Self::shows(character) {
                 f.write_char(character)?;
+            } else {
+                write!(f, "\\u{{{:x}}}", u32::from(character))?;
             }
         }
         Ok(())
+    }
+}
+
+impl Printable<'_> {
+    /// Whether a character is shown as it is: it neither commands a terminal nor hides.
+    pub fn shows(character: char) -> bool {
+        !character.is_control() && !is_invisible(character)
     }
 }
 
@@ -50,5 +57,6 @@ mod tests {
         assert_eq!(Printable(hostile).to_string(), "a\\u{1b}[31mred\\u{202e}txt\\u{d}\\u{a}");
         assert_eq!(Printable("ü – 漢字").to_string(), "ü – 漢字");
         assert!(Printable(&"x".repeat(10_000)).to_string().len() < 600);
+        assert!(Printable::shows('ü') && !Printable::shows('\n') && !Printable::shows('\u{9b}'));
     }
 }

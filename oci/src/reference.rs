@@ -204,6 +204,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn in_documents_of_programs_a_name_has_one_spelling() {
+        fn read<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+            serde_json::from_value(text.into()).ok()
+        }
+        assert!(read::<Reference>("docker.io/library/nginx:1.25").is_some());
+        for short in
+            ["nginx:1.25", "docker.io/nginx:1.25", "index.docker.io/library/nginx:1.25", "Quay.io/a:1"]
+        {
+            assert_eq!(read::<Reference>(short), None, "{short}");
+        }
+        assert_eq!(read::<Registry>("Quay.io"), None);
+        assert_eq!(read::<Registry>("[0::1]:5000"), None);
+        assert_eq!(read::<crate::Platform>("linux/x86_64"), None);
+        assert!(read::<crate::Platform>("linux/arm/v7").is_some());
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics_and_is_stable(text in "[a-zA-Z0-9./:@\\[\\]_ é-]{0,60}") {

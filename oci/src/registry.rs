@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A registry's host and optional port, lower case: `docker.io`, `localhost:5000`, `[::1]:5000`.
@@ -32,8 +32,7 @@ impl Registry {
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         host == "localhost"
-            || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-            || host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+            || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
@@ -46,7 +45,7 @@ pub enum ParseRegistryError {
     /// A host that is no DNS name and no address.
     #[error("registry has an invalid host name")]
     Host,
-    /// A port that is no number from 1 to 65535.
+    /// A port that is no number from 1 to 65535, or has zeros before it.
     #[error("registry has an invalid port")]
     Port,
 }
@@ -60,10 +59,12 @@ impl FromStr for Registry {
         }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']').ok_or(ParseRegistryError::Host)?;
-            address.parse::<Ipv6Addr>().map_err(|_| ParseRegistryError::Host)?;
+            let address: Ipv6Addr = address.parse().map_err(|_| ParseRegistryError::Host)?;
+            // As RFC 5952 writes it.
+            let host = format!("[{address}]");
             match rest.strip_prefix(':') {
-                Some(port) => (&text[..address.len() + 2], Some(port)),
-                None if rest.is_empty() => (text, None),
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
                 None => return Err(ParseRegistryError::Port),
             }
         } else {
@@ -74,16 +75,16 @@ impl FromStr for Registry {
             if !is_domain(host) {
                 return Err(ParseRegistryError::Host);
             }
-            (host, port)
+            (host.to_ascii_lowercase(), port)
         };
         let valid_port = |port: &str| {
             port.bytes().all(|byte| byte.is_ascii_digit())
-                && port.parse::<u16>().is_ok_and(|number| number > 0)
+                && !port.starts_with('0')
+                && port.parse::<u16>().is_ok()
         };
         if port.is_some_and(|port| !valid_port(port)) {
             return Err(ParseRegistryError::Port);
         }
-        let host = host.to_ascii_lowercase();
         // Docker's own names for its hub, which all mean `docker.io` in a reference.
         let host = match host.as_str() {
             "index.docker.io" | "registry-1.docker.io" if port.is_none() => "docker.io",
@@ -120,6 +121,7 @@ mod tests {
             ("localhost:5000", "localhost", true),
             ("127.0.0.1:80", "127.0.0.1", true),
             ("[::1]:5000", "::1", true),
+            ("[::ffff:127.0.0.1]:80", "::ffff:127.0.0.1", true),
             ("[fe80::1]", "fe80::1", false),
             ("127.0.0.1.example.com", "127.0.0.1.example.com", false),
         ] {
@@ -128,6 +130,8 @@ mod tests {
         }
         assert_eq!("Example.COM:443".parse::<Registry>().unwrap().as_str(), "example.com:443");
         assert_eq!("index.docker.io".parse(), Ok(Registry::docker_hub()));
+        assert_eq!("[0:0::1]:80".parse::<Registry>().unwrap().as_str(), "[::1]:80");
+        assert_eq!("[FE80::A]".parse::<Registry>().unwrap().as_str(), "[fe80::a]");
     }
 
     #[test]
@@ -140,6 +144,7 @@ mod tests {
             ("-a.b", ParseRegistryError::Host),
             ("a b", ParseRegistryError::Host),
             ("a:0", ParseRegistryError::Port),
+            ("a:0443", ParseRegistryError::Port),
             ("a:65536", ParseRegistryError::Port),
             ("a:", ParseRegistryError::Port),
             ("a:+1", ParseRegistryError::Port),

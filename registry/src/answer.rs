@@ -19,6 +19,8 @@ pub struct Answer {
     pub message: Option<String>,
     /// How long the registry asks to wait.
     pub retry_after: Option<Duration>,
+    /// The name under which the registry's own log has the request.
+    pub request_id: Option<String>,
     /// Whether the request carried no credentials.
     pub anonymous: bool,
     /// The content that the registry says is missing, where a manifest names it.
@@ -31,9 +33,12 @@ pub enum Refusal {
     /// Credentials are needed, or those that were shown are not accepted. Harbor also says this
     /// when a right is missing or the project does not exist.
     Unauthorized,
-    /// The credentials are accepted and do not suffice, a quota is used up, or the registry is
-    /// read-only: the message says which.
+    /// The credentials are accepted and do not suffice: the message says for what.
     Denied,
+    /// A quota is used up.
+    Quota,
+    /// Nothing may be written at all for now.
+    ReadOnly,
     /// There is no such thing.
     NotFound,
     /// A manifest names content that is not in the repository.
@@ -90,6 +95,7 @@ impl Answer {
             code: code.filter(|text| !text.is_empty()),
             message: message.filter(|text| !text.is_empty()),
             retry_after: None,
+            request_id: None,
             anonymous,
             missing,
         }
@@ -103,6 +109,11 @@ impl Answer {
             // Harbor: 412 PRECONDITION "… configured as immutable."; others use 400, 403 or 409.
             400 | 403 | 409 | 412 if says("immutable") => Refusal::ImmutableTag,
             401 => Refusal::Unauthorized,
+            // Harbor's quota middleware: "adding … of storage resource, which when updated to current
+            // usage of … will exceed the configured upper limit of …".
+            403 if says("exceed the configured upper limit") => Refusal::Quota,
+            // Harbor's readonly middleware: "The system is in read only mode. …".
+            403 if says("read only mode") => Refusal::ReadOnly,
             403 => Refusal::Denied,
             404 | 410 => Refusal::NotFound,
             409 | 412 => Refusal::Rule,
@@ -127,6 +138,8 @@ impl fmt::Display for Answer {
             Refusal::Unauthorized if self.anonymous => "asks for credentials",
             Refusal::Unauthorized => "does not accept the credentials",
             Refusal::Denied => "does not allow it",
+            Refusal::Quota => "has a quota that this exceeds",
+            Refusal::ReadOnly => "is in read-only mode",
             Refusal::NotFound => "does not have it",
             Refusal::MissingContent => "lacks content that the manifest names",
             Refusal::ImmutableTag => "does not let the tag move",
@@ -140,6 +153,10 @@ impl fmt::Display for Answer {
         write!(f, "{} {meaning} when asked to {} (HTTP {}", self.host, self.doing, self.status)?;
         if let Some(code) = &self.code {
             write!(f, " {}", Printable(code))?;
+        }
+        // Harbor tells the reason of a failure to its own log only.
+        if let Some(id) = self.request_id.as_ref().filter(|_| self.status >= 500) {
+            write!(f, ", request {}", Printable(id))?;
         }
         f.write_str(")")?;
         match &self.message {
@@ -215,6 +232,11 @@ mod tests {
         let policy = r#"{"errors":[{"code":"PROJECTPOLICYVIOLATION","message":"vulnerable"}]}"#;
         assert_eq!(refusal(412, policy), Refusal::Rule);
         assert_eq!(refusal(400, r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#), Refusal::MissingContent);
+        let quota = r#"{"errors":[{"code":"DENIED","message":"adding 1.0 GiB of storage resource, which when updated to current usage of 1.0 GiB will exceed the configured upper limit of 1.5 GiB."}]}"#;
+        assert_eq!(refusal(403, quota), Refusal::Quota);
+        let read_only = r#"{"errors":[{"code":"DENIED","message":"The system is in read only mode. Any modification is prohibited."}]}"#;
+        assert_eq!(refusal(403, read_only), Refusal::ReadOnly);
+        assert_eq!(refusal(403, r#"{"errors":[{"code":"DENIED","message":"no"}]}"#), Refusal::Denied);
         assert_eq!(refusal(413, "<html>"), Refusal::TooLarge);
         assert_eq!(refusal(502, ""), Refusal::ServerError);
         assert_eq!(refusal(400, "{}"), Refusal::Invalid);

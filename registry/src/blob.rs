@@ -8,7 +8,7 @@ use crate::patience::Patience;
 use crate::redirect;
 use crate::token::Scope;
 use crate::transport::{location, refuse_encoding, shown};
-use crate::{Client, Error};
+use crate::{Client, Error, FallbackTo};
 
 /// What a registry says of a blob without sending it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,13 +151,18 @@ impl Download {
         }
     }
 
+    /// That the bytes that came have another digest: for a receiver that cannot start again.
+    pub fn wrong_content(&self, found: Digest) -> Error {
+        Error::WrongContent { host: self.sender.clone(), expected: self.digest, found }
+    }
+
     /// Starts again from the first byte, because the bytes that came have another digest.
     ///
     /// # Errors
     /// [`Error::WrongContent`], if there were enough attempts.
     pub async fn restart(&mut self, found: Digest) -> Result<(), Error> {
         self.position = 0;
-        let error = Error::WrongContent { host: self.sender.clone(), expected: self.digest, found };
+        let error = self.wrong_content(found);
         self.restarts += 1;
         if self.restarts > self.client.inner.limits.restarts {
             return self.turn_to_origin(error);
@@ -179,7 +184,7 @@ impl Download {
         let Some((registry, repository)) = self.origin.take() else {
             return Err(error);
         };
-        self.client.fell_back(&self.registry, &registry, &error);
+        self.client.fell_back(&self.registry, &registry, FallbackTo::Registry, &error);
         (self.registry, self.repository) = (registry, repository);
         self.without_ranges = false;
         self.restarts = 0;
@@ -321,7 +326,7 @@ impl fmt::Debug for Download {
 }
 
 /// What `Content-Length` says, of an answer to HEAD as well.
-fn announced_size(response: &Response) -> Option<u64> {
+pub(crate) fn announced_size(response: &Response) -> Option<u64> {
     if !response.status().is_success() {
         return None;
     }

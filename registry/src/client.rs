@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
     pub(crate) without_referrers: Mutex<HashSet<Registry>>,
+    /// Registries behind a mirror that cannot be reached themselves.
+    pub(crate) unreachable: Mutex<HashSet<Registry>>,
 }
 
 /// How a [`Client`] is set up.
@@ -126,7 +128,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Tells of each time that a mirror could not be read from.
+    /// Tells of each time that a mirror, or the registry behind it, could not be read from.
     #[must_use]
     pub fn on_fallback(mut self, tell: impl Fn(&Fallback<'_>) + Send + Sync + 'static) -> Self {
         self.on_fallback = Box::new(tell);
@@ -174,6 +176,7 @@ impl ClientBuilder {
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
+            unreachable: Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner) })
     }

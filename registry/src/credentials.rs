@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
+use bundle_oci::Registry;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -23,6 +25,8 @@ pub(crate) enum Credential {
 /// these name (docker-credential-helpers; containers-auth.json(5)).
 #[derive(Debug, Default)]
 pub struct CredentialStore {
+    /// What counts before the files, for one registry.
+    login: Option<(Registry, Credential)>,
     files: Vec<File>,
 }
 
@@ -57,6 +61,22 @@ pub enum CredentialError {
         /// The entry.
         registry: String,
     },
+    /// A file that anybody on this machine can read.
+    #[error("{} can be read by everybody (mode {mode:04o})", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A file without a credential for the registry in question.
+    #[error("{} has no credential for {registry}", .path.display())]
+    Absent {
+        /// The file.
+        path: PathBuf,
+        /// The registry.
+        registry: String,
+    },
     /// A user and password that no header can carry.
     #[error("the credentials for {registry} are too long to be sent")]
     TooLong {
@@ -88,6 +108,9 @@ struct Config {
     auths: Option<HashMap<String, Entry>>,
     cred_helpers: Option<HashMap<String, String>>,
     creds_store: Option<String>,
+    // A robot account as Harbor exports it.
+    name: Option<String>,
+    secret: Option<Secret>,
 }
 
 #[derive(Default, Deserialize)]
@@ -122,7 +145,7 @@ impl CredentialStore {
                 path,
                 source: std::io::ErrorKind::NotFound.into(),
             })?);
-            return Ok(Self { files });
+            return Ok(Self { login: None, files });
         }
         let home = variable("HOME");
         let docker = variable("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
@@ -134,7 +157,41 @@ impl CredentialStore {
         for path in places.into_iter().flatten() {
             files.extend(File::read(&path)?);
         }
-        Ok(Self { files })
+        Ok(Self { login: None, files })
+    }
+
+    /// Shows `registry` this user and password, whatever the files say.
+    #[must_use]
+    pub fn with_login(self, registry: Registry, user: String, password: String) -> Self {
+        let login = Credential::Password { user, password: Secret::new(password) };
+        Self { login: Some((registry, login)), ..self }
+    }
+
+    /// Shows `registry` what a file says, whatever the other files say: one in Docker's form, or a
+    /// robot account as Harbor's portal exports it, with `name` and `secret`.
+    ///
+    /// # Errors
+    /// Everybody can read the file, or it has no credential for the registry.
+    pub async fn with_file(self, registry: Registry, path: &Path) -> Result<Self, CredentialError> {
+        let failed = |source| CredentialError::Read { path: path.to_owned(), source };
+        let absent = || CredentialError::Absent { path: path.to_owned(), registry: registry.to_string() };
+        // In a pod the group is how a mounted secret reaches a process that is not root's.
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if metadata.is_file() && metadata.mode() & 0o004 != 0 {
+            return Err(CredentialError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+        }
+        let file = File::read(path)?.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let exported = match (&file.config.name, &file.config.secret) {
+            (Some(user), Some(password)) => {
+                Some(Credential::Password { user: user.clone(), password: password.clone() })
+            }
+            _ => None,
+        };
+        let login = match exported {
+            Some(login) => login,
+            None => file.find(registry.as_str(), "").await?.ok_or_else(absent)?,
+        };
+        Ok(Self { login: Some((registry, login)), ..self })
     }
 
     /// The credential for a repository of a registry, if there is one.
@@ -143,6 +200,9 @@ impl CredentialStore {
         registry: &str,
         repository: &str,
     ) -> Result<Option<Credential>, CredentialError> {
+        if let Some((_, login)) = self.login.as_ref().filter(|(host, _)| host.as_str() == registry) {
+            return Ok(Some(login.clone()));
+        }
         for file in &self.files {
             if let Some(credential) = file.find(registry, repository).await? {
                 return Ok(Some(credential));
@@ -344,6 +404,33 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("c2VjcmV0"));
             cause = error.source();
         }
+    }
+
+    #[tokio::test]
+    async fn a_given_login_counts_first_and_for_its_own_host_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("robot.json");
+        let harbor: Registry = "harbor.example".parse().unwrap();
+        let write = |text: &str, mode: u32| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let load = || CredentialStore::default().with_file(harbor.clone(), &path);
+        write(r#"{"id":7,"name":"robot$importer","secret":"s","expires_at":-1}"#, 0o640);
+        let store = load().await.unwrap();
+        assert_eq!(store.find("harbor.example", "a/b").await.unwrap(), password("robot$importer", "s"));
+        assert_eq!(store.find("other.example", "a/b").await.unwrap(), None);
+        write(r#"{"auths":{"https://harbor.example":{"auth":"dTpw"}}}"#, 0o600);
+        let store = load().await.unwrap();
+        assert_eq!(store.find("harbor.example", "").await.unwrap(), password("u", "p"));
+        let store = store.with_login(harbor.clone(), "v".to_owned(), "q".to_owned());
+        assert_eq!(store.find("harbor.example", "").await.unwrap(), password("v", "q"));
+        assert!(!format!("{store:?}").contains('q'));
+        write(r#"{"auths":{"other.example":{"auth":"dTpw"}}}"#, 0o600);
+        assert!(matches!(load().await, Err(CredentialError::Absent { .. })));
+        write("{}", 0o644);
+        assert!(matches!(load().await, Err(CredentialError::Open { mode: 0o644, .. })));
     }
 
     #[tokio::test]

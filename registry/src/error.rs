@@ -3,19 +3,18 @@ use std::time::Duration;
 use bundle_oci::{Digest, ManifestError, Printable};
 
 use crate::answer::{Answer, Refusal};
-use crate::{CredentialError, Limits};
+use crate::{AddressError, CredentialError, Limits};
 
 /// What kept a registry from doing what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or it broke.
-    #[error("{host} cannot be reached")]
+    #[error("{host} cannot be reached: {}", innermost(.cause))]
     Unreachable {
         /// The host that was asked.
         host: String,
         /// What the network said.
-        #[source]
-        source: reqwest::Error,
+        cause: reqwest::Error,
     },
     /// The connection's certificate is not trusted.
     #[error("{host} has a certificate that is not trusted: {problem}")]
@@ -98,6 +97,22 @@ pub enum Error {
         realm: String,
         /// Why not.
         why: &'static str,
+    },
+    /// An address that is not asked.
+    #[error("{} is not asked: {why}", Printable(.address))]
+    Address {
+        /// The address, without login and query.
+        address: String,
+        /// Why not.
+        why: AddressError,
+    },
+    /// A file that is larger than it may be.
+    #[error("{} has more than {limit} bytes", Printable(.address))]
+    FileSize {
+        /// The address, without login and query.
+        address: String,
+        /// The limit.
+        limit: usize,
     },
     /// A manifest that cannot be used.
     #[error("{host} has {what}, which cannot be used")]
@@ -184,6 +199,8 @@ impl Error {
             | Self::NotARegistry { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }
+            | Self::Address { .. }
+            | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::Credentials(_)
             | Self::Source(_)
@@ -200,9 +217,10 @@ impl Error {
             Self::Withheld { .. } => Blame::Refused(Refusal::Unauthorized),
             Self::NotARegistry { .. }
             | Self::Misbehaved { .. }
+            | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::WrongContent { .. } => Blame::Misbehaved,
-            Self::Redirect { .. } | Self::Realm { .. } => Blame::NotFollowed,
+            Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } => Blame::NotFollowed,
             Self::Credentials(_) | Self::Source(_) | Self::Setup(_) => Blame::Local,
         }
     }
@@ -264,8 +282,17 @@ impl Error {
             let problem = chain[at..].lines().next().unwrap_or_default();
             return Self::Certificate { host, problem: CertificateProblem::from_text(problem) };
         }
-        Self::Unreachable { host, source: error }
+        Self::Unreachable { host, cause: error }
     }
+}
+
+/// The system's own words: what is above them tells of the layers of the HTTP client.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 impl CertificateProblem {

@@ -3,7 +3,8 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use bundle_oci::{Registry, RepositoryName};
 
-use crate::{Client, Error, Limits};
+use crate::token::lock;
+use crate::{Blame, Client, Error, Limits};
 
 /// An attempt that failed and will be made again.
 #[derive(Debug)]
@@ -18,15 +19,27 @@ pub struct Retry<'a> {
     pub wait: Duration,
 }
 
-/// A mirror that could not be read from, so that the registry itself is.
+/// A mirror or the registry that it stands for could not be read from, so that the other is.
 #[derive(Debug)]
 pub struct Fallback<'a> {
     /// The mirror.
     pub mirror: &'a Registry,
     /// The registry that it stands for.
     pub registry: &'a Registry,
-    /// What kept the mirror from answering.
+    /// Which of them is read from now.
+    pub to: FallbackTo,
+    /// What kept the other one from answering.
     pub cause: &'a Error,
+}
+
+/// What is read from instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackTo {
+    /// The registry itself, for the mirror failed or lacks something.
+    Registry,
+    /// The mirror alone, for the registry cannot be reached: what the mirror lacks counts as
+    /// absent for as long as the client lives. Told once for each registry.
+    Mirror,
 }
 
 /// How often one thing is tried.
@@ -131,7 +144,8 @@ impl Client {
     }
 
     /// Reads from the mirror if there is one and it has what is asked for, or else from the
-    /// registry itself. Whatever a mirror's error, only the registry's counts.
+    /// registry itself. Whatever a mirror's error, only the registry's counts, unless that cannot
+    /// be reached at all: then a mirror that answers has the last word.
     pub(crate) async fn at_places<T, F: Future<Output = Result<T, Error>>>(
         &self,
         registry: &Registry,
@@ -139,18 +153,35 @@ impl Client {
         read: impl Fn(Registry, RepositoryName) -> F,
     ) -> Result<T, Error> {
         let limits = &self.inner.limits;
-        if let Some((mirror, path)) = self.mirror(registry, repository) {
-            let patience = Patience::none(limits);
-            match self.retrying(&mirror, patience, || read(mirror.clone(), path.clone())).await {
-                Ok(found) => return Ok(found),
-                Err(cause) => self.fell_back(&mirror, registry, &cause),
+        let read_here = || read(registry.clone(), repository.clone());
+        let Some((mirror, path)) = self.mirror(registry, repository) else {
+            return self.retrying(registry, Patience::new(limits), read_here).await;
+        };
+        let patience = Patience::none(limits);
+        let lacking = match self.retrying(&mirror, patience, || read(mirror.clone(), path.clone())).await {
+            Ok(found) => return Ok(found),
+            Err(cause) => cause,
+        };
+        self.fell_back(&mirror, registry, FallbackTo::Registry, &lacking);
+        if lacking.status() == Some(404) {
+            if lock(&self.inner.unreachable).contains(registry) {
+                return Err(lacking);
+            }
+            match read_here().await {
+                Err(cause) if cause.blame() == Blame::Unreachable => {
+                    if lock(&self.inner.unreachable).insert(registry.clone()) {
+                        self.fell_back(&mirror, registry, FallbackTo::Mirror, &cause);
+                    }
+                    return Err(lacking);
+                }
+                Err(cause) if cause.is_retryable() => {}
+                done => return done,
             }
         }
-        let read = || read(registry.clone(), repository.clone());
-        self.retrying(registry, Patience::new(limits), read).await
+        self.retrying(registry, Patience::new(limits), read_here).await
     }
 
-    pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, cause: &Error) {
-        (self.inner.on_fallback)(&Fallback { mirror, registry, cause });
+    pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, to: FallbackTo, cause: &Error) {
+        (self.inner.on_fallback)(&Fallback { mirror, registry, to, cause });
     }
 }

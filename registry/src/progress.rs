@@ -2,6 +2,9 @@ use bundle_oci::Digest;
 
 /// Told of bytes as they move. What is told is for people; nothing depends on it.
 pub trait Progress: Send + Sync {
+    /// So many of all images were looked up, before any byte of a blob moves.
+    fn looked_at(&self, _done: usize, _all: usize) {}
+
     /// How many bytes there are to move in all.
     fn total(&self, _bytes: u64) {}
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ impl Scope {
 pub(crate) struct Authenticator {
     credentials: CredentialStore,
     challenges: Mutex<HashMap<Registry, Challenge>>,
+    /// Those that are shown user and password with every request, whatever they ask for.
+    password_at_once: Mutex<HashSet<Registry>>,
     /// What the store said, since to ask it may start a program: by registry and repository.
     known: Mutex<HashMap<(Registry, String), Arc<CredentialSlot>>>,
     tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
@@ -105,7 +107,13 @@ pub(crate) struct Authorization {
 
 impl Authenticator {
     pub(crate) fn new(credentials: CredentialStore) -> Self {
-        Self { credentials, challenges: Mutex::default(), known: Mutex::default(), tokens: Mutex::default() }
+        Self {
+            credentials,
+            challenges: Mutex::default(),
+            password_at_once: Mutex::default(),
+            known: Mutex::default(),
+            tokens: Mutex::default(),
+        }
     }
 
     /// Learns how a registry wants to be asked. Harbor answers with a Basic challenge to a token
@@ -142,6 +150,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Client {
+    /// From now on, shows a registry user and password with every request, without a token. A token
+    /// of Harbor expires, and is void when its project is made anew; a password asks for one
+    /// round trip less, too.
+    pub fn password_at_once(&self, registry: &Registry) {
+        lock(&self.inner.auth.password_at_once).insert(registry.clone());
+    }
+
     /// The header for a request to `registry`, as far as is known how it wants to be asked.
     /// A header that the registry has just refused is not used again.
     pub(crate) async fn authorization(
@@ -151,7 +166,11 @@ impl Client {
         refused: Option<&HeaderValue>,
     ) -> Result<Authorization, Error> {
         let auth = &self.inner.auth;
-        let challenge = lock(&auth.challenges).get(registry).cloned();
+        let challenge = if lock(&auth.password_at_once).contains(registry) {
+            Some(Challenge::Basic)
+        } else {
+            lock(&auth.challenges).get(registry).cloned()
+        };
         match challenge {
             None => Ok(Authorization { header: None, anonymous: true }),
             Some(Challenge::Basic) => {
@@ -165,6 +184,18 @@ impl Client {
                 let token = self.token(registry, scope, &realm, service.as_deref(), refused).await?;
                 Ok(Authorization { header: Some(token.header), anonymous: token.anonymous })
             }
+        }
+    }
+
+    /// The header with the login that is stored for a host, whatever it asks for.
+    pub(crate) async fn stored_login(
+        &self,
+        host: &Registry,
+        path: &str,
+    ) -> Result<Option<HeaderValue>, Error> {
+        match &self.inner.auth.credential(host, path).await? {
+            Some(Credential::Password { user, password }) => Ok(Some(basic(host, user, password)?)),
+            Some(Credential::IdentityToken(_)) | None => Ok(None),
         }
     }
 

@@ -11,13 +11,14 @@ use crate::{Answer, Client, Error};
 
 /// A request that may be sent a second time with better credentials.
 pub(crate) struct Request<'a> {
-    method: Method,
-    registry: &'a Registry,
-    path: String,
-    scope: Scope,
-    doing: String,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
+    pub(crate) method: Method,
+    pub(crate) registry: &'a Registry,
+    /// The path with its slash at the start, and the query.
+    pub(crate) path: String,
+    pub(crate) scope: Scope,
+    pub(crate) doing: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
 }
 
 impl Request<'_> {
@@ -42,11 +43,10 @@ impl Client {
         scope: Scope,
         doing: impl Into<String>,
     ) -> Request<'a> {
-        let path = path.to_owned();
         Request {
             method,
             registry,
-            path,
+            path: format!("/v2/{path}"),
             scope,
             doing: doing.into(),
             headers: Vec::new(),
@@ -67,8 +67,7 @@ impl Client {
     /// Sends a request; answers one challenge.
     pub(crate) async fn authorized(&self, request: &Request<'_>) -> Result<(Response, bool), Error> {
         let registry = request.registry;
-        let address =
-            format!("{}://{}/v2/{}", self.scheme(registry).await, registry.endpoint(), request.path);
+        let address = format!("{}://{}{}", self.scheme(registry).await, registry.endpoint(), request.path);
         let url: Url =
             address.parse().map_err(|_| Error::misbehaved(registry.as_str(), "its address is not one"))?;
         let first = self.authorization(registry, &request.scope, None).await?;
@@ -105,7 +104,7 @@ impl Client {
         if let Some(header) = &authorization.header {
             builder = builder.header("Authorization", header);
         }
-        if matches!(request.method, Method::PUT | Method::POST) {
+        if matches!(request.method, Method::PUT | Method::POST | Method::PATCH) {
             builder = builder.header("Content-Length", request.body.len()).body(request.body.clone());
         }
         self.send(request.registry.as_str(), builder).await
@@ -187,8 +186,9 @@ impl Client {
         mut response: Response,
     ) -> Box<Answer> {
         let status = response.status().as_u16();
-        let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("Retry-After").and_then(|text| parse_retry_after(text, SystemTime::now()));
+        let request_id = header("X-Request-Id").filter(|id| id.len() <= 128).map(str::to_owned);
         let mut body = Vec::new();
         // A body that is too long or breaks off still says something at its start.
         while let Ok(Some(piece)) = self.piece(host, &mut response).await {
@@ -198,7 +198,7 @@ impl Client {
                 break;
             }
         }
-        Box::new(Answer { retry_after, ..Answer::new(host, doing, status, anonymous, &body) })
+        Box::new(Answer { retry_after, request_id, ..Answer::new(host, doing, status, anonymous, &body) })
     }
 }
 

@@ -186,8 +186,13 @@ impl Upload<'_> {
                 Ok(Uploaded::Sent)
             }
             status => {
-                // One token may have expired; a second one that is refused is refused for good.
-                let expired = status == 401 && authorization.header.is_some() && refused.is_none();
+                // One token may have expired; a second one that is refused is refused for good, and
+                // so is a password.
+                let token = authorization
+                    .header
+                    .as_ref()
+                    .is_some_and(|header| header.as_bytes().starts_with(b"Bearer "));
+                let expired = status == 401 && token && refused.is_none();
                 if expired {
                     *refused = authorization.header;
                 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bundle_format::{Artifact, Graph, Layout, Sequence, StreamName, Target, Trusted};
+use bundle_format::{Artifact, Blob, Graph, Layout, Sequence, StreamName, Target, Trusted};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
 use serde::Serialize;
 
@@ -77,8 +77,8 @@ pub enum Note {
     TargetsOnly {
         /// The bundle, by its place among the arguments.
         bundle: usize,
-        /// The key's name.
-        signer: String,
+        /// The names of the keys that signed it.
+        signers: Vec<String>,
     },
 }
 
@@ -151,8 +151,8 @@ impl Catalog {
         }
         let speaks = bundle.trusted.speaks_for_sources();
         if !speaks {
-            let signer = bundle.trusted.signer().to_owned();
-            self.notes.push(Note::TargetsOnly { bundle: number, signer });
+            let signers = bundle.trusted.signers().to_vec();
+            self.notes.push(Note::TargetsOnly { bundle: number, signers });
         }
         for artifact in &statement.artifacts {
             let Ok(target) = artifact.target.path() else { continue };
@@ -160,7 +160,7 @@ impl Catalog {
             if speaks && let Some((position, name)) = self.source(artifact) {
                 places.push((position, artifact.source.tag(), name));
             }
-            let reached = bundle.graph.reached(artifact.digest);
+            let reached = bundle.graph.extent(artifact.digest);
             for (position, tag, name) in places {
                 let repository = &mut self.repositories[position];
                 repository.hold(&reached, bundle.graph, &self.contents);
@@ -223,8 +223,8 @@ impl Repository {
         self.referrers.get(&subject).into_iter().flat_map(BTreeMap::values)
     }
 
-    fn hold(&mut self, reached: &[Digest], graph: &Graph, contents: &HashMap<Digest, Content>) {
-        for &digest in reached {
+    fn hold(&mut self, reached: &[Blob], graph: &Graph, contents: &HashMap<Digest, Content>) {
+        for &Blob { digest, .. } in reached {
             if !self.holds.insert(digest) {
                 continue;
             }

@@ -20,7 +20,7 @@ pub trait Medium: Send + Sync {
     fn open(&self) -> io::Result<Arc<dyn ReadAt>>;
 }
 
-/// A bundle in one file.
+/// A bundle in one file, or in volumes beside each other.
 #[derive(Clone, Debug)]
 pub struct FileMedium(pub PathBuf);
 
@@ -30,11 +30,12 @@ impl Medium for FileMedium {
     }
 
     fn open(&self) -> io::Result<Arc<dyn ReadAt>> {
-        let file = std::fs::File::open(&self.0)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+        let medium = bundle_format::Medium::open(&self.0, &bundle_format::Limits::V1);
+        let medium = medium.map_err(io::Error::other)?;
+        match medium.missing().first() {
+            Some(missing) => Err(io::Error::other(format!("{} is missing", missing.display()))),
+            None => Ok(Arc::new(medium)),
         }
-        Ok(Arc::new(file))
     }
 }
 

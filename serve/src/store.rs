@@ -46,8 +46,8 @@ pub struct Summary {
     pub name: String,
     /// The digest of its statement.
     pub digest: Digest,
-    /// The name of the key that signed it.
-    pub signer: String,
+    /// The names of the keys that signed it.
+    pub signers: Vec<String>,
     /// Its stream and its place there.
     pub stream: String,
     /// Its place in the stream.
@@ -274,7 +274,7 @@ impl Held {
         let summary = Summary {
             name: medium.name(),
             digest: archive.trusted().digest(),
-            signer: archive.trusted().signer().to_owned(),
+            signers: archive.trusted().signers().to_vec(),
             stream: statement.stream.to_string(),
             sequence: statement.sequence.into(),
             artifacts: statement.artifacts.len(),

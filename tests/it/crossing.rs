@@ -8,6 +8,8 @@ use crate::scene::{CREATED, Scene};
 /// anew on the other side, and hold what was carried.
 fn carried(client: &bundle_test_servers::Client) -> bundle_test_servers::Contents {
     let mut contents = client.contents().unwrap();
+    // The importer's own record of what it accepted.
+    contents.retain(|repository, _| !repository.ends_with("/bundle-state"));
     for tags in contents.values_mut() {
         tags.retain(|tag, _| !tag.starts_with("sha256-") || tag.contains('.'));
     }
@@ -38,6 +40,29 @@ fn everything_arrives_under_its_name_with_its_digest() {
         tags.filter(|(tag, _)| tag.starts_with("sha256-") && !tag.contains('.')).count()
     };
     assert_eq!(lists(target.client()), 1);
+}
+
+#[test]
+fn inspect_says_what_is_inside_why_and_with_what_it_is_shared() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let found = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().json();
+    assert_eq!(found["verified"], true);
+    let artifacts = found["artifacts"].as_array().unwrap();
+    let of = |repository: &str| {
+        let ends = |artifact: &&serde_json::Value| {
+            artifact["target"]["repository"].as_str().unwrap().ends_with(repository)
+        };
+        artifacts.iter().find(ends).unwrap()
+    };
+    let docker = of("team/docker");
+    assert_eq!(docker["reasons"], serde_json::json!(["command line"]));
+    let with: Vec<_> = docker["sharedWith"].as_array().unwrap().iter().collect();
+    assert_eq!(with.len(), 2, "the base layer is in two other images: {with:?}");
+    let shared = docker["size"].as_u64().unwrap() - docker["ownSize"].as_u64().unwrap();
+    assert!(with.iter().all(|other| other["bytes"] == shared), "{with:?}");
+    assert_eq!(of("charts/app")["sharedWith"], serde_json::json!([]));
+    scene.bundle(["inspect", "b.tar", "--trust", "key.pub"]).succeeds().says(" is shared with cache/");
 }
 
 #[test]
@@ -79,7 +104,8 @@ fn layers_that_images_share_are_sent_once_and_mounted() {
     let puts = proxy
         .requests()
         .into_iter()
-        .filter(|request| request.method == "PUT" && request.path_and_query.contains("/blobs/uploads/"));
+        .filter(|request| request.method == "PUT" && request.path_and_query.contains("/blobs/uploads/"))
+        .filter(|request| !request.path_and_query.contains("/bundle-state/"));
     let mut digests: Vec<String> =
         puts.map(|put| put.path_and_query.split("digest=").nth(1).unwrap().to_owned()).collect();
     let all = digests.len();
@@ -163,4 +189,46 @@ fn a_lock_is_kept_to_after_the_tag_moved() {
     scene.source.client().delete_manifest("team/docker", &before).unwrap();
     scene.bundle(["create", "--locked", "--dry-run"]).ends_with(6).says("is gone from the registry");
     scene.bundle(["create", "--dry-run"]).succeeds().says("is gone; taking what the tag means now");
+}
+
+#[test]
+fn a_stream_that_breaks_leaves_nothing_visible_and_can_be_sent_again() {
+    let scene = Scene::empty();
+    // Pieces of the second layer are on their way to the registry when the stream ends.
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        let layer = bundle_test_servers::LayerSpec::new(seed, 5_000_000).uncompressed();
+        let image = bundle_test_servers::ImageSpec::oci().layer(layer).build();
+        scene.source.client().push(&format!("team/{name}"), "1", &image).unwrap();
+    }
+    let references: Vec<String> =
+        ["a", "b"].map(|name| format!("{}/team/{name}:1", scene.source.host())).to_vec();
+    scene.bundle(Scene::create_arguments(&references, "b.tar")).succeeds();
+    let whole = std::fs::read(scene.path("b.tar")).unwrap();
+    let target = DockerRegistry::start().unwrap();
+    let import = format!("$BUNDLE import - --to {} --trust key.pub", target.host());
+    for bytes in [0, 100, 5_000, whole.len() / 3, whole.len() * 2 / 3, whole.len() - 1000, whole.len() - 1] {
+        scene.shell(&format!("head -c {bytes} b.tar | {import}")).ends_with(3);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0, "after {bytes} bytes");
+    }
+    // Bytes that were lost, doubled or made up on the way.
+    for broken in [
+        "head -c 6000000 b.tar; tail -c +6000002 b.tar",
+        "head -c 6000000 b.tar; tail -c +5999990 b.tar",
+        "head -c 6000000 b.tar; echo noise; tail -c +6000001 b.tar",
+        "cat b.tar; echo",
+    ] {
+        scene.shell(&format!("({broken}) | {import}")).ends_with(3);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0, "{broken}");
+    }
+    // The receiver goes away: the sender says so.
+    let references = references.join(" ");
+    let create = format!("$BUNDLE create {references} --key key -o -");
+    scene
+        .shell(&format!("{create} | head -c 3000000 > /dev/null"))
+        .ends_with(1)
+        .says("cannot be written to the pipe");
+    scene.shell(&format!("{create} | {import}")).succeeds();
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }

@@ -124,3 +124,19 @@ fn a_registry_that_refuses_sets_no_tag_and_says_why() {
         scene.bundle(import).succeeds();
     }
 }
+
+#[test]
+fn a_referrer_whose_list_could_not_be_written_is_listed_by_the_next_import() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    proxy.add(Rule::new(Matcher::new("PUT", "/manifests/sha256-"), Fault::status(500)));
+    let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--retries", "0"];
+    scene.bundle(import).ends_with(4);
+    proxy.clear_rules();
+    scene.bundle(import).succeeds();
+    let tags = target.client().contents().unwrap().into_values().flatten();
+    let lists = tags.filter(|(tag, _)| tag.starts_with("sha256-") && !tag.contains('.')).count();
+    assert_eq!(lists, 1);
+}

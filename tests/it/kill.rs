@@ -10,7 +10,7 @@ const POINTS: u64 = 50;
 
 /// Starts the program and kills it when the proxy has passed so many bytes. Returns whether it was
 /// killed before it ended by itself.
-fn killed_at(
+pub(crate) fn killed_at(
     scene: &Scene,
     proxy: &FaultProxy,
     direction: Direction,

@@ -16,6 +16,7 @@ fn mistakes_are_told_before_any_work() {
         ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
         ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
         ("create nginx --key key -o b.tar", 2, "b.tar exists already"),
+        ("create nginx --key key -o x.tar/", 2, "x.tar/ names no file"),
         ("create --key key -o x.tar", 2, "nothing to carry"),
         ("create --images list.txt --key key -o x.tar", 2, "list.txt:2: 'nginx:': tag has 0 characters"),
         (
@@ -29,12 +30,20 @@ fn mistakes_are_told_before_any_work() {
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
         ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
         ("import b.tar --to 127.0.0.1:1 --trust key", 2, "use the .pub file"),
-        ("import b.tar --to http://127.0.0.1 --trust key.pub", 2, "without scheme"),
+        (
+            "import b.tar --to ftp://127.0.0.1 --trust key.pub",
+            2,
+            "must be a host, https://HOST or http://HOST",
+        ),
+        ("import b.tar --to https://h.example/harbor --trust key.pub", 2, "must have no path after the host"),
         ("import b.tar --to 127.0.0.1:1 --trust missing", 2, "missing cannot be read"),
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
+        ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
+        ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
+        ("create nginx --key key -o x.tar --expires 0d", 2, "must last for some time"),
         ("key generate key", 2, "key exists already; a key is never overwritten"),
         ("inspect b.tar", 0, "NOT VERIFIED"),
     ] {
@@ -53,6 +62,57 @@ fn an_unknown_tag_is_told_with_those_that_there_are() {
         .bundle(["create", &reference, "--key", "key", "-o", "x.tar"])
         .ends_with(4)
         .says("has no such image; there are the tags 1");
+}
+
+#[test]
+fn a_result_that_nobody_gets_is_no_success_and_words_to_nobody_are_no_harm() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    scene.shell("$BUNDLE inspect b.tar >/dev/full").ends_with(1).says("the result cannot be written");
+    scene.shell("$BUNDLE inspect b.tar --json >/dev/full").ends_with(1);
+    scene.shell("$BUNDLE inspect b.tar | true").succeeds();
+    scene.shell("$BUNDLE inspect missing.tar 2>/dev/full").ends_with(2);
+    let reference = format!("{}/team/multi:1", scene.source.host());
+    scene.shell(&format!("$BUNDLE create {reference} --key key -o c.tar 2>/dev/full")).succeeds();
+    scene
+        .shell(&format!("$BUNDLE create {reference} --key key --json -o - >/dev/null"))
+        .says("\"statement\":");
+}
+
+#[test]
+fn no_name_of_a_file_commands_a_terminal() {
+    let scene = Scene::with_images();
+    let b = scene.create("b.tar");
+    let name = "\u{1b}[31m\u{202e}\n.tar";
+    std::fs::copy(b, scene.path(name)).unwrap();
+    std::fs::write(scene.path("\u{1b}.txt"), "no bundle").unwrap();
+    std::fs::write(scene.path("\u{1b}.yaml"), "no: yaml").unwrap();
+    for arguments in [
+        vec!["verify", name, "--trust", "key.pub"],
+        vec!["inspect", name],
+        vec!["inspect", "\u{1b}.txt"],
+        vec!["inspect", "\u{1b}"],
+        vec!["verify", "\u{1b}.txt", "--trust", "key.pub"],
+        vec!["verify", name, "--trust", "\u{1b}.yaml"],
+        vec!["create", "nginx", "--key", "\u{1b}", "-o", "x.tar"],
+        vec!["create", "nginx", "--key", "key", "-o", name],
+        vec!["create", "-f", "\u{1b}.yaml", "--key", "key", "-o", "x.tar"],
+    ] {
+        let ran = scene.bundle(&arguments);
+        let hostile = |text: &str| text.contains(['\u{1b}', '\u{202e}']);
+        assert!(!hostile(&ran.stdout) && !hostile(&ran.stderr), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn on_a_terminal_the_result_has_a_line_of_its_own() {
+    let scene = Scene::with_images();
+    let reference = format!("{}/team/multi:1", scene.source.host());
+    let create = format!("$BUNDLE create {reference} --key key -o b.tar");
+    let transcript = scene.shell(&format!("script -qec '{create}' /dev/null")).succeeds().stdout;
+    let result = transcript.split(['\n', '\r']).find(|line| line.contains("saved by sharing")).unwrap();
+    let shown = result.trim_start_matches("\u{1b}[2K");
+    assert!(shown.starts_with(|first: char| first.is_ascii_digit()), "{transcript:?}");
 }
 
 #[test]

@@ -73,12 +73,12 @@ impl Scene {
         self.directory.path().join(name)
     }
 
-    /// The directory's files, without the key.
+    /// The directory's files, without the key and the program's own state.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !name.starts_with("key"));
+        names.retain(|name| !name.starts_with("key") && name != ".local");
         names.sort();
         names
     }
@@ -109,8 +109,15 @@ fn program<A: AsRef<std::ffi::OsStr>>(directory: &Path, arguments: impl IntoIter
     let mut command = Command::new(env!("CARGO_BIN_EXE_bundle"));
     command.args(arguments).current_dir(directory);
     // Nothing of the developer's own may reach a test.
-    for name in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "SOURCE_DATE_EPOCH", "HTTPS_PROXY"]
-    {
+    for name in [
+        "REGISTRY_AUTH_FILE",
+        "DOCKER_CONFIG",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+        "XDG_CONFIG_HOME",
+        "SOURCE_DATE_EPOCH",
+        "HTTPS_PROXY",
+    ] {
         command.env_remove(name);
     }
     command.env("HOME", directory);

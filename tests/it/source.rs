@@ -142,6 +142,26 @@ fn a_fault_that_stays_ends_with_its_own_code_and_no_file() {
 }
 
 #[test]
+fn a_mirror_that_sends_wrong_bytes_is_left_for_the_registry() {
+    let Faulty { scene, proxy: mirror, .. } = faulty();
+    let origin = scene.source.host();
+    let reference = format!("{origin}/team/app:1");
+    let through = format!("--mirror={origin}={}", mirror.host());
+    let create = |output: &str, more: &[&str]| {
+        let mut arguments = Scene::create_arguments(std::slice::from_ref(&reference), output);
+        arguments.extend(more.iter().map(|&text| text.to_owned()));
+        scene.bundle(arguments)
+    };
+    create("whole.tar.2", &[]).succeeds();
+    mirror.add(Rule::new(layer(), Fault::WrongBytes { at: 5 }));
+    create("b.tar", &[&through]).succeeds().says("whose digest is");
+    let read = |name: &str| std::fs::read(scene.path(name)).unwrap();
+    assert!(read("b.tar") == read("whole.tar.2"));
+    // What went down a pipe cannot be taken back, but whose fault it was is said.
+    create("-", &[&through]).ends_with(4).says(&format!("{} sent bytes", mirror.host()));
+}
+
+#[test]
 fn credentials_never_follow_a_redirect() {
     let scene = Scene::empty();
     let registry =

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bundle_oci::{Digest, MediaType};
-use bundle_registry::{Blame, Client, Download, Error, Limits, Name, Refusal};
+use bundle_registry::{Blame, Client, Download, Error, FallbackTo, Limits, Name, Refusal};
 
 use crate::server::{Answer, Asked, Server};
 use crate::{builder, client, credentials, repository};
@@ -211,6 +211,25 @@ async fn a_mirror_is_read_first_and_left_when_it_fails() {
     assert!(mirror.seen()[0].line.starts_with("GET /v2/cache/team/app/blobs/"));
     assert_eq!(origin.seen()[0].header("range"), Some("bytes=5-15"));
     assert_eq!(*fallbacks.lock().unwrap(), [mirror.registry()]);
+}
+
+#[tokio::test]
+async fn a_mirror_has_the_last_word_when_only_it_can_be_reached() {
+    let mirror = Server::start(|_, _| Answer::new(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let client = builder()
+        .mirror("127.0.0.1:1".parse().unwrap(), mirror.registry(), None)
+        .on_fallback(move |fallback| tell.lock().unwrap().push(fallback.to))
+        .build()
+        .unwrap();
+    for tag in ["sha256-1.sig", "sha256-2.sig"] {
+        let name = Name::Tag(tag.parse().unwrap());
+        let found = client.manifest(&"127.0.0.1:1".parse().unwrap(), &repository(), &name).await;
+        assert_eq!(found.unwrap_err().status(), Some(404));
+    }
+    let (to_registry, to_mirror) = (FallbackTo::Registry, FallbackTo::Mirror);
+    assert_eq!(*told.lock().unwrap(), [to_registry, to_mirror, to_registry]);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The client against registries that follow a script: one connection, one thread, no clock.
 
 mod auth;
+mod call;
 mod download;
+mod files;
 mod lists;
 mod server;
 mod upload;

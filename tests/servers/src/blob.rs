@@ -100,14 +100,24 @@ impl<W: Write> Hashing<W> {
         Hashing { to, hasher: Sha256::new(), size: 0 }
     }
 
-    /// Digest, size and the writer behind.
-    pub(crate) fn finish(self) -> (String, u64, W) {
+    /// Bytes passed so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Of what was passed so far.
+    pub(crate) fn digest(&self) -> String {
         let mut digest = String::from("sha256:");
-        for byte in self.hasher.finalize() {
+        for byte in self.hasher.clone().finalize() {
             // Writing to a String does not fail.
             write!(digest, "{byte:02x}").expect("a string grows");
         }
-        (digest, self.size, self.to)
+        digest
+    }
+
+    /// Digest, size and the writer behind.
+    pub(crate) fn finish(self) -> (String, u64, W) {
+        (self.digest(), self.size, self.to)
     }
 }
 

@@ -237,9 +237,29 @@ pub(crate) fn unexpected(what: &str, response: &Response) -> io::Error {
     io::Error::other(format!("{what}: the registry answered {}: {}", response.status, response.text()))
 }
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// RFC 4648 §4, read back; `None` for what is not of that form.
+pub(crate) fn base64_decoded(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for group in digits.as_bytes().chunks(4) {
+        let mut bits = 0;
+        for digit in group {
+            bits = bits << 6 | ALPHABET.iter().position(|a| a == digit)?;
+        }
+        bits <<= 6 * (4 - group.len());
+        // Cannot be more than 24 bits: four digits of six.
+        bytes.extend((0..group.len() - 1).map(|place| (bits >> (16 - 8 * place) & 0xff) as u8));
+    }
+    Some(bytes)
+}
+
 /// RFC 4648 §4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut text = String::new();
     for group in bytes.chunks(3) {
         let bits = group.iter().fold(0, |bits, &b| bits << 8 | usize::from(b)) << (8 * (3 - group.len()));
@@ -260,6 +280,10 @@ mod tests {
         let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (plain, encoded) in vectors {
             assert_eq!(base64(plain.as_bytes()), encoded);
+            assert_eq!(base64_decoded(encoded).as_deref(), Some(plain.as_bytes()));
+        }
+        for wrong in ["Zg", "Zg=", "Z===", "Zm9v!m9v"] {
+            assert_eq!(base64_decoded(wrong), None, "{wrong}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod rule;
+mod service;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use self::exchange::{Exchange, Next};
 use self::rule::{ActiveRule, Behaviour};
 pub use self::rule::{Fault, Matcher, Rule};
+pub(crate) use self::service::{Served, Service};
 use self::traffic::Traffic;
 pub use self::traffic::{Direction, Recorded};
 use crate::http::{RequestHead, Response};
@@ -66,11 +68,18 @@ impl FaultProxy {
     ///
     /// When the address cannot be had.
     pub fn listen(address: SocketAddr, upstream: Option<&str>) -> io::Result<FaultProxy> {
+        FaultProxy::in_front_of(
+            address,
+            upstream.map_or(Upstream::Nothing, |u| Upstream::Server(u.to_owned())),
+        )
+    }
+
+    pub(crate) fn in_front_of(address: SocketAddr, upstream: Upstream) -> io::Result<FaultProxy> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             host: address.to_string(),
-            upstream: upstream.map(str::to_owned),
+            upstream,
             rules: Mutex::default(),
             connect_delay: Mutex::default(),
             traffic: Traffic::default(),
@@ -92,8 +101,8 @@ impl FaultProxy {
     }
 
     /// Adds a rule after those there are. Of the rules that match a request, all modifiers take effect
-    /// ([`Fault::Delay`], [`Fault::SetHeader`], [`Fault::DropHeader`], [`Fault::IgnoreRange`]), and of the
-    /// others only the first that is not used up; only rules that take effect are used up.
+    /// ([`Fault::Delay`], [`Fault::Hold`], [`Fault::SetHeader`], [`Fault::DropHeader`],
+    /// [`Fault::IgnoreRange`]), and of the others only the first that is not used up; only rules that take effect are used up.
     pub fn add(&self, rule: Rule) {
         lock(&self.shared.rules).push(Arc::new(ActiveRule::new(rule)));
     }
@@ -146,12 +155,13 @@ impl FaultProxy {
         self.shared.traffic.on_request(nth, Box::new(hook));
     }
 
-    /// Waits until at least one transfer is stalled by [`Fault::StallAfter`] or [`Fault::StallUploadAfter`].
+    /// Waits until at least one transfer is stalled by [`Fault::StallAfter`] or [`Fault::StallUploadAfter`],
+    /// or one request is held by [`Fault::Hold`].
     pub fn wait_for_stall(&self) {
         self.shared.gate.wait_for_stall();
     }
 
-    /// Lets all transfers go on that are stalled now.
+    /// Lets all transfers and requests go on that are stalled or held now.
     pub fn release(&self) {
         self.shared.gate.release();
     }
@@ -173,9 +183,19 @@ impl Drop for FaultProxy {
     }
 }
 
+/// What answers a request that no rule answers.
+pub(crate) enum Upstream {
+    /// 404.
+    Nothing,
+    /// The server at `host:port`.
+    Server(String),
+    /// A server of this process.
+    Service(Arc<dyn Service>),
+}
+
 struct Shared {
     host: String,
-    upstream: Option<String>,
+    upstream: Upstream,
     rules: Mutex<Vec<Arc<ActiveRule>>>,
     connect_delay: Mutex<Duration>,
     traffic: Traffic,

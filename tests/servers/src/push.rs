@@ -1,6 +1,7 @@
 //! Pushing made-up content into a registry, as distribution-spec §Push says.
 
 use std::io;
+use std::net::TcpStream;
 
 use crate::blob::Blob;
 use crate::client::{Client, unexpected};
@@ -92,6 +93,21 @@ impl Client {
         if self.has_blob(repository, &blob.digest)? {
             return Ok(());
         }
+        self.upload_blob(repository, &blob.digest, blob.size, |to| blob.write_to(to))
+    }
+
+    /// Uploads `size` bytes that `write_body` writes to the socket, by `POST` and one `PUT`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it.
+    pub fn upload_blob(
+        &self,
+        repository: &str,
+        digest: &str,
+        size: u64,
+        write_body: impl FnOnce(&mut TcpStream) -> io::Result<()>,
+    ) -> io::Result<()> {
         let opened = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], b"")?;
         if opened.status != 202 {
             return Err(unexpected("upload", &opened));
@@ -99,9 +115,9 @@ impl Client {
         let location = opened.header("location").ok_or_else(|| unexpected("upload", &opened))?;
         let target = location.strip_prefix(&format!("http://{}", self.host())).unwrap_or(location);
         let separator = if target.contains('?') { '&' } else { '?' };
-        let target = format!("{target}{separator}digest={}", blob.digest);
+        let target = format!("{target}{separator}digest={digest}");
         let headers = [("Content-Type", "application/octet-stream")];
-        let mut answer = self.send("PUT", &target, &headers, blob.size, |to| blob.write_to(to))?;
+        let mut answer = self.send("PUT", &target, &headers, size, write_body)?;
         if answer.status == 201 {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::rule::{Behaviour, Fault};
 use super::traffic::{Direction, Record};
-use super::{Shared, Stalled};
+use super::{Service, Shared, Stalled, Upstream};
 use crate::http::{Body, BodyWriter, RequestHead, Response, ResponseHead};
 
 const BUFFER: usize = 128 * 1024;
@@ -60,13 +60,21 @@ impl<'a> Exchange<'a> {
         if head.headers.get("expect").is_some_and(|e| e.eq_ignore_ascii_case("100-continue")) {
             ResponseHead { status: 100, headers: Default::default() }.write(&mut &*self.to_client)?;
         }
+        if self.behaviour.modifiers.iter().any(|m| matches!(m, Fault::Hold))
+            && self.shared.gate.stall() == Stalled::Closed
+        {
+            return Ok(Next::Close);
+        }
         let scripted = match (self.behaviour.answer.take(), &self.shared.upstream) {
             (Some(answer), _) => Some(answer),
-            (None, None) => Some(Response::error(404, "NOT_FOUND", "nothing is behind this proxy")),
-            (None, Some(_)) => None,
+            (None, Upstream::Nothing) => {
+                Some(Response::error(404, "NOT_FOUND", "nothing is behind this proxy"))
+            }
+            (None, Upstream::Service(service)) => return self.serve(head, &**service),
+            (None, Upstream::Server(_)) => None,
         };
         let upstream = match (&scripted, &self.shared.upstream) {
-            (None, Some(host)) => match TcpStream::connect(host) {
+            (None, Upstream::Server(host)) => match TcpStream::connect(host) {
                 Ok(stream) => Some(stream),
                 Err(error) => {
                     self.upload(head, None)?;
@@ -88,14 +96,25 @@ impl<'a> Exchange<'a> {
             (None, Some(stream)) => {
                 self.incoming(head, stream).unwrap_or_else(|error| Incoming::scripted(bad_gateway(&error)))
             }
-            // Without an upstream there is always a script.
+            // Without a server behind it there is always a script.
             (None, None) => return Ok(Next::Close),
         };
-        if matches!(self.behaviour.fault, Some(Fault::SwallowResponse)) {
-            let mut body = incoming.body;
-            io::copy(&mut body, &mut io::sink())?;
+        self.respond(head, incoming)
+    }
+
+    /// Lets a server of this process answer.
+    fn serve(&mut self, head: &RequestHead, service: &dyn Service) -> io::Result<Next> {
+        let mut upload = self.incoming_body(head)?;
+        let served = service.serve(head, &mut upload);
+        io::copy(&mut upload, &mut io::sink()).ok();
+        if upload.broken {
             return Ok(Next::Close);
         }
+        let incoming = Incoming {
+            head: ResponseHead { status: served.status, headers: served.headers },
+            length: Some(served.length),
+            body: served.body,
+        };
         self.respond(head, incoming)
     }
 
@@ -105,7 +124,7 @@ impl<'a> Exchange<'a> {
             forwarded.headers.remove(hop_by_hop);
         }
         forwarded.headers.add("Connection", "close");
-        if let Some(upstream) = &self.shared.upstream {
+        if let Upstream::Server(upstream) = &self.shared.upstream {
             forwarded.headers.set("Host", upstream.as_str());
         }
         if self.behaviour.modifiers.iter().any(|m| matches!(m, Fault::IgnoreRange)) {
@@ -115,31 +134,35 @@ impl<'a> Exchange<'a> {
         forwarded
     }
 
+    fn incoming_body(&mut self, head: &RequestHead) -> io::Result<Upload<'_>> {
+        Ok(Upload {
+            shared: self.shared,
+            record: &self.record,
+            body: Body::new(&mut *self.from_client, head.framing()?),
+            limit: match self.behaviour.fault {
+                Some(Fault::ResetUploadAfter(n)) => Some((n, AtLimit::Break)),
+                Some(Fault::StallUploadAfter(n)) => Some((n, AtLimit::Stall)),
+                _ => None,
+            },
+            passed: 0,
+            broken: false,
+        })
+    }
+
     /// Reads the request's body and passes it upstream, where there is one that still listens.
     fn upload(&mut self, head: &RequestHead, mut upstream: Option<&TcpStream>) -> io::Result<Next> {
-        let framing = head.framing()?;
-        let mut body = Body::new(&mut *self.from_client, framing);
-        let chunked = framing == crate::http::Framing::Chunked;
-        let mut limit = match self.behaviour.fault {
-            Some(Fault::ResetUploadAfter(n) | Fault::StallUploadAfter(n)) => Some(n),
-            _ => None,
-        };
-        let mut passed = 0;
+        let chunked = head.framing()? == crate::http::Framing::Chunked;
+        let mut upload = self.incoming_body(head)?;
         let mut buffer = vec![0; BUFFER];
         loop {
-            if limit == Some(passed) {
-                let stalled = matches!(self.behaviour.fault, Some(Fault::StallUploadAfter(_)));
-                if !stalled || self.shared.gate.stall() == Stalled::Closed {
-                    return Ok(Next::Close);
-                }
-                limit = None;
-            }
-            let n = body.read(&mut buffer[..room(limit, passed)])?;
+            let n = match upload.read(&mut buffer) {
+                Ok(n) => n,
+                Err(_) if upload.broken => return Ok(Next::Close),
+                Err(error) => return Err(error),
+            };
             if n == 0 {
                 break;
             }
-            passed += n as u64;
-            self.shared.traffic.count(&self.record, Direction::Upload, n);
             if let Some(mut stream) = upstream
                 && BodyWriter::new(&mut stream, chunked).write(&buffer[..n]).is_err()
             {
@@ -158,7 +181,9 @@ impl<'a> Exchange<'a> {
         let mut answer = ResponseHead::read(&mut reader)?;
         let framing = answer.framing(&head.method)?;
         let length = answer.declared_length()?;
-        if let (Some(location), Some(upstream)) = (answer.headers.get("location"), &self.shared.upstream) {
+        if let (Some(location), Upstream::Server(upstream)) =
+            (answer.headers.get("location"), &self.shared.upstream)
+        {
             let rewritten =
                 location.replacen(&format!("//{upstream}"), &format!("//{}", self.shared.host), 1);
             answer.headers.set("Location", rewritten);
@@ -167,7 +192,11 @@ impl<'a> Exchange<'a> {
     }
 
     fn respond(&mut self, head: &RequestHead, incoming: Incoming) -> io::Result<Next> {
-        let Incoming { head: mut answer, length, body } = incoming;
+        let Incoming { head: mut answer, length, mut body } = incoming;
+        if matches!(self.behaviour.fault, Some(Fault::SwallowResponse)) {
+            io::copy(&mut body, &mut io::sink())?;
+            return Ok(Next::Close);
+        }
         for hop_by_hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
             answer.headers.remove(hop_by_hop);
         }
@@ -270,6 +299,45 @@ impl<'a> Exchange<'a> {
         }
         writer.finish()?;
         Ok(Next::KeepAlive)
+    }
+}
+
+/// A request's body on its way in: counted, and cut or stalled where the rules say.
+struct Upload<'a> {
+    shared: &'a Shared,
+    record: &'a Record,
+    body: Body<&'a mut BufReader<TcpStream>>,
+    limit: Option<(u64, AtLimit)>,
+    passed: u64,
+    /// The rest will not come.
+    broken: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtLimit {
+    Break,
+    Stall,
+}
+
+impl Read for Upload<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.broken {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if let Some((limit, then)) = self.limit
+            && limit == self.passed
+        {
+            if then == AtLimit::Break || self.shared.gate.stall() == Stalled::Closed {
+                self.broken = true;
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            self.limit = None;
+        }
+        let room = room(self.limit.map(|(limit, _)| limit), self.passed).min(buffer.len());
+        let n = self.body.read(&mut buffer[..room]).inspect_err(|_| self.broken = true)?;
+        self.passed += n as u64;
+        self.shared.traffic.count(self.record, Direction::Upload, n);
+        Ok(n)
     }
 }
 

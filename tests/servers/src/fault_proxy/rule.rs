@@ -136,6 +136,8 @@ pub enum Fault {
     IgnoreRange,
     /// A modifier: waits before the response.
     Delay(Duration),
+    /// A modifier: keeps the request from being dealt with until released.
+    Hold,
 }
 
 impl Fault {
@@ -145,7 +147,10 @@ impl Fault {
     }
 
     fn is_modifier(&self) -> bool {
-        matches!(self, Fault::DropHeader(_) | Fault::SetHeader(..) | Fault::IgnoreRange | Fault::Delay(_))
+        matches!(
+            self,
+            Fault::DropHeader(_) | Fault::SetHeader(..) | Fault::IgnoreRange | Fault::Delay(_) | Fault::Hold
+        )
     }
 
     /// The answer given in the upstream's place, if this fault gives one.
@@ -185,6 +190,7 @@ impl fmt::Debug for Fault {
             Fault::SetHeader(name, value) => write!(f, "SetHeader({name}: {value})"),
             Fault::IgnoreRange => f.write_str("IgnoreRange"),
             Fault::Delay(by) => write!(f, "Delay({by:?})"),
+            Fault::Hold => f.write_str("Hold"),
         }
     }
 }

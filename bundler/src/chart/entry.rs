@@ -1,0 +1,187 @@
+use std::fmt;
+
+use bundle_chart::{KubeVersion, Purpose, ValueSet, ValuesFile};
+use bundle_format::ProjectName;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Location, Spanned};
+
+use super::request::{ChartRequest, ChartSource, Empty};
+use crate::config::{FieldError, present, wrong};
+use crate::{CacheLayout, ConfigError, Platforms};
+
+/// An entry of `charts` in a bundle.yaml.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ChartEntry {
+    #[serde(default, deserialize_with = "present")]
+    repo: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    name: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    version: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    path: Option<Spanned<String>>,
+    #[serde(default)]
+    values: Vec<Spanned<String>>,
+    #[serde(default)]
+    set: Vec<Spanned<String>>,
+    #[serde(default)]
+    value_sets: Sets,
+    #[serde(default, deserialize_with = "present")]
+    kube_version: Option<Spanned<String>>,
+    #[serde(default)]
+    api_versions: Vec<String>,
+    #[serde(default)]
+    allow_empty: bool,
+}
+
+/// An entry of `valueSets`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Set {
+    #[serde(default)]
+    values: Vec<Spanned<String>>,
+    #[serde(default)]
+    set: Vec<Spanned<String>>,
+}
+
+/// Value sets in the order of the file.
+#[derive(Default)]
+struct Sets(Vec<(Spanned<String>, Set)>);
+
+impl<'de> Deserialize<'de> for Sets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SetsVisitor;
+
+        impl<'de> Visitor<'de> for SetsVisitor {
+            type Value = Sets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from names to values and set")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sets, A::Error> {
+                let mut sets = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    sets.push(entry);
+                }
+                Ok(Sets(sets))
+            }
+        }
+
+        deserializer.deserialize_map(SetsVisitor)
+    }
+}
+
+/// Names that value sets have already.
+const DEFAULTS: &str = "defaults";
+const VALUES: &str = "values";
+
+impl ChartEntry {
+    /// The request. `read_file` gives the name and text of a values file.
+    pub(crate) fn read(
+        self,
+        name: &str,
+        field: &str,
+        at: Location,
+        (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
+        read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
+    ) -> Result<ChartRequest, ConfigError> {
+        let source = self.source(name, field, at)?;
+        let reader = SetReader { name, field, read_file };
+        let mut values =
+            ValueSet { name: VALUES.to_owned(), purpose: Purpose::Install, ..ValueSet::default() };
+        reader.extend(&mut values, "", self.values, self.set)?;
+        let mut value_sets = Vec::new();
+        for (set_name, set) in self.value_sets.0 {
+            let path = format!("valueSets.{}.", bundle_oci::Printable(&set_name.value));
+            if [DEFAULTS, VALUES, ""].contains(&set_name.value.as_str()) {
+                let field = format!("{field}.{}", path.trim_end_matches('.'));
+                return Err(wrong(name, set_name.referenced, field, FieldError::ValueSetName));
+            }
+            // A further set stands on the values that always hold.
+            let mut further = ValueSet { name: set_name.value, ..values.clone() };
+            reader.extend(&mut further, &path, set.values, set.set)?;
+            value_sets.push(further);
+        }
+        let kube_version = match self.kube_version {
+            None => KubeVersion::default(),
+            Some(text) => {
+                let parsed = text.value.parse();
+                parsed.map_err(|error| {
+                    wrong(
+                        name,
+                        text.referenced,
+                        format!("{field}.kubeVersion"),
+                        FieldError::KubeVersion(error),
+                    )
+                })?
+            }
+        };
+        Ok(ChartRequest {
+            source,
+            project: project.clone(),
+            layout: layout.clone(),
+            platforms: platforms.clone(),
+            values,
+            value_sets,
+            kube_version,
+            api_versions: self.api_versions,
+            empty: if self.allow_empty { Empty::Allow } else { Empty::Refuse },
+            reason: format!("{name}:{}", at.line()),
+        })
+    }
+
+    fn source(&self, name: &str, field: &str, at: Location) -> Result<ChartSource, ConfigError> {
+        let refuse = |error| Err(wrong(name, at, field.to_owned(), error));
+        let (repo, chart) = match (&self.repo, &self.name, &self.path) {
+            (Some(repo), Some(chart), None) => (repo, chart),
+            (Some(_), None, None) => return refuse(FieldError::ChartName),
+            (None, None, Some(path)) if self.version.is_none() => {
+                return Ok(ChartSource::Path(path.value.clone().into()));
+            }
+            (None, None, Some(_)) => return refuse(FieldError::ChartVersion),
+            _ => return refuse(FieldError::ChartPlace),
+        };
+        let range = self.version.as_ref().map(|version| version.value.clone());
+        ChartSource::in_repository(&repo.value, &chart.value, range).map_err(|error| {
+            use super::request::ParseChartSourceError as Error;
+            let (place, part) = match (&error, &self.version) {
+                (Error::Range(_), Some(version)) => (version.referenced, "version"),
+                (Error::Name, _) => (chart.referenced, "name"),
+                _ => (repo.referenced, "repo"),
+            };
+            wrong(name, place, format!("{field}.{part}"), FieldError::ChartSource(error))
+        })
+    }
+}
+
+struct SetReader<'a, F> {
+    name: &'a str,
+    field: &'a str,
+    read_file: &'a F,
+}
+
+impl<F: Fn(&str) -> Result<(String, String), ConfigError>> SetReader<'_, F> {
+    fn extend(
+        &self,
+        set: &mut ValueSet,
+        path: &str,
+        files: Vec<Spanned<String>>,
+        expressions: Vec<Spanned<String>>,
+    ) -> Result<(), ConfigError> {
+        for (position, file) in files.into_iter().enumerate() {
+            let (name, text) = (self.read_file)(&file.value).map_err(|source| ConfigError::NamedList {
+                name: self.name.to_owned(),
+                line: file.referenced.line(),
+                column: file.referenced.column(),
+                field: format!("{}.{path}values[{position}]", self.field),
+                source: Box::new(source),
+            })?;
+            set.files.push(ValuesFile { name, text });
+        }
+        set.set.extend(expressions.into_iter().map(|expression| expression.value));
+        Ok(())
+    }
+}

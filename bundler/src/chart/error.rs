@@ -1,0 +1,133 @@
+use bundle_chart::{LoadError, RenderError};
+use bundle_oci::{Digest, Printable};
+
+use crate::{ItemError, TextError, YamlError};
+
+/// All charts whose images cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[error("{} of the charts cannot be used", .0.len())]
+pub struct ChartErrors(pub Vec<ChartError>);
+
+/// A chart whose images cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[error("chart {chart} ({reason})")]
+pub struct ChartError {
+    /// The chart.
+    pub chart: String,
+    /// Who asked for it.
+    pub reason: String,
+    /// Why not.
+    #[source]
+    pub cause: ChartCause,
+}
+
+/// Why a chart's images cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartCause {
+    /// The registry or repository.
+    #[error(transparent)]
+    Registry(#[from] bundle_registry::Error),
+    /// A file that cannot be had.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Files that are no chart.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A repository's index that cannot be read.
+    #[error("the repository's index cannot be read")]
+    Index(#[from] YamlError),
+    /// The repository does not have the chart.
+    #[error("the repository has no such chart")]
+    NoChart,
+    /// The repository has other versions.
+    #[error("there is no such version{}", known(.versions))]
+    NoVersion {
+        /// The newest versions that there are.
+        versions: Vec<String>,
+    },
+    /// An archive that is not the one of the index.
+    #[error("{} has the digest {found}, and {expected} in the repository's index", Printable(.address))]
+    Digest {
+        /// The archive's address.
+        address: String,
+        /// What the index says.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// An artifact of another kind.
+    #[error("what is there is no chart")]
+    NoContent,
+    /// A dependency that cannot be had.
+    #[error("it depends on {} {}, which cannot be had: {cause}", Printable(.name), Printable(.version))]
+    Dependency {
+        /// The dependency.
+        name: String,
+        /// Its version, or the versions that will do.
+        version: String,
+        /// Why not.
+        cause: Box<ChartCause>,
+    },
+    /// A repository that only Helm's configuration on some machine knows.
+    #[error("its repository is called {}, which only a Helm somewhere knows", Printable(.0))]
+    Alias(String),
+    /// A repository that is a directory beside a chart that is in none.
+    #[error("its repository is {}, beside a chart that is in no directory", Printable(.0))]
+    Beside(String),
+    /// A chart that does not say where to have it.
+    #[error("it must lie in charts/, and does not")]
+    NoRepository,
+    /// A repository whose address is none.
+    #[error("its repository {}: {why}", Printable(.address))]
+    Source {
+        /// The address.
+        address: String,
+        /// What is wrong.
+        why: super::ParseChartSourceError,
+    },
+    /// A chart that does not render.
+    #[error("it does not render (value set {})", Printable(.value_set))]
+    Render {
+        /// The values that it was rendered with.
+        value_set: String,
+        /// Why not.
+        #[source]
+        error: Box<RenderError>,
+    },
+    /// A chart in which nothing looks like an image.
+    #[error("no image was found in it")]
+    NoImage,
+    /// A name that the chart or an image of it cannot have on the other side.
+    #[error("{what} cannot be placed: {error}")]
+    Place {
+        /// The chart or the image.
+        what: String,
+        /// Why not.
+        error: ItemError,
+    },
+    /// The lock does not know the chart.
+    #[error("the lock does not have it")]
+    NotLocked,
+    /// The lock knows it with other content.
+    #[error("it has changed: the lock has {locked}, and it is {found} now")]
+    Changed {
+        /// The digest in the lock.
+        locked: Digest,
+        /// The digest now.
+        found: Digest,
+    },
+    /// A chart that cannot be packed.
+    #[error("it cannot be packed")]
+    Pack(#[source] std::io::Error),
+    /// A part of the program ended before it should.
+    #[error("a task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+fn known(versions: &[String]) -> String {
+    if versions.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = versions.iter().map(|version| Printable(version).to_string()).collect();
+    format!("; there are {}", shown.join(", "))
+}

@@ -1,0 +1,239 @@
+use std::path::Path;
+
+use bundle_chart::{Chart, MissingDependency, chart_tag};
+use bundle_oci::{Digest, Manifest, Reference, Registry, RepositoryName};
+use bundle_registry::{Client, Name};
+use bytes::Bytes;
+
+use super::error::ChartCause;
+use super::index::{Index, choose};
+use super::request::ChartSource;
+use crate::Limits;
+use crate::text::read_bytes;
+
+/// A chart as it was found, with all that it depends on.
+pub(super) struct Fetched {
+    pub(super) chart: Chart,
+    pub(super) place: Place,
+}
+
+/// Where a chart was found, and as what.
+pub(super) enum Place {
+    /// In a registry: it is carried as it is there.
+    Registry(Reference),
+    /// In a repository or a file: it is carried as an artifact made of its archive.
+    Archive {
+        /// A name for it, as if it were an artifact there.
+        source: Reference,
+        archive: Bytes,
+        provenance: Option<Bytes>,
+    },
+    /// In a directory: it is packed.
+    Directory {
+        /// A name for it.
+        source: Reference,
+    },
+}
+
+/// Fetches a chart and the charts that it depends on and does not hold. `locked` is the version
+/// that is taken if there is a choice.
+pub(super) async fn fetch(
+    client: &Client,
+    source: &ChartSource,
+    locked: Option<&str>,
+) -> Result<Fetched, ChartCause> {
+    let mut fetched = match source {
+        ChartSource::Repository { address, name, range } => {
+            from_repository(client, address, name, range.as_deref(), locked).await?
+        }
+        ChartSource::Registry { registry, repository, range } => {
+            from_registry(client, registry, repository, range.as_deref(), locked).await?
+        }
+        ChartSource::Path(path) => from_path(path)?,
+    };
+    let directory = match (source, &fetched.place) {
+        (ChartSource::Path(path), Place::Directory { .. }) => Some(path.as_path()),
+        _ => None,
+    };
+    for missing in fetched.chart.missing_dependencies() {
+        let version = missing.locked.clone().unwrap_or_else(|| missing.range.clone());
+        let found = dependency(client, &missing, directory).await;
+        let found = found.map_err(|cause| ChartCause::Dependency {
+            name: missing.name.clone(),
+            version,
+            cause: Box::new(cause),
+        })?;
+        fetched.chart.add_dependency(found);
+    }
+    Ok(fetched)
+}
+
+async fn dependency(
+    client: &Client,
+    missing: &MissingDependency,
+    directory: Option<&Path>,
+) -> Result<Chart, ChartCause> {
+    let address = missing.repository.as_str();
+    if address.is_empty() {
+        return Err(ChartCause::NoRepository);
+    }
+    if address.starts_with('@') || address.starts_with("alias:") {
+        return Err(ChartCause::Alias(address.to_owned()));
+    }
+    if let Some(beside) = address.strip_prefix("file://") {
+        // A chart from elsewhere says nothing about files here.
+        let directory = directory.ok_or_else(|| ChartCause::Beside(address.to_owned()))?;
+        return Ok(from_path(&directory.join(beside))?.chart);
+    }
+    let range = if missing.range.is_empty() { None } else { Some(missing.range.clone()) };
+    let source = ChartSource::in_repository(address, &missing.name, range)
+        .map_err(|why| ChartCause::Source { address: address.to_owned(), why })?;
+    let locked = missing.locked.as_deref();
+    let fetched = match &source {
+        ChartSource::Repository { address, name, range } => {
+            from_repository(client, address, name, range.as_deref(), locked).await?
+        }
+        ChartSource::Registry { registry, repository, range } => {
+            from_registry(client, registry, repository, range.as_deref(), locked).await?
+        }
+        ChartSource::Path(path) => from_path(path)?,
+    };
+    Ok(fetched.chart)
+}
+
+/// What it is to a person whose chart has no repository.
+const NOWHERE: &str = "localhost/charts";
+
+fn from_path(path: &Path) -> Result<Fetched, ChartCause> {
+    let limits = bundle_chart::Limits::DEFAULT;
+    if path.is_dir() {
+        let chart = Chart::from_directory(path, &limits)?;
+        let source = named(NOWHERE, &chart)?;
+        return Ok(Fetched { chart, place: Place::Directory { source } });
+    }
+    let archive = Bytes::from(read_bytes(path, limits.archive)?);
+    let chart = Chart::from_archive(&path.display().to_string(), &archive, &limits)?;
+    let source = named(NOWHERE, &chart)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".prov");
+    let beside = Path::new(&beside);
+    let provenance = match beside.try_exists() {
+        Ok(true) => Some(Bytes::from(read_bytes(beside, PROVENANCE)?)),
+        Ok(false) | Err(_) => None,
+    };
+    Ok(Fetched { chart, place: Place::Archive { source, archive, provenance } })
+}
+
+/// The largest provenance file in bytes; honest ones have two thousand.
+const PROVENANCE: u64 = 1 << 20;
+
+/// `place/name:version` of a chart.
+fn named(place: &str, chart: &Chart) -> Result<Reference, ChartCause> {
+    let metadata = chart.metadata();
+    let wrong = |error| ChartCause::Place { what: metadata.name.clone(), error };
+    let tag = chart_tag(&metadata.version).map_err(|error| wrong(crate::ItemError::RenameTag(error)))?;
+    let text = format!("{place}/{}:{tag}", metadata.name.to_ascii_lowercase());
+    text.parse().map_err(|error| wrong(crate::ItemError::Reference(error)))
+}
+
+async fn from_repository(
+    client: &Client,
+    address: &str,
+    name: &str,
+    range: Option<&str>,
+    locked: Option<&str>,
+) -> Result<Fetched, ChartCause> {
+    let limits = bundle_chart::Limits::DEFAULT;
+    let index_address = format!("{address}/index.yaml");
+    let bytes = client.file(&index_address, Limits::DEFAULT.index).await?;
+    let shown = index_address.clone();
+    let index =
+        tokio::task::spawn_blocking(move || Index::parse(&String::from_utf8_lossy(&bytes), &index_address));
+    let index = index.await??;
+    // A locked version that is gone is found out by its digest.
+    let entry = match locked.map(|locked| index.choose(name, Some(locked))) {
+        Some(Ok(entry)) => entry.clone(),
+        _ => index.choose(name, range)?.clone(),
+    };
+    let Some(archive_address) = entry.urls.first() else {
+        return Err(ChartCause::NoChart);
+    };
+    if let Some(rest) = archive_address.strip_prefix("oci://") {
+        let reference: Reference = rest.parse().map_err(|error| ChartCause::Place {
+            what: rest.to_owned(),
+            error: crate::ItemError::Reference(error),
+        })?;
+        return from_artifact(client, reference).await;
+    }
+    let archive_address = match archive_address.contains("://") {
+        true => archive_address.clone(),
+        false => format!("{address}/{}", archive_address.trim_start_matches('/')),
+    };
+    let archive =
+        client.file(&archive_address, usize::try_from(limits.archive).unwrap_or(usize::MAX)).await?;
+    let found = Digest::of(&archive);
+    if let Some(expected) = entry.digest().filter(|expected| *expected != found) {
+        return Err(ChartCause::Digest { address: archive_address, expected, found });
+    }
+    let file = archive_address.rsplit('/').next().unwrap_or(&shown).to_owned();
+    let chart = Chart::from_archive(&file, &archive, &limits)?;
+    let provenance = match client.file(&format!("{archive_address}.prov"), PROVENANCE as usize).await {
+        Ok(provenance) => Some(provenance),
+        // Most repositories have none, and say so in many ways.
+        Err(error) if error.status().is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let place = address.split_once("://").map_or(address, |(_, place)| place);
+    let source = named(&place.to_ascii_lowercase(), &chart).or_else(|_| named(NOWHERE, &chart))?;
+    Ok(Fetched { chart, place: Place::Archive { source, archive, provenance } })
+}
+
+async fn from_registry(
+    client: &Client,
+    registry: &Registry,
+    repository: &RepositoryName,
+    range: Option<&str>,
+    locked: Option<&str>,
+) -> Result<Fetched, ChartCause> {
+    // `1.2` is a range of versions.
+    let exact = |version: &str| {
+        let numbers = version.split(['-', '+']).next().unwrap_or_default();
+        numbers.matches('.').count() == 2 && version.parse::<bundle_chart::Version>().is_ok()
+    };
+    let version = match (locked, range) {
+        (Some(version), _) => version.to_owned(),
+        (None, Some(version)) if exact(version) => version.to_owned(),
+        (None, range) => {
+            let tags = client.tags(registry, repository).await?.tags;
+            let versions: Vec<String> = tags.iter().map(|tag| tag.as_str().replace('_', "+")).collect();
+            choose(versions.iter().map(String::as_str), range)?.to_owned()
+        }
+    };
+    let tag = chart_tag(&version).map_err(|error| ChartCause::Place {
+        what: repository.to_string(),
+        error: crate::ItemError::RenameTag(error),
+    })?;
+    from_artifact(client, Reference::tagged(registry.clone(), repository.clone(), tag)).await
+}
+
+/// The media types of a chart's archive: today's, and that of the first experiments.
+const CONTENT: [&str; 2] = ["application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip"];
+
+async fn from_artifact(client: &Client, reference: Reference) -> Result<Fetched, ChartCause> {
+    let limits = bundle_chart::Limits::DEFAULT;
+    let (registry, repository) = (reference.registry(), reference.repository());
+    let fetched = client.manifest(registry, repository, &Name::of(&reference)).await?;
+    let Ok(Manifest::Image(manifest)) = Manifest::parse(&fetched.bytes, &fetched.media_type) else {
+        return Err(ChartCause::NoContent);
+    };
+    let content = manifest.layers.iter().find(|layer| CONTENT.contains(&layer.media_type.as_str()));
+    let content = content.ok_or(ChartCause::NoContent)?;
+    if content.size > limits.archive {
+        let host = registry.to_string();
+        let what = format!("the chart's archive has {} bytes", content.size);
+        return Err(bundle_registry::Error::Misbehaved { host, what }.into());
+    }
+    let archive = crate::resolve::whole_blob(client, &reference, content.digest, content.size).await?;
+    let chart = Chart::from_archive(&reference.to_string(), &archive, &limits)?;
+    Ok(Fetched { chart, place: Place::Registry(reference) })
+}

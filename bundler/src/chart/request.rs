@@ -1,0 +1,192 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use bundle_chart::{Constraint, KubeVersion, ValueSet};
+use bundle_format::ProjectName;
+use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Registry, RepositoryName};
+
+use crate::{CacheLayout, Platforms};
+
+/// A chart whose images someone wants in the bundle, and the chart itself.
+#[derive(Clone, Debug)]
+pub struct ChartRequest {
+    /// Where it is.
+    pub source: ChartSource,
+    /// The project for the chart and its images.
+    pub project: ProjectName,
+    /// How images are named there, if that is `cache`.
+    pub layout: CacheLayout,
+    /// Which platforms of the images.
+    pub platforms: Platforms,
+    /// The values that it will be installed with; empty for its defaults.
+    pub values: ValueSet,
+    /// Further values that it may be installed with.
+    pub value_sets: Vec<ValueSet>,
+    /// The version of Kubernetes that it is rendered for.
+    pub kube_version: KubeVersion,
+    /// What Kubernetes serves besides what it always does.
+    pub api_versions: Vec<String>,
+    /// What a chart without any image is.
+    pub empty: Empty,
+    /// The place that asks for it: `bundle.yaml:12`.
+    pub reason: String,
+}
+
+/// Where a chart is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChartSource {
+    /// In a Helm repository: a web server with an `index.yaml`.
+    Repository {
+        /// The repository's address, without a slash at its end.
+        address: String,
+        /// The chart's name.
+        name: String,
+        /// The versions that will do; the newest release if nothing is said.
+        range: Option<String>,
+    },
+    /// In an OCI registry.
+    Registry {
+        /// The registry.
+        registry: Registry,
+        /// The repository, whose last part is the chart's name.
+        repository: RepositoryName,
+        /// The versions that will do; the newest release if nothing is said.
+        range: Option<String>,
+    },
+    /// A directory or an archive.
+    Path(PathBuf),
+}
+
+/// What a chart without any image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// An error: likely something was overlooked.
+    Refuse,
+    /// Fine.
+    Allow,
+}
+
+/// Why a text says no place of a chart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseChartSourceError {
+    /// A scheme that no repository has.
+    #[error("repository must start with https://, http:// or oci://")]
+    Scheme,
+    /// A login in the address.
+    #[error("repository carries a user name; put it into a credential file")]
+    Login,
+    /// The chart's name.
+    #[error("chart's name may have letters, digits, '-', '_' and '.'")]
+    Name,
+    /// The registry of an `oci://` address.
+    #[error(transparent)]
+    Registry(#[from] ParseRegistryError),
+    /// The path of an `oci://` address.
+    #[error(transparent)]
+    Repository(#[from] ParseRepositoryError),
+    /// The versions.
+    #[error("'{}' is no version and no range of versions", Printable(.0))]
+    Range(String),
+}
+
+impl ChartSource {
+    /// A chart in a repository at an address.
+    ///
+    /// # Errors
+    /// Any [`ParseChartSourceError`].
+    pub fn in_repository(
+        address: &str,
+        name: &str,
+        range: Option<String>,
+    ) -> Result<Self, ParseChartSourceError> {
+        if let Some(range) = &range
+            && range.parse::<Constraint>().is_err()
+        {
+            return Err(ParseChartSourceError::Range(range.clone()));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.is_empty() || !name.bytes().all(allowed) || name.starts_with('.') {
+            return Err(ParseChartSourceError::Name);
+        }
+        let address = address.trim_end_matches('/');
+        let Some((scheme, rest)) = address.split_once("://") else {
+            return Err(ParseChartSourceError::Scheme);
+        };
+        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+            return Err(ParseChartSourceError::Login);
+        }
+        match scheme {
+            "https" | "http" => {
+                Ok(Self::Repository { address: address.to_owned(), name: name.to_owned(), range })
+            }
+            "oci" => {
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+                Ok(Self::Registry { registry: host.parse()?, repository: path.parse()?, range })
+            }
+            _ => Err(ParseChartSourceError::Scheme),
+        }
+    }
+
+    /// The versions that were asked for, if any were.
+    pub(crate) fn range(&self) -> Option<&str> {
+        match self {
+            Self::Repository { range, .. } | Self::Registry { range, .. } => range.as_deref(),
+            Self::Path(_) => None,
+        }
+    }
+
+    /// Whether it can be had without a network.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+}
+
+impl fmt::Display for ChartSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository { address, name, .. } => {
+                write!(f, "{} of {}", Printable(name), Printable(address))?;
+            }
+            Self::Registry { registry, repository, .. } => write!(f, "oci://{registry}/{repository}")?,
+            Self::Path(path) => write!(f, "{}", Printable(&path.display().to_string()))?,
+        }
+        match self.range() {
+            Some(range) => write!(f, " {}", Printable(range)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_told_apart_by_their_scheme() {
+        for (address, name, range, shown) in [
+            ("https://charts.example/stable/", "app", None, Ok("app of https://charts.example/stable")),
+            ("oci://ghcr.io/org/charts", "app", Some("1.x"), Ok("oci://ghcr.io/org/charts/app 1.x")),
+            ("oci://registry.example:5000", "app", None, Ok("oci://registry.example:5000/app")),
+            ("charts.example", "app", None, Err("repository must start with https://, http:// or oci://")),
+            ("file:///srv", "app", None, Err("repository must start with https://, http:// or oci://")),
+            (
+                "https://u:p@a.example",
+                "app",
+                None,
+                Err("repository carries a user name; put it into a credential file"),
+            ),
+            (
+                "https://a.example",
+                "../x",
+                None,
+                Err("chart's name may have letters, digits, '-', '_' and '.'"),
+            ),
+            ("https://a.example", "app", Some("new"), Err("'new' is no version and no range of versions")),
+        ] {
+            let parsed = ChartSource::in_repository(address, name, range.map(str::to_owned));
+            let parsed = parsed.map(|source| source.to_string()).map_err(|error| error.to_string());
+            assert_eq!(parsed, shown.map(str::to_owned).map_err(str::to_owned), "{address}");
+        }
+    }
+}

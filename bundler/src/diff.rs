@@ -1,0 +1,106 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bundle_format::Target;
+use bundle_oci::Digest;
+use serde::Serialize;
+
+use crate::Inventory;
+
+/// How one inventory differs from another, for those who decide whether it may cross.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// What is only in the second, moved, or only in the first, by target.
+    pub changes: Vec<Change>,
+    /// How many artifacts are the same in both.
+    pub unchanged: usize,
+    /// The bytes of blobs that the first does not have; none where one of them is a lock, which
+    /// does not say what its artifacts consist of.
+    pub new_bytes: Option<u64>,
+    /// The number of these blobs.
+    pub new_blobs: Option<usize>,
+    /// The bytes of blobs that only the first has.
+    pub dropped_bytes: Option<u64>,
+}
+
+/// What became of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "lowercase")]
+pub enum Change {
+    /// It is only in the second.
+    Added {
+        /// The target.
+        target: Place,
+        /// Its digest.
+        digest: Digest,
+        /// The size of all its blobs in bytes.
+        size: u64,
+    },
+    /// It is another artifact in the second.
+    Moved {
+        /// The target.
+        target: Place,
+        /// Its digest in the first.
+        from: Digest,
+        /// Its digest in the second.
+        to: Digest,
+        /// The size of all its blobs in the second, in bytes.
+        size: u64,
+    },
+    /// It is only in the first.
+    Removed {
+        /// The target.
+        target: Place,
+        /// Its digest.
+        digest: Digest,
+        /// The size of all its blobs in bytes.
+        size: u64,
+    },
+}
+
+/// A target as it is written: `project/repository:tag`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place(pub String);
+
+impl Diff {
+    /// What one would have to do to get from `before` to `after`.
+    pub fn between(before: &Inventory, after: &Inventory) -> Self {
+        let (old, new) = (by_target(before), by_target(after));
+        let targets: BTreeSet<&(Target, Option<Digest>)> = old.keys().chain(new.keys()).collect();
+        let mut changes = Vec::new();
+        let mut unchanged = 0;
+        for key in targets {
+            let target = Place(key.0.to_string());
+            match (old.get(key), new.get(key)) {
+                (Some((from, _)), Some((to, _))) if from == to => unchanged += 1,
+                (Some(&(from, _)), Some(&(to, size))) => {
+                    changes.push(Change::Moved { target, from, to, size });
+                }
+                (None, Some(&(digest, size))) => changes.push(Change::Added { target, digest, size }),
+                (Some(&(digest, size)), None) => changes.push(Change::Removed { target, digest, size }),
+                (None, None) => {}
+            }
+        }
+        let mut diff = Self { changes, unchanged, new_bytes: None, new_blobs: None, dropped_bytes: None };
+        if before.knows_blobs() && after.knows_blobs() {
+            let (old, new) = (before.blobs(), after.blobs());
+            let fresh = || new.iter().filter(|(digest, _)| !old.contains_key(digest));
+            diff.new_bytes = Some(fresh().map(|(_, size)| size).sum());
+            diff.new_blobs = Some(fresh().count());
+            let gone = old.iter().filter(|(digest, _)| !new.contains_key(digest));
+            diff.dropped_bytes = Some(gone.map(|(_, size)| size).sum());
+        }
+        diff
+    }
+}
+
+/// What is at each target. Without a tag, the digest is the name.
+fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), (Digest, u64)> {
+    let artifacts = inventory.artifacts.iter();
+    artifacts
+        .map(|held| {
+            let name = held.target.tag.is_none().then_some(held.digest);
+            ((held.target.clone(), name), (held.digest, held.size))
+        })
+        .collect()
+}

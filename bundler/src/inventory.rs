@@ -1,0 +1,249 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{
+    Base, Blob, BundleId, Cursor, Damage, Limits, Medium, MediumError, PublicKey, Receipt, Target, Unverified,
+};
+use bundle_oci::{Digest, Platform, Printable, Reference};
+
+use crate::text::read_file;
+use crate::{ConfigError, Lock, ReceiptFileError, load_receipt};
+
+/// What is known to be in one place: the contents of a bundle, a receipt or a lock.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// What it was read from.
+    pub origin: Origin,
+    /// What names it.
+    pub base: Base,
+    /// Whether the signature was checked.
+    pub verified: bool,
+    /// What is there, in the order in which it is listed.
+    pub artifacts: Vec<Held>,
+}
+
+/// What an inventory was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A bundle, which may or may not have arrived.
+    Bundle,
+    /// A receipt: what arrived.
+    Receipt,
+    /// A lock: what was wanted.
+    Lock,
+}
+
+impl Origin {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Receipt => "receipt",
+            Self::Lock => "lock",
+        }
+    }
+}
+
+/// One artifact of an inventory.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Where it is.
+    pub target: Target,
+    /// Its digest.
+    pub digest: Digest,
+    /// All that it consists of; none if that is not known, for a lock does not say.
+    pub blobs: Option<Vec<Blob>>,
+    /// The size of all its blobs, in bytes.
+    pub size: u64,
+    /// How to find out what it consists of.
+    pub(crate) locked: Option<Locked>,
+}
+
+/// An artifact of a lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Locked {
+    pub(crate) reference: Reference,
+    pub(crate) digest: Digest,
+    pub(crate) only: Vec<Platform>,
+}
+
+/// Why there is no inventory.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Medium(#[from] MediumError),
+    /// A bundle that is damaged.
+    #[error("{}: {source}", .path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Damage,
+    },
+    /// A bundle that nobody who counts has signed.
+    #[error("{} is not signed by a key that is given for it", .0.display())]
+    Stranger(PathBuf),
+    /// A receipt that cannot be used.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptFileError),
+    /// A lock that cannot be used.
+    #[error(transparent)]
+    Lock(#[from] ConfigError),
+    /// A lock's target that is none.
+    #[error("{}: '{}' is no target", .path.display(), Printable(.target))]
+    Target {
+        /// The file.
+        path: PathBuf,
+        /// The target.
+        target: String,
+    },
+    /// A file that is none of these.
+    #[error("{} is no bundle, no receipt and no lock", .0.display())]
+    Unknown(PathBuf),
+}
+
+impl Inventory {
+    /// Reads a bundle, a receipt or a lock, whichever it is. With `keys`, bundles and receipts must be
+    /// signed by one of them.
+    ///
+    /// # Errors
+    /// Any [`InventoryError`].
+    pub fn load(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<Self, InventoryError> {
+        let medium = Medium::open(path, limits)?;
+        match kind_of(&medium, path)? {
+            Origin::Bundle => Self::of_bundle(&medium, path, keys, limits),
+            Origin::Receipt => Ok(Self::of_receipt(&load_receipt(path, keys, limits)?, !keys.is_empty())),
+            Origin::Lock => Self::of_lock(path),
+        }
+    }
+
+    fn of_bundle(
+        medium: &Medium,
+        path: &Path,
+        keys: &[PublicKey],
+        limits: &Limits,
+    ) -> Result<Self, InventoryError> {
+        let damaged = |source| InventoryError::Bundle { path: path.to_owned(), source };
+        let mut cursor = Cursor::new(medium).map_err(|error| damaged(Damage::Read(error)))?;
+        let head = Unverified::read(&mut cursor, limits).map_err(damaged)?;
+        let signed = |key: &PublicKey| key.verify(&head.statement, &head.signature);
+        if !keys.is_empty() && !keys.iter().any(signed) {
+            return Err(InventoryError::Stranger(path.to_owned()));
+        }
+        let (statement, graph) = head.contents(medium, limits).map_err(damaged)?;
+        let artifacts = statement
+            .artifacts
+            .iter()
+            .map(|artifact| {
+                let blobs = graph.extent(artifact.digest);
+                Held {
+                    target: artifact.target.clone(),
+                    digest: artifact.digest,
+                    size: blobs.iter().map(|blob| blob.size).sum(),
+                    blobs: Some(blobs),
+                    locked: None,
+                }
+            })
+            .collect();
+        let bundle = BundleId::of(&statement, Digest::of(&head.statement));
+        Ok(Self { origin: Origin::Bundle, base: base_of(&bundle), verified: !keys.is_empty(), artifacts })
+    }
+
+    /// What a receipt says to have arrived.
+    pub fn of_receipt(receipt: &Receipt, verified: bool) -> Self {
+        let artifacts = receipt
+            .in_place()
+            .map(|(artifact, blobs)| {
+                let blobs: Vec<Blob> = blobs.collect();
+                Held {
+                    target: artifact.target.clone(),
+                    digest: artifact.digest,
+                    size: blobs.iter().map(|blob| blob.size).sum(),
+                    blobs: Some(blobs),
+                    locked: None,
+                }
+            })
+            .collect();
+        Self { origin: Origin::Receipt, base: base_of(&receipt.bundle), verified, artifacts }
+    }
+
+    fn of_lock(path: &Path) -> Result<Self, InventoryError> {
+        let (text, lock) = Lock::load_with_text(path)?;
+        let artifacts = lock.artifacts.into_iter().map(|entry| {
+            let target = entry.target.parse();
+            Ok(Held {
+                target: target.map_err(|_| InventoryError::Target {
+                    path: path.to_owned(),
+                    target: entry.target.clone(),
+                })?,
+                digest: entry.delivered.unwrap_or(entry.digest),
+                blobs: None,
+                size: entry.size,
+                locked: Some(Locked { reference: entry.reference, digest: entry.digest, only: entry.only }),
+            })
+        });
+        let artifacts = artifacts.collect::<Result<_, InventoryError>>()?;
+        let base = Base { stream: lock.name, sequence: None, digest: Digest::of(text.as_bytes()) };
+        Ok(Self { origin: Origin::Lock, base, verified: false, artifacts })
+    }
+
+    /// What names the bundle; none for a lock.
+    pub fn bundle(&self) -> Option<BundleId> {
+        Some(BundleId {
+            stream: self.base.stream.clone(),
+            sequence: self.base.sequence?,
+            statement: self.base.digest,
+        })
+    }
+
+    /// All blobs that are known to be there, each once.
+    pub fn blobs(&self) -> HashMap<Digest, u64> {
+        let blobs = self.artifacts.iter().filter_map(|held| held.blobs.as_ref()).flatten();
+        blobs.map(|blob| (blob.digest, blob.size)).collect()
+    }
+
+    /// Whether it is known of all artifacts what they consist of.
+    pub fn knows_blobs(&self) -> bool {
+        self.artifacts.iter().all(|held| held.blobs.is_some())
+    }
+}
+
+impl fmt::Display for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin {
+            Origin::Lock => write!(f, "{}", self.base),
+            origin => write!(f, "the {} of {}", origin.as_str(), self.base),
+        }
+    }
+}
+
+fn base_of(bundle: &BundleId) -> Base {
+    Base { stream: bundle.stream.clone(), sequence: Some(bundle.sequence), digest: bundle.statement }
+}
+
+/// What a file is by its first bytes: a bundle's first header, JSON, or YAML.
+fn kind_of(medium: &Medium, path: &Path) -> Result<Origin, InventoryError> {
+    use std::io::Read;
+    let failed = |source| InventoryError::Medium(MediumError::Open { path: path.to_owned(), source });
+    let mut start = Vec::new();
+    Cursor::new(medium).and_then(|cursor| cursor.take(512).read_to_end(&mut start)).map_err(failed)?;
+    if start.starts_with(b"bundle.json\0") {
+        return Ok(Origin::Bundle);
+    }
+    match std::str::from_utf8(&start).map(str::trim_start) {
+        Ok(text) if text.starts_with('{') => Ok(Origin::Receipt),
+        Ok(text) if !text.is_empty() && !start.contains(&0) => Ok(Origin::Lock),
+        _ => Err(InventoryError::Unknown(path.to_owned())),
+    }
+}
+
+impl Lock {
+    /// A lock and the bytes that it was read from.
+    fn load_with_text(path: &Path) -> Result<(String, Self), ConfigError> {
+        let text = read_file(path, crate::Limits::DEFAULT.lock)?;
+        let lock = Self::parse(&text, &path.display().to_string())?;
+        Ok((text, lock))
+    }
+}

@@ -1,0 +1,71 @@
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{Limits, PublicKey, Receipt, ReceiptError};
+use rustix::fs::OFlags;
+
+/// Why a receipt's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiptFileError {
+    /// A file that cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A receipt that is not right, or not signed as it must be.
+    #[error("{}: {source}", .path.display())]
+    Receipt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ReceiptError,
+    },
+    /// A signature of another length.
+    #[error("{} has {found} bytes where the 64 of a signature belong", .path.display())]
+    SignatureLength {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes it has.
+        found: usize,
+    },
+}
+
+/// Reads a receipt. With `keys`, one of them must have made the signature in the file beside it;
+/// without, nothing is known of who wrote it.
+///
+/// # Errors
+/// Any [`ReceiptFileError`].
+pub fn load_receipt(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<Receipt, ReceiptFileError> {
+    let wrong = |source| ReceiptFileError::Receipt { path: path.to_owned(), source };
+    let bytes = read(path, limits.receipt)?;
+    if keys.is_empty() {
+        return Receipt::parse(&bytes, limits).map_err(wrong);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".sig");
+    let beside = PathBuf::from(beside);
+    let signature = read(&beside, 64)?;
+    let found = signature.len();
+    let signature =
+        signature.try_into().map_err(|_| ReceiptFileError::SignatureLength { path: beside, found })?;
+    Receipt::verify(&bytes, &signature, keys, limits).map_err(wrong)
+}
+
+/// At most one byte more than `limit`, so that what is too long is seen to be.
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReceiptFileError> {
+    let failed = |source| ReceiptFileError::Read { path: path.to_owned(), source };
+    // To open a FIFO waits for its writer, unless told not to; regular files do not mind.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}

@@ -1,0 +1,159 @@
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{SignatureBytes, VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file};
+use bundle_oci::{Digest, Hasher};
+
+use crate::OutputError;
+use crate::output::Part;
+
+/// What lies beside volumes, so that each of them can be used alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    /// The statement's bytes.
+    pub(crate) statement: &'a [u8],
+    /// Its signature.
+    pub(crate) signature: &'a SignatureBytes,
+    /// The length of the archive up to its first layer.
+    pub(crate) length: u64,
+}
+
+/// How much is read at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// Writes what lies beside the volumes, and gives the volumes their names. The index comes last: a
+/// set with an index is complete.
+pub(crate) fn finish(names: &VolumeNames, parts: &[Part], head: &Head<'_>) -> Result<(), OutputError> {
+    // A kiosk checks each file from its first byte to its last, and blobs came in any order: so
+    // each volume is read once.
+    let digests = hash_all(parts)?;
+    let start = read_start(parts, head.length)?;
+    let volumes =
+        parts.iter().zip(&digests).map(|(part, digest)| VolumeEntry { size: length(part), digest: *digest });
+    let index = VolumeIndex {
+        volumes_version: VOLUMES_VERSION,
+        statement: Digest::of(head.statement),
+        volumes: volumes.collect(),
+    };
+    let index = index.to_bytes();
+    let beside: [(PathBuf, &[u8]); 4] = [
+        (names.head(), &start),
+        (names.statement(), head.statement),
+        (names.signature(), head.signature),
+        (names.index(), &index),
+    ];
+    let mut sums = String::new();
+    let contents = beside.iter().map(|(path, bytes)| (path.as_path(), Digest::of(bytes)));
+    for (path, digest) in parts.iter().map(|part| part.path.as_path()).zip(digests).chain(contents) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        sums.push_str(&format!("{}  {name}\n", digest.hex()));
+    }
+    replace_file(&names.sums(), sums.as_bytes())?;
+    for (path, bytes) in &beside[..3] {
+        replace_file(path, bytes)?;
+    }
+    for part in parts {
+        part.rename()?;
+    }
+    replace_file(&names.index(), &index)?;
+    Ok(())
+}
+
+fn length(part: &Part) -> u64 {
+    part.range.end - part.range.start
+}
+
+fn hash_all(parts: &[Part]) -> Result<Vec<Digest>, OutputError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len().max(1));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let found = std::sync::Mutex::new(vec![None; parts.len()]);
+    let failed = std::sync::Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let position = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(part) = parts.get(position) else { break };
+                    match hash(part) {
+                        Ok(digest) => {
+                            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[position] =
+                                Some(digest);
+                        }
+                        Err(error) => {
+                            *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => {
+            let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Ok(found.into_iter().flatten().collect())
+        }
+    }
+}
+
+fn hash(part: &Part) -> Result<Digest, OutputError> {
+    let mut hasher = Hasher::new();
+    let mut piece = vec![0; PIECE];
+    let mut done = 0;
+    while done < length(part) {
+        let size = usize::try_from(length(part) - done).unwrap_or(PIECE).min(PIECE);
+        part.file.read_exact_at(&mut piece[..size], done).map_err(|source| part.failed("read", source))?;
+        hasher.update(&piece[..size]);
+        done += size as u64;
+    }
+    Ok(hasher.finish())
+}
+
+/// The first bytes of the archive, out of as many volumes as they lie in.
+fn read_start(parts: &[Part], bytes: u64) -> Result<Vec<u8>, OutputError> {
+    let mut start = Vec::new();
+    for part in parts {
+        let wanted = bytes.saturating_sub(part.range.start).min(length(part));
+        let mut piece = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
+        part.file.read_exact_at(&mut piece, 0).map_err(|source| part.failed("read", source))?;
+        start.append(&mut piece);
+    }
+    Ok(start)
+}
+
+/// Takes back the names that a run gave to volumes before it ended without writing the index.
+///
+/// # Errors
+/// The set is complete, or its volumes are not ours.
+pub(crate) fn take_back(
+    names: &VolumeNames,
+    journal: &Path,
+    partial: impl Fn(usize) -> PathBuf,
+) -> Result<(), OutputError> {
+    if names.index().symlink_metadata().is_ok() {
+        return Err(OutputError::Exists(names.index()));
+    }
+    let directory = match names.bundle().parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let failed = |source| OutputError::Io { path: directory.to_owned(), doing: "listed", source };
+    let ours = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = names.bundle().with_file_name(entry.map_err(failed)?.file_name());
+        let Some((set, number, _)) = VolumeNames::read(&path) else { continue };
+        if set != *names {
+            continue;
+        }
+        let partial = partial(number);
+        if !ours || partial.symlink_metadata().is_ok() {
+            return Err(OutputError::Exists(path));
+        }
+        std::fs::rename(&path, &partial).map_err(|source| OutputError::Io {
+            path,
+            doing: "renamed",
+            source,
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use crate::{Constraint, Dependency, Map, Metadata, Version};
+
+/// A chart with all charts inside it.
+#[derive(Clone, Debug, Default)]
+pub struct Chart {
+    pub(crate) metadata: Metadata,
+    /// What the lock says of the dependencies.
+    pub(crate) lock: Vec<Dependency>,
+    pub(crate) templates: Vec<File>,
+    pub(crate) values: Map,
+    pub(crate) schema: Option<File>,
+    /// What is neither template nor chart nor read by Helm itself.
+    pub(crate) extra: Vec<File>,
+    pub(crate) dependencies: Vec<Chart>,
+    /// All files as they were.
+    pub(crate) files: Vec<File>,
+    /// Those of the charts inside that are not among the files.
+    pub(crate) added: Vec<Chart>,
+}
+
+/// A file of a chart; its bytes are shared by its clones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    name: Arc<str>,
+    data: Arc<[u8]>,
+}
+
+impl File {
+    /// A file, without the mark that some editors put at the start of a text.
+    pub(crate) fn new(name: impl Into<Arc<str>>, data: Vec<u8>) -> Self {
+        let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&data);
+        Self { name: name.into(), data: text.into() }
+    }
+
+    /// The same bytes under another name.
+    pub(crate) fn shared(name: &str, file: &Self) -> Self {
+        Self { name: name.into(), data: Arc::clone(&file.data) }
+    }
+
+    /// The path inside the chart, with slashes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bytes.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    pub(crate) fn shared_data(&self) -> Arc<[u8]> {
+        Arc::clone(&self.data)
+    }
+
+    /// The text, or the first line that is no UTF-8.
+    pub(crate) fn text(&self) -> Result<&str, usize> {
+        std::str::from_utf8(&self.data).map_err(|error| {
+            let good = &self.data[..error.valid_up_to()];
+            good.iter().filter(|&&byte| byte == b'\n').count() + 1
+        })
+    }
+}
+
+/// A chart that is depended on and not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingDependency {
+    /// Its name.
+    pub name: String,
+    /// The range of versions that will do, as the chart says it.
+    pub range: String,
+    /// The version that the chart's lock names, if there is a lock that fits.
+    pub locked: Option<String>,
+    /// The repository's address: `https://…`, `oci://…`, `file://…`; empty if the chart ought to
+    /// hold it.
+    pub repository: String,
+}
+
+impl Chart {
+    /// What its `Chart.yaml` says.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The charts inside it, as they lie in `charts/`.
+    pub fn dependencies(&self) -> &[Self] {
+        &self.dependencies
+    }
+
+    /// Its default values; the charts inside it have their own.
+    pub const fn values(&self) -> &Map {
+        &self.values
+    }
+
+    /// All its files as they are in its archive or directory, those in `charts/` included.
+    pub fn files(&self) -> &[File] {
+        &self.files
+    }
+
+    /// The charts that it depends on and that are not inside it. Helm refuses to install a chart
+    /// that lacks one; it does not look further down.
+    pub fn missing_dependencies(&self) -> Vec<MissingDependency> {
+        let missing = |dependency: &&Dependency| {
+            !self.dependencies.iter().any(|chart| chart.metadata.name == dependency.name)
+        };
+        let mut found: Vec<MissingDependency> = Vec::new();
+        for dependency in self.metadata.dependencies.iter().filter(missing) {
+            let entry = MissingDependency {
+                name: dependency.name.clone(),
+                range: dependency.version.clone(),
+                locked: self.locked(dependency),
+                repository: dependency.repository.clone(),
+            };
+            // One chart under several aliases is missing once.
+            if !found.contains(&entry) {
+                found.push(entry);
+            }
+        }
+        found
+    }
+
+    /// The version that the lock has for a dependency, unless the dependency wants another one by now.
+    fn locked(&self, dependency: &Dependency) -> Option<String> {
+        let range: Constraint = dependency.version.parse().ok()?;
+        let fits = |locked: &&Dependency| {
+            locked.name == dependency.name
+                && locked.version.parse::<Version>().is_ok_and(|version| range.allows(&version))
+        };
+        self.lock.iter().find(fits).map(|locked| locked.version.clone())
+    }
+
+    /// Puts a chart that was missing inside this one.
+    pub fn add_dependency(&mut self, chart: Self) {
+        self.added.push(chart.clone());
+        self.dependencies.push(chart);
+    }
+}

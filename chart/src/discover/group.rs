@@ -1,0 +1,259 @@
+use bundle_oci::{Digest, Reference};
+
+use super::shape::Hint;
+use crate::metadata::scalar_text;
+use crate::{Map, Value};
+
+/// Fields of one map that name an image together: `registry`, `repository`, `tag`, `digest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Registry and repository, as one text without a tag.
+    name: String,
+    /// The tag; nothing if the chart fills it in.
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Group {
+    /// The group in a map, if it has one. `key` is the name of the map's own field.
+    pub(super) fn of(map: &Map, key: &str) -> Option<Self> {
+        let text = |names: &[&str]| names.iter().find_map(|name| filled(map.get(name)));
+        let there = |names: &[&str]| names.iter().any(|name| map.contains(name));
+        let is_image = Hint::of(key) != Hint::None;
+        let repository = text(&["repository", "repo", "imageRepository"]).or_else(|| {
+            let image = filled(map.get("image")).or_else(|| filled(map.get("imageName")));
+            // Where somebody must say the repository, the rest alone is no name.
+            let image = image.filter(|image| image.contains('/') || !map.contains("repository"));
+            // Elsewhere a name is the name of something else.
+            image.or_else(|| is_image.then(|| filled(map.get("name"))).flatten())
+        })?;
+        let version = is_image || map.contains("image");
+        let tag =
+            text(&["tag", "imageTag"]).or_else(|| version.then(|| filled(map.get("version"))).flatten());
+        if !there(&["tag", "imageTag", "digest", "imageDigest", "sha", "registry", "hub"]) && tag.is_none() {
+            // A repository alone may be Git's or Helm's.
+            let pulled = there(&["pullPolicy", "imagePullPolicy"]);
+            if !(is_image || pulled) || !there(&["repository", "imageRepository", "image"]) {
+                return None;
+            }
+        }
+        let digest = match map.get("useDigest") {
+            Some(Value::Bool(false)) => None,
+            _ => text(&["digest", "imageDigest", "sha", "sha256"]).and_then(|text| read_digest(&text)),
+        };
+        let registry = text(&["registry", "hub", "imageRegistry"]);
+        // Some say where a name is and the name apart: `repository: nvcr.io/nvidia`, `image: driver`.
+        let apart =
+            filled(map.get("image")).filter(|image| map.contains("repository") && *image != repository);
+        let repository = match apart {
+            Some(image) if image.contains([':', '@']) => image,
+            Some(image) => format!("{}/{image}", repository.trim_end_matches('/')),
+            None => repository,
+        };
+        Self::new(registry.as_deref(), &repository, tag.as_deref(), digest)
+    }
+
+    /// The group that a single text makes.
+    pub(super) fn of_text(text: &str) -> Option<Self> {
+        Self::new(None, text.trim(), None, None)
+    }
+
+    /// Registry and repository.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn new(
+        registry: Option<&str>,
+        repository: &str,
+        tag: Option<&str>,
+        digest: Option<Digest>,
+    ) -> Option<Self> {
+        if repository.contains("://") || repository.contains("{{") {
+            return None;
+        }
+        let (repository, own_digest) = match repository.split_once('@') {
+            Some((repository, digest)) => (repository, Some(digest.parse().ok()?)),
+            None => (repository, None),
+        };
+        let last = repository.rfind('/').map_or(0, |slash| slash + 1);
+        let (repository, own_tag) = match repository.get(last..)?.split_once(':') {
+            Some((component, own_tag)) => (format!("{}{component}", repository.get(..last)?), Some(own_tag)),
+            None => (repository.to_owned(), None),
+        };
+        let repository = repository.trim_matches('/');
+        let has_host = repository.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']));
+        let registry = registry.filter(|registry| !has_host && !registry.contains("{{"));
+        let name = match registry.map(|registry| registry.trim_matches('/')) {
+            Some(registry) if !registry.is_empty() => format!("{registry}/{repository}"),
+            _ => repository.to_owned(),
+        };
+        // A tag that is a template is filled in by the chart.
+        let tag = tag.filter(|tag| !tag.contains("{{")).or(own_tag).map(str::to_owned);
+        let group = Self { name, tag, digest: digest.or(own_digest) };
+        // The name must be one, whatever its tag.
+        group.name.parse::<Reference>().is_ok().then_some(group)
+    }
+
+    /// The image, if nothing must be filled in.
+    pub(super) fn reference(&self) -> Option<Reference> {
+        match (&self.tag, self.digest) {
+            (Some(tag), Some(digest)) => format!("{}:{tag}@{digest}", self.name).parse().ok(),
+            (Some(tag), None) => format!("{}:{tag}", self.name).parse().ok(),
+            (None, Some(digest)) => format!("{}@{digest}", self.name).parse().ok(),
+            (None, None) => None,
+        }
+    }
+
+    /// The image with a tag that is guessed.
+    pub(super) fn with_tag(&self, tag: &str) -> Option<Reference> {
+        format!("{}:{tag}", self.name).parse().ok()
+    }
+
+    /// Whether this is the group behind an image that was rendered. A chart may add to the tag:
+    /// `1.2` becomes `v1.2-distroless`.
+    pub(super) fn is_behind(&self, rendered: &Reference) -> bool {
+        let Ok(name) = self.name.parse::<Reference>() else { return false };
+        name.registry() == rendered.registry()
+            && name.repository() == rendered.repository()
+            && self.tag_fits(rendered)
+    }
+
+    /// As [`Group::is_behind`], for an image whose registry was replaced for all at once.
+    pub(super) fn is_behind_elsewhere(&self, rendered: &Reference) -> bool {
+        let Ok(name) = self.name.parse::<Reference>() else { return false };
+        let (own, other) = (name.repository().as_str(), rendered.repository().as_str());
+        let same = other == own || other.strip_suffix(own).is_some_and(|prefix| prefix.ends_with('/'));
+        same && self.tag_fits(rendered)
+    }
+
+    fn tag_fits(&self, rendered: &Reference) -> bool {
+        match (&self.tag, self.digest, rendered.digest()) {
+            (_, Some(digest), Some(rendered)) => digest == rendered,
+            (None, ..) => true,
+            (Some(tag), ..) => rendered.tag().is_none_or(|rendered| holds(rendered.as_str(), tag)),
+        }
+    }
+}
+
+/// Whether a tag is another one with something before or behind it.
+fn holds(whole: &str, part: &str) -> bool {
+    whole.match_indices(part).any(|(at, _)| {
+        let before = whole.get(..at).unwrap_or_default();
+        let after = whole.get(at + part.len()..).unwrap_or_default();
+        (matches!(before, "" | "v") || before.ends_with(['-', '_']))
+            && (after.is_empty() || after.starts_with(['-', '_']))
+    })
+}
+
+/// A scalar that says something.
+fn filled(value: Option<Value>) -> Option<String> {
+    let value = value.filter(|value| !matches!(value, Value::Bool(_)))?;
+    let text = scalar_text(&value)?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+fn read_digest(text: &str) -> Option<Digest> {
+    text.parse().ok().or_else(|| format!("sha256:{text}").parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::testing::map;
+
+    fn reference(json: &str, key: &str) -> Option<String> {
+        Group::of(&map(json), key)?.reference().map(|reference| reference.to_string())
+    }
+
+    const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn groups_of_all_manners_are_read() {
+        for (json, key, image) in [
+            (
+                r#"{"repository":"goharbor/nginx-photon","tag":"v2.1"}"#,
+                "image",
+                "docker.io/goharbor/nginx-photon:v2.1",
+            ),
+            (r#"{"registry":"quay.io","repository":"a/b","tag":"1"}"#, "x", "quay.io/a/b:1"),
+            (r#"{"registry":"quay.io/","repository":"ghcr.io/a/b","tag":"1"}"#, "x", "ghcr.io/a/b:1"),
+            (
+                r#"{"registry":"registry.k8s.io","image":"ingress-nginx/controller","tag":"v1.9"}"#,
+                "image",
+                "registry.k8s.io/ingress-nginx/controller:v1.9",
+            ),
+            (r#"{"image":"grafana/grafana","tag":10.4}"#, "grafana", "docker.io/grafana/grafana:10.4"),
+            (r#"{"image":"a/b:1.2"}"#, "image", "docker.io/a/b:1.2"),
+            (r#"{"image":"a/b","imageTag":"3"}"#, "x", "docker.io/a/b:3"),
+            (r#"{"name":"a/b","tag":"3"}"#, "image", "docker.io/a/b:3"),
+            (r#"{"image":"a/b","version":"v3"}"#, "x", "docker.io/a/b:v3"),
+            (r#"{"imageRepository":"a/b","imageTag":"v3"}"#, "x", "docker.io/a/b:v3"),
+            (
+                r#"{"repository":"nvcr.io/nvidia","image":"driver","version":"v5"}"#,
+                "driver",
+                "nvcr.io/nvidia/driver:v5",
+            ),
+            (r#"{"repository":"a/b:7","pullPolicy":"Always"}"#, "image", "docker.io/a/b:7"),
+        ] {
+            assert_eq!(reference(json, key).as_deref(), Some(image), "{json}");
+        }
+        for digest in [DIGEST.to_owned(), format!("sha256:{DIGEST}")] {
+            let json = format!(r#"{{"repository":"a/b","tag":"1","digest":"{digest}"}}"#);
+            assert_eq!(reference(&json, "image").unwrap(), format!("docker.io/a/b:1@sha256:{DIGEST}"));
+        }
+        let unused =
+            format!(r#"{{"repository":"a/b","tag":"1","digest":"sha256:{DIGEST}","useDigest":false}}"#);
+        assert_eq!(reference(&unused, "image").unwrap(), "docker.io/a/b:1");
+    }
+
+    #[test]
+    fn a_tag_that_the_chart_fills_in_is_no_tag() {
+        for json in [
+            r#"{"repository":"a/b","tag":""}"#,
+            r#"{"repository":"a/b","tag":null}"#,
+            r#"{"repository":"a/b","tag":"{{ .Chart.AppVersion }}"}"#,
+            r#"{"repository":"a/b","pullPolicy":"Always"}"#,
+            r#"{"repository":"a/b"}"#,
+        ] {
+            let group = Group::of(&map(json), "image").unwrap();
+            assert_eq!(group.reference(), None, "{json}");
+            assert_eq!(group.with_tag("v1").unwrap().to_string(), "docker.io/a/b:v1");
+        }
+    }
+
+    #[test]
+    fn other_maps_are_no_groups() {
+        for (json, key) in [
+            (r#"{"repository":"https://github.com/a/b","tag":"v1"}"#, "chart"),
+            (r#"{"repository":"git@github.com:a/b.git"}"#, "source"),
+            (r#"{"repository":"a/b"}"#, "git"),
+            (r#"{"repository":"","tag":"v1"}"#, "image"),
+            (r#"{"repository":"","image":"driver","version":"v1"}"#, "driver"),
+            (r#"{"tag":"v1"}"#, "image"),
+            (r#"{"name":"web","version":"v1"}"#, "service"),
+            (r#"{"registry":"quay.io"}"#, "image"),
+            (r#"{"repository":"{{ .Values.x }}","tag":"1"}"#, "image"),
+            (r#"{"repository":{"a":1},"tag":"1"}"#, "image"),
+        ] {
+            assert_eq!(Group::of(&map(json), key), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn groups_are_found_again_behind_what_was_rendered() {
+        let group = Group::of(&map(r#"{"repository":"a/b","tag":"1.2"}"#), "image").unwrap();
+        for (rendered, behind) in [
+            ("a/b:1.2", true),
+            ("a/b:v1.2-distroless", true),
+            ("a/b:1.3", false),
+            ("a/b:1.25", false),
+            ("a/b:11.2", false),
+            ("quay.io/a/b:1.2", false),
+        ] {
+            assert_eq!(group.is_behind(&rendered.parse().unwrap()), behind, "{rendered}");
+        }
+        assert!(group.is_behind_elsewhere(&"mirror.example/hub/a/b:1.2".parse().unwrap()));
+        assert!(!group.is_behind_elsewhere(&"mirror.example/xa/b:1.2".parse().unwrap()));
+    }
+}

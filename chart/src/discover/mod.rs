@@ -1,0 +1,12 @@
+//! From renderings, values and annotations to images.
+
+mod annotation;
+mod find;
+mod group;
+mod path;
+mod shape;
+mod union;
+mod walk;
+
+pub use find::{Certainty, Find, Place};
+pub use union::{Discovery, discover};

@@ -1,0 +1,306 @@
+use bundle_oci::Reference;
+
+/// What the name of a field, flag or variable says about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hint {
+    /// Nothing.
+    None,
+    /// It speaks of an image: `RELATED_IMAGE_X`, `--kubectl-image`, `sidecarImage`.
+    Named,
+    /// It is `image`.
+    Image,
+    /// It is the image of a container: anything there is one.
+    Container,
+}
+
+impl Hint {
+    /// What a name says.
+    pub(super) fn of(name: &str) -> Self {
+        let name = name.trim_matches(['-', '"', '\'', ':', '=', ' ']);
+        if name == "image" {
+            return Self::Image;
+        }
+        let lower = name.to_ascii_lowercase();
+        // `imagePullPolicy` and the like speak of images and hold none.
+        let other =
+            ["policy", "secret", "secrets", "registry", "tag", "repository", "digest", "version", "size"];
+        if lower.contains("image") && !other.iter().any(|end| lower.ends_with(end)) {
+            Self::Named
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// The image that a whole text names, if it looks like one where it stands. Without a hint it must
+/// look like nothing else: paths, addresses, times, types and `host:port` are all around in charts.
+pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
+    let text = text.trim();
+    if text.len() > LONGEST || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
+    let reference: Reference = text.parse().ok()?;
+    let written = Written::of(text);
+    let sound = match hint {
+        Hint::Container => true,
+        Hint::Image => written.is_pinned() || written.path.contains('/') || written.tag.is_some(),
+        Hint::Named => {
+            written.is_pinned()
+                || written.tag.is_some_and(|tag| written.host.is_some() || !is_port(tag))
+                || written.host.is_some_and(is_registry_like)
+        }
+        Hint::None => written.is_image_like(),
+    };
+    (sound && !text.starts_with(['/', '.', '-'])).then_some(reference)
+}
+
+/// Images that stand somewhere in a text: in a command, a flag, a script.
+pub(super) fn images_inside(text: &str, found: &mut Vec<Reference>) {
+    let cuts = |character: char| {
+        character.is_whitespace()
+            || matches!(
+                character,
+                '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '{' | '}' | '<' | '>' | '|' | '\\'
+            )
+    };
+    for line in text.lines() {
+        if line.trim_start().starts_with('#') {
+            continue;
+        }
+        let mut before = Hint::None;
+        for word in line.split(cuts).filter(|word| !word.is_empty()) {
+            let (hint, value) = match word.split_once('=') {
+                Some((name, value)) => (Hint::of(name), value),
+                None => (before, word),
+            };
+            // `image:` and `--image` speak of the word that follows.
+            before = if word.starts_with('-') || word.ends_with(':') { Hint::of(word) } else { Hint::None };
+            // In a text `image` is a word like others.
+            let hint = hint.min(Hint::Named);
+            let value = value.trim_end_matches(['.', ':']);
+            if hint == Hint::None && !Written::of(value).is_unmistakable() {
+                continue;
+            }
+            found.extend(image(value, hint));
+        }
+    }
+}
+
+/// No image's name is longer, with its tag and digest.
+const LONGEST: usize = 600;
+
+/// The parts of a reference as it is written.
+struct Written<'a> {
+    host: Option<&'a str>,
+    path: &'a str,
+    tag: Option<&'a str>,
+    digest: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    fn of(text: &'a str) -> Self {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (text, None),
+        };
+        let last = name.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match name.get(last..).and_then(|component| component.rfind(':')) {
+            Some(colon) => (name.get(..last + colon), name.get(last + colon + 1..)),
+            None => (Some(name), None),
+        };
+        let name = name.unwrap_or_default();
+        let (host, path) = match name.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+            _ => (None, name),
+        };
+        Self { host, path, tag, digest }
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.digest.is_some_and(|digest| digest.starts_with("sha256:"))
+    }
+
+    /// Whether nothing but an image is written so: with a digest, or with a registry and a tag.
+    fn is_unmistakable(&self) -> bool {
+        self.is_pinned()
+            || self.host.is_some_and(is_registry_like) && self.tag.is_some_and(|tag| !is_port(tag))
+    }
+
+    fn is_image_like(&self) -> bool {
+        if self.is_unmistakable() {
+            return true;
+        }
+        let Some(tag) = self.tag.filter(|_| self.host.is_none()) else { return false };
+        let plain = !self.path.contains('.') && self.path.len() > 1;
+        let named =
+            plain && self.path.split('/').all(|part| part.bytes().any(|byte| byte.is_ascii_lowercase()));
+        match self.path.matches('/').count() {
+            0 => named && is_version_like(tag),
+            1 | 2 => named && (is_version_like(tag) || tag == "latest"),
+            _ => false,
+        }
+    }
+}
+
+/// `9090`
+fn is_port(tag: &str) -> bool {
+    tag.len() >= 2 && tag.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `v1.2`, `1.2.3-alpine`
+fn is_version_like(tag: &str) -> bool {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let numbers = tag.strip_prefix('v').unwrap_or(tag);
+    let major = digits(numbers);
+    let rest = numbers.get(major..).unwrap_or_default();
+    major > 0 && rest.strip_prefix('.').is_some_and(|minor| digits(minor) > 0)
+}
+
+/// A host that may be a registry: a name that people can look up, and no file, no code's home, no
+/// address inside a cluster.
+fn is_registry_like(host: &str) -> bool {
+    const NONE: [&str; 3] = ["github.com", "kubernetes.io", "k8s.io"];
+    const ENDS: [&str; 22] = [
+        "svc", "local", "yaml", "yml", "json", "conf", "cfg", "ini", "txt", "sh", "py", "js", "toml", "tpl",
+        "tmpl", "crt", "pem", "key", "log", "sock", "md", "html",
+    ];
+    let (name, port) = match host.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (host, None),
+    };
+    if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return false;
+    }
+    if name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok() {
+        return port.is_some();
+    }
+    let end = name.rsplit('.').next().unwrap_or_default();
+    let named = name.contains('.') || port.is_some();
+    named
+        && end.len() >= 2
+        && end.bytes().all(|byte| byte.is_ascii_lowercase())
+        && !NONE.contains(&name)
+        && !ENDS.contains(&end)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PINNED: &str = "x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn images_are_seen_where_they_stand() {
+        for (text, hint) in [
+            ("nginx", Hint::Container),
+            ("nginx:1.25", Hint::None),
+            ("bitnami/redis:7.2.4-debian-12", Hint::None),
+            ("grafana/loki:latest", Hint::None),
+            ("quay.io/prometheus-operator/prometheus-config-reloader:v0.75.0", Hint::None),
+            ("registry.k8s.io/pause:3.9", Hint::None),
+            ("localhost:5000/app:1", Hint::None),
+            ("harbor.example:8443/a/b:main", Hint::None),
+            (PINNED, Hint::None),
+            ("quay.io/argoproj/argoexec", Hint::Named),
+            ("argoexec:latest", Hint::Named),
+            ("redis:7", Hint::Named),
+            ("grafana/grafana", Hint::Image),
+            ("redis:7", Hint::Image),
+        ] {
+            assert!(image(text, hint).is_some(), "{text} {hint:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_image_is_not_seen() {
+        for (text, hint) in [
+            ("nginx", Hint::None),
+            ("nginx", Hint::Named),
+            ("nginx", Hint::Image),
+            ("IfNotPresent", Hint::Named),
+            ("apps/v1", Hint::None),
+            ("monitoring.coreos.com/v1", Hint::None),
+            ("rbac.authorization.k8s.io/v1", Hint::None),
+            ("application/json", Hint::None),
+            ("text/plain", Hint::None),
+            ("/etc/config/prometheus.yml", Hint::None),
+            ("/var/run/secrets:ro", Hint::None),
+            ("etc/config.yaml:1.2", Hint::None),
+            ("http://loki.svc:3100/push", Hint::None),
+            ("loki.monitoring.svc.cluster.local:3100/loki/api/v1/push", Hint::None),
+            ("loki.svc/a:1.2", Hint::None),
+            ("localhost:9090", Hint::None),
+            ("0.0.0.0:8080", Hint::None),
+            ("127.0.0.1:9.9", Hint::None),
+            ("[::]:8080", Hint::None),
+            ("example.com:443", Hint::None),
+            ("default/my-service:8080", Hint::None),
+            ("12:30", Hint::None),
+            ("00:00:00", Hint::None),
+            ("2024-01-01T10:00:00Z", Hint::None),
+            ("10m", Hint::None),
+            ("system:serviceaccounts", Hint::None),
+            ("instance:node_cpu:rate1m", Hint::None),
+            ("github.com/argoproj/argo-cd:v2.0.0", Hint::None),
+            ("github.com/a/b@v1.2.3", Hint::None),
+            ("app.kubernetes.io/name", Hint::None),
+            ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Hint::None),
+            ("a b:1.2", Hint::None),
+            ("", Hint::Container),
+            ("1.25", Hint::Container),
+        ] {
+            assert_eq!(image(text, hint), None, "{text} {hint:?}");
+        }
+    }
+
+    #[test]
+    fn names_say_what_they_hold() {
+        for (name, hint) in [
+            ("image", Hint::Image),
+            ("RELATED_IMAGE_PROXY", Hint::Named),
+            ("--kubectl-image", Hint::Named),
+            ("thanosDefaultBaseImage", Hint::Named),
+            ("imageName", Hint::Named),
+            ("imagePullPolicy", Hint::None),
+            ("imagePullSecrets", Hint::None),
+            ("imageRegistry", Hint::None),
+            ("imageTag", Hint::None),
+            ("args", Hint::None),
+        ] {
+            assert_eq!(Hint::of(name), hint, "{name}");
+        }
+    }
+
+    #[test]
+    fn images_inside_commands_and_scripts_are_seen() {
+        for (text, images) in [
+            ("--prometheus-config-reloader=quay.io/p/reloader:v1", &["quay.io/p/reloader:v1"][..]),
+            ("--default-sidecar-image=app:1", &["docker.io/library/app:1"]),
+            ("set -e\nkubectl run x --image busybox:1 -- sh", &["docker.io/library/busybox:1"]),
+            ("kubectl run x --image=\"busybox:1\";", &["docker.io/library/busybox:1"]),
+            ("docker run ghcr.io/a/b:v1 --port 8080:80", &["ghcr.io/a/b:v1"]),
+            ("# docker run ghcr.io/a/b:v1", &[]),
+            ("curl http://x.example.com/a:1 -o /tmp/a:b", &[]),
+            ("version=1.2 name:1.2.3 a/b:1.2", &[]),
+            ("sum(rate(x{job=\"a/b:1.2\"}[5m])) by (image)", &[]),
+            ("echo image: nginx is good", &[]),
+        ] {
+            let mut found = Vec::new();
+            images_inside(text, &mut found);
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, images, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_looked_at_without_panic(text in "[a-z.:/@ é=\"\n-]{0,60}") {
+            for hint in [Hint::None, Hint::Named, Hint::Image, Hint::Container] {
+                let _ = image(&text, hint);
+            }
+            images_inside(&text, &mut Vec::new());
+        }
+    }
+}

@@ -1,0 +1,402 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bundle_oci::Reference;
+
+use super::annotation::listed;
+use super::find::{Certainty, Find, Place};
+use super::group::Group;
+use super::walk::{Declared, declared, sightings};
+use crate::chart::Chart;
+use crate::dependency::name_all;
+use crate::{Limits, Map, Purpose, Rendering, Value, Warning};
+
+/// All images of a chart, and what was left unclear.
+#[derive(Clone, Debug, Default)]
+pub struct Discovery {
+    /// The images, in the order of their names.
+    pub finds: Vec<Find>,
+    /// What names an image and cannot be told for certain.
+    pub warnings: Vec<Warning>,
+}
+
+/// Finds every image that a chart can ask for: in what it renders, in its values whether a
+/// rendering used them or not, and in its annotations.
+///
+/// ```
+/// # use std::fs;
+/// # let directory = tempfile::tempdir()?;
+/// # fs::create_dir(directory.path().join("templates"))?;
+/// # fs::write(directory.path().join("Chart.yaml"), "name: web\nversion: 1.2.0\n")?;
+/// # fs::write(directory.path().join("values.yaml"), "metrics: {enabled: false, image: {repository: a/exporter, tag: v1}}\n")?;
+/// # fs::write(directory.path().join("templates/pod.yaml"), "kind: Pod\nspec: {containers: [{image: 'nginx:1.25'}]}\n")?;
+/// use bundle_chart::{Certainty, Chart, Limits, RenderOptions, ValueSet, discover, render};
+/// let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT)?;
+/// let rendering = render(&chart, &ValueSet::defaults(), &RenderOptions::default())?;
+/// let discovery = discover(&chart, &[rendering], &Limits::DEFAULT);
+/// let [exporter, nginx] = &discovery.finds[..] else { panic!() };
+/// assert_eq!(exporter.reference.to_string(), "docker.io/a/exporter:v1");
+/// assert!(!exporter.is_rendered());
+/// assert_eq!(nginx.certainty, Certainty::Certain);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Discovery {
+    let mut union = Union::default();
+    for rendering in renderings {
+        union.documents(rendering, limits);
+    }
+    let mut tree = chart.clone();
+    name_all(&mut tree);
+    let charts = charts_of(&tree);
+    for rendering in renderings {
+        union.values(rendering, &charts, limits);
+    }
+    union.guesses(&charts);
+    let installed = |path: &str| renderings.iter().any(|rendering| is_installed(&rendering.chart, path));
+    for listed in listed(&tree, "", limits, &mut union.warnings) {
+        let certainty = if installed(&listed.chart) { Certainty::Certain } else { Certainty::Probable };
+        let place = Place::Annotation { chart: listed.chart, key: listed.key };
+        union.add(listed.reference, certainty, place);
+    }
+    Discovery { finds: union.finds.into_values().collect(), warnings: union.warnings.into_iter().collect() }
+}
+
+#[derive(Default)]
+struct Union {
+    finds: BTreeMap<Reference, Find>,
+    /// Groups without a tag that no rendering used, each with where it is and its chart.
+    untagged: BTreeMap<(String, String), (Group, BTreeSet<String>)>,
+    /// How charts make a tag of their `appVersion`, as far as renderings show it.
+    forms: BTreeMap<String, BTreeSet<Form>>,
+    warnings: BTreeSet<Warning>,
+}
+
+/// How a tag is made of an `appVersion`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    Same,
+    WithV,
+    WithoutV,
+}
+
+impl Form {
+    const ALL: [Self; 3] = [Self::Same, Self::WithV, Self::WithoutV];
+
+    fn tag(self, version: &str) -> Option<String> {
+        match self {
+            Self::Same => Some(version.to_owned()),
+            Self::WithV => (!version.starts_with('v')).then(|| format!("v{version}")),
+            Self::WithoutV => version.strip_prefix('v').map(str::to_owned),
+        }
+    }
+}
+
+impl Union {
+    fn add(&mut self, reference: Reference, certainty: Certainty, mut place: Place) {
+        let find = self.finds.entry(reference.clone()).or_insert_with(|| Find {
+            reference,
+            certainty,
+            places: BTreeSet::new(),
+        });
+        find.certainty = find.certainty.min(certainty);
+        // One place under several value sets is one place.
+        let known = find.places.iter().find(|known| known.key() == place.key()).cloned();
+        if let Some(mut known) = known {
+            find.places.remove(&known);
+            if let (Some(known), Some(further)) = (known.value_sets(), place.value_sets()) {
+                further.append(known);
+            }
+        }
+        find.places.insert(place);
+    }
+
+    fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
+        for document in &rendering.documents {
+            for seen in sightings(document, limits) {
+                let certainty = match rendering.purpose {
+                    Purpose::Install => seen.certainty,
+                    Purpose::Survey => Certainty::Probable,
+                };
+                let place = Place::Document {
+                    file: document.file.clone(),
+                    document: seen.document,
+                    path: seen.path,
+                    value_sets: BTreeSet::from([rendering.value_set.clone()]),
+                };
+                self.add(seen.reference, certainty, place);
+            }
+        }
+    }
+
+    fn values(&mut self, rendering: &Rendering, charts: &BTreeMap<String, &Chart>, limits: &Limits) {
+        let inherited: BTreeSet<String> =
+            charts.keys().filter(|path| !path.is_empty()).map(|path| format!("{path}.global")).collect();
+        let replaced = replaced_registries(&rendering.values);
+        let rendered: Vec<Reference> = self
+            .finds
+            .values()
+            .filter(|find| find.is_rendered())
+            .map(|find| find.reference.clone())
+            .collect();
+        for Declared { group, path } in declared(&rendering.declared, &inherited, limits) {
+            let is_behind = |reference: &&Reference| {
+                let registry = reference.registry().as_str();
+                group.is_behind(reference)
+                    || replaced.contains(registry) && group.is_behind_elsewhere(reference)
+            };
+            let behind: Vec<&Reference> = rendered.iter().filter(is_behind).collect();
+            let place = || Place::Value {
+                path: path.clone(),
+                value_sets: BTreeSet::from([rendering.value_set.clone()]),
+            };
+            let owner = owner_of(&path, charts);
+            for reference in &behind {
+                self.learn(&group, owner, charts, reference);
+                self.add((*reference).clone(), Certainty::Probable, place());
+            }
+            match group.reference() {
+                _ if !behind.is_empty() => {}
+                Some(reference) => self.add(reference, Certainty::Probable, place()),
+                None => {
+                    let key = (path.clone(), group.name().to_owned());
+                    let entry = self.untagged.entry(key).or_insert_with(|| (group, BTreeSet::new()));
+                    entry.1.insert(rendering.value_set.clone());
+                }
+            }
+        }
+    }
+
+    /// Learns from a rendered image how its chart fills tags in.
+    fn learn(&mut self, group: &Group, owner: &str, charts: &BTreeMap<String, &Chart>, rendered: &Reference) {
+        let (None, Some(chart), Some(tag)) = (group.reference(), charts.get(owner), rendered.tag()) else {
+            return;
+        };
+        let version = &chart.metadata.app_version;
+        let form = Form::ALL.into_iter().find(|form| form.tag(version).as_deref() == Some(tag.as_str()));
+        self.forms.entry(owner.to_owned()).or_default().extend(form);
+    }
+
+    /// Guesses the tags that no rendering showed.
+    fn guesses(&mut self, charts: &BTreeMap<String, &Chart>) {
+        for ((path, name), (group, value_sets)) in std::mem::take(&mut self.untagged) {
+            let owner = owner_of(&path, charts);
+            let version = charts.get(owner).map_or("", |chart| chart.metadata.app_version.as_str());
+            let known = self.forms.get(owner).filter(|forms| !forms.is_empty());
+            let forms: Vec<Form> = known.map_or(Form::ALL.to_vec(), |forms| forms.iter().copied().collect());
+            let tags = forms.iter().filter_map(|form| form.tag(version).filter(|_| !version.is_empty()));
+            let references: Vec<Reference> = tags.filter_map(|tag| group.with_tag(&tag)).collect();
+            if references.is_empty() {
+                self.warnings.insert(Warning::Untagged { path, name });
+                continue;
+            }
+            for reference in references {
+                let place = Place::Value { path: path.clone(), value_sets: value_sets.clone() };
+                self.add(reference, Certainty::Probable, place);
+            }
+        }
+    }
+}
+
+/// The charts of a tree by the path of their values; the top one's is empty.
+fn charts_of(chart: &Chart) -> BTreeMap<String, &Chart> {
+    fn enter<'a>(chart: &'a Chart, path: &str, charts: &mut BTreeMap<String, &'a Chart>) {
+        charts.insert(path.to_owned(), chart);
+        for below in &chart.dependencies {
+            let name = &below.metadata.name;
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            enter(below, &path, charts);
+        }
+    }
+    let mut charts = BTreeMap::new();
+    enter(chart, "", &mut charts);
+    charts
+}
+
+/// The path of the chart whose values a path is in.
+fn owner_of<'a>(path: &'a str, charts: &BTreeMap<String, &Chart>) -> &'a str {
+    let ends = [path.len()].into_iter().chain(path.rmatch_indices('.').map(|(at, _)| at));
+    ends.filter_map(|end| path.get(..end)).find(|prefix| charts.contains_key(*prefix)).unwrap_or("")
+}
+
+/// Whether the chart at a path that starts with the top chart's name takes part.
+fn is_installed(chart: &Chart, path: &str) -> bool {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    chart.metadata.name == first
+        && rest.is_none_or(|rest| chart.dependencies.iter().any(|below| is_installed(below, rest)))
+}
+
+/// Registries that stand for all others: `global.imageRegistry` and the like.
+fn replaced_registries(values: &Map) -> BTreeSet<String> {
+    fn enter(map: &Map, registries: &mut BTreeSet<String>, depth: usize) {
+        for (key, value) in map.entries() {
+            match value {
+                Value::String(text) if key.to_ascii_lowercase().contains("registry") => {
+                    registries
+                        .extend(text.split('/').next().filter(|host| !host.is_empty()).map(str::to_owned));
+                }
+                Value::Map(inner) if depth > 0 => enter(&inner, registries, depth - 1),
+                _ => {}
+            }
+        }
+    }
+    let mut registries = BTreeSet::new();
+    if let Some(Value::Map(global)) = values.get("global") {
+        enter(&global, &mut registries, 2);
+    }
+    registries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{RenderOptions, ValueSet, render};
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    }
+
+    /// The finds of a chart under value sets, each as `certainty [*]reference`, with a star if it was
+    /// rendered.
+    fn finds(files: &[(&str, &str)], sets: &[ValueSet]) -> Vec<String> {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), files);
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let renderings: Vec<Rendering> =
+            sets.iter().map(|set| render(&chart, set, &RenderOptions::default()).unwrap()).collect();
+        let line = |find: &Find| {
+            let star = if find.is_rendered() { "*" } else { "" };
+            format!("{:?} {star}{}", find.certainty, find.reference)
+        };
+        discover(&chart, &renderings, &Limits::DEFAULT).finds.iter().map(line).collect()
+    }
+
+    fn set(name: &str, expression: &str) -> ValueSet {
+        ValueSet { name: name.to_owned(), set: vec![expression.to_owned()], ..ValueSet::default() }
+    }
+
+    const POD: &str = "{{- if .Values.run }}\n{kind: Pod, metadata: {name: a}, spec: {containers: [{image: \"{{ .Values.image.repository }}:{{ .Values.image.tag | default (printf \"v%s\" .Chart.AppVersion) }}\"}]}}\n{{- end }}\n";
+
+    const CHART: &str = "apiVersion: v2\nname: top\nversion: 1.0.0\nappVersion: \"3.1\"\n";
+
+    #[test]
+    fn values_are_found_whether_a_rendering_used_them_or_not() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\nexporter: {image: {registry: quay.io, repository: a/exporter, tag: '2'}}\nhelper: busybox:1.36.1\n";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        assert_eq!(
+            finds(&files, &[ValueSet::defaults()]),
+            [
+                "Certain *docker.io/a/web:1",
+                "Probable docker.io/library/busybox:1.36.1",
+                "Probable quay.io/a/exporter:2",
+            ]
+        );
+        assert_eq!(finds(&files, &[set("off", "run=false")])[0], "Probable docker.io/a/web:1");
+    }
+
+    #[test]
+    fn tags_that_a_chart_fills_in_are_guessed_as_it_fills_in_others() {
+        let values = |on: bool| {
+            format!(
+                "run: {on}\nimage: {{repository: a/web, tag: ''}}\nother: {{image: {{repository: a/other}}}}\n"
+            )
+        };
+        let (on, off) = (values(true), values(false));
+        let files = |values| [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        assert_eq!(
+            finds(&files(&on), &[ValueSet::defaults()]),
+            ["Probable docker.io/a/other:v3.1", "Certain *docker.io/a/web:v3.1"]
+        );
+        // Nothing shows how: both are asked for.
+        assert_eq!(
+            finds(&files(&off), &[ValueSet::defaults()]),
+            [
+                "Probable docker.io/a/other:3.1",
+                "Probable docker.io/a/other:v3.1",
+                "Probable docker.io/a/web:3.1",
+                "Probable docker.io/a/web:v3.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_rendered_only_to_see_is_probable() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\n";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        let survey = ValueSet { purpose: Purpose::Survey, ..ValueSet::defaults() };
+        assert_eq!(
+            finds(&files, &[survey, set("values", "image.repository=b/web")]),
+            ["Probable *docker.io/a/web:1", "Certain *docker.io/b/web:1"]
+        );
+    }
+
+    #[test]
+    fn a_registry_for_all_makes_no_second_image() {
+        let values = "run: true\nglobal: {imageRegistry: ''}\nimage: {registry: docker.io, repository: a/web, tag: '1'}\n";
+        let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.global.imageRegistry | default .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}\"}]}}";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", pod)];
+        assert_eq!(
+            finds(&files, &[set("mirror", "global.imageRegistry=harbor.example")]),
+            ["Certain *harbor.example/a/web:1"]
+        );
+    }
+
+    #[test]
+    fn charts_inside_are_looked_into_whether_they_are_switched_on_or_not() {
+        let chart = format!(
+            "{CHART}annotations: {{images: '[{{image: a/listed:1}}]'}}\ndependencies: [{{name: below, version: 1.x, alias: cache, condition: cache.enabled}}]\n"
+        );
+        let below = "apiVersion: v2\nname: below\nversion: 1.2.0\nappVersion: v9\nannotations: {artifacthub.io/images: '[{image: a/below-listed:1}]'}\n";
+        let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.image.repository }}:{{ .Chart.AppVersion }}\"}]}}";
+        let files = [
+            ("Chart.yaml", chart.as_str()),
+            ("values.yaml", "cache: {enabled: false}\n"),
+            ("charts/below/Chart.yaml", below),
+            ("charts/below/values.yaml", "image: {repository: a/cache, tag: null}\nglobal: {x: 1}\n"),
+            ("charts/below/templates/pod.yaml", pod),
+        ];
+        assert_eq!(
+            finds(&files, &[ValueSet::defaults()]),
+            [
+                "Probable docker.io/a/below-listed:1",
+                "Probable docker.io/a/cache:9",
+                "Probable docker.io/a/cache:v9",
+                "Certain docker.io/a/listed:1",
+            ]
+        );
+        assert_eq!(
+            finds(&files, &[set("on", "cache.enabled=true")]),
+            [
+                "Certain docker.io/a/below-listed:1",
+                "Certain *docker.io/a/cache:v9",
+                "Certain docker.io/a/listed:1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_place_under_several_value_sets_is_one_place() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\n";
+        let directory = tempfile::tempdir().unwrap();
+        write(
+            directory.path(),
+            &[("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)],
+        );
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let renderings = [ValueSet::defaults(), set("ha", "x=1")]
+            .map(|set| render(&chart, &set, &RenderOptions::default()).unwrap());
+        let discovery = discover(&chart, &renderings, &Limits::DEFAULT);
+        let places: Vec<String> = discovery.finds[0].places.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            places,
+            [
+                "templates/pod.yaml Pod/a spec.containers[0].image (value sets defaults, ha)",
+                "values image (value sets defaults, ha)",
+            ]
+        );
+    }
+}

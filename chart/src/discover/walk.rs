@@ -1,0 +1,384 @@
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bundle_oci::Reference;
+
+use super::find::Certainty;
+use super::group::Group;
+use super::path::FieldPath;
+use super::shape::{Hint, image, images_inside};
+use crate::render::label;
+use crate::yaml::parse_documents;
+use crate::{Document, Limits, Map, Origin, Value};
+
+/// An image in a document.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) reference: Reference,
+    pub(super) certainty: Certainty,
+    /// The kind and name of the object that it is in.
+    pub(super) document: String,
+    pub(super) path: String,
+}
+
+/// An image in values, perhaps without its tag.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) group: Group,
+    pub(super) path: String,
+}
+
+/// The images in a rendered document.
+pub(super) fn sightings(document: &Document, limits: &Limits) -> Vec<Sighting> {
+    let mut found = Vec::new();
+    let certainty = match document.origin {
+        Origin::Template | Origin::Hook => Certainty::Certain,
+        // A definition says what others may write, and runs nothing.
+        Origin::Definition => Certainty::Probable,
+    };
+    let mut walk = Walk {
+        limits,
+        label: document.label(),
+        path: FieldPath::default(),
+        inside: 0,
+        passed_over: &BTreeSet::new(),
+        see: &mut |seen, walk| {
+            // What Kubernetes and operators read is certain; what is data to them, a registry knows.
+            let is_field = match &seen {
+                Seen::Image(_, Hint::Container) => walk.inside == 0,
+                Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
+                Seen::Image(..) | Seen::Group(_) => false,
+            };
+            let reference = match seen {
+                Seen::Image(reference, _) => Some(reference),
+                Seen::Group(group) => group.reference(),
+            };
+            found.extend(reference.map(|reference| Sighting {
+                reference,
+                certainty: if is_field { certainty } else { Certainty::Probable },
+                document: walk.label.clone(),
+                path: walk.path.as_str().to_owned(),
+            }));
+        },
+    };
+    walk.value(&document.value, "", Hint::None);
+    found
+}
+
+/// The images that values declare. `passed_over` are paths that are looked at elsewhere.
+pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Limits) -> Vec<Declared> {
+    let mut found = Vec::new();
+    let mut walk = Walk {
+        limits,
+        label: String::new(),
+        path: FieldPath::default(),
+        inside: 0,
+        passed_over,
+        see: &mut |seen, walk| {
+            let group = match seen {
+                Seen::Image(reference, _) if reference.digest().is_some() => {
+                    Group::of_text(&reference.to_string())
+                }
+                Seen::Image(..) => walk.text.and_then(Group::of_text),
+                Seen::Group(group) => Some(group),
+            };
+            let path = walk.path.as_str().to_owned();
+            found.extend(group.map(|group| Declared { group, path }));
+        },
+    };
+    walk.value(&Value::Map(values.clone()), "", Hint::None);
+    found
+}
+
+fn is_data(label: &str) -> bool {
+    label.starts_with("ConfigMap/") || label.starts_with("Secret/")
+}
+
+fn has_tag(text: Option<&str>) -> bool {
+    text.and_then(|text| text.rsplit('/').next()).is_some_and(|last| last.contains([':', '@']))
+}
+
+/// What the walk sees.
+enum Seen {
+    Image(Reference, Hint),
+    Group(Group),
+}
+
+/// Where the walk is.
+struct Place<'a> {
+    label: &'a String,
+    path: &'a FieldPath,
+    inside: usize,
+    /// The text of an image as it is written.
+    text: Option<&'a str>,
+}
+
+struct Walk<'a> {
+    limits: &'a Limits,
+    label: String,
+    path: FieldPath,
+    /// How many texts inside texts.
+    inside: usize,
+    passed_over: &'a BTreeSet<String>,
+    see: &'a mut dyn FnMut(Seen, Place<'_>),
+}
+
+/// How deep texts are read as documents inside each other.
+const DEEPEST_INSIDE: usize = 3;
+
+/// Larger texts are not read as documents.
+const LARGEST_INSIDE: usize = 4 << 20;
+
+/// Lists of containers in anything like the specification of a pod.
+const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
+impl Walk<'_> {
+    /// `key` is the name of the field that leads here.
+    fn value(&mut self, value: &Value, key: &str, hint: Hint) {
+        match value {
+            Value::Map(map) => self.map(map, key),
+            Value::List(list) => {
+                let mut before = Hint::None;
+                for (position, item) in list.iter().enumerate() {
+                    self.path.push_index(position);
+                    self.value(item, key, hint.max(before));
+                    self.path.pop();
+                    // Of `--image` and what follows, the first speaks of the second.
+                    let flag = item.as_str().filter(|text| text.starts_with('-') && !text.contains('='));
+                    before = flag.map_or(Hint::None, Hint::of).min(Hint::Named);
+                }
+            }
+            Value::String(text) => self.text(text, hint),
+            _ => {}
+        }
+    }
+
+    fn map(&mut self, map: &Map, key: &str) {
+        // An object of its own: an item of a list, or a manifest in a text.
+        if map.contains("kind") && map.contains("apiVersion") && map.contains("metadata") {
+            let label = label(map);
+            let outside = std::mem::replace(&mut self.label, label);
+            self.fields(map, key);
+            self.label = outside;
+        } else {
+            self.fields(map, key);
+        }
+    }
+
+    fn fields(&mut self, map: &Map, key: &str) {
+        let is_container = CONTAINERS.contains(&key);
+        let group = if is_container { None } else { self.group(map, key) };
+        let name = map.get("name");
+        let named = name.as_ref().and_then(Value::as_str).map_or(Hint::None, Hint::of);
+        let is_group = group.is_some();
+        if let Some(group) = group {
+            self.seen(Seen::Group(group), None);
+        }
+        for (field, value) in map.entries() {
+            if is_group && GROUPED.contains(&&*field) && !matches!(value, Value::Map(_) | Value::List(_)) {
+                continue;
+            }
+            let hint = match &*field {
+                "image" if is_container => Hint::Container,
+                // An image that is mounted as a volume.
+                "reference" if key == "image" => Hint::Container,
+                // A variable: `name` says what `value` is.
+                "value" => named,
+                field => Hint::of(field),
+            };
+            self.path.push_key(&field);
+            if !self.passed_over.contains(self.path.as_str()) {
+                match &value {
+                    Value::String(text) if key == "data" && self.label.starts_with("Secret/") => {
+                        self.secret(text, hint);
+                    }
+                    _ => self.value(&value, &field, hint),
+                }
+            }
+            self.path.pop();
+        }
+    }
+
+    /// A value of a Secret, which is written in base64.
+    fn secret(&mut self, text: &str, hint: Hint) {
+        let bytes = BASE64_STANDARD.decode(text.as_bytes()).unwrap_or_default();
+        // What is no text holds no images.
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            self.text(text, hint);
+        }
+    }
+
+    /// The group in a map, unless its one text says all already.
+    fn group(&self, map: &Map, key: &str) -> Option<Group> {
+        let has = |name: &&str| map.contains(name);
+        let repository = ["repository", "repo", "imageRepository"].iter().any(has);
+        let tag = ["tag", "imageTag", "digest", "imageDigest", "sha", "version"].iter().any(has);
+        let image = map.get("image");
+        let whole = image.as_ref().and_then(Value::as_str).is_some_and(|text| has_tag(Some(text)));
+        if repository || tag && !whole { Group::of(map, key) } else { None }
+    }
+
+    fn text(&mut self, text: &str, hint: Hint) {
+        if let Some(reference) = image(text, hint) {
+            self.seen(Seen::Image(reference, hint), Some(text.trim()));
+            return;
+        }
+        let is_document = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
+        if is_document
+            && self.inside < DEEPEST_INSIDE
+            && text.len() <= LARGEST_INSIDE
+            && self.inside_text(text)
+        {
+            return;
+        }
+        let mut found = Vec::new();
+        images_inside(text, &mut found);
+        for reference in found {
+            let written = reference.to_string();
+            self.seen(Seen::Image(reference, Hint::None), Some(&written));
+        }
+    }
+
+    /// Reads a text as YAML or JSON; whether it is some.
+    fn inside_text(&mut self, text: &str) -> bool {
+        // No honest text has more values than bytes; a page of aliases has.
+        let nodes = self.limits.yaml_nodes.min(text.len().saturating_add(100));
+        let limits = Limits { yaml_nodes: nodes, ..*self.limits };
+        let Ok(documents) = parse_documents(text, &limits) else { return false };
+        if !documents.iter().all(|document| matches!(document, Value::Map(_) | Value::List(_))) {
+            return false;
+        }
+        self.inside += 1;
+        self.path.push_inside();
+        for document in &documents {
+            self.value(document, "", Hint::None);
+        }
+        self.path.pop();
+        self.inside -= 1;
+        true
+    }
+
+    fn seen(&mut self, seen: Seen, text: Option<&str>) {
+        let place = Place { label: &self.label, path: &self.path, inside: self.inside, text };
+        (self.see)(seen, place);
+    }
+}
+
+/// Fields that a group has read.
+const GROUPED: [&str; 14] = [
+    "image",
+    "imageName",
+    "repository",
+    "repo",
+    "imageRepository",
+    "name",
+    "registry",
+    "imageRegistry",
+    "hub",
+    "tag",
+    "imageTag",
+    "digest",
+    "imageDigest",
+    "version",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse_values;
+
+    fn see(origin: Origin, yaml: &str) -> Vec<String> {
+        let value = parse_values(yaml, &Limits::DEFAULT).unwrap();
+        let document = Document { file: "c/templates/x.yaml".to_owned(), origin, text: String::new(), value };
+        sightings(&document, &Limits::DEFAULT)
+            .into_iter()
+            .map(|seen| format!("{:?} {} {} {}", seen.certainty, seen.document, seen.path, seen.reference))
+            .collect()
+    }
+
+    #[test]
+    fn images_of_workloads_of_any_kind_are_certain() {
+        for (yaml, images) in [
+            (
+                "{kind: CronJob, metadata: {name: a}, spec: {jobTemplate: {spec: {template: {spec: {initContainers: [{image: a}], containers: [{name: x, image: 'b:1', imagePullPolicy: Always}], ephemeralContainers: [{image: c}]}}}}}}",
+                &[
+                    "Certain CronJob/a spec.jobTemplate.spec.template.spec.containers[0].image docker.io/library/b:1",
+                    "Certain CronJob/a spec.jobTemplate.spec.template.spec.ephemeralContainers[0].image docker.io/library/c:latest",
+                    "Certain CronJob/a spec.jobTemplate.spec.template.spec.initContainers[0].image docker.io/library/a:latest",
+                ][..],
+            ),
+            (
+                "{apiVersion: v1, kind: List, metadata: {}, items: [{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{image: 'a:1'}]}}]}",
+                &["Certain Pod/p items[0].spec.containers[0].image docker.io/library/a:1"],
+            ),
+            (
+                "{kind: Prometheus, metadata: {name: p}, spec: {image: 'quay.io/a/b:v1', version: v1}}",
+                &["Certain Prometheus/p spec.image quay.io/a/b:v1"],
+            ),
+            (
+                "{kind: Thing, spec: {image: {repository: a/b, tag: '1'}, sidecar: {image: c/d}}}",
+                &[
+                    "Probable Thing spec.image docker.io/a/b:1",
+                    "Probable Thing spec.sidecar.image docker.io/c/d:latest",
+                ],
+            ),
+            (
+                "{kind: Pod, spec: {volumes: [{name: v, image: {reference: 'quay.io/a/data:1', pullPolicy: Always}}]}}",
+                &["Certain Pod spec.volumes[0].image.reference quay.io/a/data:1"],
+            ),
+        ] {
+            assert_eq!(see(Origin::Template, yaml), images);
+        }
+    }
+
+    #[test]
+    fn images_in_flags_variables_and_texts_are_probable() {
+        for (yaml, images) in [
+            (
+                "{kind: Deployment, spec: {containers: [{args: ['--reloader=quay.io/a/b:v1', --image, 'c:2'], env: [{name: RELATED_IMAGE_X, value: 'd:3'}, {name: OTHER, value: 'e:f'}]}]}}",
+                &[
+                    "Probable Deployment spec.containers[0].args[0] quay.io/a/b:v1",
+                    "Probable Deployment spec.containers[0].args[2] docker.io/library/c:2",
+                    "Probable Deployment spec.containers[0].env[0].value docker.io/library/d:3",
+                ][..],
+            ),
+            (
+                "{kind: ConfigMap, metadata: {name: c}, data: {config: \"executor:\\n  image: quay.io/a/exec:v1\\npod: |\\n  containers: [{image: busybox}]\\n\", json: '{\"sidecarImage\": \"a/b:1\"}', image: 'x:1'}}",
+                &[
+                    "Probable ConfigMap/c data.config > executor.image quay.io/a/exec:v1",
+                    "Probable ConfigMap/c data.config > pod > containers[0].image docker.io/library/busybox:latest",
+                    "Probable ConfigMap/c data.image docker.io/library/x:1",
+                    "Probable ConfigMap/c data.json > sidecarImage docker.io/a/b:1",
+                ],
+            ),
+            (
+                "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {c: aW1hZ2U6IHF1YXkuaW8vYS9iOjEKeDogMQo=, d: /w==}}",
+                &["Probable Secret/s data.c > image quay.io/a/b:1"],
+            ),
+            (
+                "{kind: ConfigMap, data: {run.sh: \"#!/bin/sh\\n# ghcr.io/no/no:1\\ndocker run ghcr.io/a/b:1\\n\"}}",
+                &["Probable ConfigMap data[run.sh] ghcr.io/a/b:1"],
+            ),
+        ] {
+            assert_eq!(see(Origin::Template, yaml), images);
+        }
+        let definition = "{kind: CustomResourceDefinition, spec: {properties: {image: {type: string, default: 'quay.io/a/b:1', description: 'The image.'}}}}";
+        assert_eq!(
+            see(Origin::Definition, definition),
+            ["Probable CustomResourceDefinition spec.properties.image.default quay.io/a/b:1"]
+        );
+    }
+
+    #[test]
+    fn a_bomb_of_aliases_in_a_text_is_not_followed() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..12 {
+            let before = format!("*a{},", level - 1).repeat(9);
+            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        let value = Value::Map(Map::from_iter([("text", Value::from(text))]));
+        let document = Document { file: String::new(), origin: Origin::Template, text: String::new(), value };
+        assert_eq!(sightings(&document, &Limits::DEFAULT), []);
+    }
+}

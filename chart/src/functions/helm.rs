@@ -1,0 +1,115 @@
+use super::encoding::or_empty;
+use super::toml::{decode_toml, encode_toml};
+use super::{Call, Failure, Function};
+use crate::go::json::decode;
+use crate::yaml::{Nodes, decode_yaml, encode_pretty_yaml, encode_yaml};
+use crate::{Map, Value};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::fixed("required", 2, |call| match call.value(1) {
+        Value::Nil => Err(Failure::Refused(call.string(0)?.to_owned())),
+        Value::String(text) if text.is_empty() => Err(Failure::Refused(call.string(0)?.to_owned())),
+        value => Ok(value.clone()),
+    }),
+    Function::fixed("fail", 1, |call| Err(Failure::Refused(call.string(0)?.to_owned()))),
+    // There is no cluster to look into: Helm gives the same when it renders without one.
+    Function::fixed("lookup", 4, |call| {
+        for index in 0..4 {
+            call.string(index)?;
+        }
+        Ok(Value::Map(Map::new()))
+    }),
+    // Helm looks no name up either, unless it is told to.
+    Function::fixed("getHostByName", 1, |call| {
+        call.string(0)?;
+        Ok(Value::from(""))
+    }),
+    Function::fixed("toYaml", 1, |call| {
+        let text = or_empty(encode_yaml(call.value(0), call.budget()))?;
+        Ok(Value::from(text.strip_suffix('\n').unwrap_or(&text)))
+    }),
+    Function::fixed("toYamlPretty", 1, |call| {
+        let text = or_empty(encode_pretty_yaml(call.value(0), call.budget()))?;
+        Ok(Value::from(text.strip_suffix('\n').unwrap_or(&text)))
+    }),
+    Function::fixed("fromYaml", 1, |call| {
+        Ok(Value::Map(match decoded_yaml(call)? {
+            Ok(Value::Map(map)) => map,
+            Ok(Value::Nil) => Map::new(),
+            Ok(other) => error_map(&yaml_not_into(&other, "map[string]interface {}")),
+            Err(message) => error_map(&message),
+        }))
+    }),
+    Function::fixed("fromYamlArray", 1, |call| {
+        Ok(match decoded_yaml(call)? {
+            Ok(list @ Value::List(_)) => list,
+            Ok(Value::Nil) => Value::list([]),
+            Ok(other) => Value::list([Value::from(yaml_not_into(&other, "[]interface {}"))]),
+            Err(message) => Value::list([Value::from(message)]),
+        })
+    }),
+    Function::fixed("fromJson", 1, |call| {
+        Ok(Value::Map(match decode(call.string(0)?) {
+            Ok(Value::Map(map)) => map,
+            Ok(Value::Nil) => Map::new(),
+            Ok(other) => error_map(&not_into(&other, "map[string]interface {}")),
+            Err(error) => error_map(&error.to_string()),
+        }))
+    }),
+    Function::fixed("fromJsonArray", 1, |call| {
+        Ok(match decode(call.string(0)?) {
+            Ok(list @ Value::List(_)) => list,
+            Ok(Value::Nil) => Value::list([]),
+            Ok(other) => Value::list([Value::from(not_into(&other, "[]interface {}"))]),
+            Err(error) => Value::list([Value::from(error.to_string())]),
+        })
+    }),
+    // What is wrong stands in the text, as in Helm.
+    Function::fixed("toToml", 1, |call| match encode_toml(call.value(0), call.budget()) {
+        Ok(text) => Ok(Value::from(text)),
+        Err(Failure::Message(message)) => call.give(message),
+        Err(other) => Err(other),
+    }),
+    Function::fixed("fromToml", 1, |call| {
+        Ok(Value::Map(match decode_toml(call.string(0)?) {
+            Ok(map) => map,
+            Err(message) => error_map(&message),
+        }))
+    }),
+];
+
+/// Helm tells errors of reading under a key of the result.
+fn error_map(message: &str) -> Map {
+    Map::from_iter([("Error", Value::from(message))])
+}
+
+fn not_into(value: &Value, target: &str) -> String {
+    let found = match value {
+        Value::Map(_) => "object",
+        Value::List(_) => "array",
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        _ => "number",
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {target}")
+}
+
+/// YAML goes through JSON.
+fn yaml_not_into(value: &Value, target: &str) -> String {
+    format!("error unmarshaling JSON: while decoding JSON: {}", not_into(value, target))
+}
+
+/// The value of a YAML text, or what is wrong about it.
+fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
+    let Nodes { value, count } = decode_yaml(call.string(0)?, call.budget().limits());
+    call.budget().steps(count)?;
+    Ok(value.map_err(|error| {
+        format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)
+    }))
+}
+
+/// `.Files.AsConfig` and others write maps too.
+pub(super) fn yaml_text(value: &Value, call: &Call<'_>) -> Result<Value, Failure> {
+    let text = or_empty(encode_yaml(value, call.budget()))?;
+    Ok(Value::from(text.strip_suffix('\n').unwrap_or(&text)))
+}

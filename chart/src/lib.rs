@@ -1,0 +1,37 @@
+//! Helm charts without helm: load, render, find images.
+//!
+//! Start at [`Value`], what templates see, and [`Engine`], which renders them. Nothing here
+//! touches a network, a clock of its own or a file that it was not given.
+
+mod artifact;
+mod chart;
+mod dependency;
+mod discover;
+mod functions;
+mod go;
+mod limits;
+mod load;
+mod metadata;
+mod render;
+mod template;
+mod value;
+mod values;
+mod version;
+mod warning;
+pub mod yaml;
+
+pub use artifact::{ChartArtifact, MANIFEST, chart_tag};
+pub use chart::{Chart, File, MissingDependency};
+pub use discover::{Certainty, Discovery, Find, Place, discover};
+pub use go::time::Time;
+pub use limits::{Limit, Limits};
+pub use load::{LoadCause, LoadError};
+pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError};
+pub use render::{
+    Document, KubeVersion, Origin, ParseKubeVersionError, RenderError, RenderOptions, Rendering, render,
+};
+pub use template::{Engine, Error, Include, Rendered, TemplateSource};
+pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
+pub use values::{Purpose, SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
+pub use version::{Constraint, ParseVersionError, Version};
+pub use warning::Warning;

@@ -1,0 +1,164 @@
+use std::cell::Cell;
+use std::time::Instant;
+
+/// Every bound on what a chart may ask of its reader. Charts are programs of strangers: without
+/// these a template could run for ever or fill the memory.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Steps of evaluation in one rendering: actions, function calls, elements visited. A hundred
+    /// times what the largest popular charts need.
+    pub steps: u64,
+    /// Bytes of text that one rendering may make, intermediate texts included, for a template can
+    /// double a text with every line.
+    pub bytes: u64,
+    /// Bytes of one template's text.
+    pub template: usize,
+    /// How deep templates may include each other. Helm allows a template a thousand times inside
+    /// itself.
+    pub include_depth: usize,
+    /// How deep a template's source may nest (blocks and parentheses).
+    pub syntax_depth: usize,
+    /// How deep a value may nest where it is read, compared, copied or written.
+    pub value_depth: usize,
+    /// Values in one YAML text, those that aliases repeat included: a page of aliases can mean
+    /// billions.
+    pub yaml_nodes: usize,
+    /// Bytes of a chart's archive. The largest popular charts have two million.
+    pub archive: u64,
+    /// Bytes of one file in a chart. Helm refuses larger ones.
+    pub file: u64,
+    /// Bytes of all files of a chart and of the charts inside it, unpacked: stops archives that
+    /// unpack without end. Helm allows as much.
+    pub unpacked: u64,
+    /// Files of a chart and of the charts inside it.
+    pub files: usize,
+    /// Bytes of a file's path inside its chart.
+    pub path: usize,
+    /// How deep charts may lie inside charts.
+    pub chart_depth: usize,
+}
+
+impl Limits {
+    /// The bounds that the program uses.
+    pub const DEFAULT: Self = Self {
+        steps: 50_000_000,
+        bytes: 1 << 30,
+        template: 16 << 20,
+        include_depth: 1_000,
+        syntax_depth: 200,
+        value_depth: 200,
+        yaml_nodes: 2_000_000,
+        archive: 32 << 20,
+        file: 5 << 20,
+        unpacked: 100 << 20,
+        files: 20_000,
+        path: 1_024,
+        chart_depth: 16,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Which bound was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// [`Limits::steps`].
+    #[error("more than {0} steps")]
+    Steps(u64),
+    /// [`Limits::bytes`].
+    #[error("more than {0} bytes of text")]
+    Bytes(u64),
+    /// [`Limits::template`].
+    #[error("a template of more than {0} bytes")]
+    Template(usize),
+    /// [`Limits::include_depth`].
+    #[error("more than {0} templates inside each other")]
+    IncludeDepth(usize),
+    /// [`Limits::syntax_depth`].
+    #[error("more than {0} blocks or parentheses inside each other")]
+    SyntaxDepth(usize),
+    /// [`Limits::value_depth`].
+    #[error("a value that nests deeper than {0}")]
+    ValueDepth(usize),
+    /// The time that the caller gave.
+    #[error("the time is over")]
+    Time,
+}
+
+/// What is left of the limits during one rendering.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limits: Limits,
+    steps: Cell<u64>,
+    bytes: Cell<u64>,
+    deadline: Option<Instant>,
+}
+
+impl Budget {
+    pub(crate) const fn new(limits: Limits, deadline: Option<Instant>) -> Self {
+        Self { steps: Cell::new(limits.steps), bytes: Cell::new(limits.bytes), limits, deadline }
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Takes one step.
+    pub(crate) fn step(&self) -> Result<(), Limit> {
+        self.steps(1)
+    }
+
+    /// Takes many steps at once, before the work that they stand for.
+    pub(crate) fn steps(&self, count: usize) -> Result<(), Limit> {
+        let before = self.steps.get();
+        let left = before.checked_sub(count as u64).ok_or(Limit::Steps(self.limits.steps))?;
+        self.steps.set(left);
+        // The clock is asked every 4096 steps only.
+        if before >> 12 != left >> 12 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Limit::Time);
+        }
+        Ok(())
+    }
+
+    /// Pays for text, before or as it is made.
+    pub(crate) fn bytes(&self, count: usize) -> Result<(), Limit> {
+        let left = self.bytes.get().checked_sub(count as u64);
+        self.bytes.set(left.ok_or(Limit::Bytes(self.limits.bytes))?);
+        Ok(())
+    }
+
+    /// One level further down in a value; `depth` is that of its parent.
+    pub(crate) fn descend(&self, depth: usize) -> Result<usize, Limit> {
+        self.step()?;
+        match depth < self.limits.value_depth {
+            true => Ok(depth + 1),
+            false => Err(Limit::ValueDepth(self.limits.value_depth)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_spent_once() {
+        let limits = Limits { steps: 3, bytes: 10, ..Limits::DEFAULT };
+        let budget = Budget::new(limits, None);
+        assert_eq!(budget.steps(3), Ok(()));
+        assert_eq!(budget.step(), Err(Limit::Steps(3)));
+        assert_eq!(budget.bytes(10), Ok(()));
+        assert_eq!(budget.bytes(1), Err(Limit::Bytes(10)));
+    }
+
+    #[test]
+    fn a_deadline_that_is_over_ends_the_work() {
+        let budget = Budget::new(Limits::DEFAULT, Some(Instant::now()));
+        assert!((0..10_000).any(|_| budget.step() == Err(Limit::Time)));
+    }
+}

@@ -1,0 +1,146 @@
+use bundle_oci::Printable;
+
+use crate::yaml::{YamlError, parse_values};
+use crate::{Limits, Map, Value};
+
+/// A document that a chart gives to Kubernetes.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The file that it comes from, with the chart's full path: `harbor/templates/core/core-dpl.yaml`.
+    pub file: String,
+    /// What kind of file that is.
+    pub origin: Origin,
+    /// Its text.
+    pub text: String,
+    /// Its content.
+    pub value: Value,
+}
+
+/// Where a document comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A template.
+    Template,
+    /// A template, and Helm applies it at some point of a release only (`helm.sh/hook`).
+    Hook,
+    /// A file in `crds/`, which is no template.
+    Definition,
+}
+
+impl Document {
+    /// Its kind and name, `Deployment/harbor-core`, as far as it has them.
+    pub fn label(&self) -> String {
+        self.value.as_map().map_or_else(|| "document".to_owned(), label)
+    }
+
+    /// The documents in a text, cut as Helm cuts them.
+    ///
+    /// # Errors
+    /// The line of the text where a document is no YAML, counted from 1, and why.
+    pub(super) fn all(
+        file: &str,
+        origin: Origin,
+        text: &str,
+        limits: &Limits,
+        documents: &mut Vec<Self>,
+    ) -> Result<(), YamlError> {
+        for (line, part) in cut(text) {
+            let value = parse_values(part, limits)
+                .map_err(|error| YamlError { line: error.line.saturating_add(line), ..error })?;
+            if value.is_nil() {
+                continue;
+            }
+            let is_hook = origin == Origin::Template && annotation(&value, "helm.sh/hook").is_some();
+            documents.push(Self {
+                file: file.to_owned(),
+                origin: if is_hook { Origin::Hook } else { origin },
+                text: part.to_owned(),
+                value,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn annotation(value: &Value, key: &str) -> Option<Value> {
+    value.as_map()?.get("metadata")?.as_map()?.get("annotations")?.as_map()?.get(key)
+}
+
+/// Where a line starts with `---`, a new document starts (helm, pkg/releaseutil/manifest.go). Each
+/// part comes with the number of lines before it.
+fn cut(text: &str) -> Vec<(u64, &str)> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut end = 0;
+    let mut first = true;
+    for line in text.split_inclusive('\n') {
+        // White space at the very start does not count.
+        let seen = if first { line.trim_start() } else { line };
+        first &= seen.trim().is_empty();
+        if let Some(rest) = seen.strip_prefix("---") {
+            parts.push((start, end));
+            start = end + line.len() - rest.len();
+        }
+        end += line.len();
+    }
+    parts.push((start, end));
+    let part = |(start, end): (usize, usize)| {
+        let part = text.get(start..end)?;
+        let inside = part.trim_start();
+        let before = text.get(..end - inside.len())?;
+        let lines = before.bytes().filter(|&byte| byte == b'\n').count() as u64;
+        let inside = inside.trim_end();
+        (!inside.is_empty()).then_some((lines, inside))
+    };
+    parts.into_iter().filter_map(part).collect()
+}
+
+/// The kind and name of an object: `Deployment/harbor-core`.
+pub(crate) fn label(object: &Map) -> String {
+    let kind = object.get("kind");
+    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or("document");
+    let metadata = object.get("metadata");
+    let name = metadata.as_ref().and_then(Value::as_map).and_then(|metadata| metadata.get("name"));
+    match name.as_ref().and_then(Value::as_str) {
+        Some(name) => format!("{}/{}", Printable(kind), Printable(name)),
+        None => Printable(kind).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_where_helm_cuts_them() {
+        for (text, parts) in [
+            ("a: 1\n---\nb: 2\n", vec![(0, "a: 1"), (2, "b: 2")]),
+            ("---\na: 1\n---\n\n---\n# only\n", vec![(1, "a: 1"), (5, "# only")]),
+            ("\n  ---\na: 1\n", vec![(2, "a: 1")]),
+            ("--- # comment\na: 1\n", vec![(0, "# comment\na: 1")]),
+            ("a: |\n  ---\n  b\n", vec![(0, "a: |\n  ---\n  b")]),
+            ("", vec![]),
+            (" \n\n", vec![]),
+        ] {
+            assert_eq!(cut(text), parts, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_yaml_is_told_with_its_line() {
+        let mut documents = Vec::new();
+        let text = "a: 1\n---\nkind: X\nb: [\n";
+        let error = Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents);
+        assert!(error.unwrap_err().line >= 4);
+    }
+
+    #[test]
+    fn hooks_are_documents_too() {
+        let text =
+            "kind: Job\nmetadata: {name: a, annotations: {helm.sh/hook: pre-install}}\n---\nkind: List\n";
+        let mut documents = Vec::new();
+        Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents).unwrap();
+        let seen: Vec<_> = documents.iter().map(|found| (found.origin, found.label())).collect();
+        assert_eq!(seen, [(Origin::Hook, "Job/a".to_owned()), (Origin::Template, "List".to_owned())]);
+    }
+}

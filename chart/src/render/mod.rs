@@ -1,0 +1,14 @@
+//! From a chart and values to the documents that Kubernetes would get.
+
+mod capabilities;
+mod document;
+mod error;
+mod objects;
+mod rendering;
+mod wanted;
+
+pub use capabilities::{KubeVersion, ParseKubeVersionError};
+pub(crate) use document::label;
+pub use document::{Document, Origin};
+pub use error::RenderError;
+pub use rendering::{RenderOptions, Rendering, render};

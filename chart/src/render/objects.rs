@@ -1,0 +1,182 @@
+use std::sync::Arc;
+
+use super::capabilities::capabilities;
+use super::rendering::RenderOptions;
+use crate::chart::Chart;
+use crate::values::table_of;
+use crate::{
+    Dependency, Field, ImportValues, List, ListType, Maintainer, Map, MapType, Metadata, Struct,
+    TemplateSource, Value,
+};
+
+/// The templates of a chart and of the charts inside it, each with what `.` is for it (helm,
+/// pkg/engine/engine.go, recAllTpls).
+pub(super) fn sources(chart: &Chart, values: &Map, options: &RenderOptions) -> Vec<TemplateSource> {
+    let top = Map::new();
+    top.insert("Values", Value::Map(values.as_type(MapType::Values)));
+    top.insert("Capabilities", capabilities(&options.kube_version, &options.api_versions));
+    top.insert(
+        "Release",
+        Value::Map(Map::from_iter([
+            ("Name", Value::from(options.release_name(chart))),
+            ("Namespace", Value::from(options.namespace.as_str())),
+            ("IsUpgrade", Value::Bool(false)),
+            ("IsInstall", Value::Bool(true)),
+            ("Revision", Value::int(1)),
+            ("Service", Value::from("Helm")),
+        ])),
+    );
+    let mut sources = Vec::new();
+    collect(chart, &top, None, &mut sources);
+    sources
+}
+
+/// Gives what `.` is for the chart's templates. `parent` is the full path of the chart around it.
+fn collect(chart: &Chart, above: &Map, parent: Option<&str>, sources: &mut Vec<TemplateSource>) -> Map {
+    let name = &chart.metadata.name;
+    let path = match parent {
+        Some(parent) => format!("{parent}/charts/{name}"),
+        None => name.clone(),
+    };
+    let values = match parent {
+        None => above.get("Values"),
+        Some(_) => table_of(above, &format!("Values.{name}"))
+            .map(|values| Value::Map(values.as_type(MapType::Values))),
+    };
+    let files = Map::with_type(MapType::Files);
+    for file in &chart.extra {
+        files.insert(file.name(), Value::Bytes(file.shared_data()));
+    }
+    let charts = Map::new();
+    let root = Map::from_iter([
+        ("Chart", chart_object(&chart.metadata, parent.is_none())),
+        ("Files", Value::Map(files)),
+        ("Release", above.get("Release").unwrap_or_default()),
+        ("Capabilities", above.get("Capabilities").unwrap_or_default()),
+        ("Values", values.unwrap_or_else(|| Value::Map(Map::with_type(MapType::Values)))),
+        ("Subcharts", Value::Map(charts.clone())),
+    ]);
+    for below in &chart.dependencies {
+        let inner = collect(below, &root, Some(&path), sources);
+        charts.insert(below.metadata.name.as_str(), Value::Map(inner));
+    }
+    for template in &chart.templates {
+        let file = template.name().rsplit('/').next().unwrap_or_default();
+        // A library has nothing but named templates.
+        if chart.metadata.is_library() && !file.starts_with('_') {
+            continue;
+        }
+        sources.push(TemplateSource {
+            name: format!("{path}/{}", template.name()),
+            text: String::from_utf8_lossy(template.data()).into_owned(),
+            root: root.clone(),
+            base_path: format!("{path}/templates"),
+        });
+    }
+    root
+}
+
+/// `.Chart`.
+fn chart_object(metadata: &Metadata, is_root: bool) -> Value {
+    let embedded = Field {
+        name: "Metadata",
+        json: "Metadata",
+        omit_empty: false,
+        embedded: true,
+        value: metadata_object(metadata),
+    };
+    let root = Field {
+        name: "IsRoot",
+        json: "IsRoot",
+        omit_empty: false,
+        embedded: false,
+        value: Value::Bool(is_root),
+    };
+    structure("struct { chart.Metadata; IsRoot bool }", vec![embedded, root])
+}
+
+fn metadata_object(metadata: &Metadata) -> Value {
+    let text = |text: &String| Value::from(text.as_str());
+    let texts = |texts: &Vec<String>| Value::strings(texts.iter().map(String::as_str));
+    let annotations = Map::with_type(MapType::String);
+    for (key, value) in &metadata.annotations {
+        annotations.insert(key.as_str(), text(value));
+    }
+    let maintainers: Vec<Value> = metadata.maintainers.iter().map(maintainer_object).collect();
+    let dependencies: Vec<Value> = metadata.dependencies.iter().map(dependency_object).collect();
+    let named = |items: Vec<Value>, name| Value::List(List::new(items, ListType::Named(name)));
+    structure(
+        "chart.Metadata",
+        vec![
+            optional("Name", "name", text(&metadata.name)),
+            optional("Home", "home", text(&metadata.home)),
+            optional("Sources", "sources", texts(&metadata.sources)),
+            optional("Version", "version", text(&metadata.version)),
+            optional("Description", "description", text(&metadata.description)),
+            optional("Keywords", "keywords", texts(&metadata.keywords)),
+            optional("Maintainers", "maintainers", named(maintainers, "[]*chart.Maintainer")),
+            optional("Icon", "icon", text(&metadata.icon)),
+            optional("APIVersion", "apiVersion", text(&metadata.api_version)),
+            optional("Condition", "condition", text(&metadata.condition)),
+            optional("Tags", "tags", text(&metadata.tags)),
+            optional("AppVersion", "appVersion", text(&metadata.app_version)),
+            optional("Deprecated", "deprecated", Value::Bool(metadata.deprecated)),
+            optional("Annotations", "annotations", Value::Map(annotations)),
+            optional("KubeVersion", "kubeVersion", text(&metadata.kube_version)),
+            optional("Dependencies", "dependencies", named(dependencies, "[]*chart.Dependency")),
+            optional("Type", "type", text(&metadata.chart_type)),
+        ],
+    )
+}
+
+fn maintainer_object(maintainer: &Maintainer) -> Value {
+    structure(
+        "*chart.Maintainer",
+        vec![
+            optional("Name", "name", Value::from(maintainer.name.as_str())),
+            optional("Email", "email", Value::from(maintainer.email.as_str())),
+            optional("URL", "url", Value::from(maintainer.url.as_str())),
+        ],
+    )
+}
+
+fn dependency_object(dependency: &Dependency) -> Value {
+    let text = |text: &String| Value::from(text.as_str());
+    let imports: Vec<Value> = dependency
+        .import_values
+        .iter()
+        .map(|entry| {
+            let (child, parent) = match entry {
+                ImportValues::Export(name) => (format!("exports.{name}"), ".".to_owned()),
+                ImportValues::Table { child, parent } => (child.clone(), parent.clone()),
+            };
+            let map = Map::with_type(MapType::String);
+            map.insert("child", Value::from(child));
+            map.insert("parent", Value::from(parent));
+            Value::Map(map)
+        })
+        .collect();
+    let always = |name, json, value| Field { omit_empty: false, ..optional(name, json, value) };
+    structure(
+        "*chart.Dependency",
+        vec![
+            always("Name", "name", text(&dependency.name)),
+            optional("Version", "version", text(&dependency.version)),
+            always("Repository", "repository", text(&dependency.repository)),
+            optional("Condition", "condition", text(&dependency.condition)),
+            optional("Tags", "tags", Value::strings(dependency.tags.iter().map(String::as_str))),
+            optional("Enabled", "enabled", Value::Bool(dependency.enabled)),
+            optional("ImportValues", "import-values", Value::list(imports)),
+            optional("Alias", "alias", text(&dependency.alias)),
+        ],
+    )
+}
+
+/// A field that JSON leaves out when it is empty.
+const fn optional(name: &'static str, json: &'static str, value: Value) -> Field {
+    Field { name, json, omit_empty: true, embedded: false, value }
+}
+
+fn structure(type_name: &'static str, fields: Vec<Field>) -> Value {
+    Value::Struct(Arc::new(Struct { type_name, fields }))
+}

@@ -1,0 +1,368 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Error;
+use super::ast::{Source, Template};
+use super::error::place;
+use super::evaluator::{Evaluator, STACK};
+use super::lexer::SyntaxError;
+use super::parser::parse;
+use crate::functions::Context;
+use crate::limits::Budget;
+use crate::{Limit, Limits, Map, MapType, Value};
+
+/// One template file of a chart or of a chart it depends on.
+#[derive(Clone, Debug)]
+pub struct TemplateSource {
+    /// The name as Helm gives it: the chart's full path and the file's, like
+    /// `harbor/templates/core/core-dpl.yaml` or `loki/charts/minio/templates/_helpers.tpl`.
+    pub name: String,
+    /// The file's text.
+    pub text: String,
+    /// What `.` is at its start. The templates of one chart share one map, as in Helm: what one of them
+    /// `set`s the next one sees. `Template` is put into it by the engine.
+    pub root: Map,
+    /// `.Template.BasePath`: the chart's full path with `/templates`.
+    pub base_path: String,
+}
+
+/// What a template wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The template's name.
+    pub name: String,
+    /// The text it wrote.
+    pub text: String,
+}
+
+/// The templates of a chart and of all charts below it, in one namespace.
+///
+/// ```
+/// use bundle_chart::{Engine, Limits, Map, TemplateSource, Value};
+/// let source = TemplateSource {
+///     name: "web/templates/pod.yaml".to_owned(),
+///     text: "image: {{ .Values.image | quote }}".to_owned(),
+///     root: Map::from_iter([("Values", Value::Map(Map::from_iter([("image", Value::from("nginx"))])))]),
+///     base_path: "web/templates".to_owned(),
+/// };
+/// let rendered = Engine::new(vec![source], Limits::DEFAULT)?.render(None)?;
+/// assert_eq!(rendered[0].text, "image: \"nginx\"");
+/// # Ok::<(), bundle_chart::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    files: Vec<File>,
+    templates: HashMap<Arc<str>, Arc<Template>>,
+    limits: Limits,
+}
+
+/// A file that is rendered.
+#[derive(Debug)]
+struct File {
+    name: Arc<str>,
+    root: Map,
+    base_path: String,
+}
+
+impl Engine {
+    /// Reads all templates, in Helm's order, so that of two `define`s with one name the same one wins.
+    ///
+    /// # Errors
+    ///
+    /// A template that cannot be read, or is larger than the limits allow.
+    pub fn new(mut sources: Vec<TemplateSource>, limits: Limits) -> Result<Self, Error> {
+        // Deep files come first, so that the charts further out override what those inside define.
+        sources.sort_by(|left, right| {
+            let key = |source: &TemplateSource| source.name.matches('/').count();
+            key(right).cmp(&key(left)).then_with(|| right.name.cmp(&left.name))
+        });
+        let mut engine = Self { files: Vec::with_capacity(sources.len()), templates: HashMap::new(), limits };
+        for source in sources {
+            let name: Arc<str> = source.name.into();
+            for template in read(&name, source.text.into(), &limits)? {
+                add(&mut engine.templates, template);
+            }
+            let file_name = name.rsplit('/').next().unwrap_or_default();
+            if !file_name.starts_with('_') {
+                engine.files.push(File { name, root: source.root, base_path: source.base_path });
+            }
+        }
+        Ok(engine)
+    }
+
+    /// Renders every template in Helm's order; partial ones (`_*`) write nothing and are left out.
+    ///
+    /// # Errors
+    ///
+    /// The first template that fails, or more than the limits or `deadline` allow.
+    pub fn render(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
+        // Templates may nest deeper than the stack of a caller's thread allows.
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK);
+            let failed = |message: String| Error {
+                template: String::new(),
+                line: 1,
+                column: 1,
+                function: None,
+                message,
+                includes: Vec::new(),
+            };
+            match thread.spawn_scoped(scope, || self.render_here(deadline)) {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(error) => Err(failed(format!("no thread to render in: {error}"))),
+            }
+        })
+    }
+
+    fn render_here(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
+        let context = Context::new(Budget::new(self.limits, deadline));
+        let mut evaluator = Evaluator::new(&self.templates, &context);
+        let mut rendered = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            let template = Map::from_iter([
+                ("Name", Value::String(Arc::clone(&file.name))),
+                ("BasePath", Value::from(file.base_path.as_str())),
+            ]);
+            file.root.insert("Template", Value::Map(template.as_type(MapType::Values)));
+            let text = evaluator.render(&file.name, Value::Map(file.root.clone()))?;
+            rendered.push(Rendered { name: file.name.to_string(), text });
+        }
+        Ok(rendered)
+    }
+}
+
+/// Reads the templates of a text; the main one comes last.
+pub(super) fn read(name: &Arc<str>, text: Arc<str>, limits: &Limits) -> Result<Vec<Arc<Template>>, Error> {
+    let source = Arc::new(Source { name: Arc::clone(name), text });
+    let parsed = match source.text.len() > limits.template {
+        true => Err(SyntaxError::new(0, Limit::Template(limits.template).to_string())),
+        false => parse(&source, name, limits.syntax_depth),
+    };
+    parsed.map_err(|error| {
+        let (line, column) = place(&source.text, error.at);
+        Error {
+            template: name.to_string(),
+            line,
+            column,
+            function: None,
+            message: error.message,
+            includes: Vec::new(),
+        }
+    })
+}
+
+/// Adds a template to those with names. One that is empty never replaces another.
+pub(super) fn add(templates: &mut HashMap<Arc<str>, Arc<Template>>, template: Arc<Template>) {
+    if template.is_empty() && templates.contains_key(&template.name) {
+        return;
+    }
+    templates.insert(Arc::clone(&template.name), template);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources<const N: usize>(files: [(&str, &str); N]) -> Vec<TemplateSource> {
+        let values = Map::from_iter([("a", Value::from("text")), ("n", Value::Float(3.0))]);
+        let root = Map::from_iter([("Values", Value::Map(values.as_type(MapType::Values)))]);
+        let source = |(name, text): (&str, &str)| TemplateSource {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            root: root.clone(),
+            base_path: "c/templates".to_owned(),
+        };
+        files.into_iter().map(source).collect()
+    }
+
+    fn rendered<const N: usize>(files: [(&str, &str); N], limits: Limits) -> Result<Vec<Rendered>, Error> {
+        Engine::new(sources(files), limits)?.render(None)
+    }
+
+    fn one(text: &str) -> Result<String, Error> {
+        rendered([("c/templates/t.yaml", text)], Limits::DEFAULT).map(|mut files| files.remove(0).text)
+    }
+
+    #[test]
+    fn charts_further_out_override_what_those_inside_define() {
+        let files = rendered(
+            [
+                ("c/templates/_a.tpl", r#"{{ define "x" }}outer{{ end }}"#),
+                ("c/charts/d/templates/_a.tpl", r#"{{ define "x" }}inner{{ end }}"#),
+                ("c/charts/d/templates/b.yaml", r#"{{ include "x" . }}"#),
+                ("c/templates/z.yaml", r#"{{ define "y" }}z{{ end }}{{ include "y" . }}"#),
+                ("c/templates/a.yaml", r#"{{ define "y" }}a{{ end }}{{ define "x" }} {{ end }}"#),
+            ],
+            Limits::DEFAULT,
+        );
+        let texts: Vec<_> = files.unwrap().into_iter().map(|file| (file.name, file.text)).collect();
+        let expected = [
+            ("c/charts/d/templates/b.yaml", "outer"),
+            // Of two files at one depth the first by name is read last; what is empty replaces nothing.
+            ("c/templates/z.yaml", "a"),
+            ("c/templates/a.yaml", ""),
+        ];
+        assert_eq!(texts, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn what_one_template_sets_the_next_one_sees() {
+        let files = rendered(
+            [
+                ("c/templates/b.yaml", r#"{{ $_ := set .Values "new" .Template.Name }}"#),
+                ("c/templates/a.yaml", "{{ .Values.new }} {{ .Template.Name }} {{ .Template.BasePath }}"),
+            ],
+            Limits::DEFAULT,
+        );
+        assert_eq!(files.unwrap()[1].text, "c/templates/b.yaml c/templates/a.yaml c/templates");
+    }
+
+    #[test]
+    fn what_tpl_defines_is_known_inside_it_only() {
+        let text = r#"{{ define "x" }}file{{ end }}{{ tpl "{{ define \"x\" }}tpl{{ end }}{{ include \"x\" . }}" . }} {{ include "x" . }}"#;
+        assert_eq!(one(text).unwrap(), "tpl file");
+    }
+
+    #[test]
+    fn errors_say_where_and_how_it_came_there() {
+        let helpers = "{{ define \"image\" -}}\n  {{- required \"set image\" .Values.image }}\n{{- end }}";
+        let files = [
+            ("c/templates/_h.tpl", helpers),
+            ("c/templates/t.yaml", "a: 1\nimage: {{ include \"image\" . | quote }}\n"),
+        ];
+        let error = rendered(files, Limits::DEFAULT).unwrap_err();
+        let include = |template: &str, line, name: &str| super::super::Include {
+            template: template.to_owned(),
+            line,
+            name: name.to_owned(),
+        };
+        assert_eq!(
+            error,
+            Error {
+                template: "c/templates/_h.tpl".to_owned(),
+                line: 2,
+                column: 7,
+                function: Some("required".to_owned()),
+                message: "set image".to_owned(),
+                includes: vec![include("c/templates/t.yaml", 2, "image")],
+            }
+        );
+        assert_eq!(error.to_string(), "c/templates/_h.tpl:2:7: set image");
+        let error = one("é {{ upper .Values.n }}").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "c/templates/t.yaml:1:12: upper: wrong type for value; expected string; got float64"
+        );
+        let error = one("{{ tpl \"{{ .Values.none.x }}\" . }}").unwrap_err();
+        assert_eq!(error.to_string(), "gotpl:1:4: nil pointer evaluating interface {}.x");
+        assert_eq!(error.includes, [include("c/templates/t.yaml", 1, "tpl")]);
+    }
+
+    #[test]
+    fn two_renderings_are_the_same() {
+        let text = "{{ randAlphaNum 9 }}{{ uuidv4 }}{{ now }}{{ (genCA \"x\" 1).Cert }}{{ htpasswd \"u\" \"p\" }}{{ shuffle \"abc\" }}";
+        assert_eq!(one(text).unwrap(), one(text).unwrap());
+    }
+
+    /// Each is refused, and fast; none overflows the stack or fills the memory.
+    #[test]
+    fn templates_without_end_are_refused_within_the_limits() {
+        let limits = Limits { steps: 200_000, bytes: 4 << 20, ..Limits::DEFAULT };
+        let parentheses = format!(
+            "{{{{ define \"r\" }}}}{{{{ {}include \"r\" .{} }}}}{{{{ end }}}}{{{{ include \"r\" . }}}}",
+            "(".repeat(190),
+            ")".repeat(190)
+        );
+        let blocks = format!(
+            "{{{{ define \"r\" }}}}{}{{{{ template \"r\" . }}}}{}{{{{ end }}}}{{{{ include \"r\" . }}}}",
+            "{{ range list 1 }}{{ with $ }}".repeat(90),
+            "{{ end }}{{ end }}".repeat(90)
+        );
+        let cases = [
+            (
+                r#"{{ define "r" }}{{ include "r" . }}{{ end }}{{ include "r" . }}"#,
+                "more than 1000 templates inside each other",
+            ),
+            (
+                r#"{{ define "r" }}{{ template "r" . }}{{ end }}{{ include "r" . }}"#,
+                "more than 1000 templates inside each other",
+            ),
+            (
+                r#"{{ define "a" }}{{ include "b" . }}{{ end }}{{ define "b" }}{{ include "a" . }}{{ end }}{{ include "a" . }}"#,
+                "more than 1000 templates",
+            ),
+            (r#"{{ $t := "{{ tpl . . }}" }}{{ tpl $t $t }}"#, "more than 1000 templates"),
+            (parentheses.as_str(), "inside each other"),
+            (blocks.as_str(), "inside each other"),
+            ("{{ range until 1000000000 }}{{ end }}", "more than 200000 steps"),
+            ("{{ range 1000000000 }}{{ end }}", "more than 200000 steps"),
+            ("{{ range 1000 }}{{ range 1000 }}{{ end }}{{ end }}", "more than 200000 steps"),
+            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}"#, "bytes of text"),
+            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = replace "a" "aaaa" $x }}{{ end }}"#, "bytes of text"),
+            (r#"{{ $x := "a\n" }}{{ range 100 }}{{ $x = indent 1000000 $x }}{{ end }}"#, "bytes of text"),
+            (r#"{{ repeat 1000000000 "abc" }}"#, "bytes of text"),
+            (r#"{{ randAlphaNum 1000000000 }}"#, "bytes of text"),
+            (r#"{{ printf "%1000000d%1000000d%1000000d%1000000d%1000000d" 1 1 1 1 1 }}"#, "bytes of text"),
+            (
+                r#"{{ $x := list 1 }}{{ range 100 }}{{ $x = list $x $x }}{{ end }}{{ toYaml $x }}"#,
+                "more than",
+            ),
+            (
+                r#"{{ $x := dict "a" 1 }}{{ range 60 }}{{ $x = dict "a" $x "b" $x }}{{ end }}{{ deepCopy $x }}"#,
+                "more than 200000 steps",
+            ),
+            (r#"{{ $x := list 1 }}{{ range 60 }}{{ $x = concat $x $x }}{{ end }}"#, "more than 200000 steps"),
+            (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ toYaml $x }}"#, "nests deeper than 200"),
+            (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ $x }}"#, "nests deeper than 200"),
+            (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ toJson $x }}"#, "nests deeper than 200"),
+            (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ $y := deepCopy $x }}"#, "nests deeper than 200"),
+            (
+                r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ $y := dict }}{{ $_ := set $y "x" $y }}{{ $_ := merge $x $y }}"#,
+                "nests deeper than 200",
+            ),
+            (r#"{{ regexReplaceAll "" (repeat 1000 "a") (repeat 100000 "b") }}"#, "bytes of text"),
+            (
+                r#"{{ regexMatch "(((((a{1,100}){1,100}){1,100}){1,100}){1,100})" "a" | ternary "" (fail "too large") }}"#,
+                "too large",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = rendered([("c/templates/t.yaml", text)], limits).unwrap_err();
+            assert!(error.message.contains(expected), "{}: {error}", &text[..text.len().min(120)]);
+        }
+        let deep = format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000));
+        assert!(one(&deep).unwrap_err().message.contains("inside each other"));
+        let deep = format!("{{{{ {}1{} }}}}", "(".repeat(10_000), ")".repeat(10_000));
+        assert!(one(&deep).unwrap_err().message.contains("inside each other"));
+        let large = " ".repeat(limits.template + 1);
+        assert!(one(&large).unwrap_err().message.contains("template of more than"));
+    }
+
+    #[test]
+    fn the_deepest_nesting_that_is_allowed_fits_the_stack() {
+        let limits = Limits { include_depth: usize::MAX, ..Limits::DEFAULT };
+        for body in [
+            format!("{{{{ {}include \"r\" .{} }}}}", "(".repeat(190), ")".repeat(190)),
+            format!(
+                "{}{{{{ template \"r\" . }}}}{}",
+                "{{ range list 1 }}{{ with $ }}".repeat(90),
+                "{{ end }}{{ end }}".repeat(90)
+            ),
+            "{{ tpl \"{{ include \\\"r\\\" . }}\" . }}".to_owned(),
+            "{{ (include \"r\" .).a.b.c | quote }}".to_owned(),
+        ] {
+            let text = format!("{{{{ define \"r\" }}}}{body}{{{{ end }}}}{{{{ include \"r\" . }}}}");
+            let error = rendered([("c/templates/t.yaml", text.as_str())], limits).unwrap_err();
+            assert!(error.message.contains("more than 8000 blocks"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_ends_a_rendering() {
+        let engine =
+            Engine::new(sources([("c/templates/t.yaml", "{{ range 10000000 }}{{ end }}")]), Limits::DEFAULT);
+        let error = engine.unwrap().render(Some(Instant::now())).unwrap_err();
+        assert_eq!(error.message, "the time is over");
+    }
+}

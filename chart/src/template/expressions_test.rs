@@ -1,0 +1,50 @@
+use std::path::Path;
+
+use crate::{Chart, KubeVersion, Limits, RenderOptions, ValueSet, render};
+
+/// What Helm makes of a thousand templates; `scripts/helm-expressions` asked it.
+#[test]
+fn templates_give_what_helm_gives() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/template/testdata");
+    let chart = data.join("chart");
+    let options = RenderOptions {
+        release_name: Some("release-name".to_owned()),
+        kube_version: "v1.30.0".parse::<KubeVersion>().unwrap(),
+        ..RenderOptions::default()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    copy(&chart, directory.path());
+    let text = std::fs::read_to_string(data.join("expressions.txt")).unwrap();
+    let mut lines = text.lines();
+    let mut count = 0;
+    let mut wrong = Vec::new();
+    while let Some(template) = lines.next() {
+        let expected = lines.next().unwrap();
+        let body =
+            format!("{{{{- define \"case\" }}}}{template}{{{{ end }}}}{{{{ include \"case\" . | toJson }}}}");
+        std::fs::write(directory.path().join("templates/case.yaml"), body).unwrap();
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let found = match render(&chart, &ValueSet::defaults(), &options) {
+            Ok(rendering) => format!("= {}", rendering.documents[0].text.trim()),
+            Err(_) => "!".to_owned(),
+        };
+        if found != expected {
+            wrong.push(format!("{template}\n  Helm {expected}\n  ours {found}"));
+        }
+        count += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 900);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => std::fs::copy(entry.path(), &target).map(drop).unwrap(),
+        }
+    }
+}

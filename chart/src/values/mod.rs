@@ -1,0 +1,16 @@
+//! Values: from files and expressions to what templates see.
+
+mod coalesce;
+mod merge;
+mod schema;
+mod set;
+#[cfg(test)]
+pub(crate) mod testing;
+mod unknown;
+
+pub(crate) use coalesce::{Nulls, coalesce, merge_tables, table_of};
+pub use merge::{Purpose, ValueSet, ValuesError, ValuesFile};
+pub use schema::SchemaError;
+pub(crate) use schema::check_schemas;
+pub use set::{SetCause, SetError};
+pub(crate) use unknown::unknown_keys;

@@ -1,0 +1,10 @@
+//! YAML as Helm reads and writes it.
+
+mod reader;
+mod scalar;
+mod writer;
+
+pub(crate) use reader::{Nodes, decode_yaml};
+pub use reader::{YamlError, parse_documents, parse_values};
+pub use writer::to_yaml;
+pub(crate) use writer::{encode_pretty_yaml, encode_yaml};

@@ -1,0 +1,87 @@
+//! Renders the charts under `shared/data/charts`, which lies beside the checkout, and compares with
+//! what Helm made of them (`scripts/helm-oracle` writes the golden files).
+
+#[path = "golden/case.rs"]
+mod case;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bundle_chart::{Chart, Limits, Value, discover, render, yaml};
+use bundle_oci::Digest;
+
+use crate::case::Case;
+
+#[test]
+fn charts_render_as_with_helm_and_give_their_images() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let charts = here.join("../../shared/data/charts");
+    if !charts.is_dir() {
+        eprintln!("skipped: {} is not there", charts.display());
+        return;
+    }
+    let mut compared = 0;
+    for entry in std::fs::read_dir(here.join("tests/golden")).unwrap() {
+        let golden = entry.unwrap().path();
+        if golden.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let archive = charts.join(golden.with_extension("tgz").file_name().unwrap());
+        let bytes = std::fs::read(&archive).unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
+        let chart = Chart::from_archive("chart", &bytes, &Limits::DEFAULT).unwrap();
+        let sets = here.join(format!("tests/golden/sets/{}.txt", chart.metadata().name));
+        let cases = Case::all(&std::fs::read_to_string(sets).unwrap_or_default());
+        let found: String = cases.iter().map(|case| lines(&chart, case)).collect();
+        let expected = std::fs::read_to_string(&golden).unwrap();
+        let random: BTreeMap<&str, ()> =
+            expected.lines().filter_map(|line| Some((line.split_once(" random ")?.1, ()))).collect();
+        // What Helm makes at random has no digest.
+        let found: Vec<String> = found
+            .lines()
+            .map(|line| match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+                [case, _, rest] if random.contains_key(rest) => format!("{case} random {rest}"),
+                _ => line.to_owned(),
+            })
+            .collect();
+        let expected: Vec<&str> = expected.lines().collect();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{}", golden.display());
+        }
+        assert_eq!(found.len(), expected.len(), "{}", golden.display());
+        compared += 1;
+    }
+    assert!(compared > 0, "there are no golden files");
+}
+
+/// What the oracle writes for one case.
+fn lines(chart: &Chart, case: &Case) -> String {
+    let Ok(rendering) = render(chart, &case.value_set(), &case.options()) else {
+        return format!("{} fails\n", case.name);
+    };
+    let mut documents = BTreeMap::new();
+    for document in &rendering.documents {
+        let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or("").to_owned();
+        let map = document.value.as_map().cloned().unwrap_or_default();
+        let metadata = map.get("metadata").as_ref().and_then(Value::as_map).cloned().unwrap_or_default();
+        let kind = text(map.get("kind"));
+        let file = if kind == "CustomResourceDefinition" { "" } else { document.file.as_str() };
+        let label = format!("{kind}/{}/{}", text(metadata.get("namespace")), text(metadata.get("name")));
+        let mut key = (file.to_owned(), label.clone());
+        for position in 2.. {
+            if !documents.contains_key(&key) {
+                break;
+            }
+            key.1 = format!("{label}#{position}");
+        }
+        documents.insert(key, Digest::of(yaml::to_yaml(&document.value).unwrap().as_bytes()).short());
+    }
+    let mut lines: String = documents
+        .iter()
+        .map(|((file, label), digest)| format!("{} {digest} {file} {label}\n", case.name))
+        .collect();
+    for find in discover(chart, &[rendering], &Limits::DEFAULT).finds {
+        let rendered = if find.is_rendered() { "rendered" } else { "declared" };
+        lines.push_str(&format!("{} {:?} {rendered} {}\n", case.name, find.certainty, find.reference));
+    }
+    lines
+}

@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+
+use bundle_bundler::{Inventory, NamedBase, Origin, complete, load_public};
+use bundle_format::Limits;
+use bundle_registry::{Client, Progress};
+
+use crate::exit::Failure;
+
+/// What is known to be on the other side.
+#[derive(clap::Args)]
+pub(crate) struct BaseArguments {
+    /// Leave out what this shows to be on the other side: a receipt, a bundle or lock that arrived,
+    /// or SHORT=FILE with the short receipt of a bundle. Several count together
+    #[arg(long, value_name = "FILE|SHORT=FILE")]
+    base: Vec<String>,
+
+    /// The public key that receipts and bundles given as --base must be signed with
+    #[arg(long, value_name = "PUBKEY", requires = "base")]
+    base_trust: Vec<PathBuf>,
+}
+
+impl BaseArguments {
+    /// Reads the bases.
+    pub(crate) fn load(&self, progress: &dyn Progress) -> Result<Vec<Inventory>, Failure> {
+        let keys = self.base_trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut bases = Vec::new();
+        for named in &self.base {
+            let base = named.parse::<NamedBase>()?.load(&keys, &Limits::V1)?;
+            if !base.verified {
+                progress.note(&format!(
+                    "{base}: nobody's signature was checked; if it is wrong, the bundle will be refused on the other side"
+                ));
+            }
+            bases.push(base);
+        }
+        Ok(bases)
+    }
+
+    /// Asks the sources what a lock does not say.
+    pub(crate) async fn complete(
+        bases: &mut [Inventory],
+        client: &Client,
+        jobs: usize,
+        progress: &dyn Progress,
+    ) {
+        for base in bases.iter_mut().filter(|base| base.origin == Origin::Lock) {
+            complete(client, base, jobs, progress).await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use bundle_format::Timestamp;
+use bundle_importer::{
+    BootstrapPlan, Delivered, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlaces, bootstrap,
+};
+use bundle_oci::{Printable, Registry};
+
+use super::{Place, Projects};
+use crate::command::print;
+use crate::exit::{Code, Failure};
+use crate::harbor_text;
+
+#[derive(clap::Args)]
+pub(crate) struct Bootstrap {
+    #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
+    projects: Projects,
+
+    #[command(flatten)]
+    secrets: Secrets,
+
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Where secrets go.
+#[derive(clap::Args)]
+pub(crate) struct Secrets {
+    /// The directory for accounts and Kubernetes secrets; its files are for their owner only
+    #[arg(long, value_name = "DIR", default_value = "harbor-secrets")]
+    secrets: PathBuf,
+
+    /// Apply Kubernetes secrets with `kubectl apply` instead of keeping them
+    #[arg(long)]
+    apply: bool,
+
+    /// The name under which pods reach Harbor [default: that of --to]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pull_host: Option<Registry>,
+}
+
+impl Secrets {
+    pub(crate) fn places<'a>(&'a self, host: &'a Registry) -> Result<SecretPlaces<'a>, Failure> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&self.secrets).map_err(|error| {
+            Failure::text(Code::Usage, format!("{} cannot be made: {error}", self.secrets.display()))
+        })?;
+        Ok(SecretPlaces {
+            directory: &self.secrets,
+            host: self.pull_host.as_ref().unwrap_or(host),
+            delivery: if self.apply { SecretDelivery::Kubectl } else { SecretDelivery::File },
+        })
+    }
+}
+
+/// Where a secret went, for people.
+pub(crate) fn delivered(delivered: &Delivered) -> String {
+    match delivered {
+        Delivered::File(path) => format!("  wrote    {}\n", path.display()),
+        Delivered::Cluster(namespaces) => {
+            let names: Vec<&str> = namespaces.iter().map(|namespace| namespace.as_str()).collect();
+            format!("  applied  the secret harbor-registry in {}\n", names.join(", "))
+        }
+    }
+}
+
+impl Bootstrap {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let settings = self.place.settings()?;
+        let projects = self.projects.names(&settings)?;
+        let (harbor, progress) = self.place.connect("setting up").await?;
+        let (now, jobs) = (Timestamp::now().unix(), self.place.connection.jobs());
+        let plan = BootstrapPlan::new(&harbor, &settings, &projects, now, jobs).await?;
+        if !plan.obstacles.is_empty() {
+            return Err(Failure::obstacles(&plan.obstacles, self.place.host()));
+        }
+        for project in plan.without_namespace(&settings) {
+            progress.note(&format!(
+                "the name of the project {project} is no namespace's, so it gets no pull account; give it 'namespaces' in harbor.yaml"
+            ));
+        }
+        let mut text = "projects\n".to_owned();
+        for step in &plan.seed.projects {
+            text.push_str(&harbor_text::project(step));
+        }
+        text.push_str("robot accounts\n");
+        for step in &plan.robots {
+            text.push_str(&robot(step));
+        }
+        print(&text)?;
+        if self.dry_run {
+            print("nothing was written\n")?;
+            return Ok(());
+        }
+        let places = self.secrets.places(&self.place.to.registry)?;
+        let mut first = true;
+        let mut printed = Ok(());
+        let told = |_: &RobotStep, place: &Delivered| {
+            let heading =
+                if std::mem::take(&mut first) { "secrets, which Harbor never shows again\n" } else { "" };
+            if printed.is_ok() {
+                printed = print(&format!("{heading}{}", delivered(place)));
+            }
+        };
+        bootstrap(&harbor, &plan, &settings, &places, told).await?;
+        printed
+    }
+}
+
+fn robot(step: &RobotStep) -> String {
+    let word = match &step.change {
+        RobotChange::Create => "create",
+        RobotChange::Update(_) => "change",
+        RobotChange::Keep(_) => "keep",
+    };
+    let projects = |action: &str| {
+        let mut names: Vec<&str> = step
+            .spec
+            .permissions
+            .iter()
+            .filter(|permission| permission.resource == "repository" && permission.action == action)
+            .filter_map(|permission| Some(permission.project.as_ref()?.as_str()))
+            .collect();
+        names.dedup();
+        names.join(", ")
+    };
+    let purpose = match &step.purpose {
+        Purpose::Importer => format!("brings bundles into {}", projects("push")),
+        Purpose::Pull { .. } => format!("pulls from {}", projects("pull")),
+    };
+    let mut text = format!("  {word:<8} {}: {purpose}", Printable(&step.spec.name));
+    if let RobotChange::Update(robot) | RobotChange::Keep(robot) = &step.change {
+        if robot.disabled {
+            text.push_str("; it is disabled");
+        }
+        if let Some(end) = Timestamp::from_unix(robot.expires_at).ok().filter(|_| robot.days != -1)
+            && matches!(step.change, RobotChange::Keep(_))
+        {
+            text.push_str(&format!("; ends {end}"));
+        }
+    }
+    text.push('\n');
+    text
+}

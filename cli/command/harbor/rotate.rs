@@ -1,0 +1,52 @@
+use std::collections::BTreeSet;
+
+use bundle_format::ProjectName;
+use bundle_importer::{Purpose, rotate};
+
+use super::Place;
+use super::bootstrap::{Secrets, delivered};
+use crate::command::print;
+use crate::exit::{Code, Failure};
+
+#[derive(clap::Args)]
+pub(crate) struct Rotate {
+    /// Whose account: `importer`, or a project for the one that pulls for it
+    #[arg(value_name = "importer|PROJECT", required = true)]
+    accounts: Vec<String>,
+
+    #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
+    secrets: Secrets,
+}
+
+impl Rotate {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let settings = self.place.settings()?;
+        let mut wanted = Vec::new();
+        for account in self.accounts.iter().collect::<BTreeSet<_>>() {
+            if account == "importer" {
+                wanted.push((settings.robots.importer.clone(), Purpose::Importer));
+                continue;
+            }
+            let project: ProjectName = account
+                .parse()
+                .map_err(|error| Failure::text(Code::Usage, format!("'{account}': {error}")))?;
+            let namespaces = settings.wanted(&project).namespaces;
+            if namespaces.is_empty() {
+                return Err(Failure::text(Code::Usage, format!("nobody pulls for the project {project}"))
+                    .hint("give it 'namespaces' in harbor.yaml, and run `bundle harbor bootstrap`"));
+            }
+            let name = format!("{}{project}", settings.robots.pull_prefix);
+            wanted.push((name, Purpose::Pull { project, namespaces }));
+        }
+        let (harbor, _) = self.place.connect("rotating").await?;
+        let places = self.secrets.places(&self.place.to.registry)?;
+        for (name, purpose) in wanted {
+            let place = rotate(&harbor, &name, &purpose, &places).await?;
+            print(&format!("{name} has a new secret; the old one no longer works\n{}", delivered(&place)))?;
+        }
+        Ok(())
+    }
+}

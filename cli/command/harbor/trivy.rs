@@ -1,0 +1,37 @@
+use std::path::PathBuf;
+
+use bundle_format::Limits;
+use bundle_importer::{Bundle, TrivyDatabases};
+
+use crate::command::print;
+use crate::connection::To;
+use crate::exit::{Code, Failure};
+use crate::trust::TrustArguments;
+
+#[derive(clap::Args)]
+pub(crate) struct TrivyValues {
+    /// The bundle that has the databases
+    bundle: PathBuf,
+
+    /// The Harbor that they were imported into
+    #[arg(long, value_name = "URL|HOST[:PORT]")]
+    to: To,
+
+    #[command(flatten)]
+    trust: TrustArguments,
+}
+
+impl TrivyValues {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
+        let databases = TrivyDatabases::of(bundle.statement());
+        if databases.is_empty() {
+            let text = format!("{} has none of Trivy's databases", self.bundle.display());
+            return Err(Failure::text(Code::Incomplete, text).hint(
+                "list ghcr.io/aquasecurity/trivy-db:2 and ghcr.io/aquasecurity/trivy-java-db:1 in bundle.yaml",
+            ));
+        }
+        print(&databases.values(&self.to.registry))?;
+        Ok(())
+    }
+}

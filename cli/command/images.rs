@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+
+use bundle_bundler::{ChartImage, ChartOptions, Confirm, Confirmation, Pins, Request, SurveyedChart};
+use bundle_chart::Certainty;
+use bundle_oci::{Printable, Reference};
+use serde_json::json;
+
+use crate::command::wanted::Wanted;
+use crate::command::{print, print_json};
+use crate::connection::{Connection, Mirror};
+use crate::exit::{Code, Failure};
+use crate::progress::progress;
+use crate::size::count;
+
+#[derive(clap::Args)]
+pub(crate) struct Images {
+    #[command(flatten)]
+    wanted: Wanted,
+
+    /// Show every place that asks for this image
+    #[arg(long, value_name = "IMAGE")]
+    why: Option<String>,
+
+    /// Ask no registry: charts must lie here, and what only looks like an image is marked so
+    #[arg(long)]
+    offline: bool,
+
+    /// Read one registry through another
+    #[arg(long, value_name = "HOST=HOST/PREFIX")]
+    mirror: Vec<Mirror>,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Images {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let asked = self.wanted.read()?;
+        if self.offline
+            && let Some(chart) = asked.charts.iter().find(|chart| !chart.source.is_local())
+        {
+            let text = format!(
+                "{} ({}) is not on this machine, and --offline asks nobody",
+                chart.source, chart.reason
+            );
+            return Err(Failure::text(Code::Usage, text)
+                .hint("leave --offline out, or name the chart's file with path"));
+        }
+        let progress = progress("looking");
+        let client = self.connection.client(&self.mirror, &progress)?;
+        let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
+        let options = ChartOptions { pins: Pins::Prefer, confirm, jobs: self.connection.jobs() };
+        let charts = asked.survey(&client, None, options, &**progress).await?;
+        drop(progress);
+        match &self.why {
+            Some(image) => self.tell_why(image, &asked.requests, &charts),
+            None => self.tell(&asked.requests, &charts),
+        }
+    }
+
+    fn tell(&self, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
+        if self.json {
+            let charts: Vec<_> = charts.iter().map(chart_json).collect();
+            let listed: Vec<_> = requests
+                .iter()
+                .map(|request| {
+                    json!({"image": request.reference, "target": request.target.to_string(), "why": request.reasons})
+                })
+                .collect();
+            return print_json(&json!({"listed": listed, "charts": charts}));
+        }
+        let mut text = String::new();
+        for request in requests {
+            text.push_str(&format!("listed    {}  ({})\n", request.reference, request.reasons.join(", ")));
+        }
+        for chart in charts {
+            text.push_str(&format!(
+                "chart {} {} ({}): {}\n",
+                Printable(&chart.name),
+                Printable(&chart.version),
+                chart.reason,
+                count(chart.images.len(), "image")
+            ));
+            for image in &chart.images {
+                text.push_str(&line(image));
+            }
+        }
+        print(&text)
+    }
+
+    fn tell_why(&self, image: &str, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
+        // What is asked for may be written as in the chart, or shorter.
+        let whole: Option<Reference> = image.parse().ok();
+        let is_it = |reference: &Reference| {
+            let text = reference.to_string();
+            whole.as_ref() == Some(reference) || text.ends_with(&format!("/{image}")) || {
+                let name = format!("{}/{}", reference.registry(), reference.repository());
+                name == image || name.ends_with(&format!("/{image}"))
+            }
+        };
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for request in requests.iter().filter(|request| is_it(&request.reference)) {
+            places.entry(request.reference.to_string()).or_default().extend(request.reasons.clone());
+        }
+        for chart in charts {
+            for image in chart.images.iter().filter(|image| is_it(&image.find.reference)) {
+                let place = |place| {
+                    format!("chart {} {}: {place}", Printable(&chart.name), Printable(&chart.version))
+                };
+                let found = places.entry(image.find.reference.to_string()).or_default();
+                found.extend(image.find.places.iter().map(place));
+            }
+        }
+        if places.is_empty() {
+            let text = format!("nothing here asks for {}", Printable(image));
+            return Err(
+                Failure::text(Code::Incomplete, text).hint("`bundle images` shows all that is asked for")
+            );
+        }
+        if self.json {
+            print_json(&json!(places))?;
+            return Ok(());
+        }
+        let mut text = String::new();
+        for (image, places) in places {
+            text.push_str(&format!("{image}\n"));
+            places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
+        }
+        print(&text)?;
+        Ok(())
+    }
+}
+
+/// One line for an image: how sure it is, its name, and what is to be said of it.
+fn line(image: &ChartImage) -> String {
+    let certainty = word(image.find.certainty);
+    let mut remarks = Vec::new();
+    if !image.find.is_rendered() {
+        remarks.push("declared, not rendered".to_owned());
+    }
+    match &image.confirmation {
+        Confirmation::NotFound => remarks.push("not at its registry".to_owned()),
+        Confirmation::Refused(_) => remarks.push("its registry does not show it".to_owned()),
+        Confirmation::Found | Confirmation::NotAsked => {}
+    }
+    let left = if image.is_wanted() { "" } else { "; left out" };
+    let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
+    remarks.push(place);
+    format!("{certainty}  {}  ({}{left})\n", image.find.reference, remarks.join("; "))
+}
+
+fn word(certainty: Certainty) -> &'static str {
+    match certainty {
+        Certainty::Certain => "certain ",
+        Certainty::Probable => "probable",
+    }
+}
+
+fn chart_json(chart: &SurveyedChart) -> serde_json::Value {
+    let images: Vec<_> = chart
+        .images
+        .iter()
+        .map(|image| {
+            let places: Vec<String> = image.find.places.iter().map(ToString::to_string).collect();
+            json!({
+                "image": image.find.reference,
+                "certainty": word(image.find.certainty).trim(),
+                "rendered": image.find.is_rendered(),
+                "registry": match image.confirmation {
+                    Confirmation::NotAsked => "not asked",
+                    Confirmation::Found => "found",
+                    Confirmation::NotFound => "not found",
+                    Confirmation::Refused(_) => "refused",
+                },
+                "carried": image.is_wanted(),
+                "target": image.target.to_string(),
+                "why": places,
+            })
+        })
+        .collect();
+    json!({
+        "name": chart.name,
+        "version": chart.version,
+        "why": chart.reason,
+        "source": chart.source,
+        "target": chart.target.to_string(),
+        "warnings": chart.warnings,
+        "images": images,
+    })
+}

@@ -1,0 +1,186 @@
+use std::path::PathBuf;
+
+use bundle_bundler::{Signer, load_private, load_public, load_receipt};
+use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName, Timestamp};
+use bundle_importer::{Destination, ReceiptDraft, write_receipt};
+use bundle_oci::Registry;
+use serde_json::json;
+
+use crate::command::key::ask_passphrase;
+use crate::command::{print, print_json};
+use crate::exit::{Code, Failure};
+use crate::harbor_text;
+use crate::size::count;
+
+/// What a receipt of an import needs.
+#[derive(clap::Args)]
+pub(crate) struct ReceiptArguments {
+    /// Write down what was delivered, for the next delta on the connected side
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+
+    /// Sign the receipt with this key of the site; the signature lies beside it, as FILE.sig
+    #[arg(long, value_name = "FILE", requires = "receipt")]
+    receipt_key: Option<PathBuf>,
+
+    /// What this site is called in the receipt [default: the registry]
+    #[arg(long, value_name = "NAME")]
+    site: Option<SiteName>,
+}
+
+/// A receipt that is going to be written, with all that could be wrong found out.
+pub(crate) struct Requested {
+    path: PathBuf,
+    signer: Option<Signer>,
+}
+
+impl ReceiptArguments {
+    /// What the site is called.
+    pub(crate) fn site(&self, registry: &Registry) -> Result<SiteName, Failure> {
+        match &self.site {
+            Some(site) => Ok(site.clone()),
+            None => registry.as_str().parse().map_err(|error| Failure::new(Code::Usage, &error)),
+        }
+    }
+
+    /// Looks at the key before any work.
+    pub(crate) fn requested(&self) -> Result<Option<Requested>, Failure> {
+        let Some(path) = &self.receipt else { return Ok(None) };
+        let signer = match &self.receipt_key {
+            Some(key) => Some(Signer::Key(load_private(key, ask_passphrase)?)),
+            None => None,
+        };
+        Ok(Some(Requested { path: path.clone(), signer }))
+    }
+}
+
+impl Requested {
+    /// Looks at the registry again, and writes the receipt.
+    pub(crate) async fn write(
+        self,
+        draft: ReceiptDraft,
+        destination: &Destination,
+        jobs: usize,
+    ) -> Result<(), Failure> {
+        let receipt = draft.confirm(destination, Timestamp::now(), jobs).await?;
+        let bytes = receipt.to_bytes();
+        let signature = self.signer.map(|signer| signer.sign(&bytes)).transpose()?;
+        write_receipt(&self.path, &bytes, signature.as_ref())?;
+        Ok(())
+    }
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Receipt {
+    /// Show what a receipt says
+    Show {
+        #[command(flatten)]
+        file: ReceiptFile,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a receipt's short form, to be read out, or put into a QR code
+    Short {
+        #[command(flatten)]
+        file: ReceiptFile,
+    },
+}
+
+/// A receipt and whom it must be of.
+#[derive(clap::Args)]
+pub(crate) struct ReceiptFile {
+    /// The receipt
+    #[arg(value_name = "FILE")]
+    receipt: PathBuf,
+
+    /// The public key of the site that made it; its signature is FILE.sig
+    #[arg(long, value_name = "PUBKEY")]
+    trust: Vec<PathBuf>,
+}
+
+const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
+
+impl ReceiptFile {
+    /// Whether a key was given that must have signed it.
+    pub(crate) fn is_verified(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    pub(crate) fn load(&self) -> Result<Document, Failure> {
+        let keys = self.trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
+    }
+}
+
+impl Receipt {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Show { file, json } => {
+                let receipt = file.load()?;
+                if json {
+                    print_json(&json!({"verified": !file.trust.is_empty(), "receipt": receipt}))
+                } else {
+                    let warning = if file.trust.is_empty() { format!("{WARNING}\n") } else { String::new() };
+                    print(&format!("{warning}{}", shown(&receipt)))
+                }
+            }
+            Self::Short { file } => {
+                let receipt = file.load()?;
+                if !receipt.is_whole() {
+                    let left_out =
+                        receipt.artifacts.iter().filter(|artifact| !artifact.outcome.is_in_place()).count();
+                    let text = format!(
+                        "{} of {} was left out, and a short receipt cannot say which",
+                        count(left_out, "artifact"),
+                        receipt.bundle
+                    );
+                    return Err(Failure::text(Code::Incomplete, text).hint("bring the receipt itself"));
+                }
+                print(&format!("{}\n", ShortReceipt::of(&receipt.bundle)))
+            }
+        }
+    }
+}
+
+fn shown(receipt: &Document) -> String {
+    let mut text = format!(
+        "{} imported bundle {} into {}, {}\nsigned by {}\n",
+        receipt.site,
+        receipt.bundle,
+        receipt.registry,
+        receipt.imported,
+        receipt.signers.join(", ")
+    );
+    match &receipt.previous {
+        Some(previous) => text.push_str(&format!("the newest one before was {previous}\n")),
+        None => text.push_str("no bundle of this stream is known to have come before\n"),
+    }
+    for made in &receipt.overrides {
+        text.push_str(&format!("the rule '{}' was set aside: {}\n", made.rule.as_str(), made.reason));
+    }
+    text.push('\n');
+    for artifact in &receipt.artifacts {
+        text.push_str(&format!("{:<8} {} {}", artifact.outcome.as_str(), artifact.target, artifact.digest));
+        if let Some(found) = artifact.found {
+            let word = if artifact.outcome.is_in_place() { "was" } else { "is" };
+            text.push_str(&format!(" ({word} {found})"));
+        }
+        text.push('\n');
+        if let Some(scan) = &artifact.scan {
+            text.push_str(&format!("         {}\n", harbor_text::scan(scan)));
+        }
+    }
+    for (project, policy) in &receipt.policies {
+        text.push_str(&format!("\nproject {project}: {}", harbor_text::receipt_policy(policy)));
+    }
+    if !receipt.policies.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "\n{}, {}\n",
+        count(receipt.artifacts.len(), "artifact"),
+        count(receipt.blobs.len(), "blob")
+    ));
+    text
+}

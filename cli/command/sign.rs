@@ -1,0 +1,101 @@
+use std::path::PathBuf;
+
+use bundle_bundler::{Signer, load_private, load_public};
+use bundle_format::{Cursor, Limits, Medium, ReadAt, Unverified};
+use bundle_importer::{Verdict, verify, write_countersignature};
+use bundle_oci::Digest;
+
+use crate::command::key::ask_passphrase;
+use crate::command::{print, quoted};
+use crate::exit::{Code, Failure};
+use crate::progress::progress;
+use crate::trust::TrustArguments;
+
+/// Checks every byte of a bundle, and adds a signature beside it: NAME.<fingerprint>.sig
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command"]).required(true)))]
+pub(crate) struct Sign {
+    /// The bundle
+    bundle: PathBuf,
+
+    /// Sign with this key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
+    /// of an Ed25519 signature
+    #[arg(long, value_name = "COMMAND", requires = "public_key")]
+    sign_command: Option<String>,
+
+    /// The public key that the signing command's signature must fit
+    #[arg(long, value_name = "FILE", requires = "sign_command")]
+    public_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    trust: TrustArguments,
+}
+
+impl Sign {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let (signer, public) = match (&self.key, &self.sign_command, &self.public_key) {
+            (Some(key), _, _) => {
+                let key = load_private(key, ask_passphrase)?;
+                let public = key.public();
+                (Signer::Key(key), public)
+            }
+            (None, Some(command), Some(public)) => {
+                let public = load_public(public)?;
+                (Signer::Command { command: command.clone(), public: Some(public.clone()) }, public)
+            }
+            _ => return Err(Failure::text(Code::Usage, "a signature needs a key: --key or --sign-command")),
+        };
+        let mut policy = self.trust.policy()?;
+        // The others are going to sign as well.
+        policy.signatures = 1;
+        let progress = progress("verifying");
+        let medium = Medium::open(&self.bundle, &Limits::V1)?;
+        progress.total(medium.size().unwrap_or_default());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let blob = Digest::of(b"");
+        let tell = |bytes| progress.advance(blob, bytes);
+        let limits = Limits::V1;
+        let (checks, bundle) = verify(Some(&self.bundle), &policy, &[], &limits, threads, &tell)?;
+        drop(progress);
+        let reasons: Vec<&str> = checks
+            .iter()
+            .filter_map(|check| match &check.verdict {
+                Verdict::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
+                Verdict::Passed | Verdict::NotReached => None,
+            })
+            .flatten()
+            .collect();
+        let Some(bundle) = bundle.filter(|_| reasons.is_empty()) else {
+            let text = format!(
+                "{} is not signed, for it is not right: {}",
+                self.bundle.display(),
+                reasons.join("; ")
+            );
+            return Err(Failure::text(Code::NotTrusted, text));
+        };
+        let failed = |error: std::io::Error| {
+            Failure::text(Code::Failed, format!("{} cannot be read: {error}", self.bundle.display()))
+        };
+        let head = Unverified::read(&mut Cursor::new(&medium).map_err(failed)?, &limits)
+            .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+        // The file may have changed since it was checked.
+        if Digest::of(&head.statement) != bundle.trusted().digest() {
+            let text = format!("{} changed while it was checked", self.bundle.display());
+            return Err(Failure::text(Code::NotTrusted, text));
+        }
+        let signature = signer.sign(&head.statement)?;
+        let path = write_countersignature(&Medium::name(&self.bundle), &public, &signature)?;
+        print(&format!(
+            "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
+            bundle.statement().sequence,
+            bundle.statement().stream,
+            quoted(bundle.trusted().signers()),
+            path.display()
+        ))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+use std::path::{Path, PathBuf};
+
+use bundle_bundler::{Signer, load_private, load_public};
+use bundle_format::{ProjectPattern, ROTATION_VERSION, Rotation, Timestamp, TrustedKey, replace_file};
+use bundle_importer::{TrustStore, read_countersignatures, read_signature, signature_path};
+use bundle_oci::Printable;
+use serde_json::json;
+
+use crate::command::key::ask_passphrase;
+use crate::command::{print, print_json};
+use crate::exit::{Code, Failure};
+use crate::trust::default_store;
+
+/// The keys whose bundles this site accepts.
+#[derive(clap::Args)]
+pub(crate) struct Trust {
+    #[command(subcommand)]
+    action: Action,
+
+    /// The file that the keys are kept in [default: bundle/trust.yaml in XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE", global = true)]
+    store: Option<PathBuf>,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Trust a key
+    Add {
+        /// The public key
+        key: PathBuf,
+        /// What the key is called when it signed, and when it is refused
+        #[arg(long)]
+        name: String,
+        /// A project that the key may write; * stands for any characters [default: *]
+        #[arg(long = "project", value_name = "PATTERN")]
+        projects: Vec<ProjectPattern>,
+        /// Refuse bundles made before
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Refuse bundles made after, and all bundles from then on
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+    },
+    /// Show the keys
+    List {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse a key from now on; it stays in the list, so that the refusal says its name
+    Revoke {
+        /// The key's name or fingerprint
+        key: String,
+    },
+    /// Demand so many signatures, by different keys, of each bundle
+    Require {
+        /// How many
+        signatures: usize,
+    },
+    /// On the connected side: let the old key say that a new one takes its place
+    Rotate {
+        /// The old key, which signs
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The new public key
+        #[arg(long, value_name = "FILE")]
+        new: PathBuf,
+        /// What the new key is to be called
+        #[arg(long)]
+        name: String,
+        /// Until when the old key stays trusted [default: until it is revoked]
+        #[arg(long, value_name = "TIME")]
+        retire: Option<Timestamp>,
+        /// Where to write the document; its signature lies beside it, as FILE.sig
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// On the importing side: take what `bundle trust rotate` wrote
+    Accept {
+        /// The document
+        rotation: PathBuf,
+    },
+}
+
+/// The largest rotation, in bytes.
+const LARGEST: u64 = 64 << 10;
+
+impl Trust {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let open = || -> Result<TrustStore, Failure> {
+            let path = match &self.store {
+                Some(path) => path.clone(),
+                None => default_store()?,
+            };
+            Ok(TrustStore::open(&path)?)
+        };
+        match &self.action {
+            Action::Add { key, name, projects, since, until } => {
+                if name.is_empty() || Printable(name).to_string() != *name {
+                    return Err(Failure::text(Code::Usage, "a key's name must be printable"));
+                }
+                let key = load_public(key)?;
+                let all = "*".parse().map_err(|error| Failure::new(Code::Failed, &error))?;
+                let projects = if projects.is_empty() { vec![all] } else { projects.clone() };
+                open()?.add(name, &key, projects, *since, *until)?;
+                print(&format!("'{name}' is trusted: {}\n", key.fingerprint()))?;
+            }
+            Action::List { json } => list(&open()?, *json)?,
+            Action::Revoke { key } => {
+                open()?.revoke(key)?;
+                print(&format!("{} is revoked\n", Printable(key)))?;
+            }
+            Action::Require { signatures } => {
+                open()?.demand(*signatures)?;
+                print(&format!("bundles need {signatures} signatures\n"))?;
+            }
+            Action::Rotate { key, new, name, retire, output } => {
+                rotate(key, new, name, *retire, output)?;
+            }
+            Action::Accept { rotation } => {
+                let failed = |error: std::io::Error| {
+                    Failure::text(Code::Usage, format!("{} cannot be read: {error}", rotation.display()))
+                };
+                let file = std::fs::File::open(rotation).map_err(failed)?;
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST), &mut bytes)
+                    .map_err(failed)?;
+                let mut signatures = read_countersignatures(rotation)?;
+                signatures.push(read_signature(&signature_path(rotation))?);
+                let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;
+                print(&format!("'{}' is trusted in the place of {}\n", accepted.name, accepted.from))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
+    if store.is_empty() {
+        if as_json {
+            print_json(&json!({"signatures": 1, "keys": []}))?;
+        } else {
+            print("no key is trusted\n")?;
+        }
+        return Ok(());
+    }
+    let policy = store.policy()?;
+    if as_json {
+        let keys: Vec<_> = policy
+            .keys
+            .iter()
+            .map(|key| {
+                json!({
+                    "name": key.name,
+                    "fingerprint": key.key.fingerprint(),
+                    "projects": key.projects,
+                    "since": key.since,
+                    "until": key.until,
+                    "revoked": key.revoked,
+                })
+            })
+            .collect();
+        print_json(&json!({"signatures": policy.signatures, "keys": keys}))?;
+        return Ok(());
+    }
+    let mut text = format!("signatures needed: {}\n", policy.signatures);
+    for key in &policy.keys {
+        text.push_str(&line(key));
+    }
+    print(&text)?;
+    Ok(())
+}
+
+fn line(key: &TrustedKey) -> String {
+    let projects: Vec<String> = key.projects.iter().map(ToString::to_string).collect();
+    let mut text = format!("{} {}\n  projects {}", key.name, key.key.fingerprint(), projects.join(", "));
+    if let Some(since) = key.since {
+        text.push_str(&format!(", since {since}"));
+    }
+    if let Some(until) = key.until {
+        text.push_str(&format!(", until {until}"));
+    }
+    if key.revoked {
+        text.push_str(", REVOKED");
+    }
+    text.push('\n');
+    text
+}
+
+fn rotate(
+    old: &Path,
+    new: &Path,
+    name: &str,
+    retires: Option<Timestamp>,
+    output: &Path,
+) -> Result<(), Failure> {
+    let old = load_private(old, ask_passphrase)?;
+    let key = load_public(new)?;
+    let rotation = Rotation {
+        rotation_version: ROTATION_VERSION,
+        from: old.public().fingerprint(),
+        name: name.to_owned(),
+        key: key.to_pem().map_err(|error| Failure::new(Code::Failed, &error))?,
+        retires,
+    };
+    let bytes = rotation.to_bytes();
+    let signature = Signer::Key(old).sign(&bytes)?;
+    replace_file(&signature_path(output), &signature)?;
+    replace_file(output, &bytes)?;
+    print(&format!(
+        "wrote {0} and {0}.sig; take both to the other side, and there: bundle trust accept {0}\n",
+        output.display()
+    ))?;
+    Ok(())
+}

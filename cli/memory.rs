@@ -1,0 +1,81 @@
+use std::path::PathBuf;
+
+use bundle_importer::{Memory, Rollback, Standing, StateFile};
+use bundle_oci::{Printable, Registry};
+use bundle_registry::Progress;
+
+use crate::exit::{Code, Failure};
+use crate::place;
+
+/// What is remembered of bundles that were imported before.
+#[derive(clap::Args)]
+pub(crate) struct MemoryArguments {
+    /// The file that remembers the newest bundle of each stream
+    /// [default: bundle/state.json in XDG_STATE_HOME or ~/.local/state]
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Accept a bundle that is older than the newest one, has a number that is taken, or is expired
+    #[arg(long, requires = "reason")]
+    allow_rollback: bool,
+
+    /// Why; it is recorded in the receipt
+    #[arg(long, value_name = "TEXT", requires = "allow_rollback")]
+    reason: Option<String>,
+}
+
+/// The longest reason, in bytes, as in a receipt.
+const LONGEST_REASON: usize = 1000;
+
+impl MemoryArguments {
+    /// Whether rules are to be set aside.
+    pub(crate) fn rollback(&self) -> Result<Rollback, Failure> {
+        let Some(reason) = &self.reason else { return Ok(Rollback::Refuse) };
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > LONGEST_REASON || Printable(reason).to_string() != reason {
+            let text = format!("--reason must be 1 to {LONGEST_REASON} printable characters");
+            return Err(Failure::text(Code::Usage, text));
+        }
+        Ok(Rollback::Allow { reason: reason.to_owned() })
+    }
+
+    /// Opens the file. As long as it is open, other imports wait.
+    pub(crate) fn open(&self, progress: &dyn Progress) -> Result<StateFile, Failure> {
+        let path = self.path()?;
+        let state = StateFile::open(&path, || progress.note("waiting for another import to end"))?;
+        if let Some(aside) = state.set_aside() {
+            progress.note(&format!(
+                "{} was damaged and is now {}; what it knew is taken from the registry",
+                path.display(),
+                aside.display()
+            ));
+        }
+        Ok(state)
+    }
+
+    /// Looks into the file, and leaves everything as it is.
+    pub(crate) fn look(&self) -> Result<StateFile, Failure> {
+        Ok(StateFile::look(&self.path()?)?)
+    }
+
+    fn path(&self) -> Result<PathBuf, Failure> {
+        match &self.state {
+            Some(path) => Ok(path.clone()),
+            None => place::state("state.json"),
+        }
+    }
+}
+
+/// Says what people should know of a bundle's place in its stream.
+pub(crate) fn tell(memory: &Memory, registry: &Registry, progress: &dyn Progress) {
+    match (memory.standing(), memory.newest()) {
+        (Standing::First, _) => progress.note(&format!(
+            "no bundle of the stream '{}' is known to have been imported into {registry} before",
+            memory.bundle().stream
+        )),
+        (Standing::Older | Standing::Reused, Some(newest)) => {
+            progress.note(&format!("going back: the newest bundle was {newest}"));
+        }
+        _ => {}
+    }
+}

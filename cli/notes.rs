@@ -1,0 +1,52 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bundle_registry::{ClientBuilder, Fallback, FallbackTo, Progress};
+
+use crate::exit::chain;
+use crate::size::Took;
+
+/// How long the same note is not worth repeating.
+const STALE: Duration = Duration::from_secs(10);
+
+/// Lets a client tell people about the network. When a host fails, every transfer says the same at
+/// once; they hear it once.
+pub(crate) fn attach(builder: ClientBuilder, progress: &Arc<dyn Progress>) -> ClientBuilder {
+    let notes = Arc::new(Notes { progress: progress.clone(), told: Mutex::default() });
+    let retries = notes.clone();
+    let builder = builder.on_retry(move |retry| {
+        let text = chain(retry.cause);
+        retries.tell(&text, &format!("{text}; trying again in {}", Took(retry.wait)));
+    });
+    builder.on_fallback(move |fallback| {
+        let Fallback { mirror, registry, to, cause } = fallback;
+        let cause_text = chain(*cause);
+        let text = match to {
+            FallbackTo::Mirror => {
+                format!("{cause_text}; what its mirror {mirror} lacks, signatures too, counts as absent")
+            }
+            // A mirror need not have everything.
+            FallbackTo::Registry if cause.status() == Some(404) => return,
+            FallbackTo::Registry => format!("{cause_text}; reading from {registry} itself"),
+        };
+        notes.tell(&text, &text);
+    })
+}
+
+struct Notes {
+    progress: Arc<dyn Progress>,
+    told: Mutex<HashMap<String, Instant>>,
+}
+
+impl Notes {
+    fn tell(&self, about: &str, text: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, at| at.elapsed() < STALE);
+        if told.contains_key(about) {
+            return;
+        }
+        told.insert(about.to_owned(), Instant::now());
+        self.progress.note(text);
+    }
+}

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+
+use bundle_format::ProjectName;
+use bundle_oci::{Digest, RepositoryName, Tag};
+use bundle_registry::{Error, Name};
+use serde::Deserialize;
+
+use crate::client::{REPORTS, encoded};
+use crate::scan::WireReport;
+use crate::{Harbor, ScanSummary};
+
+/// An artifact as Harbor's own API shows it. Unlike a look at its manifest, this counts as no pull,
+/// and no policy against vulnerable images hides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its tags.
+    pub tags: Vec<ArtifactTag>,
+    /// What is attached to it: signatures, attestations and the like.
+    pub accessories: Vec<Digest>,
+    /// What a scan found, if one was made or runs.
+    pub scan: Option<ScanSummary>,
+    /// Whether it can be scanned at all, by what scans its project.
+    pub scannable: bool,
+    /// What its manifest says of itself, if Harbor tells it.
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// A tag of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactTag {
+    /// Its name.
+    pub name: Tag,
+    /// Whether a rule keeps it from being moved.
+    pub immutable: bool,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    digest: Digest,
+    #[serde(default)]
+    tags: Option<Vec<WireTag>>,
+    #[serde(default)]
+    accessories: Option<Vec<WireAccessory>>,
+    #[serde(default)]
+    scan_overview: Option<BTreeMap<String, WireReport>>,
+    #[serde(default)]
+    addition_links: Option<BTreeMap<String, serde::de::IgnoredAny>>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct WireTag {
+    name: String,
+    #[serde(default)]
+    immutable: bool,
+}
+
+#[derive(Deserialize)]
+struct WireAccessory {
+    digest: Digest,
+}
+
+impl From<Wire> for Artifact {
+    fn from(wire: Wire) -> Self {
+        let tags =
+            wire.tags.unwrap_or_default().into_iter().filter_map(|tag| {
+                Some(ArtifactTag { name: tag.name.parse().ok()?, immutable: tag.immutable })
+            });
+        Self {
+            digest: wire.digest,
+            tags: tags.collect(),
+            accessories: wire.accessories.unwrap_or_default().into_iter().map(|it| it.digest).collect(),
+            scan: wire.scan_overview.and_then(|mut reports| reports.remove(REPORTS)).map(WireReport::read),
+            // Harbor links the report of what it can scan, whether there is one or not
+            // (handler/assembler/report.go).
+            scannable: wire.addition_links.is_some_and(|links| links.contains_key("vulnerabilities")),
+            annotations: wire.annotations.filter(|annotations| !annotations.is_empty()),
+        }
+    }
+}
+
+impl Harbor {
+    /// Looks up an artifact; none if it, its repository or its project is not there.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 for those who may not read artifacts in the project, or if there is no
+    /// such project.
+    pub async fn artifact(
+        &self,
+        project: &ProjectName,
+        repository: &RepositoryName,
+        name: &Name,
+    ) -> Result<Option<Artifact>, Error> {
+        let reference = match name {
+            Name::Tag(tag) => tag.to_string(),
+            Name::Digest(digest) => digest.to_string(),
+        };
+        let path = format!(
+            "/projects/{project}/repositories/{}/artifacts/{reference}\
+             ?with_tag=true&with_immutable_status=true&with_accessory=true&with_scan_overview=true",
+            encoded(repository)
+        );
+        let found: Wire = match self.get(&path, &format!("look up {project}/{repository}{name}")).await {
+            Ok(found) => found,
+            Err(error) if error.status() == Some(404) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match name {
+            Name::Digest(digest) if *digest != found.digest => Err(Error::WrongContent {
+                host: self.registry().to_string(),
+                expected: *digest,
+                found: found.digest,
+            }),
+            _ => Ok(Some(found.into())),
+        }
+    }
+}
+
+impl Harbor {
+    /// The tagged artifacts of a repository, and those that belong to nothing else; none if it is not
+    /// there.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 for those who may not list artifacts in the project.
+    pub async fn artifacts(
+        &self,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<Vec<Artifact>, Error> {
+        let path =
+            format!("/projects/{project}/repositories/{}/artifacts?with_tag=true", encoded(repository));
+        match self.list::<Wire>(&path, &format!("list {project}/{repository}")).await {
+            Ok(found) => Ok(found.into_iter().map(Artifact::from).collect()),
+            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_artifact_is_read_as_harbor_writes_it() {
+        let digest = Digest::of(b"x");
+        let wire: Wire = serde_json::from_value(json!({
+            "digest": digest,
+            "tags": [{"name": "1.0", "immutable": true, "push_time": "2026-11-24T09:00:00Z"}],
+            "accessories": null,
+            "annotations": {"a": "b"},
+            "addition_links": {"vulnerabilities": {"href": "/x", "absolute": false}},
+            "scan_overview": {REPORTS: {"scan_status": "Success", "severity": "Low"}},
+        }))
+        .unwrap();
+        let artifact = Artifact::from(wire);
+        assert!(artifact.tags[0].immutable && artifact.scannable);
+        assert_eq!(artifact.annotations.unwrap()["a"], "b");
+        assert_eq!(artifact.scan.unwrap().severity, crate::Severity::Low);
+        let bare = Artifact::from(serde_json::from_value::<Wire>(json!({"digest": digest})).unwrap());
+        assert!(!bare.scannable && bare.tags.is_empty() && bare.scan.is_none());
+    }
+}

@@ -1,0 +1,15 @@
+/// Every bound on what a Harbor may ask of its client beside those of `bundle_registry::Limits`,
+/// which hold for each single answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Entries on one page of a list. Harbor refuses more than 100 with HTTP 422.
+    pub page_size: usize,
+    /// Pages of one list. A list that never ends would be read for ever.
+    pub pages: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { page_size: 100, pages: 1_000 }
+    }
+}

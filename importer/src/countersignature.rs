@@ -1,0 +1,133 @@
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{FileError, PublicKey, SignatureBytes, replace_file};
+
+/// Countersignatures that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CountersignatureError {
+    /// A file or directory that cannot be read.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of another length.
+    #[error("{} has not the 64 bytes of a signature", .0.display())]
+    Length(PathBuf),
+    /// More than anybody makes.
+    #[error("{} has more than {MOST} countersignatures", .0.display())]
+    TooMany(PathBuf),
+}
+
+/// Each costs a check against each trusted key, before anything is known of the bundle.
+const MOST: usize = 32;
+
+/// Hexadecimal digits of the fingerprint in a countersignature's name.
+const DIGITS: usize = 16;
+
+/// Where `key`'s countersignature of a file lies (docs/format.md §Countersignatures): beside it, as
+/// `NAME.<start of the key's fingerprint>.sig`.
+pub fn countersignature_path(signed: &Path, key: &PublicKey) -> PathBuf {
+    let mut path = signed.as_os_str().to_owned();
+    path.push(format!(".{}.sig", &key.fingerprint().hex()[..DIGITS]));
+    path.into()
+}
+
+/// Writes a countersignature beside what it signs.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_countersignature(
+    signed: &Path,
+    key: &PublicKey,
+    signature: &SignatureBytes,
+) -> Result<PathBuf, FileError> {
+    let path = countersignature_path(signed, key);
+    replace_file(&path, signature)?;
+    Ok(path)
+}
+
+/// Reads all countersignatures that lie beside a file. Whose they are is for a trust policy to say.
+///
+/// # Errors
+/// Any [`CountersignatureError`].
+pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, CountersignatureError> {
+    let Some(name) = signed.file_name() else { return Ok(Vec::new()) };
+    let directory = match signed.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let failed = |source| CountersignatureError::Read { path: directory.to_owned(), source };
+    let mut names: Vec<OsString> = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let found = entry.map_err(failed)?.file_name();
+        if is_countersignature(&found, name) {
+            if names.len() == MOST {
+                return Err(CountersignatureError::TooMany(signed.to_owned()));
+            }
+            names.push(found);
+        }
+    }
+    names.sort();
+    names.into_iter().map(|name| read_signature(&directory.join(name))).collect()
+}
+
+/// Reads the raw 64 bytes of a signature.
+///
+/// # Errors
+/// Any [`CountersignatureError`].
+pub fn read_signature(path: &Path) -> Result<SignatureBytes, CountersignatureError> {
+    let failed = |source| CountersignatureError::Read { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(std::io::Error::other("it is no regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(65).read_to_end(&mut bytes).map_err(failed)?;
+    bytes.try_into().map_err(|_| CountersignatureError::Length(path.to_owned()))
+}
+
+fn is_countersignature(found: &OsStr, signed: &OsStr) -> bool {
+    let middle = found
+        .as_bytes()
+        .strip_prefix(signed.as_bytes())
+        .and_then(|rest| rest.strip_prefix(b"."))
+        .and_then(|rest| rest.strip_suffix(b".sig"));
+    middle.is_some_and(|hex| {
+        hex.len() == DIGITS && hex.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle_format::PrivateKey;
+
+    use super::*;
+
+    #[test]
+    fn countersignatures_lie_beside_what_they_sign() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path().join("b.tar");
+        let keys = [1, 2].map(|seed| PrivateKey::from_seed(&[seed; 32]));
+        for key in &keys {
+            write_countersignature(&bundle, &key.public(), &key.sign(b"x")).unwrap();
+        }
+        for other in
+            ["b.tar.sig", "b.tar.0123.sig", "c.tar.0123456789abcdef.sig", "b.tar.0123456789ABCDEF.sig"]
+        {
+            std::fs::write(directory.path().join(other), "").unwrap();
+        }
+        let found = read_countersignatures(&bundle).unwrap();
+        assert_eq!(found.len(), 2);
+        for key in &keys {
+            assert!(found.contains(&key.sign(b"x")));
+        }
+        std::fs::write(directory.path().join("b.tar.0123456789abcdef.sig"), "short").unwrap();
+        assert!(matches!(read_countersignatures(&bundle), Err(CountersignatureError::Length(_))));
+    }
+}

@@ -1,0 +1,178 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use bundle_format::{
+    BundleId, Delivered, FileError, Outcome, Override, ProjectName, ProjectPolicy, RECEIPT_VERSION, Receipt,
+    SignatureBytes, SiteName, Timestamp, replace_file,
+};
+use bundle_oci::{Digest, Registry};
+use bundle_registry::Error;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::{Bundle, Decision, Destination, ImportPlan, ScanReport};
+
+/// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
+/// looking at the registry again.
+#[derive(Clone, Debug)]
+pub struct ReceiptDraft {
+    receipt: Receipt,
+}
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// The registry could not be asked.
+    #[error("{target} cannot be looked at again")]
+    Registry {
+        /// The target.
+        target: String,
+        /// Why not.
+        source: Error,
+    },
+    /// A target that no longer is what was delivered.
+    #[error("{target} should be {expected} and is {found}")]
+    Changed {
+        /// The target.
+        target: String,
+        /// What was delivered.
+        expected: Digest,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl ReceiptDraft {
+    /// What `plan` is going to deliver of `bundle`.
+    pub fn new(
+        bundle: &Bundle,
+        plan: &ImportPlan,
+        registry: &Registry,
+        site: SiteName,
+        previous: Option<BundleId>,
+        overrides: Vec<Override>,
+    ) -> Self {
+        let graph = bundle.graph();
+        let mut positions: HashMap<Digest, u32> = HashMap::new();
+        let mut blobs = Vec::new();
+        let mut artifacts = Vec::new();
+        for step in &plan.steps {
+            let artifact = &bundle.statement().artifacts[step.artifact];
+            let (outcome, found) = match step.decision {
+                Decision::Push => (Outcome::Pushed, None),
+                Decision::Present => (Outcome::Present, None),
+                Decision::Move(found) => (Outcome::Moved, Some(found)),
+                Decision::Skip(found) => (Outcome::Skipped, Some(found)),
+            };
+            let mut own = Vec::new();
+            if outcome.is_in_place() {
+                for blob in graph.extent(artifact.digest) {
+                    own.push(*positions.entry(blob.digest).or_insert_with(|| {
+                        blobs.push(blob);
+                        // A statement has at most `Limits::blobs` of them.
+                        u32::try_from(blobs.len() - 1).unwrap_or(u32::MAX)
+                    }));
+                }
+            }
+            own.sort_unstable();
+            artifacts.push(Delivered {
+                target: artifact.target.clone(),
+                digest: artifact.digest,
+                outcome,
+                found,
+                blobs: own,
+                scan: None,
+            });
+        }
+        let receipt = Receipt {
+            receipt_version: RECEIPT_VERSION,
+            bundle: BundleId::of(bundle.statement(), bundle.trusted().digest()),
+            previous,
+            site,
+            registry: registry.clone(),
+            imported: bundle.statement().created,
+            signers: bundle.trusted().signers().to_vec(),
+            artifacts,
+            blobs,
+            policies: BTreeMap::new(),
+            overrides,
+        };
+        Self { receipt }
+    }
+
+    /// Adds how a Harbor's projects were left.
+    #[must_use]
+    pub fn with_policies(mut self, policies: BTreeMap<ProjectName, ProjectPolicy>) -> Self {
+        self.receipt.policies = policies;
+        self
+    }
+
+    /// Adds what a Harbor's scanners say.
+    #[must_use]
+    pub fn with_scans(mut self, report: &ScanReport) -> Self {
+        for image in &report.images {
+            let delivered = self.receipt.artifacts.iter_mut();
+            if let Some(delivered) = delivered.into_iter().find(|it| it.target == image.target) {
+                delivered.scan = Some(image.receipt());
+            }
+        }
+        self
+    }
+
+    /// Looks at each artifact again that should be in its place, and gives the receipt.
+    ///
+    /// # Errors
+    /// Any [`ConfirmError`]: then not all is delivered, and there is no receipt.
+    pub async fn confirm(
+        mut self,
+        destination: &Destination,
+        imported: Timestamp,
+        jobs: usize,
+    ) -> Result<Receipt, ConfirmError> {
+        let in_place = self.receipt.artifacts.iter().filter(|artifact| artifact.outcome.is_in_place());
+        futures_util::stream::iter(in_place)
+            .map(|artifact| async move {
+                let target = || artifact.target.to_string();
+                let found = destination.digest_at(&artifact.target, artifact.digest).await;
+                match found.map_err(|source| ConfirmError::Registry { target: target(), source })? {
+                    Some(found) if found == artifact.digest => Ok(()),
+                    found => Err(ConfirmError::Changed {
+                        target: target(),
+                        expected: artifact.digest,
+                        found: found.map_or_else(|| "gone".to_owned(), |digest| digest.to_string()),
+                    }),
+                }
+            })
+            .buffer_unordered(jobs.max(1) * 4)
+            .try_collect::<()>()
+            .await?;
+        self.receipt.imported = imported;
+        Ok(self.receipt)
+    }
+}
+
+/// Where a receipt's signature lies: beside it, with `.sig` after its name.
+pub fn signature_path(receipt: &Path) -> PathBuf {
+    let mut path = receipt.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
+}
+
+/// Writes a receipt's bytes, and its signature if there is one. The signature comes first: a
+/// receipt that can be seen has one.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_receipt(path: &Path, bytes: &[u8], signature: Option<&SignatureBytes>) -> Result<(), FileError> {
+    let beside = signature_path(path);
+    match signature {
+        Some(signature) => replace_file(&beside, signature)?,
+        // An earlier receipt's signature would make this one look forged.
+        None => match std::fs::remove_file(&beside) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError { path: beside, source });
+            }
+            _ => {}
+        },
+    }
+    replace_file(path, bytes)
+}

@@ -1,0 +1,135 @@
+use bundle_oci::Registry;
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::patience::Patience;
+use crate::token::Scope;
+use crate::transport::{Request, location};
+use crate::{Client, Error};
+
+/// A request to an API that a registry offers beside `/v2/`, such as Harbor's. It goes through the
+/// same connections, credentials, limits and retries as everything else.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: Method,
+    path: String,
+    doing: String,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+}
+
+/// What a [`Call`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Asks whether there is something to read.
+    Head,
+    /// Makes something new, or starts something. Never repeated by itself.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes a part. Never repeated by itself.
+    Patch,
+}
+
+/// What came back with success.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    host: String,
+    doing: String,
+    /// The HTTP status, from 200 to 299.
+    pub status: u16,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The header `X-Total-Count`: how many entries a list has on all its pages.
+    pub total: Option<u64>,
+    /// The body, at most as long as [`crate::Limits::body`].
+    pub body: Bytes,
+}
+
+impl Call {
+    /// A call for `path`, which starts with a slash and may have a query. `doing` completes "asked
+    /// to …".
+    pub fn new(method: Method, path: impl Into<String>, doing: impl Into<String>) -> Self {
+        let (path, doing) = (path.into(), doing.into());
+        Self { method, path, doing, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Sends a value as JSON.
+    ///
+    /// # Errors
+    /// The value is none that JSON can express.
+    pub fn json(self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let body = Bytes::from(serde_json::to_vec(value)?);
+        Ok(Self { body, ..self.header("Content-Type", "application/json") })
+    }
+}
+
+impl Reply {
+    /// Reads the body as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Misbehaved`] if it is not of the expected form.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let what =
+                format!("its answer is not valid when asked to {} (column {})", self.doing, error.column());
+            Error::misbehaved(&self.host, what)
+        })
+    }
+}
+
+impl Client {
+    /// Makes a call. One that only reads or replaces is made again when it failed in a way that may
+    /// pass; after any other the caller must look what has become of it.
+    ///
+    /// # Errors
+    /// Any [`Error`]; whatever is not a success is one.
+    pub async fn call(&self, registry: &Registry, call: &Call) -> Result<Reply, Error> {
+        match call.method {
+            Method::Post | Method::Patch => self.call_once(registry, call).await,
+            Method::Get | Method::Head | Method::Put => {
+                let patience = Patience::new(&self.inner.limits);
+                self.retrying(registry, patience, || self.call_once(registry, call)).await
+            }
+        }
+    }
+
+    async fn call_once(&self, registry: &Registry, call: &Call) -> Result<Reply, Error> {
+        let method = match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Head => reqwest::Method::HEAD,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+        };
+        let request = Request {
+            method,
+            registry,
+            path: call.path.clone(),
+            scope: Scope::none(),
+            doing: call.doing.clone(),
+            headers: call.headers.clone(),
+            body: call.body.clone(),
+        };
+        let host = registry.as_str();
+        let (response, anonymous) = self.authorized(&request).await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(host, &call.doing, anonymous, response).await);
+        }
+        let total = response.headers().get("X-Total-Count").and_then(|value| value.to_str().ok());
+        let total = total.and_then(|text| text.parse().ok());
+        let (status, location) = (response.status().as_u16(), location(&response));
+        let body = self.body(host, response, self.inner.limits.body).await?.freeze();
+        Ok(Reply { host: host.to_owned(), doing: call.doing.clone(), status, location, total, body })
+    }
+}

@@ -1,0 +1,120 @@
+use bundle_oci::Registry;
+use bytes::{Bytes, BytesMut};
+use reqwest::Url;
+
+use crate::blob::announced_size;
+use crate::patience::Patience;
+use crate::redirect;
+use crate::transport::{location, refuse_encoding, shown};
+use crate::{Client, Error};
+
+/// Why a text is no address of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No address.
+    #[error("it is not an address")]
+    Url,
+    /// Another scheme.
+    #[error("it is neither https nor http")]
+    Scheme,
+    /// Plain HTTP to a host for which it was not allowed.
+    #[error("it is not https")]
+    Plain,
+    /// A login in the address, where logs and error messages would show it.
+    #[error("it carries a user name or password; put them into a credential file")]
+    Login,
+}
+
+impl Client {
+    /// Fetches a file of at most `limit` bytes from a web server, as Helm's repositories are. The
+    /// host is shown the credentials that are stored for it; where it redirects to is not.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Address`] for an address that is not asked, [`Error::FileSize`]
+    /// for a file that is too large.
+    pub async fn file(&self, address: &str, limit: usize) -> Result<Bytes, Error> {
+        let refused = |why| Error::Address { address: without_login(address), why };
+        let url: Url = address.parse().map_err(|_| refused(AddressError::Url))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(refused(AddressError::Scheme));
+        }
+        if url.scheme() == "http" && !self.may_be_plain(&url) {
+            return Err(refused(AddressError::Plain));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refused(AddressError::Login));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        let host: Registry = host.parse().map_err(|_| refused(AddressError::Url))?;
+        let patience = Patience::new(&self.inner.limits);
+        self.retrying(&host, patience, || self.fetch_file(&host, &url, limit)).await
+    }
+
+    async fn fetch_file(&self, host: &Registry, url: &Url, limit: usize) -> Result<Bytes, Error> {
+        let doing = format!("send {}", shown(url.as_str()));
+        let header = self.stored_login(host, url.path().trim_start_matches('/')).await?;
+        let anonymous = header.is_none();
+        let mut request = self.http(url).get(url.clone()).header("Accept-Encoding", "identity");
+        if let Some(header) = header {
+            request = request.header("Authorization", header);
+        }
+        let mut response = self.send(host.as_str(), request).await?;
+        let mut sender = host.to_string();
+        let mut hops = 0;
+        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
+            let to = location(&response).unwrap_or_default();
+            let refuse = |why| Error::Redirect { host: sender.clone(), to: shown(&to), why };
+            let next: Url = response.url().join(&to).map_err(|_| refuse("it is not an address"))?;
+            redirect::check(response.url(), &next, self.may_be_plain(&next)).map_err(refuse)?;
+            if hops == self.inner.limits.redirects {
+                return Err(refuse("there were too many redirects before"));
+            }
+            hops += 1;
+            sender = next.host_str().unwrap_or_default().to_owned();
+            let request = self.elsewhere(&next).get(next).header("Accept-Encoding", "identity");
+            response = self.send(&sender, request).await?;
+        }
+        if response.status() != 200 {
+            return Err(self.refusal(&sender, &doing, anonymous, response).await);
+        }
+        let too_large = || Error::FileSize { address: shown(url.as_str()), limit };
+        if announced_size(&response).is_some_and(|size| size > limit as u64) {
+            return Err(too_large());
+        }
+        refuse_encoding(&sender, &response)?;
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.piece(&sender, &mut response).await? {
+            if piece.len() > limit - body.len() {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+}
+
+/// The address without what may be a secret.
+fn without_login(address: &str) -> String {
+    let address = shown(address);
+    match (address.find("://"), address.find('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &address[..scheme + 3], &address[at..]),
+        _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_logins_and_queries() {
+        for (address, shown) in [
+            ("https://u:p@a.example/x?token=t", "https://…@a.example/x"),
+            ("https://a.example/x", "https://a.example/x"),
+            ("u@a", "u@a"),
+        ] {
+            assert_eq!(without_login(address), shown);
+        }
+    }
+}
