@@ -2,17 +2,16 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use bundle_bundler::{
-    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, InventoryError, KeyFileError, OutputError,
-    PlanError, ReceiptFileError, ResolveCause, ResolveErrors, SignError,
+    BaseError, ChartCause, ChartErrors, ConfigError, CreateError, ExpiresError, InventoryError, KeyFileError,
+    OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError, ResolveErrors, SignError,
 };
 use bundle_chart::{LoadCause, RenderError};
 use bundle_format::{FileError, MediumError};
-use bundle_harbor::Harbor;
 use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
-    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, Diagnosis, ExtractError,
+    BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
     HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
-    TrustStoreError, diagnose,
+    TrustStoreError,
 };
 use bundle_oci::Printable;
 use bundle_registry::{AddressError, CredentialError, Error as RegistryError, Refusal};
@@ -88,24 +87,6 @@ impl Failure {
         let number = obstacles.len();
         let what = if number == 1 { "one thing stands" } else { "several things stand" };
         Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
-    }
-
-    /// A push that failed, with what a Harbor tells when it is asked why.
-    pub(crate) async fn push(error: PushError, harbor: &Harbor, host: &str) -> Self {
-        let diagnosis = diagnose(harbor, &error).await;
-        let mut failure = Self::from(error);
-        if let Some(diagnosis) = diagnosis {
-            failure.lines.push(diagnosis.to_string());
-            failure.hint = Some(match diagnosis {
-                Diagnosis::AccountGone => {
-                    "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
-                }
-                Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
-                    "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
-                ),
-            });
-        }
-        failure
     }
 
     /// Says of which file the first line tells.
@@ -290,7 +271,13 @@ impl From<bundle_bundler::ListError> for Failure {
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
-        Self::new(Code::Usage, &error).hint("give one of them another name: `reference => new-name`")
+        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = if of_chart(&error.first) || of_chart(&error.second) {
+            "in the project cache, images keep their host and path; or leave one out with exclude"
+        } else {
+            "give one of them another name: `reference => new-name`"
+        };
+        Self::new(Code::Usage, &error).hint(hint)
     }
 }
 
@@ -330,16 +317,34 @@ impl From<ResolveErrors> for Failure {
         let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
         lines.push(format!("{errors}; nothing was written"));
         let codes = errors.0.iter().map(|error| match &error.cause {
-            ResolveCause::Registry(error) => registry_code(error),
+            ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
+                registry_code(error)
+            }
             ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
                 Code::Network
             }
-            ResolveCause::Platform { .. } | ResolveCause::NotLocked => Code::Usage,
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
+                Code::Usage
+            }
+            ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
         let hint = errors.0.iter().find_map(|error| match &error.cause {
+            ResolveCause::NotFound { .. } if of_chart(error) => Some(
+                "give the chart another image with set or values, or leave this one out with exclude"
+                    .to_owned(),
+            ),
             ResolveCause::Registry(error) => registry_hint(error),
+            ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
+                Some("--no-referrers leaves behind whatever is attached".to_owned())
+            }
+            ResolveCause::Referrer { source, .. } => registry_hint(source),
+            ResolveCause::TwoDigests { .. } => {
+                Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
@@ -363,7 +368,7 @@ impl From<ChartErrors> for Failure {
 
 fn chart_code(cause: &ChartCause) -> Code {
     match cause {
-        ChartCause::Registry(error) => registry_code(error),
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
         ChartCause::Load(error) => load_code(&error.cause),
         ChartCause::Digest { .. } => Code::NotTrusted,
         ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
@@ -409,6 +414,9 @@ fn load_code(cause: &LoadCause) -> Code {
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
         ChartCause::Registry(error) => registry_hint(error),
+        ChartCause::Confirm { image, .. } => {
+            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        }
         ChartCause::Render { error, .. } => match &**error {
             RenderError::Template { wanted: Some(value), .. } => {
                 Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
@@ -435,7 +443,11 @@ fn chart_hint(cause: &ChartCause) -> Option<String> {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        Self::new(Code::Failed, &error)
+        let failure = Self::new(Code::Failed, &error);
+        match error {
+            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+        }
     }
 }
 
@@ -812,5 +824,39 @@ impl From<BaseError> for Failure {
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
         Self::new(medium_code(&error), &error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
+            DeliveryError::Seed(error) => error.into(),
+            DeliveryError::Push { error, diagnosis, host } => {
+                let mut failure = Self::from(error);
+                if let Some(diagnosis) = diagnosis {
+                    failure.lines.push(diagnosis.to_string());
+                    failure.hint = Some(match diagnosis {
+                        Diagnosis::AccountGone => {
+                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                        }
+                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                        ),
+                    });
+                }
+                failure
+            }
+            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirm(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExpiresError> for Failure {
+    fn from(error: ExpiresError) -> Self {
+        Self::new(Code::Usage, &error)
     }
 }

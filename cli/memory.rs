@@ -58,7 +58,8 @@ impl MemoryArguments {
         Ok(StateFile::look(&self.path()?)?)
     }
 
-    fn path(&self) -> Result<PathBuf, Failure> {
+    /// Where the file is.
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
         match &self.state {
             Some(path) => Ok(path.clone()),
             None => place::state("state.json"),

@@ -16,7 +16,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a result as JSON, in which what a terminal may not see is escaped as JSON does.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     write(&format!("{}\n", json(value)))
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 
 use bundle_chart::ParseKubeVersionError;
-use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName};
+use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName, reason};
 use bundle_oci::{ParsePlatformError, Platform, Printable};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -268,7 +268,7 @@ impl ProjectReader<'_> {
                 reference: item.reference,
                 target,
                 platforms: platforms.unwrap_or_else(|| self.platforms.clone()),
-                reasons: vec![format!("{name}:{}", at.line())],
+                reasons: vec![reason(&format!("{name}:{}", at.line()))],
             });
             self.bounded(requests)?;
         }
@@ -350,7 +350,7 @@ pub fn from_list(
                 reference: item.reference,
                 target,
                 platforms: platforms.clone(),
-                reasons: vec![format!("{name}:{line}")],
+                reasons: vec![reason(&format!("{name}:{line}"))],
             }),
             Err(error) => bad.push(list::BadLine { line, text: item.reference.to_string(), error }),
         }

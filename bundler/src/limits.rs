@@ -14,6 +14,10 @@ pub struct Limits {
     pub index_nodes: usize,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
+    /// The bytes of the manifests of one run together, and of the configs that are looked into: they
+    /// are kept in memory, and a registry chooses how many an image has. Enough for ten thousand
+    /// images of five platforms.
+    pub manifests: u64,
     /// How deep YAML may nest; ours needs 7. Parsers recurse, and stacks end.
     pub depth: usize,
     /// Scalars, lists and maps in one YAML file, aliases not followed.
@@ -32,6 +36,7 @@ impl Limits {
         index: 64 << 20,
         index_nodes: 20_000_000,
         images: 100_000,
+        manifests: 256 << 20,
         depth: 16,
         nodes: 4_000_000,
         aliases: 1_000,

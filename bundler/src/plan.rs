@@ -51,6 +51,16 @@ pub enum PlanError {
     /// The statement would not be valid.
     #[error("the images make no valid bundle")]
     Statement(#[from] StatementError),
+    /// More than a reader of a pipe keeps in memory ([`Limits::piped_manifests`]).
+    #[error("the {what} have {size} bytes together, and what reads a pipe takes {limit}")]
+    Pipe {
+        /// Manifests or configs.
+        what: &'static str,
+        /// How many bytes they have.
+        size: u64,
+        /// How many they may have.
+        limit: u64,
+    },
 }
 
 /// A manifest that was not resolved.
@@ -98,6 +108,25 @@ impl Plan {
         plan.statement.check(limits)?;
         Statement::parse(&plan.bytes, limits)?;
         Ok(plan)
+    }
+
+    /// Makes sure that the bundle can be read from a pipe, where manifests and configs must be kept.
+    ///
+    /// # Errors
+    /// [`PlanError::Pipe`].
+    pub fn fits_pipe(&self, limits: &Limits) -> Result<(), PlanError> {
+        let (mut manifests, mut configs) = (0, 0);
+        for blob in &self.graph.blobs[..self.graph.first_layer] {
+            *if self.graph.manifests.contains_key(&blob.digest) { &mut manifests } else { &mut configs } +=
+                blob.size;
+        }
+        let limit = limits.piped_manifests;
+        for (what, size) in [("manifests", manifests), ("configs", configs)] {
+            if size > limit {
+                return Err(PlanError::Pipe { what, size, limit });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the sequence and time of an earlier run that planned the same, so that what it

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use bundle_format::{ProjectName, Target};
@@ -18,7 +18,7 @@ pub struct Request {
     pub target: Target,
     /// Which platforms of it.
     pub platforms: Platforms,
-    /// The places that ask for it: `bundle.yaml:12`.
+    /// The places that ask for it, as [`bundle_format::reason`] makes them: `bundle.yaml:12`.
     pub reasons: Vec<String>,
 }
 
@@ -179,7 +179,7 @@ impl fmt::Display for Conflict {
         let same = first.reference == second.reference;
         let one = |request: &Request| {
             let platforms = if same { format!(" for {}", request.platforms) } else { String::new() };
-            format!("{}{platforms} ({})", request.reference, request.reasons.join(", "))
+            format!("{}{platforms} ({})", request.reference, places(&request.reasons))
         };
         write!(f, "{target} would be both {} and {}", one(first), one(second))
     }
@@ -187,23 +187,25 @@ impl fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-/// Makes one request of those that ask for the same thing at the same place.
+/// Makes one request of those that ask for the same thing at the same place. Of its reasons as many
+/// are kept as a statement takes, with the number of the others.
 ///
 /// # Errors
 /// Two requests want different things at the same place.
 pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
     let mut places: BTreeMap<_, usize> = BTreeMap::new();
-    let mut merged: Vec<Request> = Vec::new();
+    let mut merged: Vec<(Request, HashSet<String>)> = Vec::new();
     for request in requests {
         // Without a tag, the digest is the name, and several can live in one repository.
         let untagged = request.target.tag.is_none().then_some(request.reference.digest()).flatten();
         match places.entry((request.target.clone(), untagged)) {
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(merged.len());
-                merged.push(request);
+                let known = request.reasons.iter().cloned().collect();
+                merged.push((request, known));
             }
             std::collections::btree_map::Entry::Occupied(place) => {
-                let first = &mut merged[*place.get()];
+                let (first, known) = &mut merged[*place.get()];
                 if first.reference != request.reference || first.platforms != request.platforms {
                     return Err(Conflict {
                         target: request.target.clone(),
@@ -211,15 +213,31 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
                         second: Box::new(request),
                     });
                 }
-                for reason in request.reasons {
-                    if !first.reasons.contains(&reason) {
-                        first.reasons.push(reason);
-                    }
-                }
+                let new = request.reasons.into_iter().filter(|reason| known.insert(reason.clone()));
+                first.reasons.extend(new);
             }
         }
     }
-    Ok(merged)
+    let most = bundle_format::Limits::V1.reasons;
+    let bounded = |(mut request, _): (Request, HashSet<String>)| {
+        if request.reasons.len() > most {
+            let more = request.reasons.len() - (most - 1);
+            request.reasons.truncate(most - 1);
+            request.reasons.push(format!("and {more} more"));
+        }
+        request
+    };
+    Ok(merged.into_iter().map(bounded).collect())
+}
+
+/// The places that ask for something, as many as can be read at a glance.
+pub(crate) fn places(reasons: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = reasons.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match reasons.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]
@@ -298,6 +316,21 @@ mod tests {
             merge(vec![request("a/app:1", "platform"), request("docker.io/a/app:1", "platform")]).unwrap();
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].reasons.len(), 2);
+    }
+
+    #[test]
+    fn reasons_are_as_many_as_a_statement_takes() {
+        let wanted =
+            |line: usize| Request { reasons: vec![format!("list:{line}")], ..request("a/app:1", "platform") };
+        let most = bundle_format::Limits::V1.reasons;
+        for (lines, last) in [(most, "list:999"), (most + 1, "and 2 more"), (100_000, "and 99001 more")] {
+            let merged = merge((0..lines).chain(0..lines).map(wanted).collect()).unwrap();
+            assert_eq!(merged[0].reasons.len(), most);
+            assert_eq!(merged[0].reasons.last().unwrap(), last);
+        }
+        let few: Vec<String> = (0..7).map(|line| format!("l:{line}")).collect();
+        assert_eq!(places(&few), "l:0, l:1, l:2, l:3, l:4 and 2 more");
+        assert_eq!(places(&few[..5]), "l:0, l:1, l:2, l:3, l:4");
     }
 
     #[test]

@@ -1,16 +1,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bundle_format::{Artifact, Kind, Target};
+use bundle_format::{Artifact, Kind, Target, reason};
 use bundle_oci::{
-    Digest, Manifest, ManifestError, MediaType, Platform, Reference, Registry, RepositoryName, Tag,
+    Descriptor, Digest, Manifest, ManifestError, MediaType, Platform, Reference, Registry, RepositoryName,
+    Tag,
 };
 use bundle_registry::{Client, Error, FetchedManifest, Name, Progress};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
-use crate::{Platforms, Request};
+use crate::referrer::{Attached, TagCache};
+use crate::request::places;
+use crate::store::Store;
+use crate::{Limits, Platforms, Request};
 
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +68,7 @@ pub struct ResolveErrors(pub Vec<ResolveError>);
 
 /// One image that could not be resolved.
 #[derive(Debug, thiserror::Error)]
-#[error("{reference} ({})", .reasons.join(", "))]
+#[error("{reference} ({})", places(.reasons))]
 pub struct ResolveError {
     /// The image.
     pub reference: Reference,
@@ -113,6 +118,32 @@ pub enum ResolveCause {
     /// Indexes nested too deeply.
     #[error("its indexes are nested too deeply")]
     TooDeep,
+    /// What is attached to it, as the registry says, cannot be had.
+    #[error("{referrer}, which the registry lists as attached to {subject}, cannot be had")]
+    Referrer {
+        /// What is attached.
+        referrer: Digest,
+        /// What it is attached to.
+        subject: Digest,
+        /// Why not.
+        source: Error,
+    },
+    /// Two choices of platforms, or two locked digests, of one source.
+    #[error(
+        "it would be carried for {platforms} and, because of {}, for {others}; a bundle has one digest of each source",
+        places(.reasons)
+    )]
+    TwoDigests {
+        /// For which platforms it is wanted here.
+        platforms: Platforms,
+        /// For which ones it is wanted elsewhere.
+        others: Platforms,
+        /// Who wants it elsewhere.
+        reasons: Vec<String>,
+    },
+    /// More than [`Limits::manifests`].
+    #[error("the manifests and configs of all images have more than {} MiB together", .0 >> 20)]
+    TooMuch(u64),
 }
 
 fn nearest(tags: &[Tag]) -> String {
@@ -149,64 +180,84 @@ pub async fn resolve(
         }
         group.push(request);
     }
-    let tags = TagCache::default();
+    let resolver = Resolver {
+        client,
+        options,
+        progress,
+        store: Store::new(&Limits::DEFAULT),
+        tags: TagCache::default(),
+        slots: Semaphore::new(options.jobs.max(1)),
+    };
     let done = AtomicUsize::new(0);
     progress.looked_at(0, order.len());
-    let found: Vec<_> = futures_util::stream::iter(&order)
+    let mut found = futures_util::stream::iter(&order)
         .map(|key| {
-            let group = &groups[key];
-            let (tags, pin, done, all) = (&tags, key.1, &done, order.len());
+            let (resolver, group, pin) = (&resolver, &groups[key], key.1);
+            let (done, all) = (&done, order.len());
             async move {
-                let found = resolve_one(client, tags, group[0], pin, options, progress).await;
+                let found = resolver.image(group[0], pin).await;
                 progress.looked_at(done.fetch_add(1, Ordering::Relaxed) + 1, all);
                 (group, found)
             }
         })
-        .buffered(options.jobs.max(1))
-        .collect()
-        .await;
+        .buffered(options.jobs.max(1));
     let mut resolved = Resolved::default();
-    let mut errors = Vec::new();
-    for (group, found) in found {
-        match found {
-            Ok(image) => image.deliver(group, &mut resolved),
-            Err(cause) => errors.push(ResolveError {
-                reference: group[0].reference.clone(),
-                reasons: group.iter().flat_map(|request| request.reasons.clone()).collect(),
-                cause,
-            }),
+    let mut errors: Vec<ResolveError> = Vec::new();
+    let mut delivered = HashSet::new();
+    let mut sources: HashMap<&Reference, (Digest, &Request)> = HashMap::new();
+    while let Some((group, found)) = found.next().await {
+        let request = group[0];
+        let cause = match found {
+            Ok(image) => match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
+                (digest, _) if *digest == image.root.digest => {
+                    image.deliver(group, &mut resolved, &mut delivered);
+                    continue;
+                }
+                (_, first) => ResolveCause::TwoDigests {
+                    platforms: request.platforms.clone(),
+                    others: first.platforms.clone(),
+                    reasons: first.reasons.clone(),
+                },
+            },
+            Err(cause) => cause,
+        };
+        let is_last = matches!(cause, ResolveCause::TooMuch(_));
+        errors.push(ResolveError {
+            reference: request.reference.clone(),
+            reasons: group.iter().flat_map(|request| request.reasons.clone()).collect(),
+            cause,
+        });
+        if is_last {
+            break;
         }
     }
+    drop(found);
+    resolved.contents = resolver.store.into_contents();
     if errors.is_empty() { Ok(resolved) } else { Err(ResolveErrors(errors)) }
 }
 
 /// An image with all that belongs to it, before it is given its targets.
-struct Image {
+pub(crate) struct Image {
     kind: Kind,
     root: FetchedManifest,
     platforms: Vec<Platform>,
     derived_from: Option<Digest>,
-    contents: HashMap<Digest, Bytes>,
-    attached: Vec<Attached>,
-}
-
-struct Attached {
-    kind: Kind,
-    tag: Option<Tag>,
-    subject: Digest,
-    manifest: FetchedManifest,
+    /// The manifests and configs that were looked into.
+    pub(crate) contents: HashSet<Digest>,
+    pub(crate) attached: Vec<Attached>,
 }
 
 impl Image {
-    fn deliver(self, group: &[&Request], resolved: &mut Resolved) {
+    fn deliver(self, group: &[&Request], resolved: &mut Resolved, delivered: &mut HashSet<(Target, Digest)>) {
         let source = &group[0].reference;
         let origin = (source.registry().clone(), source.repository().clone());
-        for digest in self.contents.keys() {
-            resolved.origins.entry(*digest).or_insert_with(|| origin.clone());
+        for digest in self.contents {
+            resolved.origins.entry(digest).or_insert_with(|| origin.clone());
         }
         for request in group {
             resolved.chosen.insert(request.target.clone(), request.platforms.clone());
             resolved.asked.insert(request.target.clone(), request.reference.clone());
+            delivered.insert((request.target.clone(), self.root.digest));
             resolved.artifacts.push(Artifact {
                 kind: self.kind,
                 source: source.clone(),
@@ -224,10 +275,7 @@ impl Image {
                     None => Reference::pinned(origin.0.clone(), origin.1.clone(), attached.manifest.digest),
                 };
                 let target = Target { tag: attached.tag.clone(), ..request.target.clone() };
-                let known = |artifact: &Artifact| {
-                    artifact.target == target && artifact.digest == attached.manifest.digest
-                };
-                if resolved.artifacts.iter().any(known) {
+                if !delivered.insert((target.clone(), attached.manifest.digest)) {
                     continue;
                 }
                 resolved.artifacts.push(Artifact {
@@ -239,118 +287,255 @@ impl Image {
                     platforms: Vec::new(),
                     derived_from: None,
                     subject: Some(attached.subject),
-                    reasons: vec![format!("{} of {}", attached.kind.as_str(), request.reference)],
+                    reasons: vec![reason(&format!("{} of {}", attached.kind.as_str(), request.reference))],
                 });
             }
         }
-        resolved.contents.extend(self.contents);
     }
 }
 
-async fn resolve_one(
-    client: &Client,
-    tags: &TagCache,
-    request: &Request,
-    pin: Option<Digest>,
+/// What looks images up, and what all of them share.
+pub(crate) struct Resolver<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) tags: TagCache,
     options: ResolveOptions,
-    progress: &dyn Progress,
-) -> Result<Image, ResolveCause> {
-    let reference = &request.reference;
-    let (registry, repository) = (reference.registry(), reference.repository());
-    if options.pins == Pins::Demand && pin.is_none() {
-        return Err(ResolveCause::NotLocked);
-    }
-    let name = pin.map_or_else(|| Name::of(reference), Name::Digest);
-    let original = match client.manifest(registry, repository, &name).await {
-        Err(error) if error.status() == Some(404) => match pin {
-            Some(pin) if options.pins == Pins::Demand => return Err(ResolveCause::Gone(pin)),
-            Some(pin) => {
-                progress.note(&format!(
-                    "{reference}: the locked digest {pin} is gone; taking what the tag means now"
-                ));
-                fetch_named(client, reference).await?
-            }
-            None => return Err(not_found(client, reference, error).await),
-        },
-        other => other?,
-    };
-    let manifest = parse(&original)?;
-    let mut image = Image {
-        kind: Kind::Image,
-        root: original.clone(),
-        platforms: Vec::new(),
-        derived_from: None,
-        contents: HashMap::new(),
-        attached: Vec::new(),
-    };
-    match &manifest {
-        Manifest::Image(single) => {
-            image.kind = kind_of(single.kind(), single.artifact_type.is_some());
-            if image.kind == Kind::Image {
-                let config = &single.config;
-                let bytes = small_blob(client, reference, config.digest, config.size).await?;
-                image.platforms.extend(platform_of(&bytes));
-                image.contents.insert(config.digest, bytes);
-            }
-            if let Platforms::Only(wanted) = &request.platforms
-                && image.kind == Kind::Image
-                && !image
-                    .platforms
-                    .iter()
-                    .any(|platform| wanted.iter().any(|wanted| platform.satisfies(wanted)))
-            {
-                return Err(ResolveCause::Platform { wanted: wanted[0].clone(), available: image.platforms });
-            }
+    progress: &'a dyn Progress,
+    store: Store,
+    /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
+    /// manifest can.
+    slots: Semaphore,
+}
+
+impl Resolver<'_> {
+    async fn image(&self, request: &Request, pin: Option<Digest>) -> Result<Image, ResolveCause> {
+        let reference = &request.reference;
+        if self.options.pins == Pins::Demand && pin.is_none() {
+            return Err(ResolveCause::NotLocked);
         }
-        Manifest::Index(index) => {
-            if let Platforms::Only(wanted) = &request.platforms {
-                let chosen = choose(index, wanted)?;
-                if chosen.len() < index.children.len() && reference.digest().is_some() {
-                    progress
-                        .note(&format!("{reference}: pinned by digest, so all its platforms are carried"));
-                } else if chosen.len() < index.children.len() {
-                    image.derived_from = Some(original.digest);
-                    image.root = derive(client, reference, index, &original, &chosen).await?;
+        let original = self.original(reference, pin).await?;
+        let manifest = parse(&original)?;
+        let mut image = Image {
+            kind: Kind::Image,
+            root: original.clone(),
+            platforms: Vec::new(),
+            derived_from: None,
+            contents: HashSet::new(),
+            attached: Vec::new(),
+        };
+        match &manifest {
+            Manifest::Image(single) => {
+                image.kind = kind_of(single.kind(), single.artifact_type.is_some());
+                if image.kind == Kind::Image {
+                    let bytes = self.config(reference, &single.config).await?;
+                    image.platforms.extend(platform_of(&bytes));
+                    image.contents.insert(single.config.digest);
+                }
+                if let Platforms::Only(wanted) = &request.platforms
+                    && image.kind == Kind::Image
+                    && !image
+                        .platforms
+                        .iter()
+                        .any(|platform| wanted.iter().any(|wanted| platform.satisfies(wanted)))
+                {
+                    let (wanted, available) = (wanted[0].clone(), image.platforms);
+                    return Err(ResolveCause::Platform { wanted, available });
                 }
             }
-            image.platforms = match parse(&image.root)? {
-                Manifest::Index(index) => index
-                    .children
-                    .iter()
-                    .filter_map(|child| child.platform.clone())
-                    .filter(|platform| !platform.is_unknown())
-                    .collect(),
-                Manifest::Image(_) => index
-                    .children
-                    .iter()
-                    .filter(|child| child.descriptor.digest == image.root.digest)
-                    .filter_map(|child| child.platform.clone())
-                    .collect(),
-            };
+            Manifest::Index(index) => {
+                if let Platforms::Only(wanted) = &request.platforms {
+                    let chosen = choose(index, wanted)?;
+                    if chosen.len() < index.children.len() && reference.digest().is_some() {
+                        self.progress.note(&format!(
+                            "{reference}: pinned by digest, so all its platforms are carried"
+                        ));
+                    } else if chosen.len() < index.children.len() {
+                        image.derived_from = Some(original.digest);
+                        image.root = self.derive(reference, index, &original, &chosen).await?;
+                    }
+                }
+                image.platforms = match parse(&image.root)? {
+                    Manifest::Index(index) => index
+                        .children
+                        .iter()
+                        .filter_map(|child| child.platform.clone())
+                        .filter(|platform| !platform.is_unknown())
+                        .collect(),
+                    Manifest::Image(_) => index
+                        .children
+                        .iter()
+                        .filter(|child| child.descriptor.digest == image.root.digest)
+                        .filter_map(|child| child.platform.clone())
+                        .collect(),
+                };
+            }
         }
-    }
-    let mut subjects = vec![image.root.digest];
-    gather(client, reference, &image.root, &mut image.contents, &mut subjects).await?;
-    if options.referrers == Referrers::Carry {
-        if image.derived_from.is_some() {
-            let lost = referrers_of(client, tags, reference, original.digest).await?;
-            if !lost.is_empty() {
-                progress.note(&format!(
+        let mut subjects = vec![image.root.digest];
+        self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;
+        if self.options.referrers == Referrers::Carry {
+            if image.derived_from.is_some()
+                && !self.referrers_of(reference, original.digest).await?.is_empty()
+            {
+                self.progress.note(&format!(
                     "{reference}: its signatures are for all platforms together and do not fit a part; \
                      use all platforms to carry them"
                 ));
             }
+            self.attach(reference, subjects, &mut image).await?;
         }
-        attach(client, tags, reference, subjects, &mut image).await?;
+        Ok(image)
     }
-    Ok(image)
-}
 
-async fn fetch_named(client: &Client, reference: &Reference) -> Result<FetchedManifest, ResolveCause> {
-    let name = Name::of(reference);
-    match client.manifest(reference.registry(), reference.repository(), &name).await {
-        Err(error) if error.status() == Some(404) => Err(not_found(client, reference, error).await),
-        other => Ok(other?),
+    /// What the reference means, or meant when it was locked.
+    async fn original(
+        &self,
+        reference: &Reference,
+        pin: Option<Digest>,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let Some(pin) = pin {
+            match self.named(reference, &Name::Digest(pin)).await {
+                Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+                    if self.options.pins == Pins::Demand {
+                        return Err(ResolveCause::Gone(pin));
+                    }
+                    self.progress.note(&format!(
+                        "{reference}: the locked digest {pin} is gone; taking what the tag means now"
+                    ));
+                }
+                other => return other,
+            }
+        }
+        match self.named(reference, &Name::of(reference)).await {
+            Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+                Err(not_found(self.client, reference, error).await)
+            }
+            other => other,
+        }
+    }
+
+    /// Fetches a manifest of unknown size.
+    pub(crate) async fn named(
+        &self,
+        reference: &Reference,
+        name: &Name,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await;
+        let manifest = self.client.manifest(reference.registry(), reference.repository(), name).await?;
+        self.store.keep_manifest(manifest.clone(), 0)?;
+        Ok(manifest)
+    }
+
+    /// A manifest by its digest, fetched unless it is known; with its size, if a descriptor that
+    /// must be right says it.
+    pub(crate) async fn manifest(
+        &self,
+        reference: &Reference,
+        digest: Digest,
+        size: Option<u64>,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let Some(known) = self.store.manifest(digest) {
+            return Ok(known);
+        }
+        let name = Name::Digest(digest);
+        let Some(size) = size else {
+            return self.named(reference, &name).await;
+        };
+        let largest = usize::try_from(size).unwrap_or(usize::MAX);
+        if largest > Manifest::LARGEST {
+            return Err(ResolveCause::Manifest { digest, source: ManifestError::TooLarge(largest) });
+        }
+        self.store.reserve(size)?;
+        let (registry, repository) = (reference.registry(), reference.repository());
+        let manifest = self.client.manifest_within(registry, repository, &name, largest).await?;
+        self.store.keep_manifest(manifest.clone(), size)?;
+        Ok(manifest)
+    }
+
+    async fn child(
+        &self,
+        reference: &Reference,
+        child: &Descriptor,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        let fetched = self.manifest(reference, child.digest, Some(child.size)).await?;
+        Ok(FetchedManifest { media_type: child.media_type.clone(), ..fetched })
+    }
+
+    async fn config(&self, reference: &Reference, config: &Descriptor) -> Result<Bytes, ResolveCause> {
+        let &Descriptor { digest, size, .. } = config;
+        if let Some(known) = self.store.config(digest) {
+            return Ok(known);
+        }
+        if size > LARGEST_CONFIG {
+            let what = format!("an image's config has {size} bytes");
+            return Err(Error::Misbehaved { host: reference.registry().to_string(), what }.into());
+        }
+        self.store.reserve(size)?;
+        let bytes = whole_blob(self.client, reference, digest, size).await?;
+        self.store.keep_config(digest, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// The single chosen manifest, or an index of the chosen ones that keeps all else that the
+    /// original index says.
+    async fn derive(
+        &self,
+        reference: &Reference,
+        index: &bundle_oci::Index,
+        original: &FetchedManifest,
+        chosen: &[usize],
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let [only] = chosen {
+            return self.child(reference, &index.children[*only].descriptor).await;
+        }
+        let wrong =
+            |source| ResolveCause::Manifest { digest: original.digest, source: ManifestError::Json(source) };
+        let mut value: serde_json::Value = serde_json::from_slice(&original.bytes).map_err(wrong)?;
+        if let Some(children) = value["manifests"].as_array_mut() {
+            let mut position = 0;
+            children.retain(|_| {
+                position += 1;
+                chosen.contains(&(position - 1))
+            });
+        }
+        let bytes = Bytes::from(serde_json::to_vec(&value).map_err(wrong)?);
+        let digest = Digest::of(&bytes);
+        let derived = FetchedManifest { digest, bytes, media_type: original.media_type.clone() };
+        self.store.keep_manifest(derived.clone(), 0)?;
+        Ok(derived)
+    }
+
+    /// Fetches all manifests below one, and takes note of the manifests that may have referrers.
+    pub(crate) async fn gather(
+        &self,
+        reference: &Reference,
+        root: &FetchedManifest,
+        contents: &mut HashSet<Digest>,
+        subjects: &mut Vec<Digest>,
+    ) -> Result<(), ResolveCause> {
+        let mut level = vec![root.clone()];
+        for _ in 0..=bundle_format::Limits::V1.index_depth {
+            let mut below = Vec::new();
+            for fetched in level {
+                if let Manifest::Index(index) = parse(&fetched)? {
+                    below.extend(index.children);
+                }
+                contents.insert(fetched.digest);
+            }
+            below.retain(|child| !contents.contains(&child.descriptor.digest));
+            let mut seen = HashSet::new();
+            below.retain(|child| seen.insert(child.descriptor.digest));
+            if below.is_empty() {
+                return Ok(());
+            }
+            let subject = |child: &bundle_oci::Child| child.attests().is_none();
+            subjects.extend(below.iter().filter(|child| subject(child)).map(|child| child.descriptor.digest));
+            level = futures_util::stream::iter(&below)
+                .map(|child| self.child(reference, &child.descriptor))
+                .buffered(8)
+                .try_collect()
+                .await?;
+        }
+        Err(ResolveCause::TooDeep)
     }
 }
 
@@ -370,7 +555,7 @@ async fn not_found(client: &Client, reference: &Reference, error: Error) -> Reso
     ResolveCause::NotFound { host: reference.registry().to_string(), tags: tags.tags }
 }
 
-fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause> {
+pub(crate) fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause> {
     Manifest::parse(&fetched.bytes, &fetched.media_type)
         .map_err(|source| ResolveCause::Manifest { digest: fetched.digest, source })
 }
@@ -397,193 +582,8 @@ fn choose(index: &bundle_oci::Index, wanted: &[Platform]) -> Result<Vec<usize>, 
     Ok((0..index.children.len()).filter(|&position| wanted(&index.children[position])).collect())
 }
 
-/// The single chosen manifest, or an index of the chosen ones that keeps all else that the
-/// original index says.
-async fn derive(
-    client: &Client,
-    reference: &Reference,
-    index: &bundle_oci::Index,
-    original: &FetchedManifest,
-    chosen: &[usize],
-) -> Result<FetchedManifest, ResolveCause> {
-    if let [only] = chosen {
-        let child = &index.children[*only].descriptor;
-        return fetch_child(client, reference, child).await;
-    }
-    let wrong =
-        |source| ResolveCause::Manifest { digest: original.digest, source: ManifestError::Json(source) };
-    let mut value: serde_json::Value = serde_json::from_slice(&original.bytes).map_err(wrong)?;
-    if let Some(children) = value["manifests"].as_array_mut() {
-        let mut position = 0;
-        children.retain(|_| {
-            position += 1;
-            chosen.contains(&(position - 1))
-        });
-    }
-    let bytes = Bytes::from(serde_json::to_vec(&value).map_err(wrong)?);
-    Ok(FetchedManifest { digest: Digest::of(&bytes), bytes, media_type: original.media_type.clone() })
-}
-
-async fn fetch_child(
-    client: &Client,
-    reference: &Reference,
-    child: &bundle_oci::Descriptor,
-) -> Result<FetchedManifest, ResolveCause> {
-    let name = Name::Digest(child.digest);
-    let mut fetched = client.manifest(reference.registry(), reference.repository(), &name).await?;
-    fetched.media_type = child.media_type.clone();
-    Ok(fetched)
-}
-
-/// Fetches all manifests below one, and takes note of the manifests that may have referrers.
-async fn gather(
-    client: &Client,
-    reference: &Reference,
-    root: &FetchedManifest,
-    contents: &mut HashMap<Digest, Bytes>,
-    subjects: &mut Vec<Digest>,
-) -> Result<(), ResolveCause> {
-    let mut level = vec![root.clone()];
-    for _ in 0..=bundle_format::Limits::V1.index_depth {
-        let mut below = Vec::new();
-        for fetched in level {
-            if let Manifest::Index(index) = parse(&fetched)? {
-                below.extend(index.children);
-            }
-            contents.insert(fetched.digest, fetched.bytes);
-        }
-        below.retain(|child| !contents.contains_key(&child.descriptor.digest));
-        let mut seen = HashSet::new();
-        below.retain(|child| seen.insert(child.descriptor.digest));
-        if below.is_empty() {
-            return Ok(());
-        }
-        subjects.extend(
-            below.iter().filter(|child| child.attests().is_none()).map(|child| child.descriptor.digest),
-        );
-        level = futures_util::stream::iter(&below)
-            .map(|child| fetch_child(client, reference, &child.descriptor))
-            .buffered(8)
-            .try_collect()
-            .await?;
-    }
-    Err(ResolveCause::TooDeep)
-}
-
-/// Lists of tags by repository, fetched once.
-#[derive(Default)]
-struct TagCache(tokio::sync::Mutex<KnownTags>);
-
-type KnownTags = HashMap<(Registry, RepositoryName), Option<HashSet<Tag>>>;
-
-impl TagCache {
-    /// The repository's tags; `None` if it does not tell, or there are too many to tell.
-    async fn of(&self, client: &Client, reference: &Reference) -> Option<HashSet<Tag>> {
-        let key = (reference.registry().clone(), reference.repository().clone());
-        if let Some(known) = self.0.lock().await.get(&key) {
-            return known.clone();
-        }
-        let tags = client.tags(&key.0, &key.1).await.ok().filter(|tags| !tags.truncated);
-        let tags: Option<HashSet<Tag>> = tags.map(|tags| tags.tags.into_iter().collect());
-        self.0.lock().await.insert(key, tags.clone());
-        tags
-    }
-}
-
-/// Signatures of signatures end here.
-const REFERRER_DEPTH: usize = 3;
-
-async fn attach(
-    client: &Client,
-    tags: &TagCache,
-    reference: &Reference,
-    mut subjects: Vec<Digest>,
-    image: &mut Image,
-) -> Result<(), ResolveCause> {
-    let mut seen: HashSet<Digest> = subjects.iter().copied().collect();
-    for _ in 0..REFERRER_DEPTH {
-        let found: Vec<Vec<Attached>> = futures_util::stream::iter(&subjects)
-            .map(|&subject| referrers_of(client, tags, reference, subject))
-            .buffered(8)
-            .try_collect()
-            .await?;
-        subjects.clear();
-        for attached in found.into_iter().flatten() {
-            if seen.insert(attached.manifest.digest) {
-                subjects.push(attached.manifest.digest);
-                let mut below = Vec::new();
-                gather(client, reference, &attached.manifest, &mut image.contents, &mut below).await?;
-            }
-            image.attached.push(attached);
-        }
-        if subjects.is_empty() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// What is attached to a manifest: by the referrers API or its fallback tag (distribution-spec
-/// §Referrers Tag Schema), and by cosign's tags.
-async fn referrers_of(
-    client: &Client,
-    tags: &TagCache,
-    reference: &Reference,
-    subject: Digest,
-) -> Result<Vec<Attached>, ResolveCause> {
-    let (registry, repository) = (reference.registry(), reference.repository());
-    let mut found = Vec::new();
-    let fallback = format!("sha256-{}", subject.hex());
-    let all_tags = tags.of(client, reference).await;
-    let may_exist = |tag: &Tag| all_tags.as_ref().is_none_or(|tags| tags.contains(tag));
-    let mut listed = client
-        .referrers(registry, repository, subject)
-        .await?
-        .map(|found| found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>());
-    if let (None, Ok(tag)) = (&listed, fallback.parse::<Tag>())
-        && may_exist(&tag)
-        && let Some(index) = existing(client, reference, &tag).await?
-        && let Ok(Manifest::Index(index)) = parse(&index)
-    {
-        listed = Some(index.children.iter().map(|child| child.descriptor.digest).collect());
-    }
-    for digest in listed.unwrap_or_default() {
-        let manifest = client.manifest(registry, repository, &Name::Digest(digest)).await?;
-        let parsed = parse(&manifest)?;
-        if parsed.subject().is_none_or(|descriptor| descriptor.digest != subject) {
-            continue;
-        }
-        let kind = match &parsed {
-            Manifest::Image(image) => kind_of(image.kind(), true),
-            Manifest::Index(_) => Kind::Artifact,
-        };
-        found.push(Attached { kind, tag: None, subject, manifest });
-    }
-    for (suffix, kind) in [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)] {
-        if let Ok(tag) = format!("{fallback}.{suffix}").parse::<Tag>()
-            && may_exist(&tag)
-            && let Some(manifest) = existing(client, reference, &tag).await?
-        {
-            found.push(Attached { kind, tag: Some(tag), subject, manifest });
-        }
-    }
-    Ok(found)
-}
-
-async fn existing(
-    client: &Client,
-    reference: &Reference,
-    tag: &Tag,
-) -> Result<Option<FetchedManifest>, ResolveCause> {
-    match client.manifest(reference.registry(), reference.repository(), &Name::Tag(tag.clone())).await {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(error) if error.status() == Some(404) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// What an artifact of this type is to people.
-fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
+pub(crate) fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
     let text = media_type.as_str();
     if text == "application/vnd.cncf.helm.config.v1+json" {
         Kind::Chart
@@ -608,20 +608,6 @@ fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
 /// The largest config that is looked into, in bytes.
 const LARGEST_CONFIG: u64 = 8 << 20;
 
-async fn small_blob(
-    client: &Client,
-    reference: &Reference,
-    digest: Digest,
-    size: u64,
-) -> Result<Bytes, ResolveCause> {
-    if size > LARGEST_CONFIG {
-        let host = reference.registry().to_string();
-        let what = format!("an image's config has {size} bytes");
-        return Err(Error::Misbehaved { host, what }.into());
-    }
-    Ok(whole_blob(client, reference, digest, size).await?)
-}
-
 /// A blob that fits into memory.
 pub(crate) async fn whole_blob(
     client: &Client,
@@ -637,7 +623,7 @@ pub(crate) async fn whole_blob(
         }
         let found = Digest::of(&bytes);
         if found == digest {
-            return Ok(bytes.into());
+            return Ok(bytes.into_boxed_slice().into());
         }
         download.restart(found).await?;
     }

@@ -100,6 +100,7 @@ pub fn schema() -> Value {
                     },
                     "kubeVersion": {"description": "The version of Kubernetes to render for", "type": "string", "pattern": "^v?[0-9]+\\.[0-9]+"},
                     "apiVersions": {"description": "What Kubernetes serves besides its own, such as monitoring.coreos.com/v1", "type": "array", "items": {"type": "string"}},
+                    "exclude": {"description": "Images of the chart that are left out; without a tag, whatever their tag", "type": "array", "items": {"type": "string", "minLength": 1}},
                     "allowEmpty": {"description": "Whether the chart may have no image", "type": "boolean"},
                 },
             },

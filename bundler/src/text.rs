@@ -47,7 +47,7 @@ const STDIN: &str = "<stdin>";
 /// # Errors
 /// [`ConfigError::Text`].
 pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    Ok(read_file(path, Limits::DEFAULT.file)?)
+    Ok(read_text_file(path)?)
 }
 
 /// Reads an image list, which may be `-` for standard input: what it is called, and its text.
@@ -60,6 +60,14 @@ pub fn read_list(path: &Path) -> Result<(String, String), ConfigError> {
         return Ok((STDIN.to_owned(), text(bytes, Path::new(STDIN))?));
     }
     Ok((path.display().to_string(), read_text(path)?))
+}
+
+/// Reads a person's file: a regular file of at most [`Limits::file`] bytes.
+///
+/// # Errors
+/// Any [`TextError`].
+pub fn read_text_file(path: &Path) -> Result<String, TextError> {
+    read_file(path, Limits::DEFAULT.file)
 }
 
 pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, TextError> {

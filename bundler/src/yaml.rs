@@ -27,14 +27,19 @@ impl YamlError {
 
 /// Whether a file may define anchors and use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Anchors {
+pub enum Anchors {
+    /// It may.
     Allow,
+    /// It may not.
     Refuse,
 }
 
-/// Reads one document. A text must be quoted where other readers of YAML would see a number or
+/// Reads one document of the file called `name`. A text must be quoted where other readers of YAML would see a number or
 /// boolean, so that `1.10` means the same to all of them.
-pub(crate) fn parse<T: DeserializeOwned>(text: &str, name: &str, anchors: Anchors) -> Result<T, YamlError> {
+///
+/// # Errors
+/// [`YamlError`], with the place of the mistake.
+pub fn parse<T: DeserializeOwned>(text: &str, name: &str, anchors: Anchors) -> Result<T, YamlError> {
     let limits = Limits::DEFAULT;
     let aliases = if anchors == Anchors::Allow { limits.aliases } else { 0 };
     let options = serde_saphyr::options! {

@@ -1,7 +1,7 @@
 //! Renders charts with Helm and with this crate, compares the documents, and writes golden files.
 //! Run by `scripts/helm-oracle`.
 //!
-//! `oracle [--toggles] [--golden DIRECTORY] CHART...`
+//! `oracle [--toggles] [--types] [--golden DIRECTORY] CHART...`
 
 #[path = "../tests/golden/case.rs"]
 mod case;
@@ -9,20 +9,22 @@ mod case;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use bundle_chart::{Chart, Find, Limits, Map, Rendering, Value, discover, render, yaml};
-use bundle_oci::{Digest, Reference};
+use bundle_oci::Reference;
 
-use crate::case::{Case, RELEASE};
+use crate::case::{Case, RELEASE, digest};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let mut toggles = false;
+    let mut variants = Variants::default();
     let mut golden = None;
     let mut charts = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--toggles" => toggles = true,
+            "--toggles" => variants.toggles = true,
+            "--types" => variants.types = true,
             "--golden" => golden = arguments.next().map(PathBuf::from),
             _ => charts.push(PathBuf::from(argument)),
         }
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         };
         let name = format!("{}-{}", chart.metadata().name, chart.metadata().version);
         let mut text = String::new();
-        for case in cases(&chart, toggles) {
+        for case in cases(&chart, variants) {
             compare_case(path, &chart, &name, &case, &mut tally, &mut text);
         }
         println!("{name}: {tally}");
@@ -73,6 +75,9 @@ struct Tally {
     different: usize,
     /// Cases in which the images differ.
     images: usize,
+    /// What all renderings took.
+    helm: Duration,
+    ours: Duration,
 }
 
 impl Tally {
@@ -80,6 +85,8 @@ impl Tally {
         self.equal += other.equal;
         self.different += other.different;
         self.images += other.images;
+        self.helm += other.helm;
+        self.ours += other.ours;
     }
 }
 
@@ -89,20 +96,41 @@ impl std::fmt::Display for Tally {
         let percent = if all == 0 { 100.0 } else { self.equal as f64 * 100.0 / all as f64 };
         write!(
             f,
-            "{} of {all} documents equal ({percent:.2} %), images differ in {} cases",
-            self.equal, self.images
+            "{} of {all} documents equal ({percent:.2} %), images differ in {} cases; Helm {:.2} s, ours {:.2} s{}",
+            self.equal,
+            self.images,
+            self.helm.as_secs_f64(),
+            self.ours.as_secs_f64(),
+            if cfg!(debug_assertions) { " (not optimised)" } else { "" }
         )
     }
 }
 
-/// The cases of a chart's file, and with `--toggles` one for each switch in its values.
-fn cases(chart: &Chart, toggles: bool) -> Vec<Case> {
+/// Which cases are made besides those of a chart's file.
+#[derive(Clone, Copy, Default)]
+struct Variants {
+    /// One for each switch in the values, turned, and one with all of them.
+    toggles: bool,
+    /// One for each value, replaced by a number, for schemas and templates that want something else.
+    types: bool,
+}
+
+fn cases(chart: &Chart, variants: Variants) -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/sets");
     let file = directory.join(format!("{}.txt", chart.metadata().name));
     let mut cases = Case::all(&std::fs::read_to_string(file).unwrap_or_default());
-    if toggles {
-        let mut switches = Vec::new();
-        collect_switches(chart.values(), "", &mut switches);
+    let mut leaves = Vec::new();
+    collect_leaves(chart.values(), "", &mut leaves);
+    if variants.types {
+        cases.extend(leaves.iter().map(|(path, _)| Case {
+            name: format!("type-{path}"),
+            set_json: vec![format!("{path}=7")],
+            ..Case::default()
+        }));
+    }
+    if variants.toggles {
+        let switches = leaves.into_iter().filter_map(|(path, value)| Some((path, value.as_bool()?)));
+        let switches: Vec<(String, bool)> = switches.collect();
         let all = switches.iter().map(|(path, value)| format!("{path}={}", !value)).collect();
         cases.push(Case { name: "toggle-all".to_owned(), set: all, ..Case::default() });
         cases.extend(switches.into_iter().map(|(path, value)| Case {
@@ -114,14 +142,13 @@ fn cases(chart: &Chart, toggles: bool) -> Vec<Case> {
     cases
 }
 
-fn collect_switches(map: &Map, path: &str, switches: &mut Vec<(String, bool)>) {
+fn collect_leaves(map: &Map, path: &str, leaves: &mut Vec<(String, Value)>) {
     for (key, value) in map.entries() {
         let key = key.replace('.', "\\.");
         let path = if path.is_empty() { key } else { format!("{path}.{key}") };
         match value {
-            Value::Bool(flag) => switches.push((path, flag)),
-            Value::Map(inner) => collect_switches(&inner, &path, switches),
-            _ => {}
+            Value::Map(inner) if !inner.is_empty() => collect_leaves(&inner, &path, leaves),
+            value => leaves.push((path, value)),
         }
     }
 }
@@ -130,8 +157,13 @@ fn collect_switches(map: &Map, path: &str, switches: &mut Vec<(String, bool)>) {
 type Documents = BTreeMap<(String, String), Value>;
 
 fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut Tally, golden: &mut String) {
+    let started = Instant::now();
     let ours = render(chart, &case.value_set(), &case.options());
-    let helms = helm(path, case).and_then(|first| Ok((first, helm(path, case)?)));
+    tally.ours += started.elapsed();
+    let started = Instant::now();
+    let first = helm(path, case);
+    tally.helm += started.elapsed();
+    let helms = first.and_then(|first| Ok((first, helm(path, case)?)));
     let (helms, again, ours) = match (helms, ours) {
         (Ok((helms, again)), Ok(ours)) => (helms, again, ours),
         (Err(_), Err(error)) => {
@@ -171,9 +203,8 @@ fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut
             None => tally.equal += 1,
         }
         let steady = random.is_some_and(|again| text_of(again) == text_of(expected));
-        let digest =
-            if steady { Digest::of(text_of(expected).as_bytes()).short() } else { "random".to_owned() };
-        golden.push_str(&format!("{} {digest} {file} {label}\n", case.name));
+        let written = if steady { digest(expected) } else { "random".to_owned() };
+        golden.push_str(&format!("{} {written} {file} {label}\n", case.name));
     }
     let images = |documents: &Documents| {
         let mut images = Vec::new();

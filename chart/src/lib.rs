@@ -1,7 +1,11 @@
 //! Helm charts without helm: load, render, find images.
 //!
-//! Start at [`Value`], what templates see, and [`Engine`], which renders them. Nothing here
-//! touches a network, a clock of its own or a file that it was not given.
+//! Start at [`Chart`], which comes from an archive or a directory. [`render`] makes documents of it
+//! with a [`ValueSet`], as `helm template` does, and [`discover`] finds the images that its
+//! renderings, values and annotations name. Below them are [`Engine`], Go's template language with
+//! Helm's functions, and [`Value`], what templates see.
+//!
+//! Nothing here touches a network, a clock of its own or a file that it was not given.
 
 mod artifact;
 mod chart;
@@ -13,6 +17,7 @@ mod limits;
 mod load;
 mod metadata;
 mod render;
+mod schema;
 mod template;
 mod value;
 mod values;
@@ -30,8 +35,9 @@ pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError
 pub use render::{
     Document, KubeVersion, Origin, ParseKubeVersionError, RenderError, RenderOptions, Rendering, render,
 };
+pub use schema::SchemaError;
 pub use template::{Engine, Error, Include, Rendered, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
-pub use values::{Purpose, SchemaError, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
+pub use values::{Purpose, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
 pub use version::{Constraint, ParseVersionError, Version};
 pub use warning::Warning;

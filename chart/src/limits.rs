@@ -6,11 +6,11 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Steps of evaluation in one rendering: actions, function calls, elements visited. A hundred
-    /// times what the largest popular charts need.
+    /// Steps of evaluation in one rendering: actions, function calls, elements visited, and every 64
+    /// bytes of text that a function goes through. The largest popular charts take one million.
     pub steps: u64,
-    /// Bytes of text that one rendering may make, intermediate texts included, for a template can
-    /// double a text with every line.
+    /// Bytes that the texts and values of one rendering take, those that are gone included, for a
+    /// template can double a text with every line. The largest popular charts take four million.
     pub bytes: u64,
     /// Bytes of one template's text.
     pub template: usize,
@@ -19,6 +19,8 @@ pub struct Limits {
     pub include_depth: usize,
     /// How deep a template's source may nest (blocks and parentheses).
     pub syntax_depth: usize,
+    /// Nodes and operands of all templates together. They take a hundred times the room of their text.
+    pub syntax_nodes: usize,
     /// How deep a value may nest where it is read, compared, copied or written.
     pub value_depth: usize,
     /// Values in one YAML text, those that aliases repeat included: a page of aliases can mean
@@ -37,24 +39,29 @@ pub struct Limits {
     pub path: usize,
     /// How deep charts may lie inside charts.
     pub chart_depth: usize,
+    /// Parts of a schema that are held against parts of the values: a page of definitions that each
+    /// name the next one twice would go on for ever. What is not checked then is told.
+    pub schema_steps: u64,
 }
 
 impl Limits {
     /// The bounds that the program uses.
     pub const DEFAULT: Self = Self {
-        steps: 50_000_000,
-        bytes: 1 << 30,
+        steps: 20_000_000,
+        bytes: 256 << 20,
         template: 16 << 20,
         include_depth: 1_000,
         syntax_depth: 200,
+        syntax_nodes: 2_000_000,
         value_depth: 200,
-        yaml_nodes: 2_000_000,
+        yaml_nodes: 1_000_000,
         archive: 32 << 20,
         file: 5 << 20,
         unpacked: 100 << 20,
         files: 20_000,
         path: 1_024,
         chart_depth: 16,
+        schema_steps: 1_000_000,
     };
 }
 
@@ -64,6 +71,9 @@ impl Default for Limits {
     }
 }
 
+/// What a value in a list or map takes, about: the value, its key, and its part of the map.
+const VALUE: usize = 64;
+
 /// Which bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
@@ -71,7 +81,7 @@ pub enum Limit {
     #[error("more than {0} steps")]
     Steps(u64),
     /// [`Limits::bytes`].
-    #[error("more than {0} bytes of text")]
+    #[error("more than {0} bytes of texts and values")]
     Bytes(u64),
     /// [`Limits::template`].
     #[error("a template of more than {0} bytes")]
@@ -82,6 +92,9 @@ pub enum Limit {
     /// [`Limits::syntax_depth`].
     #[error("more than {0} blocks or parentheses inside each other")]
     SyntaxDepth(usize),
+    /// [`Limits::syntax_nodes`].
+    #[error("more than {0} expressions in the templates")]
+    SyntaxNodes(usize),
     /// [`Limits::value_depth`].
     #[error("a value that nests deeper than {0}")]
     ValueDepth(usize),
@@ -130,6 +143,12 @@ impl Budget {
         let left = self.bytes.get().checked_sub(count as u64);
         self.bytes.set(left.ok_or(Limit::Bytes(self.limits.bytes))?);
         Ok(())
+    }
+
+    /// Pays for values that are put into a new list or map, before they are.
+    pub(crate) fn values(&self, count: usize) -> Result<(), Limit> {
+        self.steps(count)?;
+        self.bytes(count.saturating_mul(VALUE))
     }
 
     /// One level further down in a value; `depth` is that of its parent.

@@ -44,6 +44,18 @@ pub enum Warning {
         /// The annotation.
         key: String,
     },
+    /// A container whose image is no reference.
+    #[error("{} {} {}: '{}' is no image that can be pulled", Printable(.file), Printable(.document), Printable(.path), Printable(.text))]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The document's kind and name.
+        document: String,
+        /// The field's path.
+        path: String,
+        /// What stands there.
+        text: String,
+    },
     /// Values that name an image without a tag, which no rendering used.
     #[error("values: {} names {} without a tag, and nothing says which is meant", Printable(.path), Printable(.name))]
     Untagged {

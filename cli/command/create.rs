@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    ChartOptions, Confirm, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
+    ChartOptions, Confirm, Expires, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
     ResolveOptions, Signer, Unchanged, create_compressed, create_file, create_stream, load_private,
     load_public, resolve,
 };
@@ -95,45 +95,6 @@ pub(crate) struct Create {
     connection: Connection,
 }
 
-/// When a bundle expires.
-#[derive(Clone, Copy, Debug)]
-enum Expires {
-    At(Timestamp),
-    /// So many seconds after its creation.
-    After(i64),
-}
-
-impl std::str::FromStr for Expires {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        for (unit, seconds) in [("h", 3_600), ("d", 86_400), ("w", 604_800)] {
-            if let Some(number) = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()) {
-                return match number {
-                    0 => Err("a bundle must last for some time".to_owned()),
-                    _ => Ok(Self::After(i64::from(number) * seconds)),
-                };
-            }
-        }
-        let wrong = |_| "must be a time like 2026-12-24T09:00:00Z, or like 12h, 30d, 8w".to_owned();
-        text.parse().map(Self::At).map_err(wrong)
-    }
-}
-
-impl Expires {
-    fn after(self, created: Timestamp) -> Result<Timestamp, Failure> {
-        match self {
-            Self::At(at) if at <= created => Err(Failure::text(
-                Code::Usage,
-                format!("--expires {at} is not after the creation, {created}"),
-            )),
-            Self::At(at) => Ok(at),
-            Self::After(seconds) => Timestamp::from_unix(created.unix().saturating_add(seconds))
-                .map_err(|error| Failure::new(Code::Usage, &error)),
-        }
-    }
-}
-
 impl Create {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
@@ -196,6 +157,9 @@ impl Create {
                 drop(progress);
                 return self.tell_unchanged(&bases);
             }
+        }
+        if to_pipe {
+            plan.fits_pipe(&Limits::V1)?;
         }
         if plan.foreign_layers() > 0 {
             progress.note(&format!(
@@ -293,10 +257,9 @@ impl Create {
     fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
         let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
         if self.json {
-            print_json(&json!({"changed": false, "bases": bases}))
-        } else {
-            print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
+            return print_json(&json!({"changed": false, "bases": bases}));
         }
+        print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
     }
 
     fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {

@@ -42,8 +42,7 @@ impl Diff {
                     "verified": inventory.verified,
                 })
             };
-            print_json(&json!({"before": side(&before), "after": side(&after), "diff": diff}))?;
-            return Ok(());
+            return print_json(&json!({"before": side(&before), "after": side(&after), "diff": diff}));
         }
         let mut text = format!("from {before}\nto   {after}\n");
         if !before.verified || !after.verified {
@@ -61,8 +60,7 @@ impl Diff {
             text.push_str(&format!("; {} no longer used", Bytes(bytes)));
         }
         text.push('\n');
-        print(&text)?;
-        Ok(())
+        print(&text)
     }
 }
 

@@ -122,16 +122,14 @@ impl Images {
             );
         }
         if self.json {
-            print_json(&json!(places))?;
-            return Ok(());
+            return print_json(&json!(places));
         }
         let mut text = String::new();
         for (image, places) in places {
             text.push_str(&format!("{image}\n"));
             places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
         }
-        print(&text)?;
-        Ok(())
+        print(&text)
     }
 }
 
@@ -145,6 +143,7 @@ fn line(image: &ChartImage) -> String {
     match &image.confirmation {
         Confirmation::NotFound => remarks.push("not at its registry".to_owned()),
         Confirmation::Refused(_) => remarks.push("its registry does not show it".to_owned()),
+        Confirmation::Excluded => remarks.push("excluded".to_owned()),
         Confirmation::Found | Confirmation::NotAsked => {}
     }
     let left = if image.is_wanted() { "" } else { "; left out" };
@@ -171,11 +170,12 @@ fn chart_json(chart: &SurveyedChart) -> serde_json::Value {
                 "certainty": word(image.find.certainty).trim(),
                 "rendered": image.find.is_rendered(),
                 "registry": match image.confirmation {
-                    Confirmation::NotAsked => "not asked",
+                    Confirmation::Excluded | Confirmation::NotAsked => "not asked",
                     Confirmation::Found => "found",
                     Confirmation::NotFound => "not found",
                     Confirmation::Refused(_) => "refused",
                 },
+                "excluded": image.confirmation == Confirmation::Excluded,
                 "carried": image.is_wanted(),
                 "target": image.target.to_string(),
                 "why": places,

@@ -1,26 +1,23 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Expiry, Limits, Verdict};
-use bundle_harbor::Harbor;
+use bundle_format::{Artifact, Expiry, Limits, TrustPolicy, Verdict};
 use bundle_importer::{
-    Bundle, Decision, Destination, HarborPlan, HarborSettings, ImportPlan, Memory, MemoryError,
-    OnExistingTag, PUSH_RIGHTS, Portion, Progressed, PushError, Pushed, QuotaCheck, ReceiptDraft,
-    RegistryKind, Report, Rollback, ScanPatience, ScanReport, ScanTargets, Share, StateFile, TrivyDatabases,
-    policies, push, scan_report, seed,
+    Arrival, Bundle, Decision, Delivery, DeliveryOptions, DeliveryPlan, Destination, HarborSettings,
+    ImportPlan, OnExistingTag, Portion, QuotaCheck, RegistryKind, Report, Rollback, ScanPatience, ScanReport,
+    Share,
 };
 use bundle_oci::Digest;
-use bundle_registry::Progress;
 use serde_json::{Value, json};
 
-use crate::command::receipt::{ReceiptArguments, Requested};
+use crate::command::receipt::ReceiptArguments;
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::harbor_text::{self, word};
 use crate::memory::{self, MemoryArguments};
 use crate::parts::PartArguments;
-use crate::progress::{Running, progress};
+use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
 use crate::trust::TrustArguments;
@@ -31,7 +28,7 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// The Harbor or other registry to put the images into, such as https://harbor.example
+    /// The Harbor or other registry to put the images into, such as `https://harbor.example`
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
@@ -120,28 +117,6 @@ struct Head {
     artifacts: Vec<Artifact>,
 }
 
-/// What an import carries along beside the bundle.
-struct Run {
-    state: StateFile,
-    rollback: Rollback,
-    receipt: Option<Requested>,
-    portion: Portion,
-    progress: Running,
-}
-
-/// What ended the way of content into a Harbor.
-enum Delivery {
-    Push(PushError),
-    Memory(MemoryError),
-    Part(Failure),
-}
-
-impl From<PushError> for Delivery {
-    fn from(error: PushError) -> Self {
-        Self::Push(error)
-    }
-}
-
 /// How an import ended.
 struct Ended {
     report: Report,
@@ -153,29 +128,17 @@ impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
         let mut policy = self.trust.policy()?;
-        let rollback = self.memory.rollback()?;
-        if rollback != Rollback::Refuse {
+        let receipt = self.receipt.requested()?;
+        let options = self.options()?;
+        if options.rollback != Rollback::Refuse {
             policy.expiry = Expiry::Ignore;
         }
-        let receipt = self.receipt.requested()?;
-        let settings = settings(self.harbor.as_deref())?;
         let progress = progress("importing");
         // Those who share the work must not wait for each other.
-        let shared = self.parts.share() != Share::All;
+        let shared = options.portion.share != Share::All;
         let state =
             if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&**progress)? };
-        let limits = Limits::V1;
-        let spool = self.parts.spool()?;
-        let bundle = match &spool {
-            _ if self.bundle.as_os_str() == "-" => {
-                if self.parts.needs_file() {
-                    return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
-                }
-                Bundle::read(Box::new(std::io::stdin()), &policy, &self.trust.countersignatures()?, &limits)?
-            }
-            Some(spool) => Bundle::open_partial(&self.bundle, spool, &policy, &limits)?,
-            None => Bundle::open(&self.bundle, &policy, &limits)?,
-        };
+        let bundle = self.open(&policy, options.portion.spool.as_deref())?;
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
             digest: bundle.trusted().digest(),
@@ -183,174 +146,126 @@ impl Import {
         };
         let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        let portion = Portion { share: self.parts.share(), spool };
-        let run = Run { state, rollback, receipt, portion, progress };
-        let ended = match &destination {
-            Destination::Harbor(harbor) => {
-                self.deliver_to_harbor(bundle, &head, harbor, &destination, &settings, run).await?
-            }
-            Destination::Plain { .. } => self.deliver_to_plain(bundle, &head, &destination, run).await?,
-        };
-        match ended {
-            Some(ended) => self.tell(&head, &ended, started),
-            None => Ok(()),
+        if let Destination::Plain { .. } = destination {
+            self.refuse_options_of_harbor()?;
         }
+        let delivery = Delivery::plan(bundle, destination, state, &options).await?;
+        let host = self.to.registry.as_str();
+        let document = match delivery.steps() {
+            DeliveryPlan::Harbor(plan) if self.json => {
+                Some(harbor_text::plan_json(plan, &head.artifacts, host))
+            }
+            DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => None,
+        };
+        if self.dry_run {
+            memory::tell(delivery.memory(), &self.to.registry, &**progress);
+            drop(progress);
+            return self.tell_steps(delivery.steps(), &head.artifacts, document);
+        }
+        match delivery.steps() {
+            DeliveryPlan::Harbor(plan) if !plan.obstacles.is_empty() => {
+                return Err(Failure::obstacles(&plan.obstacles, host));
+            }
+            DeliveryPlan::Harbor(plan) if !self.json => print(&harbor_text::short_plan(plan))?,
+            DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => {}
+        }
+        memory::tell(delivery.memory(), &self.to.registry, &**progress);
+        let skipped = skipped(delivery.steps().import(), &head.artifacts);
+        let arrived = match delivery.carry_out(&options, progress.clone()).await? {
+            Arrival::Whole(arrived) => *arrived,
+            Arrival::Part(remaining) => {
+                drop(progress);
+                return print(&self.parts.remaining(&remaining)?);
+            }
+        };
+        if let (Some(requested), Some(receipt)) = (receipt, &arrived.receipt) {
+            requested.write(receipt)?;
+        }
+        if !arrived.databases.is_empty() {
+            progress.note(&format!(
+                "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
+                self.bundle.display()
+            ));
+        }
+        drop(progress);
+        if !self.json {
+            print(&skipped)?;
+        }
+        let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
+        self.tell(&head, &Ended { report: arrived.report, scans, harbor: document }, started)
     }
 
-    async fn deliver_to_plain(
-        &self,
-        bundle: Bundle,
-        head: &Head,
-        destination: &Destination,
-        run: Run,
-    ) -> Result<Option<Ended>, Failure> {
+    fn options(&self) -> Result<DeliveryOptions, Failure> {
+        let receipt = match self.receipt.is_wanted() {
+            true => Some(self.receipt.site(&self.to.registry)?),
+            false => None,
+        };
+        Ok(DeliveryOptions {
+            on_existing: self.on_existing(),
+            quota: if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce },
+            settings: settings(self.harbor.as_deref())?,
+            rollback: self.memory.rollback()?,
+            portion: Portion { share: self.parts.share(), spool: self.parts.spool()? },
+            receipt,
+            patience: self.wait_for_scan.map(|Span(time)| ScanPatience::Wait(time)),
+            state: self.memory.path()?,
+            jobs: self.connection.jobs(),
+        })
+    }
+
+    fn open(&self, policy: &TrustPolicy, spool: Option<&Path>) -> Result<Bundle, Failure> {
+        let limits = Limits::V1;
+        if self.bundle.as_os_str() == "-" {
+            if self.parts.needs_file() {
+                return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
+            }
+            let countersignatures = self.trust.countersignatures()?;
+            return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
+        }
+        Ok(match spool {
+            Some(spool) => Bundle::open_partial(&self.bundle, spool, policy, &limits)?,
+            None => Bundle::open(&self.bundle, policy, &limits)?,
+        })
+    }
+
+    fn refuse_options_of_harbor(&self) -> Result<(), Failure> {
         let only_harbor = [
             (self.harbor.is_some(), "--harbor"),
             (self.wait_for_scan.is_some(), "--wait-for-scan"),
             (self.ignore_quota, "--ignore-quota"),
         ];
-        if let Some((_, option)) = only_harbor.into_iter().find(|(given, _)| *given) {
-            return Err(Failure::text(
-                Code::Usage,
-                format!("{option} needs a Harbor, and {} is none", self.to),
-            )
-            .hint("if it is one all the same, say so with --registry-kind harbor"));
+        match only_harbor.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => {
+                Err(Failure::text(Code::Usage, format!("{option} needs a Harbor, and {} is none", self.to))
+                    .hint("if it is one all the same, say so with --registry-kind harbor"))
+            }
+            None => Ok(()),
         }
-        let (client, registry) = (destination.client(), destination.registry());
-        let jobs = self.connection.jobs();
-        let mut memory = Memory::recall(run.state, &bundle, destination).await?;
-        let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
-        memory::tell(&memory, registry, &**run.progress);
-        let plan = ImportPlan::against(&bundle, client, registry, self.on_existing(), jobs).await?;
-        if self.dry_run {
-            drop(run.progress);
-            self.tell_plan(&head.artifacts, &plan)?;
-            return Ok(None);
-        }
-        let site = self.receipt.site(registry)?;
-        let draft = ReceiptDraft::new(&bundle, &plan, registry, site, memory.newest(), overrides);
-        let pushed = push(bundle, &plan, destination, &run.portion, jobs, run.progress.clone()).await?;
-        let Some(pushed) = self.all(pushed)? else { return Ok(None) };
-        self.hold(&mut memory, &**run.progress)?;
-        memory.accept(destination, &run.rollback).await?;
-        let report = pushed.set_tags(&plan, destination, jobs).await?;
-        if let Some(receipt) = run.receipt {
-            receipt.write(draft, destination, jobs).await?;
-        }
-        drop(run.progress);
-        self.tell_skipped(&head.artifacts, &plan)?;
-        Ok(Some(Ended { report, scans: None, harbor: None }))
     }
 
-    async fn deliver_to_harbor(
+    /// What a dry run says.
+    fn tell_steps(
         &self,
-        bundle: Bundle,
-        head: &Head,
-        harbor: &Harbor,
-        destination: &Destination,
-        settings: &HarborSettings,
-        run: Run,
-    ) -> Result<Option<Ended>, Failure> {
-        let jobs = self.connection.jobs();
-        let quota = if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce };
-        let plan = HarborPlan::against(&bundle, harbor, settings, self.on_existing(), quota, jobs).await?;
-        let host = self.to.registry.as_str();
-        // Whether a stream goes back is the graver question, if it can be asked at all.
-        let mut memory = match plan.obstacles.is_empty() {
-            true => Memory::recall(run.state, &bundle, destination).await?,
-            false => Memory::of_file(run.state, &bundle, harbor.registry()),
+        plan: &DeliveryPlan,
+        artifacts: &[Artifact],
+        document: Option<Value>,
+    ) -> Result<(), Failure> {
+        let plan = match plan {
+            DeliveryPlan::Plain(plan) => {
+                return self.tell_plan(artifacts, plan);
+            }
+            DeliveryPlan::Harbor(plan) => plan,
         };
-        let overrides = memory.judge(bundle.trusted().is_expired(), &run.rollback)?;
-        let document = self.json.then(|| harbor_text::plan_json(&plan, &head.artifacts, host));
-        if self.dry_run {
-            memory::tell(&memory, &self.to.registry, &**run.progress);
-            drop(run.progress);
-            match document {
-                Some(document) => print_json(&document)?,
-                None => print(&harbor_text::plan(&plan, &head.artifacts, host))?,
-            }
-            if plan.obstacles.is_empty() {
-                if !self.json {
-                    print("\nnothing was written\n")?;
-                }
-                return Ok(None);
-            }
-            return Err(Failure::refused(&plan.obstacles));
+        let host = self.to.registry.as_str();
+        match document {
+            Some(document) => print_json(&document)?,
+            None => print(&harbor_text::plan(plan, artifacts, host))?,
         }
         if !plan.obstacles.is_empty() {
-            return Err(Failure::obstacles(&plan.obstacles, host));
+            return Err(Failure::refused(&plan.obstacles));
         }
-        memory::tell(&memory, &self.to.registry, &**run.progress);
         if !self.json {
-            print(&harbor_text::short_plan(&plan))?;
-        }
-        let site = self.receipt.site(harbor.registry())?;
-        let draft =
-            ReceiptDraft::new(&bundle, &plan.import, harbor.registry(), site, memory.newest(), overrides);
-        let targets = ScanTargets::of(&bundle, &plan.import);
-        let databases = TrivyDatabases::of(bundle.statement());
-        let account = &plan.survey.account;
-        seed(harbor, account, &plan.seed, settings, &PUSH_RIGHTS).await?;
-        let report = async {
-            let progress = run.progress.clone();
-            let pushed = push(bundle, &plan.import, destination, &run.portion, jobs, progress).await?;
-            let Some(pushed) = self.all(pushed).map_err(Delivery::Part)? else { return Ok(None) };
-            self.hold(&mut memory, &**run.progress).map_err(Delivery::Part)?;
-            memory.accept(destination, &run.rollback).await.map_err(Delivery::Memory)?;
-            Ok(Some(pushed.set_tags(&plan.import, destination, jobs).await?))
-        };
-        let report = match report.await {
-            Ok(Some(report)) => report,
-            Ok(None) => return Ok(None),
-            Err(Delivery::Part(failure)) => return Err(failure),
-            Err(Delivery::Memory(error)) => return Err(error.into()),
-            Err(Delivery::Push(error)) => return Err(Failure::push(error, harbor, host).await),
-        };
-        // Without a word about scans, a receipt says what is known of them now.
-        let patience = match self.wait_for_scan {
-            Some(Span(time)) => Some(ScanPatience::Wait(time)),
-            None => run.receipt.as_ref().map(|_| ScanPatience::Look),
-        };
-        let scans = match patience {
-            Some(patience) => Some(scan_report(targets, harbor, account, patience, jobs).await?),
-            None => None,
-        };
-        if let Some(receipt) = run.receipt {
-            let projects = plan.survey.projects.iter().map(|(name, _)| name.clone());
-            let policies = policies(harbor, account, projects).await?;
-            let mut draft = draft.with_policies(policies);
-            if let Some(scans) = &scans {
-                draft = draft.with_scans(scans);
-            }
-            receipt.write(draft, destination, jobs).await?;
-        }
-        if !databases.is_empty() {
-            run.progress.note(&format!(
-                "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
-                self.bundle.display()
-            ));
-        }
-        drop(run.progress);
-        self.tell_skipped(&head.artifacts, &plan.import)?;
-        let scans = scans.filter(|_| self.wait_for_scan.is_some());
-        Ok(Some(Ended { report, scans, harbor: document }))
-    }
-
-    /// What was pushed, if that is all; else people are told what is still to come.
-    fn all(&self, progressed: Progressed) -> Result<Option<Pushed>, Failure> {
-        match progressed {
-            Progressed::All(pushed) => Ok(Some(*pushed)),
-            Progressed::Part(remaining) => {
-                print(&self.parts.remaining(&remaining)?)?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Those who share the work do not hold the state until one of them is the last.
-    fn hold(&self, memory: &mut Memory, progress: &dyn Progress) -> Result<(), Failure> {
-        if self.parts.share() != Share::All {
-            memory.lock(self.memory.open(progress)?, &self.to.registry);
+            print("\nnothing was written\n")?;
         }
         Ok(())
     }
@@ -419,20 +334,6 @@ impl Import {
         Ok(())
     }
 
-    fn tell_skipped(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
-        if self.json {
-            return Ok(());
-        }
-        let mut text = String::new();
-        for step in &plan.steps {
-            if let Decision::Skip(found) = step.decision {
-                let target = &artifacts[step.artifact].target;
-                text.push_str(&format!("left out {target}: its tag is {found} there\n"));
-            }
-        }
-        print(&text)
-    }
-
     fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
         if self.json {
             let steps: Vec<_> = plan
@@ -458,6 +359,18 @@ impl Import {
         ));
         print(&text)
     }
+}
+
+/// The artifacts that are left out.
+fn skipped(plan: &ImportPlan, artifacts: &[Artifact]) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        if let Decision::Skip(found) = step.decision {
+            let target = &artifacts[step.artifact].target;
+            text.push_str(&format!("left out {target}: its tag is {found} there\n"));
+        }
+    }
+    text
 }
 
 /// The settings of a file, or of `harbor.yaml` if it is there.

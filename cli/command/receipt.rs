@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use bundle_bundler::{Signer, load_private, load_public, load_receipt};
-use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName, Timestamp};
-use bundle_importer::{Destination, ReceiptDraft, write_receipt};
+use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
+use bundle_importer::write_receipt;
 use bundle_oci::Registry;
 use serde_json::json;
 
@@ -43,6 +43,11 @@ impl ReceiptArguments {
         }
     }
 
+    /// Whether there is to be a receipt.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.receipt.is_some()
+    }
+
     /// Looks at the key before any work.
     pub(crate) fn requested(&self) -> Result<Option<Requested>, Failure> {
         let Some(path) = &self.receipt else { return Ok(None) };
@@ -55,14 +60,8 @@ impl ReceiptArguments {
 }
 
 impl Requested {
-    /// Looks at the registry again, and writes the receipt.
-    pub(crate) async fn write(
-        self,
-        draft: ReceiptDraft,
-        destination: &Destination,
-        jobs: usize,
-    ) -> Result<(), Failure> {
-        let receipt = draft.confirm(destination, Timestamp::now(), jobs).await?;
+    /// Signs the receipt, and writes it.
+    pub(crate) fn write(self, receipt: &Document) -> Result<(), Failure> {
         let bytes = receipt.to_bytes();
         let signature = self.signer.map(|signer| signer.sign(&bytes)).transpose()?;
         write_receipt(&self.path, &bytes, signature.as_ref())?;

@@ -11,7 +11,7 @@ use crate::exit::{Code, Failure};
 use crate::progress::progress;
 use crate::trust::TrustArguments;
 
-/// Checks every byte of a bundle, and adds a signature beside it: NAME.<fingerprint>.sig
+/// Checks every byte of a bundle, and adds a signature beside it: `NAME.<fingerprint>.sig`
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command"]).required(true)))]
 pub(crate) struct Sign {
@@ -95,7 +95,6 @@ impl Sign {
             bundle.statement().stream,
             quoted(bundle.trusted().signers()),
             path.display()
-        ))?;
-        Ok(())
+        ))
     }
 }

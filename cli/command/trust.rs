@@ -160,15 +160,13 @@ fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
                 })
             })
             .collect();
-        print_json(&json!({"signatures": policy.signatures, "keys": keys}))?;
-        return Ok(());
+        return print_json(&json!({"signatures": policy.signatures, "keys": keys}));
     }
     let mut text = format!("signatures needed: {}\n", policy.signatures);
     for key in &policy.keys {
         text.push_str(&line(key));
     }
-    print(&text)?;
-    Ok(())
+    print(&text)
 }
 
 fn line(key: &TrustedKey) -> String {

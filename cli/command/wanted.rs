@@ -65,8 +65,11 @@ impl Asked {
             }
             for image in chart.images.iter().filter(|image| !image.is_wanted()) {
                 let why = match &image.confirmation {
-                    Confirmation::Refused(why) => why.clone(),
-                    _ => "there is no such image".to_owned(),
+                    Confirmation::Refused(why) => why.as_str(),
+                    Confirmation::Excluded => "it is excluded",
+                    Confirmation::NotFound | Confirmation::Found | Confirmation::NotAsked => {
+                        "there is no such image"
+                    }
                 };
                 let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
                 progress.note(&format!("{who}: {} ({place}) is left out: {why}", image.find.reference));

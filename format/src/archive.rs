@@ -22,14 +22,6 @@ pub trait ReadAt: Send + Sync {
     /// The length cannot be found out.
     fn size(&self) -> io::Result<u64>;
 
-    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says
-    /// whether it did. What cannot be filled so, for whatever reason, is left to
-    /// [`ReadAt::read_exact_at`].
-    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
-        let _ = (buffer, offset);
-        false
-    }
-
     /// Whether these bytes are there: of a set of volumes, some may be missing.
     fn has(&self, _bytes: &Range<u64>) -> bool {
         true
@@ -38,6 +30,14 @@ pub trait ReadAt: Send + Sync {
     /// What people call the place where these bytes are, if there are several.
     fn place(&self, _bytes: &Range<u64>) -> Option<String> {
         None
+    }
+
+    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says
+    /// whether it did. What cannot be filled so, for whatever reason, is left to
+    /// [`ReadAt::read_exact_at`].
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let _ = (buffer, offset);
+        false
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use bundle_oci::{Digest, MediaType, Platform, Reference};
+use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 
 use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
@@ -285,10 +285,8 @@ impl Statement {
             if target.path().is_err() {
                 return Err(StatementError::LongTarget(target.clone()));
             }
-            let showable = |reason: &String| {
-                !reason.is_empty()
-                    && reason.len() <= limits.reasons
-                    && bundle_oci::Printable(reason).to_string() == *reason
+            let showable = |text: &String| {
+                !text.is_empty() && text.len() <= limits.reasons && Printable(text).to_string() == *text
             };
             if artifact.reasons.len() > limits.reasons || !artifact.reasons.iter().all(showable) {
                 return Err(StatementError::Reason(target.clone()));
@@ -324,6 +322,25 @@ impl Statement {
     }
 }
 
+/// A text as a statement takes it for a reason: what cannot be shown is escaped, and the start of
+/// what is too long is cut, for a file's own name stands at its end.
+pub fn reason(text: &str) -> String {
+    const LONGEST: usize = 240;
+    let escaped = |character: char| -> String {
+        if Printable::shows(character) { character.into() } else { character.escape_unicode().collect() }
+    };
+    let shown: Vec<String> = text.chars().map(escaped).collect();
+    let mut left = LONGEST;
+    let fits = |part: &&String| {
+        let room = left.checked_sub(part.chars().count());
+        left = room.unwrap_or_default();
+        room.is_some()
+    };
+    let kept = shown.iter().rev().take_while(fits).count();
+    let cut = if kept < shown.len() { "…" } else { "" };
+    format!("{cut}{}", shown[shown.len() - kept..].concat())
+}
+
 fn over(what: &'static str, found: u64, limit: u64) -> Result<(), StatementError> {
     if found > limit { Err(StatementError::TooMany { what, found, limit }) } else { Ok(()) }
 }
@@ -337,6 +354,19 @@ mod tests {
         let mut value = serde_json::to_value(statement(&[b"layer"])).unwrap();
         change(&mut value);
         Statement::parse(&serde_json::to_vec(&value).unwrap(), &Limits::V1)
+    }
+
+    #[test]
+    fn every_text_makes_a_reason_that_a_statement_takes() {
+        for text in ["images.txt:1", "a\nb\u{200b}.txt:1", &"漢".repeat(5_000), &"\u{1b}".repeat(5_000), "x"]
+        {
+            let mut statement = statement(&[b"layer"]);
+            statement.artifacts[0].reasons = vec![reason(text)];
+            statement.check(&Limits::V1).unwrap();
+        }
+        assert_eq!(reason("images.txt:1"), "images.txt:1");
+        assert_eq!(reason("a\nb:1"), "a\\u{a}b:1");
+        assert!(reason(&format!("{}/images.txt:12", "directory/".repeat(100))).ends_with("/images.txt:12"));
     }
 
     #[test]

@@ -423,6 +423,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_what_it_should_be() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/harbor.yaml");
+        let settings = HarborSettings::load(&path).unwrap();
+        assert_eq!(settings.projects().count(), 4);
+        assert_eq!(settings.wanted(&project("platform")).namespaces.len(), 1);
+    }
+
+    #[test]
     fn a_projects_own_word_counts_before_that_for_all() {
         let settings = load(
             "defaults: {preventPulls: critical, quota: 10GiB}\n\

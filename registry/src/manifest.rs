@@ -185,6 +185,20 @@ impl Client {
         repository: &RepositoryName,
         name: &Name,
     ) -> Result<FetchedManifest, Error> {
+        self.manifest_within(registry, repository, name, Manifest::LARGEST).await
+    }
+
+    /// As [`Client::manifest`], of at most so many bytes.
+    ///
+    /// # Errors
+    /// Any of those; a longer one counts as misbehaviour.
+    pub async fn manifest_within(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+        largest: usize,
+    ) -> Result<FetchedManifest, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("send {path}{name}");
             let request = self.request(Method::GET, &host, &name.path(&path), Scope::pull(&path), doing);
@@ -192,7 +206,8 @@ impl Client {
             let announced = announced(&response);
             let content_type = response.headers().get("Content-Type").and_then(|value| value.to_str().ok());
             let content_type = content_type.map(str::to_owned);
-            let bytes = self.body(host.as_str(), response, Manifest::LARGEST).await?.freeze();
+            // Without the room to grow that it arrived in: manifests are kept.
+            let bytes = Bytes::copy_from_slice(&self.body(host.as_str(), response, largest).await?);
             let digest = Digest::of(&bytes);
             let unusable =
                 |source| Error::Manifest { host: host.to_string(), what: format!("{path}{name}"), source };

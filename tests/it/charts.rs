@@ -1,6 +1,6 @@
 //! Helm charts: their images are found, and they cross themselves.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -56,22 +56,28 @@ fn create(scene: &Scene, output: &str, more: &[&str]) -> Ran {
 /// A web server with the files of a Helm repository.
 struct Repository {
     proxy: FaultProxy,
-    files: Arc<Mutex<HashMap<String, Vec<u8>>>>,
+    files: Arc<Files>,
+}
+
+/// Files by the path of their address.
+#[derive(Default)]
+struct Files(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Files {
+    fn answer(&self, path: &str) -> Response {
+        match self.0.lock().unwrap().get(path) {
+            Some(bytes) => Response::new(200).with_body(bytes.clone()),
+            None => Response::new(404).with_body("no such file"),
+        }
+    }
 }
 
 impl Repository {
     fn start() -> Self {
         let proxy = FaultProxy::scripted().unwrap();
-        let files: Arc<Mutex<HashMap<String, Vec<u8>>>> = Arc::default();
+        let files = Arc::new(Files::default());
         let served = files.clone();
-        proxy.answer_with(move |request| {
-            let files = served.lock().unwrap();
-            let found = files.get(request.path());
-            Some(match found {
-                Some(bytes) => Response::new(200).with_body(bytes.clone()),
-                None => Response::new(404).with_body("no such file"),
-            })
-        });
+        proxy.answer_with(move |request| Some(served.answer(request.path())));
         Self { proxy, files }
     }
 
@@ -80,8 +86,11 @@ impl Repository {
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>) {
-        let path = format!("/stable/{name}");
-        self.files.lock().unwrap().insert(path, bytes);
+        self.files.0.lock().unwrap().insert(format!("/stable/{name}"), bytes);
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        self.files.0.lock().unwrap()[&format!("/stable/{name}")].clone()
     }
 
     /// Packs the chart `web` in these versions, and lists them.
@@ -226,6 +235,51 @@ fn a_repository_that_lies_or_never_ends_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
+    let scene = scene_with_chart();
+    let repository = Repository::start();
+    repository.publish(&scene, &["1.2.0"]);
+    let elsewhere = Repository::start();
+    elsewhere.publish(&scene, &["1.2.0"]);
+    // The index names an archive on another host.
+    let index = String::from_utf8(repository.file("index.yaml")).unwrap();
+    let there = format!("urls: ['{}/web-1.2.0.tgz']", elsewhere.address());
+    repository.put("index.yaml", index.replace("urls: [web-1.2.0.tgz]", &there).into_bytes());
+    let closed = repository.proxy.host().to_owned();
+    repository.proxy.clear_rules();
+    let files = repository.files.clone();
+    repository.proxy.answer_with(move |request| {
+        let known = request.headers.get("authorization") == Some("Basic dXNlcjpwYXNzd29yZA==");
+        let refusal = Response::new(401).with_header("WWW-Authenticate", "Basic realm=charts");
+        Some(if known { files.answer(request.path()) } else { refusal })
+    });
+    ask(&scene, &format!("{{repo: '{}', name: web}}", repository.address()));
+    create(&scene, "b.tar", &[]).ends_with(4).says(&format!("hint: log in with `docker login {closed}`"));
+    let login = format!(r#"{{"auths":{{"{closed}":{{"auth":"dXNlcjpwYXNzd29yZA=="}}}}}}"#);
+    write(&scene, ".docker/config.json", &login);
+    create(&scene, "b.tar", &[]).succeeds();
+    let shown = elsewhere.proxy.requests();
+    assert!(!shown.is_empty());
+    assert!(shown.iter().all(|request| request.headers.get("authorization").is_none()));
+}
+
+#[test]
+fn two_images_of_one_name_are_told_with_what_asks_for_them() {
+    let scene = scene_with_chart();
+    write(
+        &scene,
+        "web/templates/more.yaml",
+        "kind: Pod\nspec: {containers: [{image: quay.io/other/signed:1}]}\n",
+    );
+    ask(&scene, "{path: web}");
+    create(&scene, "x.tar", &[])
+        .ends_with(2)
+        .says("platform/signed:1 would be both")
+        .says("chart web 1.2.0: templates/more.yaml Pod spec.containers[0].image")
+        .says("hint: in the project cache, images keep their host and path");
+}
+
+#[test]
 fn a_chart_in_a_registry_keeps_its_digest() {
     let scene = scene_with_chart();
     ask(&scene, "path: web");
@@ -358,6 +412,12 @@ fn images_tells_what_is_asked_for_and_why() {
         .bundle(["images", "--why", "team/signed"])
         .succeeds()
         .says("chart web 1.2.0: templates/all.yaml Job/hook spec.template.spec.containers[0].image (value set defaults)");
+    ask(&scene, &format!("{{path: web, exclude: ['{host}/team/signed', '{host}/team/multi:7']}}"));
+    let json = scene.bundle(["images", "--json"]).succeeds().says("it is excluded").json();
+    let images = json["charts"][0]["images"].as_array().unwrap();
+    let carried: Vec<_> =
+        images.iter().filter(|image| image["carried"] == true).map(|image| &image["image"]).collect();
+    assert_eq!(carried, [&format!("{host}/team/docker:1"), &format!("{host}/team/multi:1")]);
     scene.bundle(["images", "--why", "nothing"]).ends_with(6).says("nothing here asks for nothing");
     ask(&scene, "{repo: 'https://charts.example', name: web}");
     scene

@@ -65,6 +65,24 @@ fn an_unknown_tag_is_told_with_those_that_there_are() {
 }
 
 #[test]
+fn one_image_for_two_choices_of_platforms_is_told_with_both_places() {
+    let scene = Scene::with_images();
+    let wanted = |platform: &str| {
+        let reference = format!("{}/team/multi:1", scene.source.host());
+        format!("\n    images: [{{ref: '{reference}', platforms: [{platform}]}}]\n")
+    };
+    let (amd64, arm64) = (wanted("linux/amd64"), wanted("linux/arm64"));
+    std::fs::write(scene.path("bundle.yaml"), format!("projects:\n  cache:{amd64}  platform:{arm64}"))
+        .unwrap();
+    scene.bundle(["create", "--key", "key", "-o", "x.tar"]).ends_with(2).says(
+        "(bundle.yaml:5): it would be carried for linux/arm64 and, because of bundle.yaml:3, for linux/amd64",
+    );
+    std::fs::write(scene.path("bundle.yaml"), format!("projects:\n  cache:{amd64}  platform:{amd64}"))
+        .unwrap();
+    scene.bundle(["create", "--key", "key", "-o", "x.tar"]).succeeds();
+}
+
+#[test]
 fn a_result_that_nobody_gets_is_no_success_and_words_to_nobody_are_no_harm() {
     let scene = Scene::with_images();
     scene.create("b.tar");

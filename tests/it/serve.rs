@@ -32,6 +32,8 @@ fn everything_in_a_bundle_is_served_whole_under_its_target() {
     let target = bundle_test_servers::DockerRegistry::start().unwrap();
     scene.bundle(["import", "b.tar", "--to", target.host(), "--trust", "key.pub"]).succeeds();
     let mut imported = target.client().contents().unwrap();
+    // The importer's own record of what it accepted.
+    imported.remove("cache/bundle-state").unwrap();
     for tags in imported.values_mut() {
         // Without a referrers API, clients keep lists under such tags.
         tags.retain(|tag, _| !tag.starts_with("sha256-") || tag.contains('.'));

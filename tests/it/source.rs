@@ -162,6 +162,26 @@ fn a_mirror_that_sends_wrong_bytes_is_left_for_the_registry() {
 }
 
 #[test]
+fn a_referrer_that_is_listed_and_absent_is_named() {
+    let scene = Scene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 1_000)).build();
+    let referrer = image.referrer("application/spdx+json", b"{}");
+    let client = scene.source.client();
+    client.push("team/app", "1", &image).unwrap();
+    client.push_referrers("team/app", &image, std::slice::from_ref(&referrer)).unwrap();
+    let proxy = FaultProxy::start(scene.source.host()).unwrap();
+    proxy.add(Rule::new(Matcher::path(&format!("/manifests/{}", referrer.digest)), Fault::status(404)));
+    let mut arguments = Scene::create_arguments(&[format!("{}/team/app:1", proxy.host())], "b.tar");
+    scene
+        .bundle(&arguments)
+        .ends_with(4)
+        .says(&format!("{}, which the registry lists as attached to {}", referrer.digest, image.digest))
+        .says("--no-referrers");
+    arguments.push("--no-referrers".to_owned());
+    scene.bundle(&arguments).succeeds();
+}
+
+#[test]
 fn credentials_never_follow_a_redirect() {
     let scene = Scene::empty();
     let registry =

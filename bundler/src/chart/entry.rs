@@ -6,9 +6,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use super::request::{ChartRequest, ChartSource, Empty};
+use super::request::{ChartRequest, ChartSource, Empty, Exclusion, Scope};
 use crate::config::{FieldError, present, wrong};
-use crate::{CacheLayout, ConfigError, Platforms};
+use crate::{CacheLayout, ConfigError, ItemError, Platforms};
 
 /// An entry of `charts` in a bundle.yaml.
 #[derive(Deserialize)]
@@ -32,6 +32,8 @@ pub(crate) struct ChartEntry {
     kube_version: Option<Spanned<String>>,
     #[serde(default)]
     api_versions: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
     #[serde(default)]
     allow_empty: bool,
 }
@@ -119,7 +121,18 @@ impl ChartEntry {
                 })?
             }
         };
+        let mut exclude = Vec::new();
+        for (position, image) in self.exclude.into_iter().enumerate() {
+            let reference = image.value.parse().map_err(ItemError::Reference);
+            let wrong = |error| wrong(name, image.referenced, format!("{field}.exclude[{position}]"), error);
+            let tag = image.value.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+            exclude.push(Exclusion {
+                reference: reference.map_err(wrong)?,
+                scope: if tag { Scope::One } else { Scope::All },
+            });
+        }
         Ok(ChartRequest {
+            exclude,
             source,
             project: project.clone(),
             layout: layout.clone(),

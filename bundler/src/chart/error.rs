@@ -1,5 +1,5 @@
 use bundle_chart::{LoadError, RenderError};
-use bundle_oci::{Digest, Printable};
+use bundle_oci::{Digest, Printable, Reference};
 
 use crate::{ItemError, TextError, YamlError};
 
@@ -27,6 +27,15 @@ pub enum ChartCause {
     /// The registry or repository.
     #[error(transparent)]
     Registry(#[from] bundle_registry::Error),
+    /// Something that looks like one of its images, and whose registry cannot be asked.
+    #[error("whether {image} is one of its images cannot be asked")]
+    Confirm {
+        /// What looks like an image.
+        image: Reference,
+        /// What the registry said, or kept from answering.
+        #[source]
+        error: bundle_registry::Error,
+    },
     /// A file that cannot be had.
     #[error(transparent)]
     Text(#[from] TextError),

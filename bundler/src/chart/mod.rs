@@ -10,5 +10,5 @@ mod survey;
 
 pub(crate) use entry::ChartEntry;
 pub use error::{ChartCause, ChartError, ChartErrors};
-pub use request::{ChartRequest, ChartSource, Empty, ParseChartSourceError};
+pub use request::{ChartRequest, ChartSource, Empty, Exclusion, ParseChartSourceError};
 pub use survey::{ChartImage, ChartOptions, Confirm, Confirmation, SurveyedChart, survey};

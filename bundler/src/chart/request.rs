@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use bundle_chart::{Constraint, KubeVersion, ValueSet};
 use bundle_format::ProjectName;
-use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Registry, RepositoryName};
+use bundle_oci::{ParseRegistryError, ParseRepositoryError, Printable, Reference, Registry, RepositoryName};
 
 use crate::{CacheLayout, Platforms};
 
@@ -26,10 +26,40 @@ pub struct ChartRequest {
     pub kube_version: KubeVersion,
     /// What Kubernetes serves besides what it always does.
     pub api_versions: Vec<String>,
+    /// Images that are left out.
+    pub exclude: Vec<Exclusion>,
     /// What a chart without any image is.
     pub empty: Empty,
     /// The place that asks for it: `bundle.yaml:12`.
     pub reason: String,
+}
+
+/// An image that is left out, though a chart asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exclusion {
+    pub(crate) reference: Reference,
+    pub(crate) scope: Scope,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This tag or digest of it.
+    One,
+    /// Whatever its tag.
+    All,
+}
+
+impl Exclusion {
+    /// Whether it means this image.
+    pub(crate) fn holds(&self, image: &Reference) -> bool {
+        match self.scope {
+            Scope::One => self.reference == *image,
+            Scope::All => {
+                self.reference.registry() == image.registry()
+                    && self.reference.repository() == image.repository()
+            }
+        }
+    }
 }
 
 /// Where a chart is.

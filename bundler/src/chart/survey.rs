@@ -71,6 +71,8 @@ pub struct ChartImage {
 /// What is known of an image that a chart asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
+    /// Somebody said that it is not wanted.
+    Excluded,
     /// Its registry was not asked.
     NotAsked,
     /// It is there.
@@ -85,6 +87,7 @@ impl ChartImage {
     /// Whether it is carried.
     pub fn is_wanted(&self) -> bool {
         match self.confirmation {
+            Confirmation::Excluded => false,
             Confirmation::NotAsked | Confirmation::Found => true,
             Confirmation::NotFound | Confirmation::Refused(_) => self.find.certainty == Certainty::Certain,
         }
@@ -216,7 +219,11 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
         let what = find.reference.to_string();
         let item = Item { reference: find.reference.clone(), rename: None };
         match item.place_by(&request.project, &request.layout) {
-            Ok(target) => Ok(ChartImage { find, confirmation: Confirmation::NotAsked, target }),
+            Ok(target) => {
+                let excluded = request.exclude.iter().any(|exclusion| exclusion.holds(&find.reference));
+                let confirmation = if excluded { Confirmation::Excluded } else { Confirmation::NotAsked };
+                Ok(ChartImage { find, confirmation, target })
+            }
             Err(error) => Err(ChartCause::Place { what, error }),
         }
     };
@@ -302,7 +309,10 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
 async fn confirm(client: &Client, charts: &mut [SurveyedChart], jobs: usize) -> Vec<ChartError> {
     let mut asked: BTreeMap<Reference, (String, String)> = BTreeMap::new();
     for chart in charts.iter() {
-        for image in chart.images.iter().filter(|image| image.find.certainty == Certainty::Probable) {
+        let open = |image: &&ChartImage| {
+            image.find.certainty == Certainty::Probable && image.confirmation == Confirmation::NotAsked
+        };
+        for image in chart.images.iter().filter(open) {
             let who = (format!("{} {}", chart.name, chart.version), chart.reason.clone());
             asked.entry(image.find.reference.clone()).or_insert(who);
         }
@@ -329,18 +339,17 @@ async fn confirm(client: &Client, charts: &mut [SurveyedChart], jobs: usize) -> 
             // What only looks like an image may name a host that is none.
             Err(bundle_registry::Error::NotARegistry { .. }) => Confirmation::NotFound,
             Err(error) => {
-                errors.push(ChartError {
-                    chart,
-                    reason: format!("{reason}, {reference}"),
-                    cause: error.into(),
-                });
+                let cause = ChartCause::Confirm { image: reference, error };
+                errors.push(ChartError { chart, reason, cause });
                 continue;
             }
         };
         known.insert(reference, confirmation);
     }
     for image in charts.iter_mut().flat_map(|chart| &mut chart.images) {
-        if let Some(confirmation) = known.get(&image.find.reference) {
+        if image.confirmation != Confirmation::Excluded
+            && let Some(confirmation) = known.get(&image.find.reference)
+        {
             image.confirmation = confirmation.clone();
         }
     }

@@ -22,10 +22,12 @@ impl Group {
         let is_image = Hint::of(key) != Hint::None;
         let repository = text(&["repository", "repo", "imageRepository"]).or_else(|| {
             let image = filled(map.get("image")).or_else(|| filled(map.get("imageName")));
-            // Where somebody must say the repository, the rest alone is no name.
+            // Where the repository is said elsewhere, the rest alone is no name.
             let image = image.filter(|image| image.contains('/') || !map.contains("repository"));
             // Elsewhere a name is the name of something else.
-            image.or_else(|| is_image.then(|| filled(map.get("name"))).flatten())
+            let name =
+                || filled(map.get("name")).filter(|name| name.contains('/') || !map.contains("repository"));
+            image.or_else(|| is_image.then(name).flatten())
         })?;
         let version = is_image || map.contains("image");
         let tag =
@@ -51,6 +53,14 @@ impl Group {
             None => repository,
         };
         Self::new(registry.as_deref(), &repository, tag.as_deref(), digest)
+    }
+
+    /// A bare name below what others share.
+    pub(super) fn below(hub: &str, name: &str, tag: &str) -> Option<Self> {
+        if name.is_empty() || name == "auto" || name.contains(['/', ':', '@']) {
+            return None;
+        }
+        Self::new(Some(hub), name, Some(tag), None)
     }
 
     /// The group that a single text makes.
@@ -119,10 +129,28 @@ impl Group {
             && self.tag_fits(rendered)
     }
 
-    /// As [`Group::is_behind`], for an image whose registry was replaced for all at once.
+    /// Whether it says no registry: the chart may fill one in.
+    pub(super) fn has_no_registry(&self) -> bool {
+        !self.name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']))
+    }
+
+    /// The group with what a chart puts before it.
+    pub(super) fn under(&self, prefix: &str) -> Self {
+        Self { name: format!("{prefix}{}", self.name), ..self.clone() }
+    }
+
+    /// What a chart has put before the name in an image that it made of it: `quay.io/org/`.
+    pub(super) fn prefix_in(&self, rendered: &Reference) -> Option<String> {
+        let whole = format!("{}/{}", rendered.registry(), rendered.repository());
+        whole.strip_suffix(&self.name).filter(|prefix| prefix.ends_with('/')).map(str::to_owned)
+    }
+
+    /// As [`Group::is_behind`], for an image whose registry the chart fills in or replaces.
     pub(super) fn is_behind_elsewhere(&self, rendered: &Reference) -> bool {
         let Ok(name) = self.name.parse::<Reference>() else { return false };
-        let (own, other) = (name.repository().as_str(), rendered.repository().as_str());
+        // A bare name is not Docker's own until nothing is put before it.
+        let own = if self.has_no_registry() { &self.name } else { name.repository().as_str() };
+        let other = rendered.repository().as_str();
         let same = other == own || other.strip_suffix(own).is_some_and(|prefix| prefix.ends_with('/'));
         same && self.tag_fits(rendered)
     }

@@ -122,8 +122,7 @@ impl<'a> Written<'a> {
 
     /// Whether nothing but an image is written so: with a digest, or with a registry and a tag.
     fn is_unmistakable(&self) -> bool {
-        self.is_pinned()
-            || self.host.is_some_and(is_registry_like) && self.tag.is_some_and(|tag| !is_port(tag))
+        self.is_pinned() || self.host.is_some_and(is_registry_like) && self.tag.is_some_and(is_tag_like)
     }
 
     fn is_image_like(&self) -> bool {
@@ -147,6 +146,13 @@ fn is_port(tag: &str) -> bool {
     tag.len() >= 2 && tag.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A tag as people give them: with a number, or one of the few words for the newest.
+fn is_tag_like(tag: &str) -> bool {
+    const NEWEST: [&str; 9] =
+        ["latest", "edge", "main", "master", "stable", "nightly", "dev", "devel", "canary"];
+    NEWEST.contains(&tag) || tag.bytes().any(|byte| byte.is_ascii_digit()) && !is_port(tag)
+}
+
 /// `v1.2`, `1.2.3-alpine`
 fn is_version_like(tag: &str) -> bool {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
@@ -159,7 +165,9 @@ fn is_version_like(tag: &str) -> bool {
 /// A host that may be a registry: a name that people can look up, and no file, no code's home, no
 /// address inside a cluster.
 fn is_registry_like(host: &str) -> bool {
+    // Homes of code and of names, which have no images.
     const NONE: [&str; 3] = ["github.com", "kubernetes.io", "k8s.io"];
+    const BELOW: [&str; 2] = [".kubernetes.io", ".k8s.io"];
     const ENDS: [&str; 22] = [
         "svc", "local", "yaml", "yml", "json", "conf", "cfg", "ini", "txt", "sh", "py", "js", "toml", "tpl",
         "tmpl", "crt", "pem", "key", "log", "sock", "md", "html",
@@ -180,6 +188,7 @@ fn is_registry_like(host: &str) -> bool {
         && end.len() >= 2
         && end.bytes().all(|byte| byte.is_ascii_lowercase())
         && !NONE.contains(&name)
+        && (name == "registry.k8s.io" || !BELOW.iter().any(|end| name.ends_with(end)))
         && !ENDS.contains(&end)
 }
 
@@ -246,6 +255,9 @@ mod tests {
             ("github.com/argoproj/argo-cd:v2.0.0", Hint::None),
             ("github.com/a/b@v1.2.3", Hint::None),
             ("app.kubernetes.io/name", Hint::None),
+            ("app.kubernetes.io/component:template", Hint::None),
+            ("networking.k8s.io/policy:v1", Hint::None),
+            ("a.example/b:word", Hint::None),
             ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Hint::None),
             ("a b:1.2", Hint::None),
             ("", Hint::Container),

@@ -5,7 +5,7 @@ use bundle_oci::Reference;
 use super::annotation::listed;
 use super::find::{Certainty, Find, Place};
 use super::group::Group;
-use super::walk::{Declared, declared, sightings};
+use super::walk::{Declared, Unreadable, declared, sightings};
 use crate::chart::Chart;
 use crate::dependency::name_all;
 use crate::{Limits, Map, Purpose, Rendering, Value, Warning};
@@ -50,7 +50,7 @@ pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Dis
     for rendering in renderings {
         union.values(rendering, &charts, limits);
     }
-    union.guesses(&charts);
+    union.unused(&charts);
     let installed = |path: &str| renderings.iter().any(|rendering| is_installed(&rendering.chart, path));
     for listed in listed(&tree, "", limits, &mut union.warnings) {
         let certainty = if installed(&listed.chart) { Certainty::Certain } else { Certainty::Probable };
@@ -63,10 +63,12 @@ pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Dis
 #[derive(Default)]
 struct Union {
     finds: BTreeMap<Reference, Find>,
-    /// Groups without a tag that no rendering used, each with where it is and its chart.
-    untagged: BTreeMap<(String, String), (Group, BTreeSet<String>)>,
+    /// Groups that no rendering used, by their path and name, with the value sets that have them.
+    unused: BTreeMap<(String, String), (Group, BTreeSet<String>)>,
     /// How charts make a tag of their `appVersion`, as far as renderings show it.
     forms: BTreeMap<String, BTreeSet<Form>>,
+    /// What charts put before names that say no registry, as far as renderings show it.
+    prefixes: BTreeMap<String, BTreeSet<String>>,
     warnings: BTreeSet<Warning>,
 }
 
@@ -111,7 +113,12 @@ impl Union {
 
     fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
         for document in &rendering.documents {
-            for seen in sightings(document, limits) {
+            let (seen, unreadable) = sightings(document, limits);
+            for Unreadable { text, document: label, path } in unreadable {
+                let file = document.file.clone();
+                self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
+            }
+            for seen in seen {
                 let certainty = match rendering.purpose {
                     Purpose::Install => seen.certainty,
                     Purpose::Survey => Certainty::Probable,
@@ -139,9 +146,8 @@ impl Union {
             .collect();
         for Declared { group, path } in declared(&rendering.declared, &inherited, limits) {
             let is_behind = |reference: &&Reference| {
-                let registry = reference.registry().as_str();
-                group.is_behind(reference)
-                    || replaced.contains(registry) && group.is_behind_elsewhere(reference)
+                let elsewhere = group.has_no_registry() || replaced.contains(reference.registry().as_str());
+                group.is_behind(reference) || elsewhere && group.is_behind_elsewhere(reference)
             };
             let behind: Vec<&Reference> = rendered.iter().filter(is_behind).collect();
             let place = || Place::Value {
@@ -153,37 +159,52 @@ impl Union {
                 self.learn(&group, owner, charts, reference);
                 self.add((*reference).clone(), Certainty::Probable, place());
             }
-            match group.reference() {
-                _ if !behind.is_empty() => {}
-                Some(reference) => self.add(reference, Certainty::Probable, place()),
-                None => {
-                    let key = (path.clone(), group.name().to_owned());
-                    let entry = self.untagged.entry(key).or_insert_with(|| (group, BTreeSet::new()));
-                    entry.1.insert(rendering.value_set.clone());
-                }
+            if behind.is_empty() {
+                let key = (path, group.name().to_owned());
+                let entry = self.unused.entry(key).or_insert_with(|| (group, BTreeSet::new()));
+                entry.1.insert(rendering.value_set.clone());
             }
         }
     }
 
-    /// Learns from a rendered image how its chart fills tags in.
+    /// Learns from a rendered image how its chart fills in what the values leave out.
     fn learn(&mut self, group: &Group, owner: &str, charts: &BTreeMap<String, &Chart>, rendered: &Reference) {
-        let (None, Some(chart), Some(tag)) = (group.reference(), charts.get(owner), rendered.tag()) else {
-            return;
-        };
-        let version = &chart.metadata.app_version;
-        let form = Form::ALL.into_iter().find(|form| form.tag(version).as_deref() == Some(tag.as_str()));
-        self.forms.entry(owner.to_owned()).or_default().extend(form);
+        if group.has_no_registry()
+            && let Some(prefix) = group.prefix_in(rendered)
+        {
+            self.prefixes.entry(owner.to_owned()).or_default().insert(prefix);
+        }
+        if let (None, Some(tag)) = (group.reference(), rendered.tag()) {
+            let version = version_of(owner, charts);
+            let form = Form::ALL.into_iter().find(|form| form.tag(version).as_deref() == Some(tag.as_str()));
+            self.forms.entry(owner.to_owned()).or_default().extend(form);
+        }
     }
 
-    /// Guesses the tags that no rendering showed.
-    fn guesses(&mut self, charts: &BTreeMap<String, &Chart>) {
-        for ((path, name), (group, value_sets)) in std::mem::take(&mut self.untagged) {
+    /// Names the images that no rendering used. What their charts would fill in is guessed, as they
+    /// did it elsewhere, or in every way.
+    fn unused(&mut self, charts: &BTreeMap<String, &Chart>) {
+        for ((path, name), (group, value_sets)) in std::mem::take(&mut self.unused) {
             let owner = owner_of(&path, charts);
-            let version = charts.get(owner).map_or("", |chart| chart.metadata.app_version.as_str());
+            let mut groups = vec![group];
+            if groups[0].has_no_registry() {
+                let prefixes = self.prefixes.get(owner).into_iter().flatten();
+                groups.extend(prefixes.map(|prefix| groups[0].under(prefix)).collect::<Vec<_>>());
+            }
+            let version = version_of(owner, charts);
             let known = self.forms.get(owner).filter(|forms| !forms.is_empty());
             let forms: Vec<Form> = known.map_or(Form::ALL.to_vec(), |forms| forms.iter().copied().collect());
-            let tags = forms.iter().filter_map(|form| form.tag(version).filter(|_| !version.is_empty()));
-            let references: Vec<Reference> = tags.filter_map(|tag| group.with_tag(&tag)).collect();
+            let mut references = BTreeSet::new();
+            for group in &groups {
+                match group.reference() {
+                    Some(reference) => references.extend([reference]),
+                    None if version.is_empty() => {}
+                    None => {
+                        let tags = forms.iter().filter_map(|form| form.tag(version));
+                        references.extend(tags.filter_map(|tag| group.with_tag(&tag)));
+                    }
+                }
+            }
             if references.is_empty() {
                 self.warnings.insert(Warning::Untagged { path, name });
                 continue;
@@ -215,6 +236,18 @@ fn charts_of(chart: &Chart) -> BTreeMap<String, &Chart> {
 fn owner_of<'a>(path: &'a str, charts: &BTreeMap<String, &Chart>) -> &'a str {
     let ends = [path.len()].into_iter().chain(path.rmatch_indices('.').map(|(at, _)| at));
     ends.filter_map(|end| path.get(..end)).find(|prefix| charts.contains_key(*prefix)).unwrap_or("")
+}
+
+/// The `appVersion` of a chart, or of the next one around it that has one.
+fn version_of<'a>(owner: &str, charts: &BTreeMap<String, &'a Chart>) -> &'a str {
+    let mut owner = owner;
+    loop {
+        let version = charts.get(owner).map_or("", |chart| chart.metadata.app_version.as_str());
+        if !version.is_empty() || owner.is_empty() {
+            return version;
+        }
+        owner = owner.rsplit_once('.').map_or("", |(above, _)| above);
+    }
 }
 
 /// Whether the chart at a path that starts with the top chart's name takes part.
@@ -335,6 +368,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_chart_puts_before_names_is_put_before_others_too() {
+        let values = "run: true\nhub: quay.io/org\nimage: {repository: web, tag: '1'}\nother: {image: {repository: other, tag: '2'}}\n";
+        let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.hub }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}\"}]}}";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", pod)];
+        assert_eq!(
+            finds(&files, &[ValueSet::defaults()]),
+            [
+                "Probable docker.io/library/other:2",
+                "Probable quay.io/org/other:2",
+                "Certain *quay.io/org/web:1"
+            ]
+        );
+    }
+
+    #[test]
     fn a_registry_for_all_makes_no_second_image() {
         let values = "run: true\nglobal: {imageRegistry: ''}\nimage: {registry: docker.io, repository: a/web, tag: '1'}\n";
         let pod = "{kind: Pod, spec: {containers: [{image: \"{{ .Values.global.imageRegistry | default .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}\"}]}}";
@@ -375,6 +423,23 @@ mod tests {
                 "Certain *docker.io/a/cache:v9",
                 "Certain docker.io/a/listed:1",
             ]
+        );
+    }
+
+    #[test]
+    fn a_container_without_a_readable_image_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let pod = "{kind: Pod, metadata: {name: a}, spec: {containers: [{image: \"{{ .Values.image }}:\"}]}}";
+        write(
+            directory.path(),
+            &[("Chart.yaml", CHART), ("values.yaml", "image: a/b\n"), ("templates/pod.yaml", pod)],
+        );
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let rendering = render(&chart, &ValueSet::defaults(), &RenderOptions::default()).unwrap();
+        let warnings = discover(&chart, &[rendering], &Limits::DEFAULT).warnings;
+        assert_eq!(
+            warnings[0].to_string(),
+            "top/templates/pod.yaml Pod/a spec.containers[0].image: 'a/b:' is no image that can be pulled"
         );
     }
 

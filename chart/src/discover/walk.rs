@@ -29,9 +29,17 @@ pub(super) struct Declared {
     pub(super) path: String,
 }
 
-/// The images in a rendered document.
-pub(super) fn sightings(document: &Document, limits: &Limits) -> Vec<Sighting> {
-    let mut found = Vec::new();
+/// A container whose image nothing can pull.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) text: String,
+    pub(super) document: String,
+    pub(super) path: String,
+}
+
+/// The images in a rendered document, and what stands in their place and is none.
+pub(super) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let certainty = match document.origin {
         Origin::Template | Origin::Hook => Certainty::Certain,
         // A definition says what others may write, and runs nothing.
@@ -42,28 +50,35 @@ pub(super) fn sightings(document: &Document, limits: &Limits) -> Vec<Sighting> {
         label: document.label(),
         path: FieldPath::default(),
         inside: 0,
+        hub: None,
         passed_over: &BTreeSet::new(),
         see: &mut |seen, walk| {
             // What Kubernetes and operators read is certain; what is data to them, a registry knows.
             let is_field = match &seen {
-                Seen::Image(_, Hint::Container) => walk.inside == 0,
+                Seen::Image(_, Hint::Container) => walk.inside == 0 && walk.text != Some(INJECTED),
                 Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
-                Seen::Image(..) | Seen::Group(_) => false,
+                Seen::Image(..) | Seen::Group(_) | Seen::Unreadable => false,
             };
+            let (label, path) = (walk.label.clone(), walk.path.as_str().to_owned());
             let reference = match seen {
                 Seen::Image(reference, _) => Some(reference),
                 Seen::Group(group) => group.reference(),
+                Seen::Unreadable => {
+                    let text = walk.text.unwrap_or_default().to_owned();
+                    unreadable.push(Unreadable { text, document: label, path });
+                    return;
+                }
             };
             found.extend(reference.map(|reference| Sighting {
                 reference,
                 certainty: if is_field { certainty } else { Certainty::Probable },
-                document: walk.label.clone(),
-                path: walk.path.as_str().to_owned(),
+                document: label,
+                path,
             }));
         },
     };
     walk.value(&document.value, "", Hint::None);
-    found
+    (found, unreadable)
 }
 
 /// The images that values declare. `passed_over` are paths that are looked at elsewhere.
@@ -74,6 +89,7 @@ pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Li
         label: String::new(),
         path: FieldPath::default(),
         inside: 0,
+        hub: None,
         passed_over,
         see: &mut |seen, walk| {
             let group = match seen {
@@ -82,6 +98,7 @@ pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Li
                 }
                 Seen::Image(..) => walk.text.and_then(Group::of_text),
                 Seen::Group(group) => Some(group),
+                Seen::Unreadable => None,
             };
             let path = walk.path.as_str().to_owned();
             found.extend(group.map(|group| Declared { group, path }));
@@ -90,6 +107,9 @@ pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Li
     walk.value(&Value::Map(values.clone()), "", Hint::None);
     found
 }
+
+/// What Istio replaces by the image of its proxy when the pod starts.
+const INJECTED: &str = "auto";
 
 fn is_data(label: &str) -> bool {
     label.starts_with("ConfigMap/") || label.starts_with("Secret/")
@@ -103,6 +123,8 @@ fn has_tag(text: Option<&str>) -> bool {
 enum Seen {
     Image(Reference, Hint),
     Group(Group),
+    /// A container's image that is no reference.
+    Unreadable,
 }
 
 /// Where the walk is.
@@ -120,6 +142,8 @@ struct Walk<'a> {
     path: FieldPath,
     /// How many texts inside texts.
     inside: usize,
+    /// The nearest `hub` and `tag` above, which Istio gives all its images.
+    hub: Option<(String, String)>,
     passed_over: &'a BTreeSet<String>,
     see: &'a mut dyn FnMut(Seen, Place<'_>),
 }
@@ -130,8 +154,9 @@ const DEEPEST_INSIDE: usize = 3;
 /// Larger texts are not read as documents.
 const LARGEST_INSIDE: usize = 4 << 20;
 
-/// Lists of containers in anything like the specification of a pod.
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+/// Containers in anything like the specification of a pod; the last four are Argo's and Tekton's.
+const CONTAINERS: [&str; 7] =
+    ["containers", "initContainers", "ephemeralContainers", "container", "script", "sidecars", "steps"];
 
 impl Walk<'_> {
     /// `key` is the name of the field that leads here.
@@ -156,7 +181,8 @@ impl Walk<'_> {
 
     fn map(&mut self, map: &Map, key: &str) {
         // An object of its own: an item of a list, or a manifest in a text.
-        if map.contains("kind") && map.contains("apiVersion") && map.contains("metadata") {
+        let is_text = |key| map.get(key).is_some_and(|value| value.as_str().is_some());
+        if is_text("kind") && is_text("apiVersion") && map.contains("metadata") {
             let label = label(map);
             let outside = std::mem::replace(&mut self.label, label);
             self.fields(map, key);
@@ -168,6 +194,13 @@ impl Walk<'_> {
 
     fn fields(&mut self, map: &Map, key: &str) {
         let is_container = CONTAINERS.contains(&key);
+        let outside = self.hub.clone();
+        let filled = |name| {
+            map.get(name).as_ref().and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        if let (Some(hub), Some(tag)) = (filled("hub"), filled("tag")) {
+            self.hub = Some((hub, tag));
+        }
         let group = if is_container { None } else { self.group(map, key) };
         let name = map.get("name");
         let named = name.as_ref().and_then(Value::as_str).map_or(Hint::None, Hint::of);
@@ -193,11 +226,18 @@ impl Walk<'_> {
                     Value::String(text) if key == "data" && self.label.starts_with("Secret/") => {
                         self.secret(text, hint);
                     }
+                    // A definition explains itself, with examples.
+                    Value::String(_) if &*field == "description" && self.is_definition() => {}
                     _ => self.value(&value, &field, hint),
                 }
             }
             self.path.pop();
         }
+        self.hub = outside;
+    }
+
+    fn is_definition(&self) -> bool {
+        self.label.starts_with("CustomResourceDefinition")
     }
 
     /// A value of a Secret, which is written in base64.
@@ -220,8 +260,22 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, text: &str, hint: Hint) {
+        if hint == Hint::Image
+            && let Some((hub, tag)) = &self.hub
+            && let Some(group) = Group::below(hub, text, tag)
+        {
+            self.seen(Seen::Group(group), None);
+            return;
+        }
         if let Some(reference) = image(text, hint) {
             self.seen(Seen::Image(reference, hint), Some(text.trim()));
+            return;
+        }
+        if hint == Hint::Container && self.inside == 0 {
+            // What another program fills in is no mistake.
+            if !text.contains("{{") && !text.contains('$') {
+                self.seen(Seen::Unreadable, Some(text));
+            }
             return;
         }
         let is_document = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
@@ -292,6 +346,7 @@ mod tests {
         let value = parse_values(yaml, &Limits::DEFAULT).unwrap();
         let document = Document { file: "c/templates/x.yaml".to_owned(), origin, text: String::new(), value };
         sightings(&document, &Limits::DEFAULT)
+            .0
             .into_iter()
             .map(|seen| format!("{:?} {} {} {}", seen.certainty, seen.document, seen.path, seen.reference))
             .collect()
@@ -322,6 +377,14 @@ mod tests {
                     "Probable Thing spec.image docker.io/a/b:1",
                     "Probable Thing spec.sidecar.image docker.io/c/d:latest",
                 ],
+            ),
+            (
+                "{kind: Workflow, spec: {templates: [{container: {image: alpine}}, {script: {image: '{{inputs.x}}'}}]}}",
+                &["Certain Workflow spec.templates[0].container.image docker.io/library/alpine:latest"],
+            ),
+            (
+                "{kind: Deployment, spec: {containers: [{image: auto}]}}",
+                &["Probable Deployment spec.containers[0].image docker.io/library/auto:latest"],
             ),
             (
                 "{kind: Pod, spec: {volumes: [{name: v, image: {reference: 'quay.io/a/data:1', pullPolicy: Always}}]}}",
@@ -357,13 +420,17 @@ mod tests {
                 &["Probable Secret/s data.c > image quay.io/a/b:1"],
             ),
             (
+                "{kind: ConfigMap, data: {values: '{\"global\": {\"hub\": \"h.io/x\", \"tag\": \"1\", \"proxy\": {\"image\": \"proxyv2\"}}}'}}",
+                &["Probable ConfigMap data.values > global.proxy.image h.io/x/proxyv2:1"],
+            ),
+            (
                 "{kind: ConfigMap, data: {run.sh: \"#!/bin/sh\\n# ghcr.io/no/no:1\\ndocker run ghcr.io/a/b:1\\n\"}}",
                 &["Probable ConfigMap data[run.sh] ghcr.io/a/b:1"],
             ),
         ] {
             assert_eq!(see(Origin::Template, yaml), images);
         }
-        let definition = "{kind: CustomResourceDefinition, spec: {properties: {image: {type: string, default: 'quay.io/a/b:1', description: 'The image.'}}}}";
+        let definition = "{apiVersion: a/v1, metadata: {}, kind: CustomResourceDefinition, spec: {properties: {image: {type: string, default: 'quay.io/a/b:1', description: 'Such as quay.io/a/x:1.'}}, more: {properties: {apiVersion: {}, kind: {}, metadata: {}}}}}";
         assert_eq!(
             see(Origin::Definition, definition),
             ["Probable CustomResourceDefinition spec.properties.image.default quay.io/a/b:1"]
@@ -379,6 +446,6 @@ mod tests {
         }
         let value = Value::Map(Map::from_iter([("text", Value::from(text))]));
         let document = Document { file: String::new(), origin: Origin::Template, text: String::new(), value };
-        assert_eq!(sightings(&document, &Limits::DEFAULT), []);
+        assert_eq!(sightings(&document, &Limits::DEFAULT), (Vec::new(), Vec::new()));
     }
 }

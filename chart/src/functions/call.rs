@@ -125,7 +125,8 @@ impl<'a> Call<'a> {
     /// The items of a list; `purpose` is what Sprig says that it could not do.
     pub(super) fn items(&self, index: usize, purpose: &str) -> Result<Cow<'a, [Value]>, Failure> {
         let items = items(self.value(index), purpose)?;
-        self.budget().steps(items.len())?;
+        // Most who ask make a new list of them.
+        self.budget().values(items.len())?;
         Ok(items)
     }
 

@@ -1,6 +1,7 @@
 use super::call::wrong_type;
 use super::{Call, Failure, Function};
-use crate::go::time::{Time, format_duration, parse_duration};
+use crate::go::duration::{format_duration, parse_duration};
+use crate::go::time::Time;
 use crate::{IntType, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[

@@ -16,6 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             return Err(Failure::message("assignment to entry in nil map"));
         }
         let map = call.map(0)?;
+        call.budget().values(1)?;
         map.insert(call.string(1)?, call.value(2).clone());
         Ok(Value::Map(map))
     }),
@@ -39,12 +40,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         for index in 0..call.count() {
             keys.append(&mut call.map(index)?.keys());
         }
-        call.budget().steps(keys.len())?;
+        call.budget().values(keys.len())?;
         Ok(Value::strings(keys))
     }),
     Function::fixed("values", 1, |call| {
         let entries = call.map(0)?.entries();
-        call.budget().steps(entries.len())?;
+        call.budget().values(entries.len())?;
         Ok(Value::list(entries.into_iter().map(|(_, value)| value).collect::<Vec<_>>()))
     }),
     Function::variadic("pick", 1, |call| {
@@ -59,7 +60,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::variadic("omit", 1, |call| {
         let entries = call.map(0)?.entries();
-        call.budget().steps(entries.len())?;
+        call.budget().values(entries.len())?;
         let kept = Map::from_iter(entries);
         for index in 1..call.count() {
             kept.remove(call.string(index)?);
@@ -76,6 +77,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn dict(call: &Call<'_>) -> Result<Value, Failure> {
+    call.budget().values(call.count())?;
     let map = Map::new();
     for pair in call.rest(0).chunks(2) {
         let key: Arc<str> = match &pair[0] {
@@ -113,7 +115,7 @@ fn merge_into(
 ) -> Result<(), Limit> {
     let depth = budget.descend(depth)?;
     for (key, value) in source.entries() {
-        budget.step()?;
+        budget.values(1)?;
         let overwrites = precedence == Precedence::Source;
         if value.is_nil() {
             if overwrites {
@@ -153,10 +155,12 @@ fn copied(value: &Value, budget: &Budget, depth: usize) -> Result<Value, Limit> 
     let depth = budget.descend(depth)?;
     Ok(match value {
         Value::List(list) => {
+            budget.values(list.len())?;
             let items: Result<Vec<_>, _> = list.iter().map(|item| copied(item, budget, depth)).collect();
             Value::List(List::new(items?, list.list_type()))
         }
         Value::Map(map) => {
+            budget.values(map.len())?;
             let copy = Map::with_type(map.map_type());
             for (key, value) in map.entries() {
                 copy.insert(key, copied(&value, budget, depth)?);

@@ -41,6 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("toRawJson", 1, |call| Ok(encode(call.value(0), Style::RAW, call.budget())?.into())),
     Function::fixed("mustToRawJson", 1, |call| Ok(encode(call.value(0), Style::RAW, call.budget())?.into())),
     Function::fixed("mustFromJson", 1, |call| {
+        super::helm::pay_for_reading(call)?;
         decode(call.string(0)?).map_err(|error| Failure::Message(error.to_string()))
     }),
 ];

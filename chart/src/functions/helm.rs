@@ -49,6 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     Function::fixed("fromJson", 1, |call| {
+        pay_for_reading(call)?;
         Ok(Value::Map(match decode(call.string(0)?) {
             Ok(Value::Map(map)) => map,
             Ok(Value::Nil) => Map::new(),
@@ -57,6 +58,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }))
     }),
     Function::fixed("fromJsonArray", 1, |call| {
+        pay_for_reading(call)?;
         Ok(match decode(call.string(0)?) {
             Ok(list @ Value::List(_)) => list,
             Ok(Value::Nil) => Value::list([]),
@@ -71,12 +73,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Err(other) => Err(other),
     }),
     Function::fixed("fromToml", 1, |call| {
+        pay_for_reading(call)?;
         Ok(Value::Map(match decode_toml(call.string(0)?) {
             Ok(map) => map,
             Err(message) => error_map(&message),
         }))
     }),
 ];
+
+/// Pays for the values in a JSON or TOML text before it is read: each stands behind one of these.
+pub(super) fn pay_for_reading(call: &Call<'_>) -> Result<(), Failure> {
+    let separators = call.string(0)?.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'\n'));
+    Ok(call.budget().values(separators.count())?)
+}
 
 /// Helm tells errors of reading under a key of the result.
 fn error_map(message: &str) -> Map {
@@ -102,7 +111,7 @@ fn yaml_not_into(value: &Value, target: &str) -> String {
 /// The value of a YAML text, or what is wrong about it.
 fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
     let Nodes { value, count } = decode_yaml(call.string(0)?, call.budget().limits());
-    call.budget().steps(count)?;
+    call.budget().values(count)?;
     Ok(value.map_err(|error| {
         format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)
     }))

@@ -7,8 +7,8 @@ use crate::go::types::{deep_equal, is_true, kind};
 use crate::{List, ListType, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::variadic("list", 0, |call| Ok(Value::list(call.rest(0)))),
-    Function::variadic("tuple", 0, |call| Ok(Value::list(call.rest(0)))),
+    Function::variadic("list", 0, list),
+    Function::variadic("tuple", 0, list),
     Function::fixed("append", 2, append),
     Function::fixed("push", 2, append),
     Function::fixed("mustAppend", 2, append),
@@ -39,6 +39,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("chunk", 2, chunk),
     Function::fixed("mustChunk", 2, chunk),
 ];
+
+fn list(call: &Call<'_>) -> Result<Value, Failure> {
+    call.budget().values(call.count())?;
+    Ok(Value::list(call.rest(0)))
+}
 
 fn append(call: &Call<'_>) -> Result<Value, Failure> {
     let mut items = call.items(0, "push on")?.into_owned();

@@ -128,7 +128,7 @@ fn steps(call: &Call<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, 
     let mut values = Vec::new();
     let mut next = start;
     while if stop < start { step < 0 && next > stop } else { step > 0 && next < stop } {
-        call.budget().step()?;
+        call.budget().values(1)?;
         values.push(next);
         match next.checked_add(step) {
             Some(after) => next = after,

@@ -175,7 +175,7 @@ pub(super) fn texts(value: &Value, call: &Call<'_>) -> Result<Vec<Arc<str>>, Fai
         Value::Nil => Ok(Vec::new()),
         Value::List(_) | Value::Bytes(_) => {
             let items = super::call::items(value, "join")?;
-            call.budget().steps(items.len())?;
+            call.budget().values(items.len())?;
             let items = items.iter().filter(|item| !item.is_nil());
             items
                 .map(|item| match item {
@@ -190,8 +190,8 @@ pub(super) fn texts(value: &Value, call: &Call<'_>) -> Result<Vec<Arc<str>>, Fai
 
 /// `strings.SplitN`: an empty separator parts all characters; a negative count means all parts.
 fn split<'t>(call: &Call<'_>, text: &'t str, separator: &str, count: i64) -> Result<Vec<&'t str>, Failure> {
-    // Each part may cost more than its text.
-    call.budget().steps(text.len())?;
+    let parts = if separator.is_empty() { text.len() } else { text.matches(separator).count() + 1 };
+    call.budget().values(parts)?;
     let most = match count {
         0 => return Ok(Vec::new()),
         ..0 => usize::MAX,

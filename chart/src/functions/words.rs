@@ -267,7 +267,7 @@ fn abbreviated(text: &str, offset: i64, width: i64) -> String {
         let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
         String::from_utf8_lossy(text.as_bytes().get(range).unwrap_or_default()).into_owned()
     };
-    offset = offset.min(length);
+    offset = offset.clamp(0, length);
     if length - offset < width - 3 {
         offset = length - (width - 3);
     }

@@ -10,8 +10,11 @@ pub(crate) fn format_float(value: f64, verb: char, precision: Option<usize>) -> 
     match (verb, precision) {
         ('e' | 'E', Some(precision)) => Decimal::rounded(value, precision).exponential(verb),
         ('e' | 'E', None) => Decimal::shortest(value).exponential(verb),
-        // Rust rounds the exact value half to even, as Go does.
-        ('f', Some(precision)) => format!("{value:.precision$}"),
+        ('f', Some(precision)) => {
+            // Rust rounds the exact value half to even, as Go does.
+            let exact = precision.min(LONGEST);
+            format!("{value:.exact$}") + &"0".repeat(precision - exact)
+        }
         ('f', None) => Decimal::shortest(value).positional(),
         (_, precision) => {
             let decimal = match precision {
@@ -73,6 +76,9 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     Some(value as f64 * 2f64.powi(exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?))
 }
 
+/// Behind so many digits a float has only zeros; Rust writes no more than 65,535.
+const LONGEST: usize = 1_100;
+
 /// The decimal digits of a number that is `0.d₁d₂d₃… × 10^point`.
 struct Decimal {
     negative: bool,
@@ -86,7 +92,10 @@ impl Decimal {
     }
 
     fn rounded(value: f64, precision: usize) -> Self {
-        Self::parse(&format!("{value:.precision$e}"))
+        let exact = precision.min(LONGEST);
+        let mut decimal = Self::parse(&format!("{value:.exact$e}"));
+        decimal.digits.push_str(&"0".repeat(precision - exact));
+        decimal
     }
 
     /// Reads Rust's exponential form, like `-1.25e-7`.

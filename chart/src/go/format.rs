@@ -621,6 +621,18 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_format_breaks_the_printer(format in "(%[-+# 0]{0,3}[0-9*]{0,6}(\\.[0-9*]{0,6})?(\\[[0-9]\\])?[vTdsqxXeEfFgGtcUbop%z]|x){0,4}") {
+            let values = [
+                Value::int(-3), Value::Float(1.5e300), "é\n".into(), Value::Nil, Value::Bool(true),
+                Value::list([Value::int(1), "a".into()]), Value::Bytes([1, 200].as_slice().into()),
+            ];
+            let budget = Budget::new(Limits { bytes: 1 << 22, ..Limits::DEFAULT }, None);
+            let _ = sprintf(&format, &values, &budget);
+        }
+    }
+
     #[test]
     fn print_parts_what_are_no_strings() {
         let budget = Budget::new(Limits::DEFAULT, None);

@@ -1,6 +1,7 @@
 use bundle_oci::Printable;
 
-use crate::values::{SchemaError, ValuesError};
+use crate::schema::SchemaError;
+use crate::values::ValuesError;
 use crate::yaml::YamlError;
 use crate::{KubeVersion, MissingDependency, template};
 
@@ -31,7 +32,7 @@ pub enum RenderError {
         given: KubeVersion,
     },
     /// A template.
-    #[error("{}:{}: {}", Printable(&.error.template), .error.line, Printable(&.error.message))]
+    #[error("{}: {}{}", place(.error), Printable(&.error.message), callers(.error))]
     Template {
         /// What is wrong, and where.
         error: template::Error,
@@ -46,6 +47,27 @@ pub enum RenderError {
         /// What is wrong.
         error: YamlError,
     },
+}
+
+/// `tpl` renders a text that is in no file.
+const TEXT: &str = "gotpl";
+
+fn place(error: &template::Error) -> String {
+    match error.template.as_str() {
+        TEXT => format!("line {} of a text that tpl renders", error.line),
+        file => format!("{}:{}", Printable(file), error.line),
+    }
+}
+
+/// The calls that led there: the innermost one, and the template that Helm renders.
+fn callers(error: &template::Error) -> String {
+    let files: Vec<_> = error.includes.iter().filter(|include| include.template != TEXT).collect();
+    let show = |include: &template::Include| format!("{}:{}", Printable(&include.template), include.line);
+    match files.as_slice() {
+        [] => String::new(),
+        [only] => format!(" (called at {})", show(only)),
+        [first, .., last] => format!(" (called at {}, from {})", show(last), show(first)),
+    }
 }
 
 fn missing(missing: &[MissingDependency]) -> String {

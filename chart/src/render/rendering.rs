@@ -7,7 +7,8 @@ use super::wanted::wanted_value;
 use super::{KubeVersion, RenderError};
 use crate::chart::{Chart, File};
 use crate::dependency::{name_all, process};
-use crate::values::{Nulls, check_schemas, coalesce, unknown_keys};
+use crate::schema::check_schemas;
+use crate::values::{Nulls, coalesce, unknown_keys};
 use crate::{Constraint, Engine, Limits, Map, Purpose, ValueSet, Version, Warning, template};
 
 /// For whom a chart is rendered.
@@ -101,7 +102,7 @@ pub fn render(chart: &Chart, values: &ValueSet, options: &RenderOptions) -> Resu
     let (value_set, purpose) = (values.name.clone(), values.purpose);
     let values = given;
     coalesce(&installed, &values, Nulls::Delete, &mut warnings).map_err(RenderError::NoTable)?;
-    check_schemas(&installed, &values, "", &mut warnings)?;
+    check_schemas(&installed, &values, "", &options.limits, &mut warnings)?;
     check_kube_version(&installed, &options.kube_version)?;
     // Templates can change the values that they see.
     let seen: Map = values.deep_copy(usize::MAX).unwrap_or_default();

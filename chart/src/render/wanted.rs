@@ -5,7 +5,9 @@ use crate::{Map, template};
 /// from the chart's own words (`The "expose.tls.auto.commonName" is required!`), or from the
 /// expression on the line.
 pub(super) fn wanted_value(error: &template::Error, source: Option<&str>, values: &Map) -> Option<String> {
-    let prefix = chart_path(&error.template);
+    let files = error.includes.iter().rev().map(|include| include.template.as_str());
+    let file = [error.template.as_str()].into_iter().chain(files).find(|name| name.contains('/'));
+    let prefix = chart_path(file.unwrap_or_default());
     let line = source.and_then(|text| text.lines().nth(error.line.checked_sub(1)?)).unwrap_or_default();
     let asked = matches!(error.function.as_deref(), Some("required" | "fail"));
     let from_message = if asked { paths(&error.message, Mark::Optional) } else { Vec::new() };

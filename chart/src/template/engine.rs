@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -77,10 +78,11 @@ impl Engine {
             let key = |source: &TemplateSource| source.name.matches('/').count();
             key(right).cmp(&key(left)).then_with(|| right.name.cmp(&left.name))
         });
+        let room = Cell::new(limits.syntax_nodes);
         let mut engine = Self { files: Vec::with_capacity(sources.len()), templates: HashMap::new(), limits };
         for source in sources {
             let name: Arc<str> = source.name.into();
-            for template in read(&name, source.text.into(), &limits)? {
+            for template in read(&name, source.text.into(), &limits, &room)? {
                 add(&mut engine.templates, template);
             }
             let file_name = name.rsplit('/').next().unwrap_or_default();
@@ -133,11 +135,16 @@ impl Engine {
 }
 
 /// Reads the templates of a text; the main one comes last.
-pub(super) fn read(name: &Arc<str>, text: Arc<str>, limits: &Limits) -> Result<Vec<Arc<Template>>, Error> {
+pub(super) fn read(
+    name: &Arc<str>,
+    text: Arc<str>,
+    limits: &Limits,
+    room: &Cell<usize>,
+) -> Result<Vec<Arc<Template>>, Error> {
     let source = Arc::new(Source { name: Arc::clone(name), text });
     let parsed = match source.text.len() > limits.template {
         true => Err(SyntaxError::new(0, Limit::Template(limits.template).to_string())),
-        false => parse(&source, name, limits.syntax_depth),
+        false => parse(&source, name, limits, room),
     };
     parsed.map_err(|error| {
         let (line, column) = place(&source.text, error.at);
@@ -226,7 +233,7 @@ mod tests {
 
     #[test]
     fn errors_say_where_and_how_it_came_there() {
-        let helpers = "{{ define \"image\" -}}\n  {{- required \"set image\" .Values.image }}\n{{- end }}";
+        let helpers = "{{ define \"image\" -}}\n  {{- required \"set\\n image\" .Values.image }}\n{{- end }}";
         let files = [
             ("c/templates/_h.tpl", helpers),
             ("c/templates/t.yaml", "a: 1\nimage: {{ include \"image\" . | quote }}\n"),
@@ -295,24 +302,38 @@ mod tests {
             (r#"{{ $t := "{{ tpl . . }}" }}{{ tpl $t $t }}"#, "more than 1000 templates"),
             (parentheses.as_str(), "inside each other"),
             (blocks.as_str(), "inside each other"),
-            ("{{ range until 1000000000 }}{{ end }}", "more than 200000 steps"),
-            ("{{ range 1000000000 }}{{ end }}", "more than 200000 steps"),
-            ("{{ range 1000 }}{{ range 1000 }}{{ end }}{{ end }}", "more than 200000 steps"),
-            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}"#, "bytes of text"),
-            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = replace "a" "aaaa" $x }}{{ end }}"#, "bytes of text"),
-            (r#"{{ $x := "a\n" }}{{ range 100 }}{{ $x = indent 1000000 $x }}{{ end }}"#, "bytes of text"),
-            (r#"{{ repeat 1000000000 "abc" }}"#, "bytes of text"),
-            (r#"{{ randAlphaNum 1000000000 }}"#, "bytes of text"),
-            (r#"{{ printf "%1000000d%1000000d%1000000d%1000000d%1000000d" 1 1 1 1 1 }}"#, "bytes of text"),
+            ("{{ range until 1000000000 }}{{ end }}", "more than"),
+            ("{{ range 1000000000 }}{{ end }}", "more than"),
+            ("{{ range 1000 }}{{ range 1000 }}{{ end }}{{ end }}", "more than"),
+            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = print $x $x }}{{ end }}"#, "more than"),
+            (r#"{{ $x := "ab" }}{{ range 100 }}{{ $x = replace "a" "aaaa" $x }}{{ end }}"#, "more than"),
+            (r#"{{ $x := "a\n" }}{{ range 100 }}{{ $x = indent 1000000 $x }}{{ end }}"#, "more than"),
+            (r#"{{ repeat 1000000000 "abc" }}"#, "more than"),
+            (r#"{{ randAlphaNum 1000000000 }}"#, "more than"),
+            (r#"{{ printf "%1000000d%1000000d%1000000d%1000000d%1000000d" 1 1 1 1 1 }}"#, "more than"),
             (
                 r#"{{ $x := list 1 }}{{ range 100 }}{{ $x = list $x $x }}{{ end }}{{ toYaml $x }}"#,
                 "more than",
             ),
             (
                 r#"{{ $x := dict "a" 1 }}{{ range 60 }}{{ $x = dict "a" $x "b" $x }}{{ end }}{{ deepCopy $x }}"#,
-                "more than 200000 steps",
+                "more than",
             ),
-            (r#"{{ $x := list 1 }}{{ range 60 }}{{ $x = concat $x $x }}{{ end }}"#, "more than 200000 steps"),
+            (r#"{{ $x := list 1 }}{{ range 60 }}{{ $x = concat $x $x }}{{ end }}"#, "more than"),
+            ("{{ until 190000 }}", "more than"),
+            (r#"{{ $d := dict }}{{ range 100000 }}{{ $_ := set $d (print .) . }}{{ end }}"#, "more than"),
+            (r#"{{ fromYaml (repeat 100000 "- a\n") }}"#, "more than"),
+            (r#"{{ fromJson (printf "[%s1]" (repeat 100000 "1,")) }}"#, "more than"),
+            (
+                r#"{{ printf "%.999999f%.999999e" 1.5 1.5 | len }}{{ printf "%1000000d%1000000d%1000000d" 1 2 3 }}"#,
+                "more than",
+            ),
+            (
+                r#"{{ range 100000 }}{{ tpl (printf "{{ %d }}%s" . (repeat 10 "{{ 1 }}")) $ }}{{ end }}"#,
+                "more than",
+            ),
+            (r#"{{ range 1000 }}{{ regexMatch (printf "a{%d}" .) "a" }}{{ end }}"#, "more than"),
+            (r#"{{ $x := repeat 1000000 "a" }}{{ range 1000 }}{{ contains "b" $x }}{{ end }}"#, "more than"),
             (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ toYaml $x }}"#, "nests deeper than 200"),
             (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ $x }}"#, "nests deeper than 200"),
             (r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ toJson $x }}"#, "nests deeper than 200"),
@@ -321,14 +342,15 @@ mod tests {
                 r#"{{ $x := dict }}{{ $_ := set $x "x" $x }}{{ $y := dict }}{{ $_ := set $y "x" $y }}{{ $_ := merge $x $y }}"#,
                 "nests deeper than 200",
             ),
-            (r#"{{ regexReplaceAll "" (repeat 1000 "a") (repeat 100000 "b") }}"#, "bytes of text"),
+            (r#"{{ regexReplaceAll "" (repeat 1000 "a") (repeat 100000 "b") }}"#, "more than"),
             (
                 r#"{{ regexMatch "(((((a{1,100}){1,100}){1,100}){1,100}){1,100})" "a" | ternary "" (fail "too large") }}"#,
                 "too large",
             ),
         ];
         for (text, expected) in cases {
-            let error = rendered([("c/templates/t.yaml", text)], limits).unwrap_err();
+            let error = rendered([("c/templates/t.yaml", text)], limits);
+            let error = error.expect_err(&text[..text.len().min(120)]);
             assert!(error.message.contains(expected), "{}: {error}", &text[..text.len().min(120)]);
         }
         let deep = format!("{}{}", "{{ if true }}".repeat(10_000), "{{ end }}".repeat(10_000));
@@ -357,6 +379,77 @@ mod tests {
             assert!(error.message.contains("more than 8000 blocks"), "{error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever a template says, it is rendered or refused.
+        #[test]
+        fn no_template_breaks_the_engine(parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..40)) {
+            let limits = Limits { steps: 10_000, bytes: 1 << 20, ..Limits::DEFAULT };
+            let text = parts.concat();
+            let _ = rendered([("c/templates/t.yaml", text.as_str())], limits);
+        }
+    }
+
+    const PARTS: &[&str] = &[
+        "{{",
+        "}}",
+        "{{",
+        "}}",
+        "{{ ",
+        " }}",
+        "{{- ",
+        " -}}",
+        " ",
+        "\n",
+        "-",
+        "if ",
+        "else ",
+        "end",
+        "{{ end }}",
+        "range ",
+        "with ",
+        "define \"x\"",
+        "template \"x\" ",
+        "block \"x\" ",
+        "break",
+        "continue",
+        "nil",
+        "true ",
+        "$x",
+        "$",
+        ":=",
+        "=",
+        ",",
+        ".",
+        ".Values",
+        ".a",
+        "(",
+        ")",
+        "|",
+        "1",
+        "-1.5",
+        "0x",
+        "'c'",
+        "\"s\"",
+        "`r`",
+        "\\",
+        "/*",
+        "*/",
+        "include \"x\" ",
+        "upper ",
+        "printf \"%d %[3]*.[2]*f\" ",
+        "tpl ",
+        "list ",
+        "dict ",
+        "index ",
+        "slice ",
+        "trunc ",
+        "substr ",
+        "abbrevboth ",
+        "set ",
+        "é",
+        "text",
+    ];
 
     #[test]
     fn a_deadline_ends_a_rendering() {

@@ -14,7 +14,8 @@ pub struct Error {
     pub column: usize,
     /// The function that failed, if it was one.
     pub function: Option<String>,
-    /// What is wrong. The chart's own words where `required` or `fail` stopped the rendering.
+    /// What is wrong. The chart's own words, in one line, where `required` or `fail` stopped the
+    /// rendering.
     pub message: String,
     /// What led here, outermost first.
     pub includes: Vec<Include>,
@@ -33,7 +34,10 @@ pub struct Include {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", Printable(&self.template), self.line, self.column)?;
+        // Nothing but a lack of threads fails outside of templates.
+        if !self.template.is_empty() {
+            write!(f, "{}:{}:{}: ", Printable(&self.template), self.line, self.column)?;
+        }
         match self.function.as_deref() {
             // Their message is the chart's own.
             Some("required" | "fail") | None => {}

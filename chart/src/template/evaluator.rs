@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(super) struct Evaluator<'e> {
     defined: Vec<Rc<Templates>>,
     /// The texts that `tpl` was given before.
     texts: HashMap<Arc<str>, Rc<Text>>,
+    /// How many nodes these may still have.
+    room: Cell<usize>,
     pub(super) context: &'e Context,
     includes: Vec<Frame>,
     pub(super) depth: usize,
@@ -68,6 +71,7 @@ impl<'e> Evaluator<'e> {
             templates,
             defined: Vec::new(),
             texts: HashMap::new(),
+            room: Cell::new(context.budget.limits().syntax_nodes),
             context,
             includes: Vec::new(),
             depth: 0,
@@ -104,7 +108,7 @@ impl<'e> Evaluator<'e> {
         dot: Given,
     ) -> Result<String, Stop> {
         let Some(template) = self.find(name) else {
-            return Err(self.stop(scope, at, Some("include"), format!("no template {name:?}")));
+            return Err(self.stop(scope, at, None, format!("template {name:?} is not defined")));
         };
         self.enter(scope, at, name, |this| this.execute(&template, dot))
     }
@@ -140,9 +144,9 @@ impl<'e> Evaluator<'e> {
     }
 
     fn parse(&mut self, scope: &Scope<'_>, at: Position, text: &Arc<str>) -> Result<Rc<Text>, Stop> {
-        // Nodes take more room than their text, and are kept.
-        self.pay(scope, at, text.len().saturating_mul(8))?;
-        let parsed = read(&Arc::from(TPL_NAME), Arc::clone(text), self.context.budget.limits());
+        self.pay(scope, at, text.len())?;
+        let name = Arc::from(TPL_NAME);
+        let parsed = read(&name, Arc::clone(text), self.context.budget.limits(), &self.room);
         let templates = parsed.map_err(|error| {
             let mut includes = self.trail();
             includes.push(include(scope.template, at, "tpl"));

@@ -13,6 +13,9 @@ pub(super) enum Piped {
     Value(Given),
 }
 
+/// The bytes of text that a function goes through in a step.
+const STEP: usize = 64;
+
 impl Piped {
     const fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
@@ -226,6 +229,10 @@ impl Evaluator<'_> {
         if let Piped::Value(value) = piped {
             values.push(value.unwrap_or_default());
         }
+        // Functions go through their texts.
+        let lengths = values.iter().map(|value| value.as_str().map_or(0, str::len));
+        let steps = lengths.sum::<usize>() / STEP;
+        self.context.budget.steps(steps).map_err(|limit| self.stop(scope, at, None, limit.to_string()))?;
         let body = match function.body {
             Body::Plain(body) => body,
             // These take a text and what `.` is to be.
@@ -255,7 +262,11 @@ impl Evaluator<'_> {
                         let argument = index.checked_sub(own).and_then(|index| arguments.get(index));
                         (argument.map_or(at, |argument| argument.at), message)
                     }
-                    Failure::Message(message) | Failure::Refused(message) => (at, message),
+                    Failure::Message(message) => (at, message),
+                    // Charts like to draw paragraphs; an error is a line.
+                    Failure::Refused(message) => {
+                        (at, message.split_whitespace().collect::<Vec<_>>().join(" "))
+                    }
                     Failure::Limit(limit) => (at, limit.to_string()),
                 };
                 Err(self.stop(scope, at, Some(function.name), message))

@@ -1,16 +1,18 @@
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::ast::{Branch, Command, Expression, Node, Number, Operand, Pipeline, Position, Source, Template};
 use super::lexer::{Lexer, SyntaxError, Token, TokenKind};
-use crate::functions;
 use crate::go::{float, integer, quote};
+use crate::{Limit, Limits, functions};
 
 /// Reads a text: its main template, which has the name `name`, comes last, after the templates
-/// that it defines.
+/// that it defines. `room` is how many nodes may still be made.
 pub(super) fn parse(
     source: &Arc<Source>,
     name: &Arc<str>,
-    depth: usize,
+    limits: &Limits,
+    room: &Cell<usize>,
 ) -> Result<Vec<Arc<Template>>, SyntaxError> {
     let mut parser = Parser {
         source,
@@ -20,7 +22,8 @@ pub(super) fn parse(
         templates: Vec::new(),
         ranges: 0,
         depth: 0,
-        max_depth: depth,
+        limits,
+        room,
     };
     let body = parser.file()?;
     parser.define(0, Arc::clone(name), body)?;
@@ -36,7 +39,8 @@ struct Parser<'a> {
     /// How many `range`s are around, for `break` and `continue`.
     ranges: usize,
     depth: usize,
-    max_depth: usize,
+    limits: &'a Limits,
+    room: &'a Cell<usize>,
 }
 
 /// The variables of a template. Each declaration has a place of its own; blocks that are over give
@@ -82,6 +86,7 @@ impl<'a> Parser<'a> {
     fn file(&mut self) -> Result<Vec<Node>, SyntaxError> {
         let mut nodes = Vec::new();
         loop {
+            self.count()?;
             let token = self.next()?;
             match token.kind {
                 TokenKind::End => return Ok(nodes),
@@ -139,6 +144,7 @@ impl<'a> Parser<'a> {
         self.deeper()?;
         let mut nodes = Vec::new();
         let ending = loop {
+            self.count()?;
             let token = self.next()?;
             match token.kind {
                 TokenKind::End => {
@@ -400,6 +406,7 @@ impl<'a> Parser<'a> {
                 self.ahead = Some(token);
                 break;
             }
+            self.count()?;
             fields.push(self.text(token)[1..].into());
         }
         if fields.is_empty() {
@@ -423,6 +430,7 @@ impl<'a> Parser<'a> {
     }
 
     fn term(&mut self) -> Result<Option<Expression>, SyntaxError> {
+        self.count()?;
         let token = self.next_token()?;
         let text = self.text(token);
         let kind = match token.kind {
@@ -490,9 +498,20 @@ impl<'a> Parser<'a> {
 
     fn deeper(&mut self) -> Result<(), SyntaxError> {
         self.depth += 1;
-        match self.depth > self.max_depth {
-            true => Err(self.error(crate::Limit::SyntaxDepth(self.max_depth).to_string())),
+        match self.depth > self.limits.syntax_depth {
+            true => Err(self.error(Limit::SyntaxDepth(self.limits.syntax_depth).to_string())),
             false => Ok(()),
+        }
+    }
+
+    /// One more node.
+    fn count(&self) -> Result<(), SyntaxError> {
+        match self.room.get().checked_sub(1) {
+            Some(left) => {
+                self.room.set(left);
+                Ok(())
+            }
+            None => Err(self.error(Limit::SyntaxNodes(self.limits.syntax_nodes).to_string())),
         }
     }
 

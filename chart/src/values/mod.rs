@@ -2,7 +2,6 @@
 
 mod coalesce;
 mod merge;
-mod schema;
 mod set;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -10,7 +9,5 @@ mod unknown;
 
 pub(crate) use coalesce::{Nulls, coalesce, merge_tables, table_of};
 pub use merge::{Purpose, ValueSet, ValuesError, ValuesFile};
-pub use schema::SchemaError;
-pub(crate) use schema::check_schemas;
 pub use set::{SetCause, SetError};
 pub(crate) use unknown::unknown_keys;

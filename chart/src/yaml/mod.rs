@@ -1,7 +1,9 @@
 //! YAML as Helm reads and writes it.
 
+mod order;
 mod reader;
 mod scalar;
+mod style;
 mod writer;
 
 pub(crate) use reader::{Nodes, decode_yaml};

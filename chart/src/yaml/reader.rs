@@ -105,7 +105,9 @@ struct Reader<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     limits: Limits,
-    /// Values that may still be made.
+    /// Nodes that may still be read.
+    room: usize,
+    /// Values that may still be made of them.
     nodes: usize,
 }
 
@@ -122,6 +124,7 @@ impl<'t> Reader<'t> {
             parser: Parser::new_from_str_with_options(text, options),
             anchors: HashMap::new(),
             limits: *limits,
+            room: limits.yaml_nodes,
             nodes: limits.yaml_nodes,
         }
     }
@@ -131,6 +134,8 @@ impl<'t> Reader<'t> {
         let mut open: Vec<Open> = Vec::new();
         while let Some(next) = self.parser.next_event() {
             let (event, span) = next?;
+            let Some(room) = self.room.checked_sub(1) else { return Err(self.too_many(span.start)) };
+            self.room = room;
             let finished = match event {
                 Event::DocumentStart(..) => {
                     self.anchors.clear();
@@ -234,8 +239,12 @@ impl<'t> Reader<'t> {
                 self.nodes = left;
                 Ok(())
             }
-            None => Err(YamlError::at(node.place, format!("more than {} values", self.limits.yaml_nodes))),
+            None => Err(self.too_many(node.place)),
         }
+    }
+
+    fn too_many(&self, place: Marker) -> YamlError {
+        YamlError::at(place, format!("more than {} values", self.limits.yaml_nodes))
     }
 }
 

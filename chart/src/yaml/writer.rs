@@ -1,10 +1,11 @@
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::scalar::{Dialect, Scalar, is_base_60, is_old_bool, resolve};
+use super::order::compare_keys;
+use super::scalar::Dialect;
+use super::style::{Context, Style, is_break, is_printable};
 use crate::functions::Failure;
 use crate::go::float::{format_float, format_json};
 use crate::go::{integer, json};
@@ -89,8 +90,8 @@ impl Writer<'_> {
             }
             Value::List(list) if list.is_empty() => self.indicator("[]", true, false),
             Value::List(list) => self.sequence(list, indent, place, depth)?,
-            Value::Map(map) => self.mapping(map.entries(), indent, place, depth)?,
-            Value::Struct(fields) => self.mapping(self.struct_entries(fields), indent, place, depth)?,
+            Value::Map(map) => self.mapping(map.entries(), indent, depth)?,
+            Value::Struct(fields) => self.mapping(struct_entries(fields), indent, depth)?,
             Value::String(text) => self.string(text, indent, Context::Value),
             other => {
                 let text = self.plain_text(other)?;
@@ -139,18 +140,6 @@ impl Writer<'_> {
         })
     }
 
-    fn struct_entries(&self, fields: &Struct) -> Vec<(Arc<str>, Value)> {
-        let mut entries = Vec::new();
-        for field in &fields.fields {
-            match &field.value {
-                Value::Struct(inner) if field.embedded => entries.append(&mut self.struct_entries(inner)),
-                value if field.omit_empty && json::is_empty(value) => {}
-                value => entries.push((field.json.into(), value.clone())),
-            }
-        }
-        entries
-    }
-
     fn sequence(
         &mut self,
         items: &[Value],
@@ -177,21 +166,19 @@ impl Writer<'_> {
         &mut self,
         mut entries: Vec<(Arc<str>, Value)>,
         indent: Option<usize>,
-        place: Place,
         depth: usize,
     ) -> Result<(), Failure> {
         if entries.is_empty() {
             self.indicator("{}", true, false);
             return Ok(());
         }
-        let _ = place;
         let dialect = self.dialect;
         entries.sort_by(|(left, _), (right, _)| compare_keys(left, right, dialect));
         let inner = indent.map_or(0, |indent| indent + 2);
         for (key, value) in entries {
             self.indent(inner);
             // A longer key, or one of several lines, has a line of its own.
-            if key.len() <= 128 && !has_break(&key) {
+            if key.len() <= 128 && !key.contains(is_break) {
                 self.string(&key, Some(inner), Context::SimpleKey);
                 self.indicator(":", false, false);
             } else {
@@ -272,33 +259,11 @@ impl Writer<'_> {
         // A scalar's further lines are indented once more than what it stands in.
         let folding =
             Folding { indent: indent.map_or(2, |indent| indent + 2), allowed: context == Context::Value };
-        match self.style(text, context) {
+        match Style::of(text, context, self.dialect) {
             Style::Plain => self.plain(text, folding),
             Style::Single => self.single_quoted(text, folding),
             Style::Double => self.double_quoted(text, folding),
             Style::Literal => self.literal(text, folding.indent),
-        }
-    }
-
-    fn style(&self, text: &str, context: Context) -> Style {
-        let analysis = Analysis::of(text, self.dialect);
-        let plain_means_text = resolve(text, self.dialect) == Scalar::String
-            && !is_base_60(text)
-            && !(self.dialect == Dialect::V3 && is_old_bool(text));
-        if context == Context::SimpleKey && analysis.multiline {
-            return Style::Double;
-        }
-        if text.contains('\n') {
-            return match analysis.block && context == Context::Value {
-                true => Style::Literal,
-                false => Style::Double,
-            };
-        }
-        match (plain_means_text, analysis.plain, analysis.single) {
-            (false, ..) => Style::Double,
-            (true, true, _) => Style::Plain,
-            (true, false, true) => Style::Single,
-            (true, false, false) => Style::Double,
         }
     }
 
@@ -428,6 +393,18 @@ impl Writer<'_> {
     }
 }
 
+fn struct_entries(fields: &Struct) -> Vec<(Arc<str>, Value)> {
+    let mut entries = Vec::new();
+    for field in &fields.fields {
+        match &field.value {
+            Value::Struct(inner) if field.embedded => entries.append(&mut struct_entries(inner)),
+            value if field.omit_empty && json::is_empty(value) => {}
+            value => entries.push((field.json.into(), value.clone())),
+        }
+    }
+    entries
+}
+
 /// The column behind which a space becomes the end of a line.
 const WIDTH: usize = 80;
 
@@ -438,137 +415,10 @@ struct Folding {
     allowed: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Context {
-    SimpleKey,
-    Value,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    Plain,
-    Single,
-    Double,
-    Literal,
-}
-
-/// Which styles can hold a text, outside of flow collections.
-struct Analysis {
-    multiline: bool,
-    plain: bool,
-    single: bool,
-    block: bool,
-}
-
-impl Analysis {
-    fn of(text: &str, dialect: Dialect) -> Self {
-        let mut chars = text.chars().peekable();
-        let Some(first) = text.chars().next() else {
-            return Self { multiline: false, plain: true, single: true, block: false };
-        };
-        let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut breaks, mut special, mut tabs) = (false, false, false);
-        let (mut break_space, mut space_break) = (false, false);
-        let mut before = ' ';
-        let mut at_start = true;
-        while let Some(c) = chars.next() {
-            let blank_follows = chars.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
-            indicators |= match c {
-                '#' if at_start => true,
-                '#' => is_blank_or_break(before),
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
-                    at_start
-                }
-                '?' | '-' => at_start && blank_follows,
-                ':' => blank_follows,
-                _ => false,
-            };
-            match c {
-                '\t' if dialect == Dialect::V3 => tabs = true,
-                c => special |= !is_printable(c),
-            }
-            if is_break(c) {
-                breaks = true;
-                space_break |= !at_start && before == ' ';
-            } else if c == ' ' {
-                break_space |= !at_start && is_break(before);
-            }
-            before = c;
-            at_start = false;
-        }
-        let last = before;
-        let blank_ends = first == ' ' || is_break(first) || last == ' ' || is_break(last);
-        let quotable = !space_break && !special;
-        Self {
-            multiline: breaks,
-            plain: !indicators && !blank_ends && !breaks && !break_space && quotable && !tabs,
-            single: !break_space && quotable && !tabs,
-            block: last != ' ' && quotable,
-        }
-    }
-}
-
-/// What go-yaml writes as it is: nothing beyond the first 65,536 characters, and no tab.
-fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
-}
-
-const fn is_break(c: char) -> bool {
-    matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-const fn is_blank_or_break(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\0') || is_break(c)
-}
-
-fn has_break(text: &str) -> bool {
-    text.contains(is_break)
-}
-
-/// go-yaml's order of keys: numbers inside texts count as numbers, and letters come after all else.
-fn compare_keys(left: &str, right: &str, dialect: Dialect) -> Ordering {
-    let left: Vec<char> = left.chars().collect();
-    let right: Vec<char> = right.chars().collect();
-    let mut after_digit = false;
-    for (index, (l, r)) in left.iter().zip(&right).enumerate() {
-        if l == r {
-            after_digit = l.is_numeric();
-            continue;
-        }
-        match (l.is_alphabetic(), r.is_alphabetic()) {
-            (true, true) => return l.cmp(r),
-            (false, false) => {}
-            (l_letter, _) => {
-                let letter_first = dialect == Dialect::V3 && after_digit;
-                return if l_letter == letter_first { Ordering::Less } else { Ordering::Greater };
-            }
-        }
-        let (mut l_number, mut r_number) = (0i64, 0i64);
-        if *l == '0' || *r == '0' {
-            let digits = left[..index].iter().rev().take_while(|c| c.is_numeric());
-            if digits.into_iter().any(|c| *c != '0') {
-                (l_number, r_number) = (1, 1);
-            }
-        }
-        let l_end = read_number(&left, index, &mut l_number);
-        let r_end = read_number(&right, index, &mut r_number);
-        return l_number.cmp(&r_number).then(l_end.cmp(&r_end)).then(l.cmp(r));
-    }
-    left.len().cmp(&right.len())
-}
-
-/// Goes on with a number over the digits from `start` on, and gives their end.
-fn read_number(text: &[char], start: usize, number: &mut i64) -> usize {
-    let mut end = start;
-    while let Some(digit) = text.get(end).filter(|c| c.is_numeric()) {
-        *number = number.wrapping_mul(10).wrapping_add(i64::from(u32::from(*digit)) - 48);
-        end += 1;
-    }
-    end
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Map, yaml::parse_values};
 
@@ -712,15 +562,32 @@ mod tests {
         map.remove("a");
     }
 
-    #[test]
-    fn keys_are_in_go_yamls_order() {
-        let order = |keys: &[&str]| {
-            let mut sorted = keys.to_vec();
-            sorted.sort_by(|left, right| compare_keys(left, right, Dialect::V2));
-            assert_eq!(sorted, keys);
-        };
-        order(&["1", "2", "10", "A", "a", "a-b", "a1", "a2", "a10", "ab", "b"]);
-        order(&["_a", "a", "a_b", "ab"]);
-        order(&["a1", "a01", "a2", "a02"]);
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            any::<bool>().prop_map(Value::Bool),
+            (-1e9..1e9).prop_map(Value::Float),
+            "[ -~é\\n\\t\u{85}\u{feff}😀:#'\"-]{0,100}".prop_map(Value::from),
+            "(word |it's |a: |  |\\n| #){0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::list),
+                proptest::collection::vec(("[a-z :\\n]{0,140}", inner), 0..6)
+                    .prop_map(|entries| Value::Map(Map::from_iter(entries))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_as_the_same(value in values()) {
+            let text = to_yaml(&value).unwrap();
+            let read = parse_values(&text, &Limits::DEFAULT).map_err(|error| format!("{error}\n{text}")).unwrap();
+            let json = |value: &Value| {
+                json::encode(value, json::Style::RAW, &Budget::new(Limits::DEFAULT, None)).unwrap()
+            };
+            prop_assert_eq!(json(&read), json(&value), "{}", text);
+        }
     }
 }

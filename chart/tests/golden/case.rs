@@ -1,6 +1,7 @@
 //! What charts are rendered with in `sets/*.txt`, for the golden tests and for the oracle.
 
-use bundle_chart::{Purpose, RenderOptions, ValueSet};
+use bundle_chart::{Purpose, RenderOptions, Value, ValueSet};
+use bundle_oci::Digest;
 
 /// One way to render a chart.
 #[derive(Clone, Debug, Default)]
@@ -60,4 +61,22 @@ impl Case {
             ..RenderOptions::default()
         }
     }
+}
+
+/// The digest of a document, however it is written.
+pub(crate) fn digest(document: &Value) -> String {
+    fn tree(value: &Value) -> serde_json::Value {
+        match value {
+            Value::Bool(flag) => (*flag).into(),
+            Value::Int(number, _) => (*number as f64).into(),
+            Value::Float(number) => (*number).into(),
+            Value::String(text) => (&**text).into(),
+            Value::List(list) => list.iter().map(tree).collect(),
+            Value::Map(map) => {
+                map.entries().iter().map(|(key, value)| (key.to_string(), tree(value))).collect()
+            }
+            _ => serde_json::Value::Null,
+        }
+    }
+    Digest::of(tree(document).to_string().as_bytes()).short()
 }

@@ -94,18 +94,16 @@ impl Bootstrap {
         }
         print(&text)?;
         if self.dry_run {
-            print("nothing was written\n")?;
-            return Ok(());
+            return print("nothing was written\n");
         }
         let places = self.secrets.places(&self.place.to.registry)?;
         let mut first = true;
         let mut printed = Ok(());
         let told = |_: &RobotStep, place: &Delivered| {
-            let heading =
-                if std::mem::take(&mut first) { "secrets, which Harbor never shows again\n" } else { "" };
-            if printed.is_ok() {
-                printed = print(&format!("{heading}{}", delivered(place)));
-            }
+            let head = "secrets, which Harbor never shows again\n";
+            let head = if std::mem::take(&mut first) { head } else { "" };
+            let now = print(&format!("{head}{}", delivered(place)));
+            printed = std::mem::replace(&mut printed, Ok(())).and(now);
         };
         bootstrap(&harbor, &plan, &settings, &places, told).await?;
         printed

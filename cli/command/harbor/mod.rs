@@ -46,7 +46,7 @@ impl Harbor {
 /// Which Harbor, and as whom.
 #[derive(clap::Args)]
 struct Place {
-    /// The Harbor, such as https://harbor.example
+    /// The Harbor, such as `https://harbor.example`
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 

@@ -31,7 +31,6 @@ impl TrivyValues {
                 "list ghcr.io/aquasecurity/trivy-db:2 and ghcr.io/aquasecurity/trivy-java-db:1 in bundle.yaml",
             ));
         }
-        print(&databases.values(&self.to.registry))?;
-        Ok(())
+        print(&databases.values(&self.to.registry))
     }
 }

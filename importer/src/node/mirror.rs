@@ -99,7 +99,10 @@ impl Mirrored {
             return Err(NoMirror);
         }
         let renamed = images()
-            .filter(|artifact| hosts.get(artifact.source.registry()) != place(artifact).as_ref())
+            .filter(|artifact| {
+                let known = hosts.get(artifact.source.registry());
+                place(artifact).is_none_or(|place| known != Some(&place))
+            })
             .map(|artifact| Renamed { source: artifact.source.clone(), target: artifact.target.clone() })
             .collect::<BTreeSet<_>>();
         let bundle = format!("{}-{} ({})", statement.stream, statement.sequence, trusted.digest());

@@ -49,3 +49,20 @@ async fn what_makes_something_new_is_not_repeated_and_what_reads_is() {
     }
     assert_eq!(server.seen()[0].body, b"\"x\"");
 }
+
+#[tokio::test]
+async fn a_call_follows_no_redirect() {
+    let elsewhere = Server::start(|_, _| Answer::new(200, "[]"));
+    let location = format!("http://{}/api/v2.0/projects", elsewhere.registry());
+    for status in [301, 302, 307, 308] {
+        let to = location.clone();
+        let server = Server::start(move |_, _| Answer::new(status, "").with("Location", &to));
+        let registry = server.registry();
+        let client = builder().credentials(credentials(registry.as_str())).build().unwrap();
+        client.password_at_once(&registry);
+        let error = client.call(&registry, &Call::new(Method::Get, "/api/v2.0/projects", "list")).await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::Redirect { .. }), "{status}: {error}");
+    }
+    assert_eq!(elsewhere.seen().len(), 0);
+}

@@ -1,0 +1,147 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bundle_format::Kind;
+use bundle_oci::{Digest, Manifest, Reference, Registry, RepositoryName, Tag};
+use bundle_registry::{Client, FetchedManifest, Name};
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
+
+use crate::ResolveCause;
+use crate::resolve::{Image, Resolver, kind_of, parse};
+
+/// What is attached to a manifest, and travels with it.
+pub(crate) struct Attached {
+    pub(crate) kind: Kind,
+    pub(crate) tag: Option<Tag>,
+    pub(crate) subject: Digest,
+    pub(crate) manifest: FetchedManifest,
+}
+
+/// Lists of tags by repository, each fetched once, for all tasks.
+#[derive(Default)]
+pub(crate) struct TagCache(Mutex<HashMap<(Registry, RepositoryName), KnownTags>>);
+
+/// `None` inside if the repository does not tell, or there are too many to tell.
+type KnownTags = Arc<OnceCell<Option<HashSet<Tag>>>>;
+
+impl TagCache {
+    async fn of(&self, client: &Client, reference: &Reference) -> KnownTags {
+        let key = (reference.registry().clone(), reference.repository().clone());
+        let (registry, repository) = key.clone();
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        let fetch = || async {
+            let tags = client.tags(&registry, &repository).await.ok().filter(|tags| !tags.truncated);
+            tags.map(|tags| tags.tags.into_iter().collect())
+        };
+        known.get_or_init(fetch).await;
+        known
+    }
+}
+
+/// Signatures of signatures end here.
+const REFERRER_DEPTH: usize = 3;
+
+impl Resolver<'_> {
+    /// Finds what is attached to these manifests of an image, and to that again.
+    pub(crate) async fn attach(
+        &self,
+        reference: &Reference,
+        mut subjects: Vec<Digest>,
+        image: &mut Image,
+    ) -> Result<(), ResolveCause> {
+        let mut seen: HashSet<Digest> = subjects.iter().copied().collect();
+        for _ in 0..REFERRER_DEPTH {
+            let found: Vec<Vec<Attached>> = futures_util::stream::iter(&subjects)
+                .map(|&subject| self.referrers_of(reference, subject))
+                .buffered(8)
+                .try_collect()
+                .await?;
+            subjects.clear();
+            for attached in found.into_iter().flatten() {
+                if seen.insert(attached.manifest.digest) {
+                    subjects.push(attached.manifest.digest);
+                    let mut below = Vec::new();
+                    self.gather(reference, &attached.manifest, &mut image.contents, &mut below).await?;
+                }
+                image.attached.push(attached);
+            }
+            if subjects.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is attached to a manifest: by the referrers API or its fallback tag (distribution-spec
+    /// §Referrers Tag Schema), and by cosign's tags.
+    pub(crate) async fn referrers_of(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+    ) -> Result<Vec<Attached>, ResolveCause> {
+        let (registry, repository) = (reference.registry(), reference.repository());
+        let mut found = Vec::new();
+        let fallback = format!("sha256-{}", subject.hex());
+        let mut listed = self
+            .client
+            .referrers(registry, repository, subject)
+            .await?
+            .map(|found| found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>());
+        if let (None, Ok(tag)) = (&listed, fallback.parse::<Tag>())
+            && let Some(index) = self.tagged(reference, &tag).await?
+            && let Ok(Manifest::Index(index)) = parse(&index)
+        {
+            listed = Some(index.children.iter().map(|child| child.descriptor.digest).collect());
+        }
+        for digest in listed.unwrap_or_default() {
+            let manifest = match self.manifest(reference, digest, None).await {
+                Err(ResolveCause::Registry(source)) => {
+                    return Err(ResolveCause::Referrer { referrer: digest, subject, source });
+                }
+                other => other?,
+            };
+            let parsed = parse(&manifest)?;
+            if parsed.subject().is_none_or(|descriptor| descriptor.digest != subject) {
+                continue;
+            }
+            let kind = match &parsed {
+                Manifest::Image(image) => kind_of(image.kind(), true),
+                Manifest::Index(_) => Kind::Artifact,
+            };
+            found.push(Attached { kind, tag: None, subject, manifest });
+        }
+        for (suffix, kind) in [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)] {
+            if let Ok(tag) = format!("{fallback}.{suffix}").parse::<Tag>()
+                && let Some(manifest) = self.tagged(reference, &tag).await?
+            {
+                found.push(Attached { kind, tag: Some(tag), subject, manifest });
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a tag means that need not be there. Registries count what is fetched, not what is
+    /// looked for: where the list of tags does not say that it is there, HEAD does.
+    async fn tagged(
+        &self,
+        reference: &Reference,
+        tag: &Tag,
+    ) -> Result<Option<FetchedManifest>, ResolveCause> {
+        let (registry, repository) = (reference.registry(), reference.repository());
+        let name = Name::Tag(tag.clone());
+        match self.tags.of(self.client, reference).await.get() {
+            Some(Some(tags)) if !tags.contains(tag) => return Ok(None),
+            Some(Some(_)) => {}
+            _ if self.client.manifest_exists(registry, repository, &name).await?.is_none() => {
+                return Ok(None);
+            }
+            _ => {}
+        }
+        match self.named(reference, &name).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(ResolveCause::Registry(error)) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+{{- define "shared.name" -}}from the child{{- end -}}

@@ -1,0 +1,1 @@
+{{- define "shelf.word" -}}{{ .word | upper }}{{- end -}}

@@ -1,0 +1,2 @@
+{{- define "family.name" -}}family-{{ .Release.Name }}{{- end -}}
+{{- define "shared.name" -}}from the parent{{- end -}}
