@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bundle_format::Target;
 use bundle_oci::{ParseRepositoryError, Reference, RepositoryName};
 
 use crate::ItemError;
@@ -56,12 +57,8 @@ impl CacheLayout {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Host => {
-                    let host = registry.as_str().replace(':', "_").replace(['[', ']'], "");
-                    // Some hosts are no path: `::1` starts with its separators.
-                    if host.parse::<RepositoryName>().is_err() {
-                        return Err(ItemError::Host(registry.clone()));
-                    }
-                    text.push_str(&host);
+                    let host = Target::mirror_place(registry);
+                    text.push_str(host.ok_or_else(|| ItemError::Host(registry.clone()))?.as_str());
                 }
                 Piece::Path => text.push_str(reference.repository().as_str()),
                 Piece::Name => text.push_str(reference.repository().last_component()),

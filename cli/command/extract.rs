@@ -1,16 +1,16 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_format::Limits;
-use bundle_importer::{
-    Attached, Bundle, Choice, NamesFor, extract_archive, extract_charts, extract_layout, load_trust,
-};
-use bundle_oci::{Digest, Printable, Registry};
+use bundle_importer::{Attached, Bundle, Choice, NamesFor, extract_archive, extract_charts, extract_layout};
+use bundle_oci::{Digest, Registry};
 
 use crate::command::print;
 use crate::exit::Failure;
+use crate::output::name;
 use crate::progress::progress;
 use crate::size::{Took, count};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Extract {
@@ -18,9 +18,8 @@ pub(crate) struct Extract {
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
 
-    /// Whose bundles are right: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
 
     /// The directory to write: a new one for an OCI layout, any other for charts and for K3s
     #[arg(long, value_name = "DIR")]
@@ -54,7 +53,7 @@ enum Format {
 impl Extract {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let bundle = Bundle::open(&self.bundle, &load_trust(&self.trust)?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
         let statement = bundle.statement();
         let progress = progress("extracting");
         let blob = Digest::of(b"");
@@ -86,17 +85,12 @@ impl Extract {
             }
         };
         drop(progress);
-        let mut text: String = paths.iter().map(|path| line(path)).collect();
+        let mut text: String = paths.iter().map(|path| format!("{}\n", name(path))).collect();
         text.push_str(&format!(
             "{} extracted in {}\n",
             count(choice.artifacts(statement).count(), "artifact"),
             Took(started.elapsed())
         ));
-        print(&text)?;
-        Ok(())
+        print(&text)
     }
-}
-
-fn line(path: &Path) -> String {
-    format!("{}\n", Printable(&path.to_string_lossy()))
 }

@@ -1,13 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use bundle_format::Limits;
+use bundle_importer::Bundle;
 use bundle_importer::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
-use bundle_importer::{Bundle, load_trust};
-use bundle_oci::{Printable, Registry};
+use bundle_oci::Registry;
 
 use crate::command::print;
 use crate::exit::{Code, Failure};
-use crate::output::tell;
+use crate::output::{name, tell};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct MirrorConfig {
@@ -15,9 +16,8 @@ pub(crate) struct MirrorConfig {
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
 
-    /// Whose bundles are right: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
 
     /// What runs the nodes' containers
     #[arg(long = "for", value_name = "RUNTIME", value_enum)]
@@ -56,7 +56,7 @@ enum For {
 
 impl MirrorConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let bundle = Bundle::open(&self.bundle, &load_trust(&self.trust)?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
         let mirrored = Mirrored::of(bundle.trusted(), &self.registry)?;
         let login = self.credentials.as_deref().map(|path| Login::load(path, &self.registry)).transpose()?;
         let mirror = Mirror {
@@ -80,20 +80,16 @@ impl MirrorConfig {
                 Secrecy::Owner => "  (has a password: for root only)",
                 Secrecy::Everyone => "",
             };
-            let path = self.output.join(&file.path);
-            text.push_str(&format!("{}{secret}\n", Printable(&path.to_string_lossy())));
+            text.push_str(&format!("{}{secret}\n", name(&self.output.join(&file.path))));
         }
         if !mirrored.renamed.is_empty() {
-            tell(&format!(
-                "note: {} not found by the name of the source; the files say which",
-                match mirrored.renamed.len() {
-                    1 => "1 image is".to_owned(),
-                    many => format!("{many} images are"),
-                }
-            ));
+            let images = match mirrored.renamed.len() {
+                1 => "1 image is".to_owned(),
+                many => format!("{many} images are"),
+            };
+            tell(&format!("note: {images} not found by the name of the source; the files say which"));
         }
-        print(&text)?;
-        Ok(())
+        print(&text)
     }
 }
 
@@ -101,7 +97,7 @@ impl MirrorConfig {
 const LARGEST: u64 = 1 << 20;
 
 fn certificates(path: &Path) -> Result<String, Failure> {
-    let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", path.display()));
+    let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", name(path)));
     let text = bundle_files::read_text(path, LARGEST).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong("there is a private key in it, which must not go to the nodes"));

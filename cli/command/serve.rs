@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use bundle_format::{Timestamp, TrustPolicy};
-use bundle_importer::{Bundle, load_trust};
+use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_serve::{
     Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
@@ -17,6 +17,7 @@ use crate::command::quoted;
 use crate::exit::{Code, Failure};
 use crate::output::tell;
 use crate::size::{Bytes, count};
+use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
@@ -25,9 +26,8 @@ pub(crate) struct Serve {
     #[arg(required = true, value_name = "FILE")]
     bundles: Vec<PathBuf>,
 
-    /// Whose bundles are served: a public key, or a trust.yaml
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: PathBuf,
+    #[command(flatten)]
+    trust: TrustArguments,
 
     /// Where to listen
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
@@ -52,7 +52,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let policy = load_trust(&self.trust)?;
+        let policy = self.trust.policy()?;
         let limits = Limits::default();
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(Identity::load(certificate, key)?),

@@ -159,6 +159,14 @@ impl ReadAt for Medium {
         }
     }
 
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        match self {
+            Self::File(file) => file.read_at_once(buffer, offset),
+            Self::Volumes(volumes) => volumes.read_at_once(buffer, offset),
+            Self::Compressed(compressed) => compressed.read_at_once(buffer, offset),
+        }
+    }
+
     fn has(&self, bytes: &Range<u64>) -> bool {
         match self {
             Self::File(file) => file.has(bytes),

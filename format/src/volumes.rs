@@ -226,6 +226,13 @@ impl ReadAt for Volumes {
         Ok(self.size)
     }
 
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let end = offset.checked_add(buffer.len() as u64);
+        self.piece_at(offset)
+            .filter(|piece| end.is_some_and(|end| end <= piece.range.end))
+            .is_some_and(|piece| piece.file.read_at_once(buffer, offset - piece.range.start))
+    }
+
     fn has(&self, bytes: &Range<u64>) -> bool {
         bytes.is_empty() || self.parts_of(bytes) == [bytes.clone()]
     }

@@ -56,10 +56,8 @@ pub enum ExtractError {
         count: usize,
     },
     /// A signer who has no say in the names of other registries, and no other names are wanted.
-    #[error(
-        "the key '{0}' may not write to the project 'cache', so its images get no names of other registries"
-    )]
-    Names(String),
+    #[error("{} may not write to the project 'cache', so the images get no names of other registries", keys(.0))]
+    Names(Vec<String>),
     /// A chart that Helm could not read.
     #[error("{target} is no chart: {what}")]
     Chart {
@@ -68,6 +66,13 @@ pub enum ExtractError {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+fn keys(names: &[String]) -> String {
+    match names {
+        [name] => format!("the key '{name}'"),
+        names => format!("the keys '{}'", names.join("', '")),
+    }
 }
 
 /// Which names images get.
@@ -251,18 +256,18 @@ impl<'a> Part<'a> {
         let mut needed = HashSet::new();
         let mut named = Vec::new();
         for artifact in choice.artifacts(statement) {
-            let reached = bundle.graph().reached(artifact.digest);
-            let count = reached.iter().filter(|digest| !places.contains_key(digest)).count();
+            let reached = bundle.graph().extent(artifact.digest);
+            let count = reached.iter().filter(|blob| !places.contains_key(&blob.digest)).count();
             if count > 0 {
                 return Err(ExtractError::Absent { target: artifact.target.clone(), count });
             }
             let size = places.get(&artifact.digest).map(|entry| entry.size).unwrap_or_default();
             let names = names_of(bundle, artifact, names);
             if names.is_empty() {
-                return Err(ExtractError::Names(bundle.trusted().signers().join(", ")));
+                return Err(ExtractError::Names(bundle.trusted().signers().to_vec()));
             }
             named.extend(names.into_iter().map(|name| Named { name, artifact, size }));
-            needed.extend(reached);
+            needed.extend(reached.iter().map(|blob| blob.digest));
         }
         let index = index_json(named);
         let chosen =

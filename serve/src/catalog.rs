@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bundle_format::{Artifact, Graph, Layout, Sequence, StreamName, Target, Trusted};
+use bundle_format::{Artifact, Blob, Graph, Layout, Sequence, StreamName, Target, Trusted};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
 use serde::Serialize;
 
@@ -160,7 +160,7 @@ impl Catalog {
             if speaks && let Some((position, name)) = self.source(artifact) {
                 places.push((position, artifact.source.tag(), name));
             }
-            let reached = bundle.graph.reached(artifact.digest);
+            let reached = bundle.graph.extent(artifact.digest);
             for (position, tag, name) in places {
                 let repository = &mut self.repositories[position];
                 repository.hold(&reached, bundle.graph, &self.contents);
@@ -223,8 +223,8 @@ impl Repository {
         self.referrers.get(&subject).into_iter().flat_map(BTreeMap::values)
     }
 
-    fn hold(&mut self, reached: &[Digest], graph: &Graph, contents: &HashMap<Digest, Content>) {
-        for &digest in reached {
+    fn hold(&mut self, reached: &[Blob], graph: &Graph, contents: &HashMap<Digest, Content>) {
+        for &Blob { digest, .. } in reached {
             if !self.holds.insert(digest) {
                 continue;
             }

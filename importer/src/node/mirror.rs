@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use bundle_format::{Kind, Target, Trusted};
+use bundle_format::{Artifact, Kind, Target, Trusted};
 use bundle_oci::{Reference, Registry, RepositoryName};
 
 use super::Login;
@@ -78,32 +78,33 @@ impl Mirrored {
     /// There is no registry left.
     pub fn of(trusted: &Trusted, mirror: &Registry) -> Result<Self, NoMirror> {
         let statement = trusted.statement();
-        let mut hosts = BTreeMap::new();
-        let mut renamed = BTreeSet::new();
-        for artifact in &statement.artifacts {
-            if artifact.kind != Kind::Image {
-                continue;
-            }
-            let (source, target) = (&artifact.source, &artifact.target);
-            let place = Target::mirror_place(source.registry());
-            let mirrored = place.filter(|place| {
-                target.project.is_cache()
-                    && source.registry() != mirror
-                    && source.repository().under(place.as_str()).as_ref() == Ok(&target.repository)
-                    && (target.tag.as_ref() == source.tag() || source.digest().is_some())
-            });
-            match mirrored.map(|place| place.under(target.project.as_str())) {
-                Some(Ok(place)) => {
-                    hosts.insert(source.registry().clone(), place);
-                }
-                _ => {
-                    renamed.insert(Renamed { source: source.clone(), target: target.clone() });
-                }
+        let images = || statement.artifacts.iter().filter(|artifact| artifact.kind == Kind::Image);
+        let mut places: BTreeMap<&Registry, BTreeMap<RepositoryName, usize>> = BTreeMap::new();
+        for artifact in images().filter(|artifact| artifact.source.registry() != mirror) {
+            if let Some(place) = place(artifact) {
+                *places.entry(artifact.source.registry()).or_default().entry(place).or_default() += 1;
             }
         }
+        // A runtime knows one place for each registry. An image that was renamed to a name that ends
+        // like its own looks like one with a place of its own; so the place of most is the one.
+        let hosts: BTreeMap<Registry, RepositoryName> = places
+            .into_iter()
+            .filter_map(|(host, places)| {
+                let usual = Target::mirror_place(host).and_then(|place| place.under(CACHE).ok());
+                let rank = |(place, count): &(RepositoryName, usize)| (*count, usual.as_ref() == Some(place));
+                Some((host.clone(), places.into_iter().max_by_key(rank)?.0))
+            })
+            .collect();
         if hosts.is_empty() {
             return Err(NoMirror);
         }
+        let renamed = images()
+            .filter(|artifact| {
+                let known = hosts.get(artifact.source.registry());
+                place(artifact).is_none_or(|place| known != Some(&place))
+            })
+            .map(|artifact| Renamed { source: artifact.source.clone(), target: artifact.target.clone() })
+            .collect::<BTreeSet<_>>();
         let bundle = format!("{}-{} ({})", statement.stream, statement.sequence, trusted.digest());
         Ok(Self { bundle, hosts, renamed: renamed.into_iter().collect() })
     }
@@ -133,6 +134,22 @@ impl Mirrored {
     }
 }
 
+/// The project of mirrored images.
+const CACHE: &str = "cache";
+
+/// Under which name an image's whole source path lies in the project `cache`: `cache/docker.io` of
+/// `cache/docker.io/library/nginx`. None if it has another name there, or another tag, or lies
+/// elsewhere.
+fn place(artifact: &Artifact) -> Option<RepositoryName> {
+    let (source, target) = (&artifact.source, &artifact.target);
+    let same_tag = target.tag.as_ref() == source.tag() || source.digest().is_some();
+    if !target.project.is_cache() || !same_tag {
+        return None;
+    }
+    let whole = target.path().ok()?;
+    whole.as_str().strip_suffix(source.repository().as_str())?.strip_suffix('/')?.parse().ok()
+}
+
 /// The images that a comment names; a thousand lines of comments are read by nobody.
 const MOST_RENAMED: usize = 50;
 
@@ -140,7 +157,7 @@ const MOST_RENAMED: usize = 50;
 pub(super) mod tests {
     use bundle_format::{
         Artifact, Blob, FORMAT_VERSION, Limits, PrivateKey, Sequence, Statement, StreamName, Timestamp,
-        TrustPolicy,
+        TrustPolicy, Unverified,
     };
     use bundle_oci::{Digest, MediaType};
 
@@ -188,9 +205,8 @@ pub(super) mod tests {
         statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
         let key = PrivateKey::from_seed(&[7; 32]);
         let bytes = statement.to_bytes();
-        let signature = key.sign(&bytes);
+        let head = Unverified { signature: key.sign(&bytes), statement: bytes };
         let now = Timestamp::from_unix(1_800_000_000).unwrap();
-        let head = bundle_format::Unverified { statement: bytes, signature };
         TrustPolicy::single("test", key.public()).check(head, &[], now, &Limits::V1).unwrap()
     }
 
@@ -216,6 +232,35 @@ pub(super) mod tests {
             renamed,
             ["ghcr.io/a/app:1", "harbor.example/team/app:1", "quay.io/a/app:1", "registry.k8s.io/pause:3.9"]
         );
+        // Other layouts than the usual one; and one image that was renamed looks like another place.
+        for (images, expected) in [
+            (
+                &[("nginx:1", "cache/library/nginx:1"), ("quay.io/a/b:1", "cache/a/b:1")][..],
+                ["cache", "cache"],
+            ),
+            (
+                &[
+                    ("nginx:1", "cache/mirror/docker.io/library/nginx:1"),
+                    ("redis:1", "cache/mirror/docker.io/library/redis:1"),
+                    ("haproxy:1", "cache/edge/library/haproxy:1"),
+                    ("quay.io/a/b:1", "cache/mirror/quay.io/a/b:1"),
+                ],
+                ["cache/mirror/docker.io", "cache/mirror/quay.io"],
+            ),
+            (
+                &[
+                    ("haproxy:1", "cache/edge/library/haproxy:1"),
+                    ("nginx:1", "cache/docker.io/library/nginx:1"),
+                    ("quay.io/a/b:1", "cache/quay.io/a/b:1"),
+                ],
+                ["cache/docker.io", "cache/quay.io"],
+            ),
+        ] {
+            let mirrored = Mirrored::of(&bundle(images), &"harbor.example".parse().unwrap()).unwrap();
+            let places: Vec<_> = mirrored.hosts.values().map(RepositoryName::as_str).collect();
+            assert_eq!(places, expected);
+            assert_eq!(mirrored.renamed.len(), images.len() / 3, "{:?}", mirrored.renamed);
+        }
         let none = bundle(&[("registry.k8s.io/pause:3.9", "platform/pause:3.9")]);
         assert_eq!(Mirrored::of(&none, &"harbor.example".parse().unwrap()), Err(NoMirror));
     }
