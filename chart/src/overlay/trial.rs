@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::edit::{at, keys};
 use super::sound::unsound;
 use crate::yaml::to_yaml;
 use crate::{Chart, Limit, Map, RenderError, RenderOptions, Rendering, Value, ValueSet, ValuesFile, render};
@@ -48,6 +49,9 @@ pub enum OverlayError {
     /// [`Limits::trials`](crate::Limits::trials), or the time that the caller gave.
     #[error("the chart was rendered {0} times, and is not understood yet")]
     Trials(usize),
+    /// The values are too large to be written.
+    #[error(transparent)]
+    Limit(#[from] Limit),
 }
 
 impl<'a> Overlay<'a> {
@@ -77,12 +81,33 @@ impl<'a> Overlay<'a> {
         &self.rendering
     }
 
+    /// Whether someone's values say something at a path such as `expose.ingress`.
+    pub fn is_given(&self, path: &str) -> bool {
+        at(&self.given, &keys(path)).is_some()
+    }
+
+    /// Gives a value that the chart has another one, at a path such as `trivy.offlineScan`. Whether it
+    /// could be done.
+    ///
+    /// # Errors
+    /// Only [`OverlayError::Trials`].
+    pub fn set(&mut self, path: &str, value: Value) -> Result<bool, OverlayError> {
+        let path = keys(path);
+        if at(&self.rendering.declared, &path).is_none() {
+            return Ok(false);
+        }
+        let Some(values) = self.put(&path, value) else { return Ok(false) };
+        let Some(rendering) = self.attempt(&values)? else { return Ok(false) };
+        self.take(values, rendering);
+        Ok(true)
+    }
+
     /// The values as a file.
     ///
     /// # Errors
-    /// Values that are too large.
-    pub fn to_yaml(&self) -> Result<String, Limit> {
-        to_yaml(&Value::Map(self.values.clone()))
+    /// Only [`OverlayError::Limit`].
+    pub fn to_yaml(&self) -> Result<String, OverlayError> {
+        Ok(to_yaml(&Value::Map(self.values.clone()))?)
     }
 
     /// Renders with these values in place of those taken so far. `None` if that fails, or gives what
