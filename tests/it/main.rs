@@ -22,6 +22,7 @@ mod nights;
 mod pull;
 mod receipt;
 mod rollback;
+mod runbook;
 mod scene;
 mod serve;
 mod served;
