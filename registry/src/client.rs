@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
     pub(crate) without_referrers: Mutex<HashSet<Registry>>,
+    /// Hosts that have answered, whatever they said.
+    pub(crate) answered: Mutex<HashSet<String>>,
     /// Registries behind a mirror that cannot be reached themselves.
     pub(crate) unreachable: Mutex<HashSet<Registry>>,
 }
@@ -179,6 +181,7 @@ impl ClientBuilder {
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
+            answered: Mutex::default(),
             unreachable: Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner) })
