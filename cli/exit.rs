@@ -169,7 +169,7 @@ fn registry_code(error: &RegistryError) -> Code {
             Refusal::Quota | Refusal::ReadOnly => Code::Policy,
             _ => Code::Network,
         },
-        RegistryError::Source(_) | RegistryError::Setup(_) => Code::Failed,
+        RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
         RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
         RegistryError::Unreachable { .. }
         | RegistryError::Certificate { .. }
@@ -196,6 +196,9 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Certificate { host, problem } => match problem {
             CertificateProblem::UnknownIssuer => {
                 Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
+            }
+            CertificateProblem::SelfSigned => {
+                Some(format!("if it is {host}'s own certificate, give that file with --ca-file FILE"))
             }
             CertificateProblem::Expired | CertificateProblem::NotYetValid => Some(format!(
                 "is this machine's clock right? If it is, whoever runs {host} must renew the certificate"
