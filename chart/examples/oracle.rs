@@ -272,6 +272,8 @@ fn helm(path: &Path, case: &Case) -> Result<Documents, String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut documents = Documents::new();
     for part in format!("\n{text}").split("\n---") {
+        // The cut takes the line break from the document before it.
+        let part = &format!("{part}\n");
         let (first, rest) = part.trim_start().split_once('\n').unwrap_or((part.trim(), ""));
         let Some(file) = first.trim().strip_prefix("# Source: ") else {
             // A definition's file has several documents, and a name only before the first.
