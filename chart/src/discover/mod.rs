@@ -5,8 +5,10 @@ mod find;
 mod group;
 mod path;
 mod shape;
+mod trial;
 mod union;
 mod walk;
 
 pub use find::{Certainty, Find, Place};
+pub use trial::{Trial, trials};
 pub use union::{Discovery, discover};
