@@ -316,9 +316,9 @@ impl ImportJob<'_> {
     fn has_settled(&self, candidate: &Candidate, ledger: &mut ImportLedger) -> bool {
         let now = Timestamp::now();
         match ledger.unusable.get(&candidate.name) {
-            Some(known) if known.fingerprint == candidate.fingerprint => {
-                // A clock that was put back makes it wait longer, and no more.
-                now.unix().saturating_sub(known.since.unix()) >= i64::from(self.config.settle_seconds)
+            // A clock that was put back begins the time anew.
+            Some(known) if known.fingerprint == candidate.fingerprint && known.since <= now => {
+                now.unix() - known.since.unix() >= i64::from(self.config.settle_seconds)
             }
             _ => {
                 let fingerprint = candidate.fingerprint.clone();
