@@ -977,15 +977,33 @@ impl From<ExportError> for Failure {
             ExportError::Resolve(error) => error.into(),
             ExportError::Plan(error) => error.into(),
             ExportError::Expires(error) => error.into(),
-            ExportError::Output(error) => error.into(),
+            ExportError::Output(error) => in_outbox(error),
             ExportError::Sign(error) => error.into(),
+            ExportError::Create(CreateError::Output(error)) => in_outbox(error),
             ExportError::Create(error) => error.into(),
-            ExportError::Ledger(_)
-            | ExportError::Outbox(_)
-            | ExportError::Chart(_)
-            | ExportError::Sequence(_) => Self::new(Code::Failed, &error),
+            ExportError::Sequence { .. } => Self::new(Code::Failed, &error)
+                .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
+            ExportError::Ledger(_) | ExportError::Outbox(_) | ExportError::Chart(_) => {
+                Self::new(Code::Failed, &error)
+            }
         }
     }
+}
+
+/// A job has no options that say where its files are: `sync.yaml` does.
+fn in_outbox(error: OutputError) -> Failure {
+    let hint = match &error {
+        OutputError::Space { .. } => Some("make room, or name another outbox in sync.yaml"),
+        OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
+        OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
+        OutputError::TooManyVolumes { .. } => Some("choose a larger volumeSize in sync.yaml"),
+        OutputError::NoName(_) | OutputError::Busy(_) | OutputError::Io { .. } | OutputError::Beside(_) => {
+            None
+        }
+    };
+    let mut failure = Failure::from(error);
+    failure.hint = hint.map(str::to_owned);
+    failure
 }
 
 impl From<ImportJobError> for Failure {
