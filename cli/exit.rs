@@ -6,13 +6,13 @@ use bundle_bundler::{
     KeyFileError, OutputError, PlanError, ReceiptFileError, Request, ResolveCause, ResolveError,
     ResolveErrors, SignError,
 };
-use bundle_chart::{LoadCause, RenderError};
+use bundle_chart::{IngressError, LoadCause, OverlayError, RenderError};
 use bundle_format::{FileError, KeyError, MediumError};
 use bundle_importer::node::{LoginError, NoMirror, WriteError};
 use bundle_importer::{
     BootstrapError, ChoiceError, ConfirmError, CountersignatureError, DeliveryError, Diagnosis, ExtractError,
     HarborFileError, MemoryError, Obstacle, OpenError, PushError, SeedError, StateError, TrustFileError,
-    TrustStoreError,
+    TrustStoreError, ValuesError,
 };
 use bundle_oci::{Printable, Registry};
 use bundle_registry::{AddressError, CertificateProblem, CredentialError, Error as RegistryError, Refusal};
@@ -650,6 +650,47 @@ impl From<ExtractError> for Failure {
                 .hint("take it from the bundle that this one builds on, or from a full one"),
             ExtractError::Names(_) => failure(Code::NotTrusted)
                 .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<ValuesError> for Failure {
+    fn from(error: ValuesError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match error {
+            ValuesError::Extract(error) => error.into(),
+            ValuesError::NoChart { .. } => failure(Code::Incomplete).hint(
+                "name one of those with --chart; or list it in bundle.yaml, below charts, so that it travels with its images",
+            ),
+            ValuesError::SeveralCharts(_) => failure(Code::Usage).hint("say which with --chart NAME:VERSION"),
+            ValuesError::Load(ref error) => failure(load_code(&error.cause)),
+            ValuesError::Overlay(ref cause) | ValuesError::Ingress(IngressError::Overlay(ref cause)) => {
+                let hint = match cause {
+                    OverlayError::Render(RenderError::Template { wanted: Some(value), .. }) => {
+                        Some(format!("give the chart that value: --set {}=…", Printable(value)))
+                    }
+                    OverlayError::Render(RenderError::KubeVersion { wanted, .. }) => {
+                        Some(format!("say for which Kubernetes it is: --kube-version, within {}", Printable(wanted)))
+                    }
+                    OverlayError::Render(RenderError::Library) => {
+                        Some("name the charts that use it instead".to_owned())
+                    }
+                    OverlayError::Render(_) | OverlayError::Trials(_) | OverlayError::Limit(_) => None,
+                };
+                Self { hint, ..failure(Code::Usage) }
+            }
+            ValuesError::Ingress(IngressError::None) => {
+                failure(Code::Usage).hint("switch it on with -f or --set, or leave --ingress-host out")
+            }
+            ValuesError::Ingress(IngressError::Several(_) | IngressError::NoValue(_)) => {
+                failure(Code::Usage).hint("give the hosts with -f or --set, and leave --ingress-host out")
+            }
+            ValuesError::Absent { .. } => failure(Code::Incomplete).hint(
+                "name the bundle that has them too; or carry them: give the chart in bundle.yaml the values that you give it here",
+            ),
+            ValuesError::Unmapped { .. } => failure(Code::Incomplete).hint(
+                "with --keep-unmapped they keep their names, and nodes find them by `bundle mirror-config`",
+            ),
         }
     }
 }

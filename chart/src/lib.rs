@@ -2,7 +2,7 @@
 //!
 //! Start at [`Chart`], which comes from an archive or a directory. [`render`] makes documents of it
 //! with a [`ValueSet`], as `helm template` does, and [`discover`] finds the images that its
-//! renderings, values and annotations name. Below them are [`Engine`], Go's template language with
+//! renderings, values and annotations name; an [`Overlay`] points them elsewhere. Below them are [`Engine`], Go's template language with
 //! Helm's functions, and [`Value`], what templates see.
 //!
 //! Nothing here touches a network, a clock of its own or a file that it was not given.
@@ -16,6 +16,7 @@ mod go;
 mod limits;
 mod load;
 mod metadata;
+mod overlay;
 mod render;
 mod schema;
 mod template;
@@ -32,6 +33,7 @@ pub use go::time::Time;
 pub use limits::{Limit, Limits};
 pub use load::{LoadCause, LoadError};
 pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError};
+pub use overlay::{IngressError, Overlay, OverlayError, Placed, Placement, Proof, Resources};
 pub use render::{
     Document, KubeVersion, Origin, ParseKubeVersionError, RenderError, RenderOptions, Rendering, render,
 };

@@ -42,6 +42,9 @@ pub struct Limits {
     /// Parts of a schema that are held against parts of the values: a page of definitions that each
     /// name the next one twice would go on for ever. What is not checked then is told.
     pub schema_steps: u64,
+    /// How often a chart is rendered to find the values that name its images. Each image takes a few
+    /// renderings, and a hundred if no value is right.
+    pub trials: usize,
 }
 
 impl Limits {
@@ -62,6 +65,7 @@ impl Limits {
         path: 1_024,
         chart_depth: 16,
         schema_steps: 1_000_000,
+        trials: 5_000,
     };
 }
 

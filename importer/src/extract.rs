@@ -187,16 +187,7 @@ pub fn extract_charts(
     let mut paths = Vec::new();
     for artifact in choice.artifacts(bundle.statement()) {
         let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
-        let node = bundle.graph().manifests.get(&artifact.digest);
-        let Some(Manifest::Image(image)) = node.map(|node| &node.manifest) else {
-            return Err(chart("it is an index"));
-        };
-        let layer = image.layers.iter().find(|layer| layer.media_type.as_str() == CHART_CONTENT);
-        let layer = layer.ok_or_else(|| chart("it has no layer with a chart"))?;
-        let (Some(config), Some(content)) = (entries.get(&image.config.digest), entries.get(&layer.digest))
-        else {
-            return Err(ExtractError::Absent { target: artifact.target.clone(), count: 1 });
-        };
+        let (config, content) = chart_blobs(bundle, artifact, &entries)?;
         if config.size > LARGEST_METADATA {
             return Err(chart("its metadata is too large"));
         }
@@ -213,6 +204,47 @@ pub fn extract_charts(
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// A packed chart of at most `limit` bytes, verified.
+///
+/// # Errors
+/// Any [`ExtractError`].
+pub(crate) fn chart_content(
+    bundle: &Bundle,
+    artifact: &Artifact,
+    limit: u64,
+) -> Result<Vec<u8>, ExtractError> {
+    let archive = file_of(bundle)?;
+    let (_, content) = chart_blobs(bundle, artifact, &entries(archive))?;
+    if content.size > limit {
+        return Err(ExtractError::Chart {
+            target: artifact.target.clone(),
+            what: "its archive is too large",
+        });
+    }
+    let mut bytes = Vec::new();
+    copy(archive, content, &mut bytes, &|_| ()).map_err(|error| error.at(Path::new("memory")))?;
+    Ok(bytes)
+}
+
+/// Where a chart's metadata and archive lie.
+fn chart_blobs<'a>(
+    bundle: &Bundle,
+    artifact: &Artifact,
+    entries: &HashMap<Digest, &'a Entry>,
+) -> Result<(&'a Entry, &'a Entry), ExtractError> {
+    let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
+    let node = bundle.graph().manifests.get(&artifact.digest);
+    let Some(Manifest::Image(image)) = node.map(|node| &node.manifest) else {
+        return Err(chart("it is an index"));
+    };
+    let layer = image.layers.iter().find(|layer| layer.media_type.as_str() == CHART_CONTENT);
+    let layer = layer.ok_or_else(|| chart("it has no layer with a chart"))?;
+    match (entries.get(&image.config.digest), entries.get(&layer.digest)) {
+        (Some(config), Some(content)) => Ok((config, content)),
+        _ => Err(ExtractError::Absent { target: artifact.target.clone(), count: 1 }),
+    }
 }
 
 /// Helm's media type of a packed chart (helm, `pkg/registry/constants.go`).

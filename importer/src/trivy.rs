@@ -27,30 +27,59 @@ impl TrivyDatabases {
         self.vulnerabilities.is_none() && self.java.is_none()
     }
 
-    /// Values of Harbor's chart (harbor-helm 1.19) that point its scanner at them.
-    pub fn values(&self, host: &Registry) -> String {
-        let mut text = "\
-# For Harbor's chart. The scanner fetches the databases without an account, so their project must be
-# public: give them one of their own in bundle.yaml, and 'access: public' for it in harbor.yaml.
-trivy:
-  skipUpdate: false
-  offlineScan: true
-"
-        .to_owned();
-        let mut entry = |field: &str, target: &Option<Target>| match target {
-            Some(target) => {
-                text.push_str(&format!(
-                    "  {field}:\n    - \"{host}/{}/{}\"\n",
-                    target.project, target.repository
-                ));
-            }
-            None => text.push_str(&format!("  # no database for {field} in this bundle\n")),
-        };
-        entry("dbRepository", &self.vulnerabilities);
-        entry("javaDBRepository", &self.java);
+    /// The databases of several bundles: of each, the first that there is.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            vulnerabilities: self.vulnerabilities.or(other.vulnerabilities),
+            java: self.java.or(other.java),
+        }
+    }
+
+    /// What Harbor's chart (harbor-helm 1.19) is to be told in its table `trivy`.
+    pub(crate) fn settings(&self, host: &Registry) -> Vec<(&'static str, TrivySetting)> {
+        let mut settings =
+            vec![("skipUpdate", TrivySetting::Is(false)), ("offlineScan", TrivySetting::Is(true))];
+        for (field, target) in [(DATABASE, &self.vulnerabilities), (JAVA_DATABASE, &self.java)] {
+            settings.extend(target.as_ref().map(|target| {
+                (field, TrivySetting::From(format!("{host}/{}/{}", target.project, target.repository)))
+            }));
+        }
         if self.java.is_none() {
-            text.push_str("  skipJavaDBUpdate: true\n");
+            settings.push(("skipJavaDBUpdate", TrivySetting::Is(true)));
+        }
+        settings
+    }
+
+    /// Values of Harbor's chart that point its scanner at them.
+    pub fn values(&self, host: &Registry) -> String {
+        let mut text = format!("# For Harbor's chart. {PUBLIC}\ntrivy:\n");
+        for (field, setting) in self.settings(host) {
+            match setting {
+                TrivySetting::Is(is) => text.push_str(&format!("  {field}: {is}\n")),
+                TrivySetting::From(place) => text.push_str(&format!("  {field}:\n    - \"{place}\"\n")),
+            }
+        }
+        for (field, target) in [(DATABASE, &self.vulnerabilities), (JAVA_DATABASE, &self.java)] {
+            if target.is_none() {
+                text.push_str(&format!("  # no database for {field} in this bundle\n"));
+            }
         }
         text
     }
 }
+
+/// One of Trivy's settings in Harbor's chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TrivySetting {
+    Is(bool),
+    /// A repository to fetch a database from; the chart takes a list of them.
+    From(String),
+}
+
+const DATABASE: &str = "dbRepository";
+const JAVA_DATABASE: &str = "javaDBRepository";
+
+/// What must hold for the scanner to fetch them, as a comment in YAML.
+pub(crate) const PUBLIC: &str = "\
+The scanner fetches the databases without an account, so their project must be
+# public: give them one of their own in bundle.yaml, and 'access: public' for it in harbor.yaml.";

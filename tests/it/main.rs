@@ -29,4 +29,5 @@ mod served;
 mod source;
 mod sync;
 mod trust;
+mod values;
 mod volumes;

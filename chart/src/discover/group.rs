@@ -6,7 +6,7 @@ use crate::{Map, Value};
 
 /// Fields of one map that name an image together: `registry`, `repository`, `tag`, `digest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// Registry and repository, as one text without a tag.
     name: String,
     /// The tag; nothing if the chart fills it in.
@@ -16,7 +16,7 @@ pub(super) struct Group {
 
 impl Group {
     /// The group in a map, if it has one. `key` is the name of the map's own field.
-    pub(super) fn of(map: &Map, key: &str) -> Option<Self> {
+    pub(crate) fn of(map: &Map, key: &str) -> Option<Self> {
         let text = |names: &[&str]| names.iter().find_map(|name| filled(map.get(name)));
         let there = |names: &[&str]| names.iter().any(|name| map.contains(name));
         let is_image = Hint::of(key) != Hint::None;
@@ -109,7 +109,7 @@ impl Group {
     }
 
     /// The image, if nothing must be filled in.
-    pub(super) fn reference(&self) -> Option<Reference> {
+    pub(crate) fn reference(&self) -> Option<Reference> {
         match (&self.tag, self.digest) {
             (Some(tag), Some(digest)) => format!("{}:{tag}@{digest}", self.name).parse().ok(),
             (Some(tag), None) => format!("{}:{tag}", self.name).parse().ok(),

@@ -4,8 +4,20 @@ use std::fmt::Write;
 #[derive(Clone, Debug, Default)]
 pub(super) struct FieldPath {
     text: String,
-    /// Where each part starts, and its key.
+    /// Where each part starts in the text.
     parts: Vec<usize>,
+    steps: Vec<Step>,
+}
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    /// To the value of a key.
+    Key(String),
+    /// To an item of a list.
+    Index(usize),
+    /// Into the document that a string is.
+    Inside,
 }
 
 impl FieldPath {
@@ -13,8 +25,13 @@ impl FieldPath {
         &self.text
     }
 
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     pub(super) fn push_key(&mut self, key: &str) {
         self.parts.push(self.text.len());
+        self.steps.push(Step::Key(key.to_owned()));
         let plain =
             !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         if !plain {
@@ -29,16 +46,19 @@ impl FieldPath {
 
     pub(super) fn push_index(&mut self, index: usize) {
         self.parts.push(self.text.len());
+        self.steps.push(Step::Index(index));
         let _ = write!(self.text, "[{index}]");
     }
 
     /// Into a document inside a string.
     pub(super) fn push_inside(&mut self) {
         self.parts.push(self.text.len());
+        self.steps.push(Step::Inside);
         self.text.push_str(" > ");
     }
 
     pub(super) fn pop(&mut self) {
+        self.steps.pop();
         if let Some(length) = self.parts.pop() {
             self.text.truncate(length);
         }
@@ -59,6 +79,7 @@ mod tests {
         path.push_index(3);
         path.push_key("image");
         assert_eq!(path.as_str(), "data[app.yaml] > jobs[3].image");
+        assert_eq!(path.steps()[2..5], [Step::Inside, Step::Key("jobs".to_owned()), Step::Index(3)]);
         for _ in 0..5 {
             path.pop();
         }

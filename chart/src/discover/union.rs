@@ -169,8 +169,7 @@ impl Union {
     }
 
     fn values(&mut self, rendering: &Rendering, charts: &BTreeMap<String, &Chart>, limits: &Limits) {
-        let inherited: BTreeSet<String> =
-            charts.keys().filter(|path| !path.is_empty()).map(|path| format!("{path}.global")).collect();
+        let inherited = inherited(charts.keys());
         let replaced = replaced_registries(&rendering.values);
         let rendered: Vec<Reference> = self
             .finds
@@ -178,7 +177,7 @@ impl Union {
             .filter(|find| find.is_rendered())
             .map(|find| find.reference.clone())
             .collect();
-        for Declared { group, path } in declared(&rendering.declared, &inherited, limits) {
+        for Declared { group, path, .. } in declared(&rendering.declared, &inherited, limits) {
             let is_behind = |reference: &&Reference| {
                 let elsewhere = group.has_no_registry() || replaced.contains(reference.registry().as_str());
                 group.is_behind(reference) || elsewhere && group.is_behind_elsewhere(reference)
@@ -260,6 +259,18 @@ impl Union {
             }
         }
     }
+}
+
+/// All images that a rendering's values declare.
+pub(crate) fn declared_in(chart: &Chart, rendering: &Rendering, limits: &Limits) -> Vec<Declared> {
+    let mut tree = chart.clone();
+    name_all(&mut tree);
+    declared(&rendering.declared, &inherited(charts_of(&tree).keys()), limits)
+}
+
+/// The paths at which charts inside see what is global, which is said at the top.
+fn inherited<'a>(charts: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
+    charts.filter(|path| !path.is_empty()).map(|path| format!("{path}.global")).collect()
 }
 
 /// The charts of a tree by the path of their values; the top one's is empty.

@@ -6,7 +6,7 @@ use bundle_oci::Reference;
 
 use super::find::Certainty;
 use super::group::Group;
-use super::path::FieldPath;
+use super::path::{FieldPath, Step};
 use super::shape::{Hint, image, images_inside};
 use crate::render::label;
 use crate::yaml::parse_documents;
@@ -14,31 +14,32 @@ use crate::{Document, Limits, Map, Origin, Value};
 
 /// An image in a document.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) reference: Reference,
-    pub(super) certainty: Certainty,
+pub(crate) struct Sighting {
+    pub(crate) reference: Reference,
+    pub(crate) certainty: Certainty,
     /// The kind and name of the object that it is in.
-    pub(super) document: String,
-    pub(super) path: String,
+    pub(crate) document: String,
+    pub(crate) path: String,
 }
 
 /// An image in values, perhaps without its tag.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Declared {
-    pub(super) group: Group,
-    pub(super) path: String,
+pub(crate) struct Declared {
+    pub(crate) group: Group,
+    pub(crate) path: String,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// A container whose image nothing can pull.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unreadable {
-    pub(super) text: String,
-    pub(super) document: String,
-    pub(super) path: String,
+pub(crate) struct Unreadable {
+    pub(crate) text: String,
+    pub(crate) document: String,
+    pub(crate) path: String,
 }
 
 /// The images in a rendered document, and what stands in their place and is none.
-pub(super) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
+pub(crate) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let certainty = match document.origin {
         Origin::Template | Origin::Hook => Certainty::Certain,
@@ -82,7 +83,7 @@ pub(super) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>,
 }
 
 /// The images that values declare. `passed_over` are paths that are looked at elsewhere.
-pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Limits) -> Vec<Declared> {
+pub(crate) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Limits) -> Vec<Declared> {
     let mut found = Vec::new();
     let mut walk = Walk {
         limits,
@@ -100,8 +101,8 @@ pub(super) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Li
                 Seen::Group(group) => Some(group),
                 Seen::Unreadable => None,
             };
-            let path = walk.path.as_str().to_owned();
-            found.extend(group.map(|group| Declared { group, path }));
+            let (path, steps) = (walk.path.as_str().to_owned(), walk.path.steps().to_vec());
+            found.extend(group.map(|group| Declared { group, path, steps }));
         },
     };
     walk.value(&Value::Map(values.clone()), "", Hint::None);

@@ -3,6 +3,7 @@ mod check;
 mod diff;
 mod rotate;
 mod trivy;
+mod values;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub(crate) enum Harbor {
     Diff(diff::Diff),
     /// Print Harbor's chart values for vulnerability databases that came in a bundle
     TrivyValues(trivy::TrivyValues),
+    /// Write the values with which a chart in a bundle asks your registry for the bundle's images
+    Values(values::Values),
 }
 
 impl Harbor {
@@ -39,6 +42,7 @@ impl Harbor {
             Self::Rotate(command) => command.run().await,
             Self::Diff(command) => command.run().await,
             Self::TrivyValues(command) => command.run(),
+            Self::Values(command) => command.run(),
         }
     }
 }

@@ -1,0 +1,578 @@
+use std::collections::BTreeMap;
+
+use bundle_oci::Reference;
+
+use super::edit::{at, each, field, put, shown};
+use super::seen::{Spot, seen};
+use super::spelling::{Pin, Spelling, Way, name_field, shape, spellings};
+use super::{Overlay, OverlayError};
+use crate::discover::{Declared, Group, Step, declared_in};
+use crate::{Find, Map, Place, Rendering, Value, discover};
+
+/// What became of the images that values name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// The values that name another image now.
+    pub placed: Vec<Placed>,
+    /// Groups of values that name an image which is nowhere else, and which no rendering used: their
+    /// paths and the image.
+    pub elsewhere: Vec<(String, Reference)>,
+}
+
+/// Values that name another image than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The path of the values.
+    pub path: String,
+    /// The image that they named.
+    pub image: Reference,
+    /// The image that they name now, with as much of tag and digest as the chart can say.
+    pub now: Reference,
+    /// How this is known.
+    pub proof: Proof,
+}
+
+/// How it is known which image values name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The chart renders it.
+    Rendered,
+    /// The chart does not use the image with these values. They are written as others are that it does
+    /// use.
+    Alike,
+}
+
+/// A place in the values that names an image.
+struct Slot {
+    path: Vec<Step>,
+    shown: String,
+    kind: Kind,
+    image: Reference,
+    wanted: Reference,
+}
+
+enum Kind {
+    /// A table with fields.
+    Group(Map),
+    /// A text that is a reference.
+    Whole,
+    /// A text with a reference in it.
+    Part(String),
+}
+
+impl Overlay<'_> {
+    /// Points all values that name an image to where `to` says that it is. `to` knows an image by the
+    /// name that the chart gives it, and answers with a name that has a digest, a tag, or both.
+    ///
+    /// Whether all images were reached is seen in [`Overlay::rendering`].
+    ///
+    /// # Errors
+    /// Only [`OverlayError::Trials`].
+    pub fn point_images(
+        &mut self,
+        to: &dyn Fn(&Reference) -> Option<Reference>,
+    ) -> Result<Placement, OverlayError> {
+        let mut placement = Placement::default();
+        let finds = discover(self.chart, std::slice::from_ref(&self.rendering), &self.options.limits).finds;
+        let declared = declared_in(self.chart, &self.rendering, &self.options.limits);
+        let mut slots = Vec::new();
+        for declared in &declared {
+            match self.slots(declared, &finds, to) {
+                Ok(found) => slots.extend(found),
+                Err(image) => placement.elsewhere.extend(image.map(|image| (declared.path.clone(), image))),
+            }
+        }
+        let before = seen(&self.rendering, &self.options.limits);
+        let mut ways: Vec<(Vec<&'static str>, Way)> = Vec::new();
+        let mut unused = Vec::new();
+        for slot in slots {
+            let spots = self.spots_of(&slot, &before)?;
+            if spots.is_empty() {
+                unused.push(slot);
+                continue;
+            }
+            let wanted = |pin: Pin| -> BTreeMap<Spot, Vec<Reference>> {
+                let mut after = seen(&self.rendering, &self.options.limits);
+                for spot in &spots {
+                    let images = after.get_mut(spot).map(Vec::as_mut_slice).unwrap_or_default();
+                    let is_one = images.len() == 1;
+                    // Of several in one text, this place is behind its own.
+                    for image in images.iter_mut().filter(|image| is_one || **image == slot.image) {
+                        if let Some(moved) = to(image).and_then(|to| pin.of(&to)) {
+                            *image = moved;
+                        }
+                    }
+                }
+                after
+            };
+            let expected = Pin::ALL.map(|pin| (pin, wanted(pin)));
+            let expected = |pin| expected.iter().find(|(of, _)| *of == pin).map(|(_, images)| images);
+            let mut choices = choices(&slot);
+            if let Kind::Group(group) = &slot.kind {
+                let shape = shape(group);
+                // What was right for a group of the same fields is tried first.
+                let known = ways.iter().find(|(of, _)| *of == shape).map(|(_, way)| *way);
+                choices.sort_by_key(|choice| choice.way.is_none() || choice.way != known);
+            }
+            for choice in choices {
+                let Some(values) = self.chosen(&slot, &choice) else { continue };
+                let Some(rendering) = self.attempt(&values)? else { continue };
+                if Some(&seen(&rendering, &self.options.limits)) != expected(choice.pin) {
+                    continue;
+                }
+                self.take(values, rendering);
+                if let (Kind::Group(group), Some(way)) = (&slot.kind, choice.way) {
+                    ways.push((shape(group), way));
+                }
+                placement.placed.extend(slot.placed(choice.pin, Proof::Rendered));
+                break;
+            }
+        }
+        for slot in unused {
+            placement.placed.extend(self.place_alike(&slot, &ways)?);
+        }
+        self.point_prefixes(&before, to)?;
+        placement.placed.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(placement)
+    }
+
+    /// The places that a declared image is made of, or the image if `to` does not know it and nothing
+    /// renders it.
+    fn slots(
+        &self,
+        declared: &Declared,
+        finds: &[Find],
+        to: &dyn Fn(&Reference) -> Option<Reference>,
+    ) -> Result<Vec<Slot>, Option<Reference>> {
+        let outside = declared.steps.iter().position(|step| *step == Step::Inside);
+        let path = declared.steps.get(..outside.unwrap_or(declared.steps.len())).unwrap_or_default();
+        let value = at(&self.rendering.declared, path);
+        let is_here = |find: &&Find| {
+            find.places
+                .iter()
+                .any(|place| matches!(place, Place::Value { path, .. } if *path == declared.path))
+        };
+        let mut here: Vec<&Find> = finds.iter().filter(is_here).collect();
+        here.sort_by_key(|find| !find.is_rendered());
+        let known: Vec<(&Find, Reference)> =
+            here.iter().filter_map(|find| Some((*find, to(&find.reference)?))).collect();
+        let slot = |kind: Kind, image: &Reference, wanted: &Reference| Slot {
+            path: path.to_vec(),
+            shown: shown(path),
+            kind,
+            image: image.clone(),
+            wanted: wanted.clone(),
+        };
+        match value {
+            Some(Value::Map(group)) if outside.is_none() => match known.first() {
+                Some((find, wanted)) => Ok(vec![slot(Kind::Group(group), &find.reference, wanted)]),
+                None if here.iter().any(|find| find.is_rendered()) => Err(None),
+                None => Err(here.first().map(|find| find.reference.clone())),
+            },
+            Some(Value::String(text)) => Ok(known
+                .iter()
+                .filter_map(|(find, wanted)| {
+                    let whole = outside.is_none() && !text.trim().contains([' ', '=', '\n', ',']);
+                    let kind = if whole { Kind::Whole } else { Kind::Part(written(&text, &find.reference)?) };
+                    Some(slot(kind, &find.reference, wanted))
+                })
+                .collect()),
+            _ => Err(None),
+        }
+    }
+
+    /// Where the chart uses a place: a name that nothing else has is put there.
+    fn spots_of(
+        &mut self,
+        slot: &Slot,
+        before: &BTreeMap<Spot, Vec<Reference>>,
+    ) -> Result<Vec<Spot>, OverlayError> {
+        const MARK: &str = "bundle-overlay-mark";
+        let tag = slot.image.tag().map_or("1.0.0", |tag| tag.as_str());
+        let whole = format!("mark.example/a/{MARK}");
+        let marked = match &slot.kind {
+            Kind::Group(group) => {
+                let Some((name, has_registry)) = name_field(group) else { return Ok(Vec::new()) };
+                let text = group.get(name).and_then(|value| value.as_str().map(str::to_owned));
+                let last = text.as_deref().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+                let own = last.split_once(':').map(|(_, tag)| format!(":{tag}")).unwrap_or_default();
+                let name_text = if has_registry { format!("a/{MARK}{own}") } else { format!("{whole}{own}") };
+                self.put(&field(&slot.path, name), Value::from(name_text))
+            }
+            Kind::Whole => self.put(&slot.path, Value::from(format!("{whole}:{tag}"))),
+            Kind::Part(text) => self.replaced(slot, text, &format!("{whole}:{tag}")),
+        };
+        let Some(marked) = marked else { return Ok(Vec::new()) };
+        let Some(rendering) = self.attempt(&marked)? else { return Ok(Vec::new()) };
+        let after = seen(&rendering, &self.options.limits);
+        let is_marked =
+            |images: &Vec<Reference>| images.iter().any(|image| image.repository().as_str().contains(MARK));
+        let spots = after.iter().filter(|(spot, images)| is_marked(images) && before.contains_key(spot));
+        Ok(spots.map(|(spot, _)| spot.clone()).collect())
+    }
+
+    /// Writes an image that no rendering uses in the way that was right for others.
+    fn place_alike(
+        &mut self,
+        slot: &Slot,
+        ways: &[(Vec<&'static str>, Way)],
+    ) -> Result<Option<Placed>, OverlayError> {
+        let mut choices = choices(slot);
+        if let Kind::Group(group) = &slot.kind {
+            let shape = shape(group);
+            let known = ways.iter().find(|(of, _)| *of == shape).map(|(_, way)| *way);
+            // Without an example, what we ourselves read as that image.
+            let key = match slot.path.last() {
+                Some(Step::Key(key)) => key.as_str(),
+                _ => "",
+            };
+            let reads = |choice: &Choice| {
+                let Some(copy) = group.deep_copy(self.options.limits.value_depth) else { return false };
+                for (field, value) in choice.fields.iter().cloned() {
+                    copy.insert(field, value);
+                }
+                Group::of(&copy, key).and_then(|group| group.reference()) == choice.pin.of(&slot.wanted)
+            };
+            choices.retain(|choice| if known.is_some() { choice.way == known } else { reads(choice) });
+        }
+        let now = seen(&self.rendering, &self.options.limits);
+        for choice in choices {
+            let Some(values) = self.chosen(slot, &choice) else { continue };
+            let Some(rendering) = self.attempt(&values)? else { continue };
+            if seen(&rendering, &self.options.limits) == now {
+                self.take(values, rendering);
+                return Ok(slot.placed(choice.pin, Proof::Alike));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What stands alone in the values and makes the start of several names, such as `hub` or
+    /// `global.imageRegistry`, where the images themselves could not be written.
+    fn point_prefixes(
+        &mut self,
+        before: &BTreeMap<Spot, Vec<Reference>>,
+        to: &dyn Fn(&Reference) -> Option<Reference>,
+    ) -> Result<(), OverlayError> {
+        let mut candidates: Vec<(Vec<Step>, String)> = Vec::new();
+        let open = |rendering: &Rendering| -> Vec<(Reference, Reference)> {
+            let images = seen(rendering, &self.options.limits).into_values().flatten();
+            images.filter_map(|image| to(&image).map(|wanted| (image, wanted))).collect()
+        };
+        for (image, wanted) in open(&self.rendering) {
+            let (name, wanted) = (full(&image), full(&wanted));
+            for (cut, _) in name.match_indices('/') {
+                let (prefix, rest) = name.split_at(cut);
+                let Some(now) = wanted.strip_suffix(rest) else { continue };
+                each(&Value::Map(self.rendering.declared.clone()), &mut Vec::new(), &mut |path, value| {
+                    let is_meant = match value {
+                        Value::String(text) if !text.is_empty() => text.trim_end_matches('/') == prefix,
+                        Value::String(_) | Value::Nil => match path.last() {
+                            Some(Step::Key(key)) => {
+                                let key = key.to_ascii_lowercase();
+                                key == "hub" || key.ends_with("registry")
+                            }
+                            _ => false,
+                        },
+                        _ => false,
+                    };
+                    let candidate = (path.to_vec(), now.to_owned());
+                    if is_meant && !candidates.contains(&candidate) {
+                        candidates.push(candidate);
+                    }
+                });
+            }
+        }
+        for (path, prefix) in candidates {
+            let Some(values) = self.put(&path, Value::from(prefix)) else { continue };
+            let Some(rendering) = self.attempt(&values)? else { continue };
+            let (now, then) =
+                (seen(&self.rendering, &self.options.limits), seen(&rendering, &self.options.limits));
+            let is_right = |(spot, images): (&Spot, &Vec<Reference>)| {
+                let wanted = before.get(spot).into_iter().flatten().filter_map(to);
+                let wanted: Vec<Reference> =
+                    wanted.flat_map(|wanted| Pin::ALL.map(|pin| pin.of(&wanted))).flatten().collect();
+                now.get(spot) == Some(images) || images.iter().all(|image| wanted.contains(image))
+            };
+            if now != then && now.len() == then.len() && then.iter().all(is_right) {
+                self.take(values, rendering);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn put(&self, path: &[Step], value: Value) -> Option<Map> {
+        put(&self.values, &self.rendering.declared, path, value)
+    }
+
+    fn chosen(&self, slot: &Slot, choice: &Choice) -> Option<Map> {
+        let image = || choice.pin.of(&slot.wanted).map(|image| image.to_string());
+        match &slot.kind {
+            Kind::Group(_) => {
+                let base = &self.rendering.declared;
+                choice.fields.iter().try_fold(self.values.clone(), |values, (name, value)| {
+                    put(&values, base, &field(&slot.path, name), value.clone())
+                })
+            }
+            Kind::Whole => self.put(&slot.path, Value::from(image()?)),
+            Kind::Part(text) => self.replaced(slot, text, &image()?),
+        }
+    }
+
+    /// The text of a place with another image in it.
+    fn replaced(&self, slot: &Slot, text: &str, image: &str) -> Option<Map> {
+        let whole = at(&self.values, &slot.path).or_else(|| at(&self.rendering.declared, &slot.path))?;
+        self.put(&slot.path, Value::from(whole.as_str()?.replace(text, image)))
+    }
+}
+
+/// What may be written into a place.
+struct Choice {
+    pin: Pin,
+    way: Option<Way>,
+    fields: Vec<(&'static str, Value)>,
+}
+
+fn choices(slot: &Slot) -> Vec<Choice> {
+    match &slot.kind {
+        Kind::Group(group) => spellings(group, &slot.wanted)
+            .into_iter()
+            .map(|Spelling { way, fields }| Choice { pin: way.pin, way: Some(way), fields })
+            .collect(),
+        Kind::Whole | Kind::Part(_) => Pin::ALL
+            .into_iter()
+            .filter(|pin| pin.of(&slot.wanted).is_some())
+            .map(|pin| Choice { pin, way: None, fields: Vec::new() })
+            .collect(),
+    }
+}
+
+impl Slot {
+    fn placed(&self, pin: Pin, proof: Proof) -> Option<Placed> {
+        let (path, image) = (self.shown.clone(), self.image.clone());
+        Some(Placed { path, image, now: pin.of(&self.wanted)?, proof })
+    }
+}
+
+/// Registry and repository.
+fn full(image: &Reference) -> String {
+    format!("{}/{}", image.registry(), image.repository())
+}
+
+/// An image as a text writes it: with Docker's own registry, or without.
+fn written(text: &str, image: &Reference) -> Option<String> {
+    let full = image.to_string();
+    let short = full.strip_prefix("docker.io/");
+    let shortest = full.strip_prefix("docker.io/library/");
+    [Some(full.as_str()), short, shortest]
+        .into_iter()
+        .flatten()
+        .find(|way| text.contains(way))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Chart, Limits, RenderOptions, Resources, ValueSet};
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn chart(values: &str, templates: &[&str]) -> Chart {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("Chart.yaml", "apiVersion: v2\nname: top\nversion: 1.0.0\nappVersion: '3.1'\n");
+        write("values.yaml", values);
+        for (position, template) in templates.iter().enumerate() {
+            write(&format!("templates/t{position}.yaml"), template);
+        }
+        Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap()
+    }
+
+    /// A pod whose image is this template.
+    fn pod(image: &str) -> String {
+        format!("{{kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{image: \"{image}\"}}]}}}}\n")
+    }
+
+    fn to(image: &Reference) -> Option<Reference> {
+        let tag = image.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let is_moved = image.registry().as_str() == "h.example";
+        let text = format!("h.example/cache/{}/{}{tag}@{DIGEST}", image.registry(), image.repository());
+        (!is_moved).then(|| text.parse().unwrap())
+    }
+
+    /// The overlay and the images that are rendered with it.
+    fn pointed(chart: &Chart) -> (String, Vec<String>) {
+        let mut overlay = Overlay::new(chart, &ValueSet::defaults(), RenderOptions::default()).unwrap();
+        overlay.point_images(&to).unwrap();
+        let images = seen(overlay.rendering(), &Limits::DEFAULT).into_values().flatten();
+        let images: Vec<String> = images.map(|image| image.to_string().replace(DIGEST, "D")).collect();
+        (overlay.to_yaml().unwrap().replace(DIGEST, "D").replace(&DIGEST[7..], "HEX"), images)
+    }
+
+    #[test]
+    fn each_chart_is_told_in_its_own_way() {
+        let q = "h.example/cache/q.io/a/b";
+        for (values, template, overlay, image) in [
+            // One text for the name.
+            (
+                "image: {repository: q.io/a/b, tag: v1}",
+                "{{ .Values.image.repository }}:{{ .Values.image.tag }}",
+                format!("image:\n  repository: {q}\n  tag: v1@D\n"),
+                format!("{q}:v1@D"),
+            ),
+            // A digest beside the tag, with and without its algorithm.
+            (
+                "image: {registry: q.io, repository: a/b, tag: v1, digest: ''}",
+                "{{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}",
+                "image:\n  digest: D\n  registry: h.example\n  repository: cache/q.io/a/b\n  tag: v1\n"
+                    .to_owned(),
+                format!("{q}:v1@D"),
+            ),
+            (
+                "image: {registry: q.io, repository: a/b, tag: v1, sha: ''}",
+                "{{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}{{ with .Values.image.sha }}@sha256:{{ . }}{{ end }}",
+                "image:\n  registry: h.example\n  repository: cache/q.io/a/b\n  sha: HEX\n  tag: v1\n"
+                    .to_owned(),
+                format!("{q}:v1@D"),
+            ),
+            // The digest takes the tag's place, and the tag must stay a version.
+            (
+                "image: {repository: q.io/a/b, tag: v1, digest: ''}",
+                "{{ .Values.image.repository }}{{ with semver .Values.image.tag }}{{ end }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag }}{{ end }}",
+                format!("image:\n  digest: D\n  repository: {q}\n"),
+                format!("{q}@D"),
+            ),
+            // The chart makes a tag of its own.
+            (
+                "image: {repository: q.io/a/b, tag: ''}",
+                "{{ .Values.image.repository }}:v{{ .Values.image.tag | default .Chart.AppVersion }}-slim",
+                format!("image:\n  repository: {q}\n"),
+                format!("{q}:v3.1-slim"),
+            ),
+            // All in one text.
+            (
+                "helper: q.io/a/b:v1",
+                "{{ .Values.helper }}",
+                format!("helper: {q}:v1@D\n"),
+                format!("{q}:v1@D"),
+            ),
+            // In a list, whose other items stay.
+            (
+                "images: [{x: 1}, {image: q.io/a/b:v1, z: 2}]",
+                "{{ (index .Values.images 1).image }}",
+                format!("images:\n- x: 1\n- image: {q}:v1@D\n  z: 2\n"),
+                format!("{q}:v1@D"),
+            ),
+            // What is the same for all stands alone.
+            (
+                "hub: q.io/a\nname: b",
+                "{{ .Values.hub }}/{{ .Values.name }}:v1",
+                "hub: h.example/cache/q.io/a\n".to_owned(),
+                format!("{q}:v1"),
+            ),
+            (
+                "global: {imageRegistry: ''}\nname: a/b",
+                "{{ .Values.global.imageRegistry | default \"q.io\" }}/{{ .Values.name }}:v1",
+                "global:\n  imageRegistry: h.example/cache/q.io\n".to_owned(),
+                format!("{q}:v1"),
+            ),
+        ] {
+            let found = pointed(&chart(&format!("{values}\n"), &[&pod(template)]));
+            assert_eq!(found, (overlay, vec![image]), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_digest_stays_out_of_labels() {
+        let template = "{kind: Pod, metadata: {name: a, labels: {version: '{{ .Values.image.tag }}'}}, spec: {containers: [{image: '{{ .Values.image.repository }}:{{ .Values.image.tag }}'}]}}";
+        let chart = chart("image: {repository: q.io/a/b, tag: v1}\n", &[template]);
+        let (overlay, images) = pointed(&chart);
+        assert_eq!(images, ["h.example/cache/q.io/a/b:v1"]);
+        assert_eq!(overlay, "image:\n  repository: h.example/cache/q.io/a/b\n  tag: v1\n");
+    }
+
+    #[test]
+    fn what_no_rendering_uses_is_written_like_what_one_does() {
+        let used = pod("{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ end }}");
+        let other = format!(
+            "{{{{ if .Values.other.on }}}}{}{{{{ end }}}}",
+            used.replace("Values.image", "Values.other.image")
+        );
+        let values = "image: {repository: q.io/a/b, tag: v1, digest: ''}\nother: {on: false, image: {repository: q.io/a/c, tag: v1, digest: ''}}\n";
+        let chart = chart(values, &[&used, &other]);
+        let (overlay, _) = pointed(&chart);
+        assert!(
+            overlay.contains("other:\n  image:\n    digest: D\n    repository: h.example/cache/q.io/a/c\n"),
+            "{overlay}"
+        );
+    }
+
+    #[test]
+    fn an_image_that_no_value_names_stays_and_is_seen() {
+        let (overlay, images) = pointed(&chart("x: 1\n", &[&pod("q.io/a/b:v1")]));
+        assert_eq!((overlay.as_str(), images), ("{}\n", vec!["q.io/a/b:v1".to_owned()]));
+    }
+
+    #[test]
+    fn secrets_and_resources_are_taken_where_the_chart_takes_them() {
+        let pod = |more: &str| {
+            format!(
+                "{{{{- $v := .Values }}}}\nkind: Pod\nmetadata: {{name: a}}\nspec:\n{more}  containers: [{{image: 'a/b:1', resources: {{{{ toJson $v.web.resources }}}}}}]\n"
+            )
+        };
+        for (values, more, secrets) in [
+            (
+                "imagePullSecrets: []",
+                "  imagePullSecrets: {{ toJson $v.imagePullSecrets }}\n",
+                "imagePullSecrets:\n- name: s\n",
+            ),
+            (
+                "image: {pullSecrets: [old]}",
+                "  imagePullSecrets: [{{ range $v.image.pullSecrets }}{name: {{ . }}},{{ end }}]\n",
+                "image:\n  pullSecrets:\n  - old\n  - s\n",
+            ),
+            ("pullSecret: ''", "  imagePullSecrets: [{name: {{ $v.pullSecret }}}]\n", "pullSecret: s\n"),
+        ] {
+            let chart = chart(&format!("{values}\nweb: {{x: 1}}\n"), &[&pod(more)]);
+            let mut overlay = Overlay::new(&chart, &ValueSet::defaults(), RenderOptions::default()).unwrap();
+            assert_eq!(overlay.pull_secret("s").unwrap(), Vec::<String>::new(), "{values}");
+            assert_eq!(overlay.to_yaml().unwrap(), secrets, "{values}");
+            let wanted = Resources { memory: "64Mi", cpu: "50m" };
+            assert_eq!(overlay.ask_for("web", wanted).unwrap().as_deref(), Some("web.resources"));
+            assert_eq!(overlay.ask_for("none", wanted).unwrap(), None);
+        }
+        let chart = chart("web: {}\n", &[&pod("")]);
+        let mut overlay = Overlay::new(&chart, &ValueSet::defaults(), RenderOptions::default()).unwrap();
+        assert_eq!(overlay.pull_secret("s").unwrap(), ["top/templates/t0.yaml Pod/a"]);
+        assert_eq!(overlay.to_yaml().unwrap(), "{}\n");
+    }
+
+    #[test]
+    fn every_image_of_charts_that_people_use_is_reached() {
+        let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/charts");
+        if !charts.is_dir() {
+            eprintln!("skipped: {} is not there", charts.display());
+            return;
+        }
+        for entry in std::fs::read_dir(charts).unwrap() {
+            let archive = entry.unwrap().path();
+            let bytes = std::fs::read(&archive).unwrap();
+            let chart = Chart::from_archive("chart", &bytes, &Limits::DEFAULT).unwrap();
+            let mut overlay = Overlay::new(&chart, &ValueSet::defaults(), RenderOptions::default()).unwrap();
+            overlay.point_images(&to).unwrap();
+            let images = seen(overlay.rendering(), &Limits::DEFAULT).into_values().flatten();
+            let left: Vec<String> = images
+                .filter(|image| image.registry().as_str() != "h.example" || image.digest().is_none())
+                .map(|image| image.to_string())
+                .collect();
+            assert_eq!(left, Vec::<String>::new(), "{}\n{}", archive.display(), overlay.to_yaml().unwrap());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bundle_chart::{KubeVersion, ValueSet, ValuesFile};
+use bundle_format::Limits;
+use bundle_importer::{
+    Bundle, Carried, CarriedChart, ChartValues, PULL_SECRET, Unmapped, Unreached, ValuesNote, ValuesRequest,
+    chart_values,
+};
+use bundle_oci::{Printable, Registry};
+
+use crate::command::print;
+use crate::exit::{Code, Failure};
+use crate::output::{name, tell};
+use crate::size::count;
+use crate::trust::TrustArguments;
+
+/// The chart is Harbor's unless `--chart` names another. Its values are found by rendering it: what is
+/// written makes it ask for images of the bundle and for no others.
+#[derive(clap::Args)]
+pub(crate) struct Values {
+    /// The bundles with the chart and its images
+    #[arg(value_name = "FILE", required = true)]
+    bundles: Vec<PathBuf>,
+
+    #[command(flatten)]
+    trust: TrustArguments,
+
+    /// The chart, by its name, or NAME:VERSION
+    #[arg(long, value_name = "NAME", default_value = "harbor")]
+    chart: String,
+
+    /// The registry that has the images, or that will: Harbor, or a machine with `bundle serve`
+    #[arg(long, value_name = "HOST[:PORT]")]
+    registry: Registry,
+
+    /// Values that the chart will be installed with, too; the file written goes behind them
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    values: Vec<PathBuf>,
+
+    /// A value, as of Helm's --set; it becomes part of the file written
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// A value that is a text, as of Helm's --set-string
+    #[arg(long, value_name = "KEY=VALUE")]
+    set_string: Vec<String>,
+
+    /// A value as JSON, as of Helm's --set-json
+    #[arg(long, value_name = "KEY=JSON")]
+    set_json: Vec<String>,
+
+    /// The secret that pods pull images with
+    #[arg(long, value_name = "NAME", default_value = PULL_SECRET, conflicts_with = "no_pull_secret")]
+    pull_secret: String,
+
+    /// Give pods no secret to pull images with
+    #[arg(long)]
+    no_pull_secret: bool,
+
+    /// The host of the chart's ingress [default for Harbor: that of --registry]
+    #[arg(long, value_name = "HOST")]
+    ingress_host: Option<String>,
+
+    /// The name of the release [default: the chart's]
+    #[arg(long, value_name = "NAME")]
+    release: Option<String>,
+
+    /// The version of Kubernetes that it is installed on
+    #[arg(long, value_name = "VERSION")]
+    kube_version: Option<KubeVersion>,
+
+    /// What Kubernetes serves besides what it always does, such as `monitoring.coreos.com/v1`
+    #[arg(long, value_name = "GROUP/VERSION")]
+    api_versions: Vec<String>,
+
+    /// Let images that no value of the chart names keep their names; nodes find them by
+    /// `bundle mirror-config`
+    #[arg(long)]
+    keep_unmapped: bool,
+
+    /// The file to write, which must not be there, or - for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+}
+
+/// How long one chart may take. The largest take seconds.
+const TIME: Duration = Duration::from_secs(300);
+
+/// A values file of a person; larger is something else.
+const LARGEST: u64 = 5 << 20;
+
+impl Values {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let policy = self.trust.policy()?;
+        let bundles = self.bundles.iter().map(|path| {
+            Bundle::open(path, &policy, &Limits::V1).map_err(|error| Failure::from(error).of(path))
+        });
+        let bundles: Vec<Bundle> = bundles.collect::<Result<_, _>>()?;
+        if let Some(host) = &self.ingress_host
+            && let Err(error) = host.parse::<Registry>()
+        {
+            return Err(Failure::text(Code::Usage, format!("--ingress-host '{}': {error}", Printable(host))));
+        }
+        let chart = CarriedChart::find(&bundles, &self.chart)?;
+        let given = ValueSet {
+            files: self.values.iter().map(|path| file(path)).collect::<Result<_, _>>()?,
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+            set_json: self.set_json.clone(),
+            ..ValueSet::defaults()
+        };
+        let request = ValuesRequest {
+            registry: &self.registry,
+            given,
+            release: self.release.clone(),
+            kube_version: self.kube_version.clone().unwrap_or_default(),
+            api_versions: self.api_versions.clone(),
+            pull_secret: (!self.no_pull_secret).then_some(self.pull_secret.as_str()),
+            ingress_host: self.ingress_host.as_deref(),
+            unmapped: if self.keep_unmapped { Unmapped::Keep } else { Unmapped::Refuse },
+            deadline: Instant::now() + TIME,
+        };
+        let values = chart_values(&chart, &Carried::of(&bundles), &request)?;
+        for text in values.notes.iter().flat_map(note) {
+            tell(&format!("note: {text}"));
+        }
+        self.write(&chart, &values)
+    }
+
+    fn write(&self, chart: &CarriedChart, values: &ChartValues) -> Result<(), Failure> {
+        if self.output == Path::new("-") {
+            return print(&values.text);
+        }
+        bundle_files::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(|error| {
+            let failure = Failure::text(Code::Usage, format!("{}: {error}", name(&self.output)));
+            match error.kind() {
+                std::io::ErrorKind::AlreadyExists => {
+                    failure.hint("remove it, or choose another name with -o")
+                }
+                _ => failure.with_code(Code::Failed),
+            }
+        })?;
+        print(&format!(
+            "{}: {} of {} at {}\n",
+            name(&self.output),
+            count(values.placed.len(), "image"),
+            Printable(&chart.name()),
+            self.registry
+        ))
+    }
+}
+
+fn file(path: &Path) -> Result<ValuesFile, Failure> {
+    let text = bundle_files::read_text(path, LARGEST)
+        .map_err(|error| Failure::text(Code::Usage, format!("{} cannot be read: {error}", name(path))))?;
+    Ok(ValuesFile { name: path.display().to_string(), text })
+}
+
+/// What a person should know, a line each.
+fn note(note: &ValuesNote) -> Vec<String> {
+    let each = |unreached: &Unreached, what: &str| -> Vec<String> {
+        unreached.places.iter().map(|place| format!("{} {what}: {place}", unreached.image)).collect()
+    };
+    match note {
+        ValuesNote::NotPinned(placed) => vec![format!(
+            "{} has no place for a digest: {} is named by its tag alone",
+            Printable(&placed.path),
+            placed.now
+        )],
+        ValuesNote::NoSecret(workload) => vec![format!(
+            "no value gives {} a secret to pull with; give one to the service account of its pods",
+            Printable(workload)
+        )],
+        ValuesNote::Elsewhere { path, image } => vec![format!(
+            "{}: {image} is not in the bundle; with these values nothing asks for it",
+            Printable(path)
+        )],
+        ValuesNote::LooksLike(unreached) => {
+            each(unreached, "looks like an image, and is not in the bundle")
+        }
+        ValuesNote::Kept(unreached) => each(unreached, "keeps its name, for no value names it"),
+        ValuesNote::NoDatabases => vec![
+            "Harbor's scanner runs, and the bundle has none of its databases: list ghcr.io/aquasecurity/trivy-db:2 and ghcr.io/aquasecurity/trivy-java-db:1 in bundle.yaml, or switch it off with --set trivy.enabled=false".to_owned(),
+        ],
+    }
+}

@@ -1,0 +1,11 @@
+//! Values with which a chart of a bundle asks the site's registry for the bundle's images.
+
+mod carried;
+mod error;
+mod harbor_chart;
+mod overlay;
+mod text;
+
+pub use carried::{Carried, CarriedChart};
+pub use error::{Unreached, ValuesError};
+pub use overlay::{ChartValues, Unmapped, ValuesNote, ValuesRequest, chart_values};
