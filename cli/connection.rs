@@ -31,8 +31,10 @@ pub(crate) struct Connection {
     stall_timeout: u64,
 
     /// How often to try again without progress before giving up
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(0..=100))]
-    retries: u16,
+    ///
+    /// By default 6 times, and twice if the host has not answered once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
+    retries: Option<u16>,
 }
 
 /// Where a bundle goes: a host, or its address as a browser shows it.
@@ -171,10 +173,12 @@ impl Connection {
         check_proxies(|name| std::env::var(name).ok()).map_err(|error| Failure::new(Code::Usage, &error))?;
         let stall = Duration::from_secs(self.stall_timeout);
         let defaults = Limits::default();
+        let retries = self.retries.map(usize::from);
         let limits = Limits {
             stall,
             answer: defaults.answer.min(stall),
-            attempts: usize::from(self.retries),
+            attempts: retries.unwrap_or(defaults.attempts),
+            first_attempts: retries.unwrap_or(defaults.first_attempts),
             ..defaults
         };
         let mut builder = Client::builder().credentials(credentials).limits(limits);

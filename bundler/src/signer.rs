@@ -37,6 +37,14 @@ pub enum SignError {
 }
 
 impl Signer {
+    /// The key that its signatures fit.
+    pub fn public(&self) -> PublicKey {
+        match self {
+            Self::Key(key) => key.public(),
+            Self::Command { public, .. } => public.clone(),
+        }
+    }
+
     /// Signs a statement's bytes.
     ///
     /// # Errors

@@ -271,14 +271,15 @@ fn helm(path: &Path, case: &Case) -> Result<Documents, String> {
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut documents = Documents::new();
+    let mut file = "";
     for part in format!("\n{text}").split("\n---") {
+        // A part without a name is of the file before: a definition's file has one before its first
+        // document only, and a template may write `---` twice.
         let (first, rest) = part.trim_start().split_once('\n').unwrap_or((part.trim(), ""));
-        let Some(file) = first.trim().strip_prefix("# Source: ") else {
-            // A definition's file has several documents, and a name only before the first.
-            insert(&mut documents, "", part)?;
-            continue;
-        };
-        insert(&mut documents, file, rest)?;
+        let named = first.trim().strip_prefix("# Source: ");
+        file = named.unwrap_or(file);
+        // The cut took the line break from the part's end.
+        insert(&mut documents, file, &format!("{}\n", if named.is_some() { rest } else { part }))?;
     }
     Ok(documents)
 }

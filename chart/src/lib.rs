@@ -28,7 +28,7 @@ pub mod yaml;
 
 pub use artifact::{ChartArtifact, MANIFEST, chart_tag};
 pub use chart::{Chart, File, MissingDependency};
-pub use discover::{Certainty, Discovery, Find, Place, discover};
+pub use discover::{Certainty, Discovery, Find, Place, Trial, discover, trials};
 pub use go::time::Time;
 pub use limits::{Limit, Limits};
 pub use load::{LoadCause, LoadError};

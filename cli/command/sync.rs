@@ -6,6 +6,7 @@ use bundle_format::{Timestamp, TrustPolicy};
 use bundle_importer::{
     DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience, TrustStore, load_trust,
 };
+use bundle_oci::Printable;
 use bundle_registry::Progress;
 use bundle_sync::{
     Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
@@ -84,19 +85,20 @@ impl Export {
             Ok(exported) => {
                 drop(progress);
                 let refused = refused_receipts(&exported);
-                boards.export(&exported.status, end(refused.as_ref()))?;
-                tell_exported(&exported)?;
-                refused.map_or(Ok(()), Err)
+                let told = tell_exported(&exported);
+                let noted = boards.export(&exported.status, end(refused.as_ref())).map_err(Failure::from);
+                all([refused.map_or(Ok(()), Err), told, noted])
             }
             Err(ExportError::Lock(LockError::Busy)) => busy(&progress),
             Err(error) => {
                 drop(progress);
                 let failure = Failure::from(error);
                 // What the job remembers is told with the error, if it can be read at all.
-                if let Ok(status) = job.status() {
-                    boards.export(&status, end(Some(&failure)))?;
-                }
-                Err(failure)
+                let noted = match job.status() {
+                    Ok(status) => boards.export(&status, end(Some(&failure))).map_err(Failure::from),
+                    Err(_) => Ok(()),
+                };
+                all([Err(failure), noted])
             }
         }
     }
@@ -148,16 +150,17 @@ impl Import {
                 drop(progress);
                 let status = imported.status.clone();
                 let told = tell_imported(imported);
-                boards.import(&status, end(told.as_ref().err()))?;
-                told
+                let noted = boards.import(&status, end(told.as_ref().err())).map_err(Failure::from);
+                all([told, noted])
             }
             Err(Stopped::Busy) => busy(&progress),
             Err(Stopped::Failed(failure)) => {
                 drop(progress);
-                if let Ok(status) = ImportJob::status(&config) {
-                    boards.import(&status, end(Some(&failure)))?;
-                }
-                Err(*failure)
+                let noted = match ImportJob::status(&config) {
+                    Ok(status) => boards.import(&status, end(Some(&failure))).map_err(Failure::from),
+                    Err(_) => Ok(()),
+                };
+                all([Err(*failure), noted])
             }
         }
     }
@@ -234,9 +237,11 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     for item in imported.items {
         match item.outcome {
-            Outcome::Imported(bundle) => text.push_str(&format!("imported bundle {bundle}: {}\n", item.name)),
+            Outcome::Imported(bundle) => {
+                text.push_str(&format!("imported bundle {bundle}: {}\n", Printable(&item.name)));
+            }
             Outcome::Again(bundle) => {
-                text.push_str(&format!("bundle {bundle} was imported before: {}\n", item.name));
+                text.push_str(&format!("bundle {bundle} was imported before: {}\n", Printable(&item.name)));
             }
             Outcome::Failed(error) => failed.push(Failure::from(error).about(&item.name)),
             Outcome::Refused(error) => refused.push(Failure::from(error).about(&item.name)),
@@ -247,8 +252,18 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
             }
         }
     }
-    print(&text)?;
-    match failed.into_iter().chain(refused).chain(waiting).reduce(Failure::and) {
+    let told = print(&text);
+    if imported.left > 0 {
+        let text = format!("the inbox has {} more bundles", imported.left);
+        waiting.push(Failure::text(Code::Incomplete, text).hint("the next run looks at them"));
+    }
+    let failures = failed.into_iter().chain(refused).chain(waiting);
+    all(failures.map(Err).chain([told]))
+}
+
+/// Tells of all that failed, with the code of the first.
+fn all(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    match results.into_iter().filter_map(Result::err).reduce(Failure::and) {
         Some(failure) => Err(failure),
         None => Ok(()),
     }

@@ -114,9 +114,13 @@ impl Timestamp {
         jiff::Timestamp::from_second(seconds).map(Self).map_err(|_| ParseTimestampError)
     }
 
-    /// This moment by the machine's clock.
+    /// This moment by the machine's clock; the nearest one that there is, where the clock is wrong by
+    /// thousands of years.
     pub fn now() -> Self {
-        Self(jiff::Timestamp::from_second(jiff::Timestamp::now().as_second().max(0)).unwrap_or_default())
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        let latest = jiff::Timestamp::MAX.as_second();
+        Self(jiff::Timestamp::from_second(seconds.min(latest)).unwrap_or_default())
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.

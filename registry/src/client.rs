@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
 use reqwest::Url;
+use rustls::pki_types::CertificateDer;
 
+use crate::certificate;
 use crate::redirect::{self, CarefulResolver};
 use crate::token::{Authenticator, lock};
 use crate::{CredentialStore, Error, Fallback, Limits, Retry};
@@ -39,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
     pub(crate) without_referrers: Mutex<HashSet<Registry>>,
+    /// Hosts that have answered, whatever they said.
+    pub(crate) answered: Mutex<HashSet<String>>,
     /// Registries behind a mirror that cannot be reached themselves.
     pub(crate) unreachable: Mutex<HashSet<Registry>>,
 }
@@ -48,7 +52,7 @@ pub struct ClientBuilder {
     limits: Limits,
     plain_http: HashSet<Registry>,
     https: HashSet<Registry>,
-    certificates: Vec<reqwest::Certificate>,
+    certificates: Vec<CertificateDer<'static>>,
     mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
     credentials: CredentialStore,
     user_agent: Option<String>,
@@ -93,7 +97,7 @@ impl ClientBuilder {
     /// # Errors
     /// There is no certificate, or one that is not valid.
     pub fn ca_pem(mut self, pem: &[u8]) -> std::io::Result<Self> {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem)
+        let certificates = certificate::from_pem(pem)
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))?;
         if certificates.is_empty() {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "no certificate in PEM"));
@@ -142,10 +146,11 @@ impl ClientBuilder {
     /// for this machine itself.
     ///
     /// # Errors
-    /// [`Error::Setup`]: the system's certificates or proxies cannot be used.
+    /// [`Error::Certificates`] or [`Error::Setup`]: certificates or proxies cannot be used.
     pub fn build(self) -> Result<Client, Error> {
         let own_certificates = !self.certificates.is_empty();
         let agent = self.user_agent.as_deref().unwrap_or(concat!("bundle/", env!("CARGO_PKG_VERSION")));
+        let tls = certificate::client_config(&self.certificates).map_err(Error::Certificates)?;
         let http = || {
             // One connection per blob: HTTP/2 would share one window among all of them. Digests
             // describe the bytes on the wire, so nothing may be unpacked on the way, whichever
@@ -163,7 +168,7 @@ impl ClientBuilder {
                 .tcp_keepalive(Duration::from_secs(30))
                 .pool_max_idle_per_host(256)
                 .user_agent(agent)
-                .tls_certs_merge(self.certificates.clone())
+                .tls_backend_preconfigured(tls.clone())
         };
         let inner = Inner {
             http: http().build().map_err(Error::Setup)?,
@@ -179,6 +184,7 @@ impl ClientBuilder {
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
+            answered: Mutex::default(),
             unreachable: Mutex::default(),
         };
         Ok(Client { inner: Arc::new(inner) })

@@ -143,6 +143,9 @@ pub enum Error {
     /// The client could not be set up.
     #[error("connections cannot be set up")]
     Setup(#[source] reqwest::Error),
+    /// The certificates that are trusted cannot be used.
+    #[error("the trusted certificates cannot be used")]
+    Certificates(#[source] rustls::Error),
 }
 
 /// Why a certificate is not trusted.
@@ -160,6 +163,9 @@ pub enum CertificateProblem {
     /// It was issued for other names.
     #[error("it is for another name")]
     WrongName,
+    /// It is an authority's, and itself not known: self-signed.
+    #[error("it is signed by itself")]
+    SelfSigned,
     /// Something else.
     #[error("{0}")]
     Other(String),
@@ -204,7 +210,8 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Credentials(_)
             | Self::Source(_)
-            | Self::Setup(_) => false,
+            | Self::Setup(_)
+            | Self::Certificates(_) => false,
         }
     }
 
@@ -221,7 +228,7 @@ impl Error {
             | Self::Manifest { .. }
             | Self::WrongContent { .. } => Blame::Misbehaved,
             Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } => Blame::NotFollowed,
-            Self::Credentials(_) | Self::Source(_) | Self::Setup(_) => Blame::Local,
+            Self::Credentials(_) | Self::Source(_) | Self::Setup(_) | Self::Certificates(_) => Blame::Local,
         }
     }
 
@@ -300,6 +307,8 @@ impl CertificateProblem {
         let text = text.trim_start_matches("invalid peer certificate: ");
         if text.contains("UnknownIssuer") {
             Self::UnknownIssuer
+        } else if text.contains("CaUsedAsEndEntity") {
+            Self::SelfSigned
         } else if text.contains("not valid yet") || text.contains("NotValidYet") {
             Self::NotYetValid
         } else if text.to_lowercase().contains("expired") {

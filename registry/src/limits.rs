@@ -15,6 +15,8 @@ pub struct Limits {
     pub commit_rate: u64,
     /// Retries without progress before giving up.
     pub attempts: usize,
+    /// Retries with a host that has not answered once: more often a wrong name than a bad line.
+    pub first_attempts: usize,
     /// Retries of one blob altogether, whatever progress they made.
     pub attempts_in_all: usize,
     /// The bytes of a blob that count as progress between two failures: a registry that sends one
@@ -57,6 +59,7 @@ impl Default for Limits {
             stall: Duration::from_secs(60),
             commit_rate: 4 << 20,
             attempts: 6,
+            first_attempts: 2,
             attempts_in_all: 100,
             progress: 64 << 10,
             restarts: 2,

@@ -105,10 +105,16 @@ impl Client {
         host: &Registry,
         error: Error,
     ) -> Result<(), Error> {
+        let limits = &self.inner.limits;
+        let stranger =
+            error.blame() == Blame::Unreachable && !lock(&self.inner.answered).contains(host.as_str());
+        if stranger && patience.attempt >= limits.first_attempts {
+            return Err(error);
+        }
         let Some(planned) = patience.next() else {
             return Err(error);
         };
-        let wait = error.retry_after().unwrap_or(planned).min(self.inner.limits.longest_wait);
+        let wait = error.retry_after().unwrap_or(planned).min(limits.longest_wait);
         (self.inner.on_retry)(&Retry { host: host.as_str(), attempt: patience.attempt, cause: &error, wait });
         tokio::time::sleep(wait).await;
         Ok(())

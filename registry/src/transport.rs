@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 
 use crate::answer::parse_retry_after;
 use crate::challenge::Challenge;
-use crate::token::{Authorization, Scope};
+use crate::token::{Authorization, Scope, lock};
 use crate::{Answer, Client, Error};
 
 /// A request that may be sent a second time with better credentials.
@@ -114,7 +114,13 @@ impl Client {
     pub(crate) async fn send(&self, host: &str, request: RequestBuilder) -> Result<Response, Error> {
         let waited = self.inner.limits.answer;
         match tokio::time::timeout(waited, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                let mut answered = lock(&self.inner.answered);
+                if !answered.contains(host) {
+                    answered.insert(host.to_owned());
+                }
+                Ok(response)
+            }
             Ok(Err(error)) => Err(Error::from_exchange(host, error, &self.inner.limits)),
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
         }

@@ -7,7 +7,7 @@ use bundle_bundler::{
     Referrers, Request, ResolveErrors, ResolveOptions, Resolved, SignError, Signer, SurveyedChart, Unchanged,
     create_compressed, create_file, load_public, merge, resolve, survey,
 };
-use bundle_format::{Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
+use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
 use bundle_oci::{Digest, Hasher, Printable};
 use bundle_registry::{Client, Progress};
 
@@ -91,8 +91,13 @@ pub enum ExportError {
     #[error(transparent)]
     Expires(#[from] ExpiresError),
     /// No number is left.
-    #[error(transparent)]
-    Sequence(#[from] ParseSequenceError),
+    #[error("stream '{stream}' has no next number")]
+    Sequence {
+        /// The stream.
+        stream: StreamName,
+        /// What its next number cannot be.
+        source: ParseSequenceError,
+    },
     /// The bundle's file.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -118,11 +123,15 @@ impl ExportJob<'_> {
         let asked = Config::load(&config.file)?;
         let stream = asked.name.clone().unwrap_or_default();
         let outbox = Outbox::open(&config.outbox, &stream)?;
-        let keys =
-            config.receipt_trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
-        let receipts = Receipts::read(&config.receipts, &keys, &stream, &outbox)?;
+        let receipts = self.receipts(&stream, &outbox)?;
         receipts.refused.iter().try_for_each(RefusedReceipt::put_aside)?;
-        recall(&mut ledger, &stream, &outbox)?;
+        for path in &receipts.waiting {
+            progress.note(&format!(
+                "{} does not count: it or its signature cannot be read",
+                Printable(&path.display().to_string())
+            ));
+        }
+        self.recall(&mut ledger, &stream, &outbox)?;
 
         let resolved = self.resolve(asked, &*progress).await?;
         let created = Timestamp::now();
@@ -135,7 +144,7 @@ impl ExportJob<'_> {
             {
                 *sequence
             }
-            _ => next(highest(&ledger, &stream, &receipts), created)?,
+            _ => next(&stream, highest(&ledger, &stream, &receipts), created)?,
         };
         begun.iter().filter(|(old, _)| *old != sequence).try_for_each(|(old, _)| outbox.give_up(*old))?;
         let last = ledger.last.get(&stream).cloned();
@@ -149,7 +158,7 @@ impl ExportJob<'_> {
         let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
         let deltas = last.as_ref().map_or(0, |last| last.deltas);
         let whole = self.again || config.full_every.is_some_and(|most| deltas >= most);
-        let bundle = match self.to_send(&mut plan, &receipts, last.as_ref(), whole)? {
+        let bundle = match self.to_send(&mut plan, &receipts, &outbox, last.as_ref(), whole)? {
             Some(nothing) => {
                 outbox.give_up(sequence)?;
                 Err(nothing)
@@ -173,10 +182,55 @@ impl ExportJob<'_> {
     /// # Errors
     /// The job's memory or the outbox cannot be read.
     pub fn status(&self) -> Result<ExportStatus, ExportError> {
-        let ledger: ExportLedger = ledger::load(&self.config.state.join("export.json"))?;
-        let stream = ledger.last.keys().next().cloned().unwrap_or_default();
-        let outbox = Outbox::open(&self.config.outbox, &stream)?;
-        Ok(ExportStatus::of(&stream, &ledger, &outbox, None)?)
+        let config = self.config;
+        let ledger: ExportLedger = ledger::load(&config.state.join("export.json"))?;
+        let stream = match Config::load(&config.file) {
+            Ok(asked) => asked.name.unwrap_or_default(),
+            // That may be what failed.
+            Err(_) => ledger.last.keys().next().cloned().unwrap_or_default(),
+        };
+        let outbox = Outbox::open(&config.outbox, &stream)?;
+        let arrived = self.receipts(&stream, &outbox).ok().and_then(|receipts| receipts.arrived());
+        Ok(ExportStatus::of(&stream, &ledger, &outbox, arrived)?)
+    }
+
+    fn receipts(&self, stream: &StreamName, outbox: &Outbox) -> Result<Receipts, ExportError> {
+        let trusted = self.config.receipt_trust.iter();
+        let keys = trusted.map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Receipts::read(&self.config.receipts, &keys, stream, outbox)?)
+    }
+
+    /// What the outbox knows better than the ledger: a run that was killed after its bundle had its
+    /// name, or a ledger that was lost.
+    fn recall(
+        &self,
+        ledger: &mut ExportLedger,
+        stream: &StreamName,
+        outbox: &Outbox,
+    ) -> Result<(), ExportError> {
+        let known = ledger.last.get(stream).map(|last| last.sequence);
+        for sent in outbox.bundles()?.into_iter().rev().take_while(|sent| Some(sent.sequence) > known) {
+            // Whatever has a name like ours and is not what it says is not ours.
+            let Ok(inventory) = Inventory::load(&sent.path, &[self.signer.public()], &Limits::V1) else {
+                continue;
+            };
+            let is_named = |bundle: BundleId| bundle.stream == *stream && bundle.sequence == sent.sequence;
+            if !inventory.bundle().is_some_and(is_named) {
+                continue;
+            }
+            let artifacts = inventory.artifacts.iter().map(|held| (held.target.to_string(), held.digest));
+            let last = Last {
+                sequence: sent.sequence,
+                statement: inventory.base.digest,
+                created: Timestamp::now(),
+                bytes: sent.bytes,
+                contents: contents(artifacts),
+                deltas: 0,
+            };
+            ledger.last.insert(stream.clone(), last);
+            break;
+        }
+        Ok(())
     }
 
     /// Takes out of the plan what is there, and says whether nothing is left to send.
@@ -184,6 +238,7 @@ impl ExportJob<'_> {
         &self,
         plan: &mut Plan,
         receipts: &Receipts,
+        outbox: &Outbox,
         last: Option<&Last>,
         whole: bool,
     ) -> Result<Option<Nothing>, ExportError> {
@@ -193,10 +248,13 @@ impl ExportJob<'_> {
         let contents = contents(
             plan.statement().artifacts.iter().map(|artifact| (artifact.target.to_string(), artifact.digest)),
         );
-        let under_way = last.is_some_and(|last| {
+        let unanswered = last.filter(|last| {
             last.contents == contents && receipts.arrived().is_none_or(|arrived| last.sequence > arrived)
         });
-        if under_way {
+        // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made again.
+        if let Some(last) = unanswered
+            && outbox.bundles()?.iter().any(|sent| sent.sequence == last.sequence)
+        {
             return Ok(Some(Nothing::UnderWay));
         }
         let Some(base) = &receipts.newest else { return Ok(None) };
@@ -275,27 +333,6 @@ fn tell(chart: &SurveyedChart, progress: &dyn Progress) {
     }
 }
 
-/// What the outbox knows better than the ledger: a run that was killed after its bundle had its name.
-fn recall(ledger: &mut ExportLedger, stream: &StreamName, outbox: &Outbox) -> Result<(), OutboxError> {
-    let known = ledger.last.get(stream).map(|last| last.sequence);
-    let Some(newest) = outbox.bundles()?.pop().filter(|sent| Some(sent.sequence) > known) else {
-        return Ok(());
-    };
-    // A file that cannot be read is no bundle of ours; its number is taken all the same.
-    let Ok(inventory) = Inventory::load(&newest.path, &[], &Limits::V1) else { return Ok(()) };
-    let artifacts = inventory.artifacts.iter().map(|held| (held.target.to_string(), held.digest));
-    let last = Last {
-        sequence: newest.sequence,
-        statement: inventory.base.digest,
-        created: Timestamp::now(),
-        bytes: newest.bytes,
-        contents: contents(artifacts),
-        deltas: 0,
-    };
-    ledger.last.insert(stream.clone(), last);
-    Ok(())
-}
-
 fn last_of(statement: &Statement, digest: Digest, bytes: u64, deltas: u32) -> Last {
     let artifacts = statement.artifacts.iter();
     Last {
@@ -326,9 +363,10 @@ fn highest(ledger: &ExportLedger, stream: &StreamName, receipts: &Receipts) -> O
 
 /// The next number: the time in seconds, so that a lost disk does not go back; or one more than the
 /// last, where the clock does.
-fn next(highest: Option<Sequence>, now: Timestamp) -> Result<Sequence, ParseSequenceError> {
-    let after = highest.map_or(1, |highest| u64::from(highest) + 1);
+fn next(stream: &StreamName, highest: Option<Sequence>, now: Timestamp) -> Result<Sequence, ExportError> {
+    let after = highest.map_or(1, |highest| u64::from(highest).saturating_add(1));
     Sequence::try_from(after.max(now.unix().unsigned_abs()))
+        .map_err(|source| ExportError::Sequence { stream: stream.clone(), source })
 }
 
 #[cfg(test)]
@@ -338,13 +376,15 @@ mod tests {
     #[test]
     fn numbers_rise_whatever_the_clock_says() {
         let now = Timestamp::from_unix(1_795_000_000).unwrap();
-        let number =
-            |highest: Option<u64>| u64::from(next(highest.map(|it| it.try_into().unwrap()), now).unwrap());
+        let stream = "s".parse().unwrap();
+        let number = |highest: Option<u64>| {
+            u64::from(next(&stream, highest.map(|it| it.try_into().unwrap()), now).unwrap())
+        };
         assert_eq!(number(None), 1_795_000_000);
         assert_eq!(number(Some(42)), 1_795_000_000);
         assert_eq!(number(Some(1_900_000_000)), 1_900_000_001);
         let end = ((1_u64 << 53) - 1).try_into().unwrap();
-        assert!(next(Some(end), now).is_err());
+        assert!(next(&stream, Some(end), now).is_err());
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct ImportJob<'a> {
 pub struct Imported {
     /// What became of each bundle that was in the inbox, in the order in which they were taken.
     pub items: Vec<Item>,
+    /// How many more there are, which the next run looks at.
+    pub left: usize,
     /// What operators are told.
     pub status: ImportStatus,
 }
@@ -63,7 +65,8 @@ pub enum Outcome {
     Refused(ItemError),
     /// It stays in the inbox, for something may still come that makes it good.
     Waiting(ItemError),
-    /// It stays in the inbox, for something else went wrong. What comes after it waits too.
+    /// It stays in the inbox, for something else went wrong. What comes after it in its stream waits
+    /// too.
     Failed(ItemError),
 }
 
@@ -110,6 +113,10 @@ pub enum ImportJobError {
     Reason(#[from] FileError),
 }
 
+/// So many bundles are looked at in one run. What a run remembers of each is written again with each
+/// that it moves, and whoever fills an inbox with a million files must not fill the memory.
+const MOST: usize = 250;
+
 impl ImportJob<'_> {
     /// Imports the inbox's bundles, oldest first, and moves them out of it.
     ///
@@ -123,7 +130,10 @@ impl ImportJob<'_> {
         ledger.moving.clear();
         let mut items = Vec::new();
         let mut taken = Vec::new();
-        for candidate in inbox::scan(&self.config.inbox)? {
+        let mut candidates = inbox::scan(&self.config.inbox)?;
+        let left = candidates.len().saturating_sub(MOST);
+        candidates.truncate(MOST);
+        for candidate in candidates {
             match self.open(&candidate) {
                 Ok(bundle) => {
                     let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
@@ -133,19 +143,24 @@ impl ImportJob<'_> {
             }
         }
         taken.sort_by(|(a, _), (b, _)| (&a.stream, a.sequence).cmp(&(&b.stream, b.sequence)));
+        let mut stopped: Option<StreamName> = None;
         for (id, candidate) in taken {
+            // One stream's trouble is not another's; of the same, nothing overtakes.
+            if stopped.as_ref() == Some(&id.stream) {
+                continue;
+            }
             let imported = self.import(&candidate, progress.clone()).await;
+            let stream = id.stream.clone();
             let item = match imported {
                 Ok((arrived, created)) => {
                     self.finish(id, candidate, &arrived, created, &mut ledger, &ledger_path)?
                 }
                 Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
             };
-            let failed = matches!(item.outcome, Outcome::Failed(_));
-            items.push(item);
-            if failed {
-                break;
+            if matches!(item.outcome, Outcome::Failed(_)) {
+                stopped = Some(stream);
             }
+            items.push(item);
         }
         self.prune(&mut ledger)?;
         let named = |wanted: fn(&Outcome) -> Option<&ItemError>| -> Vec<(String, String)> {
@@ -161,12 +176,12 @@ impl ImportJob<'_> {
             Outcome::Refused(error) => Some(error),
             _ => None,
         });
-        if waiting.is_empty() && refused.is_empty() {
+        if waiting.is_empty() && refused.is_empty() && left == 0 {
             ledger.succeeded = Some(Timestamp::now());
         }
         ledger.unusable.retain(|name, _| waiting.iter().any(|(waiting, _)| waiting == name));
         ledger::save(&ledger_path, &ledger)?;
-        Ok(Imported { status: ImportStatus::of(&ledger, waiting, refused), items })
+        Ok(Imported { status: ImportStatus::of(&ledger, waiting, left, refused), items, left })
     }
 
     /// What operators are told after a run that failed.
@@ -175,7 +190,7 @@ impl ImportJob<'_> {
     /// The job's memory cannot be read.
     pub fn status(config: &ImportConfig) -> Result<ImportStatus, ImportJobError> {
         let ledger: ImportLedger = ledger::load(&config.state.join("import.json"))?;
-        Ok(ImportStatus::of(&ledger, Vec::new(), Vec::new()))
+        Ok(ImportStatus::of(&ledger, Vec::new(), 0, Vec::new()))
     }
 
     fn open(&self, candidate: &Candidate) -> Result<Bundle, ItemError> {
@@ -301,9 +316,9 @@ impl ImportJob<'_> {
     fn has_settled(&self, candidate: &Candidate, ledger: &mut ImportLedger) -> bool {
         let now = Timestamp::now();
         match ledger.unusable.get(&candidate.name) {
-            Some(known) if known.fingerprint == candidate.fingerprint => {
-                // A clock that was put back makes it wait longer, and no more.
-                now.unix().saturating_sub(known.since.unix()) >= i64::from(self.config.settle_seconds)
+            // A clock that was put back begins the time anew.
+            Some(known) if known.fingerprint == candidate.fingerprint && known.since <= now => {
+                now.unix() - known.since.unix() >= i64::from(self.config.settle_seconds)
             }
             _ => {
                 let fingerprint = candidate.fingerprint.clone();

@@ -105,11 +105,28 @@ pub(crate) fn carry_out(moves: &[Move]) -> Result<(), InboxError> {
             std::fs::create_dir_all(directory).map_err(failed)?;
         }
         match std::fs::rename(&step.from, &step.to) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && step.to.exists() => {}
+            // An earlier run moved it, or somebody took it away: it is out of the inbox.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+                copy_over(step).map_err(failed)?;
+            }
             moved => moved.map_err(failed)?,
         }
     }
     Ok(())
+}
+
+/// Moves a file to another file system: it is there whole, under its name, before it is gone here.
+fn copy_over(step: &Move) -> std::io::Result<()> {
+    let directory = step.to.parent().unwrap_or(Path::new("."));
+    let mut copy = tempfile::Builder::new().prefix(".bundle-").suffix(".new").tempfile_in(directory)?;
+    let mut file = bundle_files::open(&step.from)?;
+    std::io::copy(&mut file, &mut copy)?;
+    copy.as_file().set_permissions(file.metadata()?.permissions())?;
+    copy.as_file().sync_all()?;
+    copy.persist(&step.to).map_err(|error| error.error)?;
+    bundle_files::sync_directory(&step.to)?;
+    std::fs::remove_file(&step.from)
 }
 
 /// The name of the bundle that a file belongs to.
@@ -163,6 +180,28 @@ mod tests {
         let found = scan(directory.path()).unwrap();
         let names: Vec<(&str, usize)> = found.iter().map(|it| (it.name.as_str(), it.files.len())).collect();
         assert_eq!(names, [("a.tar", 2), ("b.tar.zst", 1), ("c.tar", 3)]);
+    }
+
+    #[test]
+    fn what_somebody_took_away_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("in");
+        std::fs::create_dir_all(&inbox).unwrap();
+        std::fs::write(inbox.join("a.tar"), "a").unwrap();
+        let moves = scan(&inbox).unwrap()[0].moves(&directory.path().join("done"));
+        std::fs::remove_file(inbox.join("a.tar")).unwrap();
+        carry_out(&moves).unwrap();
+    }
+
+    #[test]
+    fn a_file_gets_to_another_file_system_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("a.tar"), directory.path().join("b.tar"));
+        std::fs::write(&from, "content").unwrap();
+        copy_over(&Move { from: from.clone(), to: to.clone() }).unwrap();
+        assert!(!from.exists());
+        assert_eq!(std::fs::read(&to).unwrap(), b"content");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Sequence, StreamName};
+use bundle_format::{Sequence, StreamName, VolumeNames};
 
 /// Where finished bundles of a stream wait to be carried over, and stay until they arrived:
 /// `STREAM-SEQUENCE.tar`, with `.zst` behind it or in volumes.
@@ -18,7 +18,7 @@ pub struct Sent {
     pub sequence: Sequence,
     /// What it is opened by.
     pub path: PathBuf,
-    /// All its files, those that make it complete first.
+    /// All its files, that which makes it look complete first.
     pub files: Vec<PathBuf>,
     /// The size of the files in bytes.
     pub bytes: u64,
@@ -58,28 +58,49 @@ impl Outbox {
     /// # Errors
     /// The directory cannot be read.
     pub fn bundles(&self) -> Result<Vec<Sent>, OutboxError> {
-        let mut found: BTreeMap<Sequence, Sent> = BTreeMap::new();
-        let mut complete = Vec::new();
+        Ok(self.sets()?.into_iter().filter(|(_, is_whole)| *is_whole).map(|(sent, _)| sent).collect())
+    }
+
+    /// What there is of each bundle, oldest first, and whether all of it is there.
+    fn sets(&self) -> Result<Vec<(Sent, bool)>, OutboxError> {
+        #[derive(Default)]
+        struct Parts {
+            archive: bool,
+            index: bool,
+            volumes: usize,
+            of: usize,
+        }
+
+        let mut found: BTreeMap<Sequence, (Sent, Parts)> = BTreeMap::new();
         for (name, path, bytes) in self.files()? {
             let Some((sequence, rest)) = self.read(&name) else { continue };
-            let is_bundle = rest == ".tar" || rest == ".tar.zst";
-            let is_index = rest == ".tar.volumes.json";
-            let sent = found.entry(sequence).or_insert_with(|| {
+            let (sent, parts) = found.entry(sequence).or_insert_with(|| {
                 let path = self.path(sequence, false);
-                Sent { sequence, path, files: Vec::new(), bytes: 0 }
+                (Sent { sequence, path, files: Vec::new(), bytes: 0 }, Parts::default())
             });
-            sent.bytes += bytes;
-            if is_bundle || is_index {
-                complete.push(sequence);
-                if is_bundle {
+            sent.bytes = sent.bytes.saturating_add(bytes);
+            match rest {
+                ".tar" | ".tar.zst" => {
+                    parts.archive = true;
                     sent.path = path.clone();
+                    sent.files.insert(0, path);
                 }
-                sent.files.insert(0, path);
-            } else {
-                sent.files.push(path);
+                ".tar.volumes.json" => {
+                    parts.index = true;
+                    sent.files.insert(0, path);
+                }
+                _ => {
+                    if let Some((_, _, of)) = VolumeNames::read(&path) {
+                        parts.volumes += 1;
+                        parts.of = of;
+                    }
+                    sent.files.push(path);
+                }
             }
         }
-        Ok(found.into_values().filter(|sent| complete.contains(&sent.sequence)).collect())
+        let is_whole =
+            |parts: &Parts| parts.archive || (parts.index && parts.volumes > 0 && parts.volumes == parts.of);
+        Ok(found.into_values().map(|(sent, parts)| (sent, is_whole(&parts))).collect())
     }
 
     /// The numbers of bundles that an earlier run began and did not finish.
@@ -122,17 +143,19 @@ impl Outbox {
         keep: usize,
         needed: impl Fn(Sequence) -> bool,
     ) -> Result<usize, OutboxError> {
-        let bundles = self.bundles()?;
-        let old: Vec<&Sent> = bundles.iter().filter(|sent| sent.sequence <= arrived).collect();
+        let old = self.sets()?.into_iter().filter(|(sent, _)| sent.sequence <= arrived);
+        let (whole, rests): (Vec<_>, Vec<_>) = old.partition(|(_, is_whole)| *is_whole);
         let mut removed = 0;
-        for sent in old.iter().take(old.len().saturating_sub(keep)) {
+        for (sent, _) in whole.iter().take(whole.len().saturating_sub(keep)) {
             if needed(sent.sequence) {
                 continue;
             }
-            // What makes it complete goes first: half a bundle must not look like one.
+            // What makes it look complete goes first: half a bundle must not look like one.
             sent.files.iter().try_for_each(|path| remove(path))?;
             removed += 1;
         }
+        // What an earlier run left that was killed here, or somebody who took some volumes away.
+        rests.iter().flat_map(|(sent, _)| &sent.files).try_for_each(|path| remove(path))?;
         Ok(removed)
     }
 
@@ -198,6 +221,8 @@ mod tests {
             "nightly-11.tar.002-of-002",
             "nightly-11.tar.volumes.json",
             "nightly-12.tar.001-of-002",
+            "nightly-15.tar.002-of-002",
+            "nightly-15.tar.volumes.json",
             ".nightly-13.tar.journal",
             ".nightly-13.tar.partial",
             "nightly-2-8.tar",
@@ -219,9 +244,14 @@ mod tests {
 
     #[test]
     fn what_arrived_is_removed_but_for_a_few() {
-        let names: Vec<String> = (1..8).map(|number| format!("nightly-{number}.tar")).collect();
-        let (_directory, outbox) = outbox(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut names: Vec<String> = (1..8).map(|number| format!("nightly-{number}.tar")).collect();
+        names.remove(3);
+        // Of 4, and of 9, somebody took the first volume away.
+        names.extend([4, 9].map(|number| format!("nightly-{number}.tar.002-of-002")));
+        let (directory, outbox) = outbox(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let removed = outbox.prune(5.try_into().unwrap(), 2, |number| u64::from(number) == 2).unwrap();
-        assert_eq!((removed, numbers(&outbox)), (2, vec![2, 4, 5, 6, 7]));
+        assert_eq!((removed, numbers(&outbox)), (1, vec![2, 3, 5, 6, 7]));
+        assert!(!directory.path().join("nightly-4.tar.002-of-002").exists());
+        assert!(directory.path().join("nightly-9.tar.002-of-002").exists());
     }
 }

@@ -1,7 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Inventory, load_receipt};
-use bundle_format::{BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName};
+use bundle_format::{
+    BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName, replace_file,
+};
+use bundle_importer::signature_path;
+use bundle_oci::Printable;
 
 use crate::outbox::{Outbox, OutboxError};
 
@@ -12,6 +16,8 @@ pub(crate) struct Receipts {
     pub(crate) newest: Option<Inventory>,
     /// Receipts that cannot be believed.
     pub(crate) refused: Vec<RefusedReceipt>,
+    /// Receipts that cannot be read, or whose signature cannot: it may follow.
+    pub(crate) waiting: Vec<PathBuf>,
 }
 
 /// A receipt that cannot be believed; it lies in `refused` beside the others, with the reason.
@@ -56,8 +62,9 @@ impl Receipts {
                 _ => continue,
             };
             match read {
-                Ok(Some(inventory)) => receipts.take(inventory),
-                Ok(None) => {}
+                Ok(Read::Of(inventory)) => receipts.take(*inventory),
+                Ok(Read::OfAnother) => {}
+                Ok(Read::Waits) => receipts.waiting.push(path),
                 Err(reason) => receipts.refused.push(RefusedReceipt { path, reason }),
             }
         }
@@ -76,21 +83,33 @@ impl Receipts {
     }
 }
 
+/// What a file says.
+enum Read {
+    /// That a bundle of this stream arrived.
+    Of(Box<Inventory>),
+    /// Nothing about this stream.
+    OfAnother,
+    /// Nothing yet.
+    Waits,
+}
+
 /// A receipt, if it is of this stream.
-fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Option<Inventory>, String> {
+fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, String> {
     use bundle_bundler::ReceiptFileError as E;
     match load_receipt(path, keys, &Limits::V1) {
-        Ok(receipt) if receipt.bundle.stream == *stream => Ok(Some(Inventory::of_receipt(&receipt, true))),
-        Ok(_) => Ok(None),
-        // Copied without its signature, or before it: it may follow.
-        Err(E::Read { .. } | E::SignatureLength { .. }) => Ok(None),
-        Err(E::Receipt { source: ReceiptError::Json(error), .. }) if error.is_eof() => Ok(None),
-        Err(error) => Err(chain(&error)),
+        Ok(receipt) if receipt.bundle.stream == *stream => {
+            Ok(Read::Of(Box::new(Inventory::of_receipt(&receipt, true))))
+        }
+        Ok(_) => Ok(Read::OfAnother),
+        // Copied without its signature, or before it.
+        Err(E::Read { .. } | E::SignatureLength { .. }) => Ok(Read::Waits),
+        Err(E::Receipt { source: ReceiptError::Json(error), .. }) if error.is_eof() => Ok(Read::Waits),
+        Err(E::Receipt { source, .. }) => Err(chain(&source)),
     }
 }
 
 /// The newest bundle of this stream that a file of short receipts says has arrived.
-fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Option<Inventory>, String> {
+fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Read, String> {
     let text = bundle_files::read_text(path, LARGEST).map_err(|error| error.to_string())?;
     let mut newest: Option<Inventory> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -111,7 +130,7 @@ fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Option<Inv
             newest = Some(inventory);
         }
     }
-    Ok(newest)
+    Ok(newest.map_or(Read::OfAnother, |newest| Read::Of(Box::new(newest))))
 }
 
 /// An error and its causes on one line.
@@ -140,14 +159,26 @@ impl RefusedReceipt {
         let Some(name) = self.path.file_name() else { return Ok(()) };
         let directory = self.path.with_file_name("refused");
         std::fs::create_dir_all(&directory).map_err(failed("moved"))?;
-        let to = directory.join(name);
-        std::fs::rename(&self.path, &to).map_err(failed("moved"))?;
-        let beside = bundle_importer::signature_path(&self.path);
-        if beside.exists() {
-            std::fs::rename(&beside, bundle_importer::signature_path(&to)).map_err(failed("moved"))?;
+        let mut to = directory.join(name);
+        let mut number = 2_u32;
+        // What was refused before is kept: somebody wants to know where it came from.
+        while to.symlink_metadata().is_ok() {
+            let mut other = std::ffi::OsString::from(format!("{number}."));
+            other.push(name);
+            to = directory.join(other);
+            number += 1;
         }
-        let mut reason = to.into_os_string();
+        let mut reason = to.clone().into_os_string();
         reason.push(".reason.txt");
-        std::fs::write(reason, format!("{}\n", self.reason)).map_err(failed("moved"))
+        let text = format!("{}\n", Printable(&self.reason));
+        let written = replace_file(Path::new(&reason), text.as_bytes());
+        written.map_err(|error| OutboxError { path: error.path, doing: "written", source: error.source })?;
+        // The receipt goes last: a run that is killed in between refuses it again.
+        let (from, beside) = (signature_path(&self.path), signature_path(&to));
+        match std::fs::rename(from, beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("moved")(error)),
+            _ => {}
+        }
+        std::fs::rename(&self.path, &to).map_err(failed("moved"))
     }
 }

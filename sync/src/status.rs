@@ -34,6 +34,8 @@ pub struct ImportStatus {
     pub streams: Vec<StreamStatus>,
     /// The bundles that wait in the inbox, and what for.
     pub waiting: Vec<(String, String)>,
+    /// How many more bundles there are in the inbox, which this run did not look at.
+    pub left: usize,
     /// The bundles that this run refused, and why.
     pub refused: Vec<(String, String)>,
     /// How many bundles were ever refused.
@@ -113,6 +115,7 @@ impl ImportStatus {
     pub(crate) fn of(
         ledger: &ImportLedger,
         waiting: Vec<(String, String)>,
+        left: usize,
         refused: Vec<(String, String)>,
     ) -> Self {
         let streams = ledger.last.iter().map(|(stream, last)| StreamStatus {
@@ -127,6 +130,7 @@ impl ImportStatus {
         Self {
             streams: streams.collect(),
             waiting,
+            left,
             refused,
             refused_in_all: ledger.refused,
             succeeded: ledger.succeeded,
@@ -140,7 +144,7 @@ impl ImportStatus {
         metrics.last(&self.streams);
         let none: [(&str, String); 0] = [];
         let help = "Bundles in the inbox that wait for something.";
-        metrics.gauge("waiting_bundles", help, &[(&none, self.waiting.len() as u64)]);
+        metrics.gauge("waiting_bundles", help, &[(&none, (self.waiting.len() + self.left) as u64)]);
         metrics.counter("refused_bundles_total", "Bundles that were refused.", self.refused_in_all);
         metrics.text()
     }
@@ -231,6 +235,7 @@ mod tests {
         let status = ImportStatus {
             streams: vec![last],
             waiting: vec![("a.tar".to_owned(), "half copied".to_owned())],
+            left: 0,
             refused: Vec::new(),
             refused_in_all: 3,
             succeeded: Timestamp::from_unix(250).ok(),

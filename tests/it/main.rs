@@ -1,5 +1,6 @@
 //! The whole program against real servers. Each test's name is a promise to a user.
 
+mod bad_nights;
 mod charts;
 mod compressed;
 mod containerd;

@@ -205,3 +205,34 @@ fn thirty_nights_of_lost_repeated_reordered_and_damaged_bundles_and_kills_end_wi
         assert!(damaged || old || half, "{name}: {reason}");
     }
 }
+
+#[test]
+fn a_night_costs_what_changed_and_a_night_without_change_costs_requests_only() {
+    let mut month = Month::new(1);
+    IMAGES.into_iter().for_each(|name| month.change(name));
+    // One night: bytes that came from the source, and that went to the target.
+    let night = |month: &Month| {
+        month.source.clear();
+        month.nights.export(&[]).succeeds();
+        let down = month.source.bytes(Direction::Download);
+        month.nights.carry();
+        month.target.clear();
+        month.nights.import().succeeds();
+        month.nights.bring_back();
+        (down, month.target.bytes(Direction::Upload))
+    };
+    let first = night(&month);
+    assert!(first.0 > 400_000 && first.1 > 400_000, "{first:?}");
+    month.change("a");
+    // A layer of 20 kB, and manifests.
+    let changed = night(&month);
+    assert!(changed.0 < 40_000 && changed.1 < 40_000, "{changed:?}");
+    let without = night(&month);
+    // Manifests and configs, which say whether anything changed.
+    assert!(without.0 < 10_000 && without.1 == 0, "{without:?}");
+    // The same bundle lies in the inbox once more: it is looked for, and nothing is sent.
+    assert!(month.target.requests().iter().all(|request| matches!(&*request.method, "GET" | "HEAD")));
+    month.target.clear();
+    month.nights.import().succeeds();
+    assert_eq!(month.target.requests().len(), 1, "an empty inbox asks whether the registry is there");
+}

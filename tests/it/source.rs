@@ -5,6 +5,7 @@ use bundle_test_servers::{
 };
 
 use crate::scene::{Ran, Scene};
+use crate::served::Served;
 
 struct Faulty {
     scene: Scene,
@@ -233,4 +234,33 @@ fn credentials_never_follow_a_redirect() {
         scene.command(Scene::create_arguments(&[format!("{}/team/app:1", front.host())], "b.tar"));
     command.env("REGISTRY_AUTH_FILE", scene.path("auth.json"));
     Ran::from(command.output().unwrap()).succeeds();
+}
+
+#[test]
+fn a_registrys_own_certificate_is_accepted_once_it_is_given() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    // As `openssl req -x509` makes them: authorities' certificates, which sign nothing but themselves.
+    for (name, place) in [("own", "IP:127.0.0.1"), ("other", "DNS:registry.example")] {
+        scene
+            .shell(&format!(
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test \
+                 -addext subjectAltName={place} -keyout {name}.key -out {name}.crt"
+            ))
+            .succeeds();
+    }
+    let serve = |name: &str| {
+        let (certificate, key) = (format!("{name}.crt"), format!("{name}.key"));
+        Served::with(&scene, &["b.tar", "--trust", "key.pub", "--tls-cert", &certificate, "--tls-key", &key])
+    };
+    let (own, other) = (serve("own"), serve("other"));
+    let fetch = |served: &Served, certificates: &str, out: &str| {
+        let reference = format!("{}/team/multi:1", served.host());
+        let mut arguments = Scene::create_arguments(&[reference], out);
+        arguments.extend(["--ca-file".to_owned(), certificates.to_owned()]);
+        scene.bundle(arguments)
+    };
+    fetch(&own, "own.crt", "1.tar").succeeds();
+    fetch(&own, "other.crt", "2.tar").ends_with(4).says("it is signed by itself").says("--ca-file FILE");
+    fetch(&other, "other.crt", "3.tar").ends_with(4).says("it is for another name");
 }

@@ -115,7 +115,7 @@ impl Nights {
     }
 }
 
-fn quiet(ran: Ran) {
+pub(crate) fn quiet(ran: Ran) {
     let ran = ran.succeeds();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
 }

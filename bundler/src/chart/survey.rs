@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use bundle_chart::{
     Certainty, Chart, ChartArtifact, Discovery, Find, Purpose, RenderOptions, Rendering, ValueSet, discover,
-    render,
+    render, trials,
 };
 use bundle_format::{Kind, Target};
 use bundle_oci::{Digest, Printable, Reference};
@@ -96,6 +96,9 @@ impl ChartImage {
 
 /// How long one chart may take to render with one set of values.
 const RENDER_TIME: Duration = Duration::from_secs(60);
+
+/// How many trials one chart gets. Large charts leave a dozen names open.
+const TRIALS: usize = 40;
 
 /// Fetches charts with all that they depend on, renders them with every set of values, and finds
 /// their images.
@@ -205,7 +208,8 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
     let Fetched { chart, place } = fetched;
     let metadata = chart.metadata().clone();
     let mut notes = Vec::new();
-    let renderings = renderings(&chart, request, &mut notes)?;
+    let mut renderings = renderings(&chart, request, &mut notes)?;
+    renderings.extend(tried(&chart, request, &renderings));
     let Discovery { finds, warnings } = discover(&chart, &renderings, &bundle_chart::Limits::DEFAULT);
     if finds.is_empty() && request.empty == Empty::Refuse {
         return Err(ChartCause::NoImage);
@@ -267,20 +271,9 @@ fn renderings(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Rendering>, ChartCause> {
     let purpose = if request.values.is_empty() { Purpose::Install } else { Purpose::Survey };
-    let mut sets = vec![ValueSet { purpose, ..ValueSet::defaults() }];
-    if !request.values.is_empty() {
-        sets.push(request.values.clone());
-    }
-    sets.extend(request.value_sets.iter().cloned());
     let mut renderings = Vec::new();
-    for set in sets {
-        let options = RenderOptions {
-            kube_version: request.kube_version.clone(),
-            api_versions: request.api_versions.clone(),
-            deadline: Some(Instant::now() + RENDER_TIME),
-            ..RenderOptions::default()
-        };
-        match render(chart, &set, &options) {
+    for set in sets(request, purpose) {
+        match render(chart, &set, &render_options(request)) {
             Ok(rendering) => renderings.push(rendering),
             Err(error) if set.purpose == Purpose::Survey => {
                 let error = Printable(&error.to_string()).to_string();
@@ -294,6 +287,42 @@ fn renderings(
         }
     }
     Ok(renderings)
+}
+
+/// Renders what may tell how the chart completes the names that its values leave open. It is no
+/// error if that does not render: then they are guessed.
+fn tried(chart: &Chart, request: &ChartRequest, renderings: &[Rendering]) -> Vec<Rendering> {
+    let sets = sets(request, Purpose::Trial);
+    // One time for all: they are worth no more than the chart itself.
+    let options = render_options(request);
+    let trials = trials(chart, renderings, &options.limits).into_iter().take(TRIALS);
+    trials
+        .filter_map(|trial| {
+            let mut set = sets.iter().find(|set| set.name == trial.value_set)?.clone();
+            set.purpose = Purpose::Trial;
+            set.set.extend(trial.set);
+            render(chart, &set, &options).ok()
+        })
+        .collect()
+}
+
+/// The defaults, the values that were given, and each further set.
+fn sets(request: &ChartRequest, purpose: Purpose) -> Vec<ValueSet> {
+    let mut sets = vec![ValueSet { purpose, ..ValueSet::defaults() }];
+    if !request.values.is_empty() {
+        sets.push(request.values.clone());
+    }
+    sets.extend(request.value_sets.iter().cloned());
+    sets
+}
+
+fn render_options(request: &ChartRequest) -> RenderOptions {
+    RenderOptions {
+        kube_version: request.kube_version.clone(),
+        api_versions: request.api_versions.clone(),
+        deadline: Some(Instant::now() + RENDER_TIME),
+        ..RenderOptions::default()
+    }
 }
 
 /// Where the chart itself goes: in `cache` under where it comes from, elsewhere under `charts/`.

@@ -25,8 +25,11 @@ impl Group {
             // Where the repository is said elsewhere, the rest alone is no name.
             let image = image.filter(|image| image.contains('/') || !map.contains("repository"));
             // Elsewhere a name is the name of something else.
-            let name =
-                || filled(map.get("name")).filter(|name| name.contains('/') || !map.contains("repository"));
+            let empty = || filled(map.get("repository")).is_none() && filled(map.get("tag")).is_some();
+            let name = || {
+                let name = filled(map.get("name"));
+                name.filter(|name| name.contains('/') || !map.contains("repository") || empty())
+            };
             image.or_else(|| is_image.then(name).flatten())
         })?;
         let version = is_image || map.contains("image");
@@ -141,6 +144,12 @@ impl Group {
 
     /// What a chart has put before the name in an image that it made of it: `quay.io/org/`.
     pub(super) fn prefix_in(&self, rendered: &Reference) -> Option<String> {
+        // `library` is put there by those who read a bare name.
+        if self.name.parse::<Reference>().is_ok_and(|own| own.repository() == rendered.repository())
+            && rendered.registry().as_str() == DOCKER
+        {
+            return None;
+        }
         let whole = format!("{}/{}", rendered.registry(), rendered.repository());
         whole.strip_suffix(&self.name).filter(|prefix| prefix.ends_with('/')).map(str::to_owned)
     }
@@ -163,6 +172,9 @@ impl Group {
         }
     }
 }
+
+/// Where names without a registry are.
+const DOCKER: &str = "docker.io";
 
 /// Whether a tag is another one with something before or behind it.
 fn holds(whole: &str, part: &str) -> bool {
@@ -215,6 +227,7 @@ mod tests {
             (r#"{"image":"a/b:1.2"}"#, "image", "docker.io/a/b:1.2"),
             (r#"{"image":"a/b","imageTag":"3"}"#, "x", "docker.io/a/b:3"),
             (r#"{"name":"a/b","tag":"3"}"#, "image", "docker.io/a/b:3"),
+            (r#"{"repository":null,"name":"agent","tag":"3"}"#, "image", "docker.io/library/agent:3"),
             (r#"{"image":"a/b","version":"v3"}"#, "x", "docker.io/a/b:v3"),
             (r#"{"imageRepository":"a/b","imageTag":"v3"}"#, "x", "docker.io/a/b:v3"),
             (
@@ -261,6 +274,7 @@ mod tests {
             (r#"{"tag":"v1"}"#, "image"),
             (r#"{"name":"web","version":"v1"}"#, "service"),
             (r#"{"registry":"quay.io"}"#, "image"),
+            (r#"{"repository":"","name":"agent","tag":""}"#, "image"),
             (r#"{"repository":"{{ .Values.x }}","tag":"1"}"#, "image"),
             (r#"{"repository":{"a":1},"tag":"1"}"#, "image"),
         ] {

@@ -40,24 +40,40 @@ pub struct Discovery {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Discovery {
-    let mut union = Union::default();
-    for rendering in renderings {
-        union.documents(rendering, limits);
-    }
     let mut tree = chart.clone();
     name_all(&mut tree);
     let charts = charts_of(&tree);
-    for rendering in renderings {
-        union.values(rendering, &charts, limits);
-    }
+    let mut union = Union::of(renderings, &charts, limits);
     union.unused(&charts);
-    let installed = |path: &str| renderings.iter().any(|rendering| is_installed(&rendering.chart, path));
+    let installed = |path: &str| {
+        let mut real = renderings.iter().filter(|rendering| rendering.purpose != Purpose::Trial);
+        real.any(|rendering| is_installed(&rendering.chart, path))
+    };
     for listed in listed(&tree, "", limits, &mut union.warnings) {
         let certainty = if installed(&listed.chart) { Certainty::Certain } else { Certainty::Probable };
         let place = Place::Annotation { chart: listed.chart, key: listed.key };
         union.add(listed.reference, certainty, place);
     }
     Discovery { finds: union.finds.into_values().collect(), warnings: union.warnings.into_iter().collect() }
+}
+
+/// The groups whose images are not clear from renderings: their paths, and the value sets that have
+/// them.
+pub(super) fn unclear(
+    chart: &Chart,
+    renderings: &[Rendering],
+    limits: &Limits,
+) -> BTreeSet<(String, String)> {
+    let mut tree = chart.clone();
+    name_all(&mut tree);
+    let charts = charts_of(&tree);
+    let union = Union::of(renderings, &charts, limits);
+    let is_unclear = |path: &str, group: &Group| {
+        let prefixed = || union.prefixes.contains_key(owner_of(path, &charts));
+        group.reference().is_none() || group.has_no_registry() && prefixed()
+    };
+    let unclear = union.unused.iter().filter(|((path, _), (group, _))| is_unclear(path, group));
+    unclear.flat_map(|((path, _), (_, sets))| sets.iter().map(|set| (path.clone(), set.clone()))).collect()
 }
 
 #[derive(Default)]
@@ -69,6 +85,8 @@ struct Union {
     forms: BTreeMap<String, BTreeSet<Form>>,
     /// What charts put before names that say no registry, as far as renderings show it.
     prefixes: BTreeMap<String, BTreeSet<String>>,
+    /// What trials rendered.
+    tried: BTreeSet<Reference>,
     warnings: BTreeSet<Warning>,
 }
 
@@ -93,6 +111,18 @@ impl Form {
 }
 
 impl Union {
+    /// What renderings show, before anything is guessed.
+    fn of(renderings: &[Rendering], charts: &BTreeMap<String, &Chart>, limits: &Limits) -> Self {
+        let mut union = Self::default();
+        for rendering in renderings {
+            union.documents(rendering, limits);
+        }
+        for rendering in renderings.iter().filter(|rendering| rendering.purpose != Purpose::Trial) {
+            union.values(rendering, charts, limits);
+        }
+        union
+    }
+
     fn add(&mut self, reference: Reference, certainty: Certainty, mut place: Place) {
         let find = self.finds.entry(reference.clone()).or_insert_with(|| Find {
             reference,
@@ -114,6 +144,10 @@ impl Union {
     fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
         for document in &rendering.documents {
             let (seen, unreadable) = sightings(document, limits);
+            if rendering.purpose == Purpose::Trial {
+                self.tried.extend(seen.into_iter().map(|seen| seen.reference));
+                continue;
+            }
             for Unreadable { text, document: label, path } in unreadable {
                 let file = document.file.clone();
                 self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
@@ -121,7 +155,7 @@ impl Union {
             for seen in seen {
                 let certainty = match rendering.purpose {
                     Purpose::Install => seen.certainty,
-                    Purpose::Survey => Certainty::Probable,
+                    Purpose::Survey | Purpose::Trial => Certainty::Probable,
                 };
                 let place = Place::Document {
                     file: document.file.clone(),
@@ -180,10 +214,21 @@ impl Union {
         }
     }
 
-    /// Names the images that no rendering used. What their charts would fill in is guessed, as they
-    /// did it elsewhere, or in every way.
+    /// Names the images that no rendering used. What their charts would fill in is what trials
+    /// show; else it is guessed, as they did it elsewhere, or in every way.
     fn unused(&mut self, charts: &BTreeMap<String, &Chart>) {
         for ((path, name), (group, value_sets)) in std::mem::take(&mut self.unused) {
+            let is_behind = |tried: &&Reference| {
+                group.is_behind(tried) || group.has_no_registry() && group.is_behind_elsewhere(tried)
+            };
+            let tried: Vec<Reference> = self.tried.iter().filter(is_behind).cloned().collect();
+            if !tried.is_empty() {
+                for reference in tried {
+                    let place = Place::Value { path: path.clone(), value_sets: value_sets.clone() };
+                    self.add(reference, Certainty::Probable, place);
+                }
+                continue;
+            }
             let owner = owner_of(&path, charts);
             let mut groups = vec![group];
             if groups[0].has_no_registry() {
@@ -365,6 +410,35 @@ mod tests {
                 "Probable docker.io/a/web:v3.1",
             ]
         );
+    }
+
+    #[test]
+    fn a_trial_shows_what_a_chart_fills_in_and_gives_no_further_image() {
+        let values = "run: true\nimage: {repository: a/web, tag: '1'}\njob: {enabled: false, tool: {repository: a/tool, tag: ''}}\n";
+        let job = "{{- if .Values.job.enabled }}\n{kind: Pod, spec: {containers: [{image: \"{{ .Values.job.tool.repository }}:k{{ .Capabilities.KubeVersion.Minor }}\"}, {image: 'a/other:1'}]}}\n{{- end }}\n";
+        let files = [
+            ("Chart.yaml", CHART),
+            ("values.yaml", values),
+            ("templates/pod.yaml", POD),
+            ("templates/job.yaml", job),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), &files);
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let options = RenderOptions::default();
+        let mut renderings = vec![render(&chart, &ValueSet::defaults(), &options).unwrap()];
+        let wanted = crate::trials(&chart, &renderings, &Limits::DEFAULT);
+        let trial = wanted.into_iter().next().unwrap();
+        assert_eq!(
+            (trial.value_set.as_str(), &trial.set[..]),
+            ("defaults", &["job.enabled=true".to_owned()][..])
+        );
+        let set = ValueSet { purpose: Purpose::Trial, set: trial.set, ..ValueSet::defaults() };
+        renderings.push(render(&chart, &set, &options).unwrap());
+        let finds = discover(&chart, &renderings, &Limits::DEFAULT).finds;
+        let seen: Vec<String> = finds.iter().map(|find| find.reference.to_string()).collect();
+        assert_eq!(seen, ["docker.io/a/tool:k37", "docker.io/a/web:1"]);
+        assert_eq!((finds[0].certainty, finds[0].is_rendered()), (Certainty::Probable, false));
     }
 
     #[test]

@@ -45,7 +45,9 @@ impl Document {
         documents: &mut Vec<Self>,
     ) -> Result<(), YamlError> {
         for (line, part) in cut(text) {
-            let value = parse_values(part, limits)
+            // Helm ends every document with a line break, which counts in `|` at its end.
+            let text = format!("{part}\n");
+            let value = parse_values(&text, limits)
                 .map_err(|error| YamlError { line: error.line.saturating_add(line), ..error })?;
             if value.is_nil() {
                 continue;
@@ -54,7 +56,7 @@ impl Document {
             documents.push(Self {
                 file: file.to_owned(),
                 origin: if is_hook { Origin::Hook } else { origin },
-                text: part.to_owned(),
+                text,
                 value,
             });
         }
@@ -132,6 +134,15 @@ mod tests {
         let text = "a: 1\n---\nkind: X\nb: [\n";
         let error = Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents);
         assert!(error.unwrap_err().line >= 4);
+    }
+
+    #[test]
+    fn a_document_ends_with_one_line_break() {
+        let mut documents = Vec::new();
+        let text = "a: |\n  x\n---\na: |\n  x\n\n---\na: |\n  x";
+        Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents).unwrap();
+        let text = |found: &Document| Some(found.value.as_map()?.get("a")?.as_str()?.to_owned());
+        assert!(documents.len() == 3 && documents.iter().all(|found| text(found).as_deref() == Some("x\n")));
     }
 
     #[test]

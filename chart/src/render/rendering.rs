@@ -79,7 +79,7 @@ pub struct Rendering {
 /// let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT)?;
 /// let values = ValueSet { set: vec!["image=httpd".to_owned()], ..ValueSet::defaults() };
 /// let rendering = render(&chart, &values, &RenderOptions::default())?;
-/// assert_eq!(rendering.documents[0].text, "kind: Pod\nspec: {image: httpd}");
+/// assert_eq!(rendering.documents[0].text, "kind: Pod\nspec: {image: httpd}\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

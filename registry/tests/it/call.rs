@@ -1,4 +1,6 @@
-use bundle_registry::{Call, Error, Method, Refusal};
+use std::time::Duration;
+
+use bundle_registry::{Blame, Call, Error, Limits, Method, Refusal};
 
 use crate::server::{Answer, Server};
 use crate::{builder, client, credentials};
@@ -65,4 +67,24 @@ async fn a_call_follows_no_redirect() {
         assert!(matches!(error, Error::Redirect { .. }), "{status}: {error}");
     }
     assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_has_never_answered_is_given_up_soon() {
+    let call = Call::new(Method::Get, "/api/v2.0/projects", "list");
+    for (answers, times) in [(0, 2), (1, 4)] {
+        let server = Server::start(move |_, before| match before {
+            before if before < answers => Answer::new(200, "[]"),
+            _ => Answer::hang_up(),
+        });
+        let limits =
+            Limits { backoff: Duration::from_millis(1), attempts: 3, first_attempts: 1, ..Limits::default() };
+        let (client, registry) = (builder().limits(limits).build().unwrap(), server.registry());
+        for _ in 0..answers {
+            client.call(&registry, &call).await.unwrap();
+        }
+        let error = client.call(&registry, &call).await.unwrap_err();
+        assert_eq!(error.blame(), Blame::Unreachable);
+        assert_eq!(server.seen().len() - answers, times, "after {answers} answers");
+    }
 }

@@ -1,0 +1,95 @@
+//! Charts and their images.
+
+use bundle_bundler::{ChartCause, ChartErrors};
+use bundle_chart::{LoadCause, RenderError};
+use bundle_oci::Printable;
+
+use super::registry::{registry_code, source_hint};
+use super::{Code, Failure, chain};
+
+impl From<ChartErrors> for Failure {
+    fn from(errors: ChartErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        if errors.0.len() > 1 {
+            lines.push(errors.to_string());
+        }
+        let code = errors.0.iter().map(|error| chart_code(&error.cause)).max().unwrap_or(Code::Failed);
+        let hint = errors.0.iter().find_map(|error| chart_hint(&error.cause));
+        Self { code, lines, hint }
+    }
+}
+
+fn chart_code(cause: &ChartCause) -> Code {
+    match cause {
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
+        ChartCause::Load(error) => load_code(&error.cause),
+        ChartCause::Digest { .. } => Code::NotTrusted,
+        ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
+            Code::Network
+        }
+        ChartCause::Dependency { cause, .. } => chart_code(cause),
+        ChartCause::Changed { .. } | ChartCause::NoRepository => Code::Incomplete,
+        ChartCause::Text(_)
+        | ChartCause::Alias(_)
+        | ChartCause::Beside(_)
+        | ChartCause::Source { .. }
+        | ChartCause::Render { .. }
+        | ChartCause::NoImage
+        | ChartCause::Place { .. }
+        | ChartCause::NotLocked => Code::Usage,
+        ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
+    }
+}
+
+/// What is wrong with the bytes is nobody's usage.
+pub(super) fn load_code(cause: &LoadCause) -> Code {
+    match cause {
+        LoadCause::Read(_) | LoadCause::NotAFile | LoadCause::Escape | LoadCause::Ignore(_) => Code::Usage,
+        LoadCause::Gzip(_)
+        | LoadCause::Tar(_)
+        | LoadCause::Path
+        | LoadCause::PathText
+        | LoadCause::OutsideBase
+        | LoadCause::FileSize(_)
+        | LoadCause::ArchiveSize(_)
+        | LoadCause::Unpacked(_)
+        | LoadCause::Files(_)
+        | LoadCause::Depth(_)
+        | LoadCause::Empty
+        | LoadCause::NoMetadata
+        | LoadCause::Metadata(_)
+        | LoadCause::Yaml(_)
+        | LoadCause::Encoding(_)
+        | LoadCause::NoMap => Code::NotTrusted,
+    }
+}
+
+fn chart_hint(cause: &ChartCause) -> Option<String> {
+    match cause {
+        ChartCause::Registry(error) => source_hint(error),
+        ChartCause::Confirm { image, .. } => {
+            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        }
+        ChartCause::Render { error, .. } => match &**error {
+            RenderError::Template { wanted: Some(value), .. } => {
+                Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))
+            }
+            RenderError::KubeVersion { wanted, .. } => {
+                Some(format!("say for which Kubernetes it is: kubeVersion, within {}", Printable(wanted)))
+            }
+            RenderError::Library => Some("name the charts that use it instead".to_owned()),
+            _ => None,
+        },
+        ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
+        ChartCause::NotLocked | ChartCause::Changed { .. } => {
+            Some("run `bundle lock` to look into the charts again".to_owned())
+        }
+        ChartCause::Dependency { cause, .. } => match &**cause {
+            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository => {
+                Some("put it into the chart with `helm dependency build`, and pack the chart".to_owned())
+            }
+            cause => chart_hint(cause),
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! What a bundle is made from, and writing it.
+
+use bundle_bundler::{
+    BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError, PlanError, Request,
+    ResolveCause, ResolveError, ResolveErrors,
+};
+
+use super::import::medium_code;
+use super::registry::{registry_code, source_hint};
+use super::{Code, Failure, chain};
+use crate::output::name;
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<bundle_bundler::ListError> for Failure {
+    fn from(error: bundle_bundler::ListError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<bundle_bundler::Conflict> for Failure {
+    fn from(error: bundle_bundler::Conflict) -> Self {
+        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = if of_chart(&error.first) || of_chart(&error.second) {
+            "in the project cache, images keep their host and path; or leave one out with exclude"
+        } else {
+            "give one of them another name: `reference => new-name`"
+        };
+        Self::new(Code::Usage, &error).hint(hint)
+    }
+}
+
+impl From<ResolveErrors> for Failure {
+    fn from(errors: ResolveErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        lines.push(format!("{errors}; nothing was written"));
+        let codes = errors.0.iter().map(|error| match &error.cause {
+            ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
+                registry_code(error)
+            }
+            ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
+                Code::Network
+            }
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
+                Code::Usage
+            }
+            ResolveCause::TooMuch(_) => Code::Failed,
+            ResolveCause::Gone(_) => Code::Incomplete,
+        });
+        let code = codes.max().unwrap_or(Code::Failed);
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let hint = errors.0.iter().find_map(|error| match &error.cause {
+            ResolveCause::NotFound { .. } if of_chart(error) => Some(
+                "give the chart another image with set or values, or leave this one out with exclude"
+                    .to_owned(),
+            ),
+            ResolveCause::Registry(error) => source_hint(error),
+            ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
+                Some("--no-referrers leaves behind whatever is attached".to_owned())
+            }
+            ResolveCause::Referrer { source, .. } => source_hint(source),
+            ResolveCause::TwoDigests { .. } => {
+                Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
+            ResolveCause::NotLocked | ResolveCause::Gone(_) => {
+                Some("run `bundle lock` to resolve the references again".to_owned())
+            }
+            _ => None,
+        });
+        Self { code, lines, hint }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let failure = Self::new(Code::Failed, &error);
+        match error {
+            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+        }
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        let (code, hint) = match &error {
+            OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
+            OutputError::Exists(path) => {
+                (Code::Usage, Some(format!("remove {} or choose another name with -o", name(path))))
+            }
+            OutputError::Busy(_) => {
+                (Code::Usage, Some("wait for it, or choose another name with -o".to_owned()))
+            }
+            OutputError::Space { .. } => {
+                (Code::Failed, Some("make room, or choose another place with -o".to_owned()))
+            }
+            OutputError::TooLarge { .. } => (
+                Code::Usage,
+                Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
+            ),
+            OutputError::TooManyVolumes { .. } => {
+                (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
+            }
+            OutputError::Io { .. } | OutputError::Beside(_) => (Code::Failed, None),
+        };
+        Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Output(error) => error.into(),
+            CreateError::Fetch { ref source, kept, .. } => {
+                let again = match kept {
+                    Kept::Fetched => "what was fetched is kept; run the same command again to go on",
+                    Kept::Nothing => "what was written is no bundle; run the same command again",
+                };
+                let hint = match source_hint(source) {
+                    Some(hint) => format!("{hint}\n{again}"),
+                    None => again.to_owned(),
+                };
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            CreateError::Pipe(_) | CreateError::NoOrigin(_) | CreateError::Task(_) => {
+                Self::new(Code::Failed, &error)
+            }
+        }
+    }
+}
+
+impl From<InventoryError> for Failure {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Receipt(error) => error.into(),
+            InventoryError::Lock(error) => error.into(),
+            InventoryError::Bundle { source: bundle_format::Damage::Read(_), .. } => {
+                Self::new(Code::Failed, &error)
+            }
+            InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
+                Self::new(Code::NotTrusted, &error)
+            }
+            InventoryError::Medium(ref medium) => Self::new(medium_code(medium), &error),
+            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<BaseError> for Failure {
+    fn from(error: BaseError) -> Self {
+        match error {
+            BaseError::Inventory(error) => error.into(),
+            BaseError::OnlyShort(ref short) => {
+                let hint = format!("name the bundle or lock as well: --base {short}=FILE");
+                Self::new(Code::Usage, &error).hint(hint)
+            }
+            BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
+            BaseError::Other { .. } => Self::new(Code::Usage, &error),
+        }
+    }
+}
+
+impl From<ExpiresError> for Failure {
+    fn from(error: ExpiresError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}

@@ -1,0 +1,59 @@
+//! Taking parts out of a bundle, and what nodes are told.
+
+use bundle_importer::node::{LoginError, NoMirror, WriteError};
+use bundle_importer::{ChoiceError, ExtractError};
+
+use super::{Code, Failure};
+
+impl From<ChoiceError> for Failure {
+    fn from(error: ChoiceError) -> Self {
+        let failure = Self::new(Code::Usage, &error);
+        match error {
+            ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
+        }
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let failure = |code| Self::new(code, &error);
+        match &error {
+            ExtractError::Exists(_) => failure(Code::Usage)
+                .hint("nothing is overwritten: remove it, or choose another place with --to"),
+            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Space { .. } => {
+                failure(Code::Failed).hint("make room, or choose another place with --to")
+            }
+            ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
+                failure(Code::Failed)
+            }
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
+            ExtractError::Absent { .. } => failure(Code::Incomplete)
+                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Names(_) => failure(Code::NotTrusted)
+                .hint("name them as they are called at your registry, with --registry HOST"),
+        }
+    }
+}
+
+impl From<NoMirror> for Failure {
+    fn from(error: NoMirror) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
+            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+        }
+    }
+}

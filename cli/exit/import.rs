@@ -1,0 +1,214 @@
+//! Reading a bundle, and delivering it.
+
+use bundle_format::{FileError, MediumError};
+use bundle_importer::{
+    ConfirmError, DeliveryError, Diagnosis, MemoryError, OpenError, PushError, StateError,
+};
+use bundle_registry::Refusal;
+
+use super::registry::{registry_code, registry_hint};
+use super::trust::countersignature_code;
+use super::{Code, Failure, MOST_NAMED, chain};
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let code = match &error {
+            OpenError::Open(error) => medium_code(error),
+            OpenError::Missing(_) => Code::Incomplete,
+            OpenError::Countersignature(error) => countersignature_code(error),
+            OpenError::Trust(_) => Code::NotTrusted,
+            OpenError::Damage(damage) => match damage.itself() {
+                bundle_format::Damage::Read(_) => Code::Failed,
+                _ => Code::NotTrusted,
+            },
+        };
+        if let OpenError::Missing(missing) = &error {
+            let mut lines: Vec<String> =
+                missing.iter().map(|path| format!("{} is missing", path.display())).collect();
+            lines.push(chain(&error));
+            let hint = "bring them together, or take one after the other with --partial".to_owned();
+            return Self { code, lines, hint: Some(hint) };
+        }
+        let hint = match &error {
+            OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
+                Some("copy the file again; the medium may have been full or removed too early".to_owned())
+            }
+            OpenError::Trust(bundle_format::TrustError::Stranger { .. }) => {
+                Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
+            }
+            OpenError::Trust(bundle_format::TrustError::TooFew { .. }) => Some(
+                "let another person sign it with `bundle sign`, and bring the signature beside the bundle"
+                    .to_owned(),
+            ),
+            OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
+                "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        Self { code, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<bundle_importer::PlanError> for Failure {
+    fn from(error: bundle_importer::PlanError) -> Self {
+        match error {
+            bundle_importer::PlanError::Registry(error) => error.into(),
+            bundle_importer::PlanError::Conflicts(ref conflicts) => {
+                let mut lines: Vec<String> = conflicts
+                    .iter()
+                    .map(|conflict| {
+                        format!(
+                            "{} is {} there, and {} in the bundle",
+                            conflict.target, conflict.registry, conflict.bundle
+                        )
+                    })
+                    .collect();
+                lines.push(format!("{error}; nothing was written"));
+                let hint = "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip";
+                Self { code: Code::Policy, lines, hint: Some(hint.to_owned()) }
+            }
+            bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
+                let mut lines: Vec<String> = lacking
+                    .iter()
+                    .take(MOST_NAMED)
+                    .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
+                    .collect();
+                if lacking.len() > MOST_NAMED {
+                    lines.push(format!("and {} more", lacking.len() - MOST_NAMED));
+                }
+                lines.push(format!("{error}; nothing was written"));
+                let base: Vec<String> = base.iter().map(ToString::to_string).collect();
+                let hint = format!(
+                    "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
+                    base.join(", ")
+                );
+                Self { code: Code::Incomplete, lines, hint: Some(hint) }
+            }
+        }
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        let again = "no tag was moved; run the same command again to go on";
+        match &error {
+            PushError::Blob { source, .. } | PushError::Manifest { source, .. } => {
+                // Harbor and others say 412 or 409 for a tag that must not move.
+                let code = match source.status() {
+                    Some(409 | 412) => Code::Policy,
+                    _ => registry_code(source),
+                };
+                let hint = match registry_hint(source) {
+                    _ if source.refusal() == Some(Refusal::ImmutableTag) => {
+                        "change the registry's rule for immutable tags, or leave the image out of the bundle"
+                            .to_owned()
+                    }
+                    Some(hint) => format!("{hint}; then run the same command again to go on"),
+                    None => "run the same command again to go on".to_owned(),
+                };
+                Self { code, lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            PushError::Damage(_) => Self::new(Code::NotTrusted, &error)
+                .hint("no tag was moved; copy the file again, or make it again on the connected side"),
+            PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
+            PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
+                .hint("find out who else pushes there, and run the import again"),
+            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+                .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
+            PushError::Spool(_) => {
+                Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
+            }
+            PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ConfirmError> for Failure {
+    fn from(error: ConfirmError) -> Self {
+        let again = "everything was pushed, but there is no receipt; run the same command again";
+        match &error {
+            ConfirmError::Registry { source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+            ConfirmError::Changed { .. } => Self::new(Code::Incomplete, &error).hint(again),
+        }
+    }
+}
+
+pub(super) fn medium_code(error: &MediumError) -> Code {
+    match error {
+        MediumError::Open { .. } => Code::Usage,
+        MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Code::Failed,
+        MediumError::Compressed { .. }
+        | MediumError::Index { .. }
+        | MediumError::OtherIndex(_)
+        | MediumError::OtherSet { .. }
+        | MediumError::VolumeSize { .. } => Code::NotTrusted,
+        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Code::Incomplete,
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let hint = match &error {
+            StateError::Io { .. } | StateError::Write(_) => "choose another place with --state FILE",
+            StateError::Version { .. } => "use the newer program that wrote it",
+        };
+        Self::new(Code::Failed, &error).hint(hint)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Rollback(_) => Self::new(Code::NotTrusted, &error)
+                .hint("to go back on purpose: --allow-rollback --reason TEXT"),
+            MemoryError::State(error) => error.into(),
+            MemoryError::Registry(error) => error.into(),
+            MemoryError::Record { ref source, .. } => {
+                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+        }
+    }
+}
+
+impl From<MediumError> for Failure {
+    fn from(error: MediumError) -> Self {
+        Self::new(medium_code(&error), &error)
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
+            DeliveryError::Seed(error) => error.into(),
+            DeliveryError::Push { error, diagnosis, host } => {
+                let mut failure = Self::from(error);
+                if let Some(diagnosis) = diagnosis {
+                    failure.lines.push(diagnosis.to_string());
+                    failure.hint = Some(match diagnosis {
+                        Diagnosis::AccountGone => {
+                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                        }
+                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                        ),
+                    });
+                }
+                failure
+            }
+            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirm(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a registry answers, and how it is reached.
+
+use bundle_oci::{Printable, Registry};
+use bundle_registry::{AddressError, CertificateProblem, CredentialError, Error as RegistryError, Refusal};
+
+use super::{Code, Failure, chain};
+use crate::output::name;
+
+pub(super) fn registry_code(error: &RegistryError) -> Code {
+    match error {
+        RegistryError::Answer(answer) => match answer.refusal() {
+            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
+            _ => Code::Network,
+        },
+        RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
+        RegistryError::Unreachable { .. }
+        | RegistryError::Certificate { .. }
+        | RegistryError::PlainHttp { .. }
+        | RegistryError::HttpsOnly { .. }
+        | RegistryError::NotARegistry { .. }
+        | RegistryError::Withheld { .. }
+        | RegistryError::Stalled { .. }
+        | RegistryError::Misbehaved { .. }
+        | RegistryError::Redirect { .. }
+        | RegistryError::Realm { .. }
+        | RegistryError::FileSize { .. }
+        | RegistryError::Manifest { .. }
+        | RegistryError::WrongContent { .. } => Code::Network,
+    }
+}
+
+pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
+    match error {
+        RegistryError::Address { address, why: AddressError::Plain } => {
+            let host = address.split('/').nth(2).unwrap_or_default();
+            Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
+        }
+        RegistryError::Certificate { host, problem } => match problem {
+            CertificateProblem::UnknownIssuer => {
+                Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
+            }
+            CertificateProblem::SelfSigned => {
+                Some(format!("if it is {host}'s own certificate, give that file with --ca-file FILE"))
+            }
+            CertificateProblem::Expired | CertificateProblem::NotYetValid => Some(format!(
+                "is this machine's clock right? If it is, whoever runs {host} must renew the certificate"
+            )),
+            CertificateProblem::WrongName => {
+                Some(format!("ask for {host} by the name that its certificate is for"))
+            }
+            CertificateProblem::Other(_) => None,
+        },
+        RegistryError::HttpsOnly { host } => Some(match host.parse::<Registry>() {
+            Ok(registry) if registry.is_loopback() => {
+                "give the certificate of the registry's authority with --ca-file FILE: \
+                 without one, registries on this machine are asked without encryption"
+                    .to_owned()
+            }
+            _ => format!("leave out --plain-http {host}"),
+        }),
+        RegistryError::PlainHttp { host } => {
+            Some(format!("if that is meant to be so, allow it with --plain-http {host}"))
+        }
+        RegistryError::NotARegistry { host, .. } => {
+            Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
+            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+        }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
+            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
+        }
+        RegistryError::Answer(answer) => match answer.status {
+            401 | 403 if answer.anonymous => Some(format!(
+                "log in with `docker login {0}` or `skopeo login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",
+                answer.host
+            )),
+            401 => Some(format!("log in again at {}; the password or token may have expired", answer.host)),
+            403 => Some("the account lacks a right that this needs".to_owned()),
+            404 => Some(
+                "is the name right, and may this account see it? Some registries say this to strangers"
+                    .to_owned(),
+            ),
+            429 => Some(format!("wait and try again, or log in at {} for a higher limit", answer.host)),
+            _ => None,
+        },
+        RegistryError::Unreachable { host, .. } => {
+            Some(format!("is {host} right and up? Behind a proxy, set HTTPS_PROXY"))
+        }
+        _ => None,
+    }
+}
+
+/// The hint for a registry that is read from, of which there may be a mirror.
+pub(super) fn source_hint(error: &RegistryError) -> Option<String> {
+    let hint = registry_hint(error)?;
+    Some(match error {
+        RegistryError::Unreachable { .. } => format!("{hint}; where only a mirror is reached, use --mirror"),
+        _ => hint,
+    })
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
+            _ => None,
+        };
+        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self { code: registry_code(&error), lines: vec![chain(&error)], hint: registry_hint(&error) }
+    }
+}

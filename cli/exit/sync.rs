@@ -1,0 +1,79 @@
+//! The jobs of every night.
+
+use bundle_bundler::{CreateError, OutputError};
+use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
+
+use super::{Code, Failure};
+
+impl From<SyncConfigError> for Failure {
+    fn from(error: SyncConfigError) -> Self {
+        Self::new(Code::Usage, &error)
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Lock(error) => error.into(),
+            ExportError::Config(error) => error.into(),
+            ExportError::Conflict(error) => error.into(),
+            ExportError::Key(error) => error.into(),
+            ExportError::Charts(error) => error.into(),
+            ExportError::Resolve(error) => error.into(),
+            ExportError::Plan(error) => error.into(),
+            ExportError::Expires(error) => error.into(),
+            ExportError::Output(error) => in_outbox(error),
+            ExportError::Sign(error) => error.into(),
+            ExportError::Create(CreateError::Output(error)) => in_outbox(error),
+            ExportError::Create(error) => error.into(),
+            ExportError::Sequence { .. } => Self::new(Code::Failed, &error)
+                .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
+            ExportError::Ledger(_) | ExportError::Outbox(_) | ExportError::Chart(_) => {
+                Self::new(Code::Failed, &error)
+            }
+        }
+    }
+}
+
+/// A job has no options that say where its files are: `sync.yaml` does.
+fn in_outbox(error: OutputError) -> Failure {
+    let hint = match &error {
+        OutputError::Space { .. } => Some("make room, or name another outbox in sync.yaml"),
+        OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
+        OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
+        OutputError::TooManyVolumes { .. } => Some("choose a larger volumeSize in sync.yaml"),
+        OutputError::NoName(_) | OutputError::Busy(_) | OutputError::Io { .. } | OutputError::Beside(_) => {
+            None
+        }
+    };
+    let mut failure = Failure::from(error);
+    failure.hint = hint.map(str::to_owned);
+    failure
+}
+
+impl From<ImportJobError> for Failure {
+    fn from(error: ImportJobError) -> Self {
+        Self::new(Code::Failed, &error)
+    }
+}
+
+impl From<ItemError> for Failure {
+    fn from(error: ItemError) -> Self {
+        match error {
+            ItemError::Open(error) => error.into(),
+            ItemError::Delivery(error) => error.into(),
+            ItemError::State(error) => error.into(),
+            ItemError::Sign(error) => error.into(),
+            ItemError::Receipt(error) => error.into(),
+            ItemError::Stream(_) => Self::new(Code::NotTrusted, &error)
+                .hint("bring it to its site, or name the stream in sync.yaml"),
+            ItemError::Part => Self::new(Code::Incomplete, &error),
+        }
+    }
+}
