@@ -96,7 +96,7 @@ pub fn extract_layout(
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ExtractError> {
-    let part = Part::of(bundle, choice, names)?;
+    let part = Part::of(bundle, choice, names, ByDigest::Untagged)?;
     let failed = |source| ExtractError::Io { path: to.to_owned(), source };
     // A link is no place for a directory to get its name by renaming.
     let free = match to.symlink_metadata() {
@@ -138,7 +138,7 @@ pub fn extract_archive(
     to: &Path,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PathBuf, ExtractError> {
-    let part = Part::of(bundle, choice, names)?;
+    let part = Part::of(bundle, choice, names, ByDigest::Always)?;
     let statement = bundle.statement();
     let path = to.join(format!("{}-{}.tar", statement.stream, statement.sequence));
     let mut file = PartialFile::new(&path)?;
@@ -281,7 +281,12 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn of(bundle: &'a Bundle, choice: &Choice, names: NamesFor<'_>) -> Result<Self, ExtractError> {
+    fn of(
+        bundle: &'a Bundle,
+        choice: &Choice,
+        names: NamesFor<'_>,
+        by_digest: ByDigest,
+    ) -> Result<Self, ExtractError> {
         let archive = file_of(bundle)?;
         let statement = bundle.statement();
         let places = entries(archive);
@@ -294,7 +299,7 @@ impl<'a> Part<'a> {
                 return Err(ExtractError::Absent { target: artifact.target.clone(), count });
             }
             let size = places.get(&artifact.digest).map(|entry| entry.size).unwrap_or_default();
-            let names = names_of(bundle, artifact, names);
+            let names = names_of(bundle, artifact, names, by_digest);
             if names.is_empty() {
                 return Err(ExtractError::Names(bundle.trusted().signers().to_vec()));
             }
@@ -370,15 +375,28 @@ fn entries<R: ReadAt>(archive: &Archive<R>) -> HashMap<Digest, &Entry> {
     blobs.map(|(blob, entry)| (blob.digest, entry)).collect()
 }
 
+/// When artifacts get the names with digests that they have at a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByDigest {
+    /// If they have no tag there.
+    Untagged,
+    /// In any case. Kubernetes' container runtimes know an image by its digest only under such a name,
+    /// which they make when they pull, and not when they import (containerd, `pkg/cri/store/image`).
+    Always,
+}
+
 /// The names of an artifact: that of its source, as the bundle itself has it, if the signer has a
-/// say in it; and that of its target.
-fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>) -> Vec<String> {
+/// say in it; and those of its target.
+fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, by_digest: ByDigest) -> Vec<String> {
     let source = bundle.trusted().speaks_for_sources().then(|| artifact.source.runtime_name());
-    let target = names.registry.map(|registry| match artifact.target.tag {
-        Some(_) => format!("{registry}/{}", artifact.target),
-        None => format!("{registry}/{}@{}", artifact.target, artifact.digest),
-    });
-    source.into_iter().chain(target).collect()
+    let target = &artifact.target;
+    let tagged =
+        names.registry.filter(|_| target.tag.is_some()).map(|registry| format!("{registry}/{target}"));
+    let pinned = names
+        .registry
+        .filter(|_| target.tag.is_none() || by_digest == ByDigest::Always)
+        .map(|registry| format!("{registry}/{}/{}@{}", target.project, target.repository, artifact.digest));
+    source.into_iter().chain(tagged).chain(pinned).collect()
 }
 
 enum CopyError {

@@ -97,6 +97,11 @@ fn an_archive_for_k3s_is_imported_by_containerd_under_the_right_names() {
         (format!("{mirrored}/multi:1"), digest(&name("team/multi:1"))),
         (format!("{mirrored}/other:1"), digest(&name("team/other:1"))),
     ];
+    // By their digests, too, as pods name them that `bundle harbor values` has pinned.
+    for image in ["multi", "other"] {
+        let digest = digest(&name(&format!("team/{image}:1")));
+        expected.push((format!("{mirrored}/{image}@{digest}"), digest));
+    }
     expected.sort();
     assert_eq!(containerd.images(), expected);
     assert!(containerd.check(&name("team/multi:1")).contains(" complete ("));
@@ -189,5 +194,8 @@ fn a_tenants_key_gives_no_image_the_name_of_another_registry() {
     let containerd = Containerd::start();
     containerd.import(&archive);
     let names: Vec<_> = containerd.images().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["harbor.example/tenant-a/nginx:1"]);
+    let digest = digest_of(&scene, "library/nginx", "1");
+    let expected =
+        ["harbor.example/tenant-a/nginx:1".to_owned(), format!("harbor.example/tenant-a/nginx@{digest}")];
+    assert_eq!(names, expected);
 }

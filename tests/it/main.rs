@@ -23,6 +23,7 @@ mod nights;
 mod pull;
 mod receipt;
 mod rollback;
+mod runbook;
 mod scene;
 mod serve;
 mod served;
