@@ -8,7 +8,7 @@ use bundle_format::{
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
-    PlanError, PushError, StateError, StateFile, write_receipt,
+    PlanError, PushError, Standing, StateError, StateFile, write_receipt,
 };
 use bundle_oci::Printable;
 use bundle_registry::Progress;
@@ -219,6 +219,13 @@ impl ImportJob<'_> {
             ));
         }
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
+        if delivery.memory().standing() == Standing::First {
+            progress.note(&format!(
+                "no bundle of the stream '{}' is known to have been imported into {} before",
+                delivery.memory().bundle().stream,
+                self.destination.registry()
+            ));
+        }
         match delivery.carry_out(self.options, progress).await? {
             Arrival::Whole(arrived) => {
                 if let Some(receipt) = &arrived.receipt {
