@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bundle_bundler::{Signer, load_private, load_public, load_receipt};
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
