@@ -150,11 +150,9 @@ impl ImportJob<'_> {
                 continue;
             }
             let imported = self.import(&candidate, progress.clone()).await;
-            let stream = id.stream.clone();
+            let stream = id.stream;
             let item = match imported {
-                Ok((arrived, created)) => {
-                    self.finish(id, candidate, &arrived, created, &mut ledger, &ledger_path)?
-                }
+                Ok(imported) => self.finish(candidate, imported, &mut ledger, &ledger_path)?,
                 Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
             };
             if matches!(item.outcome, Outcome::Failed(_)) {
@@ -206,8 +204,10 @@ impl ImportJob<'_> {
         &self,
         candidate: &Candidate,
         progress: Arc<dyn Progress>,
-    ) -> Result<(Arrived, Timestamp), ItemError> {
+    ) -> Result<Delivered, ItemError> {
+        // It is opened again, for much time may have passed: what is noted is what was imported.
         let bundle = self.open(candidate)?;
+        let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let created = bundle.statement().created;
         let waiting = || progress.note("waiting for another import to end");
         let state = StateFile::open(&self.options.state, waiting)?;
@@ -231,7 +231,7 @@ impl ImportJob<'_> {
                 if let Some(receipt) = &arrived.receipt {
                     self.write_receipt(receipt)?;
                 }
-                Ok((*arrived, created))
+                Ok(Delivered { id, created, arrived: *arrived })
             }
             Arrival::Part(_) => Err(ItemError::Part),
         }
@@ -256,13 +256,12 @@ impl ImportJob<'_> {
 
     fn finish(
         &self,
-        id: BundleId,
         candidate: Candidate,
-        arrived: &Arrived,
-        created: Timestamp,
+        delivered: Delivered,
         ledger: &mut ImportLedger,
         ledger_path: &Path,
     ) -> Result<Item, ImportJobError> {
+        let Delivered { id, created, arrived } = delivered;
         let again = arrived.report.pushed == 0
             && ledger.last.get(&id.stream).is_some_and(|last| last.statement == id.statement);
         let blocked = arrived.receipt.as_ref().map_or(0, |receipt| {
@@ -374,6 +373,13 @@ impl ImportJob<'_> {
         ledger.done = remaining;
         Ok(())
     }
+}
+
+/// A bundle that was imported.
+struct Delivered {
+    id: BundleId,
+    created: Timestamp,
+    arrived: Arrived,
 }
 
 /// What an error says about a bundle's future.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use std::time::Duration;
 
-use bundle_test_servers::{Check, Client, Direction, FaultProxy, Findings, Harbor, Problem};
+use bundle_test_servers::{Check, Direction, FaultProxy, Findings, Harbor, Problem};
 
 use crate::kill::killed_at;
 use crate::sync::Nights;
@@ -105,13 +105,6 @@ impl Month {
         self.history.entry(name).or_default().push(digest);
     }
 
-    fn client(&self) -> Client {
-        match &self.target {
-            Site::Plain(_) => self.nights.target.client(),
-            Site::Harbor(harbor) => harbor.admin(),
-        }
-    }
-
     /// Whatever has a tag and is not whole.
     fn incomplete(&self, how: Check) -> Vec<Problem> {
         match &self.target {
@@ -203,11 +196,17 @@ impl Month {
     /// Which version of each image the other side has; none yet is version 0.
     fn versions(&self) -> BTreeMap<&'static str, usize> {
         let host = self.source.host().replace(':', "_");
-        let client = self.client();
+        let digest = |repository: &str| match &self.target {
+            Site::Plain(_) => {
+                let found = self.nights.target.client().manifest(repository, "1").unwrap();
+                found.map(|found| found.digest)
+            }
+            Site::Harbor(harbor) => harbor.tags(repository).remove("1"),
+        };
         let version = |name: &&'static str| {
-            let found = client.manifest(&format!("cache/{host}/team/{name}"), "1").unwrap();
+            let found = digest(&format!("cache/{host}/team/{name}"));
             let version = found.map_or(0, |found| {
-                let known = self.history[name].iter().position(|digest| *digest == found.digest);
+                let known = self.history[name].iter().position(|digest| *digest == found);
                 1 + known.expect("nothing is there that was never made")
             });
             (*name, version)
