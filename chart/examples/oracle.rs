@@ -188,6 +188,15 @@ fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut
     for key in keys {
         let (file, label) = &key;
         let (Some(expected), Some(found)) = (helms.get(&key), found.get(&key)) else {
+            // Helm itself gives some documents another name each time.
+            let is_random = |(other, _): &(String, String)| {
+                let mut names = helms.keys().filter(|name| !again.contains_key(*name));
+                names.any(|(name, _)| name == other)
+            };
+            if is_random(&key) {
+                tally.equal += usize::from(helms.contains_key(&key));
+                continue;
+            }
             let whose = if helms.contains_key(&key) { "Helm" } else { "ours" };
             println!("{name} {}: {file} {label}: only {whose} has it", case.name);
             tally.different += 1;
@@ -243,7 +252,9 @@ fn collect_images(value: &Value, images: &mut Vec<String>) {
         Value::Map(map) => {
             for (key, value) in map.entries() {
                 match &value {
-                    Value::String(text) if &*key == "image" => images.push(text.to_string()),
+                    Value::String(text) if &*key == "image" && text.contains(char::is_alphanumeric) => {
+                        images.push(text.to_string())
+                    }
                     _ => collect_images(&value, images),
                 }
             }

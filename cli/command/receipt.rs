@@ -48,9 +48,19 @@ impl ReceiptArguments {
         self.receipt.is_some()
     }
 
-    /// Looks at the key before any work.
+    /// Looks at the place and the key before any work.
     pub(crate) fn requested(&self) -> Result<Option<Requested>, Failure> {
         let Some(path) = &self.receipt else { return Ok(None) };
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let wrong = match directory {
+            _ if path.is_dir() => Some("it is a directory"),
+            Some(directory) if !directory.is_dir() => Some("there is no such directory"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            let text = format!("receipt {} cannot be written: {wrong}", path.display());
+            return Err(Failure::text(Code::Usage, text));
+        }
         let signer = match &self.receipt_key {
             Some(key) => Some(Signer::Key(load_private(key, ask_passphrase)?)),
             None => None,

@@ -158,6 +158,33 @@ mod tests {
     }
 
     #[test]
+    fn every_mistyped_or_exchanged_character_of_the_name_is_noticed() {
+        for number in 1_u64..40 {
+            let sequence = (1_795_000_000 + number * 86_400).try_into().unwrap();
+            let statement = Digest::of(&number.to_be_bytes());
+            let text = ShortReceipt::of(&BundleId { sequence, statement, ..bundle() }).to_string();
+            let groups = text.rfind(':').unwrap();
+            for at in 0..groups {
+                let others: &[u8] =
+                    if text.as_bytes()[at].is_ascii_digit() { b"0123456789" } else { b"ABXYZ" };
+                let exchanged = at.checked_sub(1).map(|before| {
+                    let mut bytes = text.clone().into_bytes();
+                    bytes.swap(before, at);
+                    bytes
+                });
+                let mistyped = others.iter().map(|&other| {
+                    let mut bytes = text.clone().into_bytes();
+                    bytes[at] = other;
+                    bytes
+                });
+                for wrong in mistyped.chain(exchanged).map(|bytes| String::from_utf8(bytes).unwrap()) {
+                    assert!(wrong == text || wrong.parse::<ShortReceipt>().is_err(), "{wrong} for {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_mistyped_or_exchanged_character_is_noticed() {
         let text = ShortReceipt::of(&bundle()).to_string();
         let start = text.rfind(':').unwrap() + 1;

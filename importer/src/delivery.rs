@@ -150,8 +150,17 @@ impl Delivery {
             }
             Destination::Harbor(harbor) => {
                 let plan =
-                    HarborPlan::against(&bundle, harbor, &options.settings, on_existing, options.quota, jobs)
-                        .await?;
+                    HarborPlan::against(&bundle, harbor, &options.settings, on_existing, options.quota, jobs);
+                let plan = match plan.await {
+                    Ok(plan) => plan,
+                    // A bundle that is too old waits for nothing: its base need not come any more.
+                    Err(error @ PlanError::Base { .. }) => {
+                        let memory = Memory::recall(state, &bundle, &destination).await?;
+                        memory.judge(expired, &options.rollback)?;
+                        return Err(error.into());
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 // Whether a stream goes back is the graver question, if it can be asked at all.
                 let memory = match plan.obstacles.is_empty() {
                     true => Memory::recall(state, &bundle, &destination).await?,

@@ -8,7 +8,7 @@ use bundle_format::{
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
-    PlanError, PushError, StateError, StateFile, write_receipt,
+    PlanError, PushError, Standing, StateError, StateFile, write_receipt,
 };
 use bundle_oci::Printable;
 use bundle_registry::Progress;
@@ -150,11 +150,9 @@ impl ImportJob<'_> {
                 continue;
             }
             let imported = self.import(&candidate, progress.clone()).await;
-            let stream = id.stream.clone();
+            let stream = id.stream;
             let item = match imported {
-                Ok((arrived, created)) => {
-                    self.finish(id, candidate, &arrived, created, &mut ledger, &ledger_path)?
-                }
+                Ok(imported) => self.finish(candidate, imported, &mut ledger, &ledger_path)?,
                 Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
             };
             if matches!(item.outcome, Outcome::Failed(_)) {
@@ -206,8 +204,10 @@ impl ImportJob<'_> {
         &self,
         candidate: &Candidate,
         progress: Arc<dyn Progress>,
-    ) -> Result<(Arrived, Timestamp), ItemError> {
+    ) -> Result<Delivered, ItemError> {
+        // It is opened again, for much time may have passed: what is noted is what was imported.
         let bundle = self.open(candidate)?;
+        let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let created = bundle.statement().created;
         let waiting = || progress.note("waiting for another import to end");
         let state = StateFile::open(&self.options.state, waiting)?;
@@ -219,12 +219,19 @@ impl ImportJob<'_> {
             ));
         }
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
+        if delivery.memory().standing() == Standing::First {
+            progress.note(&format!(
+                "no bundle of the stream '{}' is known to have been imported into {} before",
+                delivery.memory().bundle().stream,
+                self.destination.registry()
+            ));
+        }
         match delivery.carry_out(self.options, progress).await? {
             Arrival::Whole(arrived) => {
                 if let Some(receipt) = &arrived.receipt {
                     self.write_receipt(receipt)?;
                 }
-                Ok((*arrived, created))
+                Ok(Delivered { id, created, arrived: *arrived })
             }
             Arrival::Part(_) => Err(ItemError::Part),
         }
@@ -249,13 +256,12 @@ impl ImportJob<'_> {
 
     fn finish(
         &self,
-        id: BundleId,
         candidate: Candidate,
-        arrived: &Arrived,
-        created: Timestamp,
+        delivered: Delivered,
         ledger: &mut ImportLedger,
         ledger_path: &Path,
     ) -> Result<Item, ImportJobError> {
+        let Delivered { id, created, arrived } = delivered;
         let again = arrived.report.pushed == 0
             && ledger.last.get(&id.stream).is_some_and(|last| last.statement == id.statement);
         let blocked = arrived.receipt.as_ref().map_or(0, |receipt| {
@@ -367,6 +373,13 @@ impl ImportJob<'_> {
         ledger.done = remaining;
         Ok(())
     }
+}
+
+/// A bundle that was imported.
+struct Delivered {
+    id: BundleId,
+    created: Timestamp,
+    arrived: Arrived,
 }
 
 /// What an error says about a bundle's future.

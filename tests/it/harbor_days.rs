@@ -349,3 +349,34 @@ fn two_imports_at_once_are_both_right_in_the_end() {
     complete(&it);
     it.import(&[]).succeeds().says("0 artifacts pushed");
 }
+
+#[test]
+fn a_delta_that_is_too_old_is_refused_as_such_and_waits_for_no_base() {
+    let it = HarborScene::empty();
+    it.push_image("team/one", "1", 1);
+    it.push_image("team/two", "1", 2);
+    it.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    let to = format!("http://{}", it.harbor.host());
+    let create = |images: &[&str], more: &[&str]| {
+        let images: Vec<String> =
+            images.iter().map(|image| format!("{}/team/{image}:1", it.scene.source.host())).collect();
+        let fixed = ["--stream", "s", "--key", "key"];
+        let arguments = ["create"].into_iter().chain(images.iter().map(String::as_str)).chain(fixed);
+        it.scene.bundle(arguments.chain(more.iter().copied())).succeeds();
+    };
+    let import = |name: &str, more: &[&str]| {
+        let fixed = ["import", name, "--to", &to, "--trust", "key.pub"];
+        it.bundle(&[&fixed, more].concat())
+    };
+    create(&["one"], &["--sequence", "1", "-o", "1.tar"]);
+    import("1.tar", &["--receipt", "r.json", "--receipt-key", "key-site"]).succeeds();
+    let base = ["--base", "r.json", "--base-trust", "key-site.pub"];
+    create(&["one", "two"], &[&base[..], &["--sequence", "2", "-o", "2.tar"]].concat());
+    create(&["two"], &["--sequence", "3", "-o", "3.tar"]);
+    it.harbor.recreate_project("cache");
+    it.harbor.advance(std::time::Duration::from_secs(86_400));
+    it.harbor.collect_garbage().unwrap();
+    import("2.tar", &[]).ends_with(6).says("import it first: s 1");
+    import("3.tar", &[]).succeeds();
+    import("2.tar", &[]).ends_with(3).says("is older than 3");
+}

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bundle_test_servers::{Check, DockerRegistry, ImageSpec, LayerSpec};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, PodSpec, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodSpec, ServiceAccount};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -104,7 +105,7 @@ struct Image {
 }
 
 /// The keys that people bring: nothing is trusted before they do.
-const TO_BE_BROUGHT: [&str; 2] = ["site.pub", "ops.key.pub"];
+const TO_BE_BROUGHT: [&str; 3] = ["site.pub", "ops.key.pub", "ca.crt"];
 
 #[test]
 fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
@@ -122,6 +123,7 @@ fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
             "ServiceAccount" => drop(typed::<ServiceAccount>(&path)),
             "PersistentVolumeClaim" => drop(typed::<PersistentVolumeClaim>(&path)),
             "Namespace" => drop(typed::<Namespace>(&path)),
+            "Pod" => drop(typed::<Pod>(&path)),
             "Kustomization" => {
                 let kustomization: Kustomization = yaml(&path);
                 assert_eq!(kustomization.api_version, "kustomize.config.k8s.io/v1beta1");
@@ -151,7 +153,7 @@ fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
             other => panic!("{}: nobody looks at a {other}", path.display()),
         }
     }
-    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
 }
 
 /// The pods that the bases and the job make.
@@ -162,7 +164,14 @@ fn pods() -> BTreeMap<&'static str, PodSpec> {
     };
     let job: Job = typed(&manifests().join("kubernetes/import-job/job.yaml"));
     let job = job.spec.unwrap().template.spec.unwrap();
-    BTreeMap::from([("export", cron("export")), ("import", cron("import")), ("job", job)])
+    let transfer: Pod = typed(&manifests().join("kubernetes/transfer/pod.yaml"));
+    let transfer = transfer.spec.unwrap();
+    BTreeMap::from([
+        ("export", cron("export")),
+        ("import", cron("import")),
+        ("job", job),
+        ("transfer", transfer),
+    ])
 }
 
 #[test]
@@ -191,6 +200,19 @@ fn pods_keep_to_the_restricted_standard_and_have_limits() {
     }
 }
 
+/// The certificate of some authority, which signed nothing.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBVzCCAQmgAwIBAgIUGhUzGcx3n+0FsvwXfQwJ9ScYXcswBQYDK2VwMCAxHjAc
+BgNVBAMMFWhhcmJvci5wbGFudDcuZXhhbXBsZTAgFw0yNjExMjUxNzMyMTZaGA8y
+MTI2MTEwMTE3MzIxNlowIDEeMBwGA1UEAwwVaGFyYm9yLnBsYW50Ny5leGFtcGxl
+MCowBQYDK2VwAyEADlItUvzibc197dP5F9mv4zo7hy45qKC+ENlo1PbSCRSjUzBR
+MB0GA1UdDgQWBBRDkcucVrY2PVeBHjkP0+ysnFYMLzAfBgNVHSMEGDAWgBRDkcuc
+VrY2PVeBHjkP0+ysnFYMLzAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAHjWp+kB
+SFGf+THKJ1DgTLXXcMdtkKNzeyMx8Ok4Ko6Muo5oTyPFd8QBOUmsQ7ORGKkuGeij
+J+rTE364HoCnTAk=
+-----END CERTIFICATE-----
+";
+
 /// A machine's root, with what the pods and units mount.
 struct Machine {
     scene: Scene,
@@ -205,7 +227,7 @@ impl Machine {
         scene.bundle(["key", "generate", "key-site"]).succeeds();
         scene
             .shell(
-                "mkdir -p etc/bundle run/bundle/key run/bundle/pull run/bundle/robot var/lib/bundle var/lib/prometheus && \
+                "mkdir -p etc/bundle run/bundle/key run/bundle/pull run/bundle/robot run/bundle/ca var/lib/bundle var/lib/prometheus && \
                  cp key run/bundle/key/ops.key && cp key-site run/bundle/key/site.key && \
                  cp key etc/bundle/ops.key && cp key-site etc/bundle/site.key && \
                  cp key-site.pub etc/bundle/site.pub && cp key.pub etc/bundle/ops.key.pub && \
@@ -226,7 +248,8 @@ impl Machine {
             let here = self.scene.path(directory.trim_start_matches('/'));
             text = text.replace(directory, here.to_str().unwrap());
         }
-        text.replace("https://harbor.example", &format!("http://{}", self.target.host()))
+        let here = format!("http://{}", self.target.host());
+        text.replace("https://harbor.example", &here).replace("https://harbor.plant7.example", &here)
     }
 
     /// Puts a file where the manifests mount it.
@@ -319,17 +342,18 @@ fn the_commands_of_the_pods_carry_a_bundle_across_and_its_metrics_are_those_of_t
 fn the_pods_of_the_indexed_job_deliver_one_bundle_together() {
     let machine = Machine::new();
     let job = &pods()["job"];
+    std::fs::write(machine.scene.path("run/bundle/ca/ca.crt"), CERTIFICATE).unwrap();
     machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
     machine.want_an_image();
     let create =
         ["create", "-f", "etc/bundle/bundle.yaml", "--key", "key", "-o", "var/lib/bundle/large/large.tar"];
-    machine.scene.shell("mkdir -p var/lib/bundle/large var/lib/bundle/receipts").succeeds();
+    machine.scene.shell("mkdir -p var/lib/bundle/large").succeeds();
     machine.scene.bundle(create).succeeds();
     for share in ["3", "1", "0", "2"] {
         machine.run_container(job, &[("SHARE", share)]).succeeds();
     }
     machine.complete();
-    assert!(machine.scene.path("var/lib/bundle/receipts/large.json").exists());
+    assert!(machine.scene.path("var/lib/bundle/large/large.json").exists());
 }
 
 #[test]
@@ -387,4 +411,77 @@ fn systemd_itself_finds_nothing_wrong_with_the_units() {
     let ran = ran.succeeds();
     let ours = ran.stderr.lines().filter(|line| line.contains("bundle-"));
     assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// What kustomize makes of a directory of the manifests, by kind and name.
+fn built(kustomize: &Path, directory: &Path) -> Option<BTreeMap<(String, String), Value>> {
+    let ran = Command::new(kustomize).arg("build").arg(directory).output().unwrap();
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let documents = serde_saphyr::from_multiple::<Value>(&text).unwrap();
+    let named = documents.into_iter().map(|document| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        ((text(&document["kind"]), text(&document["metadata"]["name"])), document)
+    });
+    ran.status.success().then(|| named.collect())
+}
+
+#[test]
+fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open() {
+    let Some(kustomize) = crate::pull::installed("kustomize") else { return };
+    let scene = Scene::empty();
+    let copied = scene.shell(&format!("cp -r {} manifests", manifests().display()));
+    copied.succeeds();
+    let at = |name: &str| scene.path("manifests/kubernetes").join(name);
+    let read_me = read(&manifests().join("README.md"));
+    for (overlay, keys) in [
+        ("export/overlays/example", &["site.pub"][..]),
+        ("import/overlays/example", &["ops.key.pub", "ca.crt"]),
+    ] {
+        assert!(built(&kustomize, &at(overlay)).is_none(), "{overlay} trusts somebody without being told");
+        for key in keys {
+            std::fs::write(at(overlay).join(key), "brought").unwrap();
+        }
+    }
+    for directory in ["export/overlays/example", "import/overlays/example", "import-job"] {
+        let objects = built(&kustomize, &at(directory)).unwrap();
+        let mut pods = 0;
+        for ((kind, name), object) in &objects {
+            assert!(kind == "Namespace" || object["metadata"]["namespace"] == "bundle", "{kind} {name}");
+            let spec = match kind.as_str() {
+                "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+                "Job" => &object["spec"]["template"]["spec"],
+                _ => continue,
+            };
+            pods += 1;
+            let pod: PodSpec = serde_json::from_value(spec.clone()).unwrap();
+            let there = |kind: &str, name: &str| objects.contains_key(&(kind.to_owned(), name.to_owned()));
+            assert!(there("ServiceAccount", pod.service_account_name.as_ref().unwrap()));
+            let image = pod.containers[0].image.as_ref().unwrap();
+            assert!(image.starts_with("harbor.") && image.ends_with("/platform/bundle:0.1.0"), "{image}");
+            for volume in pod.volumes.unwrap() {
+                if let Some(map) = volume.config_map {
+                    // The name has the content's hash: a change makes a new pod.
+                    assert!(there("ConfigMap", &map.name), "{directory}: {}", map.name);
+                    assert!(map.name.rsplit('-').next().unwrap().len() == 10, "{}", map.name);
+                }
+                if let Some(claim) = volume.persistent_volume_claim {
+                    assert!(there("PersistentVolumeClaim", &claim.claim_name));
+                }
+                // Secrets are nobody's to commit: the page says how they are made.
+                if let Some(secret) = volume.secret.and_then(|secret| secret.secret_name) {
+                    let made = format!("secret generic {secret} ");
+                    let made_for_pulls = format!("secret docker-registry {secret} ");
+                    assert!(read_me.contains(&made) || read_me.contains(&made_for_pulls), "{secret}");
+                }
+            }
+        }
+        assert!(pods > 0, "{directory}");
+    }
+    // The job is put on top of the overlay, and changes nothing of it.
+    let (overlay, job) = (
+        built(&kustomize, &at("import/overlays/example")).unwrap(),
+        built(&kustomize, &at("import-job")).unwrap(),
+    );
+    assert!(overlay.iter().all(|(name, object)| job.get(name) == Some(object)));
+    assert_eq!(job.len(), overlay.len() + 1);
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bundle_test_servers::{Check, Direction, FaultProxy};
+use std::time::Duration;
+
+use bundle_test_servers::{Check, Direction, FaultProxy, Findings, Harbor, Problem};
 
 use crate::kill::killed_at;
 use crate::sync::Nights;
@@ -24,13 +26,30 @@ impl Chance {
 }
 
 const NIGHTS: u64 = 30;
+const NIGHT_OF_THE_DELETION: u64 = 17;
 const IMAGES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// A month: both sides with a proxy before each registry, through which programs can be shot.
+/// What is on the other side. Programs can be shot through both.
+enum Site {
+    /// Any registry, behind a proxy.
+    Plain(FaultProxy),
+    Harbor(Box<Harbor>),
+}
+
+impl Site {
+    fn faults(&self) -> &FaultProxy {
+        match self {
+            Self::Plain(proxy) => proxy,
+            Self::Harbor(harbor) => harbor.faults(),
+        }
+    }
+}
+
+/// A month: both sides, and a proxy before the source, through which programs can be shot.
 struct Month {
     nights: Nights,
     source: FaultProxy,
-    target: FaultProxy,
+    target: Site,
     chance: Chance,
     /// Of each image, the digests that it had, oldest first.
     history: BTreeMap<&'static str, Vec<String>>,
@@ -41,15 +60,35 @@ struct Month {
 impl Month {
     fn new(seed: u64) -> Self {
         let nights = Nights::new("  fullEvery: 7\n", "");
-        let source = FaultProxy::start(nights.scene.source.host()).unwrap();
         let target = FaultProxy::start(nights.target.host()).unwrap();
+        Self::between(nights, Site::Plain(target), seed)
+    }
+
+    fn at_harbor(seed: u64) -> Self {
+        let nights = Nights::new("  fullEvery: 7\n", "  harbor: harbor.yaml\n");
+        let harbor = Harbor::start().unwrap();
+        harbor.set_default_findings(Findings::clean());
+        // Tests pull what no scan has ended for.
+        std::fs::write(nights.scene.path("harbor.yaml"), "defaults: {preventPulls: never}\n").unwrap();
+        let admin = harbor.admin_credentials();
+        let account = format!(r#"{{"name":"{}","secret":"{}"}}"#, admin.name, admin.secret);
+        std::fs::write(nights.scene.path("admin.json"), account).unwrap();
+        nights.scene.shell("chmod 600 admin.json").succeeds();
+        Self::between(nights, Site::Harbor(Box::new(harbor)), seed)
+    }
+
+    fn between(nights: Nights, target: Site, seed: u64) -> Self {
+        let source = FaultProxy::start(nights.scene.source.host()).unwrap();
         let host = source.host();
         let images: String = IMAGES.iter().map(|name| format!("    - {host}/team/{name}:1\n")).collect();
         let text = format!("name: s\nprojects:\n  cache:\n    images:\n{images}");
         std::fs::write(nights.scene.path("bundle.yaml"), text).unwrap();
         let yaml = std::fs::read_to_string(nights.scene.path("sync.yaml")).unwrap();
-        std::fs::write(nights.scene.path("sync.yaml"), yaml.replace(nights.target.host(), target.host()))
-            .unwrap();
+        std::fs::write(
+            nights.scene.path("sync.yaml"),
+            yaml.replace(nights.target.host(), target.faults().host()),
+        )
+        .unwrap();
         let chance = Chance(seed);
         Self { nights, source, target, chance, history: BTreeMap::new(), fates: BTreeMap::new() }
     }
@@ -66,14 +105,35 @@ impl Month {
         self.history.entry(name).or_default().push(digest);
     }
 
+    /// Whatever has a tag and is not whole.
+    fn incomplete(&self, how: Check) -> Vec<Problem> {
+        match &self.target {
+            Site::Plain(_) => self.nights.target.client().check_complete(how).unwrap(),
+            Site::Harbor(harbor) => {
+                let tags = harbor.contents().into_iter().flat_map(|(repository, tags)| {
+                    tags.into_keys().map(move |tag| (repository.clone(), tag))
+                });
+                tags.flat_map(|(repository, tag)| harbor.admin().check(&repository, &tag, how)).collect()
+            }
+        }
+    }
+
+    fn arguments(&self, job: &str) -> Vec<String> {
+        let mut arguments = ["sync", job, "--retries", "1"].to_vec();
+        if let (Site::Harbor(_), "import") = (&self.target, job) {
+            arguments.extend(["--credentials", "admin.json"]);
+        }
+        arguments.into_iter().map(str::to_owned).collect()
+    }
+
     /// Runs a job, and now and then shoots it.
     fn run(&mut self, job: &'static str) {
-        let arguments = ["sync", job, "--retries", "1"].map(str::to_owned).to_vec();
+        let arguments = self.arguments(job);
         if self.chance.percent(35) {
             let bytes = self.chance.below(600_000);
             let (proxy, direction) = match job {
                 "export" => (&self.source, Direction::Download),
-                _ => (&self.target, Direction::Upload),
+                _ => (self.target.faults(), Direction::Upload),
             };
             let killed = killed_at(&self.nights.scene, proxy, direction, bytes, &arguments);
             proxy.clear();
@@ -136,11 +196,17 @@ impl Month {
     /// Which version of each image the other side has; none yet is version 0.
     fn versions(&self) -> BTreeMap<&'static str, usize> {
         let host = self.source.host().replace(':', "_");
-        let client = self.nights.target.client();
+        let digest = |repository: &str| match &self.target {
+            Site::Plain(_) => {
+                let found = self.nights.target.client().manifest(repository, "1").unwrap();
+                found.map(|found| found.digest)
+            }
+            Site::Harbor(harbor) => harbor.tags(repository).remove("1"),
+        };
         let version = |name: &&'static str| {
-            let found = client.manifest(&format!("cache/{host}/team/{name}"), "1").unwrap();
+            let found = digest(&format!("cache/{host}/team/{name}"));
             let version = found.map_or(0, |found| {
-                let known = self.history[name].iter().position(|digest| *digest == found.digest);
+                let known = self.history[name].iter().position(|digest| *digest == found);
                 1 + known.expect("nothing is there that was never made")
             });
             (*name, version)
@@ -151,7 +217,15 @@ impl Month {
 
 #[test]
 fn thirty_nights_of_lost_repeated_reordered_and_damaged_bundles_and_kills_end_with_both_sides_equal() {
-    let mut month = Month::new(0x9e37_79b9_7f4a_7c15);
+    thirty_nights(Month::new(0x9e37_79b9_7f4a_7c15));
+}
+
+#[test]
+fn thirty_nights_at_a_harbor_whose_project_somebody_deletes_end_with_both_sides_equal() {
+    thirty_nights(Month::at_harbor(0x2545_f491_4f6c_dd1d));
+}
+
+fn thirty_nights(mut month: Month) {
     let mut waiting = Vec::new();
     let mut before = BTreeMap::from(IMAGES.map(|name| (name, 0)));
     IMAGES.into_iter().for_each(|name| month.change(name));
@@ -161,6 +235,17 @@ fn thirty_nights_of_lost_repeated_reordered_and_damaged_bundles_and_kills_end_wi
                 month.change(name);
             }
         }
+        if let (Site::Harbor(harbor), NIGHT_OF_THE_DELETION) = (&month.target, night) {
+            harbor.recreate_project("cache");
+            harbor.advance(Duration::from_secs(86_400));
+            harbor.collect_garbage().unwrap();
+            before = month.versions();
+            // Deltas wait for what is gone; a whole bundle is asked for.
+            let mut again = month.arguments("export");
+            again.push("--again".to_owned());
+            month.nights.scene.bundle(&again).succeeds();
+            month.meets("deleted");
+        }
         month.run("export");
         month.carry(&mut waiting);
         month.run("import");
@@ -168,7 +253,7 @@ fn thirty_nights_of_lost_repeated_reordered_and_damaged_bundles_and_kills_end_wi
             month.nights.bring_back();
         }
         // Whatever happened: what is there is whole, and nothing ever goes back.
-        assert_eq!(month.nights.target.client().check_complete(Check::Head).unwrap(), [], "night {night}");
+        assert_eq!(month.incomplete(Check::Head), [], "night {night}");
         let now = month.versions();
         for name in IMAGES {
             assert!(now[name] >= before[name], "night {night}: {name} went back from {before:?} to {now:?}");
@@ -180,16 +265,16 @@ fn thirty_nights_of_lost_repeated_reordered_and_damaged_bundles_and_kills_end_wi
     if let Some(newest) = month.nights.list("out").pop() {
         month.nights.put(&newest, &newest);
     }
-    let arguments = ["sync", "import"];
+    let arguments = month.arguments("import");
     // Twice: what was damaged on the last night is refused when it is seen again.
-    month.nights.scene.bundle(arguments);
-    month.nights.scene.bundle(arguments);
-    let ran = month.nights.scene.bundle(arguments).succeeds();
+    month.nights.scene.bundle(&arguments);
+    month.nights.scene.bundle(&arguments);
+    let ran = month.nights.scene.bundle(&arguments).succeeds();
     assert_eq!(ran.stderr, "");
     let newest: BTreeMap<_, _> =
         month.history.iter().map(|(name, versions)| (*name, versions.len())).collect();
     assert_eq!(month.versions(), newest, "{:?}", month.fates);
-    assert_eq!(month.nights.target.client().check_complete(Check::Hash).unwrap(), []);
+    assert_eq!(month.incomplete(Check::Hash), []);
     assert!(month.nights.list("in").is_empty());
     // Everything did happen.
     for fate in ["killed", "lost", "late", "damaged", "half copied at first", "repeated"] {
@@ -216,10 +301,10 @@ fn a_night_costs_what_changed_and_a_night_without_change_costs_requests_only() {
         month.nights.export(&[]).succeeds();
         let down = month.source.bytes(Direction::Download);
         month.nights.carry();
-        month.target.clear();
+        month.target.faults().clear();
         month.nights.import().succeeds();
         month.nights.bring_back();
-        (down, month.target.bytes(Direction::Upload))
+        (down, month.target.faults().bytes(Direction::Upload))
     };
     let first = night(&month);
     assert!(first.0 > 400_000 && first.1 > 400_000, "{first:?}");
@@ -231,8 +316,14 @@ fn a_night_costs_what_changed_and_a_night_without_change_costs_requests_only() {
     // Manifests and configs, which say whether anything changed.
     assert!(without.0 < 10_000 && without.1 == 0, "{without:?}");
     // The same bundle lies in the inbox once more: it is looked for, and nothing is sent.
-    assert!(month.target.requests().iter().all(|request| matches!(&*request.method, "GET" | "HEAD")));
-    month.target.clear();
+    assert!(
+        month.target.faults().requests().iter().all(|request| matches!(&*request.method, "GET" | "HEAD"))
+    );
+    month.target.faults().clear();
     month.nights.import().succeeds();
-    assert_eq!(month.target.requests().len(), 1, "an empty inbox asks whether the registry is there");
+    assert_eq!(
+        month.target.faults().requests().len(),
+        1,
+        "an empty inbox asks whether the registry is there"
+    );
 }

@@ -9,7 +9,7 @@ use crate::scene::Scene;
 use crate::served::Served;
 
 /// A Go program of `scripts/test`; `None`, with a word, where it is not installed.
-fn installed(program: &str) -> Option<PathBuf> {
+pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
     let found =

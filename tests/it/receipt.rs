@@ -143,3 +143,16 @@ fn an_import_that_failed_leaves_no_receipt() {
         .ends_with(2)
         .says("key none cannot be read");
 }
+
+#[test]
+fn a_place_where_no_receipt_can_be_is_found_before_any_work() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    std::fs::create_dir(scene.path("there")).unwrap();
+    for (place, why) in [("none/r.json", "there is no such directory"), ("there", "it is a directory")] {
+        let import = ["import", "b.tar", "--to", target.host(), "--trust", "key.pub", "--receipt", place];
+        scene.bundle(import).ends_with(2).says(why);
+        assert!(target.client().contents().unwrap().is_empty());
+    }
+}

@@ -66,6 +66,18 @@ impl Group {
         Self::new(Some(hub), name, Some(tag), None)
     }
 
+    /// A name with a tag or digest that is said apart.
+    pub(super) fn tagged(name: &str, tag: &str) -> Option<Self> {
+        let last = name.rsplit('/').next()?;
+        if last.contains([':', '@']) {
+            return None;
+        }
+        match tag.parse::<Digest>() {
+            Ok(digest) => Self::new(None, name, None, Some(digest)),
+            Err(_) => Self::new(None, name, Some(tag), None),
+        }
+    }
+
     /// The group that a single text makes.
     pub(super) fn of_text(text: &str) -> Option<Self> {
         Self::new(None, text.trim(), None, None)

@@ -3,6 +3,7 @@
 mod annotation;
 mod find;
 mod group;
+mod pair;
 mod path;
 mod shape;
 mod trial;

@@ -87,7 +87,7 @@ pub(super) fn images_inside(text: &str, found: &mut Vec<Reference>) {
 }
 
 /// No image's name is longer, with its tag and digest.
-const LONGEST: usize = 600;
+pub(super) const LONGEST: usize = 600;
 
 /// The parts of a reference as it is written.
 struct Written<'a> {

@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -6,11 +7,13 @@ use bundle_oci::Reference;
 
 use super::find::Certainty;
 use super::group::Group;
+use super::pair::pairs;
 use super::path::{FieldPath, Step};
-use super::shape::{Hint, image, images_inside};
+use super::shape::{Hint, LONGEST, image, images_inside};
+use crate::metadata::scalar_text;
 use crate::render::label;
 use crate::yaml::parse_documents;
-use crate::{Document, Limits, Map, Origin, Value};
+use crate::{Document, Limits, List, Map, Origin, Value};
 
 /// An image in a document.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,15 +169,21 @@ impl Walk<'_> {
             Value::Map(map) => self.map(map, key),
             Value::List(list) => {
                 let mut before = Hint::None;
+                let mut paired = paired_items(list);
                 for (position, item) in list.iter().enumerate() {
                     self.path.push_index(position);
-                    self.value(item, key, hint.max(before));
+                    match paired.remove(&position) {
+                        Some(group) => self.seen(Seen::Group(group), None),
+                        None => self.value(item, key, hint.max(before)),
+                    }
                     self.path.pop();
                     // Of `--image` and what follows, the first speaks of the second.
                     let flag = item.as_str().filter(|text| text.starts_with('-') && !text.contains('='));
                     before = flag.map_or(Hint::None, Hint::of).min(Hint::Named);
                 }
             }
+            // `git:5.1` in a list of plugins is none.
+            Value::String(text) if !text.contains('/') && key.to_ascii_lowercase().contains("plugins") => {}
             Value::String(text) => self.text(text, hint),
             _ => {}
         }
@@ -209,6 +218,7 @@ impl Walk<'_> {
         if let Some(group) = group {
             self.seen(Seen::Group(group), None);
         }
+        let mut paired = paired_fields(map);
         for (field, value) in map.entries() {
             if is_group && GROUPED.contains(&&*field) && !matches!(value, Value::Map(_) | Value::List(_)) {
                 continue;
@@ -224,6 +234,10 @@ impl Walk<'_> {
             self.path.push_key(&field);
             if !self.passed_over.contains(self.path.as_str()) {
                 match &value {
+                    Value::String(_) if paired.contains_key(&*field) => {
+                        let group = paired.remove(&*field);
+                        group.into_iter().for_each(|group| self.seen(Seen::Group(group), None));
+                    }
                     Value::String(text) if key == "data" && self.label.starts_with("Secret/") => {
                         self.secret(text, hint);
                     }
@@ -320,6 +334,34 @@ impl Walk<'_> {
     }
 }
 
+/// The images that variables or flags in a list name in pairs, by their positions.
+fn paired_items(list: &List) -> BTreeMap<usize, Group> {
+    let text = |map: &Map, key| map.get(key).as_ref().and_then(short_text);
+    let named = |(position, item): (usize, &Value)| match item {
+        Value::Map(map) => Some((position, text(map, "name")?, text(map, "value")?)),
+        Value::String(_) => {
+            let flag = short_text(item)?;
+            let (name, value) = flag.strip_prefix('-')?.split_once('=')?;
+            Some((position, name.to_owned(), value.to_owned()))
+        }
+        _ => None,
+    };
+    pairs(list.iter().enumerate().filter_map(named))
+}
+
+/// The images that fields of a map name in pairs.
+fn paired_fields(map: &Map) -> BTreeMap<Arc<str>, Group> {
+    let named =
+        |(field, value): (Arc<str>, Value)| Some((field.clone(), field.to_string(), short_text(&value)?));
+    pairs(map.entries().into_iter().filter_map(named))
+}
+
+/// A scalar that is short enough for a name or a tag.
+fn short_text(value: &Value) -> Option<String> {
+    let is_long = value.as_str().is_some_and(|text| text.len() > LONGEST);
+    if is_long { None } else { scalar_text(value) }
+}
+
 /// Fields that a group has read.
 const GROUPED: [&str; 14] = [
     "image",
@@ -406,6 +448,18 @@ mod tests {
                     "Probable Deployment spec.containers[0].args[2] docker.io/library/c:2",
                     "Probable Deployment spec.containers[0].env[0].value docker.io/library/d:3",
                 ][..],
+            ),
+            (
+                "{kind: Deployment, spec: {containers: [{args: ['--proxy-base-image=a.example/b/proxy', '--proxy-tag=v2'], env: [{name: INIT_VERSION, value: 1}, {name: INIT_IMAGE_REPOSITORY, value: quay.io/a/init}]}]}}",
+                &[
+                    "Probable Deployment spec.containers[0].args[0] a.example/b/proxy:v2",
+                    "Probable Deployment spec.containers[0].env[1] quay.io/a/init:1",
+                ],
+            ),
+            ("{kind: Thing, spec: {installPlugins: ['git:5.1.0']}}", &[]),
+            (
+                "{kind: ConfigMap, data: {trivy.repository: ghcr.io/a/trivy, trivy.tag: 0.5}}",
+                &["Probable ConfigMap data[trivy.repository] ghcr.io/a/trivy:0.5"],
             ),
             (
                 "{kind: ConfigMap, metadata: {name: c}, data: {config: \"executor:\\n  image: quay.io/a/exec:v1\\npod: |\\n  containers: [{image: busybox}]\\n\", json: '{\"sidecarImage\": \"a/b:1\"}', image: 'x:1'}}",

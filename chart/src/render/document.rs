@@ -86,11 +86,14 @@ fn cut(text: &str) -> Vec<(u64, &str)> {
         end += line.len();
     }
     parts.push((start, end));
+    // Lines are counted on from part to part: a text may be all separators.
+    let (mut counted, mut lines) = (0, 0);
     let part = |(start, end): (usize, usize)| {
         let part = text.get(start..end)?;
         let inside = part.trim_start();
-        let before = text.get(..end - inside.len())?;
-        let lines = before.bytes().filter(|&byte| byte == b'\n').count() as u64;
+        let place = end - inside.len();
+        lines += text.get(counted..place)?.bytes().filter(|&byte| byte == b'\n').count() as u64;
+        counted = place;
         let inside = inside.trim_end();
         (!inside.is_empty()).then_some((lines, inside))
     };
@@ -126,6 +129,12 @@ mod tests {
         ] {
             assert_eq!(cut(text), parts, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_all_separators_is_cut_in_one_pass() {
+        let parts = cut(&"---\na: 1\n".repeat(200_000)).len();
+        assert_eq!(parts, 200_000);
     }
 
     #[test]

@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+
+use super::group::Group;
+
+/// Images that two neighbours name together: `INIT_IMAGE_REPOSITORY` and `INIT_VERSION`,
+/// `--proxy-image=…` and `--proxy-tag=…`, `sidecarImage` and `sidecarImageTag`. A neighbour is a
+/// key, a name and a text; each image comes under the key of the one that has its name.
+pub(super) fn pairs<K: Clone + Ord>(
+    neighbours: impl Iterator<Item = (K, String, String)>,
+) -> BTreeMap<K, Group> {
+    let neighbours: Vec<(K, String, String)> = neighbours.collect();
+    // Most speak of no image at all.
+    let is_open = |text: &str| text.contains('/') && !text.contains("://") && !text.contains(['{', ' ']);
+    if !neighbours.iter().any(|(_, _, text)| is_open(text)) {
+        return BTreeMap::new();
+    }
+    let by_words: BTreeMap<Vec<String>, &str> =
+        neighbours.iter().map(|(_, name, text)| (words(name), text.as_str())).collect();
+    let mut found = BTreeMap::new();
+    for (key, name, text) in neighbours.iter().filter(|(_, _, text)| is_open(text)) {
+        let name = words(name);
+        let stem = NAMES.iter().find_map(|end| {
+            let at = name.len().checked_sub(end.len())?;
+            name.get(at..)?.iter().eq(*end).then(|| name.get(..at)).flatten()
+        });
+        // Without a stem the map is a group already.
+        let Some(stem) = stem.filter(|stem| !stem.is_empty()) else { continue };
+        let tag = TAGS.iter().find_map(|end| {
+            let name: Vec<String> =
+                stem.iter().cloned().chain(end.iter().map(|&word| word.to_owned())).collect();
+            by_words.get(&name).filter(|tag| !tag.is_empty())
+        });
+        found.extend(tag.and_then(|tag| Group::tagged(text, tag)).map(|group| (key.clone(), group)));
+    }
+    found
+}
+
+/// How the name of an image ends; the longest first.
+const NAMES: [&[&str]; 7] = [
+    &["image", "repository"],
+    &["image", "repo"],
+    &["image", "name"],
+    &["base", "image"],
+    &["image"],
+    &["repository"],
+    &["repo"],
+];
+
+/// How what belongs to it ends.
+const TAGS: [&[&str]; 7] = [
+    &["image", "tag"],
+    &["tag"],
+    &["image", "version"],
+    &["version"],
+    &["image", "digest"],
+    &["digest"],
+    &["base", "image", "tag"],
+];
+
+/// `--proxyImage_tag` is proxy, image, tag.
+fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    for character in name.chars() {
+        let camel =
+            word.ends_with(|before: char| before.is_ascii_lowercase()) && character.is_ascii_uppercase();
+        if (camel || !character.is_ascii_alphanumeric()) && !word.is_empty() {
+            words.push(std::mem::take(&mut word).to_ascii_lowercase());
+        }
+        word.extend(character.is_ascii_alphanumeric().then_some(character));
+    }
+    if !word.is_empty() {
+        words.push(word.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(neighbours: &[(&str, &str)]) -> Vec<(usize, String)> {
+        let named = neighbours.iter().enumerate();
+        let named = named.map(|(at, &(name, text))| (at, name.to_owned(), text.to_owned()));
+        let text = |group: &Group| group.reference().map(|reference| reference.to_string());
+        pairs(named).iter().filter_map(|(at, group)| Some((*at, text(group)?))).collect()
+    }
+
+    #[test]
+    fn neighbours_name_an_image_together() {
+        for (neighbours, at, image) in [
+            (
+                [("INIT_DB_VERSION", "1.9"), ("INIT_DB_IMAGE_REPOSITORY", "quay.io/a/db")],
+                1,
+                "quay.io/a/db:1.9",
+            ),
+            ([("--proxy-base-image", "a.example/b/proxy"), ("--proxy-tag", "v2")], 0, "a.example/b/proxy:v2"),
+            ([("sidecarImage", "a/side"), ("sidecarImageTag", "3")], 0, "docker.io/a/side:3"),
+            ([("trivy.repository", "ghcr.io/a/trivy"), ("trivy.tag", "0.5")], 0, "ghcr.io/a/trivy:0.5"),
+        ] {
+            assert_eq!(found(&neighbours), [(at, image.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn neighbours_of_other_names_do_not() {
+        for neighbours in [
+            [("image", "a/b"), ("tag", "1")],
+            [("A_IMAGE", "a/b"), ("B_TAG", "1")],
+            [("GIT_REPOSITORY", "https://a.example/b"), ("GIT_TAG", "1")],
+            [("A_IMAGE", "a/b"), ("A_TAG", "")],
+            [("A_IMAGE", "a/b"), ("A_TAG", "no tag")],
+            [("A_IMAGE", "nginx"), ("A_TAG", "1")],
+        ] {
+            assert_eq!(found(&neighbours), [], "{neighbours:?}");
+        }
+    }
+}
