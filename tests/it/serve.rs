@@ -43,6 +43,23 @@ fn everything_in_a_bundle_is_served_whole_under_its_target() {
 }
 
 #[test]
+fn volumes_and_a_compressed_bundle_are_served_as_they_are() {
+    let (scene, whole) = served();
+    let references = Scene::references(scene.source.host());
+    scene.bundle(Scene::create_arguments(&references, "b.tar.zst")).succeeds();
+    let volumes = Scene::create_arguments(&references, "v.tar");
+    scene.bundle(volumes.iter().map(String::as_str).chain(["--volume-size", "200KiB"])).succeeds();
+    let files = scene.files();
+    assert!(files.iter().filter(|name| name.starts_with("v.tar")).count() > 2, "{files:?}");
+    for bundle in ["b.tar.zst", "v.tar"] {
+        let served = Served::start(&scene, bundle);
+        assert_eq!(served.client().check_complete(Check::Hash).unwrap(), [], "{bundle}");
+        assert_eq!(served.client().contents().unwrap(), whole.client().contents().unwrap(), "{bundle}");
+    }
+    assert_eq!(scene.files(), files, "nothing was unpacked");
+}
+
+#[test]
 fn an_image_is_found_by_the_names_of_its_source_and_its_target() {
     let (scene, served) = served();
     let host = source_host(&scene);
