@@ -56,6 +56,8 @@ enum Kind {
     Group(Map),
     /// A text that is a reference.
     Whole,
+    /// A text that is a name alone: its tag is said elsewhere, or the chart's.
+    Name,
     /// A text with a reference in it.
     Part(String),
 }
@@ -173,7 +175,12 @@ impl Overlay<'_> {
                 .iter()
                 .filter_map(|(find, wanted)| {
                     let whole = outside.is_none() && !text.trim().contains([' ', '=', '\n', ',']);
-                    let kind = if whole { Kind::Whole } else { Kind::Part(written(&text, &find.reference)?) };
+                    let last = text.rsplit('/').next().unwrap_or_default();
+                    let kind = match whole {
+                        true if last.contains([':', '@']) => Kind::Whole,
+                        true => Kind::Name,
+                        false => Kind::Part(written(&text, &find.reference)?),
+                    };
                     Some(slot(kind, &find.reference, wanted))
                 })
                 .collect()),
@@ -200,6 +207,7 @@ impl Overlay<'_> {
                 self.put(&field(&slot.path, name), Value::from(name_text))
             }
             Kind::Whole => self.put(&slot.path, Value::from(format!("{whole}:{tag}"))),
+            Kind::Name => self.put(&slot.path, Value::from(whole)),
             Kind::Part(text) => self.replaced(slot, text, &format!("{whole}:{tag}")),
         };
         let Some(marked) = marked else { return Ok(Vec::new()) };
@@ -234,6 +242,10 @@ impl Overlay<'_> {
                 Group::of(&copy, key).and_then(|group| group.reference()) == choice.pin.of(&slot.wanted)
             };
             choices.retain(|choice| if known.is_some() { choice.way == known } else { reads(choice) });
+        }
+        if matches!(slot.kind, Kind::Name) {
+            // Who knows what the chart would put behind it.
+            choices.retain(|choice| choice.name_alone);
         }
         let now = seen(&self.rendering, &self.options.limits);
         for choice in choices {
@@ -314,7 +326,8 @@ impl Overlay<'_> {
                     put(&values, base, &field(&slot.path, name), value.clone())
                 })
             }
-            Kind::Whole => self.put(&slot.path, Value::from(image()?)),
+            Kind::Name if choice.name_alone => self.put(&slot.path, Value::from(full(&slot.wanted))),
+            Kind::Whole | Kind::Name => self.put(&slot.path, Value::from(image()?)),
             Kind::Part(text) => self.replaced(slot, text, &image()?),
         }
     }
@@ -331,19 +344,29 @@ struct Choice {
     pin: Pin,
     way: Option<Way>,
     fields: Vec<(&'static str, Value)>,
+    /// Registry and repository, and nothing of tag and digest.
+    name_alone: bool,
 }
 
 fn choices(slot: &Slot) -> Vec<Choice> {
     match &slot.kind {
         Kind::Group(group) => spellings(group, &slot.wanted)
             .into_iter()
-            .map(|Spelling { way, fields }| Choice { pin: way.pin, way: Some(way), fields })
+            .map(|Spelling { way, fields }| Choice {
+                pin: way.pin,
+                way: Some(way),
+                fields,
+                name_alone: false,
+            })
             .collect(),
-        Kind::Whole | Kind::Part(_) => Pin::ALL
-            .into_iter()
-            .filter(|pin| pin.of(&slot.wanted).is_some())
-            .map(|pin| Choice { pin, way: None, fields: Vec::new() })
-            .collect(),
+        kind @ (Kind::Whole | Kind::Name | Kind::Part(_)) => {
+            let text = |pin, name_alone| Choice { pin, way: None, fields: Vec::new(), name_alone };
+            let alone = matches!(kind, Kind::Name).then_some((Pin::Tag, true));
+            let pins = Pin::ALL.into_iter().map(|pin| (pin, false)).chain(alone);
+            pins.filter(|(pin, _)| pin.of(&slot.wanted).is_some())
+                .map(|(pin, alone)| text(pin, alone))
+                .collect()
+        }
     }
 }
 
@@ -462,6 +485,13 @@ mod tests {
                 "{{ .Values.helper }}",
                 format!("helper: {q}:v1@D\n"),
                 format!("{q}:v1@D"),
+            ),
+            // The tag is said elsewhere.
+            (
+                "sidecarImage: q.io/a/b\nsidecarTag: v1",
+                "{{ .Values.sidecarImage }}:{{ .Values.sidecarTag }}",
+                format!("sidecarImage: {q}\n"),
+                format!("{q}:v1"),
             ),
             // In a list, whose other items stay.
             (
