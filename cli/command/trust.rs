@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Signer, load_private, load_public};
-use bundle_format::{ProjectPattern, ROTATION_VERSION, Rotation, Timestamp, TrustedKey, replace_file};
-use bundle_importer::{TrustStore, read_countersignatures, read_signature, signature_path};
+use bundle_format::{
+    ProjectPattern, ROTATION_VERSION, Rotation, StreamName, Timestamp, TrustedKey, replace_file,
+};
+use bundle_importer::{KeyScope, TrustStore, read_countersignatures, read_signature, signature_path};
 use bundle_oci::Printable;
 use serde_json::json;
 
@@ -34,6 +36,9 @@ enum Action {
         /// A project that the key may write; * stands for any characters [default: *]
         #[arg(long = "project", value_name = "PATTERN")]
         projects: Vec<ProjectPattern>,
+        /// A stream that the key may sign for [default: any]
+        #[arg(long = "stream", value_name = "NAME")]
+        streams: Vec<StreamName>,
         /// Refuse bundles made before
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
@@ -95,14 +100,16 @@ impl Trust {
             Ok(TrustStore::open(&path)?)
         };
         match &self.action {
-            Action::Add { key, name, projects, since, until } => {
+            Action::Add { key, name, projects, streams, since, until } => {
                 if name.is_empty() || Printable(name).to_string() != *name {
                     return Err(Failure::text(Code::Usage, "a key's name must be printable"));
                 }
                 let key = load_public(key)?;
                 let all = "*".parse().map_err(|error| Failure::new(Code::Failed, &error))?;
                 let projects = if projects.is_empty() { vec![all] } else { projects.clone() };
-                open()?.add(name, &key, projects, *since, *until)?;
+                let streams = (!streams.is_empty()).then(|| streams.clone());
+                let scope = KeyScope { projects, streams, since: *since, until: *until };
+                open()?.add(name, &key, scope)?;
                 print(&format!("'{name}' is trusted: {}\n", key.fingerprint()))?;
             }
             Action::List { json } => list(&open()?, *json)?,
@@ -151,6 +158,7 @@ fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
                     "name": key.name,
                     "fingerprint": key.key.fingerprint(),
                     "projects": key.projects,
+                    "streams": key.streams,
                     "since": key.since,
                     "until": key.until,
                     "revoked": key.revoked,
@@ -169,6 +177,10 @@ fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
 fn line(key: &TrustedKey) -> String {
     let projects: Vec<String> = key.projects.iter().map(ToString::to_string).collect();
     let mut text = format!("{} {}\n  projects {}", key.name, key.key.fingerprint(), projects.join(", "));
+    if let Some(streams) = &key.streams {
+        let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(", streams {}", streams.join(", ")));
+    }
     if let Some(since) = key.since {
         text.push_str(&format!(", since {since}"));
     }

@@ -116,6 +116,7 @@ impl Rotation {
                 name: rotation.name.clone(),
                 key,
                 projects: old.projects.clone(),
+                streams: old.streams.clone(),
                 since: None,
                 until: None,
                 revoked: false,

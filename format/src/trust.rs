@@ -4,7 +4,8 @@ use std::str::FromStr;
 use bundle_oci::Digest;
 
 use crate::{
-    Limits, ProjectName, PublicKey, SignatureBytes, Statement, StatementError, Timestamp, Unverified,
+    Limits, ProjectName, PublicKey, SignatureBytes, Statement, StatementError, StreamName, Timestamp,
+    Unverified,
 };
 
 /// Whose bundles are accepted, and for which projects.
@@ -37,6 +38,9 @@ pub struct TrustedKey {
     pub key: PublicKey,
     /// The projects it may write to.
     pub projects: Vec<ProjectPattern>,
+    /// The streams whose bundles it may sign; any, if it does not say. Without, a key of one small
+    /// project could use up the numbers of another's stream, and nothing would be new enough.
+    pub streams: Option<Vec<StreamName>>,
     /// Bundles made before are refused.
     pub since: Option<Timestamp>,
     /// Bundles made, or read, after are refused.
@@ -53,6 +57,7 @@ impl TrustPolicy {
             name: name.to_owned(),
             key,
             projects: vec![all],
+            streams: None,
             since: None,
             until: None,
             revoked: false,
@@ -136,6 +141,9 @@ impl TrustedKey {
         let late = self.until.is_some_and(|until| statement.created > until || now > until);
         if early || late {
             return Err(TrustError::KeyTime { key: self.name.clone(), since: self.since, until: self.until });
+        }
+        if self.streams.as_ref().is_some_and(|streams| !streams.contains(&statement.stream)) {
+            return Err(TrustError::Stream { key: self.name.clone(), stream: statement.stream.clone() });
         }
         for artifact in &statement.artifacts {
             let project = &artifact.target.project;
@@ -229,6 +237,14 @@ pub enum TrustError {
         key: String,
         /// The project.
         project: ProjectName,
+    },
+    /// The key that signed may not sign for a stream.
+    #[error("bundle is of the stream '{stream}', for which the key '{key}' may not sign")]
+    Stream {
+        /// The key's name.
+        key: String,
+        /// The stream.
+        stream: StreamName,
     },
     /// The bundle's own time is over.
     #[error("bundle expired at {0}")]
@@ -324,11 +340,15 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_held_to_its_time_and_projects() {
+    fn a_key_is_held_to_its_time_projects_and_streams() {
         let mut policy = TrustPolicy::single("ops", key(1).public());
         policy.keys[0].projects = vec!["tenant-*".parse().unwrap()];
         assert!(matches!(check(&policy, 1), Err(TrustError::Scope { .. })));
         policy.keys[0].projects = vec!["*".parse().unwrap()];
+        policy.keys[0].streams = Some(vec!["another".parse().unwrap()]);
+        assert!(matches!(check(&policy, 1), Err(TrustError::Stream { .. })));
+        policy.keys[0].streams = Some(vec![statement(&[b"layer"]).stream]);
+        check(&policy, 1).unwrap();
         policy.keys[0].until = Some(Timestamp::from_unix(1_900_000_000).unwrap());
         assert!(matches!(check(&policy, 1), Err(TrustError::KeyTime { .. })));
         policy.keys[0].revoked = true;

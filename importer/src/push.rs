@@ -237,8 +237,21 @@ impl Push<'_> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let file = Stock::new(archive);
-                let absent = self.blobs_from(&file, Knowledge::Current).await?;
+                let mut absent = self.blobs_from(&file, Knowledge::Current, |_| true).await?;
                 self.unread(&file.archive).await?;
+                if self.share.is_some() && !absent.is_empty() {
+                    // Those who have the other shares work at the same time. Whoever is done last with its
+                    // own, and looks then, finds all of theirs.
+                    let digests: HashSet<Digest> = absent
+                        .iter()
+                        .filter_map(|entry| match entry.name {
+                            EntryName::Blob(digest) => Some(digest),
+                            _ => None,
+                        })
+                        .collect();
+                    let is_absent = |digest: Digest| digests.contains(&digest);
+                    absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
+                }
                 if !absent.is_empty() {
                     return Ok(Err(self.remaining(&file.archive, absent, spool).await?));
                 }
@@ -263,7 +276,7 @@ impl Push<'_> {
                         tokio::time::sleep(self.limits.scan_wait).await;
                     }
                     rounds += 1;
-                    self.blobs_from(&file, Knowledge::Stale).await?;
+                    self.blobs_from(&file, Knowledge::Stale, |_| true).await?;
                 }
                 manifests
             }
@@ -318,9 +331,15 @@ impl Push<'_> {
         }
     }
 
-    /// Puts in place what is there and ours, and tells which blobs are nowhere yet.
-    async fn blobs_from(&self, file: &Stock, knowledge: Knowledge) -> Result<Vec<Entry>, PushError> {
-        futures_util::stream::iter(&self.plan.blobs)
+    /// Puts in place what is there and ours of the blobs that are wanted, and tells which of them are
+    /// nowhere yet.
+    async fn blobs_from(
+        &self,
+        file: &Stock,
+        knowledge: Knowledge,
+        is_wanted: impl Fn(Digest) -> bool,
+    ) -> Result<Vec<Entry>, PushError> {
+        futures_util::stream::iter(self.plan.blobs.iter().filter(|step| is_wanted(step.blob.digest)))
             .map(|step| async move {
                 let digest = step.blob.digest;
                 let source = self.is_ours(digest).then(|| file.blob(digest, self.progress)).flatten();

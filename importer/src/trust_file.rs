@@ -1,7 +1,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Expiry, KeyError, ProjectPattern, PublicKey, Timestamp, TrustPolicy, TrustedKey};
+use bundle_format::{
+    Expiry, KeyError, ProjectPattern, PublicKey, StreamName, Timestamp, TrustPolicy, TrustedKey,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::text::{TextError, read_text, read_yaml};
@@ -98,6 +100,7 @@ pub(crate) fn policy(path: &Path, file: TrustFile) -> Result<TrustPolicy, TrustF
             key: public_key(&from, &key.name, &pem)?,
             name: bundle_oci::Printable(&key.name).to_string(),
             projects: key.projects,
+            streams: key.streams,
             since: key.since,
             until: key.until,
             revoked: key.revoked,
@@ -168,6 +171,8 @@ pub(crate) struct KeyEntry {
     pub(crate) file: Option<PathBuf>,
     pub(crate) projects: Vec<ProjectPattern>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) streams: Option<Vec<StreamName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Timestamp>,
@@ -217,7 +222,7 @@ mod tests {
         for (text, message) in [
             (
                 "keys:\n- name: a\n  projcts: []\n",
-                "trust.yaml:3:3: unknown field 'projcts'; known here: name, key, file, projects, since, until, revoked",
+                "trust.yaml:3:3: unknown field 'projcts'; known here: name, key, file, projects, streams, since, until, revoked",
             ),
             ("keys: []\nkeys: []\n", "trust.yaml:2:1: 'keys' is there twice"),
             ("keys:\n- name: a\n  name: b\n", "trust.yaml:3:3: 'name' is there twice"),
@@ -227,7 +232,9 @@ mod tests {
         }
         // What is cut off could be a revocation.
         let long = format!("keys:\n{ops}{}", "#".repeat(1 << 20));
-        assert_eq!(load(&long).unwrap_err(), "trust.yaml has more than 1048576 bytes");
+        assert_eq!(load(&long).unwrap_err(), "trust.yaml cannot be read");
+        let why = std::error::Error::source(&load_trust(&path).unwrap_err()).map(ToString::to_string);
+        assert_eq!(why.as_deref(), Some("it has more than 1 MiB"));
         assert_eq!(load_trust(&directory.path().join("1.pub")).unwrap().keys.len(), 1);
     }
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::{
     FileError, KeyError, Limits, ProjectPattern, PublicKey, Rotation, RotationError, SignatureBytes,
-    Timestamp, TrustPolicy, replace_file,
+    StreamName, Timestamp, TrustPolicy, replace_file,
 };
 use bundle_oci::Digest;
 
@@ -17,6 +17,19 @@ use crate::trust_file::{self, KeyEntry, TrustFile};
 pub struct TrustStore {
     path: PathBuf,
     file: TrustFile,
+}
+
+/// What a key that is added may do.
+#[derive(Clone, Debug)]
+pub struct KeyScope {
+    /// The projects that it may write to.
+    pub projects: Vec<ProjectPattern>,
+    /// The streams that it may sign for; any, if it does not say.
+    pub streams: Option<Vec<StreamName>>,
+    /// Bundles made before are refused.
+    pub since: Option<Timestamp>,
+    /// Bundles made, or read, after are refused.
+    pub until: Option<Timestamp>,
 }
 
 /// Why the store cannot be used or changed.
@@ -104,14 +117,7 @@ impl TrustStore {
     ///
     /// # Errors
     /// The key or its name is there already, or the file cannot be written.
-    pub fn add(
-        &mut self,
-        name: &str,
-        key: &PublicKey,
-        projects: Vec<ProjectPattern>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-    ) -> Result<(), TrustStoreError> {
+    pub fn add(&mut self, name: &str, key: &PublicKey, scope: KeyScope) -> Result<(), TrustStoreError> {
         if !self.is_empty() {
             let known = self.policy()?.keys;
             if let Some(known) = known.iter().find(|known| known.key == *key) {
@@ -125,9 +131,10 @@ impl TrustStore {
             name: name.to_owned(),
             key: Some(key.to_pem()?),
             file: None,
-            projects,
-            since,
-            until,
+            projects: scope.projects,
+            streams: scope.streams,
+            since: scope.since,
+            until: scope.until,
             revoked: false,
         });
         self.save()
@@ -182,6 +189,7 @@ impl TrustStore {
                 key: Some(key.key.to_pem()?),
                 file: None,
                 projects: key.projects.clone(),
+                streams: key.streams.clone(),
                 since: key.since,
                 until: key.until,
                 revoked: key.revoked,
@@ -229,8 +237,8 @@ mod tests {
         PrivateKey::from_seed(&[seed; 32])
     }
 
-    fn all() -> Vec<ProjectPattern> {
-        vec!["*".parse().unwrap()]
+    fn all() -> KeyScope {
+        KeyScope { projects: vec!["*".parse().unwrap()], streams: None, since: None, until: None }
     }
 
     #[test]
@@ -241,13 +249,13 @@ mod tests {
         let mut store = TrustStore::open(&path).unwrap();
         assert!(store.is_empty());
         assert!(matches!(store.revoke("ops"), Err(E::Unknown { .. })));
-        store.add("ops", &key(1).public(), all(), None, None).unwrap();
-        assert!(matches!(store.add("again", &key(1).public(), all(), None, None), Err(E::Known(_))));
-        assert!(matches!(store.add("ops", &key(2).public(), all(), None, None), Err(E::NameTaken(_))));
+        store.add("ops", &key(1).public(), all()).unwrap();
+        assert!(matches!(store.add("again", &key(1).public(), all()), Err(E::Known(_))));
+        assert!(matches!(store.add("ops", &key(2).public(), all()), Err(E::NameTaken(_))));
         assert!(matches!(store.demand(2), Err(E::File(TrustFileError::Threshold { .. }))));
         let mut store = TrustStore::open(&path).unwrap();
         let until = Timestamp::from_unix(1_900_000_000).ok();
-        store.add("transfer: 'x'", &key(2).public(), all(), None, until).unwrap();
+        store.add("transfer: 'x'", &key(2).public(), KeyScope { until, ..all() }).unwrap();
         store.demand(2).unwrap();
         let policy = crate::load_trust(&path).unwrap();
         assert_eq!((policy.signatures, policy.keys[1].until), (2, until));
@@ -263,7 +271,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("trust.yaml");
         let mut store = TrustStore::open(&path).unwrap();
-        store.add("old", &key(1).public(), all(), None, None).unwrap();
+        let streams = Some(vec!["nightly".parse().unwrap()]);
+        store.add("old", &key(1).public(), KeyScope { streams: streams.clone(), ..all() }).unwrap();
         let rotation = Rotation {
             rotation_version: bundle_format::ROTATION_VERSION,
             from: key(1).public().fingerprint(),
@@ -279,6 +288,7 @@ mod tests {
             assert_eq!(policy.keys.len(), 2);
             assert_eq!(policy.keys[0].until, rotation.retires);
             assert_eq!(policy.keys[1].key, key(2).public());
+            assert_eq!(policy.keys[1].streams, streams);
         }
         assert!(store.rotate(&bytes, &[key(3).sign(&bytes)], now).is_err());
     }
@@ -288,7 +298,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("trust.yaml");
-        TrustStore::open(&path).unwrap().add("ops", &key(1).public(), all(), None, None).unwrap();
+        TrustStore::open(&path).unwrap().add("ops", &key(1).public(), all()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert!(matches!(TrustStore::open(&path), Err(TrustStoreError::Open { mode: 0o666, .. })));
     }

@@ -133,9 +133,12 @@ fn failed_check(error: &OpenError) -> CheckName {
             TrustError::Stranger { .. } | TrustError::Revoked(_) | TrustError::TooFew { .. },
         ) => CheckName::Signature,
         OpenError::Trust(TrustError::Statement(_)) => CheckName::Statement,
-        OpenError::Trust(TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Expired(_)) => {
-            CheckName::Scope
-        }
+        OpenError::Trust(
+            TrustError::KeyTime { .. }
+            | TrustError::Scope { .. }
+            | TrustError::Stream { .. }
+            | TrustError::Expired(_),
+        ) => CheckName::Scope,
         OpenError::Damage(damage) => match damage.itself() {
             Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
             Damage::Statement(_) => CheckName::Statement,

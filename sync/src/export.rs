@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -248,14 +249,19 @@ impl ExportJob<'_> {
         let contents = contents(
             plan.statement().artifacts.iter().map(|artifact| (artifact.target.to_string(), artifact.digest)),
         );
-        let unanswered = last.filter(|last| {
-            last.contents == contents && receipts.arrived().is_none_or(|arrived| last.sequence > arrived)
-        });
-        // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made again.
-        if let Some(last) = unanswered
-            && outbox.bundles()?.iter().any(|sent| sent.sequence == last.sequence)
-        {
-            return Ok(Some(Nothing::UnderWay));
+        if let Some(last) = last.filter(|last| last.contents == contents) {
+            match receipts.arrived().map(|arrived| last.sequence.cmp(&arrived)) {
+                // What that side left out, because other images have the tags, it would leave out again.
+                Some(Ordering::Equal) => return Ok(Some(Nothing::Arrived)),
+                // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made
+                // again.
+                None | Some(Ordering::Greater)
+                    if outbox.bundles()?.iter().any(|sent| sent.sequence == last.sequence) =>
+                {
+                    return Ok(Some(Nothing::UnderWay));
+                }
+                _ => {}
+            }
         }
         let Some(base) = &receipts.newest else { return Ok(None) };
         let bases = std::slice::from_ref(base);

@@ -1,10 +1,11 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bundle_bundler::{SignError, Signer};
 use bundle_format::{
-    BundleId, Damage, FileError, Limits, Receipt, ShortReceipt, StreamName, Timestamp, TrustError,
-    TrustPolicy, Verdict, replace_file,
+    BundleId, Damage, FileError, Limits, MediumError, Receipt, ShortReceipt, StreamName, Timestamp,
+    TrustError, TrustPolicy, Verdict, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
@@ -399,6 +400,12 @@ fn judge(error: &ItemError) -> Judgement {
         ItemError::Open(error) => match error {
             OpenError::Trust(TrustError::TooFew { .. }) | OpenError::Missing(_) => Judgement::Wait,
             OpenError::Damage(damage) => damaged(damage),
+            // Somebody copied it with another account's rights: it may be whole and good.
+            OpenError::Open(MediumError::Open { source, .. })
+                if source.kind() == ErrorKind::PermissionDenied =>
+            {
+                Judgement::Wait
+            }
             OpenError::Open(_) | OpenError::Countersignature(_) => Judgement::Settle,
             // Bytes of which the last ones are missing have no signature that holds.
             OpenError::Trust(TrustError::Stranger { .. } | TrustError::Statement(_)) => Judgement::Settle,
@@ -427,5 +434,20 @@ fn damaged(damage: &Damage) -> Judgement {
     match damage.itself() {
         Damage::Read(_) => Judgement::Fail,
         _ => Judgement::Settle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_read_waits_and_is_not_refused() {
+        let cannot = |kind: ErrorKind| {
+            let source = kind.into();
+            ItemError::Open(OpenError::Open(MediumError::Open { path: "in/a.tar".into(), source }))
+        };
+        assert!(matches!(judge(&cannot(ErrorKind::PermissionDenied)), Judgement::Wait));
+        assert!(matches!(judge(&cannot(ErrorKind::InvalidInput)), Judgement::Settle));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use bundle_test_servers::{Fault, FaultProxy, Matcher, Rule};
+use bundle_test_servers::{Fault, FaultProxy, ImageSpec, Matcher, Rule};
 
 use crate::sync::{Nights, quiet};
 
@@ -138,6 +138,24 @@ fn a_receipt_without_its_signature_is_told_and_counts_when_it_has_one() {
     nights.want(&["a", "gone"]);
     nights.export(&["--retries", "0"]).ends_with(4);
     assert_eq!(nights.document("export.json")["status"]["arrived"], status["status"]["arrived"]);
+}
+
+#[test]
+fn what_the_other_side_leaves_out_is_not_sent_again_each_night() {
+    let nights = two_images();
+    nights.configure("", "  onExistingTag: skip\n");
+    let repository = format!("cache/{}/team/b", nights.scene.source.host().replace(':', "_"));
+    let theirs = ImageSpec::oci().label("theirs", "yes").build();
+    nights.target.client().push(&repository, "1", &theirs).unwrap();
+    for _ in 0..2 {
+        nights.export(&[]).succeeds().says("wrote bundle");
+        nights.carry();
+        nights.import().succeeds();
+        assert_eq!(nights.target.client().manifest(&repository, "1").unwrap().unwrap().digest, theirs.digest);
+        nights.bring_back();
+        quiet(nights.export(&[]));
+        nights.push("a", 11);
+    }
 }
 
 #[test]

@@ -337,6 +337,53 @@ fn what_a_chart_depends_on_is_fetched_and_packed_with_it() {
 }
 
 #[test]
+fn a_dependency_has_the_version_of_the_lock_file_that_came_with_the_chart() {
+    let scene = scene_with_chart();
+    let repository = Repository::start();
+    repository.publish(&scene, &["1.1.0", "1.2.0"]);
+    // One whose archive lies below the host, not below the repository.
+    let index = String::from_utf8(repository.file("index.yaml")).unwrap();
+    repository.put("index.yaml", index.replace("[web-1.1.0.tgz]", "[/stable/web-1.1.0.tgz]").into_bytes());
+    let address = repository.address();
+    let wanted = format!("dependencies: [{{name: web, version: 1.x, repository: '{address}'}}]\n");
+    write(&scene, "top/Chart.yaml", &format!("apiVersion: v2\nname: top\nversion: 0.1.0\n{wanted}"));
+    write(&scene, "top/Chart.lock", &wanted.replace("1.x", "1.1.0"));
+    ask(&scene, "path: top");
+    create(&scene, "b.tar", &[]).succeeds();
+    let asked = repository.proxy.requests();
+    let archives: Vec<&str> = asked
+        .iter()
+        .map(|request| request.path_and_query.as_str())
+        .filter(|path| path.ends_with(".tgz"))
+        .collect();
+    assert_eq!(archives, ["/stable/web-1.1.0.tgz"]);
+}
+
+#[test]
+fn a_provenance_file_travels_with_its_chart_unchanged() {
+    let scene = scene_with_chart();
+    std::fs::write(scene.path("web-1.2.0.tgz"), pack(&scene, "web")).unwrap();
+    write(&scene, "web-1.2.0.tgz.prov", "-----BEGIN PGP SIGNED MESSAGE-----\n");
+    ask(&scene, "path: web-1.2.0.tgz");
+    create(&scene, "b.tar", &[]).succeeds();
+    let target = DockerRegistry::start().unwrap();
+    scene.bundle(["import", "b.tar", "--to", target.host(), "--trust", "key.pub"]).succeeds();
+    let client = target.client();
+    let manifest = client.manifest("platform/charts/web", "1.2.0").unwrap().unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    let file = |name: &str| sha256(&std::fs::read(scene.path(name)).unwrap());
+    let expected = [
+        ("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "web-1.2.0.tgz"),
+        ("application/vnd.cncf.helm.chart.provenance.v1.prov", "web-1.2.0.tgz.prov"),
+    ];
+    for (media_type, name) in expected {
+        let layer = layers.iter().find(|layer| layer["mediaType"] == media_type).unwrap();
+        assert_eq!(layer["digest"], file(name));
+    }
+}
+
+#[test]
 fn a_chart_that_cannot_be_used_stops_the_run_and_says_what_to_do() {
     let scene = scene_with_chart();
     write(&scene, "empty/Chart.yaml", "name: empty\nversion: 1.0.0\n");

@@ -339,6 +339,23 @@ fn the_commands_of_the_pods_carry_a_bundle_across_and_its_metrics_are_those_of_t
 }
 
 #[test]
+fn the_files_of_the_example_of_the_other_side_are_read() {
+    let machine = Machine::new();
+    for name in ["sync.yaml", "harbor.yaml"] {
+        machine.mount(&format!("kubernetes/import/overlays/example/{name}"), name);
+    }
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    std::fs::write(machine.scene.path("run/bundle/ca/ca.crt"), CERTIFICATE).unwrap();
+    let patch: CronJob = typed(&manifests().join("kubernetes/import/overlays/example/cronjob.yaml"));
+    let pod = patch.spec.job_template.spec.unwrap().template.spec.unwrap();
+    machine.run_container(&pod, &[]).succeeds();
+    assert!(machine.scene.path("var/lib/bundle/state/status.json").exists());
+    // A mistake in them would be told.
+    std::fs::write(machine.scene.path("etc/bundle/harbor.yaml"), "project: {}\n").unwrap();
+    machine.run_container(&pod, &[]).ends_with(2).says("harbor.yaml:1:1");
+}
+
+#[test]
 fn the_pods_of_the_indexed_job_deliver_one_bundle_together() {
     let machine = Machine::new();
     let job = &pods()["job"];

@@ -123,3 +123,43 @@ fn a_new_key_is_introduced_by_the_old_one() {
     rotate("key-c", "key-b.pub", "x", "stranger.json");
     scene.bundle(["trust", "accept", "stranger.json"]).ends_with(3).says("not signed by a trusted key");
 }
+
+#[test]
+fn a_tenants_key_cannot_use_up_the_numbers_of_anothers_stream() {
+    let scene = Scene::with_images();
+    let target = DockerRegistry::start().unwrap();
+    scene.bundle(["key", "generate", "key-tenant"]).succeeds();
+    let add = |key: &str, name: &str, more: &[&str]| {
+        let fixed = ["trust", "add", key, "--name", name, "--store", "trust.yaml"];
+        scene.bundle(fixed.iter().chain(more)).succeeds();
+    };
+    add("key.pub", "ops", &[]);
+    add("key-tenant.pub", "tenant", &["--project", "tenant-a", "--stream", "tenant-a"]);
+    scene.bundle(["trust", "list", "--store", "trust.yaml"]).succeeds().says("streams tenant-a");
+    let reference = format!("{}/team/docker:1", scene.source.host());
+    let create = |output: &str, more: &[&str]| {
+        let fixed = ["create", &reference, "-o", output];
+        scene.bundle(fixed.iter().chain(more)).succeeds();
+    };
+    let tenant = ["--project", "tenant-a", "--key", "key-tenant", "--sequence", "9007199254740991"];
+    create("high.tar", &[&tenant[..], &["--stream", "nightly"]].concat());
+    create("own.tar", &[&tenant[..], &["--stream", "tenant-a"]].concat());
+    create("nightly.tar", &["--key", "key", "--stream", "nightly", "--sequence", "1"]);
+    let import = |name: &str| {
+        scene.bundle([
+            "import",
+            name,
+            "--to",
+            target.host(),
+            "--trust",
+            "trust.yaml",
+            "--state",
+            "state.json",
+        ])
+    };
+    import("high.tar")
+        .ends_with(3)
+        .says("bundle is of the stream 'nightly', for which the key 'tenant' may not sign");
+    import("own.tar").succeeds();
+    import("nightly.tar").succeeds();
+}

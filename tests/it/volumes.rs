@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use bundle_test_servers::{Check, DockerRegistry, FaultProxy, ImageSpec, LayerSpec, sha256};
+use bundle_test_servers::{
+    Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule, sha256,
+};
 
 use crate::scene::{Ran, Scene};
 
@@ -277,4 +279,25 @@ fn several_share_the_work_of_one_bundle_and_the_last_sets_the_tags() {
         ["0/2", "1/2"].map(|share| set.import(other.host(), "b.tar", &["--share", share]).code).to_vec();
     assert!(codes.contains(&Some(3)), "{codes:?}");
     assert!(other.client().contents().unwrap().is_empty());
+}
+
+#[test]
+fn of_those_who_share_the_work_at_the_same_time_the_last_one_sets_the_tags() {
+    let set = Set::new();
+    set.create("b.tar", &[]).succeeds();
+    let target = DockerRegistry::start().unwrap();
+    let slow = FaultProxy::start(target.host()).unwrap();
+    slow.add(Rule::new(Matcher::new("PUT", "/blobs/uploads/"), Fault::Hold));
+    let import = ["import", "b.tar", "--to", slow.host(), "--trust", "key.pub", "--share", "0/2"];
+    let mut first = set.scene.command(import).spawn().unwrap();
+    // It has looked for the blobs of the other share, and its own are on their way.
+    slow.wait_for_stall();
+    set.import(target.host(), "b.tar", &["--share", "1/2"]).succeeds().says("are not there yet");
+    let tags = || target.client().contents().unwrap().values().map(|tags| tags.len()).sum::<usize>();
+    assert_eq!(tags(), 0);
+    slow.clear_rules();
+    slow.release();
+    assert!(first.wait().unwrap().success());
+    assert_eq!(tags(), 5, "four images and the record");
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }

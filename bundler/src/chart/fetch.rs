@@ -203,10 +203,7 @@ async fn from_repository(
         })?;
         return from_artifact(client, reference).await;
     }
-    let archive_address = match archive_address.contains("://") {
-        true => archive_address.clone(),
-        false => format!("{address}/{}", archive_address.trim_start_matches('/')),
-    };
+    let archive_address = resolved(address, archive_address);
     let archive =
         client.file(&archive_address, usize::try_from(limits.archive).unwrap_or(usize::MAX)).await?;
     let found = Digest::of(&archive);
@@ -224,6 +221,19 @@ async fn from_repository(
     let place = address.split_once("://").map_or(address, |(_, place)| place);
     let source = named(&place.to_ascii_lowercase(), &chart).or_else(|_| named(NOWHERE, &chart))?;
     Ok(Fetched { chart, place: Place::Archive { source, archive, provenance } })
+}
+
+/// Where an address in a repository's index leads. One that starts with a slash is below the host,
+/// not below the repository.
+fn resolved(repository: &str, address: &str) -> String {
+    let (scheme, place) = repository.split_once("://").unwrap_or(("https", repository));
+    let host = place.split('/').next().unwrap_or(place);
+    match address {
+        _ if address.contains("://") => address.to_owned(),
+        _ if address.starts_with("//") => format!("{scheme}:{address}"),
+        _ if address.starts_with('/') => format!("{scheme}://{host}{address}"),
+        _ => format!("{repository}/{address}"),
+    }
 }
 
 async fn from_registry(
@@ -274,4 +284,22 @@ async fn from_artifact(client: &Client, reference: Reference) -> Result<Fetched,
     let archive = crate::resolve::whole_blob(client, &reference, content.digest, content.size).await?;
     let chart = Chart::from_archive(&reference.to_string(), &archive, &limits)?;
     Ok(Fetched { chart, place: Place::Registry(reference) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_in_an_index_lead_where_helm_goes() {
+        for (address, place) in [
+            ("web-1.tgz", "https://a.example/stable/web-1.tgz"),
+            ("charts/web-1.tgz", "https://a.example/stable/charts/web-1.tgz"),
+            ("/files/web-1.tgz", "https://a.example/files/web-1.tgz"),
+            ("//b.example/web-1.tgz", "https://b.example/web-1.tgz"),
+            ("http://b.example/web-1.tgz", "http://b.example/web-1.tgz"),
+        ] {
+            assert_eq!(resolved("https://a.example/stable", address), place);
+        }
+    }
 }

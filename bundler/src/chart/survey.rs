@@ -97,7 +97,7 @@ impl ChartImage {
 /// How long one chart may take to render with one set of values.
 const RENDER_TIME: Duration = Duration::from_secs(60);
 
-/// How many trials one chart gets. Large charts leave a dozen names open.
+/// How many trials one value set gets. Large charts leave a dozen names open.
 const TRIALS: usize = 40;
 
 /// Fetches charts with all that they depend on, renders them with every set of values, and finds
@@ -289,21 +289,29 @@ fn renderings(
     Ok(renderings)
 }
 
-/// Renders what may tell how the chart completes the names that its values leave open. It is no
-/// error if that does not render: then they are guessed.
+/// Renders what may tell how the chart completes the names that its values leave open: all at once,
+/// and one by one where that does not go together. It is no error if none renders: then they are guessed.
 fn tried(chart: &Chart, request: &ChartRequest, renderings: &[Rendering]) -> Vec<Rendering> {
-    let sets = sets(request, Purpose::Trial);
     // One time for all: they are worth no more than the chart itself.
     let options = render_options(request);
-    let trials = trials(chart, renderings, &options.limits).into_iter().take(TRIALS);
-    trials
-        .filter_map(|trial| {
-            let mut set = sets.iter().find(|set| set.name == trial.value_set)?.clone();
-            set.purpose = Purpose::Trial;
-            set.set.extend(trial.set);
+    let trials = trials(chart, renderings, &options.limits);
+    let mut tried = Vec::new();
+    for set in sets(request, Purpose::Trial) {
+        let own: Vec<_> = trials.iter().filter(|trial| trial.value_set == set.name).collect();
+        let with = |more: Vec<String>| {
+            let set =
+                ValueSet { purpose: Purpose::Trial, set: [set.set.clone(), more].concat(), ..set.clone() };
             render(chart, &set, &options).ok()
-        })
-        .collect()
+        };
+        if own.is_empty() {
+            continue;
+        }
+        match with(own.iter().flat_map(|trial| trial.set.clone()).collect()) {
+            Some(rendering) => tried.push(rendering),
+            None => tried.extend(own.iter().take(TRIALS).filter_map(|trial| with(trial.set.clone()))),
+        }
+    }
+    tried
 }
 
 /// The defaults, the values that were given, and each further set.

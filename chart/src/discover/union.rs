@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bundle_oci::Reference;
 
@@ -114,10 +114,20 @@ impl Union {
     /// What renderings show, before anything is guessed.
     fn of(renderings: &[Rendering], charts: &BTreeMap<String, &Chart>, limits: &Limits) -> Self {
         let mut union = Self::default();
-        for rendering in renderings {
+        let (trials, real): (Vec<_>, Vec<_>) =
+            renderings.iter().partition(|rendering| rendering.purpose == Purpose::Trial);
+        let mut known = HashSet::new();
+        for rendering in &real {
             union.documents(rendering, limits);
+            known.extend(rendering.documents.iter().map(|document| document.text.as_str()));
         }
-        for rendering in renderings.iter().filter(|rendering| rendering.purpose != Purpose::Trial) {
+        for document in trials.iter().flat_map(|trial| &trial.documents) {
+            // Most of what a trial renders is known.
+            if known.insert(document.text.as_str()) {
+                union.tried.extend(sightings(document, limits).0.into_iter().map(|seen| seen.reference));
+            }
+        }
+        for rendering in real {
             union.values(rendering, charts, limits);
         }
         union
@@ -144,10 +154,6 @@ impl Union {
     fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
         for document in &rendering.documents {
             let (seen, unreadable) = sightings(document, limits);
-            if rendering.purpose == Purpose::Trial {
-                self.tried.extend(seen.into_iter().map(|seen| seen.reference));
-                continue;
-            }
             for Unreadable { text, document: label, path } in unreadable {
                 let file = document.file.clone();
                 self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
