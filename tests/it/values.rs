@@ -147,7 +147,10 @@ fn harbor_is_installed_from_the_bundle_alone() {
     assert_eq!(overlay["trivy"].get("resources"), None);
     // The same bundle gives the same file, and none is overwritten.
     assert_eq!(values(&scene, &[]).succeeds().stdout, text);
-    values(&scene, &["-o", "overlay.yaml"]).ends_with(2).says("overlay.yaml: ").says("choose another name");
+    values(&scene, &["-o", "overlay.yaml"])
+        .ends_with(2)
+        .says("overlay.yaml exists already")
+        .says("choose another name");
     let targets = targets(&scene);
     let file = ["-f", "overlay.yaml"];
     let Some(documents) = helm(&scene, &chart, &file) else { return };
@@ -202,6 +205,31 @@ fn what_people_say_themselves_stays() {
     values(&scene, &["--set", "expose.type=clusterIP"])
         .ends_with(2)
         .says("hint: give the chart that value: --set expose.tls.auto.commonName=…");
+}
+
+#[test]
+fn harbor_inside_another_chart_is_treated_alike() {
+    let Some(chart) = shared("harbor-1.19.1.tgz") else { return };
+    let scene = Scene::empty();
+    std::fs::create_dir_all(scene.path("stack/charts")).unwrap();
+    std::fs::copy(&chart, scene.path("stack/charts/harbor-1.19.1.tgz")).unwrap();
+    std::fs::write(
+        scene.path("stack/Chart.yaml"),
+        "apiVersion: v2\nname: stack\nversion: 0.1.0\ndependencies: [{name: harbor, version: 1.x, alias: registry}]\n",
+    )
+    .unwrap();
+    std::fs::write(scene.path("stack/values.yaml"), "registry: {trivy: {enabled: false}}\n").unwrap();
+    bundle_of(&scene, &[&scene.path("stack")], "");
+    values(&scene, &["--chart", "stack", "-o", "overlay.yaml"]).succeeds();
+    let overlay: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(scene.path("overlay.yaml")).unwrap()).unwrap();
+    assert_eq!(overlay["registry"]["externalURL"], format!("https://{REGISTRY}"));
+    assert_eq!(overlay["registry"]["expose"]["ingress"]["hosts"]["core"], "harbor.example");
+    assert_eq!(overlay["registry"]["core"]["resources"]["requests"]["memory"], "512Mi");
+    assert_eq!(overlay["registry"]["imagePullSecrets"][0]["name"], "harbor-registry");
+    let Some(documents) = helm(&scene, &scene.path("stack"), &["-f", "overlay.yaml"]) else { return };
+    let found = images(&documents);
+    assert!(found.len() == 7 && found.is_subset(&targets(&scene)), "{found:#?}");
 }
 
 #[test]

@@ -92,6 +92,9 @@ const LARGEST: u64 = 5 << 20;
 
 impl Values {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        if self.output != Path::new("-") && self.output.symlink_metadata().is_ok() {
+            return Err(self.exists());
+        }
         let policy = self.trust.policy()?;
         let bundles = self.bundles.iter().map(|path| {
             Bundle::open(path, &policy, &Limits::V1).map_err(|error| Failure::from(error).of(path))
@@ -128,19 +131,25 @@ impl Values {
         self.write(&chart, &values)
     }
 
+    /// What is there may have been changed by hand.
+    fn exists(&self) -> Failure {
+        Failure::text(Code::Usage, format!("{} exists already", name(&self.output)))
+            .hint("remove it, or choose another name with -o")
+    }
+
     fn write(&self, chart: &CarriedChart, values: &ChartValues) -> Result<(), Failure> {
         if self.output == Path::new("-") {
             return print(&values.text);
         }
-        bundle_files::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(|error| {
-            let failure = Failure::text(Code::Usage, format!("{}: {error}", name(&self.output)));
-            match error.kind() {
-                std::io::ErrorKind::AlreadyExists => {
-                    failure.hint("remove it, or choose another name with -o")
+        bundle_files::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(
+            |error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => self.exists(),
+                _ => {
+                    let text = format!("{} cannot be written: {error}", name(&self.output));
+                    Failure::text(Code::Failed, text)
                 }
-                _ => failure.with_code(Code::Failed),
-            }
-        })?;
+            },
+        )?;
         print(&format!(
             "{}: {} of {} at {}\n",
             name(&self.output),
