@@ -7,6 +7,7 @@ mod containerd;
 mod crossing;
 mod delta;
 mod destination;
+mod documents;
 mod extract;
 mod harbor_accounts;
 mod harbor_days;
