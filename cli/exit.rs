@@ -145,18 +145,8 @@ impl Failure {
     }
 }
 
-/// An error and its causes on one line.
+/// An error and its causes, safe to print.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let next = current.to_string();
-        // Some libraries repeat the cause in their own message.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = current.source();
-    }
+    let text = bundle_oci::chain(error);
     text.lines().map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n")
 }

@@ -102,7 +102,7 @@ pub fn verify(
         Err(OpenError::Damage(damage)) if unreadable(&damage) => return Err(OpenError::Damage(damage)),
         Err(error) => {
             let failed = failed_check(&error);
-            return Ok((checks(failed, vec![chain(&error)]), None));
+            return Ok((checks(failed, vec![told(&error)]), None));
         }
     };
     let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
@@ -110,7 +110,7 @@ pub fn verify(
         Contents::File(archive) => archive.damaged_blobs(threads, progress),
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
     };
-    let reasons: Vec<String> = damages.iter().map(|damage| chain(damage)).collect();
+    let reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
     if damages.iter().all(unreadable)
         && let Some(damage) = damages.into_iter().next()
     {
@@ -174,15 +174,8 @@ fn checks(failed: CheckName, reasons: Vec<String>) -> Vec<Check> {
         .to_vec()
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        text.push_str(": ");
-        text.push_str(&current.to_string());
-        cause = current.source();
-    }
-    bundle_oci::Printable(&text).to_string()
+fn told(error: &dyn std::error::Error) -> String {
+    bundle_oci::Printable(&bundle_oci::chain(error)).to_string()
 }
 
 struct Counted<'a>(&'a (dyn Fn(u64) + Sync));

@@ -47,9 +47,41 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
+/// An error and its causes in one text, each once. It is not escaped: that is [`Printable`]'s part.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let next = current.to_string();
+        // Some libraries repeat the cause in their own message.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = current.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Told {
+        #[error("no disk")]
+        Alone,
+        #[error("x.tar cannot be read")]
+        Once(#[source] Box<Told>),
+        #[error("x.tar: {0}")]
+        Twice(#[source] Box<Told>),
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = Told::Twice(Box::new(Told::Once(Box::new(Told::Alone))));
+        assert_eq!(chain(&error), "x.tar: x.tar cannot be read: no disk");
+    }
 
     #[test]
     fn escapes_never_reach_the_terminal() {

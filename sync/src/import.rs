@@ -11,12 +11,11 @@ use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
     PlanError, PushError, Standing, StateError, StateFile, write_receipt,
 };
-use bundle_oci::Printable;
+use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
 
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
-use crate::receipts::chain;
 use crate::status::ImportStatus;
 use crate::{ImportConfig, JobLock, LockError};
 

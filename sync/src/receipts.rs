@@ -5,7 +5,7 @@ use bundle_format::{
     BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName, replace_file,
 };
 use bundle_importer::signature_path;
-use bundle_oci::Printable;
+use bundle_oci::{Printable, chain};
 
 use crate::outbox::{Outbox, OutboxError};
 
@@ -131,22 +131,6 @@ fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Read, Stri
         }
     }
     Ok(newest.map_or(Read::OfAnother, |newest| Read::Of(Box::new(newest))))
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let next = current.to_string();
-        // Some errors repeat their cause in their own message.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = current.source();
-    }
-    text
 }
 
 impl RefusedReceipt {
