@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use bundle_test_servers::{Index, LayerSpec, Manifest, Platform, sha256};
+use bundle_test_servers::{LayerSpec, Manifest, Platform, sha256};
 
 use crate::containerd::Containerd;
-use crate::scene::{Scene, image};
+use crate::scene::{Scene, attested_index, image};
 
 fn extract(scene: &Scene, arguments: &[&str]) -> crate::scene::Ran {
     scene.bundle(["extract", "b.tar", "--trust", "key.pub"].iter().chain(arguments))
@@ -63,11 +63,7 @@ fn an_oci_layout_has_what_was_chosen_with_what_is_attached_to_it() {
 fn an_archive_for_k3s_is_imported_by_containerd_under_the_right_names() {
     let scene = Scene::empty();
     let base = LayerSpec::new(1, 10_000).build();
-    let children = [Platform::linux_amd64(), Platform::linux_arm64(), Platform::linux_arm_v7()]
-        .into_iter()
-        .zip(2..)
-        .map(|(platform, seed)| image(&base, seed, platform));
-    let index = children.fold(Index::oci(), Index::attested).build();
+    let index = attested_index(&base);
     let client = scene.source.client();
     client.push("team/multi", "1", &index).unwrap();
     client.push("team/other", "1", &image(&base, 9, Platform::linux_amd64())).unwrap();

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use bundle_test_servers::{Index, LayerSpec, Platform};
+use bundle_test_servers::LayerSpec;
 
 use crate::containerd::Containerd;
-use crate::scene::{Scene, image};
+use crate::scene::{Scene, attested_index};
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let output =
@@ -105,11 +105,7 @@ fn containerd_imports_every_image_under_its_name() {
 fn a_bundle_of_chosen_platforms_can_lie_in_the_images_directory_of_k3s() {
     let scene = Scene::empty();
     let base = LayerSpec::new(1, 10_000).build();
-    let children = [Platform::linux_amd64(), Platform::linux_arm64(), Platform::linux_arm_v7()]
-        .into_iter()
-        .zip(2..)
-        .map(|(platform, seed)| image(&base, seed, platform));
-    let index = children.fold(Index::oci(), Index::attested).build();
+    let index = attested_index(&base);
     scene.source.client().push("team/multi", "1", &index).unwrap();
     let name = format!("{}/team/multi:1", scene.source.host());
     for (platforms, complete) in [

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use bundle_test_servers::sha256;
 
 use crate::containerd::Containerd;
-use crate::scene::Scene;
 use crate::served::Served;
 
 /// A Go program of `scripts/test`; `None`, with a word, where it is not installed.
@@ -20,17 +19,10 @@ pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     found
 }
 
-fn served() -> (Scene, Served) {
-    let scene = Scene::with_images();
-    scene.create("b.tar");
-    let served = Served::start(&scene, "b.tar");
-    (scene, served)
-}
-
 #[test]
 fn the_conformance_suite_finds_no_fault_in_what_a_read_only_registry_does() {
     let Some(conformance) = installed("conformance") else { return };
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let client = served.client();
     let digest = client.manifest("team/signed", "1").unwrap().unwrap().digest;
     let manifest: serde_json::Value =
@@ -67,7 +59,7 @@ fn the_conformance_suite_finds_no_fault_in_what_a_read_only_registry_does() {
 
 #[test]
 fn skopeo_copies_all_of_an_index_unchanged() {
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     scene
         .shell(&format!(
             "skopeo --insecure-policy copy -q --src-tls-verify=false --all --preserve-digests \
@@ -82,7 +74,7 @@ fn skopeo_copies_all_of_an_index_unchanged() {
 
 #[test]
 fn containerd_pulls_through_a_mirror_by_the_names_of_the_source() {
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let hosts = scene.path("hosts").join(scene.source.host().replace(':', "_") + "_");
     std::fs::create_dir_all(&hosts).unwrap();
     let mirror = format!(
@@ -107,7 +99,7 @@ fn containerd_pulls_through_a_mirror_by_the_names_of_the_source() {
 #[test]
 fn crane_pulls_and_validates() {
     let Some(crane) = installed("crane") else { return };
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let (crane, host) = (crane.display(), served.host());
     scene.shell(&format!("{crane} validate --insecure --remote {host}/team/signed:1")).succeeds();
     scene.shell(&format!("{crane} catalog --insecure {host}")).succeeds().says("cache/");
@@ -118,7 +110,7 @@ fn crane_pulls_and_validates() {
 #[test]
 fn oras_finds_referrers_and_copies_them_along() {
     let Some(oras) = installed("oras") else { return };
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let (oras, host) = (oras.display(), served.host());
     scene
         .shell(&format!("{oras} discover --plain-http --format json {host}/team/signed:1"))
@@ -136,7 +128,7 @@ fn oras_finds_referrers_and_copies_them_along() {
 #[test]
 fn helm_pulls_a_chart() {
     let Some(helm) = installed("helm") else { return };
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let source = scene.source.host().replace(':', "_");
     for repository in ["charts/app".to_owned(), format!("cache/{source}/charts/app")] {
         scene

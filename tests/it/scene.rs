@@ -129,6 +129,16 @@ pub(crate) fn image(base: &Layer, seed: u64, platform: Platform) -> Manifest {
     ImageSpec::oci().platform(platform).layer(base.clone()).layer(LayerSpec::new(seed, 100_000)).build()
 }
 
+/// An index of three platforms on a shared base, each with an attestation.
+pub(crate) fn attested_index(base: &Layer) -> Manifest {
+    [Platform::linux_amd64(), Platform::linux_arm64(), Platform::linux_arm_v7()]
+        .into_iter()
+        .zip(2..)
+        .map(|(platform, seed)| image(base, seed, platform))
+        .fold(Index::oci(), Index::attested)
+        .build()
+}
+
 /// How the program ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {

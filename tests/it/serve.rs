@@ -17,17 +17,9 @@ fn source_host(scene: &Scene) -> String {
     scene.source.host().replace(':', "_")
 }
 
-/// A scene with a bundle of all images, served.
-fn served() -> (Scene, Served) {
-    let scene = Scene::with_images();
-    scene.create("b.tar");
-    let served = Served::start(&scene, "b.tar");
-    (scene, served)
-}
-
 #[test]
 fn everything_in_a_bundle_is_served_whole_under_its_target() {
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     assert_eq!(served.client().check_complete(Check::Hash).unwrap(), []);
     let target = bundle_test_servers::DockerRegistry::start().unwrap();
     scene.bundle(["import", "b.tar", "--to", target.host(), "--trust", "key.pub"]).succeeds();
@@ -44,7 +36,7 @@ fn everything_in_a_bundle_is_served_whole_under_its_target() {
 
 #[test]
 fn volumes_and_a_compressed_bundle_are_served_as_they_are() {
-    let (scene, whole) = served();
+    let (scene, whole) = Served::all_images();
     let references = Scene::references(scene.source.host());
     scene.bundle(Scene::create_arguments(&references, "b.tar.zst")).succeeds();
     let volumes = Scene::create_arguments(&references, "v.tar");
@@ -61,7 +53,7 @@ fn volumes_and_a_compressed_bundle_are_served_as_they_are() {
 
 #[test]
 fn an_image_is_found_by_the_names_of_its_source_and_its_target() {
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let host = source_host(&scene);
     let expected = scene.source.client().manifest("team/multi", "1").unwrap().unwrap();
     for path in [
@@ -204,7 +196,7 @@ fn lists_come_in_pages_that_lead_to_their_end() {
 
 #[test]
 fn referrers_are_listed_and_filtered() {
-    let (scene, served) = served();
+    let (scene, served) = Served::all_images();
     let client = served.client();
     let subject = client.manifest("team/signed", "1").unwrap().unwrap().digest;
     let all = client.get(&format!("/v2/team/signed/referrers/{subject}")).unwrap();
@@ -232,7 +224,7 @@ fn referrers_are_listed_and_filtered() {
 
 #[test]
 fn nothing_can_be_written() {
-    let (_scene, served) = served();
+    let (_scene, served) = Served::all_images();
     let digest = served.client().manifest("team/docker", "1").unwrap().unwrap().digest;
     for (method, path) in [
         ("POST", "/v2/team/docker/blobs/uploads/".to_owned()),
@@ -256,7 +248,7 @@ fn nothing_can_be_written() {
 
 #[test]
 fn hostile_requests_get_an_answer_and_do_no_harm() {
-    let (_scene, served) = served();
+    let (_scene, served) = Served::all_images();
     let talk = |request: &[u8]| {
         let mut stream = TcpStream::connect(served.host()).unwrap();
         // It may answer, and close, before it has read all.

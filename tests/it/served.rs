@@ -17,6 +17,14 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// A scene with a bundle of all its images, served.
+    pub(crate) fn all_images() -> (Scene, Self) {
+        let scene = Scene::with_images();
+        scene.create("b.tar");
+        let served = Self::start(&scene, "b.tar");
+        (scene, served)
+    }
+
     /// Serves a bundle on a free port.
     pub(crate) fn start(scene: &Scene, bundle: &str) -> Self {
         Self::with(scene, &[bundle, "--trust", "key.pub"])
