@@ -51,6 +51,13 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             }
             CertificateProblem::Other(_) => None,
         },
+        RegistryError::Address { address, why: AddressError::Login } => {
+            let host = address.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+            Some(format!("put them into a credential file, as `docker login {}` does", Printable(host)))
+        }
+        RegistryError::Withheld { realm, .. } => {
+            Some(format!("store credentials for {} as well, with `docker login`", Printable(realm)))
+        }
         RegistryError::HttpsOnly { host } => Some(match host.parse::<Registry>() {
             Ok(registry) if registry.is_loopback() => {
                 "give the certificate of the registry's authority with --ca-file FILE: \

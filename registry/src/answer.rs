@@ -1,8 +1,13 @@
+//! An answer that is no success: its status and the errors in its body, reduced to what people and
+//! callers act on. Takes a status and a bounded body, gives [`Answer`] and its [`Refusal`].
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bundle_oci::{Digest, Printable};
 use serde::Deserialize;
+
+use crate::limits::MOST_MISSING;
 
 /// An answer other than the one that was hoped for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +73,6 @@ struct One {
     message: Option<String>,
     detail: Option<serde_json::Value>,
 }
-
-/// More digests than a manifest has layers are no help to anyone.
-const MOST_MISSING: usize = 256;
 
 impl Answer {
     /// Takes what is useful out of the body: JSON of the specification, or a web page's title.
@@ -146,7 +148,7 @@ impl fmt::Display for Answer {
             Refusal::Rule if self.status == 409 => "has a conflict with it",
             Refusal::Rule => "refuses it because of a rule",
             Refusal::TooLarge => "finds it too large",
-            Refusal::RateLimited => "is asked too often",
+            Refusal::RateLimited => "has a rate limit that is exceeded",
             Refusal::ServerError => "failed",
             Refusal::Invalid => "refused",
         };

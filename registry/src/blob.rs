@@ -1,11 +1,14 @@
+//! Blobs on their way here: looking one up, and downloading one from any offset, resumed where the
+//! connection broke. Takes repository, digest and size; gives exactly so many bytes, unverified.
+
 use std::fmt;
 
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::{Buf, Bytes};
 use reqwest::{Method, Response, Url};
 
-use crate::patience::Patience;
 use crate::redirect;
+use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::transport::{location, refuse_encoding, shown};
 use crate::{Client, Error, FallbackTo};
@@ -38,7 +41,7 @@ pub struct Download {
     skip: u64,
     /// Whether a range was refused.
     without_ranges: bool,
-    patience: Patience,
+    backoff: Backoff,
     /// Bytes since the last failure.
     came: u64,
     /// How often the bytes had another digest.
@@ -56,8 +59,8 @@ impl Client {
         repository: &RepositoryName,
         digest: Digest,
     ) -> Result<Option<BlobInfo>, Error> {
-        let patience = Patience::new(&self.inner.limits);
-        self.retrying(registry, patience, || self.look_up_blob(registry, repository, digest)).await
+        let backoff = Backoff::new(&self.inner.limits);
+        self.retrying(registry, backoff, || self.look_up_blob(registry, repository, digest)).await
     }
 
     /// As [`Client::blob_exists`], in one attempt.
@@ -103,9 +106,9 @@ impl Client {
     ) -> Download {
         let limits = &self.inner.limits;
         let origin = (registry.clone(), repository.clone());
-        let ((registry, repository), origin, patience) = match self.mirror(registry, repository) {
-            Some(mirror) => (mirror, Some(origin), Patience::none(limits)),
-            None => (origin, None, Patience::new(limits)),
+        let ((registry, repository), origin, backoff) = match self.mirror(registry, repository) {
+            Some(mirror) => (mirror, Some(origin), Backoff::none(limits)),
+            None => (origin, None, Backoff::new(limits)),
         };
         Download {
             client: self.clone(),
@@ -120,7 +123,7 @@ impl Client {
             last: Bytes::new(),
             skip: 0,
             without_ranges: false,
-            patience,
+            backoff,
             came: 0,
             restarts: 0,
         }
@@ -174,7 +177,7 @@ impl Download {
         self.response = None;
         self.last.clear();
         self.came = 0;
-        match self.client.wait(&mut self.patience, &self.registry, error).await {
+        match self.client.wait(&mut self.backoff, &self.registry, error).await {
             Ok(()) => Ok(()),
             Err(error) => self.turn_to_origin(error),
         }
@@ -188,7 +191,7 @@ impl Download {
         (self.registry, self.repository) = (registry, repository);
         self.without_ranges = false;
         self.restarts = 0;
-        self.patience = Patience::new(&self.client.inner.limits);
+        self.backoff = Backoff::new(&self.client.inner.limits);
         Ok(())
     }
 
@@ -233,7 +236,7 @@ impl Download {
             self.came += piece.len() as u64;
             let limits = &self.client.inner.limits;
             if self.came >= limits.progress {
-                self.patience.progress(limits);
+                self.backoff.progress(limits);
             }
             return Ok(Some(piece));
         }

@@ -1,9 +1,12 @@
+//! Requests to an API beside `/v2/`, such as Harbor's, through the same connections, credentials,
+//! limits and retries. Takes a [`Call`], gives a [`Reply`].
+
 use bundle_oci::Registry;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::patience::Patience;
+use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::transport::{Request, location};
 use crate::{Client, Error};
@@ -98,8 +101,8 @@ impl Client {
         match call.method {
             Method::Post | Method::Patch => self.call_once(registry, call).await,
             Method::Get | Method::Head | Method::Put => {
-                let patience = Patience::new(&self.inner.limits);
-                self.retrying(registry, patience, || self.call_once(registry, call)).await
+                let backoff = Backoff::new(&self.inner.limits);
+                self.retrying(registry, backoff, || self.call_once(registry, call)).await
             }
         }
     }

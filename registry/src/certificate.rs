@@ -1,3 +1,6 @@
+//! Which TLS certificates are trusted: the system's authorities and those that were given, which
+//! may be a registry's own. Takes PEM, gives the TLS configuration of the connections.
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};

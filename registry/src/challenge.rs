@@ -1,3 +1,8 @@
+//! `WWW-Authenticate`: how a registry wants to be shown credentials. Takes the header's text, gives
+//! the best challenge that is understood.
+
+use crate::limits::LONGEST_CHALLENGE;
+
 /// What a registry wants to see before it answers (RFC 9110 §11.6.1; the distribution project's
 /// token authentication).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,14 +13,12 @@ pub(crate) enum Challenge {
     Bearer { realm: String, service: Option<String> },
 }
 
-const LONGEST: usize = 8 << 10;
-
 impl Challenge {
     /// The best of the challenges in all `WWW-Authenticate` headers: a token is shown to fewer
     /// eyes than a password.
     pub(crate) fn best<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut best = None;
-        for header in headers.filter(|header| header.len() <= LONGEST) {
+        for header in headers.filter(|header| header.len() <= LONGEST_CHALLENGE) {
             for challenge in challenges(header) {
                 if best.is_none() || matches!((&best, &challenge), (Some(Self::Basic), Self::Bearer { .. })) {
                     best = Some(challenge);

@@ -1,3 +1,6 @@
+//! The client and how it is set up: connections, schemes, mirrors. Takes settings, gives a
+//! [`Client`] that is cheap to clone and shared by all tasks.
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
@@ -9,12 +12,11 @@ use reqwest::Url;
 use rustls::pki_types::CertificateDer;
 
 use crate::certificate;
+use crate::limits::LARGEST_CA_FILE;
+use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
-use crate::token::{Authenticator, lock};
+use crate::token::Authenticator;
 use crate::{CredentialStore, Error, Fallback, Limits, Retry};
-
-/// In bytes; the certificates of all public authorities together have a quarter of a MiB.
-const LARGEST_CA_FILE: u64 = 4 << 20;
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]

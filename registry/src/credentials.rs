@@ -1,9 +1,11 @@
+//! The credentials that people already have: Docker's and Podman's files, credential helpers, a
+//! robot account's export. Takes files and the environment, gives the credential for a repository.
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base64::Engine as _;
 use bundle_oci::Registry;
@@ -11,8 +13,9 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OnceCell;
 
+use crate::limits::{HELPER_OUTPUT, HELPER_TIME, LARGEST_CREDENTIAL_FILE};
+use crate::lock::lock;
 use crate::secret::Secret;
-use crate::token::lock;
 
 /// What a registry is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,10 +142,6 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-const LARGEST_FILE: u64 = 1 << 20;
-const HELPER_TIME: Duration = Duration::from_secs(30);
-const HELPER_OUTPUT: u64 = 64 << 10;
-
 impl CredentialStore {
     /// Reads the files that the environment names, or else those in their usual places.
     ///
@@ -235,7 +234,7 @@ impl CredentialStore {
 impl File {
     fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
         let failed = |source| CredentialError::Read { path: path.to_owned(), source };
-        let bytes = match bundle_files::read(path, LARGEST_FILE) {
+        let bytes = match bundle_files::read(path, LARGEST_CREDENTIAL_FILE) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -345,7 +344,7 @@ async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, &'
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|_| "it cannot be started; is it on the PATH?")?;
+            .map_err(|_| "it cannot be started")?;
         if let Some(mut stdin) = child.stdin.take() {
             // A helper that does not read its input has its answer ready.
             let _ = stdin.write_all(server.as_bytes()).await;

@@ -1,3 +1,6 @@
+//! Why a registry did not do what it was asked: one enum, sorted by who must act and whether a
+//! retry may help. Takes failed exchanges and answers, gives [`Error`].
+
 use std::time::Duration;
 
 use bundle_oci::{Digest, ManifestError, Printable};
@@ -58,7 +61,7 @@ pub enum Error {
     /// A token service refused, and was not shown the credentials because they are for another
     /// host.
     #[error(
-        "{host} sends its users for a token to {}, which was not shown the credentials for {host} and refuses without; store credentials for it as well",
+        "{host} sends its users for a token to {}, which was not shown the credentials for {host} and refuses without",
         Printable(.realm)
     )]
     Withheld {

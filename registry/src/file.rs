@@ -1,10 +1,13 @@
+//! Files from web servers, as Helm's repositories are. Takes an address and a limit, gives the
+//! bytes.
+
 use bundle_oci::Registry;
 use bytes::{Bytes, BytesMut};
 use reqwest::Url;
 
 use crate::blob::announced_size;
-use crate::patience::Patience;
 use crate::redirect;
+use crate::retry::Backoff;
 use crate::transport::{location, refuse_encoding, shown};
 use crate::{Client, Error};
 
@@ -21,7 +24,7 @@ pub enum AddressError {
     #[error("it is not https")]
     Plain,
     /// A login in the address, where logs and error messages would show it.
-    #[error("it carries a user name or password; put them into a credential file")]
+    #[error("it contains a user name or password")]
     Login,
 }
 
@@ -47,8 +50,8 @@ impl Client {
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
         let host: Registry = host.parse().map_err(|_| refused(AddressError::Url))?;
-        let patience = Patience::new(&self.inner.limits);
-        self.retrying(&host, patience, || self.fetch_file(&host, &url, limit)).await
+        let backoff = Backoff::new(&self.inner.limits);
+        self.retrying(&host, backoff, || self.fetch_file(&host, &url, limit)).await
     }
 
     async fn fetch_file(&self, host: &Registry, url: &Url, limit: usize) -> Result<Bytes, Error> {

@@ -1,3 +1,6 @@
+//! Every bound of this crate on sizes, counts and times, with its reason: those that callers may
+//! set in [`Limits`], the others as constants.
+
 use std::time::Duration;
 
 /// Every bound on what a registry may ask of its client, in sizes, counts and times.
@@ -75,3 +78,23 @@ impl Default for Limits {
         }
     }
 }
+
+/// A file of trusted certificates, in bytes: those of all public authorities together have a
+/// quarter of a MiB.
+pub(crate) const LARGEST_CA_FILE: u64 = 4 << 20;
+/// A credential file, in bytes. People's files have a few KiB.
+pub(crate) const LARGEST_CREDENTIAL_FILE: u64 = 1 << 20;
+/// How long a credential helper may take. One that waits for a window that nobody sees never ends.
+pub(crate) const HELPER_TIME: Duration = Duration::from_secs(30);
+/// A credential helper's output, in bytes: a user name and a token.
+pub(crate) const HELPER_OUTPUT: u64 = 64 << 10;
+/// A `WWW-Authenticate` header, in bytes. A registry sends it before it has shown anything.
+pub(crate) const LONGEST_CHALLENGE: usize = 8 << 10;
+/// An `Authorization` header, in bytes. What is longer no server takes.
+pub(crate) const LONGEST_HEADER: usize = 128 << 10;
+/// Digests of one answer that says what content is missing. More than a manifest has layers are
+/// no help to anyone.
+pub(crate) const MOST_MISSING: usize = 256;
+/// The bytes of a blob that are handed to a connection at once: small enough that a slow one takes
+/// them before it counts as stalled.
+pub(crate) const PIECE: usize = 64 << 10;

@@ -1,10 +1,13 @@
+//! Manifests: resolving a tag to a digest, fetching and pushing. Takes repository and name, gives
+//! bytes whose digest was checked.
+
 use std::fmt;
 
 use bundle_oci::{Digest, Manifest, ManifestError, MediaType, Reference, Registry, RepositoryName, Tag};
 use bytes::Bytes;
 use reqwest::Method;
 
-use crate::patience::Patience;
+use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::transport::announced;
 use crate::{Client, Error};
@@ -243,7 +246,7 @@ impl Client {
         bytes: Bytes,
     ) -> Result<Pushed, Error> {
         let digest = Digest::of(&bytes);
-        self.retrying(registry, Patience::new(&self.inner.limits), || {
+        self.retrying(registry, Backoff::new(&self.inner.limits), || {
             let bytes = bytes.clone();
             async move {
                 let doing = format!("store the manifest {repository}{name}");

@@ -1,3 +1,6 @@
+//! Lists that come in pages (tags, referrers). Takes the path of a page, gives its content and the
+//! path of the next one on the same registry.
+
 use bundle_oci::Registry;
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;

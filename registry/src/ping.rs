@@ -1,7 +1,10 @@
+//! `GET /v2/`: whether a host is a registry and accepts the credentials. Takes a registry, gives
+//! [`Ping`].
+
 use bundle_oci::Registry;
 use reqwest::Method;
 
-use crate::patience::Patience;
+use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::{Client, Error};
 
@@ -24,7 +27,7 @@ impl Client {
     /// [`Error::NotARegistry`], [`Error::Certificate`], [`Error::PlainHttp`] and
     /// [`Error::HttpsOnly`] besides all others; HTTP 401 if credentials are needed or not accepted.
     pub async fn ping(&self, registry: &Registry) -> Result<Ping, Error> {
-        self.retrying(registry, Patience::new(&self.inner.limits), || self.ping_once(registry)).await
+        self.retrying(registry, Backoff::new(&self.inner.limits), || self.ping_once(registry)).await
     }
 
     async fn ping_once(&self, registry: &Registry) -> Result<Ping, Error> {

@@ -1,3 +1,5 @@
+//! Events for whoever shows the progress of transfers; nothing depends on what is done with them.
+
 use bundle_oci::Digest;
 
 /// Told of bytes as they move. What is told is for people; nothing depends on it.

@@ -1,3 +1,6 @@
+//! The proxies that the environment names. Takes the variables, gives an error for those that the
+//! HTTP client would pass over.
+
 use reqwest::Url;
 
 /// A proxy that the environment names and that cannot be used.

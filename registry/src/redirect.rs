@@ -1,3 +1,6 @@
+//! Where a registry may redirect a request: the rules, and a resolver that leaves out addresses of
+//! metadata services. Takes two addresses, gives a verdict.
+
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
@@ -48,20 +51,20 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// that stays on this machine or on a host for which plain HTTP was allowed.
 pub(crate) fn check(from: &Url, to: &Url, may_be_plain: bool) -> Result<(), &'static str> {
     if is_loopback(to) && !is_loopback(from) {
-        return Err("it leads to this machine");
+        return Err("it points to this machine");
     }
     match (from.scheme(), to.scheme()) {
         (_, "https") => {}
-        ("https", "http") => return Err("it leads from https to http"),
+        ("https", "http") => return Err("it downgrades https to http"),
         ("http", "http") if is_loopback(to) || may_be_plain => {}
-        ("http", "http") => return Err("it leads to another host without encryption"),
-        _ => return Err("it leads to something that is not http"),
+        ("http", "http") => return Err("it points to another host without encryption"),
+        _ => return Err("it does not point to an http or https address"),
     }
     if literal(to).is_some_and(|address| !is_storage(address)) {
-        return Err("it leads to an address where no storage is");
+        return Err("it points to a link-local or unspecified address");
     }
     if !to.username().is_empty() || to.password().is_some() {
-        return Err("it carries a user name");
+        return Err("it contains a user name");
     }
     Ok(())
 }

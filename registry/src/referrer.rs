@@ -1,9 +1,13 @@
+//! The referrers API: what is attached to a manifest (distribution-spec §Listing Referrers). Takes
+//! repository and digest, gives descriptors.
+
 use std::collections::BTreeMap;
 
 use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use serde::Deserialize;
 
-use crate::token::{Scope, lock};
+use crate::lock::lock;
+use crate::token::Scope;
 use crate::{Client, Error};
 
 /// What the referrers API says of a manifest that is attached to another.

@@ -1,3 +1,6 @@
+//! The tags of a repository (distribution-spec §Listing Tags). Takes a repository, gives its tags,
+//! bounded.
+
 use bundle_oci::{Registry, RepositoryName, Tag};
 use serde::Deserialize;
 

@@ -1,3 +1,6 @@
+//! Tokens and passwords in requests: asks token services, keeps tokens until they expire, and
+//! decides which host may see which credential. Takes a scope, gives the `Authorization` header.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,6 +13,8 @@ use serde::Deserialize;
 
 use crate::challenge::Challenge;
 use crate::credentials::Credential;
+use crate::limits::LONGEST_HEADER;
+use crate::lock::lock;
 use crate::secret::Secret;
 use crate::{Answer, Client, CredentialError, CredentialStore, Error};
 
@@ -134,11 +139,6 @@ impl Authenticator {
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is guarded stays whole even if a thread panics between two statements.
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 impl Client {
     /// From now on, shows a registry user and password with every request, without a token. A token
     /// of Harbor expires, and is void when its project is made anew; a password asks for one
@@ -233,7 +233,7 @@ impl Client {
             return Err(refuse("it is not https"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(refuse("it carries a user name"));
+            return Err(refuse("it contains a user name"));
         }
         let realm_host = url.host_str().unwrap_or_default().to_owned();
         let (credential, withheld) = self.credential_for(registry, scope, &url).await?;
@@ -365,7 +365,7 @@ fn basic(registry: &Registry, user: &str, password: &Secret) -> Result<HeaderVal
 
 /// Refuses what is no header, and keeps the value out of debug output.
 fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(text).ok().filter(|_| text.len() <= 128 << 10)?;
+    let mut header = HeaderValue::from_str(text).ok().filter(|_| text.len() <= LONGEST_HEADER)?;
     header.set_sensitive(true);
     Some(header)
 }

@@ -1,3 +1,6 @@
+//! One request and its answer: credentials, one challenge, timeouts, bounded bodies. Takes a
+//! [`Request`], gives a response or the error that its answer stands for.
+
 use std::time::SystemTime;
 
 use bundle_oci::{Digest, Registry};
@@ -6,7 +9,8 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 
 use crate::answer::parse_retry_after;
 use crate::challenge::Challenge;
-use crate::token::{Authorization, Scope, lock};
+use crate::lock::lock;
+use crate::token::{Authorization, Scope};
 use crate::{Answer, Client, Error};
 
 /// A request that may be sent a second time with better credentials.

@@ -1,3 +1,6 @@
+//! Blobs on their way to a registry: mounted or sent, started again when broken. Takes a source of
+//! bytes, gives how the blob came to be in the repository.
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -10,8 +13,10 @@ use futures_util::stream::BoxStream;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, Url};
 
-use crate::patience::Patience;
-use crate::token::{Scope, lock};
+use crate::limits::PIECE;
+use crate::lock::lock;
+use crate::retry::Backoff;
+use crate::token::Scope;
 use crate::transport::{announced, location};
 use crate::{Client, Error, Limits};
 
@@ -78,7 +83,7 @@ struct Upload<'a> {
 impl Upload<'_> {
     async fn run(&self, mut session: Option<Url>, source: &dyn BlobSource) -> Result<Uploaded, Error> {
         let client = self.client;
-        let mut patience = Patience::new(&client.inner.limits);
+        let mut backoff = Backoff::new(&client.inner.limits);
         let spent = || Error::Source(std::io::Error::other("the bytes can be had only once, and were"));
         let mut stream = Some(source.open().ok_or_else(spent)?);
         // The token with which the registry has refused the bytes.
@@ -93,7 +98,7 @@ impl Upload<'_> {
             }
             stream = stream.or_else(|| source.open());
             let waited = match stream {
-                Some(_) => client.wait_anyway(&mut patience, self.registry, failed.error).await,
+                Some(_) => client.wait_anyway(&mut backoff, self.registry, failed.error).await,
                 None => Err(failed.error),
             };
             if self.is_there().await {
@@ -302,9 +307,6 @@ impl Watch {
         state.since = Instant::now();
     }
 }
-
-/// Small enough that a slow connection takes one before it counts as stalled.
-const PIECE: usize = 64 << 10;
 
 /// Exactly as many bytes as were announced, in pieces, with their progress watched.
 struct Body {

@@ -125,7 +125,7 @@ fn a_fault_that_stays_ends_with_its_own_code_and_no_file() {
         (Rule::new(any(), Fault::status(503)), "HTTP 503"),
         (Rule::new(any(), Fault::status(401)), "asks for credentials"),
         (Rule::new(any(), Fault::status(403)), "does not allow it"),
-        (Rule::new(any(), Fault::status(429)), "is asked too often"),
+        (Rule::new(any(), Fault::status(429)), "has a rate limit that is exceeded"),
         (Rule::new(any(), Fault::Html(404)), "HTTP 404"),
         (Rule::new(layer(), Fault::SetHeader("Content-Encoding".into(), "gzip".into())), "compresses"),
         (

@@ -1,3 +1,5 @@
+//! Challenges, tokens and passwords: which host is shown what, and how often it is asked.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,3 +1,5 @@
+//! Requests to an API beside `/v2/`.
+
 use std::time::Duration;
 
 use bundle_registry::{Blame, Call, Error, Limits, Method, Refusal};

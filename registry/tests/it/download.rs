@@ -1,3 +1,5 @@
+//! Downloads that break, resume, are redirected or lie.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

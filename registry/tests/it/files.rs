@@ -1,3 +1,5 @@
+//! Files from web servers.
+
 use bundle_registry::Error;
 
 use crate::server::{Answer, Server};
@@ -48,7 +50,7 @@ async fn addresses_that_are_no_files_of_a_web_server_are_not_asked() {
         ("file:///etc/passwd", "file:///etc/passwd is not asked: it is neither https nor http"),
         (
             "https://u:p@charts.example/",
-            "https://…@charts.example/ is not asked: it carries a user name or password; put them into a credential file",
+            "https://…@charts.example/ is not asked: it contains a user name or password",
         ),
         ("charts", "charts is not asked: it is not an address"),
     ] {

@@ -1,3 +1,5 @@
+//! Lists of tags and referrers, and their pages.
+
 use bundle_oci::Digest;
 use bundle_registry::Blame;
 

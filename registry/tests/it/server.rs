@@ -1,3 +1,5 @@
+//! A registry that answers as a test says, byte for byte, and remembers each request.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,5 @@
+//! Uploads that break, are refused or mounted.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,9 +1,12 @@
+//! Retries: how often and how long one thing is tried, and when a mirror is given up for the
+//! registry that it stands for. Takes an attempt, gives its result or the last error.
+
 use std::time::Duration;
 
 use backon::BackoffBuilder;
 use bundle_oci::{Registry, RepositoryName};
 
-use crate::token::lock;
+use crate::lock::lock;
 use crate::{Blame, Client, Error, Limits};
 
 /// An attempt that failed and will be made again.
@@ -43,13 +46,13 @@ pub enum FallbackTo {
 }
 
 /// How often one thing is tried.
-pub(crate) struct Patience {
+pub(crate) struct Backoff {
     waits: backon::ExponentialBackoff,
     attempt: usize,
     in_all: usize,
 }
 
-impl Patience {
+impl Backoff {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self { waits: Self::waits(limits), attempt: 0, in_all: limits.attempts_in_all }
     }
@@ -91,31 +94,31 @@ impl Client {
     /// The error itself, if it is final or there were enough attempts.
     pub(crate) async fn wait(
         &self,
-        patience: &mut Patience,
+        backoff: &mut Backoff,
         host: &Registry,
         error: Error,
     ) -> Result<(), Error> {
-        if error.is_retryable() { self.wait_anyway(patience, host, error).await } else { Err(error) }
+        if error.is_retryable() { self.wait_anyway(backoff, host, error).await } else { Err(error) }
     }
 
     /// As [`Client::wait`], for an error of which the caller knows that it may pass.
     pub(crate) async fn wait_anyway(
         &self,
-        patience: &mut Patience,
+        backoff: &mut Backoff,
         host: &Registry,
         error: Error,
     ) -> Result<(), Error> {
         let limits = &self.inner.limits;
         let stranger =
             error.blame() == Blame::Unreachable && !lock(&self.inner.answered).contains(host.as_str());
-        if stranger && patience.attempt >= limits.first_attempts {
+        if stranger && backoff.attempt >= limits.first_attempts {
             return Err(error);
         }
-        let Some(planned) = patience.next() else {
+        let Some(planned) = backoff.next() else {
             return Err(error);
         };
         let wait = error.retry_after().unwrap_or(planned).min(limits.longest_wait);
-        (self.inner.on_retry)(&Retry { host: host.as_str(), attempt: patience.attempt, cause: &error, wait });
+        (self.inner.on_retry)(&Retry { host: host.as_str(), attempt: backoff.attempt, cause: &error, wait });
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -124,13 +127,13 @@ impl Client {
     pub(crate) async fn retrying<T, F: Future<Output = Result<T, Error>>>(
         &self,
         registry: &Registry,
-        mut patience: Patience,
+        mut backoff: Backoff,
         attempt: impl Fn() -> F,
     ) -> Result<T, Error> {
         loop {
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(error) => self.wait(&mut patience, registry, error).await?,
+                Err(error) => self.wait(&mut backoff, registry, error).await?,
             }
         }
     }
@@ -161,10 +164,10 @@ impl Client {
         let limits = &self.inner.limits;
         let read_here = || read(registry.clone(), repository.clone());
         let Some((mirror, path)) = self.mirror(registry, repository) else {
-            return self.retrying(registry, Patience::new(limits), read_here).await;
+            return self.retrying(registry, Backoff::new(limits), read_here).await;
         };
-        let patience = Patience::none(limits);
-        let lacking = match self.retrying(&mirror, patience, || read(mirror.clone(), path.clone())).await {
+        let backoff = Backoff::none(limits);
+        let lacking = match self.retrying(&mirror, backoff, || read(mirror.clone(), path.clone())).await {
             Ok(found) => return Ok(found),
             Err(cause) => cause,
         };
@@ -184,7 +187,7 @@ impl Client {
                 done => return done,
             }
         }
-        self.retrying(registry, Patience::new(limits), read_here).await
+        self.retrying(registry, Backoff::new(limits), read_here).await
     }
 
     pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, to: FallbackTo, cause: &Error) {

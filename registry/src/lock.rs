@@ -1,0 +1,8 @@
+//! A mutex's guard, whether or not a thread panicked while it had one.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a mutex. What is guarded stays whole even if a thread panics between two statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
