@@ -1,3 +1,6 @@
+//! A chart as an OCI artifact, as `helm push` makes it.
+//! Takes metadata, an archive and perhaps its provenance; gives a manifest and its blobs, the same bytes each time.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 

@@ -1,3 +1,6 @@
+//! A chart with all charts inside it: [`Chart`] and its [`File`]s.
+//! Made by [`Chart::from_archive`] and [`Chart::from_directory`]; says which dependencies are missing.
+
 use std::sync::Arc;
 
 use crate::{Constraint, Dependency, Map, Metadata, Version};

@@ -1,3 +1,6 @@
+//! Which charts inside a chart take part, and under which names.
+//! Takes a tree and values; changes the tree as Helm does: aliases, conditions, tags, imports.
+
 use std::collections::BTreeSet;
 
 use crate::chart::Chart;

@@ -20,6 +20,8 @@ mod overlay;
 mod render;
 mod schema;
 mod template;
+#[cfg(test)]
+mod testing;
 mod value;
 mod values;
 mod version;

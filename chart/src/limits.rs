@@ -1,3 +1,6 @@
+//! Every bound on what a chart may ask of its reader, each with its unit and reason.
+//! [`Budget`] is what is left of them during one rendering.
+
 use std::cell::Cell;
 use std::time::Instant;
 

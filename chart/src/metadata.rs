@@ -1,3 +1,6 @@
+//! `Chart.yaml`: what a chart says of itself.
+//! Takes a parsed document; gives [`Metadata`] or a [`MetadataError`].
+
 use std::collections::BTreeMap;
 
 use bundle_oci::Printable;

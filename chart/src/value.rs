@@ -1,3 +1,6 @@
+//! Go values as templates see them.
+//! [`Value`] is shared like Go's maps and lists; [`Map`] and [`List`] keep the Go types that functions tell apart.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

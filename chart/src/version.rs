@@ -1,3 +1,6 @@
+//! Versions and ranges of versions as Helm reads them (Masterminds/semver).
+//! Takes texts such as `v1.2` and `>= 1.2 < 2`; gives [`Version`] and [`Constraint`].
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;

@@ -1,3 +1,6 @@
+//! What is likely a mistake in a chart or its values and no error.
+//! Every [`Warning`] is one sentence with its place.
+
 use bundle_oci::Printable;
 
 /// Something that Helm only mentions, or passes over in silence, and that is likely a mistake.

@@ -1,4 +1,5 @@
-//! What this crate must not know.
+//! What this crate must not know: networks and async runtimes.
+//! Reads the dependencies from `cargo tree`.
 
 use std::process::Command;
 

@@ -127,7 +127,7 @@ impl Create {
         let client = self.connection.client(&self.mirror, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
         let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, lock.as_ref(), looking, &**progress).await?;
+        let charts = asked.discover(&client, lock.as_ref(), looking, &**progress).await?;
         let requests = asked.merged(&charts)?;
         let pins = self.pins(lock.as_ref(), &requests, &**progress);
         let options = ResolveOptions {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bundle_bundler::{ChartImage, ChartOptions, Confirm, Confirmation, Pins, Request, SurveyedChart};
+use bundle_bundler::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Pins, Request};
 use bundle_chart::Certainty;
 use bundle_oci::{Printable, Reference};
 use serde_json::json;
@@ -54,7 +54,7 @@ impl Images {
         let client = self.connection.client(&self.mirror, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
         let options = ChartOptions { pins: Pins::Prefer, confirm, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, None, options, &**progress).await?;
+        let charts = asked.discover(&client, None, options, &**progress).await?;
         drop(progress);
         match &self.why {
             Some(image) => self.tell_why(image, &asked.requests, &charts),
@@ -62,7 +62,7 @@ impl Images {
         }
     }
 
-    fn tell(&self, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
+    fn tell(&self, requests: &[Request], charts: &[DiscoveredChart]) -> Result<(), Failure> {
         if self.json {
             let charts: Vec<_> = charts.iter().map(chart_json).collect();
             let listed: Vec<_> = requests
@@ -92,7 +92,7 @@ impl Images {
         print(&text)
     }
 
-    fn tell_why(&self, image: &str, requests: &[Request], charts: &[SurveyedChart]) -> Result<(), Failure> {
+    fn tell_why(&self, image: &str, requests: &[Request], charts: &[DiscoveredChart]) -> Result<(), Failure> {
         // What is asked for may be written as in the chart, or shorter.
         let whole: Option<Reference> = image.parse().ok();
         let is_it = |reference: &Reference| {
@@ -159,7 +159,7 @@ fn word(certainty: Certainty) -> &'static str {
     }
 }
 
-fn chart_json(chart: &SurveyedChart) -> serde_json::Value {
+fn chart_json(chart: &DiscoveredChart) -> serde_json::Value {
     let images: Vec<_> = chart
         .images
         .iter()

@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bundle_bundler::{
-    ChartOptions, Confirm, Head, Lock as LockFile, Pins, Plan, Referrers, ResolveOptions, Resolved,
-    SurveyedChart, resolve,
+    ChartOptions, Confirm, DiscoveredChart, Head, Lock as LockFile, Pins, Plan, Referrers, ResolveOptions,
+    Resolved, resolve,
 };
 use bundle_format::{Limits, Sequence, Timestamp, replace_file};
 
@@ -38,7 +38,7 @@ pub(crate) fn path_of(wanted: &Wanted) -> PathBuf {
 }
 
 /// Adds the charts themselves to what was resolved.
-pub(crate) fn deliver(charts: &[SurveyedChart], resolved: &mut Resolved) -> Result<(), Failure> {
+pub(crate) fn deliver(charts: &[DiscoveredChart], resolved: &mut Resolved) -> Result<(), Failure> {
     charts
         .iter()
         .try_for_each(|chart| chart.deliver(resolved))
@@ -58,7 +58,7 @@ impl Lock {
         let client = self.connection.client(&self.mirror, &progress)?;
         let looking =
             ChartOptions { pins: Pins::Prefer, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.survey(&client, None, looking, &**progress).await?;
+        let charts = asked.discover(&client, None, looking, &**progress).await?;
         let requests = asked.merged(&charts)?;
         let options =
             ResolveOptions { referrers: Referrers::Leave, pins: Pins::Prefer, jobs: self.connection.jobs() };

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use bundle_bundler::{
-    CacheLayout, ChartOptions, ChartRequest, Config, Confirmation, Item, Lock, Platforms, Request,
-    SurveyedChart, from_list, merge, read_list, survey,
+    CacheLayout, ChartOptions, ChartRequest, Config, Confirmation, DiscoveredChart, Item, Lock, Platforms,
+    Request, discover_charts, from_list, merge, read_list,
 };
 use bundle_format::{ProjectName, StreamName};
 use bundle_oci::{Platform, Printable};
@@ -50,14 +50,14 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Looks into the charts, and tells what is left out or likely a mistake.
-    pub(crate) async fn survey(
+    pub(crate) async fn discover(
         &self,
         client: &Client,
         lock: Option<&Lock>,
         options: ChartOptions,
         progress: &dyn Progress,
-    ) -> Result<Vec<SurveyedChart>, Failure> {
-        let charts = survey(client, &self.charts, lock, options, progress).await?;
+    ) -> Result<Vec<DiscoveredChart>, Failure> {
+        let charts = discover_charts(client, &self.charts, lock, options, progress).await?;
         for chart in &charts {
             let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
             for warning in &chart.warnings {
@@ -79,9 +79,9 @@ impl Asked {
     }
 
     /// All requests, those of the charts among them.
-    pub(crate) fn merged(self, charts: &[SurveyedChart]) -> Result<Vec<Request>, Failure> {
+    pub(crate) fn merged(self, charts: &[DiscoveredChart]) -> Result<Vec<Request>, Failure> {
         let mut requests = self.requests;
-        requests.extend(charts.iter().flat_map(SurveyedChart::requests));
+        requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         Ok(merge(requests)?)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bundle_bundler::{
     ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
-    ExpiresError, Head, Inventory, KeyFileError, Lock, OutputError, PartialFile, Pins, Plan, PlanError,
-    Referrers, Request, ResolveErrors, ResolveOptions, Resolved, SignError, Signer, SurveyedChart, Unchanged,
-    create_compressed, create_file, load_public, merge, resolve, survey,
+    DiscoveredChart, ExpiresError, Head, Inventory, KeyFileError, Lock, OutputError, PartialFile, Pins, Plan,
+    PlanError, Referrers, Request, ResolveErrors, ResolveOptions, Resolved, SignError, Signer, Unchanged,
+    create_compressed, create_file, discover_charts, load_public, merge, resolve,
 };
 use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
 use bundle_oci::{Digest, Hasher, Printable};
@@ -310,10 +310,10 @@ impl ExportJob<'_> {
         let lock = if self.config.locked { Some(Lock::load(&lock_path)?) } else { None };
         let pins = if self.config.locked { Pins::Demand } else { Pins::Prefer };
         let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.jobs };
-        let charts = survey(self.client, &asked.charts, lock.as_ref(), looking, progress).await?;
+        let charts = discover_charts(self.client, &asked.charts, lock.as_ref(), looking, progress).await?;
         charts.iter().for_each(|chart| tell(chart, progress));
         let mut requests: Vec<Request> = asked.requests;
-        requests.extend(charts.iter().flat_map(SurveyedChart::requests));
+        requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         let requests = merge(requests)?;
         let known = lock.map(|lock| lock.pins(&requests)).unwrap_or_default();
         let referrers = if self.config.referrers { Referrers::Carry } else { Referrers::Leave };
@@ -325,7 +325,7 @@ impl ExportJob<'_> {
 }
 
 /// Tells what a chart leaves out or likely has wrong.
-fn tell(chart: &SurveyedChart, progress: &dyn Progress) {
+fn tell(chart: &DiscoveredChart, progress: &dyn Progress) {
     let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
     for warning in &chart.warnings {
         progress.note(&format!("{who}: {warning}"));

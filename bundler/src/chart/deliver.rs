@@ -1,12 +1,15 @@
+//! Adds a chart itself to what a bundle will have.
+//! Takes a discovered chart; changes the resolved images.
+
 use bundle_chart::MANIFEST;
 use bundle_format::{Artifact, Kind};
 use bundle_oci::{Digest, MediaType, ParseMediaTypeError};
 use bytes::Bytes;
 
-use super::survey::SurveyedChart;
+use super::discovery::DiscoveredChart;
 use crate::{Platforms, Resolved};
 
-impl SurveyedChart {
+impl DiscoveredChart {
     /// Adds the chart itself to what will be delivered, unless it is in a registry and was resolved
     /// like an image.
     ///

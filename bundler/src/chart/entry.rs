@@ -1,3 +1,6 @@
+//! An entry of `charts` in a `bundle.yaml`.
+//! Takes the parsed fields; gives a [`ChartRequest`], or an error with its line and field.
+
 use std::fmt;
 
 use bundle_chart::{KubeVersion, Purpose, ValueSet, ValuesFile};

@@ -1,3 +1,6 @@
+//! Why the images of a chart cannot be told.
+//! Every [`ChartError`] names the chart and who asked for it.
+
 use bundle_chart::{LoadError, RenderError};
 use bundle_oci::{Digest, Printable, Reference};
 

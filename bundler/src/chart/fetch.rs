@@ -1,3 +1,6 @@
+//! Fetches charts and what they depend on.
+//! Takes a [`ChartSource`]; gives the chart and where it was found, from a repository, a registry or a path.
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,6 @@
+//! A Helm repository's `index.yaml`.
+//! Takes its text; chooses the version that a range asks for.
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 

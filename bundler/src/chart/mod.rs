@@ -1,14 +1,15 @@
 //! From the charts of a `bundle.yaml` to the images that they ask for.
+//! Start at [`discover_charts`].
 
 mod deliver;
+mod discovery;
 mod entry;
 mod error;
 mod fetch;
 mod index;
 mod request;
-mod survey;
 
+pub use discovery::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, discover_charts};
 pub(crate) use entry::ChartEntry;
 pub use error::{ChartCause, ChartError, ChartErrors};
 pub use request::{ChartRequest, ChartSource, Empty, Exclusion, ParseChartSourceError};
-pub use survey::{ChartImage, ChartOptions, Confirm, Confirmation, SurveyedChart, survey};

@@ -1,3 +1,6 @@
+//! What somebody asks of a chart: [`ChartRequest`], with its source, values and exclusions.
+//! Made from `bundle.yaml` or the command line.
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;

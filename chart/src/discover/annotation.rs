@@ -1,3 +1,6 @@
+//! Images that a chart lists in annotations of its `Chart.yaml`.
+//! Takes a tree of charts; gives the listed images with chart and key.
+
 use std::collections::BTreeSet;
 
 use bundle_oci::Reference;

@@ -1,3 +1,6 @@
+//! An image that was found: [`Find`], with how sure it is and every [`Place`] that names it.
+//! Made by [`discover`](crate::discover).
+
 use std::collections::BTreeSet;
 use std::fmt;
 

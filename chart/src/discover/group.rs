@@ -1,3 +1,6 @@
+//! Fields of one map that name an image together: `registry`, `repository`, `tag`, `digest`.
+//! Takes a map; gives a [`Group`], and from that references.
+
 use bundle_oci::{Digest, Reference};
 
 use super::shape::Hint;

@@ -1,4 +1,5 @@
 //! From renderings, values and annotations to images.
+//! Start at [`discover`]; [`trials`] says what to render besides.
 
 mod annotation;
 mod find;

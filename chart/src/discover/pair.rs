@@ -1,3 +1,6 @@
+//! Images whose name and tag stand in two neighbouring fields.
+//! Takes the neighbours; gives the groups that they make.
+
 use std::collections::BTreeMap;
 
 use super::group::Group;

@@ -1,3 +1,6 @@
+//! The path of a field while a document is walked.
+//! Takes steps; gives the path as people write it, `spec.containers[0].image`.
+
 use std::fmt::Write;
 
 /// The path of a field on the way down a document: `spec.containers[0].image`.

@@ -1,3 +1,6 @@
+//! What looks like an image.
+//! Takes a text and what its field's name hints at; gives a reference, or nothing for paths, addresses and the like.
+
 use bundle_oci::Reference;
 
 /// What the name of a field, flag or variable says about its value.

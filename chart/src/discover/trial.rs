@@ -1,3 +1,6 @@
+//! What to render besides, to see how a chart completes names.
+//! Takes renderings; gives `--set` expressions for further ones.
+
 use std::collections::BTreeSet;
 
 use super::union::unclear;

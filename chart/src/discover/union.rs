@@ -1,3 +1,6 @@
+//! All images of a chart from its renderings, values and annotations.
+//! Takes renderings; gives a [`Discovery`]: each image once, with all its places.
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bundle_oci::Reference;
@@ -161,7 +164,7 @@ impl Union {
             for seen in seen {
                 let certainty = match rendering.purpose {
                     Purpose::Install => seen.certainty,
-                    Purpose::Survey | Purpose::Trial => Certainty::Probable,
+                    Purpose::Discovery | Purpose::Trial => Certainty::Probable,
                 };
                 let place = Place::Document {
                     file: document.file.clone(),
@@ -451,9 +454,9 @@ mod tests {
     fn what_is_rendered_only_to_see_is_probable() {
         let values = "run: true\nimage: {repository: a/web, tag: '1'}\n";
         let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
-        let survey = ValueSet { purpose: Purpose::Survey, ..ValueSet::defaults() };
+        let looked_into = ValueSet { purpose: Purpose::Discovery, ..ValueSet::defaults() };
         assert_eq!(
-            finds(&files, &[survey, set("values", "image.repository=b/web")]),
+            finds(&files, &[looked_into, set("values", "image.repository=b/web")]),
             ["Probable *docker.io/a/web:1", "Certain *docker.io/b/web:1"]
         );
     }

@@ -1,3 +1,6 @@
+//! Walks a document or the values, and sees images.
+//! Takes a value; gives sightings with their paths, texts inside texts included, within bounds.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,3 +1,6 @@
+//! The call of a template function: its arguments, its budget, its failures.
+//! Every function takes a [`Call`] and gives a value or a [`Failure`].
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,3 +1,6 @@
+//! Template functions that make keys, certificates and passwords (Sprig).
+//! Give fixed stand-ins: the same chart must give the same bytes.
+
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -1,3 +1,6 @@
+//! Template functions that compare and index (Go's text/template).
+//! Take values; give booleans, or what an index names.
+
 use super::{Call, Failure, Function};
 use crate::go::types::{is_true, kind, type_name};
 use crate::{IntType, List, MapType, Value};

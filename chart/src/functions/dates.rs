@@ -1,3 +1,6 @@
+//! Template functions for dates (Sprig).
+//! Take times and layouts; give texts. `now` is always the same moment.
+
 use super::call::wrong_type;
 use super::{Call, Failure, Function};
 use crate::go::duration::{format_duration, parse_duration};

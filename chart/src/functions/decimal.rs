@@ -1,3 +1,6 @@
+//! Decimal numbers of `addf`, `mulf` and others (shopspring/decimal).
+//! Takes texts and numbers; computes without the errors of binary fractions.
+
 /// A decimal number: `coefficient × 10^exponent`. Sprig computes with these, so that no binary
 /// fraction shows.
 #[derive(Clone, Debug)]

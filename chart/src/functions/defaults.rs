@@ -1,3 +1,6 @@
+//! Template functions for empty values: `default`, `coalesce`, `ternary` (Sprig).
+//! Take values; give one of them.
+
 use super::{Call, Failure, Function};
 use crate::Value;
 use crate::go::types::is_true;

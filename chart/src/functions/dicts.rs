@@ -1,3 +1,6 @@
+//! Template functions for maps (Sprig).
+//! Take and give maps as Go's `map[string]interface {}`; `set` changes its argument.
+
 use std::sync::Arc;
 
 use super::call::text;

@@ -1,3 +1,6 @@
+//! Template functions for encodings and checksums (Sprig).
+//! Take texts; give base64, base32, JSON and digests.
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha1::Sha1;

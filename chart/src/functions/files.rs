@@ -1,3 +1,6 @@
+//! Methods of `.Files`.
+//! Take names and patterns; give contents as texts, maps or secrets.
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 

@@ -1,3 +1,6 @@
+//! Glob patterns of `.Files.Glob` (gobwas/glob).
+//! Takes a pattern; says which paths match.
+
 /// A pattern of `.Files.Glob`: `*` and `?` stay inside a directory, `**` does not, `[a-z]`, `[!a]`
 /// and `{one,two}` are alternatives.
 pub(super) struct Glob {

@@ -1,3 +1,6 @@
+//! Helm's own template functions: `toYaml`, `fromYaml`, `lookup`, `required` and others.
+//! `lookup` finds nothing, as with `helm template`.
+
 use super::encoding::or_empty;
 use super::toml::{decode_toml, encode_toml};
 use super::{Call, Failure, Function};

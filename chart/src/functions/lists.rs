@@ -1,3 +1,6 @@
+//! Template functions for lists (Sprig).
+//! Take and give lists as Go's `[]interface {}`.
+
 use std::borrow::Cow;
 
 use super::compare::part;

@@ -1,3 +1,6 @@
+//! Template functions that escape or print texts (Go's `html`, `js`, `urlquery`, `print`).
+//! Take values; give texts.
+
 use super::{Call, Failure, Function};
 use crate::Value;
 use crate::go::format::{sprint, sprintf, sprintln};

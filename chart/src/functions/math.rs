@@ -1,3 +1,6 @@
+//! Template functions for numbers (Sprig).
+//! Take numbers as loosely as `spf13/cast`; give `int64` or `float64`.
+
 use super::decimal::Decimal;
 use super::{Call, Failure, Function};
 use crate::go::format::display;

@@ -1,3 +1,6 @@
+//! Methods of Go values: `.Files.Get`, `.Capabilities.APIVersions.Has`.
+//! Takes a receiver and a name; gives the function, if the type has one.
+
 use super::call::wrong_type;
 use super::files;
 use super::{Call, Failure, Function};

@@ -1,4 +1,5 @@
-//! The functions that templates can call: Go's own, Sprig's and Helm's.
+//! Template functions: Go's, Sprig's and Helm's.
+//! Start at [`function`]; each file is one subject and has a table of its functions.
 
 mod call;
 mod certificates;

@@ -1,3 +1,6 @@
+//! Template functions for paths (Go's `path` and `filepath`).
+//! Take texts; give texts.
+
 use super::{Call, Failure, Function};
 use crate::Value;
 

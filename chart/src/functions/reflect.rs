@@ -1,3 +1,6 @@
+//! Template functions for types (Sprig).
+//! Take values; give Go's names of their kinds and types.
+
 use super::Function;
 use crate::Value;
 use crate::go::types::{deep_equal, kind, type_name};

@@ -1,3 +1,6 @@
+//! Template functions for regular expressions (Sprig), in RE2's syntax.
+//! Take a pattern and a text; the pattern is translated for the crate `regex`.
+
 use std::rc::Rc;
 
 use regex::{Captures, Regex, RegexBuilder};

@@ -1,3 +1,6 @@
+//! Template functions `semver` and `semverCompare` (Sprig).
+//! Take texts; give versions and comparisons.
+
 use super::{Failure, Function};
 use crate::{Constraint, Value, Version};
 

@@ -1,3 +1,6 @@
+//! Template functions for texts (Sprig).
+//! Take and give texts.
+
 use std::sync::Arc;
 
 use super::call::text;

@@ -1,3 +1,9 @@
+//! Template function `toToml` (BurntSushi/toml).
+//! Takes a value; gives its TOML.
+//!
+//! The crate `toml` could write this too, with other bytes: it does not indent tables, and writes some texts
+//! between other quotes. Charts put the SHA-256 of such a text into annotations, which must be Helm's.
+
 use super::Failure;
 use crate::go::float::format_float;
 use crate::go::time::Time;

@@ -1,3 +1,6 @@
+//! Template functions for addresses (Go's `net/url`).
+//! Take a URL or its parts; give the other.
+
 use super::{Call, Failure, Function};
 use crate::go::types::kind;
 use crate::{Map, Value};

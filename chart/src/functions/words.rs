@@ -1,3 +1,6 @@
+//! Template functions for words: cases, wrapping, plurals (Sprig).
+//! Take and give texts.
+
 use super::strings::{lower, map_chars, upper};
 use super::{Call, Failure, Function};
 use crate::Value;

@@ -1,3 +1,6 @@
+//! Go's `time.Duration`.
+//! Reads and writes texts such as `1h30m`.
+
 const NANOSECOND_UNITS: [(&str, i64); 8] = [
     ("ns", 1),
     ("us", 1_000),

@@ -1,3 +1,6 @@
+//! Go's formatting of floating-point numbers (strconv).
+//! Takes a number, a verb and a precision; gives Go's text.
+
 /// `strconv.FormatFloat(value, verb, precision, 64)` for the verbs `e`, `E`, `f`, `g` and `G`.
 /// Without a precision it is the shortest text that reads back as the same number.
 pub(crate) fn format_float(value: f64, verb: char, precision: Option<usize>) -> String {

@@ -1,3 +1,6 @@
+//! Go's `fmt.Sprintf`.
+//! Takes a format and values; gives Go's text, `%!d(string=x)` where they do not fit.
+
 use super::float::format_float;
 use super::quote::{quote, quote_ascii, quote_rune};
 use super::types::{kind, type_name};

@@ -1,3 +1,6 @@
+//! Go's reading of integers (strconv.ParseInt).
+//! Takes a text and a base; gives the number or Go's error.
+
 /// `strconv.ParseInt(text, 0, 64)`: decimal, `0x`, `0o`, `0b` and a leading zero for octal, with
 /// underscores between digits.
 pub(crate) fn parse_any_base(text: &str) -> Option<i64> {

@@ -1,3 +1,6 @@
+//! Go's encoding/json.
+//! Reads and writes values with Go's escapes and number texts.
+
 use std::fmt;
 
 use base64::Engine as _;

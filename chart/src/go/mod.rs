@@ -1,4 +1,5 @@
-//! What Go's standard library does, as far as templates show it: numbers, quotes, formats, times.
+//! Pieces of Go's standard library whose exact texts charts depend on.
+//! Each file is one package or a part of one; none of them knows Helm.
 
 pub(crate) mod duration;
 pub(crate) mod float;

@@ -1,3 +1,6 @@
+//! Go's quoting of texts (strconv.Quote).
+//! Takes a text; gives it between quotes, or reads one back.
+
 use std::fmt::Write as _;
 
 /// `strconv.Quote`: the text in double quotes with Go's escapes.

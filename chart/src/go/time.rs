@@ -1,3 +1,6 @@
+//! Go's `time.Time` and its layouts.
+//! Takes a moment and a layout such as `2006-01-02`; gives Go's text.
+
 use std::fmt;
 
 use jiff::civil::{Date, DateTime, Weekday};

@@ -1,3 +1,6 @@
+//! Go's names of types.
+//! Takes a value; gives what `%T` and `kindOf` print.
+
 use std::borrow::Cow;
 
 use crate::limits::{Budget, Limit};

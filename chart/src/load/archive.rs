@@ -1,3 +1,6 @@
+//! Unpacks a chart's archive.
+//! Takes untrusted bytes; gives its files within [`Limits`], or says what is hostile or broken.
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 

@@ -1,7 +1,12 @@
+//! Reads a chart's directory.
+//! Takes a path and how far links may lead; gives its files within [`Limits`], without what `.helmignore` names.
+
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
 
 use super::archive::Room;
 use super::error::{LoadCause, LoadError};
@@ -9,11 +14,19 @@ use super::ignore::{Entry, Rules};
 use crate::chart::File;
 
 /// The files of a chart's directory, by their paths inside it, without those that its
-/// `.helmignore` leaves out. Links are followed as long as they stay inside.
-pub(super) fn collect(directory: &Path, room: &mut Room<'_>) -> Result<Vec<File>, LoadError> {
+/// `.helmignore` leaves out. Links are followed as long as they stay below `within`, which is the
+/// chart's directory itself unless somebody named one around it.
+pub(super) fn collect(
+    directory: &Path,
+    within: Option<&Path>,
+    room: &mut Room<'_>,
+) -> Result<Vec<File>, LoadError> {
     let whole = |cause| LoadError { places: Vec::new(), cause };
-    let root = directory.canonicalize().map_err(|error| whole(LoadCause::Read(error)))?;
-    let mut walk = Walk { root, rules: Rules::parse("").map_err(whole)?, room, files: Vec::new() };
+    let real = |path: &Path| path.canonicalize().map_err(|error| whole(LoadCause::Read(error)));
+    let root = real(directory)?;
+    let within = within.map(real).transpose()?.filter(|within| root.starts_with(within));
+    let within = within.unwrap_or_else(|| root.clone());
+    let mut walk = Walk { root, within, rules: Rules::parse("").map_err(whole)?, room, files: Vec::new() };
     if walk.root.join(IGNORE).symlink_metadata().is_ok() {
         let wrong = |cause| LoadError::new(IGNORE, cause);
         let data = walk.read(IGNORE).map_err(wrong)?;
@@ -31,61 +44,75 @@ const DEEPEST: usize = 64;
 
 struct Walk<'a, 'b> {
     root: PathBuf,
+    /// Where links may lead.
+    within: PathBuf,
     rules: Rules,
     room: &'a mut Room<'b>,
     files: Vec<File>,
 }
 
 impl Walk<'_, '_> {
+    /// Walks one directory and all below it. A link to a directory is walked by itself, once it is
+    /// known where it leads: `walkdir` would open it before anybody can look.
     fn enter(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
-        let wrong = |cause| LoadError::new(path, cause);
-        if depth > DEEPEST {
-            return Err(wrong(LoadCause::PathText));
-        }
-        let entries =
-            std::fs::read_dir(self.root.join(path)).map_err(|error| wrong(LoadCause::Read(error)))?;
-        let mut names = Vec::new();
-        for entry in entries {
+        let start = self.root.join(path);
+        // One more than is allowed, so that what lies too deep is refused and not passed over.
+        let deepest = (DEEPEST + 1).saturating_sub(depth);
+        let mut entries =
+            WalkDir::new(&start).min_depth(1).max_depth(deepest).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|error| {
+                let below = error.path().and_then(|place| place.strip_prefix(&start).ok());
+                let place =
+                    below.map_or_else(|| path.to_owned(), |below| joined(path, &below.to_string_lossy()));
+                LoadError::new(place, LoadCause::Read(error.into()))
+            })?;
+            let name =
+                joined(path, &entry.path().strip_prefix(&start).unwrap_or(entry.path()).to_string_lossy());
+            let wrong = |cause| LoadError::new(name.clone(), cause);
             self.room.take_file().map_err(wrong)?;
-            let entry = entry.map_err(|error| wrong(LoadCause::Read(error)))?;
-            names.push(entry.file_name().into_string().map_err(|_| wrong(LoadCause::PathText))?);
-        }
-        names.sort();
-        for name in names {
-            let path = if path.is_empty() { name } else { format!("{path}/{name}") };
-            self.visit(path, depth)?;
+            if depth + entry.depth() > DEEPEST || entry.file_name().to_str().is_none() {
+                return Err(wrong(LoadCause::PathText));
+            }
+            if let Visited::PassedOver = self.visit(&name, &entry, depth + entry.depth())?
+                && entry.file_type().is_dir()
+            {
+                entries.skip_current_dir();
+            }
         }
         Ok(())
     }
 
-    fn visit(&mut self, path: String, depth: usize) -> Result<(), LoadError> {
-        let wrong = |cause| LoadError::new(path.clone(), cause);
+    fn visit(&mut self, path: &str, entry: &DirEntry, depth: usize) -> Result<Visited, LoadError> {
+        let wrong = |cause| LoadError::new(path.to_owned(), cause);
         if path.len() > self.room.limits.path || path.chars().any(char::is_control) {
             return Err(wrong(LoadCause::PathText));
         }
         // What is ignored may lead anywhere; so the rules are asked before a link is followed.
-        let place = self.root.join(&path);
-        let found = place.symlink_metadata().map_err(|error| wrong(LoadCause::Read(error)))?;
-        let followed = if found.is_symlink() { place.metadata().ok() } else { Some(found) };
-        let is_directory = followed.as_ref().is_some_and(std::fs::Metadata::is_dir);
-        let entry = if is_directory { Entry::Directory } else { Entry::File };
-        if self.rules.ignore(&path, entry) {
-            return Ok(());
+        let leads_to_directory =
+            || entry.path_is_symlink() && entry.path().metadata().is_ok_and(|found| found.is_dir());
+        let is_directory = entry.file_type().is_dir() || leads_to_directory();
+        let kind = if is_directory { Entry::Directory } else { Entry::File };
+        if self.rules.ignore(path, kind) {
+            return Ok(Visited::PassedOver);
         }
         if is_directory {
-            self.inside(&path).map_err(wrong)?;
-            return self.enter(&path, depth + 1);
+            self.inside(path).map_err(wrong)?;
+            if entry.path_is_symlink() {
+                self.enter(path, depth)?;
+            }
+            return Ok(Visited::Taken);
         }
-        let data = self.read(&path).map_err(wrong)?;
+        let data = self.read(path).map_err(wrong)?;
         self.room.take_bytes(data.len() as u64).map_err(wrong)?;
-        self.files.push(File::new(path, data));
-        Ok(())
+        self.files.push(File::new(path.to_owned(), data));
+        Ok(Visited::Taken)
     }
 
-    /// The path without links, if it lies inside the chart.
+    /// The path without links, if it lies where links may lead.
     fn inside(&self, path: &str) -> Result<PathBuf, LoadCause> {
         let place = self.root.join(path).canonicalize().map_err(LoadCause::Read)?;
-        if place.starts_with(&self.root) { Ok(place) } else { Err(LoadCause::Escape) }
+        if place.starts_with(&self.within) { Ok(place) } else { Err(LoadCause::Escape) }
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, LoadCause> {
@@ -103,6 +130,17 @@ impl Walk<'_, '_> {
     }
 }
 
+/// What became of an entry.
+enum Visited {
+    Taken,
+    PassedOver,
+}
+
+/// A path below another one; the top has none.
+fn joined(path: &str, below: &str) -> String {
+    if path.is_empty() { below.to_owned() } else { format!("{path}/{below}") }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -112,7 +150,7 @@ mod tests {
 
     fn names(directory: &Path) -> Result<Vec<String>, String> {
         let files =
-            collect(directory, &mut Room::new(&Limits::DEFAULT)).map_err(|error| error.to_string())?;
+            collect(directory, None, &mut Room::new(&Limits::DEFAULT)).map_err(|error| error.to_string())?;
         Ok(files.into_iter().map(|file| file.name().to_owned()).collect())
     }
 
@@ -151,5 +189,39 @@ mod tests {
             "fifo: it is no regular file, and a chart has nothing else"
         );
         assert!(names(&chart.path().join("none")).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn links_lead_as_far_as_the_directory_that_was_named_around_the_chart() {
+        let checkout = tempfile::tempdir().unwrap();
+        let root = checkout.path();
+        std::fs::create_dir_all(root.join("deploy/charts/web")).unwrap();
+        std::fs::create_dir_all(root.join("library/templates")).unwrap();
+        std::fs::write(root.join("deploy/charts/web/Chart.yaml"), "name: web\nversion: 1.0.0\n").unwrap();
+        std::fs::write(root.join("library/templates/_a.tpl"), "a").unwrap();
+        let chart = root.join("deploy/charts/web");
+        symlink("../../../library", chart.join("library")).unwrap();
+        let names = |within: Option<&Path>| {
+            let files = collect(&chart, within, &mut Room::new(&Limits::DEFAULT));
+            files.map(|files| files.iter().map(|file| file.name().to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(Some(root)).unwrap(), ["Chart.yaml", "library/templates/_a.tpl"]);
+        for within in [None, Some(chart.as_path()), Some(root.join("library").as_path())] {
+            assert_eq!(
+                names(within).unwrap_err().to_string(),
+                "library: it leads out of the chart's directory"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_refused_and_not_passed_over() {
+        let chart = tempfile::tempdir().unwrap();
+        std::fs::write(chart.path().join("Chart.yaml"), "name: a\n").unwrap();
+        let deep = chart.path().join("d/".repeat(DEEPEST));
+        std::fs::create_dir_all(&deep).unwrap();
+        assert!(names(chart.path()).is_ok());
+        std::fs::write(deep.join("x"), "x").unwrap();
+        assert!(names(chart.path()).is_err());
     }
 }

@@ -1,3 +1,6 @@
+//! Why a chart cannot be loaded.
+//! Every [`LoadError`] names the files on the way to what is wrong.
+
 use bundle_oci::Printable;
 
 use crate::MetadataError;

@@ -1,3 +1,6 @@
+//! `.helmignore`.
+//! Takes its text; says of paths whether Helm leaves them out.
+
 use super::error::LoadCause;
 
 /// The patterns of a `.helmignore`, with Helm's meaning rather than Git's: the first pattern that

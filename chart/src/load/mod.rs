@@ -1,4 +1,6 @@
-//! From an archive or a directory to a [`Chart`](crate::Chart).
+//! From archives and directories to charts.
+//! Start at [`Chart::from_archive`](crate::Chart::from_archive) and
+//! [`Chart::from_directory`](crate::Chart::from_directory).
 
 mod archive;
 mod directory;

@@ -1,3 +1,6 @@
+//! Makes a tree of charts from files.
+//! Takes the files of an archive or a directory; gives a [`Chart`] with all charts inside it.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -39,9 +42,22 @@ impl Chart {
     /// # Errors
     /// A directory that cannot be read, a file that leads out of it, or files that are no chart.
     pub fn from_directory(path: &Path, limits: &Limits) -> Result<Self, LoadError> {
+        Self::from_directory_within(path, None, limits)
+    }
+
+    /// As [`Chart::from_directory`], with links followed as far as `within`: a directory around the
+    /// chart's, such as the checkout that it is part of. One that is not around it changes nothing.
+    ///
+    /// # Errors
+    /// As of [`Chart::from_directory`].
+    pub fn from_directory_within(
+        path: &Path,
+        within: Option<&Path>,
+        limits: &Limits,
+    ) -> Result<Self, LoadError> {
         let name = path.display().to_string();
         let mut room = Room::new(limits);
-        let files = collect(path, &mut room).map_err(|error| error.inside(&name))?;
+        let files = collect(path, within, &mut room).map_err(|error| error.inside(&name))?;
         assemble(files, &mut room, 0).map_err(|error| error.inside(&name))
     }
 }

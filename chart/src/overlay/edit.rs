@@ -1,3 +1,6 @@
+//! Changes of one value inside a map of values.
+//! Takes maps and a path; gives changed copies, with whole lists where Helm replaces lists.
+
 use std::sync::Arc;
 
 use crate::discover::Step;

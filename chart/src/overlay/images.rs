@@ -1,3 +1,6 @@
+//! Points the images that values name to another registry.
+//! Takes an [`Overlay`] and the names at the other registry; gives a [`Placement`] proven by renderings.
+
 use std::collections::BTreeMap;
 
 use bundle_oci::Reference;
@@ -588,8 +591,7 @@ mod tests {
     fn every_image_of_charts_that_people_use_is_reached() {
         let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/charts");
         if !charts.is_dir() {
-            eprintln!("skipped: {} is not there", charts.display());
-            return;
+            return crate::testing::missing("shared/data/charts beside the checkout");
         }
         for entry in std::fs::read_dir(charts).unwrap() {
             let archive = entry.unwrap().path();

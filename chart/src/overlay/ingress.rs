@@ -1,3 +1,6 @@
+//! Gives a chart's ingress a host name.
+//! Takes an [`Overlay`] and a host; changes the overlay, or says why the chart cannot have one.
+
 use std::collections::BTreeSet;
 
 use super::edit::{put, scalars, shown};

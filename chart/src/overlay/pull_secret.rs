@@ -1,3 +1,6 @@
+//! Gives all pods of a chart a pull secret.
+//! Takes an [`Overlay`] and a secret's name; changes the overlay and gives the workloads that no value reaches.
+
 use std::collections::BTreeSet;
 
 use super::edit::{at, each, keys};

@@ -1,3 +1,6 @@
+//! Sets the resources of containers in values.
+//! Takes an [`Overlay`] and [`Resources`]; changes the overlay.
+
 use super::edit::{at, field, keys, shown};
 use super::pull_secret::pods;
 use super::{Overlay, OverlayError};

@@ -1,3 +1,6 @@
+//! Where renderings have their images.
+//! Takes a rendering; gives its images by file, document and path, so that two renderings can be compared.
+
 use std::collections::BTreeMap;
 
 use bundle_oci::Reference;

@@ -1,3 +1,6 @@
+//! Finds what Kubernetes would refuse in a rendering.
+//! Takes a rendering; gives the names and labels that are none.
+
 use std::collections::BTreeSet;
 
 use crate::{Map, Origin, Rendering, Value};

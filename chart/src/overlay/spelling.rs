@@ -1,3 +1,6 @@
+//! The ways to write an image into a group of values.
+//! Takes the fields of a group and an image; gives each [`Spelling`] that may be right for the chart.
+
 use bundle_oci::Reference;
 
 use crate::{Map, Value};

@@ -1,3 +1,6 @@
+//! `.Capabilities`: the version of Kubernetes and what it serves.
+//! Takes a [`KubeVersion`] and further API versions; gives the object that templates see.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,6 @@
+//! The documents of a rendered text.
+//! Takes a text; gives [`Document`]s, cut where Helm cuts them.
+
 use bundle_oci::Printable;
 
 use crate::yaml::{YamlError, parse_values};

@@ -1,3 +1,6 @@
+//! Why a chart does not render.
+//! Every [`RenderError`] has the chart's own words and the line they come from.
+
 use bundle_oci::Printable;
 
 use crate::schema::SchemaError;

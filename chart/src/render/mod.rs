@@ -1,4 +1,5 @@
-//! From a chart and values to the documents that Kubernetes would get.
+//! From a chart and values to documents.
+//! Start at [`render`].
 
 mod capabilities;
 mod document;

@@ -1,3 +1,6 @@
+//! What `.` is for templates: `.Values`, `.Chart`, `.Release`, `.Capabilities`, `.Files`.
+//! Takes a chart and its values; gives the sources of all templates.
+
 use std::sync::Arc;
 
 use super::capabilities::capabilities;

@@ -1,3 +1,6 @@
+//! Renders a chart as `helm template` does.
+//! Takes a chart, a value set and [`RenderOptions`]; gives a [`Rendering`].
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 

@@ -1,3 +1,6 @@
+//! The value that a chart asks for when it fails.
+//! Takes a template error and its source; gives the path of a value, if that can be told.
+
 use crate::values::table_of;
 use crate::{Map, template};
 

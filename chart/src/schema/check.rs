@@ -1,3 +1,6 @@
+//! Checks the values of a chart and of the charts inside it against their schemas.
+//! Takes charts and coalesced values; gives a [`SchemaError`] that names paths and never values.
+
 use std::collections::BTreeSet;
 
 use bundle_oci::Printable;

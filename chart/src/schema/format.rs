@@ -1,3 +1,6 @@
+//! The `format` keyword of JSON Schema.
+//! Takes a format's name and a text; says whether the text has that format.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Whether a text is of a format (draft-07 §7.3). What nobody knows holds.

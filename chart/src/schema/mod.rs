@@ -1,4 +1,5 @@
-//! JSON Schema, as far as charts use it.
+//! Checks values against a chart's `values.schema.json`.
+//! Start at [`check_schemas`]; nothing is fetched, and every step is bounded.
 
 mod check;
 mod format;

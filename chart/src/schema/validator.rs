@@ -1,3 +1,6 @@
+//! The JSON Schema validator, drafts 4 to 2020-12, as far as charts use them.
+//! Takes a schema and a value; gives the paths at which they disagree, within [`Limits::schema_steps`].
+
 use std::collections::{BTreeSet, HashMap};
 
 use regex::Regex;

@@ -1,3 +1,6 @@
+//! The syntax tree of templates.
+//! Made by the parser; walked by the evaluator.
+
 use std::sync::Arc;
 
 use crate::functions::Function;

@@ -1,3 +1,6 @@
+//! Renders all templates of a chart.
+//! Takes [`TemplateSource`]s; gives their texts, with `include` and `tpl` among them, within [`Limits`].
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;

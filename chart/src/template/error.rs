@@ -1,3 +1,6 @@
+//! Why a template cannot be read or rendered.
+//! Every [`Error`] has its file and line, and the calls that led there.
+
 use std::fmt;
 
 use bundle_oci::Printable;

@@ -1,3 +1,6 @@
+//! The state of one evaluation: variables, the stack of blocks, the budget.
+//! Takes a template and `.`; runs on a thread whose stack fits its depth.
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;

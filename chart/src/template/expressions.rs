@@ -1,3 +1,6 @@
+//! Evaluates pipelines, fields, calls and literals.
+//! Takes an expression and `.`; gives a value.
+
 use std::sync::Arc;
 
 use super::ast::{Command, Expression, Operand, Pipeline, Position};

@@ -1,3 +1,6 @@
+//! Compares a thousand templates with what Helm made of them.
+//! `scripts/helm-expressions` writes the expected texts.
+
 use std::path::Path;
 
 use crate::{Chart, KubeVersion, Limits, RenderOptions, ValueSet, render};

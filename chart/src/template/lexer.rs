@@ -1,3 +1,6 @@
+//! Cuts a template's text into tokens (Go's text/template/parse).
+//! Takes a text; gives tokens with their lines.
+
 use super::ast::Position;
 
 /// A piece of a template's text.

@@ -1,4 +1,5 @@
-//! Go's text/template language with Helm's functions.
+//! Go's text/template, as far as Helm has it.
+//! Start at [`Engine`].
 
 mod ast;
 mod engine;

@@ -1,3 +1,6 @@
+//! Evaluates lists of nodes: texts, actions, `if`, `range`, `with`, `template`.
+//! Takes nodes and `.`; writes their text.
+
 use super::ast::{Branch, Node, Pipeline, Position};
 use super::evaluator::{Evaluator, Given, NO_VALUE, Scope, Stop};
 use crate::functions::KUBE_VERSION;

@@ -1,3 +1,6 @@
+//! Makes a syntax tree of tokens (Go's text/template/parse).
+//! Takes a text; gives its templates, or an error with its line.
+
 use std::cell::Cell;
 use std::sync::Arc;
 

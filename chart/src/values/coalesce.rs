@@ -1,3 +1,6 @@
+//! Lays values over the defaults of a chart and of the charts inside it.
+//! Takes a tree of charts and given values; changes the values as Helm's `CoalesceValues` does.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

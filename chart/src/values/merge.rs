@@ -1,3 +1,6 @@
+//! Value sets: values files and `--set` expressions under a name.
+//! Takes them in their order; gives one map, the later over the earlier.
+
 use bundle_oci::Printable;
 
 use super::set::{Reading, SetError, set};
@@ -28,7 +31,7 @@ pub enum Purpose {
     #[default]
     Install,
     /// Only to see what it can ask for: nobody said that it will be installed like this.
-    Survey,
+    Discovery,
     /// Only to see how the chart completes a name that its values leave open.
     Trial,
 }

@@ -1,4 +1,5 @@
-//! Values: from files and expressions to what templates see.
+//! Values: what people give a chart, and how it meets the chart's own.
+//! Start at [`ValueSet`].
 
 mod coalesce;
 mod merge;

@@ -1,3 +1,6 @@
+//! Helm's `--set`, `--set-string` and `--set-json`.
+//! Takes expressions such as `a.b[0]=c`; changes values, or gives a [`SetError`] without the values in it.
+
 use std::sync::Arc;
 
 use bundle_oci::Printable;

@@ -1,4 +1,5 @@
-//! Values as JSON, for tests.
+//! Values for tests, from JSON.
+//! Takes a text; gives a value or a map.
 
 use crate::{Map, Value};
 

@@ -1,3 +1,6 @@
+//! Finds keys of values files that no chart knows.
+//! Takes a chart and values; gives warnings, each with its file.
+
 use std::collections::BTreeSet;
 
 use super::{ValueSet, ValuesError};

@@ -1,4 +1,5 @@
-//! YAML as Helm reads and writes it.
+//! YAML as Helm reads and writes it: go-yaml's dialect.
+//! Start at [`parse_values`] and [`to_yaml`].
 
 mod order;
 mod reader;

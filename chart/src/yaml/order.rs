@@ -1,3 +1,6 @@
+//! The order of keys in written YAML.
+//! Takes two keys; gives go-yaml's order of them.
+
 use std::cmp::Ordering;
 
 use super::scalar::Dialect;

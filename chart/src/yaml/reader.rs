@@ -1,3 +1,6 @@
+//! Reads YAML as Helm does.
+//! Takes a text and [`Limits`]; gives values, or a [`YamlError`] with its line.
+
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,3 +1,6 @@
+//! What an unquoted scalar stands for in Helm's YAML.
+//! Takes a text; gives a null, boolean, number, time or string as go-yaml reads it.
+
 use crate::go::time::Time;
 use crate::go::{float, integer};
 

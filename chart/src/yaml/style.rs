@@ -1,3 +1,6 @@
+//! How a text is quoted in written YAML.
+//! Takes a text and where it stands; gives plain, quoted or block style as go-yaml chooses it.
+
 use super::scalar::{Dialect, Scalar, is_base_60, is_old_bool, resolve};
 
 /// Where a text stands.

@@ -1,3 +1,6 @@
+//! Writes YAML byte for byte as Helm's `toYaml` does.
+//! Takes a value; gives a text, within a budget.
+
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -1,4 +1,5 @@
-//! What charts are rendered with in `sets/*.txt`, for the golden tests and for the oracle.
+//! Value sets that charts are rendered with in `sets/*.txt`.
+//! Used by the golden tests and by the oracle (`scripts/helm-oracle`).
 
 use bundle_chart::{Purpose, RenderOptions, Value, ValueSet};
 use bundle_oci::Digest;

@@ -1,3 +1,6 @@
+//! Discovers the images of charts.
+//! Takes requests; fetches and renders the charts, asks registries what exists, and gives [`DiscoveredChart`]s.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -37,7 +40,7 @@ pub enum Confirm {
 
 /// A chart with the images that it asks for.
 #[derive(Clone, Debug)]
-pub struct SurveyedChart {
+pub struct DiscoveredChart {
     /// The chart's name.
     pub name: String,
     /// Its version.
@@ -105,17 +108,17 @@ const TRIALS: usize = 40;
 ///
 /// # Errors
 /// All charts whose images cannot be told, not only the first.
-pub async fn survey(
+pub async fn discover_charts(
     client: &Client,
     requests: &[ChartRequest],
     lock: Option<&Lock>,
     options: ChartOptions,
     progress: &dyn Progress,
-) -> Result<Vec<SurveyedChart>, ChartErrors> {
+) -> Result<Vec<DiscoveredChart>, ChartErrors> {
     let fetcher = &Fetcher::new(client);
-    let surveyed: Vec<_> = futures_util::stream::iter(requests)
+    let discovered: Vec<_> = futures_util::stream::iter(requests)
         .map(|request| async move {
-            let one = survey_one(fetcher, request, lock, options.pins, progress).await;
+            let one = discover_one(fetcher, request, lock, options.pins, progress).await;
             one.map_err(|cause| ChartError {
                 chart: request.source.to_string(),
                 reason: request.reason.clone(),
@@ -126,7 +129,7 @@ pub async fn survey(
         .collect()
         .await;
     let (mut charts, mut errors) = (Vec::new(), Vec::new());
-    for one in surveyed {
+    for one in discovered {
         match one {
             Ok(chart) => charts.push(chart),
             Err(error) => errors.push(error),
@@ -138,13 +141,13 @@ pub async fn survey(
     if errors.is_empty() { Ok(charts) } else { Err(ChartErrors(errors)) }
 }
 
-async fn survey_one(
+async fn discover_one(
     fetcher: &Fetcher<'_>,
     request: &ChartRequest,
     lock: Option<&Lock>,
     pins: Pins,
     progress: &dyn Progress,
-) -> Result<SurveyedChart, ChartCause> {
+) -> Result<DiscoveredChart, ChartCause> {
     let locked = lock.and_then(|lock| locked_version(lock, request));
     if pins == Pins::Demand && locked.is_none() && !request.source.is_local() {
         return Err(ChartCause::NotLocked);
@@ -204,7 +207,7 @@ fn locked_version(lock: &Lock, request: &ChartRequest) -> Option<String> {
 }
 
 /// Everything that needs no network: what the chart is, and what it asks for.
-fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart, Vec<String>), ChartCause> {
+fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChart, Vec<String>), ChartCause> {
     let Fetched { chart, place } = fetched;
     let metadata = chart.metadata().clone();
     let mut notes = Vec::new();
@@ -248,7 +251,7 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
     };
     let target =
         target(&source, request).map_err(|error| ChartCause::Place { what: metadata.name.clone(), error })?;
-    let surveyed = SurveyedChart {
+    let found = DiscoveredChart {
         name: metadata.name,
         version: metadata.version,
         reason: request.reason.clone(),
@@ -259,7 +262,7 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(SurveyedChart,
         platforms: request.platforms.clone(),
         artifact,
     };
-    Ok((surveyed, notes))
+    Ok((found, notes))
 }
 
 /// Renders with the defaults, with the values that were given, and with each further set. Once
@@ -270,12 +273,12 @@ fn renderings(
     request: &ChartRequest,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Rendering>, ChartCause> {
-    let purpose = if request.values.is_empty() { Purpose::Install } else { Purpose::Survey };
+    let purpose = if request.values.is_empty() { Purpose::Install } else { Purpose::Discovery };
     let mut renderings = Vec::new();
     for set in sets(request, purpose) {
         match render(chart, &set, &render_options(request)) {
             Ok(rendering) => renderings.push(rendering),
-            Err(error) if set.purpose == Purpose::Survey => {
+            Err(error) if set.purpose == Purpose::Discovery => {
                 let error = Printable(&error.to_string()).to_string();
                 notes.push(format!(
                     "its defaults alone do not render, so only the values given count: {error}"
@@ -344,7 +347,7 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
 }
 
 /// Asks registries for what only looks like an image; each once.
-async fn confirm(client: &Client, charts: &mut [SurveyedChart], jobs: usize) -> Vec<ChartError> {
+async fn confirm(client: &Client, charts: &mut [DiscoveredChart], jobs: usize) -> Vec<ChartError> {
     let mut asked: BTreeMap<Reference, (String, String)> = BTreeMap::new();
     for chart in charts.iter() {
         let open = |image: &&ChartImage| {
@@ -397,7 +400,7 @@ async fn confirm(client: &Client, charts: &mut [SurveyedChart], jobs: usize) -> 
 /// How many places of an image a bundle tells.
 const PLACES: usize = 10;
 
-impl SurveyedChart {
+impl DiscoveredChart {
     /// What the bundle carries for it: its images, and itself if it is in a registry.
     pub fn requests(&self) -> Vec<Request> {
         let mut requests: Vec<Request> = Vec::new();
