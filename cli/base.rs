@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Inventory, NamedBase, Origin, complete, load_public};
+use crate::exit::Failure;
+use bundle_bundler::{Inventory, NamedBase, Origin, complete};
 use bundle_format::Limits;
 use bundle_registry::{Client, Progress};
-
-use crate::exit::Failure;
+use bundle_trust::load_public;
 
 /// What is known to be on the other side.
 #[derive(clap::Args)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{Artifact, ProjectName, ProjectPolicy, Scan, Verdict};
+use bundle_format::{Artifact, ProjectPolicy, Scan, Verdict};
 use bundle_harbor::{Account, Policy, Prevention, Severity, StorageLimit};
 use bundle_importer::{
     Decision, HarborPlan, ImageScan, Note, Obstacle, ProjectChange, ProjectStep, ProjectStorage, ScanReport,
     ScannerState, Unscanned, Way,
 };
 use bundle_oci::Printable;
+use bundle_oci::ProjectName;
 use serde_json::{Value, json};
 
 use crate::size::{Bytes, count};

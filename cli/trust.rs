@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use bundle_format::{SignatureBytes, TrustPolicy};
-use bundle_importer::{TrustStore, load_trust, read_signature};
+use bundle_trust::{TrustStore, load_trust, read_signature};
 
 use crate::exit::{Code, Failure};
 use crate::place;

@@ -2,17 +2,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bundle_chart::ParseKubeVersionError;
-use bundle_format::{ParseProjectError, ParseStreamError, ProjectName, StreamName, reason};
-use bundle_oci::{ParsePlatformError, Platform, Printable};
+use bundle_format::{ParseStreamError, StreamName, reason};
+use bundle_oci::{ParsePlatformError, ParseProjectError, Platform, Printable, ProjectName};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
 use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseChartSourceError};
 use crate::list::{self, ListError};
-use crate::text::{TextError, read_text};
-use crate::yaml::{self, Anchors, YamlError};
 use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
+use bundle_input::{Dialect, TextError, YamlError, parse_yaml};
 
 /// What a `bundle.yaml` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +126,11 @@ pub enum FieldError {
     KubeVersion(#[from] ParseKubeVersionError),
 }
 
+/// Reads a bundle.yaml or a file that one names.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    Ok(bundle_input::read_text(path, bundle_input::Limits::DEFAULT.file)?)
+}
+
 impl Config {
     /// Reads a file, and the lists that it names, which lie beside it.
     ///
@@ -157,7 +161,7 @@ impl Config {
         name: &str,
         read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let file: File = yaml::parse(text, name, Anchors::Allow)?;
+        let file: File = parse_yaml(text, name, Dialect::Anchors)?;
         let stream = file.name.map(|stream| {
             let parsed = stream.value.parse::<StreamName>();
             parsed.map_err(|error| wrong(name, stream.referenced, "name".to_owned(), error))

@@ -7,8 +7,9 @@ use bundle_format::{
 };
 use bundle_oci::{Digest, Platform, Printable, Reference};
 
-use crate::text::read_file;
-use crate::{ConfigError, Lock, ReceiptFileError, load_receipt};
+use crate::{ConfigError, Lock};
+use bundle_input::read_text;
+use bundle_trust::{ReceiptFileError, load_receipt};
 
 /// What is known to be in one place: the contents of a bundle, a receipt or a lock.
 #[derive(Clone, Debug)]
@@ -242,7 +243,7 @@ fn kind_of(medium: &Medium, path: &Path) -> Result<Origin, InventoryError> {
 impl Lock {
     /// A lock and the bytes that it was read from.
     fn load_with_text(path: &Path) -> Result<(String, Self), ConfigError> {
-        let text = read_file(path, crate::Limits::DEFAULT.lock)?;
+        let text = read_text(path, bundle_input::Limits::DEFAULT.lock)?;
         let lock = Self::parse(&text, &path.display().to_string())?;
         Ok((text, lock))
     }

@@ -6,9 +6,8 @@ use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
-use crate::text::{TextError, read_file};
-use crate::yaml::{self, Anchors, YamlError};
 use crate::{ConfigError, Limits, Platforms, Request};
+use bundle_input::{Dialect, TextError, YamlError, parse_yaml, read_text};
 
 /// References resolved to digests, for people to review and for `create` to keep to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +73,7 @@ impl Lock {
     /// # Errors
     /// [`ConfigError::Text`] or [`ConfigError::Yaml`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&read_file(path, Limits::DEFAULT.lock)?, &path.display().to_string())
+        Self::parse(&read_text(path, bundle_input::Limits::DEFAULT.lock)?, &path.display().to_string())
     }
 
     /// Makes sure that a lock may be written to `path`: nothing is there, or a lock. Whoever mistypes
@@ -83,7 +82,7 @@ impl Lock {
     /// # Errors
     /// [`ConfigError::NotALock`], or what is there cannot be read.
     pub fn may_replace(path: &Path) -> Result<(), ConfigError> {
-        let text = match read_file(path, Limits::DEFAULT.lock) {
+        let text = match read_text(path, bundle_input::Limits::DEFAULT.lock) {
             Ok(text) => text,
             Err(TextError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(());
@@ -104,9 +103,9 @@ impl Lock {
     /// # Errors
     /// [`ConfigError::Yaml`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let file: LockFile = yaml::parse(text, name, Anchors::Refuse).map_err(|error| {
+        let file: LockFile = parse_yaml(text, name, Dialect::Plain).map_err(|error| {
             // Another version may well have other fields: which it is says more than the first.
-            match yaml::parse::<OnlyVersion>(text, name, Anchors::Refuse) {
+            match parse_yaml::<OnlyVersion>(text, name, Dialect::Plain) {
                 Ok(OnlyVersion { version }) if version.value != VERSION => unknown_version(name, &version),
                 _ => error,
             }

@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use bundle_format::{ProjectName, Target};
+use crate::{CacheLayout, Limits};
+use bundle_format::Target;
+use bundle_oci::ProjectName;
 use bundle_oci::{
     ParseReferenceError, ParseRepositoryError, ParseTagError, Platform, Reference, Registry, RepositoryName,
     Tag,
 };
-
-use crate::{CacheLayout, Limits};
 
 /// One thing that someone wants in the bundle, and where they want it.
 #[derive(Clone, Debug, PartialEq, Eq)]

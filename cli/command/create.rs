@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use bundle_bundler::{
     ChartOptions, Confirm, Expires, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
-    ResolveOptions, Signer, Unchanged, create_compressed, create_file, create_stream, load_private,
-    load_public, resolve,
+    ResolveOptions, Unchanged, create_compressed, create_file, create_stream, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
 use bundle_registry::Progress;
+use bundle_trust::{Signer, load_private, load_public};
 use serde_json::json;
 
 use crate::base::BaseArguments;

@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::{Change, Diff as Difference, Inventory, load_public};
+use bundle_bundler::{Change, Diff as Difference, Inventory};
 use bundle_format::{Limits, PublicKey};
 use bundle_oci::Printable;
+use bundle_trust::load_public;
 use serde_json::json;
 
 use crate::command::{print, print_json};

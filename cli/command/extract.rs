@@ -2,7 +2,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_format::Limits;
-use bundle_importer::{Attached, Bundle, Choice, NamesFor, extract_archive, extract_charts, extract_layout};
+use bundle_handout::{Attached, Choice, NamesFor, extract_archive, extract_charts, extract_layout};
+use bundle_importer::Bundle;
 use bundle_oci::{Digest, Registry};
 
 use crate::command::print;

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, OpenError, Sharing, load_trust, sharing};
+use bundle_importer::{Bundle, OpenError, Sharing, sharing};
+use bundle_trust::load_trust;
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{KeyFileError, generate, load_private, load_public};
 use bundle_format::KeyError;
+use bundle_trust::{KeyFileError, generate, load_private, load_public};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 

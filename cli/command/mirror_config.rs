@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use bundle_format::Limits;
+use bundle_handout::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
 use bundle_importer::Bundle;
-use bundle_importer::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
 use bundle_oci::Registry;
 
 use crate::command::print;
@@ -98,7 +98,7 @@ const LARGEST: u64 = 1 << 20;
 
 fn certificates(path: &Path) -> Result<String, Failure> {
     let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", name(path)));
-    let text = bundle_files::read_text(path, LARGEST).map_err(|error| wrong(&error.to_string()))?;
+    let text = bundle_os::read_text(path, LARGEST).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong("there is a private key in it, which must not go to the nodes"));
     }

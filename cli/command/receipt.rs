@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Signer, load_private, load_public, load_receipt};
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::write_receipt;
 use bundle_oci::Registry;
+use bundle_trust::{Signer, load_private, load_public, load_receipt};
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;

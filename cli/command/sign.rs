@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Signer, load_private, load_public};
 use bundle_format::{Cursor, Limits, Medium, ReadAt, Unverified};
-use bundle_importer::{Verdict, verify, write_countersignature};
+use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
+use bundle_trust::write_countersignature;
+use bundle_trust::{Signer, load_private, load_public};
 
 use crate::command::key::ask_passphrase;
 use crate::command::{print, quoted};

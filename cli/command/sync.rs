@@ -1,17 +1,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_bundler::{Signer, load_private, load_public};
 use bundle_format::{Timestamp, TrustPolicy};
-use bundle_importer::{
-    DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience, TrustStore, load_trust,
-};
+use bundle_importer::{DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience};
 use bundle_oci::Printable;
 use bundle_registry::Progress;
 use bundle_sync::{
     Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
     Imported, LockError, Outcome, RunEnd, SyncConfig,
 };
+use bundle_trust::{Signer, load_private, load_public};
+use bundle_trust::{TrustStore, load_trust};
 
 use crate::command::import::settings;
 use crate::command::key::ask_passphrase;

@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::{Signer, load_private, load_public};
 use bundle_format::{
     ProjectPattern, ROTATION_VERSION, Rotation, StreamName, Timestamp, TrustedKey, replace_file,
 };
-use bundle_importer::{KeyScope, TrustStore, read_countersignatures, read_signature, signature_path};
+use bundle_importer::signature_path;
 use bundle_oci::Printable;
+use bundle_trust::{KeyScope, TrustStore, read_countersignatures, read_signature};
+use bundle_trust::{Signer, load_private, load_public};
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;
@@ -128,7 +129,7 @@ impl Trust {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be read: {error}", rotation.display()))
                 };
-                let bytes = bundle_files::read(rotation, LARGEST).map_err(failed)?;
+                let bytes = bundle_os::read(rotation, LARGEST).map_err(failed)?;
                 let mut signatures = read_countersignatures(rotation)?;
                 signatures.push(read_signature(&signature_path(rotation))?);
                 let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;

@@ -1,14 +1,14 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{
-    CacheLayout, ChartOptions, ChartRequest, Config, Confirmation, DiscoveredChart, Item, Lock, Platforms,
-    Request, discover_charts, from_list, merge, read_list,
-};
-use bundle_format::{ProjectName, StreamName};
-use bundle_oci::{Platform, Printable};
-use bundle_registry::{Client, Progress};
-
 use crate::exit::{Code, Failure};
+use bundle_bundler::{
+    CacheLayout, ChartOptions, ChartRequest, Config, ConfigError, Confirmation, DiscoveredChart, Item, Lock,
+    Platforms, Request, discover_charts, from_list, merge,
+};
+use bundle_format::StreamName;
+use bundle_input::read_list;
+use bundle_oci::{Platform, Printable, ProjectName};
+use bundle_registry::{Client, Progress};
 
 /// What is wanted: a bundle.yaml, references, lists.
 #[derive(clap::Args)]
@@ -127,7 +127,7 @@ impl Wanted {
             });
         }
         for list in &self.images {
-            let (name, text) = read_list(list)?;
+            let (name, text) = read_list(list).map_err(ConfigError::from)?;
             requests.extend(from_list(&text, &name, &self.project, &layout, &here)?);
         }
         if requests.is_empty() && charts.is_empty() {

@@ -1,7 +1,7 @@
 //! Taking parts out of a bundle, and what nodes are told.
 
-use bundle_importer::node::{LoginError, NoMirror, WriteError};
-use bundle_importer::{ChoiceError, ExtractError};
+use bundle_handout::node::{LoginError, NoMirror, WriteError};
+use bundle_handout::{ChoiceError, ExtractError};
 
 use super::{Code, Failure};
 

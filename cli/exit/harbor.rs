@@ -1,7 +1,8 @@
 //! Projects, accounts and values of a Harbor.
 
 use bundle_chart::{IngressError, OverlayError, RenderError};
-use bundle_importer::{BootstrapError, HarborFileError, SeedError, ValuesError};
+use bundle_handout::ValuesError;
+use bundle_importer::{BootstrapError, HarborFileError, SeedError};
 use bundle_oci::Printable;
 
 use super::chart::load_code;

@@ -1,7 +1,7 @@
 //! Private keys, and signing.
 
-use bundle_bundler::{KeyFileError, SignError};
 use bundle_format::KeyError;
+use bundle_trust::{KeyFileError, SignError};
 
 use super::{Code, Failure, chain};
 use crate::output::name;

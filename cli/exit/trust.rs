@@ -1,8 +1,8 @@
 //! Whose bundles are accepted, countersignatures and receipts.
 
-use bundle_bundler::ReceiptFileError;
 use bundle_format::KeyError;
-use bundle_importer::{CountersignatureError, TrustFileError, TrustStoreError};
+use bundle_trust::ReceiptFileError;
+use bundle_trust::{CountersignatureError, TrustFileError, TrustStoreError};
 
 use super::{Code, Failure, chain};
 

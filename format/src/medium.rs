@@ -139,7 +139,7 @@ fn set_of(path: &Path) -> Option<VolumeNames> {
 
 /// Opens a file that is neither a device nor a pipe.
 pub(crate) fn open_regular(path: &Path) -> Result<File, MediumError> {
-    bundle_files::open(path).map_err(|source| MediumError::Open { path: path.to_owned(), source })
+    bundle_os::open(path).map_err(|source| MediumError::Open { path: path.to_owned(), source })
 }
 
 impl ReadAt for Medium {

@@ -6,9 +6,8 @@ use bundle_oci::{Digest, Printable, Registry};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{self, Object};
-use crate::{
-    Blob, Limits, ProjectName, PublicKey, Sequence, SignatureBytes, Statement, StreamName, Target, Timestamp,
-};
+use crate::{Blob, Limits, PublicKey, Sequence, SignatureBytes, Statement, StreamName, Target, Timestamp};
+use bundle_oci::ProjectName;
 
 /// The version of the receipt that this crate reads and writes.
 pub const RECEIPT_VERSION: u32 = 1;
@@ -276,7 +275,7 @@ impl fmt::Debug for SiteName {
     }
 }
 
-crate::serde_as_text!(SiteName);
+bundle_oci::serde_as_text!(SiteName);
 
 /// Why bytes are no receipt that can be used.
 #[derive(Debug, thiserror::Error)]

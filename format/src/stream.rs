@@ -50,7 +50,7 @@ impl fmt::Debug for StreamName {
     }
 }
 
-crate::serde_as_text!(StreamName);
+bundle_oci::serde_as_text!(StreamName);
 
 /// A bundle's place in its stream, from 1 to 2^53 - 1 (what every JSON reader keeps exactly).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

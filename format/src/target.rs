@@ -1,10 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bundle_oci::{Registry, RepositoryName, Tag};
+use bundle_oci::{ProjectName, Registry, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
-
-use crate::ProjectName;
 
 /// Where an artifact lands on the disconnected side: `project/repository:tag`, or without a tag
 /// what is only pulled by digest.

@@ -1,11 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bundle_oci::Digest;
+use bundle_oci::{Digest, ProjectName};
 
 use crate::{
-    Limits, ProjectName, PublicKey, SignatureBytes, Statement, StatementError, StreamName, Timestamp,
-    Unverified,
+    Limits, PublicKey, SignatureBytes, Statement, StatementError, StreamName, Timestamp, Unverified,
 };
 
 /// Whose bundles are accepted, and for which projects.
@@ -292,7 +291,7 @@ impl ProjectPattern {
 }
 
 impl FromStr for ProjectPattern {
-    type Err = crate::ParseProjectError;
+    type Err = bundle_oci::ParseProjectError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.replace('*', "a").parse::<ProjectName>()?;
@@ -312,7 +311,7 @@ impl fmt::Debug for ProjectPattern {
     }
 }
 
-crate::serde_as_text!(ProjectPattern);
+bundle_oci::serde_as_text!(ProjectPattern);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use bundle_oci::{Digest, RepositoryName, Tag};
 use bundle_registry::{Error, Name};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};
 use serde::Deserialize;
 use serde_json::json;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};
 use serde::Deserialize;
 use serde_json::json;

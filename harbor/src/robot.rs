@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

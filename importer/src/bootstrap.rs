@@ -1,14 +1,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{FileError, ProjectName, replace_secret};
-use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
-use bundle_oci::Registry;
-use bundle_registry::Error;
-
 use crate::{
     HarborSettings, Namespace, Obstacle, PullAccount, SeedError, SeedPlan, Survey, kubectl, new_secret, seed,
 };
+use bundle_format::{FileError, replace_secret};
+use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
+use bundle_oci::ProjectName;
+use bundle_oci::Registry;
+use bundle_registry::Error;
 
 /// What the importer's robot may do in each project it brings something into, and no more: it can
 /// neither remove anything nor change how a project is run.

@@ -9,7 +9,9 @@ use bundle_format::{
 use bundle_oci::Digest;
 use bytes::Bytes;
 
-use crate::{CountersignatureError, Spool, read_countersignatures};
+use bundle_trust::{CountersignatureError, read_countersignatures};
+
+use crate::Spool;
 
 /// Why bytes are no bundle that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +121,14 @@ impl Bundle {
         let configs = configs.contents.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
         let kept = manifests.chain(configs).collect();
         Ok(Self { trusted, graph, contents: Contents::Pipe { pipe, kept } })
+    }
+
+    /// The archive; `None` if it comes through a pipe.
+    pub fn archive(&self) -> Option<&Archive<Medium>> {
+        match &self.contents {
+            Contents::File(archive) => Some(archive),
+            Contents::Pipe { .. } => None,
+        }
     }
 
     /// The archive and what its manifests name; `None` if it comes through a pipe.

@@ -282,7 +282,7 @@ async fn confirm(
 async fn project_policies(
     plan: &HarborPlan,
     harbor: &Harbor,
-) -> Result<std::collections::BTreeMap<bundle_format::ProjectName, bundle_format::ProjectPolicy>, DeliveryError>
+) -> Result<std::collections::BTreeMap<bundle_oci::ProjectName, bundle_format::ProjectPolicy>, DeliveryError>
 {
     let projects = plan.survey.projects.iter().map(|(name, _)| name.clone());
     policies(harbor, &plan.survey.account, projects).await.map_err(DeliveryError::Harbor)

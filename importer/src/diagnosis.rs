@@ -1,7 +1,7 @@
 use std::fmt;
 
-use bundle_format::ProjectName;
 use bundle_harbor::{Account, Harbor, Right};
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Refusal};
 
 use crate::destination::project_of;

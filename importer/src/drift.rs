@@ -1,8 +1,9 @@
 use std::fmt;
 
-use bundle_format::{Delivered, ProjectName, ProjectPolicy, Receipt};
+use bundle_format::{Delivered, ProjectPolicy, Receipt};
 use bundle_harbor::{Account, Harbor};
 use bundle_oci::Digest;
+use bundle_oci::ProjectName;
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 

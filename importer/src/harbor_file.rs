@@ -3,11 +3,11 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use bundle_format::ProjectName;
 use bundle_harbor::{Access, Policy, Prevention, RobotLifetime, Severity, StorageLimit};
+use bundle_oci::ProjectName;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::text::{TextError, read_text, read_yaml};
+use bundle_input::{Dialect, InputError, read_yaml};
 
 /// How Harbor's projects are run: what a `harbor.yaml` says, and what holds where it says nothing.
 ///
@@ -180,7 +180,7 @@ impl FromStr for TagPattern {
 pub enum HarborFileError {
     /// The file cannot be had, or is no YAML of the right form.
     #[error(transparent)]
-    Text(#[from] TextError),
+    Input(#[from] InputError),
 }
 
 impl Default for HarborSettings {
@@ -201,7 +201,7 @@ impl HarborSettings {
     /// # Errors
     /// Any [`HarborFileError`].
     pub fn load(path: &Path) -> Result<Self, HarborFileError> {
-        let file: File = read_yaml(path, &read_text(path)?)?;
+        let file: File = read_yaml(path, Dialect::Plain)?;
         let robots = file.robots.unwrap_or_default();
         let default = RobotSettings::default();
         Ok(Self {

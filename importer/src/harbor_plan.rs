@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use bundle_format::ProjectName;
 use bundle_harbor::{Account, Artifact, Harbor, Right, StorageLimit, StorageUse};
 use bundle_oci::Digest;
+use bundle_oci::ProjectName;
 use bundle_registry::{Error, Name};
 use futures_util::{StreamExt, TryStreamExt};
 

@@ -5,12 +5,6 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The size in bytes of a `harbor.yaml`: it is read into memory whole.
-    pub file: u64,
-    /// How deep YAML may nest; ours needs 4. Parsers recurse, and stacks end.
-    pub depth: usize,
-    /// Scalars, lists and maps in one YAML file.
-    pub nodes: usize,
     /// Uploads into one Harbor project at a time. Each changes the project's quota, and Harbor
     /// fails some of many that meet (its controller/quota, optimistic lock).
     pub uploads_per_project: usize,
@@ -31,9 +25,6 @@ pub struct Limits {
 impl Limits {
     /// The limits that every import keeps to.
     pub const DEFAULT: Self = Self {
-        file: 1 << 20,
-        depth: 16,
-        nodes: 100_000,
         uploads_per_project: 6,
         recheck_after: Duration::from_secs(30 * 60),
         rounds: 3,

@@ -1,6 +1,6 @@
-use bundle_format::{ProjectName, Target};
+use bundle_format::Target;
 use bundle_harbor::{Right, StorageLimit};
-use bundle_oci::Digest;
+use bundle_oci::{Digest, ProjectName};
 
 use crate::Difference;
 use crate::seed::listed;

@@ -2,9 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, FileError, Outcome, Override, ProjectName, ProjectPolicy, RECEIPT_VERSION, Receipt,
+    BundleId, Delivered, FileError, Outcome, Override, ProjectPolicy, RECEIPT_VERSION, Receipt,
     SignatureBytes, SiteName, Timestamp, replace_file,
 };
+use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Registry};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use bundle_format::{BundleId, ProjectName, Sequence, Statement, StreamName, Target};
+use bundle_format::{BundleId, Sequence, Statement, StreamName, Target};
+use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Manifest, MediaType, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, Name};
 use bytes::Bytes;

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use bundle_format::{Kind, ProjectName, Scan, Severity as ReceiptSeverity, Target, Verdict};
+use bundle_format::{Kind, Scan, Severity as ReceiptSeverity, Target, Verdict};
 use bundle_harbor::{Account, Harbor, Policy, Prevention, Right, ScanState, ScanSummary, Severity};
+use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Manifest, Platform};
 use bundle_registry::{Error, Name};
 use futures_util::{StreamExt, TryStreamExt};

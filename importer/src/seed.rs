@@ -1,9 +1,9 @@
 use std::fmt;
 
-use bundle_format::ProjectName;
 use bundle_harbor::{
     Access, Account, Harbor, ImmutableRule, NewProject, Policy, Prevention, Right, StorageLimit,
 };
+use bundle_oci::ProjectName;
 use bundle_registry::Error;
 
 use crate::{

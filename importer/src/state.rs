@@ -165,7 +165,7 @@ impl StateFile {
 /// The file's bytes, if there is one.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let io = |source| StateError::Io { path: path.to_owned(), doing: "read", source };
-    let file = match bundle_files::open(path) {
+    let file = match bundle_os::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
-use bundle_format::{ProjectName, ProjectPolicy};
+use bundle_format::ProjectPolicy;
 use bundle_harbor::{
     Access, Account, Harbor, ImmutableRule, Prevention, Project, Right, Rights, Scanner, StorageLimit,
     StorageUse, SystemInfo,
 };
+use bundle_oci::ProjectName;
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 

@@ -36,7 +36,7 @@ impl TrivyDatabases {
     }
 
     /// What Harbor's chart (harbor-helm 1.19) is to be told in its table `trivy`.
-    pub(crate) fn settings(&self, host: &Registry) -> Vec<(&'static str, TrivySetting)> {
+    pub fn settings(&self, host: &Registry) -> Vec<(&'static str, TrivySetting)> {
         let mut settings =
             vec![("skipUpdate", TrivySetting::Is(false)), ("offlineScan", TrivySetting::Is(true))];
         for (field, target) in [(DATABASE, &self.vulnerabilities), (JAVA_DATABASE, &self.java)] {
@@ -70,7 +70,8 @@ impl TrivyDatabases {
 
 /// One of Trivy's settings in Harbor's chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TrivySetting {
+pub enum TrivySetting {
+    /// A switch of the chart.
     Is(bool),
     /// A repository to fetch a database from; the chart takes a list of them.
     From(String),
@@ -80,6 +81,6 @@ const DATABASE: &str = "dbRepository";
 const JAVA_DATABASE: &str = "javaDBRepository";
 
 /// What must hold for the scanner to fetch them, as a comment in YAML.
-pub(crate) const PUBLIC: &str = "\
+pub const PUBLIC: &str = "\
 The scanner fetches the databases without an account, so their project must be
 # public: give them one of their own in bundle.yaml, and 'access: public' for it in harbor.yaml.";

@@ -91,7 +91,7 @@ impl ClientBuilder {
     /// # Errors
     /// The file cannot be read or has no certificate.
     pub fn ca_file(self, path: &Path) -> std::io::Result<Self> {
-        self.ca_pem(&bundle_files::read(path, LARGEST_CA_FILE)?)
+        self.ca_pem(&bundle_os::read(path, LARGEST_CA_FILE)?)
     }
 
     /// Trusts certificates in PEM besides the system's.

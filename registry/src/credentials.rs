@@ -234,7 +234,7 @@ impl CredentialStore {
 impl File {
     fn read(path: &Path) -> Result<Option<Self>, CredentialError> {
         let failed = |source| CredentialError::Read { path: path.to_owned(), source };
-        let bytes = match bundle_files::read(path, LARGEST_CREDENTIAL_FILE) {
+        let bytes = match bundle_os::read(path, LARGEST_CREDENTIAL_FILE) {
             Ok(bytes) => zeroize::Zeroizing::new(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),

@@ -65,7 +65,7 @@ impl Users {
     /// Any [`UsersError`].
     pub fn load(path: &Path, at_once: usize) -> Result<Self, UsersError> {
         let failed = |source| UsersError::Read { path: path.to_owned(), source };
-        let text = Zeroizing::new(bundle_files::read_text(path, LARGEST_FILE).map_err(failed)?);
+        let text = Zeroizing::new(bundle_os::read_text(path, LARGEST_FILE).map_err(failed)?);
         let mut hashes = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line_number = number + 1;

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::{Anchors, Expires, TextError, YamlError, parse_yaml, read_text_file};
+use bundle_bundler::Expires;
 use bundle_format::{SiteName, StreamName, VolumeSize};
 use bundle_importer::{OnExistingTag, RegistryKind};
+use bundle_input::{Dialect, InputError, read_yaml};
 use serde::{Deserialize, Deserializer};
 
 /// What a `sync.yaml` says. One file can have both sides; each job reads its own.
@@ -112,12 +113,9 @@ pub struct ImportConfig {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncConfigError {
-    /// The file cannot be had.
+    /// The file cannot be read, or is no YAML of the right form.
     #[error(transparent)]
-    Text(#[from] TextError),
-    /// It is not valid.
-    #[error(transparent)]
-    Yaml(#[from] YamlError),
+    Input(#[from] InputError),
     /// It has nothing for this side.
     #[error("{} has no section '{section}'", .path.display())]
     NoSection {
@@ -142,8 +140,7 @@ impl SyncConfig {
     /// # Errors
     /// Any [`SyncConfigError`].
     pub fn load(path: &Path) -> Result<Self, SyncConfigError> {
-        let text = read_text_file(path)?;
-        let mut config: Self = parse_yaml(&text, &path.display().to_string(), Anchors::Refuse)?;
+        let mut config: Self = read_yaml(path, Dialect::Plain)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         if let Some(export) = &mut config.export {
             export.resolve(directory);

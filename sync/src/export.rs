@@ -2,21 +2,21 @@ use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_bundler::{
-    ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
-    DiscoveredChart, ExpiresError, Head, Inventory, KeyFileError, Lock, OutputError, PartialFile, Pins, Plan,
-    PlanError, Referrers, Request, ResolveErrors, ResolveOptions, Resolved, SignError, Signer, Unchanged,
-    create_compressed, create_file, discover_charts, load_public, merge, resolve,
-};
-use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
-use bundle_oci::{Digest, Hasher, Printable};
-use bundle_registry::{Client, Progress};
-
 use crate::ledger::{self, ExportLedger, Last, LedgerError};
 use crate::outbox::{Outbox, OutboxError};
 use crate::receipts::{Receipts, RefusedReceipt};
 use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
+use bundle_bundler::{
+    ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
+    DiscoveredChart, ExpiresError, Head, Inventory, Lock, OutputError, PartialFile, Pins, Plan, PlanError,
+    Referrers, Request, ResolveErrors, ResolveOptions, Resolved, Unchanged, create_compressed, create_file,
+    discover_charts, merge, resolve,
+};
+use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
+use bundle_oci::{Digest, Hasher, Printable};
+use bundle_registry::{Client, Progress};
+use bundle_trust::{KeyFileError, SignError, Signer, load_public};
 
 /// The connected side's job.
 #[derive(Debug)]

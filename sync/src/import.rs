@@ -2,7 +2,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bundle_bundler::{SignError, Signer};
 use bundle_format::{
     BundleId, Damage, FileError, Limits, MediumError, Receipt, ShortReceipt, StreamName, Timestamp,
     TrustError, TrustPolicy, Verdict, replace_file,
@@ -13,6 +12,7 @@ use bundle_importer::{
 };
 use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
+use bundle_trust::{SignError, Signer};
 
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};

@@ -120,12 +120,12 @@ pub(crate) fn carry_out(moves: &[Move]) -> Result<(), InboxError> {
 fn copy_over(step: &Move) -> std::io::Result<()> {
     let directory = step.to.parent().unwrap_or(Path::new("."));
     let mut copy = tempfile::Builder::new().prefix(".bundle-").suffix(".new").tempfile_in(directory)?;
-    let mut file = bundle_files::open(&step.from)?;
+    let mut file = bundle_os::open(&step.from)?;
     std::io::copy(&mut file, &mut copy)?;
     copy.as_file().set_permissions(file.metadata()?.permissions())?;
     copy.as_file().sync_all()?;
     copy.persist(&step.to).map_err(|error| error.error)?;
-    bundle_files::sync_directory(&step.to)?;
+    bundle_os::sync_directory(&step.to)?;
     std::fs::remove_file(&step.from)
 }
 

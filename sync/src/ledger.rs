@@ -127,7 +127,7 @@ const LARGEST: u64 = 16 << 20;
 /// one.
 pub(crate) fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, LedgerError> {
     let failed = |source| LedgerError::Read { path: path.to_owned(), source };
-    match bundle_files::read(path, LARGEST) {
+    match bundle_os::read(path, LARGEST) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
         Err(error) => match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::FileTooLarge => Ok(T::default()),

@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::{Inventory, load_receipt};
+use crate::outbox::{Outbox, OutboxError};
+use bundle_bundler::Inventory;
 use bundle_format::{
     BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName, replace_file,
 };
 use bundle_importer::signature_path;
 use bundle_oci::{Printable, chain};
-
-use crate::outbox::{Outbox, OutboxError};
+use bundle_trust::load_receipt;
 
 /// What came back from the other side.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ enum Read {
 
 /// A receipt, if it is of this stream.
 fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, String> {
-    use bundle_bundler::ReceiptFileError as E;
+    use bundle_trust::ReceiptFileError as E;
     match load_receipt(path, keys, &Limits::V1) {
         Ok(receipt) if receipt.bundle.stream == *stream => {
             Ok(Read::Of(Box::new(Inventory::of_receipt(&receipt, true))))
@@ -110,7 +110,7 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, 
 
 /// The newest bundle of this stream that a file of short receipts says has arrived.
 fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Read, String> {
-    let text = bundle_files::read_text(path, LARGEST).map_err(|error| error.to_string())?;
+    let text = bundle_os::read_text(path, LARGEST).map_err(|error| error.to_string())?;
     let mut newest: Option<Inventory> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let short: ShortReceipt = line.parse().map_err(|error| format!("{error}"))?;

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::harbor_scene::HarborScene;
 use bundle_importer::{
     Arrival, Bundle, Delivery, DeliveryOptions, Destination, HarborSettings, Limits, OnExistingTag, Portion,
-    QuotaCheck, RegistryKind, Rollback, StateFile, load_trust,
+    QuotaCheck, RegistryKind, Rollback, StateFile,
 };
 use bundle_oci::Registry;
 use bundle_registry::{Client, CredentialStore, Silent};
 use bundle_test_servers::{BlobStatus, Credentials, Fault, HarborRequest, Matcher, Redirect, Robot, Rule};
-
-use crate::harbor_scene::HarborScene;
+use bundle_trust::load_trust;
 
 const PROJECTS: [&str; 3] = ["cache", "platform", "tenant-a"];
 

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bundle_chart::{KubeVersion, Purpose, ValueSet, ValuesFile};
-use bundle_format::ProjectName;
+use bundle_oci::ProjectName;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};

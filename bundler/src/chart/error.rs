@@ -1,10 +1,10 @@
 //! Why the images of a chart cannot be told.
 //! Every [`ChartError`] names the chart and who asked for it.
 
+use crate::ItemError;
 use bundle_chart::{LoadError, RenderError};
+use bundle_input::{TextError, YamlError};
 use bundle_oci::{Digest, Printable, Reference};
-
-use crate::{ItemError, TextError, YamlError};
 
 /// All charts whose images cannot be told.
 #[derive(Debug, thiserror::Error)]

@@ -14,8 +14,7 @@ use tokio::sync::OnceCell;
 use super::error::ChartCause;
 use super::index::{Entry, Index, choose};
 use super::request::ChartSource;
-use crate::Limits;
-use crate::text::read_bytes;
+use bundle_input::read_bytes;
 
 /// A chart as it was found, with all that it depends on.
 pub(super) struct Fetched {
@@ -78,7 +77,7 @@ impl<'a> Fetcher<'a> {
 
     async fn index(&self, address: &str) -> Result<Index, ChartCause> {
         let address = format!("{address}/index.yaml");
-        let bytes = self.client.file(&address, Limits::DEFAULT.index).await?;
+        let bytes = self.client.file(&address, bundle_input::Limits::DEFAULT.index).await?;
         let parse = move || Index::parse(&String::from_utf8_lossy(&bytes), &address);
         Ok(tokio::task::spawn_blocking(parse).await??)
     }

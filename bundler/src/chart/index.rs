@@ -5,12 +5,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use bundle_chart::{Constraint, Version};
-use bundle_oci::{Digest, Printable};
+use bundle_input::{Dialect, YamlError};
+use bundle_oci::Digest;
 use serde::Deserialize;
-use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::error::ChartCause;
-use crate::{Limits, YamlError};
 
 /// What a Helm repository's `index.yaml` says of its charts.
 #[derive(Debug, Deserialize)]
@@ -34,27 +33,7 @@ pub(super) struct Entry {
 impl Index {
     /// Reads an index. Fields that Helm's own code passes over are passed over.
     pub(super) fn parse(text: &str, address: &str) -> Result<Self, YamlError> {
-        let limits = Limits::DEFAULT;
-        let options = serde_saphyr::options! {
-            with_snippet: false,
-            duplicate_keys: DuplicateKeyPolicy::LastWins,
-            budget: serde_saphyr::budget! {
-                max_depth: limits.depth,
-                flow_nesting_limit: limits.depth,
-                max_nodes: limits.index_nodes,
-                max_events: 2 * limits.index_nodes,
-                max_aliases: 0,
-                max_anchors: 0,
-                max_documents: 2,
-            },
-        };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let error = error.without_snippet();
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            let message = error.to_string();
-            let message = Printable(message.lines().next().unwrap_or_default()).to_string();
-            YamlError { name: address.to_owned(), line, column, message }
-        })
+        bundle_input::parse_yaml(text, address, Dialect::Helm)
     }
 
     /// The newest version of a chart that is in a range.

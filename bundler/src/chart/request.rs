@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use bundle_chart::{Constraint, KubeVersion, ValueSet};
-use bundle_format::ProjectName;
 use bundle_oci::{
-    ParseReferenceError, ParseRegistryError, ParseRepositoryError, Printable, Reference, Registry,
-    RepositoryName,
+    ParseReferenceError, ParseRegistryError, ParseRepositoryError, Printable, ProjectName, Reference,
+    Registry, RepositoryName,
 };
 
 use crate::{CacheLayout, Platforms};

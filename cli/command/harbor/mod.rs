@@ -8,14 +8,14 @@ mod values;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use bundle_format::{Limits, ProjectName};
-use bundle_harbor::Harbor as Client;
-use bundle_importer::{Bundle, Destination, HarborSettings, RegistryKind};
-
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::progress::{Running, progress};
 use crate::trust::TrustArguments;
+use bundle_format::Limits;
+use bundle_harbor::Harbor as Client;
+use bundle_importer::{Bundle, Destination, HarborSettings, RegistryKind};
+use bundle_oci::ProjectName;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Harbor {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use bundle_format::ProjectName;
 use bundle_importer::{Purpose, rotate};
+use bundle_oci::ProjectName;
 
 use super::Place;
 use super::bootstrap::{Secrets, delivered};

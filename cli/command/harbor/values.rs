@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 
 use bundle_chart::{KubeVersion, ValueSet, ValuesFile};
 use bundle_format::Limits;
-use bundle_importer::{
-    Bundle, Carried, CarriedChart, ChartValues, PULL_SECRET, Unmapped, Unreached, ValuesNote, ValuesRequest,
-    chart_values,
+use bundle_handout::{
+    Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesNote, ValuesRequest, chart_values,
 };
+use bundle_importer::{Bundle, PULL_SECRET};
 use bundle_oci::{Printable, Registry};
 
 use crate::command::print;
@@ -141,15 +141,15 @@ impl Values {
         if self.output == Path::new("-") {
             return print(&values.text);
         }
-        bundle_files::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(
-            |error| match error.kind() {
+        bundle_os::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(|error| {
+            match error.kind() {
                 std::io::ErrorKind::AlreadyExists => self.exists(),
                 _ => {
                     let text = format!("{} cannot be written: {error}", name(&self.output));
                     Failure::text(Code::Failed, text)
                 }
-            },
-        )?;
+            }
+        })?;
         print(&format!(
             "{}: {} of {} at {}\n",
             name(&self.output),
@@ -161,7 +161,7 @@ impl Values {
 }
 
 fn file(path: &Path) -> Result<ValuesFile, Failure> {
-    let text = bundle_files::read_text(path, LARGEST)
+    let text = bundle_os::read_text(path, LARGEST)
         .map_err(|error| Failure::text(Code::Usage, format!("{} cannot be read: {error}", name(path))))?;
     Ok(ValuesFile { name: path.display().to_string(), text })
 }

@@ -14,8 +14,8 @@ use bundle_oci::{Digest, Hasher, Manifest, Registry};
 use serde::Deserialize;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::bundle::Contents;
-use crate::{Bundle, Choice};
+use crate::Choice;
+use bundle_importer::Bundle;
 
 /// Why a part of a bundle cannot be taken out.
 #[derive(Debug, thiserror::Error)]
@@ -364,10 +364,7 @@ impl<'a> Part<'a> {
 }
 
 fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
-    match &bundle.contents {
-        Contents::File(archive) => Ok(archive),
-        Contents::Pipe { .. } => Err(ExtractError::Pipe),
-    }
+    bundle.archive().ok_or(ExtractError::Pipe)
 }
 
 fn entries<R: ReadAt>(archive: &Archive<R>) -> HashMap<Digest, &Entry> {

@@ -1,12 +1,17 @@
+//! The bytes and the text of a person's file: a regular file of bounded size, in UTF-8, or standard
+//! input where a list may come from there.
+
 use std::path::{Path, PathBuf};
 
-use crate::{ConfigError, Limits};
+use bundle_oci::Printable;
+
+use crate::Limits;
 
 /// Why a text file cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     /// A file that cannot be read.
-    #[error("{} cannot be read", .path.display())]
+    #[error("{} cannot be read", Printable(&.path.display().to_string()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -14,7 +19,7 @@ pub enum TextError {
         source: std::io::Error,
     },
     /// Bytes that are no text.
-    #[error("{}:{line}: is not UTF-8", .path.display())]
+    #[error("{}:{line}: is not UTF-8", Printable(&.path.display().to_string()))]
     Encoding {
         /// The file.
         path: PathBuf,
@@ -24,45 +29,36 @@ pub enum TextError {
 }
 
 /// What standard input is called in messages and reasons.
-const STDIN: &str = "<stdin>";
-
-/// Reads a bundle.yaml or an image list: a regular file of at most [`Limits::file`] bytes.
-///
-/// # Errors
-/// [`ConfigError::Text`].
-pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    Ok(read_text_file(path)?)
-}
+pub const STDIN: &str = "<stdin>";
 
 /// Reads an image list, which may be `-` for standard input: what it is called, and its text.
 ///
 /// # Errors
-/// [`ConfigError::Text`].
-pub fn read_list(path: &Path) -> Result<(String, String), ConfigError> {
+/// Any [`TextError`].
+pub fn read_list(path: &Path) -> Result<(String, String), TextError> {
     if path.as_os_str() == "-" {
         let path = Path::new(STDIN);
-        let bytes = bundle_files::read_from(std::io::stdin().lock(), Limits::DEFAULT.file);
+        let bytes = bundle_os::read_from(std::io::stdin().lock(), Limits::DEFAULT.file);
         let bytes = bytes.map_err(|source| TextError::Read { path: path.to_owned(), source })?;
         return Ok((STDIN.to_owned(), text(bytes, path)?));
     }
-    Ok((path.display().to_string(), read_text(path)?))
+    Ok((path.display().to_string(), read_text(path, Limits::DEFAULT.file)?))
 }
 
-/// Reads a person's file: a regular file of at most [`Limits::file`] bytes.
+/// Reads a person's file: a regular file of at most `limit` bytes, in UTF-8.
 ///
 /// # Errors
 /// Any [`TextError`].
-pub fn read_text_file(path: &Path) -> Result<String, TextError> {
-    read_file(path, Limits::DEFAULT.file)
-}
-
-pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, TextError> {
+pub fn read_text(path: &Path, limit: u64) -> Result<String, TextError> {
     text(read_bytes(path, limit)?, path)
 }
 
 /// Reads a regular file of at most `limit` bytes.
-pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
-    bundle_files::read(path, limit).map_err(|source| TextError::Read { path: path.to_owned(), source })
+///
+/// # Errors
+/// [`TextError::Read`].
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
+    bundle_os::read(path, limit).map_err(|source| TextError::Read { path: path.to_owned(), source })
 }
 
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
@@ -81,7 +77,7 @@ mod tests {
     fn what_is_no_text_of_a_bounded_regular_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("images.txt");
-        let refusal = |path: &Path| match read_file(path, 4 << 20).unwrap_err() {
+        let refusal = |path: &Path| match read_text(path, 4 << 20).unwrap_err() {
             TextError::Read { path, source } => format!("{} cannot be read: {source}", path.display()),
             error @ TextError::Encoding { .. } => error.to_string(),
         };

@@ -58,9 +58,9 @@ pub fn load_private(
 ) -> Result<PrivateKey, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
-    let file = bundle_files::open(path).map_err(failed)?;
+    let file = bundle_os::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let bytes = Zeroizing::new(bundle_files::read_from(file, LARGEST).map_err(failed)?);
+    let bytes = Zeroizing::new(bundle_os::read_from(file, LARGEST).map_err(failed)?);
     let pem = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
@@ -88,7 +88,7 @@ pub fn load_private(
 /// Any [`KeyFileError`].
 pub fn load_public(path: &Path) -> Result<PublicKey, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
-    let pem = bundle_files::read_text(path, LARGEST).map_err(failed)?;
+    let pem = bundle_os::read_text(path, LARGEST).map_err(failed)?;
     PublicKey::from_pem(&pem).map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
 }
 
@@ -118,7 +118,7 @@ pub fn generate(path: &Path, passphrase: Option<&str>) -> Result<PublicKey, KeyF
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
-    bundle_files::create_file(path, bytes, mode).map_err(|source| match source.kind() {
+    bundle_os::create_file(path, bytes, mode).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
         _ => KeyFileError::Write { path: path.to_owned(), source },
     })

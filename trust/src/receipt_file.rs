@@ -57,6 +57,6 @@ pub fn load_receipt(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReceiptFileError> {
     let failed = |source| ReceiptFileError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    bundle_files::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    bundle_os::open(path).map_err(failed)?.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

@@ -6,14 +6,14 @@ use bundle_format::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::text::{TextError, read_text, read_yaml};
+use bundle_input::{Dialect, InputError, Limits, parse_yaml, read_text};
 
 /// Why a trust policy cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFileError {
     /// A file that cannot be read, or YAML that is not valid.
     #[error(transparent)]
-    Text(#[from] TextError),
+    Input(#[from] InputError),
     /// A key that cannot be used.
     #[error("{}: {what}: {source}", .path.display())]
     Key {
@@ -70,13 +70,14 @@ const MOST_KEYS: usize = 1000;
 /// # Errors
 /// Any [`TrustFileError`].
 pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
-    let text = read_text(path)?;
+    let text = read_text(path, Limits::DEFAULT.file).map_err(InputError::from)?;
     if text.trim_start().starts_with("-----BEGIN") {
         let key = public_key(path, "public key", &text)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         return Ok(TrustPolicy::single(&bundle_oci::Printable(&name).to_string(), key));
     }
-    policy(path, read_yaml(path, &text)?)
+    let file = parse_yaml(&text, &path.display().to_string(), Dialect::Plain).map_err(InputError::from)?;
+    policy(path, file)
 }
 
 /// What a file's entries mean.
@@ -91,7 +92,7 @@ pub(crate) fn policy(path: &Path, file: TrustFile) -> Result<TrustPolicy, TrustF
             (Some(pem), None) => (path.to_owned(), pem),
             (None, Some(file)) => {
                 let file = directory.join(file);
-                let pem = read_text(&file)?;
+                let pem = read_text(&file, Limits::DEFAULT.file).map_err(InputError::from)?;
                 (file, pem)
             }
             _ => return Err(TrustFileError::NoKey { path: path.to_owned(), name: key.name }),

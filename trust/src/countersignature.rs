@@ -84,7 +84,7 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
 pub fn read_signature(path: &Path) -> Result<SignatureBytes, CountersignatureError> {
     let failed = |source| CountersignatureError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    bundle_files::open(path).map_err(failed)?.take(65).read_to_end(&mut bytes).map_err(failed)?;
+    bundle_os::open(path).map_err(failed)?.take(65).read_to_end(&mut bytes).map_err(failed)?;
     bytes.try_into().map_err(|_| CountersignatureError::Length(path.to_owned()))
 }
 

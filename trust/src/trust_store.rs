@@ -8,8 +8,8 @@ use bundle_format::{
 use bundle_oci::Digest;
 
 use crate::TrustFileError;
-use crate::text::{TextError, read_text, read_yaml};
 use crate::trust_file::{self, KeyEntry, TrustFile};
+use bundle_input::{Dialect, TextError, parse_yaml, read_text};
 
 /// The keys that an importing site trusts, in one `trust.yaml` that the commands keep: `import`
 /// uses it unless it is told of another file, and what is revoked here is refused in any case.
@@ -82,13 +82,13 @@ impl TrustStore {
     /// # Errors
     /// The file cannot be read, or anybody can write it.
     pub fn open(path: &Path) -> Result<Self, TrustStoreError> {
-        let text = match read_text(path) {
+        let text = match read_text(path, bundle_input::Limits::DEFAULT.file) {
             Ok(text) => text,
             Err(TextError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let file = TrustFile { signatures: 1, keys: Vec::new() };
                 return Ok(Self { path: path.to_owned(), file });
             }
-            Err(error) => return Err(TrustFileError::from(error).into()),
+            Err(error) => return Err(TrustFileError::Input(error.into()).into()),
         };
         if let Ok(metadata) = std::fs::metadata(path)
             && metadata.is_file()
@@ -96,7 +96,9 @@ impl TrustStore {
         {
             return Err(TrustStoreError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
         }
-        Ok(Self { path: path.to_owned(), file: read_yaml(path, &text).map_err(TrustFileError::from)? })
+        let file = parse_yaml(&text, &path.display().to_string(), Dialect::Plain)
+            .map_err(|error| TrustFileError::Input(error.into()))?;
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Whether there is any key.

@@ -85,7 +85,7 @@ impl Login {
         }
 
         let failed = |source| LoginError::Read { path: path.to_owned(), source };
-        let bytes = Zeroizing::new(bundle_files::read(path, LARGEST).map_err(failed)?);
+        let bytes = Zeroizing::new(bundle_os::read(path, LARGEST).map_err(failed)?);
         let config: Config = serde_json::from_slice(&bytes).map_err(|error| LoginError::Json {
             path: path.to_owned(),
             line: error.line(),

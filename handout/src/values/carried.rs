@@ -1,12 +1,12 @@
 use std::collections::HashMap;
 
 use bundle_chart::{Chart, Limits};
-use bundle_format::{Artifact, Kind, ProjectName, Target};
-use bundle_oci::{Digest, Reference, Registry};
+use bundle_format::{Artifact, Kind, Target};
+use bundle_oci::{Digest, ProjectName, Reference, Registry};
 
 use super::ValuesError;
 use crate::extract::chart_content;
-use crate::{Bundle, TrivyDatabases};
+use bundle_importer::{Bundle, TrivyDatabases};
 
 /// The images and databases of several bundles.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use bundle_chart::{Placed, Proof};
 use bundle_oci::Printable;
 
 use super::{Carried, CarriedChart, ValuesRequest};
-use crate::trivy::PUBLIC;
+use bundle_importer::PUBLIC;
 
 /// The comment at the head of the values: what they are for, and which image is where. It has no time,
 /// so that the same bundle gives the same file.

@@ -2,8 +2,8 @@ use bundle_chart::{IngressError, Map, Overlay, OverlayError, Resources, Value};
 use bundle_oci::Registry;
 
 use super::ValuesError;
-use crate::TrivyDatabases;
-use crate::trivy::TrivySetting;
+use bundle_importer::TrivyDatabases;
+use bundle_importer::TrivySetting;
 
 /// What the platform gives Harbor's components at least, by their tables in its chart. It is what the
 /// platform's own table says, and no limit: a scan or a garbage collection may take more for a while.

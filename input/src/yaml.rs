@@ -1,9 +1,15 @@
+//! One reader of people's YAML: bounded, strict, and with messages in the words of someone who writes
+//! YAML. Takes a text and its file's name, gives a value or the place of the mistake.
+
+use std::path::Path;
+
 use bundle_oci::Printable;
 use serde::de::DeserializeOwned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Location};
 
-use crate::Limits;
+use crate::text::{TextError, read_text};
+use crate::{Limits, nearest};
 
 /// A file's text that is no YAML, or not of the form that it must have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,41 +26,67 @@ pub struct YamlError {
 }
 
 impl YamlError {
-    pub(crate) fn at(name: &str, place: Location, message: String) -> Self {
+    /// A mistake that a later look found at a place of the file called `name`.
+    pub fn at(name: &str, place: Location, message: String) -> Self {
         Self { name: name.to_owned(), line: place.line(), column: place.column(), message }
     }
 }
 
-/// Whether a file may define anchors and use them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Anchors {
-    /// It may.
-    Allow,
-    /// It may not.
-    Refuse,
+/// Why a person's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The file cannot be had.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// YAML that is not valid, or not of the form that it must have.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
 }
 
-/// Reads one document of the file called `name`. A text must be quoted where other readers of YAML would see a number or
-/// boolean, so that `1.10` means the same to all of them.
+/// Which YAML a file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ours, without anchors.
+    Plain,
+    /// Ours, with anchors and aliases in the file, whose use is bounded.
+    Anchors,
+    /// What Helm reads: an index that others wrote, where the later of two keys counts and a scalar
+    /// may be read as a text whatever it looks like.
+    Helm,
+}
+
+/// Reads the YAML file at `path`, of at most [`Limits::file`] bytes.
+///
+/// # Errors
+/// Any [`InputError`].
+pub fn read_yaml<T: DeserializeOwned>(path: &Path, dialect: Dialect) -> Result<T, InputError> {
+    let text = read_text(path, Limits::DEFAULT.file)?;
+    Ok(parse_yaml(&text, &path.display().to_string(), dialect)?)
+}
+
+/// Reads one document of the file called `name`. A text of ours must be quoted where other readers of
+/// YAML would see a number or boolean, so that `1.10` means the same to all of them.
 ///
 /// # Errors
 /// [`YamlError`], with the place of the mistake.
-pub fn parse<T: DeserializeOwned>(text: &str, name: &str, anchors: Anchors) -> Result<T, YamlError> {
+pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect) -> Result<T, YamlError> {
     let limits = Limits::DEFAULT;
-    let aliases = if anchors == Anchors::Allow { limits.aliases } else { 0 };
+    let ours = dialect != Dialect::Helm;
+    let nodes = if ours { limits.nodes } else { limits.index_nodes };
+    let aliases = if dialect == Dialect::Anchors { limits.aliases } else { 0 };
     let options = serde_saphyr::options! {
         with_snippet: false,
-        strict_booleans: true,
-        no_schema: true,
-        reject_unsupported_tags: true,
-        duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: ours,
+        no_schema: ours,
+        reject_unsupported_tags: ours,
+        duplicate_keys: if ours { DuplicateKeyPolicy::Error } else { DuplicateKeyPolicy::LastWins },
+        merge_keys: if ours { MergeKeyPolicy::Error } else { MergeKeyPolicy::default() },
         budget: serde_saphyr::budget! {
             max_depth: limits.depth,
             flow_nesting_limit: limits.depth,
-            max_nodes: limits.nodes,
+            max_nodes: nodes,
             // A list or map has an end too.
-            max_events: 2 * limits.nodes,
+            max_events: 2 * nodes,
             max_aliases: aliases,
             max_anchors: aliases,
             max_recorded_anchor_events: limits.alias_events,
@@ -75,10 +107,10 @@ pub fn parse<T: DeserializeOwned>(text: &str, name: &str, anchors: Anchors) -> R
 /// What is wrong in the words of someone who writes YAML, without the place, which is told before.
 fn message(error: &Error) -> String {
     match error {
-        Error::Eof { .. } => "the file says nothing".to_owned(),
+        Error::Eof { .. } => "the file is empty".to_owned(),
         Error::MultipleDocuments { .. } => "a second document; one file is one document".to_owned(),
         Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("field '{}' is there twice", Printable(key))
+            format!("field '{}' appears twice", Printable(key))
         }
         Error::SerdeUnknownField { field, expected, .. } => {
             let close = match nearest(field, expected) {
@@ -121,53 +153,6 @@ fn message(error: &Error) -> String {
                 return "tabs cannot indent YAML; use spaces".to_owned();
             }
             Printable(text.trim_start_matches("error: ")).to_string()
-        }
-    }
-}
-
-/// The known name that a mistyped one is closest to, if it is close.
-fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
-    const FAR: usize = 3;
-    let distance = |known: &str| {
-        // Nothing close is that long, and the distance takes the product of both lengths.
-        if written.len() > known.len() + FAR { FAR } else { edits(written.as_bytes(), known.as_bytes()) }
-    };
-    let (distance, name) = known.iter().map(|name| (distance(name), *name)).min()?;
-    (distance < FAR && distance < written.len()).then_some(name)
-}
-
-/// How many bytes must be put in, taken out or exchanged to make one of the other (Levenshtein).
-fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let exchanged = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = exchanged.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_close_names_are_suggested() {
-        let known = ["images", "lists", "as"];
-        for (written, suggested) in [
-            ("image", Some("images")),
-            ("Lists", Some("lists")),
-            ("ass", Some("as")),
-            ("charts", None),
-            ("x", None),
-            ("", None),
-            (&"images".repeat(1_000), None),
-        ] {
-            assert_eq!(nearest(written, &known), suggested, "{written:?}");
         }
     }
 }

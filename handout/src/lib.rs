@@ -1,0 +1,17 @@
+//! What leaves a bundle without a registry: layouts and archives of some of its artifacts, the files
+//! with which nodes find its images at a mirror, and values with which charts ask for them there.
+//!
+//! Start at [`Choice`], some of a bundle's artifacts, and [`extract_layout`]; at [`node`] for nodes'
+//! configuration; at [`chart_values`] for charts.
+
+mod choice;
+mod extract;
+pub mod node;
+mod values;
+
+pub use choice::{Attached, Choice, ChoiceError};
+pub use extract::{ExtractError, NamesFor, extract_archive, extract_charts, extract_layout};
+pub use values::{
+    Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesError, ValuesNote, ValuesRequest,
+    chart_values,
+};
