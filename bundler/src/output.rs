@@ -1,15 +1,14 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use bundle_format::{BLOCK, FileError, Layout, Limits, Statement, VolumeNames, VolumeSize};
 use bundle_oci::Digest;
-use rustix::fs::{FallocateFlags, OFlags, RenameFlags};
+use bundle_os::{Preallocated, Volume};
 
 use crate::volume_set::{self, Head};
 
@@ -220,13 +219,13 @@ impl PartialFile {
                 part.file.set_len(0).map_err(|source| part.failed("emptied", source))?;
                 continue;
             }
-            match rustix::fs::fallocate(&part.file, FallocateFlags::empty(), 0, size) {
+            match bundle_os::preallocate(&part.file, size) {
                 // Without it a file is still right, only its space is not sure.
-                Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
-                Err(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => {
+                Ok(Preallocated::Done | Preallocated::Unsupported) => {}
+                Ok(Preallocated::NoSpace) => {
                     return Err(OutputError::Space { path: self.path.clone(), needed: size, available });
                 }
-                Err(error) => return Err(part.failed("made larger", error.into())),
+                Err(error) => return Err(part.failed("made larger", error)),
             }
             // An earlier run's file of the same plan has this size; anything else is cut.
             part.file.set_len(size).map_err(|source| part.failed("made larger", source))?;
@@ -278,12 +277,11 @@ impl PartialFile {
         let mut have = 0;
         for part in &self.parts {
             let metadata = part.file.metadata().map_err(|source| part.failed("looked at", source))?;
-            have += std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
+            have += bundle_os::allocated(&metadata);
         }
         let first = &self.parts[0];
-        let room = rustix::fs::fstatvfs(&first.file);
-        let room = room.map_err(|error| first.failed("looked at", error.into()))?;
-        let available = room.f_bavail.saturating_mul(room.f_frsize);
+        let available = bundle_os::available(&first.file);
+        let available = available.map_err(|source| first.failed("looked at", source))?;
         let needed = size.saturating_sub(have);
         if needed > available {
             return Err(OutputError::Space { path: self.path.clone(), needed, available });
@@ -292,27 +290,21 @@ impl PartialFile {
     }
 
     fn placement(&self) -> Result<Placement, OutputError> {
-        const MSDOS: u64 = 0x4d44;
-        const EXFAT: u64 = 0x2011_bab0;
-        const FUSE: u64 = 0x6573_5546;
-        const NTFS: u64 = 0x5346_544e;
         let first = &self.parts[0];
-        let status = rustix::fs::fstatfs(&first.file);
-        let status = status.map_err(|error| first.failed("looked at", error.into()))?;
-        let kind = (status.f_type as u64) & 0xffff_ffff;
+        let volume = bundle_os::volume(&first.file);
+        let volume = volume.map_err(|source| first.failed("looked at", source))?;
         let large = self.parts.iter().find(|part| part.range.end - part.range.start >= 1 << 32);
-        if let (MSDOS, Some(part)) = (kind, large) {
+        if let (Volume::Fat, Some(part)) = (volume, large) {
             let size = part.range.end - part.range.start;
             return Err(OutputError::TooLarge { path: part.path.clone(), size });
         }
-        Ok(if matches!(kind, MSDOS | EXFAT | FUSE | NTFS) { Placement::InOrder } else { Placement::Anywhere })
+        Ok(if volume == Volume::Any { Placement::Anywhere } else { Placement::InOrder })
     }
 
     pub(crate) fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), OutputError> {
         while !bytes.is_empty() {
             let (part, length) = self.part_at(offset, bytes.len())?;
-            part.file
-                .write_all_at(&bytes[..length], offset - part.range.start)
+            bundle_os::write_all_at(&part.file, &bytes[..length], offset - part.range.start)
                 .map_err(|source| part.failed("written", source))?;
             (bytes, offset) = (&bytes[length..], offset + length as u64);
         }
@@ -323,8 +315,7 @@ impl PartialFile {
         while !bytes.is_empty() {
             let (part, length) = self.part_at(offset, bytes.len())?;
             let (now, later) = bytes.split_at_mut(length);
-            part.file
-                .read_exact_at(now, offset - part.range.start)
+            bundle_os::read_exact_at(&part.file, now, offset - part.range.start)
                 .map_err(|source| part.failed("read", source))?;
             (bytes, offset) = (later, offset + length as u64);
         }
@@ -403,19 +394,10 @@ impl Part {
             let gone = std::io::Error::other("another file has taken its place");
             return Err(self.failed("renamed", gone));
         }
-        let cwd = rustix::fs::CWD;
-        match rustix::fs::renameat_with(cwd, &self.partial, cwd, &self.path, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(()),
-            Err(rustix::io::Errno::EXIST) => Err(OutputError::Exists(self.path.clone())),
-            // File systems without the flag: a link fails if the name is taken.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-                if self.path.symlink_metadata().is_ok() {
-                    return Err(OutputError::Exists(self.path.clone()));
-                }
-                std::fs::rename(&self.partial, &self.path).map_err(|source| self.failed("renamed", source))
-            }
-            Err(error) => Err(self.failed("renamed", error.into())),
-        }
+        bundle_os::rename_new(&self.partial, &self.path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => OutputError::Exists(self.path.clone()),
+            _ => self.failed("renamed", source),
+        })
     }
 
     pub(crate) fn failed(&self, doing: &'static str, source: std::io::Error) -> OutputError {
@@ -442,21 +424,11 @@ fn partial(path: &Path, volume: Option<usize>) -> PathBuf {
 
 /// Opens a file of ours, and nothing that somebody put in its place.
 fn open_own(path: &Path) -> Result<File, OutputError> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let options = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o644)
-        .custom_flags(flags.cast_signed())
-        .open(path);
-    let failed = |source| OutputError::Io { path: path.to_owned(), doing: "opened", source };
-    let file = options.map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(std::io::Error::other("it is no regular file")));
-    }
-    Ok(file)
+    bundle_os::open_own(path).map_err(|source| OutputError::Io {
+        path: path.to_owned(),
+        doing: "opened",
+        source,
+    })
 }
 
 impl Drop for PartialFile {
@@ -494,7 +466,7 @@ fn claim(file: &File, path: &Path, partial: &Path) -> Result<bool, OutputError> 
 /// Whether a path leads to this open file.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), path.symlink_metadata()) {
-        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        (Ok(open), Ok(there)) => bundle_os::same_file(&open, &there),
         _ => false,
     }
 }

@@ -1,4 +1,3 @@
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{SignatureBytes, VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file};
@@ -102,7 +101,8 @@ fn hash(part: &Part) -> Result<Digest, OutputError> {
     let mut done = 0;
     while done < length(part) {
         let size = usize::try_from(length(part) - done).unwrap_or(PIECE).min(PIECE);
-        part.file.read_exact_at(&mut piece[..size], done).map_err(|source| part.failed("read", source))?;
+        bundle_os::read_exact_at(&part.file, &mut piece[..size], done)
+            .map_err(|source| part.failed("read", source))?;
         hasher.update(&piece[..size]);
         done += size as u64;
     }
@@ -115,7 +115,7 @@ fn read_start(parts: &[Part], bytes: u64) -> Result<Vec<u8>, OutputError> {
     for part in parts {
         let wanted = bytes.saturating_sub(part.range.start).min(length(part));
         let mut piece = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
-        part.file.read_exact_at(&mut piece, 0).map_err(|source| part.failed("read", source))?;
+        bundle_os::read_exact_at(&part.file, &mut piece, 0).map_err(|source| part.failed("read", source))?;
         start.append(&mut piece);
     }
     Ok(start)

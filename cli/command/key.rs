@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use bundle_format::KeyError;
 use bundle_trust::{KeyFileError, generate, load_private, load_public};
-use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use crate::command::print;
@@ -68,7 +67,7 @@ pub(crate) fn ask_passphrase(attempt: u32) -> Option<Zeroizing<String>> {
 fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
     // The prompt makes the signal of that key before it gives the terminal its echo back, and
     // without a handler that is the end.
-    let interrupts = signal(SignalKind::interrupt());
+    let interrupts = bundle_os::interrupts();
     let answer = rpassword::prompt_password(prompt).map(Zeroizing::new);
     if answer.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted) {
         std::process::exit(INTERRUPTED);

@@ -6,12 +6,12 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use bundle_format::{Timestamp, TrustPolicy};
 use bundle_importer::Bundle;
 use bundle_oci::Printable;
+use bundle_os::{Signals, allow_many_files};
 use bundle_serve::{
     Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
@@ -82,19 +82,12 @@ impl Serve {
         let sources = self.bundles.iter().map(|path| source(path, &policy)).collect::<Result<_, _>>()?;
         let store = Store::new(sources, limits, console.clone())?;
         self.tell(&store, &address.to_string(), identity.is_some());
-        let (mut terminate, mut interrupt) =
-            (stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?);
+        let mut signals = Signals::listen().map_err(|error| Failure::new(Code::Failed, &error))?;
         let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            signals.next().await;
             tell("note: finishing what is being sent; once more to stop at once");
             tokio::spawn(async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
+                signals.next().await;
                 std::process::exit(0);
             });
         };
@@ -154,19 +147,6 @@ fn source(path: &Path, policy: &TrustPolicy) -> Result<Source, Failure> {
 
 /// More of the same would hide the rest.
 const MOST_NOTES: usize = 20;
-
-fn stop_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
-    signal(kind).map_err(|error| Failure::new(Code::Failed, &error))
-}
-
-/// Raises the limit on open files as far as this process may, and says what it is.
-fn allow_many_files() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
-    files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
-}
 
 /// Writes the access log to stdout and messages to stderr, from a thread of its own, so that a
 /// terminal that was stopped does not stop the server.

@@ -1,6 +1,5 @@
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_oci::{Digest, Hasher, MediaType};
@@ -43,7 +42,7 @@ pub trait ReadAt: Send + Sync {
 
 impl ReadAt for std::fs::File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, buffer, offset)
+        bundle_os::read_exact_at(self, buffer, offset)
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -51,11 +50,7 @@ impl ReadAt for std::fs::File {
     }
 
     fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
-        let wanted = buffer.len();
-        let mut buffers = [io::IoSliceMut::new(buffer)];
-        // Linux gives what is in its page cache; file systems that cannot say refuse the flag.
-        let read = rustix::io::preadv2(self, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT);
-        read == Ok(wanted)
+        bundle_os::read_cached_at(self, buffer, offset)
     }
 }
 

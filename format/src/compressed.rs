@@ -293,7 +293,7 @@ struct Section<'a> {
 
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.at)?;
+        let read = bundle_os::read_at(self.file, buffer, self.at)?;
         self.at += read as u64;
         Ok(read)
     }

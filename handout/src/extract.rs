@@ -1,7 +1,6 @@
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +10,7 @@ use bundle_format::{
     index_json,
 };
 use bundle_oci::{Digest, Hasher, Manifest, Registry};
+use bundle_os::{Access, available_at, create_new, set_directory_access, set_file_access, sync_file_system};
 use serde::Deserialize;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -117,10 +117,10 @@ pub fn extract_layout(
     std::fs::create_dir_all(&blobs).map_err(failed)?;
     part.write_each(&blobs, threads, progress)?;
     for directory in [&blobs, &root.join("blobs"), &root.to_owned()] {
-        std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755)).map_err(failed)?;
+        set_directory_access(directory, Access::Everyone).map_err(failed)?;
     }
     let handle = File::open(root).map_err(failed)?;
-    rustix::fs::syncfs(&handle).map_err(|error| failed(error.into()))?;
+    sync_file_system(&handle).map_err(failed)?;
     rename_directory(partial, to).map_err(failed)?;
     sync_directory(parent).map_err(failed)
 }
@@ -319,8 +319,7 @@ impl<'a> Part<'a> {
 
     fn check_space(&self, place: &Path, path: &Path) -> Result<(), ExtractError> {
         let failed = |source| ExtractError::Io { path: path.to_owned(), source };
-        let found = rustix::fs::statvfs(place).map_err(|error| failed(error.into()))?;
-        let (needed, available) = (self.bytes(), found.f_bavail.saturating_mul(found.f_frsize));
+        let (needed, available) = (self.bytes(), available_at(place).map_err(failed)?);
         if needed > available {
             return Err(ExtractError::Space { path: path.to_owned(), needed, available });
         }
@@ -341,7 +340,7 @@ impl<'a> Part<'a> {
                 let EntryName::Blob(digest) = entry.name else { continue };
                 let path = directory.join(digest.hex());
                 let failed = |source| ExtractError::Io { path: path.clone(), source };
-                let written = create_new(&path).map_err(failed).and_then(|mut file| {
+                let written = create_new(&path, Access::Everyone).map_err(failed).and_then(|mut file| {
                     copy(self.archive, entry, &mut file, progress).map_err(|error| error.at(&path))
                 });
                 if let Err(error) = written {
@@ -463,7 +462,7 @@ impl PartialFile {
     /// Syncs it and gives it its name, if nothing else has got that meanwhile.
     fn finish(self, path: &Path) -> Result<(), ExtractError> {
         let failed = |source| ExtractError::Io { path: path.to_owned(), source };
-        self.0.as_file().set_permissions(PermissionsExt::from_mode(0o644)).map_err(failed)?;
+        set_file_access(self.0.as_file(), Access::Everyone).map_err(failed)?;
         self.0.as_file().sync_all().map_err(failed)?;
         self.0.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => ExtractError::Exists(path.to_owned()),
@@ -488,12 +487,8 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
-fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
-}
-
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    create_new(path)?.write_all(content)
+    create_new(path, Access::Everyone)?.write_all(content)
 }
 
 /// Gives a directory its name; an empty one of that name gives way.

@@ -1,11 +1,11 @@
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{Archive, Entry, FileError, Medium, MediumError, ReadAt, Volumes};
 use bundle_oci::Digest;
+use bundle_os::{Access, create_directory, open_or_create};
 
 /// Where parts of blobs are kept that are larger than one volume, while the volumes come one after
 /// the other. What fits into a volume goes to the registry at once and is never kept.
@@ -65,11 +65,10 @@ impl Spool {
     fn copy(&self, archive: &Archive<Medium>, range: &Range<u64>) -> Result<(), FileError> {
         let path = self.directory.join(format!("{}-{}", range.start, range.end));
         let failed = |source| FileError { path: path.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
+        create_directory(&self.directory, Access::Owner).map_err(failed)?;
         let partial = path.with_extension("partial");
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&partial);
-        let mut file = file.map_err(failed)?;
+        let mut file = open_or_create(&partial, Access::Owner).map_err(failed)?;
+        file.set_len(0).map_err(failed)?;
         let mut piece = vec![0; PIECE];
         let mut at = range.start;
         while at < range.end {

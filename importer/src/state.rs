@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, Sequence, StreamName, replace_file};
 use bundle_oci::{Digest, Registry};
+use bundle_os::{Access, create_directory, open_or_create};
 use serde::{Deserialize, Serialize};
 
 use crate::Newest;
@@ -81,13 +81,11 @@ impl StateFile {
     pub fn open(path: &Path, waiting: impl FnOnce()) -> Result<Self, StateError> {
         let io = |doing| move |source| StateError::Io { path: path.to_owned(), doing, source };
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(directory).map_err(io("made"))?;
+            create_directory(directory, Access::Owner).map_err(io("made"))?;
         }
         let mut beside = path.as_os_str().to_owned();
         beside.push(".lock");
-        let options = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(beside);
-        let lock = options.map_err(io("locked"))?;
+        let lock = open_or_create(Path::new(&beside), Access::Owner).map_err(io("locked"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,11 +1,29 @@
-//! Small files of people and of ours: read within bounds, and replaced whole.
+//! The seam to the operating system: every question to Linux that the standard library has no
+//! portable word for. The crates above name none of `std::os::unix`, `rustix` or `libc`.
 //!
-//! A path in an argument or a configuration can lead to a FIFO whose writer never comes, to a
-//! device that never ends, or to more than fits into memory. [`open`] and [`read`] refuse these.
-//! [`replace_file`] and [`create_file`] are how files of ours are written: nobody keeps half of one.
+//! Start at [`open`] and [`read`], which refuse what could hang or never end, and at
+//! [`replace_file`], after which nobody keeps half a file. Another system needs other bodies here, and
+//! nothing elsewhere.
 
+mod access;
+mod positional;
+mod process;
 mod read;
+mod rename;
 mod replace;
+#[cfg(feature = "signal")]
+mod signal;
+mod space;
 
+pub use access::{
+    Access, allocated, change_time, create_directory, create_new, is_mine, mode, open_or_create, open_own,
+    same_file, set_directory_access, set_file_access,
+};
+pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};
+pub use process::allow_many_files;
 pub use read::{open, read, read_from, read_text};
+pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};
+#[cfg(feature = "signal")]
+pub use signal::{Signals, interrupts};
+pub use space::{Preallocated, Volume, available, available_at, preallocate, sync_file_system, volume};

@@ -1,3 +1,6 @@
+//! Reading files that a path in an argument or a configuration leads to: it can be a FIFO whose writer
+//! never comes, a device that never ends, or more than fits into memory.
+
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::unix::fs::OpenOptionsExt;

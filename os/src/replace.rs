@@ -1,7 +1,11 @@
+//! Writing small files of ours: whole under their names, on the medium, or not at all.
+
 use std::fs::{File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::{Access, create_new};
 
 /// A small file of ours that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +23,7 @@ pub struct FileError {
 /// # Errors
 /// The system refused; the earlier file is as it was.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    replace(path, bytes, 0o644)
+    replace(path, bytes, Access::Everyone)
 }
 
 /// As [`replace_file`], for what nobody but its owner may read.
@@ -27,15 +31,15 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// The system refused; the earlier file is as it was.
 pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    replace(path, bytes, 0o600)
+    replace(path, bytes, Access::Owner)
 }
 
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     let mut file = tempfile::Builder::new()
         .prefix(".bundle-")
         .suffix(".new")
-        .permissions(Permissions::from_mode(mode))
+        .permissions(Permissions::from_mode(access.file_mode()))
         .tempfile_in(directory_of(path))
         .map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
@@ -43,12 +47,12 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     sync_directory(path).map_err(failed)
 }
 
-/// Writes a small file that was not there, readable as `mode` says, and brings it to disk.
+/// Writes a small file that was not there, and brings it to disk.
 ///
 /// # Errors
 /// The system refused, and there is no file; [`std::io::ErrorKind::AlreadyExists`] if there is one.
-pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+pub fn create_file(path: &Path, bytes: &[u8], access: Access) -> std::io::Result<()> {
+    let mut file = create_new(path, access)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory(path));
     if written.is_err() {
         let _ = std::fs::remove_file(path);
@@ -101,9 +105,9 @@ mod tests {
     fn a_new_file_is_whole_or_not_there() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
-        create_file(&path, b"one", 0o600).unwrap();
+        create_file(&path, b"one", Access::Owner).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = create_file(&path, b"two", 0o600).unwrap_err();
+        let again = create_file(&path, b"two", Access::Owner).unwrap_err();
         assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
     }

@@ -2,7 +2,6 @@
 //! robot account's export. Takes files and the environment, gives the credential for a repository.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -187,8 +186,8 @@ impl CredentialStore {
         let absent = || CredentialError::Absent { path: path.to_owned(), registry: registry.to_string() };
         // In a pod the group is how a mounted secret reaches a process that is not root's.
         let metadata = std::fs::metadata(path).map_err(failed)?;
-        if metadata.is_file() && metadata.mode() & 0o004 != 0 {
-            return Err(CredentialError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+        if metadata.is_file() && bundle_os::mode(&metadata) & 0o004 != 0 {
+            return Err(CredentialError::Open { path: path.to_owned(), mode: bundle_os::mode(&metadata) });
         }
         let file = File::read(path)?.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
         let exported = match (&file.config.name, &file.config.secret) {

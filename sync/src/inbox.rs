@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::VolumeNames;
@@ -55,7 +54,10 @@ pub(crate) fn scan(inbox: &Path) -> Result<Vec<Candidate>, InboxError> {
         });
         candidate.files.push(entry.path());
         candidate.bytes += metadata.len();
-        let look = (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let look = {
+            let (seconds, nanoseconds) = bundle_os::change_time(&metadata);
+            (metadata.len(), seconds, nanoseconds)
+        };
         candidate.fingerprint.files.insert(name, look);
     }
     let mut candidates: Vec<Candidate> = found.into_values().collect();

@@ -1,6 +1,7 @@
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+
+use bundle_os::Access;
 
 /// Held by a job for as long as it runs. The system takes it back however the job ends.
 #[derive(Debug)]
@@ -33,10 +34,8 @@ impl JobLock {
     pub fn take(directory: &Path, job: &str) -> Result<Self, LockError> {
         let path = directory.join(format!("{job}.lock"));
         let failed = |source| LockError::Io { path: path.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.map_err(failed)?;
+        bundle_os::create_directory(directory, Access::Owner).map_err(failed)?;
+        let file = bundle_os::open_or_create(&path, Access::Owner).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Busy),

@@ -1,6 +1,5 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, PublicKey, SignatureBytes, replace_file};
@@ -90,8 +89,8 @@ pub fn read_signature(path: &Path) -> Result<SignatureBytes, CountersignatureErr
 
 fn is_countersignature(found: &OsStr, signed: &OsStr) -> bool {
     let middle = found
-        .as_bytes()
-        .strip_prefix(signed.as_bytes())
+        .as_encoded_bytes()
+        .strip_prefix(signed.as_encoded_bytes())
         .and_then(|rest| rest.strip_prefix(b"."))
         .and_then(|rest| rest.strip_suffix(b".sig"));
     middle.is_some_and(|hex| {

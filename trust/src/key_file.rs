@@ -1,7 +1,7 @@
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{KeyError, PrivateKey, PublicKey};
+use bundle_os::Access;
 use zeroize::Zeroizing;
 
 /// Why a key's file cannot be used or made.
@@ -66,9 +66,9 @@ pub fn load_private(
     let secret = !pem.contains("BEGIN PUBLIC KEY");
     // Who may read another's file is its owner's care, as long as it is not everybody: a secret that
     // Kubernetes mounts belongs to root, and the pod reads it as a group.
-    let others = if metadata.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
-    if secret && metadata.mode() & others != 0 {
-        return Err(KeyFileError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+    let others = if bundle_os::is_mine(&metadata) { 0o077 } else { 0o007 };
+    if secret && bundle_os::mode(&metadata) & others != 0 {
+        return Err(KeyFileError::Open { path: path.to_owned(), mode: bundle_os::mode(&metadata) });
     }
     let mut attempt = 0;
     let mut result = PrivateKey::from_pem(pem, None);
@@ -108,8 +108,8 @@ pub fn generate(path: &Path, passphrase: Option<&str>) -> Result<PublicKey, KeyF
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
     let key = PrivateKey::generate().map_err(wrong)?;
     let public = key.public().to_pem().map_err(wrong)?;
-    write_new(path, key.to_pem(passphrase).map_err(wrong)?.as_bytes(), 0o600)?;
-    if let Err(error) = write_new(&public_path, public.as_bytes(), 0o644) {
+    write_new(path, key.to_pem(passphrase).map_err(wrong)?.as_bytes(), Access::Owner)?;
+    if let Err(error) = write_new(&public_path, public.as_bytes(), Access::Everyone) {
         // Half a pair would only be in the way of the next attempt.
         let _ = std::fs::remove_file(path);
         return Err(error);
@@ -117,8 +117,8 @@ pub fn generate(path: &Path, passphrase: Option<&str>) -> Result<PublicKey, KeyF
     Ok(key.public())
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFileError> {
-    bundle_os::create_file(path, bytes, mode).map_err(|source| match source.kind() {
+fn write_new(path: &Path, bytes: &[u8], access: Access) -> Result<(), KeyFileError> {
+    bundle_os::create_file(path, bytes, access).map_err(|source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.to_owned()),
         _ => KeyFileError::Write { path: path.to_owned(), source },
     })

@@ -1,4 +1,3 @@
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
@@ -92,9 +91,9 @@ impl TrustStore {
         };
         if let Ok(metadata) = std::fs::metadata(path)
             && metadata.is_file()
-            && metadata.mode() & 0o002 != 0
+            && bundle_os::mode(&metadata) & 0o002 != 0
         {
-            return Err(TrustStoreError::Open { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
+            return Err(TrustStoreError::Open { path: path.to_owned(), mode: bundle_os::mode(&metadata) });
         }
         let file = parse_yaml(&text, &path.display().to_string(), Dialect::Plain)
             .map_err(|error| TrustFileError::Input(error.into()))?;

@@ -1,9 +1,7 @@
 //! Reads a chart's directory.
 //! Takes a path and how far links may lead; gives its files within [`Limits`], without what `.helmignore` names.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
@@ -117,12 +115,10 @@ impl Walk<'_, '_> {
 
     fn read(&self, path: &str) -> Result<Vec<u8>, LoadCause> {
         let place = self.inside(path)?;
-        // To open a FIFO waits for its writer, unless told not to; regular files do not mind.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(place).map_err(LoadCause::Read)?;
-        if !file.metadata().map_err(LoadCause::Read)?.is_file() {
-            return Err(LoadCause::NotAFile);
-        }
+        let file = bundle_os::open(&place).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidInput => LoadCause::NotAFile,
+            _ => LoadCause::Read(error),
+        })?;
         let mut data = Vec::new();
         let limit = self.room.limits.file;
         file.take(limit + 1).read_to_end(&mut data).map_err(LoadCause::Read)?;

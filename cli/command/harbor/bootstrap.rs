@@ -1,4 +1,3 @@
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use bundle_format::Timestamp;
@@ -46,8 +45,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     pub(crate) fn places<'a>(&'a self, host: &'a Registry) -> Result<SecretPlaces<'a>, Failure> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.secrets).map_err(|error| {
+        bundle_os::create_directory(&self.secrets, bundle_os::Access::Owner).map_err(|error| {
             Failure::text(Code::Usage, format!("{} cannot be made: {error}", self.secrets.display()))
         })?;
         Ok(SecretPlaces {

@@ -141,15 +141,15 @@ impl Values {
         if self.output == Path::new("-") {
             return print(&values.text);
         }
-        bundle_os::create_file(&self.output, values.text.as_bytes(), 0o644).map_err(|error| {
-            match error.kind() {
+        bundle_os::create_file(&self.output, values.text.as_bytes(), bundle_os::Access::Everyone).map_err(
+            |error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => self.exists(),
                 _ => {
                     let text = format!("{} cannot be written: {error}", name(&self.output));
                     Failure::text(Code::Failed, text)
                 }
-            }
-        })?;
+            },
+        )?;
         print(&format!(
             "{}: {} of {} at {}\n",
             name(&self.output),

@@ -1,9 +1,9 @@
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use bundle_os::{Access, create_new, set_directory_access};
 use zeroize::Zeroizing;
 
 /// A file of a node's configuration.
@@ -99,7 +99,7 @@ pub fn write_tree(files: &[NodeFile], to: &Path) -> Result<(), WriteError> {
     for file in files {
         write(file, partial.path()).map_err(failed)?;
     }
-    std::fs::set_permissions(partial.path(), PermissionsExt::from_mode(0o755)).map_err(failed)?;
+    set_directory_access(partial.path(), Access::Everyone).map_err(failed)?;
     std::fs::rename(partial.path(), to).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => {
             WriteError::Exists(to.to_owned())
@@ -115,11 +115,11 @@ fn write(file: &NodeFile, root: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let mode = match file.secrecy {
-        Secrecy::Owner => 0o600,
-        Secrecy::Everyone => 0o644,
+    let access = match file.secrecy {
+        Secrecy::Owner => Access::Owner,
+        Secrecy::Everyone => Access::Everyone,
     };
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut out = create_new(&path, access)?;
     out.write_all(file.content.as_bytes())?;
     out.sync_all()
 }
@@ -135,7 +135,7 @@ mod tests {
         let secret = NodeFile::new("etc/a/secret", "password").secret_if(true);
         let files = [secret, NodeFile::new("etc/b", "plain")];
         write_tree(&files, &to).unwrap();
-        let mode = |path: &str| to.join(path).metadata().unwrap().permissions().mode() & 0o777;
+        let mode = |path: &str| bundle_os::mode(&to.join(path).metadata().unwrap());
         assert_eq!((mode("etc/a/secret"), mode("etc/b") & 0o400), (0o600, 0o400));
         assert!(matches!(write_tree(&files, &to), Err(WriteError::Exists(_))));
         let link = directory.path().join("link");

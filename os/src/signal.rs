@@ -1,0 +1,38 @@
+//! The signals with which people and services end a program.
+
+use std::io::Result;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Waits for the first signal that asks this process to end.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on, SIGTERM and SIGINT no longer end the process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next of them.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The interrupts of a terminal (SIGINT), which from now on no longer end the process.
+///
+/// # Errors
+/// What the system says.
+pub fn interrupts() -> Result<Signal> {
+    signal(SignalKind::interrupt())
+}
