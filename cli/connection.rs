@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{
-    Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, check_proxies,
-};
+use bundle_registry::{Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies};
 
 use crate::exit::{Code, Failure};
 use crate::notes;
@@ -170,7 +168,8 @@ impl Connection {
         credentials: CredentialStore,
         progress: &Arc<dyn Progress>,
     ) -> Result<ClientBuilder, Failure> {
-        check_proxies(|name| std::env::var(name).ok()).map_err(|error| Failure::new(Code::Usage, &error))?;
+        let proxies = Proxies::from_environment(|name| std::env::var(name).ok())
+            .map_err(|error| Failure::new(Code::Usage, &error))?;
         let stall = Duration::from_secs(self.stall_timeout);
         let defaults = Limits::default();
         let retries = self.retries.map(usize::from);
@@ -181,7 +180,7 @@ impl Connection {
             first_attempts: retries.unwrap_or(defaults.first_attempts),
             ..defaults
         };
-        let mut builder = Client::builder().credentials(credentials).limits(limits);
+        let mut builder = Client::builder().credentials(credentials).limits(limits).proxies(proxies);
         for registry in &self.plain_http {
             builder = builder.plain_http(registry.clone());
         }

@@ -1,7 +1,9 @@
 //! What a registry answers, and how it is reached.
 
 use bundle_oci::{Printable, Registry};
-use bundle_registry::{AddressError, CertificateProblem, CredentialError, Error as RegistryError, Refusal};
+use bundle_registry::{
+    AddressError, CertificateProblem, CredentialError, Error as RegistryError, ProxyProblem, Refusal,
+};
 
 use super::{Code, Failure, chain};
 use crate::output::name;
@@ -14,7 +16,14 @@ pub(super) fn registry_code(error: &RegistryError) -> Code {
         },
         RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
         RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
+        RegistryError::Blocked { .. } => Code::Policy,
         RegistryError::Unreachable { .. }
+        | RegistryError::UnknownHost { .. }
+        | RegistryError::Proxy { .. }
+        | RegistryError::Handshake { .. }
+        | RegistryError::WebPage { .. }
+        | RegistryError::Unusable { .. }
+        | RegistryError::Slow { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
         | RegistryError::HttpsOnly { .. }
@@ -95,6 +104,28 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Unreachable { host, .. } => {
             Some(format!("is {host} right and up? Behind a proxy, set HTTPS_PROXY"))
         }
+        RegistryError::UnknownHost { host, .. } => Some(format!(
+            "check the spelling of {host} and this machine's DNS; where only a proxy knows the name, set HTTPS_PROXY"
+        )),
+        RegistryError::Proxy { proxy, host, problem } => Some(match problem {
+            ProxyProblem::Unreachable(_) => format!(
+                "check {proxy} in HTTPS_PROXY or HTTP_PROXY; to ask {host} without a proxy, add it to NO_PROXY"
+            ),
+            ProxyProblem::Credentials => format!(
+                "put user and password into the proxy's address, as in http://USER:PASSWORD@{}; a Windows account is DOMAIN\\USER",
+                proxy.split("://").nth(1).unwrap_or_default()
+            ),
+            ProxyProblem::Refused => format!(
+                "whoever runs the proxy must allow {host}; to ask it without a proxy, add it to NO_PROXY"
+            ),
+        }),
+        RegistryError::Handshake { host, .. } => Some(format!(
+            "if {host} asks for a client certificate, put client.cert and client.key into /etc/docker/certs.d/{host}/"
+        )),
+        RegistryError::WebPage { host, .. } => Some(format!(
+            "a captive portal, a login page or a proxy may be between here and {host}; open it in a browser, or check the address"
+        )),
+        RegistryError::Slow { .. } => Some("run it again; what has arrived is kept".to_owned()),
         _ => None,
     }
 }

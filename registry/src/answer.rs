@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bundle_oci::{Digest, Printable};
 use serde::Deserialize;
 
-use crate::limits::MOST_MISSING;
+use crate::limits::{LONGEST_MESSAGE, MOST_ERRORS, MOST_MISSING};
 
 /// An answer other than the one that was hoped for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +22,44 @@ pub struct Answer {
     pub code: Option<String>,
     /// The message of the first error in the body, or the title of a proxy's web page.
     pub message: Option<String>,
+    /// The other errors in the body, each with its code and message, at most sixteen.
+    pub more: Vec<String>,
     /// How long the registry asks to wait.
     pub retry_after: Option<Duration>,
+    /// What is left of the registry's rate limit.
+    pub rate_limit: Option<RateLimit>,
     /// The name under which the registry's own log has the request.
     pub request_id: Option<String>,
     /// Whether the request carried no credentials.
     pub anonymous: bool,
     /// The content that the registry says is missing, where a manifest names it.
     pub missing: Vec<Digest>,
+}
+
+/// How many more requests a registry answers (the headers `RateLimit-Limit` and
+/// `RateLimit-Remaining` as Docker Hub sends them: `76;w=21600`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many in all, if the registry says it.
+    pub limit: Option<u64>,
+    /// How many are left.
+    pub remaining: u64,
+    /// In which time, if the registry says it.
+    pub window: Option<Duration>,
+}
+
+impl RateLimit {
+    /// Reads the two headers.
+    pub(crate) fn read(limit: Option<&str>, remaining: Option<&str>) -> Option<Self> {
+        let count = |text: &str| text.split(';').next()?.trim().parse::<u64>().ok();
+        let window = |text: &str| {
+            let found = text.split(';').find_map(|part| part.trim().strip_prefix("w="))?;
+            found.parse().ok().map(Duration::from_secs)
+        };
+        let text = remaining?;
+        let window = window(text).or_else(|| limit.and_then(window));
+        Some(Self { limit: limit.and_then(count), remaining: count(text)?, window })
+    }
 }
 
 /// What an [`Answer`] comes down to.
@@ -86,17 +116,36 @@ impl Answer {
                 collect_digests(detail, &mut missing);
             }
         }
-        let (code, message) = match errors.into_iter().next() {
-            Some(first) => (first.code, first.message),
+        let mut errors = errors.into_iter();
+        let (code, message) = match errors.next() {
+            Some(first) => {
+                let text = first.text();
+                (first.code, text)
+            }
             None => (None, title(body).or_else(|| sentence(body))),
         };
+        let more = errors.take(MOST_ERRORS).filter_map(|error| {
+            let text = error.text();
+            match (error.code.filter(|code| !code.is_empty()), text) {
+                (Some(code), Some(text)) => Some(format!("{code}: {text}")),
+                (code, text) => code.or(text),
+            }
+        });
+        let mut all: Vec<String> = Vec::new();
+        for text in more {
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
         Self {
             host: host.to_owned(),
             doing: doing.to_owned(),
             status,
             code: code.filter(|text| !text.is_empty()),
             message: message.filter(|text| !text.is_empty()),
+            more: all,
             retry_after: None,
+            rate_limit: None,
             request_id: None,
             anonymous,
             missing,
@@ -105,9 +154,12 @@ impl Answer {
 
     /// What the answer comes down to.
     pub fn refusal(&self) -> Refusal {
-        let says = |word: &str| self.message.as_ref().is_some_and(|text| text.to_lowercase().contains(word));
+        let texts = || self.message.iter().chain(&self.more);
+        let says = |word: &str| texts().any(|text| text.to_lowercase().contains(word));
+        let lacks = self.code.as_deref().is_some_and(is_missing)
+            || self.more.iter().any(|text| text.split(':').next().is_some_and(is_missing));
         match self.status {
-            400..=499 if self.code.as_deref().is_some_and(is_missing) => Refusal::MissingContent,
+            400..=499 if lacks => Refusal::MissingContent,
             // Harbor: 412 PRECONDITION "… configured as immutable."; others use 400, 403 or 409.
             400 | 403 | 409 | 412 if says("immutable") => Refusal::ImmutableTag,
             401 => Refusal::Unauthorized,
@@ -161,14 +213,41 @@ impl fmt::Display for Answer {
             write!(f, ", request {}", Printable(id))?;
         }
         f.write_str(")")?;
-        match &self.message {
-            Some(message) => write!(f, ": {}", Printable(message)),
-            None => Ok(()),
+        if let Some(message) = &self.message {
+            write!(f, ": {}", Printable(message))?;
         }
+        for (position, text) in self.more.iter().enumerate() {
+            let before = if position == 0 && self.message.is_none() { ": " } else { "; " };
+            write!(f, "{before}{}", Printable(text))?;
+        }
+        if let Some(wait) = self.retry_after.filter(|_| self.refusal() == Refusal::RateLimited) {
+            write!(f, "; retry after {} seconds", wait.as_secs())?;
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for Answer {}
+
+impl One {
+    /// The message, and the detail where that is a text of its own, bounded.
+    fn text(&self) -> Option<String> {
+        let message = self.message.as_deref().unwrap_or_default();
+        let detail = match &self.detail {
+            Some(serde_json::Value::String(text)) if !message.contains(text.as_str()) => text.as_str(),
+            _ => "",
+        };
+        let digest = detail.parse::<Digest>().is_ok();
+        let text = match (message, detail) {
+            (message, detail) if detail.is_empty() || (digest && !message.is_empty()) => message.to_owned(),
+            ("", detail) => detail.to_owned(),
+            (message, detail) => format!("{message} ({detail})"),
+        };
+        let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST_MESSAGE);
+        let text = end.map_or(text.as_str(), |end| &text[..end]);
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
 
 /// The codes with which registries refuse a manifest whose parts they lack.
 fn is_missing(code: &str) -> bool {
@@ -192,8 +271,17 @@ fn collect_digests(detail: &serde_json::Value, found: &mut Vec<Digest>) {
     }
 }
 
+/// Whether a body is a web page, by its type or by how it begins.
+pub(crate) fn is_web_page(content_type: Option<&str>, body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    content_type.is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("text/html"))
+        || begins(b"<!doctype html")
+        || begins(b"<html")
+}
+
 /// A web page's title: all that is worth showing of a proxy's answer.
-fn title(body: &[u8]) -> Option<String> {
+pub(crate) fn title(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let lower = text.to_ascii_lowercase();
     let start = lower.find("<title>")? + "<title>".len();
@@ -253,6 +341,37 @@ mod tests {
         );
         let answer = Answer::new("r.example", "store it", 400, false, body.as_bytes());
         assert_eq!(answer.missing, [digest]);
+    }
+
+    #[test]
+    fn all_errors_of_an_answer_are_shown_once() {
+        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"login first"},
+            {"code":"DENIED","message":"push is blocked","detail":"quota"},{"code":"DENIED","message":"push is blocked","detail":"quota"},
+            {"message":"bare"},{"code":"ALONE","detail":{"x":1}}]}"#;
+        let answer = Answer::new("r.example", "store it", 403, false, body.as_bytes());
+        assert_eq!(
+            answer.to_string(),
+            "r.example does not allow it when asked to store it (HTTP 403 UNAUTHORIZED): login first; \
+             DENIED: push is blocked (quota); bare; ALONE"
+        );
+        let second = r#"{"errors":[{"code":"X"},{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+        assert_eq!(refusal(400, second), Refusal::MissingContent);
+        let many = format!(r#"{{"errors":[{}{{"code":"LAST"}}]}}"#, r#"{"code":"A"},"#.repeat(1000));
+        assert!(Answer::new("r.example", "store it", 400, false, many.as_bytes()).more.len() <= MOST_ERRORS);
+    }
+
+    #[test]
+    fn rate_limits_are_read_as_docker_hub_writes_them() {
+        let window = Some(Duration::from_secs(21600));
+        let found = RateLimit::read(Some("100;w=21600"), Some("76;w=21600"));
+        assert_eq!(found, Some(RateLimit { limit: Some(100), remaining: 76, window }));
+        assert_eq!(
+            RateLimit::read(None, Some("0")),
+            Some(RateLimit { limit: None, remaining: 0, window: None })
+        );
+        for bad in [None, Some(""), Some("many"), Some("-1")] {
+            assert_eq!(RateLimit::read(Some("100"), bad), None);
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::fmt;
 
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::{Buf, Bytes};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response};
 
-use crate::redirect;
+use crate::answer::is_web_page;
 use crate::retry::Backoff;
 use crate::token::Scope;
-use crate::transport::{location, refuse_encoding, shown};
+use crate::transport::{Pace, Received, content_type, refuse_encoding};
 use crate::{Client, Error, FallbackTo};
 
 /// What a registry says of a blob without sending it.
@@ -37,6 +37,7 @@ pub struct Download {
     last: Bytes,
     /// The host that really sends: object storage, after a redirect.
     sender: String,
+    pace: Pace,
     /// Bytes to pass over because the registry sends the blob from its start.
     skip: u64,
     /// Whether a range was refused.
@@ -76,7 +77,7 @@ impl Client {
         // Registries on object storage answer with its address, which need not be one that we can
         // reach (distribution's blobserver.go redirects HEAD like GET).
         match self.expect(request, &[200, 302, 307]).await {
-            Ok(response) => Ok(Some(BlobInfo { size: announced_size(&response) })),
+            Ok(received) => Ok(Some(BlobInfo { size: announced_size(&received.response) })),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -121,6 +122,7 @@ impl Client {
             position: offset.min(size),
             response: None,
             last: Bytes::new(),
+            pace: Pace::default(),
             skip: 0,
             without_ranges: false,
             backoff,
@@ -175,6 +177,7 @@ impl Download {
 
     async fn recover(&mut self, error: Error) -> Result<(), Error> {
         self.response = None;
+        self.pace = Pace::default();
         self.last.clear();
         self.came = 0;
         match self.client.wait(&mut self.backoff, &self.registry, error).await {
@@ -203,7 +206,7 @@ impl Download {
             self.connect().await?;
         }
         while let Some(response) = &mut self.response {
-            let piece = self.client.piece(&self.sender, response).await;
+            let piece = self.client.piece(&self.sender, response, &mut self.pace).await;
             if !self.last.is_empty() {
                 match piece {
                     Ok(Some(more)) if more.is_empty() => continue,
@@ -265,26 +268,9 @@ impl Download {
         if let Some(range) = &range {
             request = request.header("Range", range);
         }
-        let (mut response, anonymous) = client.authorized(&request).await?;
-        self.sender = registry.to_string();
-        let mut hops = 0;
-        while matches!(response.status().as_u16(), 301..=303 | 307 | 308) {
-            let to = location(&response).unwrap_or_default();
-            let refuse = |why| Error::Redirect { host: self.sender.clone(), to: shown(&to), why };
-            let url: Url = response.url().join(&to).map_err(|_| refuse("it is not an address"))?;
-            redirect::check(response.url(), &url, client.may_be_plain(&url)).map_err(refuse)?;
-            if hops == client.inner.limits.redirects {
-                return Err(refuse("there were too many redirects before"));
-            }
-            hops += 1;
-            self.sender = url.host_str().unwrap_or_default().to_owned();
-            // No credentials: they belong to the registry, not to where it sends us.
-            let mut request = client.elsewhere(&url).get(url).header("Accept-Encoding", "identity");
-            if let Some(range) = &range {
-                request = request.header("Range", range);
-            }
-            response = client.send(&self.sender, request).await?;
-        }
+        let received = client.authorized(&request).await?;
+        let Received { response, sender, anonymous } = client.follow(&request, received).await?;
+        self.sender = sender;
         let host = self.sender.as_str();
         refuse_encoding(host, &response)?;
         let (skip, expected) = match response.status().as_u16() {
@@ -310,6 +296,9 @@ impl Download {
         };
         match announced_size(&response) {
             Some(length) if length != expected => {
+                if is_web_page(content_type(&response).as_deref(), b"") {
+                    return Err(Error::WebPage { host: host.to_owned(), doing, title: None });
+                }
                 let what = format!("it announces {length} bytes of {digest} where there are {expected}");
                 Err(Error::misbehaved(host, what))
             }

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::{is_web_page, title};
 use crate::retry::Backoff;
 use crate::token::Scope;
-use crate::transport::{Request, location};
+use crate::transport::{Received, Request, content_type, location};
 use crate::{Client, Error};
 
 /// A request to an API that a registry offers beside `/v2/`, such as Harbor's. It goes through the
@@ -50,6 +51,7 @@ pub struct Reply {
     pub total: Option<u64>,
     /// The body, at most as long as [`crate::Limits::body`].
     pub body: Bytes,
+    web_page: bool,
 }
 
 impl Call {
@@ -83,6 +85,10 @@ impl Reply {
     /// # Errors
     /// [`Error::Misbehaved`] if it is not of the expected form.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if self.web_page || is_web_page(None, &self.body) {
+            let (host, doing) = (self.host.clone(), self.doing.clone());
+            return Err(Error::WebPage { host, doing, title: title(&self.body) });
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             let what =
                 format!("its answer is not valid when asked to {} (column {})", self.doing, error.column());
@@ -123,16 +129,26 @@ impl Client {
             doing: call.doing.clone(),
             headers: call.headers.clone(),
             body: call.body.clone(),
+            follows: false,
         };
         let host = registry.as_str();
-        let (response, anonymous) = self.authorized(&request).await?;
+        let Received { response, anonymous, .. } = self.authorized(&request).await?;
         if !response.status().is_success() {
             return Err(self.refusal(host, &call.doing, anonymous, response).await);
         }
         let total = response.headers().get("X-Total-Count").and_then(|value| value.to_str().ok());
         let total = total.and_then(|text| text.parse().ok());
         let (status, location) = (response.status().as_u16(), location(&response));
+        let web_page = is_web_page(content_type(&response).as_deref(), b"");
         let body = self.body(host, response, self.inner.limits.body).await?.freeze();
-        Ok(Reply { host: host.to_owned(), doing: call.doing.clone(), status, location, total, body })
+        Ok(Reply {
+            host: host.to_owned(),
+            doing: call.doing.clone(),
+            status,
+            location,
+            total,
+            body,
+            web_page,
+        })
     }
 }

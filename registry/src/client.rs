@@ -16,7 +16,7 @@ use crate::limits::LARGEST_CA_FILE;
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
 use crate::token::Authenticator;
-use crate::{CredentialStore, Error, Fallback, Limits, Retry};
+use crate::{CredentialStore, Error, Fallback, Limits, Proxies, Retry};
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     /// Follows redirects to hosts that a registry chose: resolves names carefully.
     elsewhere: reqwest::Client,
     pub(crate) limits: Limits,
+    pub(crate) proxies: Proxies,
     pub(crate) auth: Authenticator,
     plain_http: HashSet<Registry>,
     https: HashSet<Registry>,
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
 /// How a [`Client`] is set up.
 pub struct ClientBuilder {
     limits: Limits,
+    proxies: Proxies,
     plain_http: HashSet<Registry>,
     https: HashSet<Registry>,
     certificates: Vec<CertificateDer<'static>>,
@@ -67,6 +69,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Speaks to registries through proxies. Without a word, there is none.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -144,8 +153,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The client. Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`, …), but not
-    /// for this machine itself.
+    /// The client.
     ///
     /// # Errors
     /// [`Error::Certificates`] or [`Error::Setup`]: certificates or proxies cannot be used.
@@ -153,6 +161,11 @@ impl ClientBuilder {
         let own_certificates = !self.certificates.is_empty();
         let agent = self.user_agent.as_deref().unwrap_or(concat!("bundle/", env!("CARGO_PKG_VERSION")));
         let tls = certificate::client_config(&self.certificates).map_err(Error::Certificates)?;
+        let proxies = self.proxies.clone();
+        let proxy = || {
+            let proxies = proxies.clone();
+            reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned())
+        };
         let http = || {
             // One connection per blob: HTTP/2 would share one window among all of them. Digests
             // describe the bytes on the wire, so nothing may be unpacked on the way, whichever
@@ -165,6 +178,7 @@ impl ClientBuilder {
                 .no_deflate()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
+                .no_proxy()
                 .referer(false)
                 .connect_timeout(self.limits.connect)
                 .tcp_keepalive(Duration::from_secs(30))
@@ -173,10 +187,15 @@ impl ClientBuilder {
                 .tls_backend_preconfigured(tls.clone())
         };
         let inner = Inner {
-            http: http().build().map_err(Error::Setup)?,
-            local: http().no_proxy().build().map_err(Error::Setup)?,
-            elsewhere: http().dns_resolver(Arc::new(CarefulResolver)).build().map_err(Error::Setup)?,
+            http: http().proxy(proxy()).build().map_err(Error::Setup)?,
+            local: http().build().map_err(Error::Setup)?,
+            elsewhere: http()
+                .proxy(proxy())
+                .dns_resolver(Arc::new(CarefulResolver))
+                .build()
+                .map_err(Error::Setup)?,
             limits: self.limits,
+            proxies: self.proxies,
             auth: Authenticator::new(self.credentials),
             plain_http: self.plain_http,
             https: self.https,
@@ -258,6 +277,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            proxies: Proxies::default(),
             plain_http: HashSet::new(),
             https: HashSet::new(),
             certificates: Vec::new(),

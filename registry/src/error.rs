@@ -19,6 +19,32 @@ pub enum Error {
         /// What the network said.
         cause: reqwest::Error,
     },
+    /// The name has no address.
+    #[error("{host} is not found: {cause}")]
+    UnknownHost {
+        /// The host that was asked.
+        host: String,
+        /// What the system's resolver said.
+        cause: String,
+    },
+    /// The proxy that the environment names did not pass a request on.
+    #[error("the proxy {proxy} {problem}, asked for {host}")]
+    Proxy {
+        /// The proxy's address, without its login.
+        proxy: String,
+        /// The host that was to be asked.
+        host: String,
+        /// What went wrong.
+        problem: ProxyProblem,
+    },
+    /// Both sides speak TLS and do not agree.
+    #[error("{host} ends the TLS handshake: {reason}")]
+    Handshake {
+        /// The host that was asked.
+        host: String,
+        /// The alert, or what cannot be agreed on.
+        reason: String,
+    },
     /// The connection's certificate is not trusted.
     #[error("{host} has a certificate that is not trusted: {problem}")]
     Certificate {
@@ -46,6 +72,40 @@ pub enum Error {
         host: String,
         /// The HTTP status of its answer to `/v2/`.
         status: u16,
+    },
+    /// A web page where none belongs: what a captive portal, a login or an error page sends.
+    #[error("{host} sends a web page when asked to {doing}{}", titled(.title))]
+    WebPage {
+        /// The host that answered, after redirects.
+        host: String,
+        /// What it was asked to do, after "to".
+        doing: String,
+        /// The page's title.
+        title: Option<String>,
+    },
+    /// The answer is of a kind or size that no further attempt changes.
+    #[error("{host} {what}")]
+    Unusable {
+        /// The host that was asked.
+        host: String,
+        /// What it sends.
+        what: String,
+    },
+    /// Bytes come, and so few that they would never end.
+    #[error("{host} sends less than {least} bytes per second")]
+    Slow {
+        /// The host that was asked.
+        host: String,
+        /// The least rate, in bytes per second.
+        least: u64,
+    },
+    /// The user's `registries.conf` blocks it.
+    #[error("{host} is blocked for {what} by registries.conf")]
+    Blocked {
+        /// The registry.
+        host: String,
+        /// The repository that was asked for.
+        what: String,
     },
     /// No byte came or went for too long.
     #[error("{host} sent nothing for {} seconds", .waited.as_secs())]
@@ -174,6 +234,20 @@ pub enum CertificateProblem {
     Other(String),
 }
 
+/// What a proxy did not do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyProblem {
+    /// No connection to the proxy itself.
+    #[error("cannot be reached ({0})")]
+    Unreachable(String),
+    /// HTTP 407: it wants a user and password, or others than those it was shown.
+    #[error("asks for credentials (HTTP 407)")]
+    Credentials,
+    /// It answered, and made no connection.
+    #[error("does not connect")]
+    Refused,
+}
+
 /// Whose turn it is to act on an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
@@ -196,16 +270,23 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::UnknownHost { .. }
             | Self::Stalled { .. }
+            | Self::Slow { .. }
             | Self::WrongContent { .. }
             | Self::Misbehaved { .. } => true,
+            Self::Proxy { problem, .. } => *problem != ProxyProblem::Credentials,
             Self::Answer(answer) | Self::Withheld { answer, .. } => {
                 matches!(answer.status, 408 | 429 | 500 | 502..=504)
             }
             Self::Certificate { .. }
+            | Self::Handshake { .. }
             | Self::PlainHttp { .. }
             | Self::HttpsOnly { .. }
             | Self::NotARegistry { .. }
+            | Self::WebPage { .. }
+            | Self::Unusable { .. }
+            | Self::Blocked { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }
             | Self::Address { .. }
@@ -221,16 +302,27 @@ impl Error {
     /// Whose turn it is to act.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Unreachable { .. } | Self::Stalled { .. } => Blame::Unreachable,
-            Self::Certificate { .. } | Self::PlainHttp { .. } | Self::HttpsOnly { .. } => Blame::Tls,
+            Self::Unreachable { .. }
+            | Self::UnknownHost { .. }
+            | Self::Proxy { .. }
+            | Self::Slow { .. }
+            | Self::Stalled { .. } => Blame::Unreachable,
+            Self::Certificate { .. }
+            | Self::Handshake { .. }
+            | Self::PlainHttp { .. }
+            | Self::HttpsOnly { .. } => Blame::Tls,
             Self::Answer(answer) => Blame::Refused(answer.refusal()),
             Self::Withheld { .. } => Blame::Refused(Refusal::Unauthorized),
             Self::NotARegistry { .. }
+            | Self::WebPage { .. }
+            | Self::Unusable { .. }
             | Self::Misbehaved { .. }
             | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::WrongContent { .. } => Blame::Misbehaved,
-            Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } => Blame::NotFollowed,
+            Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } | Self::Blocked { .. } => {
+                Blame::NotFollowed
+            }
             Self::Credentials(_) | Self::Source(_) | Self::Setup(_) | Self::Certificates(_) => Blame::Local,
         }
     }
@@ -263,8 +355,28 @@ impl Error {
         Self::Misbehaved { host: host.to_owned(), what: what.into() }
     }
 
-    /// Sorts a failed exchange by what the user can do about it.
-    pub(crate) fn from_exchange(host: &str, error: reqwest::Error, limits: &Limits) -> Self {
+    pub(crate) fn unusable(host: &str, what: impl Into<String>) -> Self {
+        Self::Unusable { host: host.to_owned(), what: what.into() }
+    }
+
+    /// Whether a registry refuses to say if something is there, so that only the push itself shows
+    /// it: Quay answers 401 for a repository that the push would make, Artifactory 403 for a tag
+    /// that is absent, others 405 for any HEAD.
+    pub fn is_refused_lookup(&self) -> bool {
+        match self {
+            Self::Answer(answer) => matches!(answer.status, 400 | 401 | 403 | 405 | 501),
+            _ => false,
+        }
+    }
+
+    /// Sorts a failed exchange by what the user can do about it. `proxy` is the one that it went
+    /// through.
+    pub(crate) fn from_exchange(
+        host: &str,
+        error: reqwest::Error,
+        proxy: Option<String>,
+        limits: &Limits,
+    ) -> Self {
         // Presigned addresses carry secrets in their query.
         let encrypted = error.url().is_none_or(|url| url.scheme() == "https");
         let error = error.without_url();
@@ -276,8 +388,27 @@ impl Error {
             cause = current.source();
         }
         let host = host.to_owned();
+        if let Some(proxy) = proxy {
+            let problem = if chain.contains("proxy authorization required") {
+                Some(ProxyProblem::Credentials)
+            } else if error.is_timeout() && error.is_connect() {
+                Some(ProxyProblem::Unreachable(format!("no answer for {} seconds", limits.connect.as_secs())))
+            } else if chain.contains("tcp connect error") || error.is_dns() {
+                Some(ProxyProblem::Unreachable(innermost(&error)))
+            } else if chain.contains("tunnel error") || chain.contains("SOCKS error") {
+                Some(ProxyProblem::Refused)
+            } else {
+                None
+            };
+            if let Some(problem) = problem {
+                return Self::Proxy { proxy, host, problem };
+            }
+        }
         if error.is_timeout() {
             return Self::Stalled { host, waited: limits.connect };
+        }
+        if error.is_dns() {
+            return Self::UnknownHost { host, cause: innermost(&error) };
         }
         // The errors of rustls and hyper arrive as text only: the versions of their types are
         // reqwest's own affair.
@@ -292,8 +423,20 @@ impl Error {
             let problem = chain[at..].lines().next().unwrap_or_default();
             return Self::Certificate { host, problem: CertificateProblem::from_text(problem) };
         }
+        // A fatal alert, or versions and ciphers that do not meet: the next handshake ends alike.
+        for sign in ["received fatal alert: ", "peer is incompatible: "] {
+            if let Some(at) = chain.find(sign) {
+                let reason = chain[at + sign.len()..].lines().next().unwrap_or_default();
+                return Self::Handshake { host, reason: reason.to_owned() };
+            }
+        }
         Self::Unreachable { host, cause: error }
     }
+}
+
+/// A title after a colon.
+fn titled(title: &Option<String>) -> String {
+    title.as_ref().map(|title| format!(": '{}'", Printable(title))).unwrap_or_default()
 }
 
 /// The system's own words: what is above them tells of the layers of the HTTP client.

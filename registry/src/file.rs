@@ -8,7 +8,7 @@ use reqwest::Url;
 use crate::blob::announced_size;
 use crate::redirect;
 use crate::retry::Backoff;
-use crate::transport::{location, refuse_encoding, shown};
+use crate::transport::{Pace, location, refuse_encoding, shown};
 use crate::{Client, Error};
 
 /// Why a text is no address of a file.
@@ -36,7 +36,7 @@ impl Client {
     /// Any [`Error`]; [`Error::Address`] for an address that is not asked, [`Error::FileSize`]
     /// for a file that is too large.
     pub async fn file(&self, address: &str, limit: usize) -> Result<Bytes, Error> {
-        let refused = |why| Error::Address { address: without_login(address), why };
+        let refused = |why| Error::Address { address: shown(address), why };
         let url: Url = address.parse().map_err(|_| refused(AddressError::Url))?;
         if !matches!(url.scheme(), "https" | "http") {
             return Err(refused(AddressError::Scheme));
@@ -87,37 +87,13 @@ impl Client {
         }
         refuse_encoding(&sender, &response)?;
         let mut body = BytesMut::new();
-        while let Some(piece) = self.piece(&sender, &mut response).await? {
+        let mut pace = Pace::default();
+        while let Some(piece) = self.piece(&sender, &mut response, &mut pace).await? {
             if piece.len() > limit - body.len() {
                 return Err(too_large());
             }
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
-    }
-}
-
-/// The address without what may be a secret.
-fn without_login(address: &str) -> String {
-    let address = shown(address);
-    match (address.find("://"), address.find('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &address[..scheme + 3], &address[at..]),
-        _ => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_shown_without_logins_and_queries() {
-        for (address, shown) in [
-            ("https://u:p@a.example/x?token=t", "https://…@a.example/x"),
-            ("https://a.example/x", "https://a.example/x"),
-            ("u@a", "u@a"),
-        ] {
-            assert_eq!(without_login(address), shown);
-        }
     }
 }

@@ -12,6 +12,9 @@ pub struct Limits {
     pub answer: Duration,
     /// Without a byte in the middle of a blob, in either direction. Never a limit on the whole.
     pub stall: Duration,
+    /// The least rate of a body in either direction, in bytes per second, over [`Limits::stall`]: a
+    /// byte every few seconds never stalls and never ends. Small bodies are held to it most of all.
+    pub least_rate: u64,
     /// Bytes per second that a registry is given to take in a blob between its last byte and the
     /// answer, on top of [`Limits::stall`]: registries on object storage copy it, and a proxy in
     /// front may pass it on only then.
@@ -60,6 +63,7 @@ impl Default for Limits {
             connect: Duration::from_secs(15),
             answer: Duration::from_secs(60),
             stall: Duration::from_secs(60),
+            least_rate: 512,
             commit_rate: 4 << 20,
             attempts: 6,
             first_attempts: 2,
@@ -98,3 +102,14 @@ pub(crate) const MOST_MISSING: usize = 256;
 /// The bytes of a blob that are handed to a connection at once: small enough that a slow one takes
 /// them before it counts as stalled.
 pub(crate) const PIECE: usize = 64 << 10;
+/// A variable that names a proxy or its exceptions, in bytes.
+pub(crate) const LONGEST_PROXY_VARIABLE: usize = 8 << 10;
+/// Exceptions from a proxy: each request is compared with all of them.
+pub(crate) const MOST_PROXY_EXCEPTIONS: usize = 4096;
+/// Errors of one answer that are shown. A registry could send thousands.
+pub(crate) const MOST_ERRORS: usize = 16;
+/// The bytes of one error's message or detail that are shown.
+pub(crate) const LONGEST_MESSAGE: usize = 1024;
+/// Tokens that are remembered so that no error shows one that a server sends back: one for each
+/// repository of a large import.
+pub(crate) const MOST_SENT: usize = 4096;

@@ -7,9 +7,10 @@ use bundle_oci::{Digest, Manifest, ManifestError, MediaType, Reference, Registry
 use bytes::Bytes;
 use reqwest::Method;
 
+use crate::answer::{is_web_page, title};
 use crate::retry::Backoff;
 use crate::token::Scope;
-use crate::transport::announced;
+use crate::transport::{Received, announced, content_type};
 use crate::{Client, Error};
 
 /// What a manifest is asked for by.
@@ -158,12 +159,17 @@ impl Client {
     ) -> Result<Option<ManifestInfo>, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("look up {path}{name}");
-            let request = self.request(Method::HEAD, &host, &name.path(&path), Scope::pull(&path), doing);
-            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
+            let scope = Scope::pull(&path);
+            let request = self.request(Method::HEAD, &host, &name.path(&path), scope, doing.clone());
+            let request = request.header("Accept", ACCEPT).following();
+            let Received { response, sender, .. } = self.expect(request, &[200]).await?;
             let announced = announced(&response);
+            if is_web_page(content_type(&response).as_deref(), b"") {
+                return Err(Error::WebPage { host: sender, doing, title: None });
+            }
             let digest = match (name, announced) {
                 (Name::Digest(asked), Some(found)) if *asked != found => {
-                    return Err(Error::WrongContent { host: host.to_string(), expected: *asked, found });
+                    return Err(Error::WrongContent { host: sender, expected: *asked, found });
                 }
                 (Name::Digest(asked), _) => Some(*asked),
                 (Name::Tag(_), announced) => announced,
@@ -204,16 +210,20 @@ impl Client {
     ) -> Result<FetchedManifest, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("send {path}{name}");
-            let request = self.request(Method::GET, &host, &name.path(&path), Scope::pull(&path), doing);
-            let response = self.expect(request.header("Accept", ACCEPT), &[200]).await?;
+            let scope = Scope::pull(&path);
+            let request = self.request(Method::GET, &host, &name.path(&path), scope, doing.clone());
+            let request = request.header("Accept", ACCEPT).following();
+            let Received { response, sender, .. } = self.expect(request, &[200]).await?;
             let announced = announced(&response);
-            let content_type = response.headers().get("Content-Type").and_then(|value| value.to_str().ok());
-            let content_type = content_type.map(str::to_owned);
+            let content_type = content_type(&response);
             // Without the room to grow that it arrived in: manifests are kept.
-            let bytes = Bytes::copy_from_slice(&self.body(host.as_str(), response, largest).await?);
+            let bytes = Bytes::copy_from_slice(&self.body(&sender, response, largest).await?);
             let digest = Digest::of(&bytes);
+            if is_web_page(content_type.as_deref(), &bytes) {
+                return Err(Error::WebPage { host: sender, doing, title: title(&bytes) });
+            }
             let unusable =
-                |source| Error::Manifest { host: host.to_string(), what: format!("{path}{name}"), source };
+                |source| Error::Manifest { host: sender.clone(), what: format!("{path}{name}"), source };
             let media_type = Manifest::media_type(&bytes, content_type.as_deref());
             // Before the digest, because that of schema 1 is not of its bytes.
             if let Err(source @ ManifestError::Schema1) = media_type {
@@ -225,7 +235,7 @@ impl Client {
             };
             for expected in [asked, announced].into_iter().flatten() {
                 if expected != digest {
-                    return Err(Error::WrongContent { host: host.to_string(), expected, found: digest });
+                    return Err(Error::WrongContent { host: sender, expected, found: digest });
                 }
             }
             Ok(FetchedManifest { bytes, digest, media_type: media_type.map_err(unusable)? })
@@ -258,7 +268,7 @@ impl Client {
                     doing,
                 );
                 let request = request.header("Content-Type", media_type.as_str()).body(bytes);
-                let response = self.expect(request, &[201, 202, 200]).await?;
+                let Received { response, .. } = self.expect(request, &[201, 202, 200]).await?;
                 if let Some(found) = announced(&response).filter(|found| *found != digest) {
                     return Err(Error::WrongContent { host: registry.to_string(), expected: digest, found });
                 }

@@ -5,7 +5,9 @@ use bundle_oci::Registry;
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 
+use crate::answer::{is_web_page, title};
 use crate::token::Scope;
+use crate::transport::{Received, content_type};
 use crate::{Client, Error};
 
 /// One page of a list.
@@ -24,18 +26,39 @@ impl Client {
         scope: Scope,
         what: &str,
     ) -> Result<Page<T>, Error> {
-        let request = self.request(Method::GET, host, path, scope, format!("list {what}"));
-        let response = self.expect(request.header("Accept", "*/*"), &[200]).await?;
-        let next = next_page(host, &response)?;
-        let body = self.body(host.as_str(), response, self.inner.limits.body).await?;
-        let invalid = |_| Error::misbehaved(host.as_str(), format!("its list of {what} is not valid"));
+        let doing = format!("list {what}");
+        let request = self.request(Method::GET, host, path, scope, doing.clone());
+        let request = request.header("Accept", "*/*").following();
+        let Received { response, sender, .. } = self.expect(request, &[200]).await?;
+        let next = if sender == host.as_str() {
+            next_page(host, &response)?
+        } else {
+            // The redirect is for this list, so its next page is asked for in the same way.
+            next_link_of(&response).and_then(|target| with_query(path, response.url(), target))
+        };
+        let content_type = content_type(&response);
+        let body = self.body(&sender, response, self.inner.limits.body).await?;
+        if is_web_page(content_type.as_deref(), &body) {
+            return Err(Error::WebPage { host: sender, doing, title: title(&body) });
+        }
+        let invalid = |_| Error::unusable(&sender, format!("sends a list of {what} that is not valid"));
         Ok(Page { body: serde_json::from_slice(&body).map_err(invalid)?, next })
     }
 }
 
+/// The path with the query of another address.
+fn with_query(path: &str, asked: &Url, target: &str) -> Option<String> {
+    let url = asked.join(target).ok()?;
+    let path = path.split('?').next().unwrap_or_default();
+    Some(format!("{path}?{}", url.query()?))
+}
+
+fn next_link_of(response: &Response) -> Option<&str> {
+    response.headers().get("Link").and_then(|header| next_link(header.to_str().ok()?))
+}
+
 fn next_page(host: &Registry, response: &Response) -> Result<Option<String>, Error> {
-    let Some(target) = response.headers().get("Link").and_then(|header| next_link(header.to_str().ok()?))
-    else {
+    let Some(target) = next_link_of(response) else {
         return Ok(None);
     };
     let leads_away = || Error::misbehaved(host.as_str(), "the next page of its list is on another host");

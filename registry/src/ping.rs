@@ -6,6 +6,7 @@ use reqwest::Method;
 
 use crate::retry::Backoff;
 use crate::token::Scope;
+use crate::transport::Received;
 use crate::{Client, Error};
 
 /// How a registry takes us.
@@ -35,7 +36,7 @@ impl Client {
         // The slash at the end counts: Harbor knows `/v2/` only (v2auth/access.go).
         let request = self.request(Method::GET, registry, "", Scope::none(), "answer as a registry");
         let challenged = |client: &Client| client.inner.auth.knows_challenge(registry);
-        let (response, anonymous) = self.authorized(&request).await?;
+        let Received { response, anonymous, .. } = self.authorized(&request).await?;
         let status = response.status().as_u16();
         let content_type = response.headers().get("Content-Type").and_then(|value| value.to_str().ok());
         let web_page = content_type.is_some_and(|text| text.starts_with("text/html"));

@@ -50,9 +50,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// Whether a redirect may be followed: from HTTPS only to HTTPS, and from plain HTTP only where
 /// that stays on this machine or on a host for which plain HTTP was allowed.
 pub(crate) fn check(from: &Url, to: &Url, may_be_plain: bool) -> Result<(), &'static str> {
-    if is_loopback(to) && !is_loopback(from) {
-        return Err("it points to this machine");
-    }
+    check_host(is_loopback(from), to)?;
     match (from.scheme(), to.scheme()) {
         (_, "https") => {}
         ("https", "http") => return Err("it downgrades https to http"),
@@ -60,11 +58,20 @@ pub(crate) fn check(from: &Url, to: &Url, may_be_plain: bool) -> Result<(), &'st
         ("http", "http") => return Err("it points to another host without encryption"),
         _ => return Err("it does not point to an http or https address"),
     }
-    if literal(to).is_some_and(|address| !is_storage(address)) {
-        return Err("it points to a link-local or unspecified address");
-    }
     if !to.username().is_empty() || to.password().is_some() {
         return Err("it contains a user name");
+    }
+    Ok(())
+}
+
+/// Whether a host that a registry names may be asked at all: this machine only by this machine's
+/// own registries, and never where clouds serve their machines' secrets.
+pub(crate) fn check_host(from_loopback: bool, to: &Url) -> Result<(), &'static str> {
+    if is_loopback(to) && !from_loopback {
+        return Err("it points to this machine");
+    }
+    if literal(to).is_some_and(|address| !is_storage(address)) {
+        return Err("it points to a link-local or unspecified address");
     }
     Ok(())
 }

@@ -11,11 +11,15 @@ use reqwest::header::HeaderValue;
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 
+use crate::answer::{is_web_page, title};
 use crate::challenge::Challenge;
 use crate::credentials::Credential;
 use crate::limits::LONGEST_HEADER;
 use crate::lock::lock;
+use crate::mask::Sent;
+use crate::redirect;
 use crate::secret::Secret;
+use crate::transport::{content_type, shown};
 use crate::{Answer, Client, CredentialError, CredentialStore, Error};
 
 /// What a request needs to be allowed to do: actions on repositories (the distribution project's
@@ -60,6 +64,8 @@ pub(crate) struct Authenticator {
     /// Those that are shown user and password with every request, whatever they ask for.
     password_at_once: Mutex<HashSet<Registry>>,
     tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
+    /// What no error may show.
+    pub(crate) sent: Sent,
 }
 
 /// The lock is held while a token is fetched, so that all tasks share one request.
@@ -103,6 +109,13 @@ pub(crate) struct Authorization {
     pub(crate) anonymous: bool,
 }
 
+impl Authorization {
+    /// No header.
+    pub(crate) fn none() -> Self {
+        Self { header: None, anonymous: true }
+    }
+}
+
 impl Authenticator {
     pub(crate) fn new(credentials: CredentialStore) -> Self {
         Self {
@@ -110,6 +123,7 @@ impl Authenticator {
             challenges: Mutex::default(),
             password_at_once: Mutex::default(),
             tokens: Mutex::default(),
+            sent: Sent::default(),
         }
     }
 
@@ -162,10 +176,12 @@ impl Client {
             lock(&auth.challenges).get(registry).cloned()
         };
         match challenge {
-            None => Ok(Authorization { header: None, anonymous: true }),
+            None => Ok(Authorization::none()),
             Some(Challenge::Basic) => {
                 let header = match &auth.credential(registry, scope.repository()).await? {
-                    Some(Credential::Password { user, password }) => Some(basic(registry, user, password)?),
+                    Some(Credential::Password { user, password }) => {
+                        Some(self.basic(registry, user, password)?)
+                    }
                     Some(Credential::IdentityToken(_)) | None => None,
                 };
                 Ok(Authorization { anonymous: header.is_none(), header })
@@ -184,7 +200,7 @@ impl Client {
         path: &str,
     ) -> Result<Option<HeaderValue>, Error> {
         match &self.inner.auth.credential(host, path).await? {
-            Some(Credential::Password { user, password }) => Ok(Some(basic(host, user, password)?)),
+            Some(Credential::Password { user, password }) => Ok(Some(self.basic(host, user, password)?)),
             Some(Credential::IdentityToken(_)) | None => Ok(None),
         }
     }
@@ -227,7 +243,8 @@ impl Client {
         realm: &str,
         service: Option<&str>,
     ) -> Result<Result<Token, Refused>, Error> {
-        let refuse = |why| Error::Realm { host: registry.to_string(), realm: realm.to_owned(), why };
+        let realm_shown = self.mask(shown(realm));
+        let refuse = |why| Error::Realm { host: registry.to_string(), realm: realm_shown.clone(), why };
         let url: Url = realm.parse().map_err(|_| refuse("it is not an address"))?;
         if url.scheme() != "https" && !(url.scheme() == "http" && self.may_be_plain(&url)) {
             return Err(refuse("it is not https"));
@@ -235,6 +252,7 @@ impl Client {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("it contains a user name"));
         }
+        redirect::check_host(registry.is_loopback(), &url).map_err(refuse)?;
         let realm_host = url.host_str().unwrap_or_default().to_owned();
         let (credential, withheld) = self.credential_for(registry, scope, &url).await?;
         let anonymous = credential.is_none();
@@ -250,9 +268,16 @@ impl Client {
                 return Ok(Err(Refused { answer, withheld_from }));
             }
         }
+        let content_type = content_type(&response);
         let body = self.body(&realm_host, response, self.inner.limits.body).await?;
-        let misbehaved = || Error::misbehaved(&realm_host, "its token cannot be used");
-        let (header, lifetime) = read_token(&body, self.inner.limits.token).ok_or_else(misbehaved)?;
+        if is_web_page(content_type.as_deref(), &body) {
+            return Err(Error::WebPage { host: realm_host, doing, title: title(&body) });
+        }
+        let unusable = || Error::unusable(&realm_host, format!("sends no usable token for {registry}"));
+        let (header, lifetime) = read_token(&body, self.inner.limits.token).ok_or_else(unusable)?;
+        if let Ok(text) = header.to_str() {
+            self.inner.auth.sent.remember(text.trim_start_matches("Bearer "));
+        }
         Ok(Ok(Token { header, expires: Instant::now() + lifetime, anonymous }))
     }
 
@@ -288,8 +313,11 @@ impl Client {
         service: Option<&str>,
         credential: Option<Credential>,
     ) -> Result<RequestBuilder, Error> {
-        let http = self.http(&url);
+        // The token service of another host is one that a registry chose.
+        let own = registry.endpoint().starts_with(host_of(&url));
+        let http = if own { self.http(&url) } else { self.elsewhere(&url) };
         if let Some(Credential::IdentityToken(token)) = &credential {
+            self.inner.auth.sent.remember(token.reveal());
             let scopes: Vec<String> = scope.texts().collect();
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
@@ -310,10 +338,22 @@ impl Client {
         let request = http.get(url);
         Ok(match &credential {
             Some(Credential::Password { user, password }) => {
-                request.header("Authorization", basic(registry, user, password)?)
+                request.header("Authorization", self.basic(registry, user, password)?)
             }
             _ => request,
         })
+    }
+
+    /// The header with a user and password.
+    fn basic(&self, registry: &Registry, user: &str, password: &Secret) -> Result<HeaderValue, Error> {
+        let pair = Secret::new(format!("{user}:{}", password.reveal()));
+        let encoded = Secret::new(base64::engine::general_purpose::STANDARD.encode(pair.reveal()));
+        let sent = &self.inner.auth.sent;
+        for secret in [password, &encoded, &pair] {
+            sent.remember(secret.reveal());
+        }
+        let too_long = CredentialError::TooLong { registry: registry.to_string() };
+        sensitive(&format!("Basic {}", encoded.reveal())).ok_or(Error::Credentials(too_long))
     }
 }
 
@@ -354,13 +394,6 @@ fn belongs(registry: &Registry, realm: &str) -> bool {
     realm == host
         || (host == "docker.io" && realm == "auth.docker.io")
         || (parent && !address && realm.contains('.'))
-}
-
-fn basic(registry: &Registry, user: &str, password: &Secret) -> Result<HeaderValue, Error> {
-    let pair = Secret::new(format!("{user}:{}", password.reveal()));
-    let encoded = Secret::new(base64::engine::general_purpose::STANDARD.encode(pair.reveal()));
-    let too_long = CredentialError::TooLong { registry: registry.to_string() };
-    sensitive(&format!("Basic {}", encoded.reveal())).ok_or(Error::Credentials(too_long))
 }
 
 /// Refuses what is no header, and keeps the value out of debug output.

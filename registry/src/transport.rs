@@ -1,17 +1,48 @@
 //! One request and its answer: credentials, one challenge, timeouts, bounded bodies. Takes a
 //! [`Request`], gives a response or the error that its answer stands for.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use bundle_oci::{Digest, Registry};
+use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Method, RequestBuilder, Response, Url};
 
-use crate::answer::parse_retry_after;
+use crate::answer::{is_web_page, parse_retry_after};
 use crate::challenge::Challenge;
 use crate::lock::lock;
 use crate::token::{Authorization, Scope};
-use crate::{Answer, Client, Error};
+use crate::{Answer, Client, Error, Limits, ProxyProblem, RateLimit, proxy, redirect};
+
+/// An answer, and who gave it after all redirects.
+pub(crate) struct Received {
+    pub(crate) response: Response,
+    /// The host, with its port.
+    pub(crate) sender: String,
+    /// Whether the request carried no credentials.
+    pub(crate) anonymous: bool,
+}
+
+/// How fast a body comes: what counts is the time that it was waited for.
+#[derive(Default)]
+pub(crate) struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Whether the least rate is kept so far.
+    fn keeps_up(&mut self, waited: Duration, bytes: usize, limits: &Limits) -> bool {
+        self.waited += waited;
+        self.bytes += bytes as u64;
+        if self.waited < limits.stall {
+            return true;
+        }
+        let least = u128::from(limits.least_rate) * self.waited.as_millis() / 1000;
+        let enough = u128::from(self.bytes) >= least;
+        *self = Self::default();
+        enough
+    }
+}
 
 /// A request that may be sent a second time with better credentials.
 pub(crate) struct Request<'a> {
@@ -23,9 +54,17 @@ pub(crate) struct Request<'a> {
     pub(crate) doing: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// Whether it may be answered from elsewhere.
+    pub(crate) follows: bool,
 }
 
 impl Request<'_> {
+    /// Lets the registry redirect it. What is fetched must be checked by its digest, or harmless.
+    pub(crate) fn following(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -55,53 +94,123 @@ impl Client {
             doing: doing.into(),
             headers: Vec::new(),
             body: Bytes::new(),
+            follows: false,
         }
     }
 
-    /// Sends a request and takes one of these statuses for success.
-    pub(crate) async fn expect(&self, request: Request<'_>, statuses: &[u16]) -> Result<Response, Error> {
-        let host = request.registry.as_str();
-        let (response, anonymous) = self.authorized(&request).await?;
-        if statuses.contains(&response.status().as_u16()) {
-            return Ok(response);
+    /// Sends a request and takes one of these statuses for success. Redirects are followed where
+    /// the request allows it.
+    pub(crate) async fn expect(&self, request: Request<'_>, statuses: &[u16]) -> Result<Received, Error> {
+        let mut received = self.authorized(&request).await?;
+        if request.follows && !statuses.contains(&received.response.status().as_u16()) {
+            received = self.follow(&request, received).await?;
         }
-        Err(self.refusal(host, &request.doing, anonymous, response).await)
+        if statuses.contains(&received.response.status().as_u16()) {
+            return Ok(received);
+        }
+        let Received { response, sender, anonymous } = received;
+        Err(self.refusal(&sender, &request.doing, anonymous, response).await)
+    }
+
+    /// Follows redirects, under the rules of [`redirect::check`]. Credentials stay with the host
+    /// that they are for: a target below `/v2/` that asks for some is answered with its own.
+    pub(crate) async fn follow(
+        &self,
+        request: &Request<'_>,
+        mut received: Received,
+    ) -> Result<Received, Error> {
+        let mut hops = 0;
+        while is_redirect(&received.response) {
+            let to = location(&received.response).unwrap_or_default();
+            let host = received.sender.clone();
+            let refuse = |why| Error::Redirect { host, to: self.mask(shown(&to)), why };
+            let from = received.response.url();
+            let url: Url = match from.join(&to) {
+                Ok(url) if !to.is_empty() => url,
+                _ => return Err(refuse("it is not an address")),
+            };
+            if let Err(why) = redirect::check(from, &url, self.may_be_plain(&url)) {
+                return Err(refuse(why));
+            }
+            if hops == self.inner.limits.redirects {
+                return Err(refuse("there were too many redirects before"));
+            }
+            hops += 1;
+            let rest = self.inner.limits.error_body;
+            let drained = self.body(&received.sender, received.response, rest).await;
+            // What is read to its end leaves a connection that can be used again.
+            drop(drained);
+            received = self.ask_target(request, url).await?;
+        }
+        Ok(received)
+    }
+
+    /// Asks where a registry redirected to.
+    async fn ask_target(&self, request: &Request<'_>, url: Url) -> Result<Received, Error> {
+        let sender = authority(&url);
+        let target: Option<(Registry, Scope)> =
+            repository_of(&url).and_then(|repository| Some((sender.parse().ok()?, Scope::pull(&repository))));
+        let Some((registry, scope)) = target else {
+            let response = self.exchange(request, &sender, &url, &Authorization::none(), true).await?;
+            return Ok(Received { response, sender, anonymous: true });
+        };
+        let first = self.authorization(&registry, &scope, None).await?;
+        let response = self.exchange(request, &sender, &url, &first, true).await?;
+        if response.status() != 401 {
+            return Ok(Received { response, sender, anonymous: first.anonymous });
+        }
+        if let Some(challenge) = challenge_of(&response) {
+            self.inner.auth.challenged(&registry, challenge);
+        }
+        let second = self.authorization(&registry, &scope, first.header.as_ref()).await?;
+        if second.header == first.header {
+            return Ok(Received { response, sender, anonymous: first.anonymous });
+        }
+        let _ = self.body(&sender, response, self.inner.limits.error_body).await;
+        let response = self.exchange(request, &sender, &url, &second, true).await?;
+        Ok(Received { response, sender, anonymous: second.anonymous })
     }
 
     /// Sends a request; answers one challenge.
-    pub(crate) async fn authorized(&self, request: &Request<'_>) -> Result<(Response, bool), Error> {
+    pub(crate) async fn authorized(&self, request: &Request<'_>) -> Result<Received, Error> {
         let registry = request.registry;
+        let sender = registry.to_string();
         let address = format!("{}://{}{}", self.scheme(registry).await, registry.endpoint(), request.path);
         let url: Url =
             address.parse().map_err(|_| Error::misbehaved(registry.as_str(), "its address is not one"))?;
         let first = self.authorization(registry, &request.scope, None).await?;
-        let response = self.exchange(request, &url, &first).await?;
+        let response = self.exchange(request, &sender, &url, &first, false).await?;
         if response.status() != 401 {
-            return Ok((response, first.anonymous));
+            return Ok(Received { response, sender, anonymous: first.anonymous });
         }
-        let headers = response.headers().get_all("WWW-Authenticate").iter();
-        match Challenge::best(headers.filter_map(|header| header.to_str().ok())) {
+        match challenge_of(&response) {
             Some(challenge) => self.inner.auth.challenged(registry, challenge),
             // A token may be older than the project (Harbor 2.15), whatever the answer says.
-            None if first.header.is_none() => return Ok((response, first.anonymous)),
+            None if first.header.is_none() => {
+                return Ok(Received { response, sender, anonymous: first.anonymous });
+            }
             None => {}
         }
         let second = self.authorization(registry, &request.scope, first.header.as_ref()).await?;
         if second.header == first.header {
-            return Ok((response, first.anonymous));
+            return Ok(Received { response, sender, anonymous: first.anonymous });
         }
         // What is read to its end leaves a connection that can be used again.
-        let _ = self.body(registry.as_str(), response, self.inner.limits.error_body).await;
-        Ok((self.exchange(request, &url, &second).await?, second.anonymous))
+        let _ = self.body(&sender, response, self.inner.limits.error_body).await;
+        let response = self.exchange(request, &sender, &url, &second, false).await?;
+        Ok(Received { response, sender, anonymous: second.anonymous })
     }
 
     async fn exchange(
         &self,
         request: &Request<'_>,
+        host: &str,
         url: &Url,
         authorization: &Authorization,
+        redirected: bool,
     ) -> Result<Response, Error> {
-        let mut builder = self.http(url).request(request.method.clone(), url.clone());
+        let http = if redirected { self.elsewhere(url) } else { self.http(url) };
+        let mut builder = http.request(request.method.clone(), url.clone());
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -111,7 +220,7 @@ impl Client {
         if matches!(request.method, Method::PUT | Method::POST | Method::PATCH) {
             builder = builder.header("Content-Length", request.body.len()).body(request.body.clone());
         }
-        self.send(request.registry.as_str(), builder).await
+        self.send(host, builder).await
     }
 
     /// Waits for the head of an answer.
@@ -123,24 +232,59 @@ impl Client {
                 if !answered.contains(host) {
                     answered.insert(host.to_owned());
                 }
-                Ok(response)
+                drop(answered);
+                match self.proxy_of(response.url()) {
+                    // A proxy's own answer: there was no tunnel.
+                    Some(proxy) if response.status() == 407 => {
+                        Err(Error::Proxy { proxy, host: host.to_owned(), problem: ProxyProblem::Credentials })
+                    }
+                    _ => Ok(response),
+                }
             }
-            Ok(Err(error)) => Err(Error::from_exchange(host, error, &self.inner.limits)),
+            Ok(Err(error)) => Err(self.failed(host, error)),
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
         }
     }
 
     /// The next piece of a body.
-    pub(crate) async fn piece(&self, host: &str, response: &mut Response) -> Result<Option<Bytes>, Error> {
-        let waited = self.inner.limits.stall;
+    pub(crate) async fn piece(
+        &self,
+        host: &str,
+        response: &mut Response,
+        pace: &mut Pace,
+    ) -> Result<Option<Bytes>, Error> {
+        let limits = &self.inner.limits;
+        let waited = limits.stall;
+        let asked = Instant::now();
         match tokio::time::timeout(waited, response.chunk()).await {
-            Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(Error::from_exchange(host, error, &self.inner.limits)),
+            Ok(Ok(piece)) => {
+                let length = piece.as_ref().map_or(0, Bytes::len);
+                let enough = piece.is_none() || pace.keeps_up(asked.elapsed(), length, limits);
+                let slow = || Error::Slow { host: host.to_owned(), least: limits.least_rate };
+                enough.then_some(piece).ok_or_else(slow)
+            }
+            Ok(Err(error)) => Err(self.failed(host, error)),
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
         }
     }
 
-    /// Reads a body of at most `limit` bytes.
+    /// An exchange that failed, as what the user can do about it.
+    pub(crate) fn failed(&self, host: &str, error: reqwest::Error) -> Error {
+        let proxy = error.url().and_then(|url| self.proxy_of(url));
+        Error::from_exchange(host, error, proxy, &self.inner.limits)
+    }
+
+    /// The proxy through which an address is asked, without its login.
+    fn proxy_of(&self, url: &Url) -> Option<String> {
+        self.inner.proxies.proxy_for(url).map(proxy::shown)
+    }
+
+    /// A server's text without what it was sent of credentials.
+    pub(crate) fn mask(&self, text: String) -> String {
+        self.inner.auth.sent.mask(text)
+    }
+
+    /// Reads a body of at most `limit` bytes, which must come at the least rate.
     pub(crate) async fn body(
         &self,
         host: &str,
@@ -149,10 +293,13 @@ impl Client {
     ) -> Result<BytesMut, Error> {
         refuse_encoding(host, &response)?;
         let mut body = BytesMut::new();
-        while let Some(piece) = self.piece(host, &mut response).await? {
+        let mut pace = Pace::default();
+        while let Some(piece) = self.piece(host, &mut response, &mut pace).await? {
             if piece.len() > limit - body.len() {
-                let what = format!("it sends more than {limit} bytes where less belongs");
-                return Err(Error::misbehaved(host, what));
+                return Err(Error::unusable(
+                    host,
+                    format!("sends more than {limit} bytes where less belongs"),
+                ));
             }
             body.extend_from_slice(&piece);
         }
@@ -168,7 +315,8 @@ impl Client {
         response: Response,
     ) -> Error {
         if response.status().is_redirection() {
-            let (to, why) = (target(&response), "only blobs may lie elsewhere");
+            let why = "this request is not sent to another address";
+            let to = self.mask(shown(&location(&response).unwrap_or_default()));
             return Error::Redirect { host: host.to_owned(), to, why };
         }
         if response.status().is_success() {
@@ -178,11 +326,16 @@ impl Client {
             );
         }
         let encrypted = response.url().scheme() == "https";
+        let content_type = content_type(&response);
+        let portal = is_portal(response.status().as_u16());
         let answer = self.answer(host, doing, anonymous, response).await;
         // What Go's net/http and nginx say, in text or as a title.
         let says = |words: &str| answer.message.as_ref().is_some_and(|text| text.contains(words));
         if !encrypted && answer.status == 400 && (says("to an HTTPS server") || says("to HTTPS port")) {
             return Error::HttpsOnly { host: host.to_owned() };
+        }
+        if portal && is_web_page(content_type.as_deref(), b"") {
+            return Error::WebPage { host: host.to_owned(), doing: doing.to_owned(), title: answer.message };
         }
         Error::Answer(answer)
     }
@@ -199,16 +352,28 @@ impl Client {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = header("Retry-After").and_then(|text| parse_retry_after(text, SystemTime::now()));
         let request_id = header("X-Request-Id").filter(|id| id.len() <= 128).map(str::to_owned);
+        let rate_limit = RateLimit::read(header("RateLimit-Limit"), header("RateLimit-Remaining"));
         let mut body = Vec::new();
+        let mut pace = Pace::default();
         // A body that is too long or breaks off still says something at its start.
-        while let Ok(Some(piece)) = self.piece(host, &mut response).await {
+        while let Ok(Some(piece)) = self.piece(host, &mut response, &mut pace).await {
             let room = self.inner.limits.error_body.saturating_sub(body.len());
             body.extend_from_slice(&piece[..piece.len().min(room)]);
             if room <= piece.len() {
                 break;
             }
         }
-        Box::new(Answer { retry_after, request_id, ..Answer::new(host, doing, status, anonymous, &body) })
+        let answer = Answer::new(host, doing, status, anonymous, &body);
+        let masked = |text: Option<String>| text.map(|text| self.mask(text));
+        Box::new(Answer {
+            retry_after,
+            rate_limit,
+            request_id: masked(request_id),
+            code: masked(answer.code),
+            message: masked(answer.message),
+            more: answer.more.into_iter().map(|text| self.mask(text)).collect(),
+            ..answer
+        })
     }
 }
 
@@ -232,12 +397,91 @@ pub(crate) fn announced(response: &Response) -> Option<Digest> {
     response.headers().get("Docker-Content-Digest")?.to_str().ok()?.parse().ok()
 }
 
-/// Where a redirect leads, without what may be a secret.
-pub(crate) fn target(response: &Response) -> String {
-    shown(&location(response).unwrap_or_default())
+/// The type that the answer says it has.
+pub(crate) fn content_type(response: &Response) -> Option<String> {
+    response.headers().get("Content-Type")?.to_str().ok().map(str::to_owned)
 }
 
-/// An address without its query.
+fn is_redirect(response: &Response) -> bool {
+    matches!(response.status().as_u16(), 301..=303 | 307 | 308)
+}
+
+/// Whether a web page with this status comes from something before the registry: RFC 6585's 511,
+/// and pages of logins. Registries themselves answer 401 and 404 with pages, too.
+fn is_portal(status: u16) -> bool {
+    status == 511
+}
+
+fn challenge_of(response: &Response) -> Option<Challenge> {
+    let headers = response.headers().get_all("WWW-Authenticate").iter();
+    Challenge::best(headers.filter_map(|header| header.to_str().ok()))
+}
+
+/// Host and port of an address, as a registry is named.
+pub(crate) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// The repository that an address below `/v2/` is about.
+fn repository_of(url: &Url) -> Option<RepositoryName> {
+    let path = url.path().strip_prefix("/v2/")?;
+    let ends = ["/manifests/", "/blobs/", "/tags/list", "/referrers/"];
+    let end = ends.into_iter().filter_map(|word| path.rfind(word)).max()?;
+    path[..end].parse().ok()
+}
+
+/// An address without what may be a secret: its login and its query.
 pub(crate) fn shown(address: &str) -> String {
-    address.split(['?', '#']).next().unwrap_or_default().to_owned()
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let authority = address.find("://").map_or(0, |scheme| scheme + 3);
+    let end = address[authority..].find('/').map_or(address.len(), |slash| authority + slash);
+    match address[authority..end].rfind('@') {
+        Some(at) if authority > 0 => format!("{}…{}", &address[..authority], &address[authority + at..]),
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_logins_and_queries() {
+        for (address, expected) in [
+            ("https://u:p@a.example/x?token=t", "https://…@a.example/x"),
+            ("https://u:p@q@a.example/x", "https://…@a.example/x"),
+            ("https://a.example/x@y", "https://a.example/x@y"),
+            ("https://a.example/x", "https://a.example/x"),
+            ("u@a", "u@a"),
+        ] {
+            assert_eq!(shown(address), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_below_v2_name_their_repository() {
+        for (address, repository) in [
+            ("https://r.example/v2/a/b/manifests/v1", Some("a/b")),
+            ("https://r.example/v2/a/manifests/b/blobs/sha256:1?x=/manifests/", Some("a/manifests/b")),
+            ("https://r.example/v2/a/tags/list?n=1", Some("a")),
+            ("https://r.example/storage/a/blobs/1", None),
+            ("https://r.example/v2/", None),
+        ] {
+            let found = repository_of(&address.parse().unwrap());
+            assert_eq!(found.as_ref().map(RepositoryName::as_str), repository, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_up_the_least_rate_goes_on_and_what_drips_does_not() {
+        let limits = Limits { stall: Duration::from_secs(60), least_rate: 100, ..Limits::default() };
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            assert!(pace.keeps_up(Duration::from_secs(10), 1000, &limits));
+        }
+        let mut pace = Pace::default();
+        let kept = (0..60).take_while(|_| pace.keeps_up(Duration::from_secs(2), 1, &limits)).count();
+        assert_eq!(kept, 29);
+    }
 }

@@ -17,7 +17,7 @@ use crate::limits::PIECE;
 use crate::lock::lock;
 use crate::retry::Backoff;
 use crate::token::Scope;
-use crate::transport::{announced, location};
+use crate::transport::{Received, announced, location};
 use crate::{Client, Error, Limits};
 
 /// Bytes to be sent.
@@ -124,7 +124,7 @@ impl Upload<'_> {
             scope = scope.and_pull(from);
         }
         let request = client.request(Method::POST, registry, &path, scope, self.doing());
-        let response = client.expect(request, &[201, 202]).await?;
+        let Received { response, .. } = client.expect(request, &[201, 202]).await?;
         if response.status() == 201 {
             self.check(&response)?;
             return Ok(None);
@@ -184,7 +184,7 @@ impl Upload<'_> {
         if let Some(error) = lock(&watch.0).failure.take() {
             return Err(Error::Source(error).into());
         }
-        let response = sent.map_err(|error| Error::from_exchange(host, error, &client.inner.limits))?;
+        let response = sent.map_err(|error| client.failed(host, error))?;
         match response.status().as_u16() {
             200 | 201 | 204 => {
                 self.check(&response)?;

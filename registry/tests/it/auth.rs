@@ -145,6 +145,37 @@ async fn hosts_that_are_no_registries_are_told_apart() {
 }
 
 #[tokio::test]
+async fn what_a_registry_echoes_of_credentials_is_masked() {
+    for echoed in ["password", "dXNlcjpwYXNzd29yZA==", "user:password", "user%3Apassword"] {
+        let server = Server::start(move |asked, _| match asked.header("authorization") {
+            None => Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""),
+            Some(_) => Answer::new(
+                403,
+                format!(
+                    r#"{{"errors":[{{"code":"DENIED","message":"you sent {echoed}","detail":"{echoed}"}},
+                        {{"code":"{echoed}","message":"{echoed}"}}]}}"#
+                ),
+            )
+            .with("X-Request-Id", echoed),
+        });
+        let client = builder().credentials(credentials(server.registry().as_str())).build().unwrap();
+        let name = Name::Tag("v1".parse().unwrap());
+        let error = client.manifest(&server.registry(), &repository(), &name).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("you sent ***") && !text.contains(echoed), "{text}");
+    }
+    // A redirect that carries them, and a token that comes back.
+    let server = Server::start(|asked, _| match asked.header("authorization") {
+        None => Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""),
+        Some(_) => Answer::new(307, "").with("Location", "ftp://127.0.0.1/password"),
+    });
+    let client = builder().credentials(credentials(server.registry().as_str())).build().unwrap();
+    let name = Name::Tag("v1".parse().unwrap());
+    let error = client.manifest(&server.registry(), &repository(), &name).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("password"), "{error}");
+}
+
+#[tokio::test]
 async fn terminals_are_safe_from_what_registries_say() {
     let body = r#"{"errors":[{"code":"DENIED","message":"\u001b]0;owned\u0007"}]}"#;
     let server = Server::start(move |_, _| Answer::new(403, body));

@@ -41,6 +41,8 @@ enum Then {
     Cut,
     /// The connection stays open, and nothing comes.
     Silence,
+    /// The body comes byte by byte.
+    Drip,
 }
 
 impl Answer {
@@ -75,6 +77,11 @@ impl Answer {
     /// No answer at all, but the connection stays.
     pub(crate) fn never() -> Self {
         Self { then: Then::Silence, ..Self::hang_up() }
+    }
+
+    /// Sends its body byte by byte, each in time, for longer than anyone waits.
+    pub(crate) fn dripping(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { then: Then::Drip, ..Self::new(status, body) }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -155,6 +162,17 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Asked, usize) -> Answer, log: &Mute
         }
         let answer = answer(&asked, before);
         let head = if answer.head.is_empty() { String::new() } else { format!("{}\r\n", answer.head) };
+        if answer.then == Then::Drip {
+            let _ = writer.write_all(head.as_bytes());
+            for byte in &answer.body {
+                // Until the client has had enough.
+                if writer.write_all(&[*byte]).is_err() {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            continue;
+        }
         let body: &[u8] = if asked.line.starts_with("HEAD") { &[] } else { &answer.body };
         if writer.write_all(&[head.as_bytes(), body].concat()).is_err() || answer.then == Then::Cut {
             return;
