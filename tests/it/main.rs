@@ -1,35 +1,13 @@
-//! The whole program against real servers. Each test's name is a promise to a user.
+//! The whole program against real servers and against doubles of them.
+//!
+//! Each test's name is a promise to a user. A room is a subject: `cargo test --test it serve::` runs one.
 
-mod bad_nights;
 mod charts;
-mod compressed;
-mod containerd;
 mod crossing;
-mod delta;
-mod destination;
 mod documents;
-mod extract;
-mod harbor_accounts;
-mod harbor_days;
-mod harbor_receipt;
-mod harbor_scan;
-mod harbor_scene;
-mod harbor_seed;
-mod interop;
-mod kill;
-mod manifests;
-mod mirror;
+mod harbor;
 mod mistakes;
-mod nights;
-mod pull;
-mod receipt;
-mod rollback;
-mod runbook;
+mod registries;
 mod scene;
 mod serve;
-mod served;
-mod source;
 mod sync;
-mod trust;
-mod values;
-mod volumes;

@@ -1,4 +1,5 @@
 //! What a tired person does, and what the terminal shows.
+//! One line a mistake: the command, its exit code, and what it must say.
 
 use crate::scene::Scene;
 

@@ -1,0 +1,14 @@
+//! A bundle and what becomes of it between two registries.
+//!
+//! Whole, in volumes, compressed, as a delta, killed halfway, signed by others, and what comes back.
+
+mod compressed;
+mod delta;
+mod extract;
+mod interop;
+pub(crate) mod kill;
+mod receipt;
+mod rollback;
+mod trust;
+mod volumes;
+mod whole;

@@ -1,0 +1,201 @@
+//! A stream only goes forward, whatever is brought and whatever is lost.
+//! The memory of accepted bundles is in a file and in the registry; each is lost in its turn.
+
+use bundle_test_servers::{Contents, DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
+
+use crate::scene::{Ran, Scene};
+
+/// Bundles of one stream, whose image changes each time.
+struct Stream {
+    scene: Scene,
+    target: DockerRegistry,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self { scene: Scene::empty(), target: DockerRegistry::start().unwrap() }
+    }
+
+    fn create(&self, output: &str, sequence: u64, content: &str, more: &[&str]) {
+        let image = ImageSpec::oci().label("content", content).build();
+        self.scene.source.client().push("team/app", "1", &image).unwrap();
+        let reference = format!("{}/team/app:1", self.scene.source.host());
+        let sequence = sequence.to_string();
+        let mut arguments = vec![
+            "create",
+            &reference,
+            "--key",
+            "key",
+            "--stream",
+            "s",
+            "--sequence",
+            &sequence,
+            "-o",
+            output,
+        ];
+        arguments.extend_from_slice(more);
+        self.scene.bundle(arguments).succeeds();
+    }
+
+    fn import(&self, file: &str, more: &[&str]) -> Ran {
+        self.import_at(self.target.host(), file, more)
+    }
+
+    fn import_at(&self, host: &str, file: &str, more: &[&str]) -> Ran {
+        let mut arguments = vec![
+            "import",
+            file,
+            "--to",
+            host,
+            "--trust",
+            "key.pub",
+            "--on-existing-tag",
+            "overwrite",
+            "--receipt",
+            "r.json",
+        ];
+        arguments.extend_from_slice(more);
+        self.scene.bundle(arguments)
+    }
+
+    fn contents(&self) -> Contents {
+        self.target.client().contents().unwrap()
+    }
+
+    fn forget(&self) {
+        std::fs::remove_file(self.scene.path(".local/state/bundle/state.json")).unwrap();
+    }
+
+    fn receipt(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.scene.path("r.json")).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn an_older_bundle_is_refused_even_after_the_state_file_is_lost() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    stream.create("2.tar", 2, "two", &[]);
+    stream.import("1.tar", &[]).succeeds().says("no bundle of the stream 's' is known to have been imported");
+    assert!(stream.receipt().get("previous").is_none());
+    stream.import("2.tar", &[]).succeeds();
+    assert_eq!(stream.receipt()["previous"]["sequence"], 1);
+    let before = stream.contents();
+    let refused = || {
+        stream
+            .import("1.tar", &[])
+            .ends_with(3)
+            .says("bundle 1 of the stream 's' is older than 2, which was imported before")
+            .says("--allow-rollback --reason");
+        assert_eq!(stream.contents(), before);
+    };
+    refused();
+    // The registry does not forget.
+    stream.forget();
+    refused();
+    // Nor does the file, if someone takes the record away.
+    stream.import("2.tar", &[]).succeeds();
+    let repository = before.keys().find(|name| name.ends_with("/bundle-state")).unwrap();
+    for digest in before[repository].values() {
+        stream.target.client().delete_manifest(repository, digest).unwrap();
+    }
+    stream.import("1.tar", &[]).ends_with(3).says("is older than 2");
+    // A damaged file is set aside, and what it knew comes from the registry.
+    stream.import("2.tar", &[]).succeeds();
+    std::fs::write(stream.scene.path(".local/state/bundle/state.json"), "{\"stateV").unwrap();
+    stream.import("1.tar", &[]).ends_with(3).says("was damaged and is now").says("is older than 2");
+}
+
+#[test]
+fn a_person_can_go_back_with_a_reason_and_the_receipt_says_so() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    stream.create("2.tar", 2, "two", &[]);
+    stream.create("3.tar", 3, "three", &[]);
+    stream.import("2.tar", &[]).succeeds();
+    let back = ["--allow-rollback", "--reason", "2 breaks the line"];
+    stream.import("1.tar", &back).succeeds().says("going back: the newest bundle was s 2");
+    let overrides = &stream.receipt()["overrides"];
+    assert_eq!(overrides[0]["rule"], "rollback");
+    assert_eq!(overrides[0]["reason"], "2 breaks the line");
+    stream.scene.bundle(["receipt", "show", "r.json"]).succeeds().says("'rollback' was set aside: 2 breaks");
+    // The stream is where it was: another bundle that is older is refused again.
+    stream.import("1.tar", &[]).ends_with(3);
+    stream.import("3.tar", &[]).succeeds();
+    assert!(stream.receipt().get("overrides").is_none());
+}
+
+#[test]
+fn another_bundle_with_a_number_that_is_taken_is_refused_and_the_same_again_is_not() {
+    let stream = Stream::new();
+    stream.create("a.tar", 1, "a", &[]);
+    stream.create("b.tar", 1, "b", &[]);
+    stream.import("a.tar", &[]).succeeds();
+    let before = stream.contents();
+    let again = stream.import("a.tar", &["--json"]).succeeds().json();
+    assert_eq!((&again["pushed"], &again["blobs"]["sent"]), (&0.into(), &0.into()));
+    stream.import("b.tar", &[]).ends_with(3).says("another one with this number was imported before");
+    assert_eq!(stream.contents(), before);
+    stream.import("b.tar", &["--allow-rollback", "--reason", "a was a mistake"]).succeeds();
+    assert_eq!(stream.receipt()["overrides"][0]["rule"], "reused-sequence");
+    // Both are known now, here and in the registry.
+    stream.forget();
+    stream.import("a.tar", &[]).succeeds();
+    stream.import("b.tar", &[]).succeeds();
+}
+
+#[test]
+fn the_clock_matters_only_where_an_expiry_was_asked_for() {
+    let stream = Stream::new();
+    stream.create("old.tar", 1, "one", &["--created", "1999-01-01T00:00:00Z"]);
+    stream.create("future.tar", 2, "two", &["--created", "2199-01-01T00:00:00Z"]);
+    stream.create("expired.tar", 3, "three", &["--created", "1999-01-01T00:00:00Z", "--expires", "30d"]);
+    stream.create("lasting.tar", 4, "four", &["--expires", "2199-01-01T00:00:00Z"]);
+    stream.import("old.tar", &[]).succeeds();
+    stream.import("future.tar", &[]).succeeds();
+    stream.import("expired.tar", &[]).ends_with(3).says("bundle expired at 1999-01-31T00:00:00Z");
+    stream.import("expired.tar", &["--allow-rollback", "--reason", "no newer one"]).succeeds();
+    assert_eq!(stream.receipt()["overrides"][0]["rule"], "expired");
+    stream.import("lasting.tar", &[]).succeeds();
+}
+
+#[test]
+fn a_bundle_counts_as_accepted_before_its_first_tag_is_set() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    stream.create("2.tar", 2, "two", &[]);
+    let proxy = FaultProxy::start(stream.target.host()).unwrap();
+    // The import of 2 ends between its record and its tag.
+    proxy.add(Rule::new(Matcher::new("PUT", "/team/app/manifests/1"), Fault::status(403)));
+    stream.import_at(proxy.host(), "2.tar", &[]).ends_with(4);
+    proxy.clear_rules();
+    stream.import_at(proxy.host(), "1.tar", &[]).ends_with(3).says("is older than 2");
+    stream.import_at(proxy.host(), "2.tar", &[]).succeeds();
+    // What failed before all was pushed is not accepted.
+    stream.create("3.tar", 3, "three", &[]);
+    proxy.add(Rule::new(Matcher::new("PUT", "/manifests/sha256"), Fault::status(403)));
+    stream.import_at(proxy.host(), "3.tar", &[]).ends_with(4);
+    proxy.clear_rules();
+    stream.import_at(proxy.host(), "2.tar", &[]).succeeds();
+}
+
+#[test]
+fn a_record_that_makes_no_sense_stops_the_import() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    let other = ImageSpec::oci().label("no", "record").build();
+    stream.target.client().push("cache/bundle-state", "s.9.0123456789ab", &other).unwrap();
+    stream.import("1.tar", &[]).ends_with(4).says("is no record of an accepted bundle");
+}
+
+#[test]
+fn a_dry_run_refuses_like_an_import_and_remembers_nothing() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    stream.create("2.tar", 2, "two", &[]);
+    stream.import("2.tar", &["--dry-run"]).succeeds();
+    assert!(!stream.scene.path(".local").exists());
+    stream.import("1.tar", &[]).succeeds();
+    stream.import("2.tar", &[]).succeeds();
+    stream.import("1.tar", &["--dry-run"]).ends_with(3);
+}

@@ -1,0 +1,505 @@
+//! What users deploy: each file is what it should be, and its very commands do their job.
+//! Takes `manifests/`, Kubernetes' own types and a shell; runs what the units and jobs run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bundle_test_servers::{Check, DockerRegistry, ImageSpec, LayerSpec};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodSpec, ServiceAccount};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::scene::{Ran, Scene};
+
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn yaml<T: DeserializeOwned>(path: &Path) -> T {
+    serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Reads a file into Kubernetes' own type. What the type does not have would be lost on the way back.
+fn typed<T: DeserializeOwned + Serialize>(path: &Path) -> T {
+    let written: Value = yaml(path);
+    let object: T = yaml(path);
+    keeps(&serde_json::to_value(&object).unwrap(), &written, &path.display().to_string());
+    object
+}
+
+/// What was written is there; an overlay's missing fields may have become empty ones.
+fn keeps(object: &Value, written: &Value, place: &str) {
+    match (object, written) {
+        (Value::Object(object), Value::Object(written)) => {
+            for (name, value) in written {
+                let kept =
+                    object.get(name).unwrap_or_else(|| panic!("{place} has a field '{name}' that is none"));
+                keeps(kept, value, &format!("{place}.{name}"));
+            }
+        }
+        (Value::Array(object), Value::Array(written)) => {
+            assert_eq!(object.len(), written.len(), "{place}");
+            object.iter().zip(written).for_each(|(object, written)| keeps(object, written, place));
+        }
+        (object, written) => assert_eq!(object, written, "{place}"),
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// A file of kustomize, as far as ours say anything.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Kustomization {
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+    kind: String,
+    #[serde(default)]
+    resources: Vec<PathBuf>,
+    #[serde(default)]
+    config_map_generator: Vec<Generator>,
+    #[serde(default)]
+    patches: Vec<Patch>,
+    #[serde(rename = "namespace")]
+    _namespace: Option<String>,
+    #[serde(default, rename = "images")]
+    _images: Vec<Image>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Generator {
+    name: String,
+    behavior: Option<String>,
+    files: Vec<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    path: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Image {
+    #[serde(rename = "name")]
+    _name: String,
+    #[serde(rename = "newName")]
+    _new_name: String,
+    #[serde(rename = "newTag")]
+    _new_tag: String,
+}
+
+/// The keys that people bring: nothing is trusted before they do.
+const TO_BE_BROUGHT: [&str; 3] = ["site.pub", "ops.key.pub", "ca.crt"];
+
+#[test]
+fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
+    let mut kinds = BTreeSet::new();
+    for path in files(&manifests().join("kubernetes")) {
+        if path.extension().is_none_or(|end| end != "yaml") {
+            continue;
+        }
+        let document: Value = yaml(&path);
+        let Some(kind) = document["kind"].as_str() else { continue };
+        kinds.insert(kind.to_owned());
+        match kind {
+            "CronJob" => drop(typed::<CronJob>(&path)),
+            "Job" => drop(typed::<Job>(&path)),
+            "ServiceAccount" => drop(typed::<ServiceAccount>(&path)),
+            "PersistentVolumeClaim" => drop(typed::<PersistentVolumeClaim>(&path)),
+            "Namespace" => drop(typed::<Namespace>(&path)),
+            "Pod" => drop(typed::<Pod>(&path)),
+            "Kustomization" => {
+                let kustomization: Kustomization = yaml(&path);
+                assert_eq!(kustomization.api_version, "kustomize.config.k8s.io/v1beta1");
+                assert_eq!(kustomization.kind, "Kustomization");
+                let directory = path.parent().unwrap();
+                let generated = kustomization.config_map_generator.iter();
+                for generator in generated.clone() {
+                    assert!(
+                        matches!(generator.behavior.as_deref(), None | Some("merge")),
+                        "{}",
+                        generator.name
+                    );
+                }
+                let named = generated.flat_map(|generator| &generator.files);
+                let patches = kustomization.patches.iter().map(|patch| &patch.path);
+                for file in kustomization.resources.iter().chain(named).chain(patches) {
+                    let brought = TO_BE_BROUGHT.iter().any(|key| file.ends_with(key));
+                    assert_eq!(
+                        directory.join(file).exists(),
+                        !brought,
+                        "{}: {}",
+                        path.display(),
+                        file.display()
+                    );
+                }
+            }
+            other => panic!("{}: nobody looks at a {other}", path.display()),
+        }
+    }
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
+}
+
+/// The pods that the bases and the job make.
+fn pods() -> BTreeMap<&'static str, PodSpec> {
+    let cron = |side: &str| {
+        let path = manifests().join(format!("kubernetes/{side}/base/cronjob.yaml"));
+        typed::<CronJob>(&path).spec.job_template.spec.unwrap().template.spec.unwrap()
+    };
+    let job: Job = typed(&manifests().join("kubernetes/import-job/job.yaml"));
+    let job = job.spec.unwrap().template.spec.unwrap();
+    let transfer: Pod = typed(&manifests().join("kubernetes/transfer/pod.yaml"));
+    let transfer = transfer.spec.unwrap();
+    BTreeMap::from([
+        ("export", cron("export")),
+        ("import", cron("import")),
+        ("job", job),
+        ("transfer", transfer),
+    ])
+}
+
+#[test]
+fn pods_keep_to_the_restricted_standard_and_have_limits() {
+    for (name, pod) in pods() {
+        let context = pod.security_context.as_ref().unwrap();
+        assert_eq!(context.run_as_non_root, Some(true), "{name}");
+        assert!(context.run_as_user.unwrap() > 0 && context.fs_group.is_some());
+        assert_eq!(context.seccomp_profile.as_ref().unwrap().type_, "RuntimeDefault");
+        assert_eq!(pod.automount_service_account_token, Some(false));
+        assert!(pod.host_network.is_none() && pod.host_pid.is_none());
+        let volumes = pod.volumes.unwrap();
+        assert!(volumes.iter().all(|volume| volume.host_path.is_none()));
+        let known: BTreeSet<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
+        for container in &pod.containers {
+            let context = container.security_context.as_ref().unwrap();
+            assert_eq!(context.allow_privilege_escalation, Some(false));
+            assert_eq!(context.read_only_root_filesystem, Some(true));
+            assert_eq!(context.capabilities.as_ref().unwrap().drop, Some(vec!["ALL".to_owned()]));
+            let limits = container.resources.as_ref().unwrap().limits.as_ref().unwrap();
+            assert!(limits.contains_key("cpu") && limits.contains_key("memory"));
+            let mounts = container.volume_mounts.as_ref().unwrap();
+            let used: BTreeSet<&str> = mounts.iter().map(|mount| mount.name.as_str()).collect();
+            assert_eq!(used, known, "{name}: volumes and mounts differ");
+        }
+    }
+}
+
+/// The certificate of some authority, which signed nothing.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBVzCCAQmgAwIBAgIUGhUzGcx3n+0FsvwXfQwJ9ScYXcswBQYDK2VwMCAxHjAc
+BgNVBAMMFWhhcmJvci5wbGFudDcuZXhhbXBsZTAgFw0yNjExMjUxNzMyMTZaGA8y
+MTI2MTEwMTE3MzIxNlowIDEeMBwGA1UEAwwVaGFyYm9yLnBsYW50Ny5leGFtcGxl
+MCowBQYDK2VwAyEADlItUvzibc197dP5F9mv4zo7hy45qKC+ENlo1PbSCRSjUzBR
+MB0GA1UdDgQWBBRDkcucVrY2PVeBHjkP0+ysnFYMLzAfBgNVHSMEGDAWgBRDkcuc
+VrY2PVeBHjkP0+ysnFYMLzAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAHjWp+kB
+SFGf+THKJ1DgTLXXcMdtkKNzeyMx8Ok4Ko6Muo5oTyPFd8QBOUmsQ7ORGKkuGeij
+J+rTE364HoCnTAk=
+-----END CERTIFICATE-----
+";
+
+/// A machine's root, with what the pods and units mount.
+struct Machine {
+    scene: Scene,
+    target: DockerRegistry,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let scene = Scene::empty();
+        let image = ImageSpec::oci().layer(LayerSpec::new(1, 200_000).uncompressed()).build();
+        scene.source.client().push("team/a", "1", &image).unwrap();
+        scene.bundle(["key", "generate", "key-site"]).succeeds();
+        scene
+            .shell(
+                "mkdir -p etc/bundle run/bundle/key run/bundle/pull run/bundle/robot run/bundle/ca var/lib/bundle var/lib/prometheus && \
+                 cp key run/bundle/key/ops.key && cp key-site run/bundle/key/site.key && \
+                 cp key etc/bundle/ops.key && cp key-site etc/bundle/site.key && \
+                 cp key-site.pub etc/bundle/site.pub && cp key.pub etc/bundle/ops.key.pub && \
+                 echo '{}' > run/bundle/pull/.dockerconfigjson && echo '{}' > etc/bundle/auth.json",
+            )
+            .succeeds();
+        let target = DockerRegistry::start().unwrap();
+        let robot = r#"{"id":7,"name":"robot$importer","secret":"s3cret","expires_at":-1}"#;
+        std::fs::write(scene.path("run/bundle/robot/robot.json"), robot).unwrap();
+        scene.shell("chmod 600 run/bundle/robot/robot.json").succeeds();
+        Self { scene, target }
+    }
+
+    /// The same text with this machine's directories and registries.
+    fn here(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for directory in ["/etc/bundle", "/run/bundle", "/var/lib"] {
+            let here = self.scene.path(directory.trim_start_matches('/'));
+            text = text.replace(directory, here.to_str().unwrap());
+        }
+        let here = format!("http://{}", self.target.host());
+        text.replace("https://harbor.example", &here).replace("https://harbor.plant7.example", &here)
+    }
+
+    /// Puts a file where the manifests mount it.
+    fn mount(&self, from: &str, as_name: &str) {
+        let text = self.here(&read(&manifests().join(from)));
+        std::fs::write(self.scene.path("etc/bundle").join(as_name), text).unwrap();
+    }
+
+    fn want_an_image(&self) {
+        let host = self.scene.source.host();
+        let text = format!("name: nightly\nprojects:\n  cache:\n    images: [\"{host}/team/a:1\"]\n");
+        std::fs::write(self.scene.path("etc/bundle/bundle.yaml"), text).unwrap();
+    }
+
+    /// Runs a command with its environment.
+    fn run(&self, arguments: &[String], environment: &[(String, String)]) -> Ran {
+        let arguments: Vec<String> = arguments.iter().map(|argument| self.here(argument)).collect();
+        let mut command = self.scene.command(arguments);
+        for (name, value) in environment {
+            command.env(name, self.here(value));
+        }
+        Ran::from(command.output().unwrap())
+    }
+
+    /// Runs a container's very command, with more of its environment.
+    fn run_container(&self, pod: &PodSpec, more: &[(&str, &str)]) -> Ran {
+        let container = &pod.containers[0];
+        let mut environment: Vec<(String, String)> = Vec::new();
+        for variable in container.env.iter().flatten() {
+            let given =
+                more.iter().find(|(name, _)| *name == variable.name).map(|(_, value)| (*value).to_owned());
+            let value = given.or_else(|| variable.value.clone()).expect("every variable has a value");
+            environment.push((variable.name.clone(), value));
+        }
+        // Kubernetes expands $(NAME) in arguments.
+        let expand = |argument: &String| {
+            environment
+                .iter()
+                .fold(argument.clone(), |text, (name, value)| text.replace(&format!("$({name})"), value))
+        };
+        let arguments: Vec<String> = container.args.iter().flatten().map(expand).collect();
+        self.run(&arguments, &environment)
+    }
+
+    fn carry(&self) {
+        self.scene
+            .shell("mkdir -p var/lib/bundle/inbox && cp var/lib/bundle/outbox/*.tar var/lib/bundle/inbox")
+            .succeeds();
+    }
+
+    fn complete(&self) {
+        assert_eq!(self.target.client().contents().unwrap().len(), 2, "one image and the record");
+        assert_eq!(self.target.client().check_complete(Check::Hash).unwrap(), []);
+    }
+}
+
+#[test]
+fn the_commands_of_the_pods_carry_a_bundle_across_and_its_metrics_are_those_of_the_alerts() {
+    let machine = Machine::new();
+    let pods = pods();
+    machine.mount("kubernetes/export/base/sync.yaml", "sync.yaml");
+    machine.want_an_image();
+    machine.run_container(&pods["export"], &[]).succeeds().says("wrote bundle");
+    machine.carry();
+    machine.mount("kubernetes/import/base/sync.yaml", "sync.yaml");
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    machine.run_container(&pods["import"], &[]).succeeds().says("imported bundle nightly");
+    machine.complete();
+    // The receipt comes back: then the metrics of both sides are all there.
+    machine
+        .scene
+        .shell("mkdir -p var/lib/bundle/back && cp var/lib/bundle/receipts/* var/lib/bundle/back/")
+        .succeeds();
+    machine.mount("kubernetes/export/base/sync.yaml", "sync.yaml");
+    machine.run_container(&pods["export"], &[]).succeeds();
+    let metrics = ["export", "import"]
+        .map(|side| read(&machine.scene.path(&format!("var/lib/bundle/metrics/bundle-{side}.prom"))));
+    let alerts = read(&manifests().join("alerts.yaml"));
+    let words = alerts.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+    let named: BTreeSet<&str> = words.filter(|word| word.starts_with("bundle_")).collect();
+    assert!(named.len() > 7, "{named:?}");
+    for name in named {
+        let sample = |line: &str| line.starts_with(name) && !line.starts_with('#');
+        assert!(metrics.iter().any(|text| text.lines().any(sample)), "no job writes {name}");
+    }
+    yaml::<Value>(&manifests().join("alerts.yaml"));
+}
+
+#[test]
+fn the_files_of_the_example_of_the_other_side_are_read() {
+    let machine = Machine::new();
+    for name in ["sync.yaml", "harbor.yaml"] {
+        machine.mount(&format!("kubernetes/import/overlays/example/{name}"), name);
+    }
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    std::fs::write(machine.scene.path("run/bundle/ca/ca.crt"), CERTIFICATE).unwrap();
+    let patch: CronJob = typed(&manifests().join("kubernetes/import/overlays/example/cronjob.yaml"));
+    let pod = patch.spec.job_template.spec.unwrap().template.spec.unwrap();
+    machine.run_container(&pod, &[]).succeeds();
+    assert!(machine.scene.path("var/lib/bundle/state/status.json").exists());
+    // A mistake in them would be told.
+    std::fs::write(machine.scene.path("etc/bundle/harbor.yaml"), "project: {}\n").unwrap();
+    machine.run_container(&pod, &[]).ends_with(2).says("harbor.yaml:1:1");
+}
+
+#[test]
+fn the_pods_of_the_indexed_job_deliver_one_bundle_together() {
+    let machine = Machine::new();
+    let job = &pods()["job"];
+    std::fs::write(machine.scene.path("run/bundle/ca/ca.crt"), CERTIFICATE).unwrap();
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    machine.want_an_image();
+    let create =
+        ["create", "-f", "etc/bundle/bundle.yaml", "--key", "key", "-o", "var/lib/bundle/large/large.tar"];
+    machine.scene.shell("mkdir -p var/lib/bundle/large").succeeds();
+    machine.scene.bundle(create).succeeds();
+    for share in ["3", "1", "0", "2"] {
+        machine.run_container(job, &[("SHARE", share)]).succeeds();
+    }
+    machine.complete();
+    assert!(machine.scene.path("var/lib/bundle/large/large.json").exists());
+}
+
+#[test]
+fn the_systemd_units_do_their_job() {
+    let machine = Machine::new();
+    machine.mount("sync.yaml", "sync.yaml");
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    machine.want_an_image();
+    // The example names a Harbor; this registry is none.
+    let text = read(&machine.scene.path("etc/bundle/sync.yaml"));
+    let plain = text
+        .replace("  harbor: harbor.yaml", "  # harbor: harbor.yaml")
+        .replace("  waitForScan", "  # waitForScan");
+    std::fs::write(machine.scene.path("etc/bundle/sync.yaml"), plain).unwrap();
+    let unit = |side: &str| {
+        let text = read(&manifests().join(format!("systemd/bundle-{side}.service")));
+        let values = |key: &str| -> Vec<String> {
+            text.lines()
+                .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                .map(str::to_owned)
+                .collect()
+        };
+        let start = values("ExecStart").pop().unwrap();
+        let mut words: Vec<String> = start.split(' ').map(str::to_owned).collect();
+        assert_eq!(words.remove(0), "/usr/local/bin/bundle");
+        let environment = values("Environment");
+        let environment = environment
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .filter_map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // The units' XDG_CONFIG_HOME is the machine's own /etc, which a test leaves alone.
+        let environment: Vec<_> = environment.filter(|(name, _)| name != "XDG_CONFIG_HOME").collect();
+        machine.run(&words, &environment)
+    };
+    unit("export").succeeds().says("wrote bundle");
+    machine.carry();
+    unit("import").succeeds().says("imported bundle nightly");
+    machine.complete();
+    assert!(machine.scene.path("var/lib/prometheus/node-exporter/bundle-import.prom").exists());
+}
+
+#[test]
+fn systemd_itself_finds_nothing_wrong_with_the_units() {
+    let scene = Scene::empty();
+    let units: Vec<PathBuf> = files(&manifests().join("systemd"));
+    for unit in &units {
+        let text = read(unit).replace("/usr/local/bin/bundle", env!("CARGO_BIN_EXE_bundle"));
+        std::fs::write(scene.path(unit.file_name().unwrap().to_str().unwrap()), text).unwrap();
+    }
+    let ran = scene.shell("command -v systemd-analyze >/dev/null || exit 99; systemd-analyze verify --man=no ./bundle-*.service ./bundle-*.timer");
+    if ran.code == Some(99) {
+        eprintln!("skipped: systemd-analyze is not installed");
+        return;
+    }
+    let ran = ran.succeeds();
+    let ours = ran.stderr.lines().filter(|line| line.contains("bundle-"));
+    assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// What kustomize makes of a directory of the manifests, by kind and name.
+fn built(kustomize: &Path, directory: &Path) -> Option<BTreeMap<(String, String), Value>> {
+    let ran = Command::new(kustomize).arg("build").arg(directory).output().unwrap();
+    let text = String::from_utf8(ran.stdout).unwrap();
+    let documents = serde_saphyr::from_multiple::<Value>(&text).unwrap();
+    let named = documents.into_iter().map(|document| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        ((text(&document["kind"]), text(&document["metadata"]["name"])), document)
+    });
+    ran.status.success().then(|| named.collect())
+}
+
+#[test]
+fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open() {
+    let Some(kustomize) = crate::serve::pull::installed("kustomize") else { return };
+    let scene = Scene::empty();
+    let copied = scene.shell(&format!("cp -r {} manifests", manifests().display()));
+    copied.succeeds();
+    let at = |name: &str| scene.path("manifests/kubernetes").join(name);
+    let read_me = read(&manifests().join("README.md"));
+    for (overlay, keys) in [
+        ("export/overlays/example", &["site.pub"][..]),
+        ("import/overlays/example", &["ops.key.pub", "ca.crt"]),
+    ] {
+        assert!(built(&kustomize, &at(overlay)).is_none(), "{overlay} trusts somebody without being told");
+        for key in keys {
+            std::fs::write(at(overlay).join(key), "brought").unwrap();
+        }
+    }
+    for directory in ["export/overlays/example", "import/overlays/example", "import-job"] {
+        let objects = built(&kustomize, &at(directory)).unwrap();
+        let mut pods = 0;
+        for ((kind, name), object) in &objects {
+            assert!(kind == "Namespace" || object["metadata"]["namespace"] == "bundle", "{kind} {name}");
+            let spec = match kind.as_str() {
+                "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+                "Job" => &object["spec"]["template"]["spec"],
+                _ => continue,
+            };
+            pods += 1;
+            let pod: PodSpec = serde_json::from_value(spec.clone()).unwrap();
+            let there = |kind: &str, name: &str| objects.contains_key(&(kind.to_owned(), name.to_owned()));
+            assert!(there("ServiceAccount", pod.service_account_name.as_ref().unwrap()));
+            let image = pod.containers[0].image.as_ref().unwrap();
+            assert!(image.starts_with("harbor.") && image.ends_with("/platform/bundle:0.1.0"), "{image}");
+            for volume in pod.volumes.unwrap() {
+                if let Some(map) = volume.config_map {
+                    // The name has the content's hash: a change makes a new pod.
+                    assert!(there("ConfigMap", &map.name), "{directory}: {}", map.name);
+                    assert!(map.name.rsplit('-').next().unwrap().len() == 10, "{}", map.name);
+                }
+                if let Some(claim) = volume.persistent_volume_claim {
+                    assert!(there("PersistentVolumeClaim", &claim.claim_name));
+                }
+                // Secrets are nobody's to commit: the page says how they are made.
+                if let Some(secret) = volume.secret.and_then(|secret| secret.secret_name) {
+                    let made = format!("secret generic {secret} ");
+                    let made_for_pulls = format!("secret docker-registry {secret} ");
+                    assert!(read_me.contains(&made) || read_me.contains(&made_for_pulls), "{secret}");
+                }
+            }
+        }
+        assert!(pods > 0, "{directory}");
+    }
+    // The job is put on top of the overlay, and changes nothing of it.
+    let (overlay, job) = (
+        built(&kustomize, &at("import/overlays/example")).unwrap(),
+        built(&kustomize, &at("import-job")).unwrap(),
+    );
+    assert!(overlay.iter().all(|(name, object)| job.get(name) == Some(object)));
+    assert_eq!(job.len(), overlay.len() + 1);
+}

@@ -1,0 +1,73 @@
+//! What an import into Harbor proves, and what has changed since.
+//! Takes a Harbor with findings; reads receipts, and what `harbor drift` makes of them.
+
+use bundle_test_servers::{Findings, Severity};
+use serde_json::Value;
+
+use crate::harbor::scene::HarborScene;
+
+fn receipt(it: &HarborScene) -> Value {
+    serde_json::from_slice(&std::fs::read(it.scene.path("r.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
+    let it = HarborScene::start();
+    it.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    it.finds(Findings::clean().with(Severity::Medium, 2).fixable(1));
+    it.write("harbor.yaml", "projects:\n  tenant-a: {quota: 1GiB, immutableTags: ['v*']}\n");
+    it.import(&["--wait-for-scan", "--receipt", "r.json", "--receipt-key", "key-site"]).succeeds();
+    let receipt = receipt(&it);
+    let tenant = &receipt["policies"]["tenant-a"];
+    assert_eq!(tenant["public"], false);
+    assert_eq!(tenant["scanOnPush"], true);
+    assert_eq!(tenant["blockedFrom"], "high");
+    assert_eq!(tenant["quota"], 1 << 30);
+    assert_eq!(tenant["immutableTags"][0], "v*");
+    let artifacts = receipt["artifacts"].as_array().unwrap();
+    let app = artifacts.iter().find(|it| it["target"]["repository"] == "web-app").unwrap();
+    assert_eq!(app["outcome"], "pushed");
+    assert_eq!(app["scan"]["verdict"], "warned");
+    assert_eq!(app["scan"]["counts"]["medium"], 2);
+    assert_eq!(app["scan"]["fixable"], 1);
+    assert_eq!(it.harbor.pulls(), 0);
+    let to = format!("http://{}", it.harbor.host());
+    let diff = ["harbor", "diff", "r.json", "--to", &to, "--trust", "key-site.pub"];
+    it.bundle(&diff).succeeds().says("are as the receipt says");
+    // Someone does things by hand.
+    it.harbor.set_metadata("cache", "public", "true");
+    it.harbor.set_metadata("platform", "prevent_vul", "false");
+    it.harbor.recreate_project("tenant-a");
+    let other = bundle_test_servers::ImageSpec::oci().label("other", "yes").build();
+    it.harbor.admin().push("platform/llm-gateway", "v1.0.0", &other).unwrap();
+    it.bundle(&diff)
+        .ends_with(6)
+        .says("the project cache: access is public; it was private")
+        .says("the project platform: prevention of pulls is never; it was high")
+        .says("the project tenant-a: quota is unlimited; it was 1073741824 bytes")
+        .says("tenant-a/web-app:v2.1.0 is gone")
+        .says("platform/llm-gateway:v1.0.0 is sha256:");
+    let mut json = diff.to_vec();
+    json.push("--json");
+    let json = it.bundle(&json).ends_with(6).json();
+    assert_eq!(json["verified"], true);
+    assert!(json["drift"].as_array().unwrap().len() >= 5);
+    // A receipt that was touched is no receipt.
+    let text = std::fs::read_to_string(it.scene.path("r.json")).unwrap();
+    it.write("r.json", &text.replace("web-app", "web-apq"));
+    it.bundle(&diff).ends_with(3);
+}
+
+#[test]
+fn there_is_no_receipt_of_what_is_not_there() {
+    let it = HarborScene::start();
+    let admin = it.harbor.admin();
+    let other = bundle_test_servers::ImageSpec::oci().label("other", "yes").build();
+    // After the tag was set and looked at, somebody moves it.
+    let lookup = bundle_test_servers::Matcher::new("GET", "/repositories/web-app/artifacts/v2.1.0");
+    it.harbor.before(lookup, 2, move |_| {
+        admin.push("tenant-a/web-app", "v2.1.0", &other).unwrap();
+    });
+    it.import(&["--receipt", "r.json"]).ends_with(6).says("tenant-a/web-app:v2.1.0");
+    assert!(!it.scene.path("r.json").exists());
+}

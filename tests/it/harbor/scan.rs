@@ -1,0 +1,89 @@
+//! What people are told of their images' vulnerabilities.
+//! Takes findings that the double's scanner has; reads what import and receipt report.
+
+use bundle_test_servers::{Findings, Severity};
+
+use crate::harbor::scene::HarborScene;
+
+fn one_image() -> HarborScene {
+    let it = HarborScene::empty();
+    it.push_image("team/app", "1", 5);
+    it.create("projects:\n  tenants:\n    tenant-a:\n      images: [SOURCE/team/app:1]\n", "b.tar");
+    it
+}
+
+#[test]
+fn a_scan_that_takes_its_time_is_waited_for() {
+    let it = one_image();
+    it.finds(Findings::clean().with(Severity::Low, 2).after_polls(3));
+    it.import(&["--wait-for-scan", "1m"]).succeeds().says("allowed   tenant-a/app:1: 2 low (0 fixable)");
+}
+
+#[test]
+fn a_scan_that_does_not_end_or_fails_is_told_and_is_not_success() {
+    let it = one_image();
+    it.finds(Findings::clean().never());
+    it.import(&["--wait-for-scan", "1s"])
+        .ends_with(6)
+        .says("unscanned tenant-a/app:1: its scan has not ended")
+        .says("Harbor holds back what it has not scanned");
+    let it = one_image();
+    it.finds(Findings::clean().failing());
+    it.import(&["--wait-for-scan", "1m"]).ends_with(6).says("unscanned tenant-a/app:1: its scan failed");
+}
+
+#[test]
+fn without_automatic_scan_the_importer_starts_one() {
+    let it = one_image();
+    it.write("harbor.yaml", "defaults: {autoScan: false}\n");
+    it.finds(Findings::clean().with(Severity::High, 1));
+    it.import(&["--wait-for-scan"]).ends_with(5).says("blocked   tenant-a/app:1: 1 high (0 fixable)");
+    assert_eq!(it.asked("POST", "/scan"), 1);
+}
+
+#[test]
+fn without_a_scanner_the_policy_has_no_effect_and_that_is_said() {
+    let it = one_image();
+    it.harbor.remove_scanner();
+    it.import(&["--wait-for-scan"])
+        .succeeds()
+        .says("unscanned tenant-a/app:1: nothing scans its project")
+        .says("nothing scans the project tenant-a: that pulls are prevented from high on has no effect");
+    it.import(&["--dry-run"]).succeeds().says("note: nothing scans the project tenant-a");
+}
+
+#[test]
+fn where_pulls_are_never_prevented_high_is_a_warning() {
+    let it = one_image();
+    it.write("harbor.yaml", "projects:\n  tenant-a: {preventPulls: never}\n");
+    it.finds(Findings::clean().with(Severity::Critical, 1));
+    let ran = it.import(&["--wait-for-scan", "--json"]).succeeds();
+    let json = ran.json();
+    assert_eq!(json["scans"]["images"][0]["verdict"], "warned");
+    assert_eq!(json["scans"]["images"][0]["counts"]["Critical"], 1);
+    assert_eq!(json["scans"]["projects"]["tenant-a"]["prevention"], "never");
+    assert_eq!(json["plan"]["projects"][0]["change"], "create");
+}
+
+#[test]
+fn each_platform_of_an_image_is_judged_by_itself() {
+    let it = HarborScene::start();
+    let multi = it.scene.source.client().manifest("team/multi", "1").unwrap().unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&multi.bytes).unwrap();
+    let arm = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|child| child["platform"]["architecture"] == "arm64")
+        .unwrap();
+    it.harbor.set_findings(arm["digest"].as_str().unwrap(), Findings::clean().with(Severity::High, 2));
+    it.import(&["--wait-for-scan"]).ends_with(5).says("team/multi:1: 2 high (0 fixable) on linux/arm64");
+}
+
+#[test]
+fn exempted_vulnerabilities_are_pointed_out() {
+    let it = one_image();
+    it.import(&[]).succeeds();
+    it.harbor.allow_cves("tenant-a", &["CVE-2026-1000"]);
+    it.import(&["--wait-for-scan"]).succeeds().says("some vulnerabilities are exempted");
+}

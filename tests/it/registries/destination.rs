@@ -1,0 +1,143 @@
+//! A bundle that must not be used, and a target registry that fails or refuses.
+//! A fault proxy stands between; nothing half done may be left that anyone could pull.
+
+use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
+
+use crate::scene::Scene;
+
+#[test]
+fn a_bundle_that_was_touched_changes_nothing_in_the_registry() {
+    let scene = Scene::with_images();
+    let bytes = std::fs::read(scene.create("b.tar")).unwrap();
+    let target = DockerRegistry::start().unwrap();
+    let middle = bytes.len() / 2;
+    let mut cases: Vec<(String, Vec<u8>)> = vec![
+        ("truncated".to_owned(), bytes[..middle].to_vec()),
+        ("one byte short".to_owned(), bytes[..bytes.len() - 1].to_vec()),
+        ("extended".to_owned(), [&bytes[..], &[0; 512]].concat()),
+        ("joined".to_owned(), [&bytes[..], &bytes[..]].concat()),
+        ("empty".to_owned(), Vec::new()),
+    ];
+    for at in [0, 200, 600, 3000, middle, bytes.len() - 2000, bytes.len() - 1] {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x20;
+        cases.push((format!("flipped at {at}"), flipped));
+    }
+    for (name, bytes) in cases {
+        std::fs::write(scene.path("bad.tar"), bytes).unwrap();
+        eprintln!("{name}");
+        scene.bundle(["verify", "bad.tar", "--trust", "key.pub"]).ends_with(3);
+        scene.bundle(["import", "bad.tar", "--to", target.host(), "--trust", "key.pub"]).ends_with(3);
+        scene
+            .shell(&format!("$BUNDLE import - --to {} --trust key.pub < bad.tar", target.host()))
+            .ends_with(3);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0, "{name}: a tag was set");
+    }
+}
+
+#[test]
+fn a_strangers_bundle_is_refused_before_it_is_read() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    scene.bundle(["key", "generate", "key-other"]).succeeds();
+    scene.bundle(["verify", "b.tar", "--trust", "key-other.pub"]).ends_with(3).says("signature  FAILED");
+    let target = DockerRegistry::start().unwrap();
+    scene
+        .bundle(["import", "b.tar", "--to", target.host(), "--trust", "key-other.pub"])
+        .ends_with(3)
+        .says("is not signed by a trusted key");
+    std::fs::write(scene.path("trust.yaml"), "keys:\n- {name: ops, file: key.pub, projects: [platform]}\n")
+        .unwrap();
+    scene
+        .bundle(["import", "b.tar", "--to", target.host(), "--trust", "trust.yaml"])
+        .ends_with(3)
+        .says("bundle writes to the project 'cache', which the key 'ops' may not");
+}
+
+#[test]
+fn a_tag_with_another_digest_is_an_error_left_or_moved_as_asked() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let repository = format!("cache/{}/team/docker", scene.source.host().replace(':', "_"));
+    let other = ImageSpec::oci().label("other", "yes").build();
+    target.client().push(&repository, "1", &other).unwrap();
+    let import = |more: &[&str]| {
+        let mut arguments = vec!["import", "b.tar", "--to", target.host(), "--trust", "key.pub"];
+        arguments.extend_from_slice(more);
+        scene.bundle(arguments)
+    };
+    import(&[]).ends_with(5).says("nothing was written").says("--on-existing-tag");
+    assert_eq!(target.client().contents().unwrap().len(), 1);
+    import(&["--on-existing-tag", "skip"]).succeeds().says("left out cache/");
+    assert_eq!(target.client().contents().unwrap()[&repository]["1"], other.digest);
+    import(&["--on-existing-tag", "overwrite", "--dry-run"]).succeeds().says("move     cache/");
+    import(&["--on-existing-tag", "overwrite"]).succeeds();
+    assert_ne!(target.client().contents().unwrap()[&repository]["1"], other.digest);
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+}
+
+#[test]
+fn an_upload_that_fails_for_a_while_is_survived() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let upload = || Matcher::new("PUT", "/blobs/uploads/");
+    for fault in [
+        Fault::ResetUploadAfter(10_000),
+        Fault::SwallowResponse,
+        Fault::StallUploadAfter(1000),
+        Fault::status(500),
+        Fault::status(429),
+        Fault::Html(502),
+        Fault::status(404),
+    ] {
+        eprintln!("{fault:?}");
+        let target = DockerRegistry::start().unwrap();
+        let proxy = FaultProxy::start(target.host()).unwrap();
+        proxy.add(Rule::new(upload(), fault).times(2));
+        let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--stall-timeout", "2"];
+        scene.bundle(import).succeeds();
+        assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_sets_no_tag_and_says_why() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    for (matcher, fault, code, text) in [
+        (Matcher::new("POST", "/blobs/uploads/"), Fault::status(403), 4, "does not allow it"),
+        (Matcher::new("PUT", "/blobs/uploads/"), Fault::status(413), 4, "finds it too large"),
+        (Matcher::new("PUT", "/manifests/sha256"), Fault::status(500), 4, "HTTP 500"),
+        (Matcher::path("/v2/"), Fault::status(401), 4, "asks for credentials"),
+        (Matcher::path("/v2/"), Fault::Html(404), 4, "is not a registry"),
+    ] {
+        eprintln!("{text}");
+        let target = DockerRegistry::start().unwrap();
+        let proxy = FaultProxy::start(target.host()).unwrap();
+        proxy.add(Rule::new(matcher, fault));
+        let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--retries", "1"];
+        scene.bundle(import).ends_with(code).says(text);
+        let tags: usize = target.client().contents().unwrap().values().map(|tags| tags.len()).sum();
+        assert_eq!(tags, 0);
+        proxy.clear_rules();
+        scene.bundle(import).succeeds();
+    }
+}
+
+#[test]
+fn a_referrer_whose_list_could_not_be_written_is_listed_by_the_next_import() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    proxy.add(Rule::new(Matcher::new("PUT", "/manifests/sha256-"), Fault::status(500)));
+    let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--retries", "0"];
+    scene.bundle(import).ends_with(4);
+    proxy.clear_rules();
+    scene.bundle(import).succeeds();
+    let tags = target.client().contents().unwrap().into_values().flatten();
+    let lists = tags.filter(|(tag, _)| tag.starts_with("sha256-") && !tag.contains('.')).count();
+    assert_eq!(lists, 1);
+}

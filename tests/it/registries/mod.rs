@@ -1,0 +1,6 @@
+//! Registries of all makes as source and as target, with their habits and their faults.
+//!
+//! The servers are stand-ins of `tests/servers`, each modelled on the real thing.
+
+mod destination;
+mod source;

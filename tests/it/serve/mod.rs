@@ -1,0 +1,9 @@
+//! `bundle serve`: what it answers, and who can pull from it.
+//!
+//! With containerd and the clients of others where they are installed.
+
+pub(crate) mod containerd;
+mod mirror;
+pub(crate) mod pull;
+mod requests;
+pub(crate) mod served;

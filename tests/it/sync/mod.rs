@@ -1,0 +1,7 @@
+//! The nightly jobs of both sides.
+//!
+//! One night at a time, a month of them, and nights on which people interfere.
+
+mod bad_nights;
+pub(crate) mod jobs;
+mod nights;
