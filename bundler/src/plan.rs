@@ -7,7 +7,7 @@ use bundle_format::{
 use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
-use crate::{Lock, LockEntry, Platforms, Resolved};
+use crate::{Lock, LockEntry, Platforms, Resolved, UnobtainableReferrer};
 
 /// What names a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub struct Plan {
     contents: HashMap<Digest, Bytes>,
     origins: HashMap<Digest, (Registry, RepositoryName)>,
     resolved: Asked,
+    unobtainable: Vec<UnobtainableReferrer>,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Plan {
     /// # Errors
     /// Any [`PlanError`].
     pub fn new(resolved: Resolved, head: &Head, limits: &Limits) -> Result<Self, PlanError> {
-        let Resolved { artifacts, chosen, asked, contents, mut origins } = resolved;
+        let Resolved { artifacts, chosen, asked, contents, mut origins, unobtainable } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
         for (digest, node) in &graph.manifests {
             let Some(origin) = origins.get(digest).cloned() else { continue };
@@ -103,11 +104,18 @@ impl Plan {
             contents,
             origins,
             resolved: Asked { chosen, asked },
+            unobtainable,
         };
         plan.seal();
         plan.statement.check(limits)?;
         Statement::parse(&plan.bytes, limits)?;
         Ok(plan)
+    }
+
+    /// What may be attached to the images and is not in the bundle, because a registry does not
+    /// give it.
+    pub fn unobtainable(&self) -> &[UnobtainableReferrer] {
+        &self.unobtainable
     }
 
     /// Makes sure that the bundle can be read from a pipe, where manifests and configs must be kept.

@@ -1,9 +1,10 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_format::Kind;
 use bundle_oci::{Digest, Manifest, Reference, Registry, RepositoryName, Tag};
-use bundle_registry::{Client, FetchedManifest, Name};
+use bundle_registry::{Blame, Client, FetchedManifest, Name, ReferrerList};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
@@ -37,6 +38,35 @@ impl TagCache {
         known.get_or_init(fetch).await;
         known
     }
+}
+
+/// What may be attached to an image and is not carried, because the registry does not give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnobtainableReferrer {
+    /// The image.
+    pub reference: Reference,
+    /// The manifest that it is attached to.
+    pub subject: Digest,
+    /// The referrer, if it is one that the registry lists.
+    pub referrer: Option<Digest>,
+    /// Why not.
+    pub why: String,
+}
+
+impl fmt::Display for UnobtainableReferrer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.referrer {
+            Some(referrer) => {
+                write!(f, "{}: the referrer {referrer} is not carried: {}", self.reference, self.why)
+            }
+            None => write!(f, "{}: its referrers are not known: {}", self.reference, self.why),
+        }
+    }
+}
+
+/// Whether a registry answered, so that asking once more changes nothing.
+fn is_answer(error: &bundle_registry::Error) -> bool {
+    matches!(error.blame(), Blame::Refused(_) | Blame::Misbehaved | Blame::NotFollowed)
 }
 
 /// Signatures of signatures end here.
@@ -83,11 +113,16 @@ impl Resolver<'_> {
         let (registry, repository) = (reference.registry(), reference.repository());
         let mut found = Vec::new();
         let fallback = format!("sha256-{}", subject.hex());
-        let mut listed = self
-            .client
-            .referrers(registry, repository, subject)
-            .await?
-            .map(|found| found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>());
+        let mut listed = match self.client.referrers(registry, repository, subject).await? {
+            ReferrerList::Listed(found) => {
+                Some(found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>())
+            }
+            ReferrerList::Unsupported => None,
+            ReferrerList::Unobtainable { why } => {
+                self.lose(reference, subject, None, why);
+                None
+            }
+        };
         if let (None, Ok(tag)) = (&listed, fallback.parse::<Tag>())
             && let Some(index) = self.tagged(reference, &tag).await?
             && let Ok(Manifest::Index(index)) = parse(&index)
@@ -96,12 +131,23 @@ impl Resolver<'_> {
         }
         for digest in listed.unwrap_or_default() {
             let manifest = match self.manifest(reference, digest, None).await {
+                // An answer about one referrer is no reason to leave the image behind.
+                Err(ResolveCause::Registry(error)) if is_answer(&error) => {
+                    self.lose(reference, subject, Some(digest), error.to_string());
+                    continue;
+                }
                 Err(ResolveCause::Registry(source)) => {
                     return Err(ResolveCause::Referrer { referrer: digest, subject, source });
                 }
                 other => other?,
             };
-            let parsed = parse(&manifest)?;
+            let parsed = match parse(&manifest) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    self.lose(reference, subject, Some(digest), bundle_oci::chain(&error));
+                    continue;
+                }
+            };
             if parsed.subject().is_none_or(|descriptor| descriptor.digest != subject) {
                 continue;
             }
@@ -119,6 +165,18 @@ impl Resolver<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// Takes note of what may be attached and is not carried.
+    fn lose(&self, reference: &Reference, subject: Digest, referrer: Option<Digest>, why: String) {
+        let lost = UnobtainableReferrer { reference: reference.clone(), subject, referrer, why };
+        let mut all = self.unobtainable.lock().unwrap_or_else(PoisonError::into_inner);
+        // A registry says the same of each of an image's manifests.
+        let told = all.iter().any(|known| known.reference == *reference && known.why == lost.why);
+        if !told {
+            self.progress.note(&lost.to_string());
+        }
+        all.push(lost);
     }
 
     /// What a tag means that need not be there. Registries count what is fetched, not what is

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_format::{Artifact, Kind, Target, reason};
@@ -12,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use crate::referrer::{Attached, TagCache};
+use crate::referrer::{Attached, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
 use crate::{Limits, Platforms, Request};
@@ -59,6 +60,8 @@ pub struct Resolved {
     pub contents: HashMap<Digest, Bytes>,
     /// Where each artifact's blobs are read from.
     pub origins: HashMap<Digest, (Registry, RepositoryName)>,
+    /// What may be attached to the images and is not carried.
+    pub unobtainable: Vec<UnobtainableReferrer>,
 }
 
 /// All images that could not be resolved.
@@ -186,6 +189,7 @@ pub async fn resolve(
         progress,
         store: Store::new(&Limits::DEFAULT),
         tags: TagCache::default(),
+        unobtainable: Mutex::default(),
         slots: Semaphore::new(options.jobs.max(1)),
     };
     let done = AtomicUsize::new(0);
@@ -232,6 +236,8 @@ pub async fn resolve(
         }
     }
     drop(found);
+    resolved.unobtainable =
+        resolver.unobtainable.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     resolved.contents = resolver.store.into_contents();
     if errors.is_empty() { Ok(resolved) } else { Err(ResolveErrors(errors)) }
 }
@@ -298,8 +304,10 @@ impl Image {
 pub(crate) struct Resolver<'a> {
     pub(crate) client: &'a Client,
     pub(crate) tags: TagCache,
+    /// What may be attached and is not carried.
+    pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
     options: ResolveOptions,
-    progress: &'a dyn Progress,
+    pub(crate) progress: &'a dyn Progress,
     store: Store,
     /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
     /// manifest can.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bundle_format::{Graph, Node, Statement};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
-use bundle_registry::{Client, Error, Name};
+use bundle_registry::{Client, Error, Name, ReferrerList};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -40,7 +40,8 @@ pub(crate) async fn list(
                     source,
                 };
                 let Some(node) = graph.manifests.get(&digest) else { continue };
-                if client.referrers(registry, repository, subject).await.map_err(failed)?.is_none() {
+                let known = client.referrers(registry, repository, subject).await.map_err(failed)?;
+                if !matches!(known, ReferrerList::Listed(_)) {
                     list_by_tag(client, registry, repository, digest, node.size, node)
                         .await
                         .map_err(failed)?;

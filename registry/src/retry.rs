@@ -62,6 +62,11 @@ impl Backoff {
         Self { in_all: 0, ..Self::new(limits) }
     }
 
+    /// For what other things can stand in for.
+    pub(crate) fn few(limits: &Limits) -> Self {
+        Self { in_all: limits.first_attempts, ..Self::new(limits) }
+    }
+
     /// Starts over after progress, but for the attempts in all.
     pub(crate) fn progress(&mut self, limits: &Limits) {
         if self.attempt > 0 {

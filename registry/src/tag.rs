@@ -12,7 +12,7 @@ use crate::{Client, Error};
 pub struct Tags {
     /// The tags, in the registry's order.
     pub tags: Vec<Tag>,
-    /// Whether there are more than were read.
+    /// Whether there are more than were read, or may be.
     pub truncated: bool,
 }
 
@@ -21,6 +21,11 @@ struct Wire {
     // Some registries send null for none.
     #[serde(default)]
     tags: Option<Vec<String>>,
+}
+
+/// Whether a page may have ended because of its length: page sizes are round numbers.
+fn is_round(tags: usize) -> bool {
+    tags > 0 && tags.is_multiple_of(50)
 }
 
 impl Client {
@@ -42,7 +47,10 @@ impl Client {
                 let page = self.page::<Wire>(&host, &address, Scope::pull(&path), &what).await?;
                 let tags = page.body.tags.unwrap_or_default();
                 // A page that leads to itself, or an empty one, never ends.
-                next = page.next.filter(|next| *next != address && !tags.is_empty());
+                let (more, here) = (page.next, tags.len());
+                // Some registries cut the list at a number of their own and send no link.
+                all.truncated |= more.is_none() && is_round(here);
+                next = more.filter(|next| *next != address && !tags.is_empty());
                 all.tags.extend(tags.iter().filter_map(|tag| tag.parse().ok()));
                 if all.tags.len() > limits.tags {
                     all.tags.truncate(limits.tags);
@@ -50,7 +58,7 @@ impl Client {
                     return Ok(all);
                 }
             }
-            all.truncated = next.is_some();
+            all.truncated |= next.is_some();
             Ok(all)
         })
         .await

@@ -1,10 +1,10 @@
 //! Lists of tags and referrers, and their pages.
 
 use bundle_oci::Digest;
-use bundle_registry::Blame;
+use bundle_registry::{Error, ReferrerList};
 
 use crate::server::{Answer, Server};
-use crate::{client, repository};
+use crate::{builder, client, repository};
 
 #[tokio::test]
 async fn lists_are_read_page_by_page_and_end() {
@@ -29,8 +29,9 @@ async fn lists_without_end_are_left() {
     let tags = client().tags(&server.registry(), &repository()).await.unwrap();
     assert!(tags.truncated);
     assert_eq!(server.seen().len(), 100);
-    let error = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap_err();
-    assert_eq!(error.blame(), Blame::Misbehaved);
+    let endless = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
+    assert!(matches!(endless, ReferrerList::Unobtainable { .. }), "{endless:?}");
+    assert_eq!(server.seen().len(), 200);
 }
 
 #[tokio::test]
@@ -41,14 +42,91 @@ async fn referrers_are_described_and_their_absence_remembered() {
             "digest":"{digest}","size":7,"artifactType":"a/b","annotations":{{"k":"v"}}}}]}}"#
     );
     let server = Server::start(move |_, _| Answer::new(200, body.as_str()));
-    let found =
-        client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap().unwrap();
+    let listed = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
+    let ReferrerList::Listed(found) = listed else { panic!("{listed:?}") };
     assert_eq!((found[0].digest, found[0].size), (digest, 7));
     assert_eq!(found[0].artifact_type.as_ref().unwrap().as_str(), "a/b");
     let old = Server::start(|_, _| Answer::new(404, "404 page not found\n"));
     let client = client();
     for _ in 0..2 {
-        assert_eq!(client.referrers(&old.registry(), &repository(), digest).await.unwrap(), None);
+        assert_eq!(
+            client.referrers(&old.registry(), &repository(), digest).await.unwrap(),
+            ReferrerList::Unsupported
+        );
     }
     assert_eq!(old.seen().len(), 1);
+}
+
+/// What registries answer to `GET /v2/NAME/referrers/DIGEST`, and what is taken of it.
+#[tokio::test]
+async fn an_api_that_does_not_tell_is_told_apart_from_one_that_is_absent() {
+    let index = "application/vnd.oci.image.index.v1+json";
+    let page = "<html><head><title>Sign in</title></head></html>";
+    for (status, body, content_type, unsupported, most) in [
+        // What answers 200 to everything has no API: the tag schema says.
+        (200, "{}", "application/json", true, 1),
+        (200, "", "text/plain", true, 1),
+        (200, page, "text/html", true, 1),
+        (200, "[]", "application/json", true, 1),
+        // distribution 2.8 has no such route; Harbor 2.8 and later answer with an index.
+        (404, "404 page not found", "text/plain", true, 1),
+        (405, "", "text/plain", true, 1),
+        // Harbor up to 2.7 answers 401, others 403 or 406.
+        (401, "", "text/plain", false, 1),
+        (403, r#"{"errors":[{"code":"DENIED"}]}"#, "application/json", false, 1),
+        (406, "", "text/plain", false, 1),
+        // Failures are tried again, but not as long as what cannot be done without.
+        (500, "", "text/plain", false, 3),
+    ] {
+        let server = Server::start(move |_, _| Answer::new(status, body).with("Content-Type", content_type));
+        let found = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
+        assert_eq!(found == ReferrerList::Unsupported, unsupported, "{status} {body}: {found:?}");
+        assert!(!matches!(found, ReferrerList::Listed(_)), "{status} {body}: {found:?}");
+        assert_eq!(server.seen().len(), most, "{status} {body}");
+    }
+    for empty in [r#"{"schemaVersion":2,"manifests":[]}"#, r#"{"schemaVersion":2,"manifests":null}"#] {
+        let server = Server::start(move |_, _| Answer::new(200, empty).with("Content-Type", index));
+        let found = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
+        assert_eq!(found, ReferrerList::Listed(Vec::new()), "{empty}");
+    }
+}
+
+/// A proxy cache of Harbor lists only its own referrers until August 2026 (goharbor/harbor #23237).
+#[tokio::test]
+async fn a_mirror_that_lists_nothing_has_no_say() {
+    let subject = Digest::of(b"subject");
+    let signature = Digest::of(b"signature");
+    let listed = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json",
+            "digest":"{signature}","size":7}}]}}"#
+    );
+    let origin = Server::start(move |_, _| Answer::new(200, listed.as_str()));
+    let mirror = Server::start(|_, _| Answer::new(200, r#"{"schemaVersion":2,"manifests":[]}"#));
+    let client = builder().mirror(origin.registry(), mirror.registry(), None).build().unwrap();
+    let found = client.referrers(&origin.registry(), &repository(), subject).await.unwrap();
+    assert!(matches!(&found, ReferrerList::Listed(all) if all[0].digest == signature), "{found:?}");
+    assert_eq!((mirror.seen().len(), origin.seen().len()), (1, 1));
+
+    let silent = "127.0.0.1:1".parse::<bundle_oci::Registry>().unwrap();
+    let client = builder().mirror(silent.clone(), mirror.registry(), None).build().unwrap();
+    for _ in 0..2 {
+        let found = client.referrers(&silent, &repository(), subject).await.unwrap();
+        assert!(
+            matches!(&found, ReferrerList::Unobtainable { why } if why.contains("127.0.0.1:1")),
+            "{found:?}"
+        );
+    }
+    let error = builder().build().unwrap().referrers(&silent, &repository(), subject).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }));
+}
+
+#[tokio::test]
+async fn a_page_of_a_round_number_of_tags_without_a_link_may_not_be_all() {
+    for (count, truncated) in [(0, false), (49, false), (50, true), (100, true), (101, false), (1000, true)] {
+        let tags: Vec<String> = (0..count).map(|number| format!("\"v{number}\"")).collect();
+        let body = format!(r#"{{"tags":[{}]}}"#, tags.join(","));
+        let server = Server::start(move |_, _| Answer::new(200, body.as_str()));
+        let found = client().tags(&server.registry(), &repository()).await.unwrap();
+        assert_eq!(found.truncated, truncated, "{count}");
+    }
 }

@@ -164,7 +164,7 @@ fn a_mirror_that_sends_wrong_bytes_is_left_for_the_registry() {
 }
 
 #[test]
-fn a_referrer_that_is_listed_and_absent_is_named() {
+fn a_referrer_that_is_listed_and_absent_is_named_and_holds_nothing_up() {
     let scene = Scene::empty();
     let image = ImageSpec::oci().layer(LayerSpec::new(1, 1_000)).build();
     let referrer = image.referrer("application/spdx+json", b"{}");
@@ -176,9 +176,14 @@ fn a_referrer_that_is_listed_and_absent_is_named() {
     let mut arguments = Scene::create_arguments(&[format!("{}/team/app:1", proxy.host())], "b.tar");
     scene
         .bundle(&arguments)
-        .ends_with(4)
-        .says(&format!("{}, which the registry lists as attached to {}", referrer.digest, image.digest))
-        .says("--no-referrers");
+        .succeeds()
+        .says(&format!("/team/app:1: the referrer {} is not carried", referrer.digest))
+        .says("HTTP 404");
+    proxy.clear_rules();
+    proxy.add(Rule::new(Matcher::path("/referrers/"), Fault::status(403)));
+    std::fs::remove_file(scene.path("b.tar")).unwrap();
+    scene.bundle(&arguments).succeeds().says("/team/app:1: its referrers are not known").says("HTTP 403");
+    std::fs::remove_file(scene.path("b.tar")).unwrap();
     arguments.push("--no-referrers".to_owned());
     scene.bundle(&arguments).succeeds();
 }
