@@ -20,8 +20,6 @@ mod overlay;
 mod render;
 mod schema;
 mod template;
-#[cfg(test)]
-mod testing;
 mod value;
 mod values;
 mod version;

@@ -3,8 +3,6 @@
 
 #[path = "golden/case.rs"]
 mod case;
-#[path = "../src/testing.rs"]
-mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,11 +13,7 @@ use crate::case::{Case, digest};
 
 #[test]
 fn charts_that_people_use_render_as_with_helm_and_give_their_images() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let charts = here.join("../../shared/data/charts");
-    if !charts.is_dir() {
-        return testing::missing("shared/data/charts beside the checkout");
-    }
+    let Some(charts) = bundle_test_needs::shared("data/charts") else { return };
     let mut compared = 0;
     for entry in std::fs::read_dir(charts).unwrap() {
         let archive = entry.unwrap().path();

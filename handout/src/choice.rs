@@ -1,3 +1,6 @@
+//! Which of a bundle's artifacts are taken out: by reference, by project, or all charts.
+//! Takes a statement and what people ask for; gives positions in the statement, in its order.
+
 use bundle_format::{Artifact, Kind, Statement};
 use bundle_oci::{Digest, ParseReferenceError, Printable, Reference};
 

@@ -1,3 +1,7 @@
+//! Writes chosen artifacts as an OCI layout, as an archive for a node's image directory, or as chart
+//! archives. Takes a trusted bundle in a file; what it writes has its name only when it is verified and
+//! synced.
+
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,3 +1,6 @@
+//! Who one is to a Harbor, and what one may do in a project.
+//! Asks `/users/current` and its permissions; gives an [`Account`] and [`Right`]s.
+
 use std::collections::BTreeSet;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Artifacts as Harbor's own API shows them, which counts as no pull and is hidden by no policy.
+
 use std::collections::BTreeMap;
 
 use bundle_oci::ProjectName;

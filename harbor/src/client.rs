@@ -1,3 +1,6 @@
+//! The client of one Harbor: its host, its account, and calls below `/api/v2.0`.
+//! Every noun of the API has a file of its own beside this one.
+
 use std::fmt;
 
 use bundle_oci::{Registry, RepositoryName};

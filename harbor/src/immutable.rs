@@ -1,3 +1,5 @@
+//! Tag immutability rules of a project: read and made (Harbor's `src/server/v2.0/handler/immutable.go`).
+
 use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};
 use serde::Deserialize;

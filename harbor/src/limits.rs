@@ -1,3 +1,5 @@
+//! The bounds on what a Harbor may answer: pages, rules, members.
+
 /// Every bound on what a Harbor may ask of its client beside those of `bundle_registry::Limits`,
 /// which hold for each single answer.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,5 @@
+//! Projects and their metadata: found, made, changed (Harbor's `src/server/v2.0/handler/project.go`).
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;

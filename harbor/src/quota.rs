@@ -1,3 +1,5 @@
+//! Storage quotas of projects: read and set (Harbor's `src/server/v2.0/handler/quota.go`).
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Robot accounts: listed, made, given rights and new secrets (Harbor's `handler/robot.go`).
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle_oci::ProjectName;

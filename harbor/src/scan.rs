@@ -1,3 +1,5 @@
+//! Vulnerability scans of artifacts: asked for, looked at, their severities.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;

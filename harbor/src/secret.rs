@@ -1,3 +1,5 @@
+//! A robot account's secret, which masks itself and wipes its memory.
+
 use std::fmt;
 
 use serde::Deserialize;

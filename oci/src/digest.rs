@@ -1,3 +1,5 @@
+//! SHA-256 content digests, and hashing bytes as they pass.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,6 @@
+//! Manifests and indexes as registries serve them: parsed within bounds, with the names of what they
+//! point to. Takes bytes and a media type; gives a [`Manifest`] or what is wrong with it.
+
 use std::collections::BTreeMap;
 use std::fmt;
 

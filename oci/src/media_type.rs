@@ -1,3 +1,5 @@
+//! Media types (RFC 6838), as descriptors and HTTP headers have them.
+
 use std::str::FromStr;
 
 /// A media type as RFC 6838 §4.2 has it: `type/subtype` of restricted characters, at most 127 on

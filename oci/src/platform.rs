@@ -1,3 +1,5 @@
+//! Platforms (`linux/arm64`), with the spellings that mean the same made one.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Untrusted text made safe for terminals and logs, and errors told with their causes.
+
 use std::fmt;
 
 /// Untrusted text on its way to a terminal or a log: control characters, line separators and

@@ -1,3 +1,5 @@
+//! Names of Harbor's projects: the first component of every target's repository.
+
 use std::fmt;
 use std::str::FromStr;
 

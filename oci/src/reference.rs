@@ -1,3 +1,5 @@
+//! Image references as people write them, completed as Docker and Kubernetes complete them.
+
 use std::fmt;
 use std::str::FromStr;
 

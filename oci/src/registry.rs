@@ -1,3 +1,5 @@
+//! Registries: a host and an optional port, in one spelling.
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Names of repositories, without their registry.
+
 use std::str::FromStr;
 
 /// A repository's name without its registry: path components of lower-case letters and digits,

@@ -1,3 +1,5 @@
+//! Tags of the distribution specification.
+
 use std::str::FromStr;
 
 /// A tag: up to 128 word characters, dots and dashes, the first a word character

@@ -1,3 +1,6 @@
+//! What a request is answered: status, headers and content, for each route.
+//! Takes a route and the store; gives a [`Reply`] that the server sends.
+
 use std::sync::Arc;
 
 use bundle_oci::{Digest, MediaType, RepositoryName};

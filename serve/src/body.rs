@@ -1,3 +1,5 @@
+//! The content of an answer on its way, and the record of how sending it ended.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! Memory for pieces of blobs, used again and again so that it stays small.
+
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,3 +1,6 @@
+//! What the bundles hold and under which names: repositories, tags, digests, referrers.
+//! Made once when bundles are loaded; read by every request.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bundle_format::{Artifact, Blob, Graph, Layout, Sequence, StreamName, Target, Trusted};

@@ -1,3 +1,5 @@
+//! What happens in the server, for an access log or a console. Nothing here prints.
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The bounds on what clients may ask of the server: connections, sizes, times.
+
 use std::time::Duration;
 
 /// Every bound on what clients may ask of the server, in counts, sizes and times.

@@ -1,3 +1,5 @@
+//! Where a bundle's bytes lie, and looking for them again after a stick was pulled out and put back.
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! Counters of the server as text for Prometheus.
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! A connection that gives slow readers a bounded time.
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! Why a request gets no content, with the distribution specification's error codes.
+
 use bundle_oci::{ParseRepositoryError, ParseTagError};
 use hyper::StatusCode;
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The part of a blob that a request asks for (RFC 9110 §14).
+
 use std::ops::Range;
 
 /// What a request asks for of content with `size` bytes (RFC 9110 §14).

@@ -1,3 +1,5 @@
+//! What a request's path and query name (distribution-spec §Endpoints).
+
 use bundle_oci::{Digest, ParseDigestError, Registry, RepositoryName, Tag};
 use url::form_urlencoded;
 

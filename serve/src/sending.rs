@@ -1,3 +1,5 @@
+//! A part of a blob on its way to a client, read and checked step by step.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

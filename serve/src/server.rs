@@ -1,3 +1,5 @@
+//! The HTTP server over a [`Store`]: accepts, authenticates, answers, and ends in good order.
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;

@@ -1,3 +1,6 @@
+//! Trusted bundles whose blobs prove themselves as they are read.
+//! Takes archives; gives content by name and digest.
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! The certificate and key with which the server proves who it is.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

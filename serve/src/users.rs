@@ -1,3 +1,5 @@
+//! The people who may read, from an htpasswd file with bcrypt hashes.
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

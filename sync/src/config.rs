@@ -1,3 +1,5 @@
+//! `sync.yaml`: what the scheduled jobs of both sides are told.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,6 @@
+//! The connected side's scheduled job: writes the next bundle to the outbox if anything changed since
+//! what is known to have arrived. Takes a configuration, a signer and a client; gives what it did.
+
 use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,3 +1,6 @@
+//! The disconnected side's scheduled job: imports an inbox's bundles in the order of their streams.
+//! Takes a configuration and a destination; gives what became of each bundle.
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

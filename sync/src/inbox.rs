@@ -1,3 +1,5 @@
+//! The directory where bundles arrive: what in it is a bundle, whole, and settled.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! What an export job remembers between runs. A hint: lost, it is made anew from outbox and receipts.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

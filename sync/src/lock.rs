@@ -1,3 +1,5 @@
+//! The lock that keeps two runs of one job apart.
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 

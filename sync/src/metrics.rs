@@ -1,3 +1,5 @@
+//! Text for Prometheus' textfile collector.
+
 use std::fmt::Write as _;
 
 use bundle_format::Timestamp;

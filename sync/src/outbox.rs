@@ -1,3 +1,5 @@
+//! The directory where finished bundles wait to be carried over, until a receipt says that they arrived.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

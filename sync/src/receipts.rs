@@ -1,3 +1,5 @@
+//! Receipts that came back from the other side: read, checked, and put aside if they cannot be believed.
+
 use std::path::{Path, PathBuf};
 
 use crate::outbox::{Outbox, OutboxError};

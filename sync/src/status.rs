@@ -1,3 +1,5 @@
+//! What operators are told of a job's last run: a JSON file and metrics.
+
 use std::path::Path;
 
 use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};

@@ -1,3 +1,6 @@
+//! Co-signatures: further signatures of one statement, in files beside the bundle
+//! (docs/format.md §Countersignatures). Takes paths; gives raw signatures, whose signers a policy finds.
+
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};

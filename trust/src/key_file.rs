@@ -1,3 +1,5 @@
+//! Key files: a private key that only its owner can read, its public half, and making a pair.
+
 use std::path::{Path, PathBuf};
 
 use bundle_format::{KeyError, PrivateKey, PublicKey};

@@ -1,3 +1,5 @@
+//! Receipts as files, with the signature beside them.
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! What signs a statement: a key at hand, or a command that leads to an HSM or a KMS.
+
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 

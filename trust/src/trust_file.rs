@@ -1,3 +1,5 @@
+//! `trust.yaml`: whose bundles a site accepts, for which projects, streams and times.
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

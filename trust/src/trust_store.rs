@@ -1,3 +1,5 @@
+//! The site's trust store: the `trust.yaml` that `bundle trust` keeps, with its revocations.
+
 use std::path::{Path, PathBuf};
 
 use bundle_format::{

@@ -399,7 +399,6 @@ fn written(text: &str, image: &Reference) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
     use crate::{Chart, Limits, RenderOptions, Resources, ValueSet};
@@ -589,10 +588,7 @@ mod tests {
 
     #[test]
     fn every_image_of_charts_that_people_use_is_reached() {
-        let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/charts");
-        if !charts.is_dir() {
-            return crate::testing::missing("shared/data/charts beside the checkout");
-        }
+        let Some(charts) = bundle_test_needs::shared("data/charts") else { return };
         for entry in std::fs::read_dir(charts).unwrap() {
             let archive = entry.unwrap().path();
             let bytes = std::fs::read(&archive).unwrap();

@@ -1,3 +1,6 @@
+//! Registry-mirror configuration for containerd: a `hosts.toml` for each source host.
+//! Takes a [`Mirror`] and what it mirrors; gives files below containerd's `certs.d`.
+
 use super::file::Quoted;
 use super::{Mirror, Mirrored, NodeFile};
 

@@ -1,3 +1,6 @@
+//! Registry-mirror configuration for CRI-O, Podman and Skopeo: one `registries.conf`.
+//! Takes a [`Mirror`] and what it mirrors; gives the file.
+
 use super::file::Quoted;
 use super::{Mirror, Mirrored, NodeFile, Scheme};
 

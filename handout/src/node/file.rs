@@ -1,3 +1,6 @@
+//! A file of a node's configuration, who may read it, and writing a tree of them whole or not at all.
+//! Takes file contents; gives a directory that appears under its name when all is written.
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,3 +1,6 @@
+//! The user and password with which a node pulls, read from a Docker configuration or a robot's export.
+//! The file is never quoted in an error, for it has passwords.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,6 @@
+//! The registry that nodes take images from, and which source hosts and projects it stands for.
+//! Takes a statement and a registry; gives what the writers for each runtime need.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 

@@ -1,3 +1,6 @@
+//! Registry-mirror configuration for K3s and RKE2: `registries.yaml`.
+//! Takes a [`Mirror`] and what it mirrors; gives the file and the setting that belongs to it.
+
 use super::file::Quoted;
 use super::{Mirror, Mirrored, NodeFile};
 

@@ -1,3 +1,6 @@
+//! What several bundles have for a chart: images by their sources, charts, vulnerability databases.
+//! Takes trusted bundles; gives the lookup that values are made from.
+
 use std::collections::HashMap;
 
 use bundle_chart::{Chart, Limits};

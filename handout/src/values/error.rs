@@ -1,3 +1,5 @@
+//! Why a chart gets no values, with the image and the place in the chart that stand in the way.
+
 use bundle_chart::{IngressError, LoadError, OverlayError};
 use bundle_oci::{Printable, Reference};
 

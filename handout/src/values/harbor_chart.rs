@@ -1,3 +1,6 @@
+//! What is particular to Harbor's own chart: resources of its components, its scanner's databases, its
+//! pull secret. The only place of the project that knows a chart by name.
+
 use bundle_chart::{IngressError, Map, Overlay, OverlayError, Resources, Value};
 use bundle_oci::Registry;
 

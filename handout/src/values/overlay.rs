@@ -1,3 +1,6 @@
+//! Values that point a chart's images to a registry: asked for here, proven by rendering with them.
+//! Takes a chart of a bundle and a registry; gives YAML, and what it could not reach.
+
 use std::time::Instant;
 
 use bundle_chart::{

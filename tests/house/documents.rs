@@ -1,0 +1,129 @@
+//! What the documents say of each other and of the code: every link leads to a heading, every test and
+//! type that is named exists. Takes the Markdown files of the repository.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The documents that people read, and where they lie.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let below = |directory: &str| {
+        let entries = std::fs::read_dir(root.join(directory)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let all = [below("."), below("docs"), below("manifests")].concat();
+    let markdown = all.into_iter().filter(|path| path.extension().is_some_and(|it| it == "md"));
+    markdown.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The lines that are no code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut code = false;
+    text.lines().filter(move |line| {
+        code ^= line.trim_start().starts_with("```");
+        !code
+    })
+}
+
+/// The names that headings get where Markdown is shown.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let kept = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        kept.chars().filter(|&c| c.is_alphanumeric() || c == '-' || c == '_').collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let documents = documents();
+    let mut followed = 0;
+    for (path, text) in &documents {
+        let targets = prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| {
+            let target = rest.split_once(')')?.0;
+            let elsewhere = target.contains("://") || target.contains(['*', ' ']);
+            (!elsewhere).then_some(target)
+        });
+        for target in targets {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let to = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            let to =
+                to.canonicalize().unwrap_or_else(|error| panic!("{}: {target}: {error}", path.display()));
+            let known = anchor.is_empty() || {
+                let text = std::fs::read_to_string(&to).unwrap();
+                anchors(&text).contains(anchor)
+            };
+            assert!(known, "{}: {target}: there is no such heading", path.display());
+            followed += 1;
+        }
+    }
+    assert!(followed > 100, "only {followed} links were found");
+}
+
+/// Words that look like a name of ours in the documents' code, and are another project's.
+const FOREIGN: [&str; 1] = ["kube_job_status_failed"];
+
+/// The names in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    prose(text).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The tests are promises, and docs/threat-model.md names them as proofs: `cargo test NAME` must run one.
+#[test]
+fn every_test_that_the_documents_name_exists() {
+    let tests: BTreeSet<String> = crate::sources::rust()
+        .iter()
+        .flat_map(|(_, text)| text.lines().map(str::trim).map(str::to_owned).collect::<Vec<_>>())
+        .filter_map(|line| {
+            let line = line.strip_prefix("async ").unwrap_or(&line);
+            Some(line.strip_prefix("fn ")?.split_once('(')?.0.to_owned())
+        })
+        .collect();
+    let mut known = 0;
+    for (path, text) in documents() {
+        for name in quoted(&text) {
+            let words = name.split('_').count();
+            let is_test =
+                words >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if is_test && !FOREIGN.contains(&name) {
+                assert!(tests.contains(name), "{}: there is no test {name}", path.display());
+                known += 1;
+            }
+        }
+    }
+    assert!(known > 50, "only {known} tests are named");
+}
+
+/// Types in docs/architecture.md: a name that was changed in the code and not there sends readers astray.
+#[test]
+fn every_type_that_the_architecture_names_exists() {
+    let sources = crate::sources::rust();
+    let text = std::fs::read_to_string(crate::sources::root().join("docs/architecture.md")).unwrap();
+    let mut known = 0;
+    for name in quoted(&text) {
+        let name = name.rsplit("::").next().unwrap();
+        let is_type = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_alphanumeric())
+            && name.chars().any(|c| c.is_ascii_lowercase());
+        if !is_type {
+            continue;
+        }
+        let exists = sources.iter().any(|(_, text)| {
+            ["struct ", "enum ", "trait ", "type ", "union "]
+                .iter()
+                .any(|kind| text.contains(&format!("{kind}{name}")))
+                || text.contains(&format!("    {name}("))
+                || text.contains(&format!("    {name},"))
+        });
+        assert!(
+            exists || ["Debug", "Display", "FromStr", "Read", "Cargo"].contains(&name),
+            "there is no {name}"
+        );
+        known += 1;
+    }
+    assert!(known > 10, "only {known} types are named");
+}

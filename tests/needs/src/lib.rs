@@ -1,0 +1,58 @@
+//! What a test needs from outside the checkout: programs such as `helm`, and the data that lies beside
+//! it. Each function gives the path of what is there.
+//!
+//! Where it is missing, a test cannot prove its promise. With `BUNDLE_TESTS_COMPLETE=1` it then fails;
+//! otherwise it goes without, and a line that names test and need is appended to the file that
+//! `BUNDLE_TESTS_SKIPPED` names: `scripts/test` counts these in its last lines, for what a passing test
+//! prints is shown to nobody.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The program `name`, from `PATH` or from `~/go/bin`, where Go installs.
+///
+/// # Panics
+/// It is missing and `BUNDLE_TESTS_COMPLETE=1`.
+#[track_caller]
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
+    let found =
+        std::env::split_paths(&path).chain(home).map(|place| place.join(name)).find(|it| it.is_file());
+    if found.is_none() {
+        missing(&format!("the program {name}"));
+    }
+    found
+}
+
+/// A file or directory of `shared/`, which lies beside the checkout where the team works.
+///
+/// # Panics
+/// It is missing and `BUNDLE_TESTS_COMPLETE=1`.
+#[track_caller]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let found = root.join(path).canonicalize().ok();
+    if found.is_none() {
+        missing(&format!("shared/{path} beside the checkout"));
+    }
+    found
+}
+
+/// Says that this test goes without something.
+///
+/// # Panics
+/// With `BUNDLE_TESTS_COMPLETE=1`.
+#[track_caller]
+pub fn missing(what: &str) {
+    let complete = std::env::var_os("BUNDLE_TESTS_COMPLETE").is_some_and(|value| value == "1");
+    assert!(!complete, "{what} is missing, and BUNDLE_TESTS_COMPLETE=1 demands every test");
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let line = format!("{test}: {what} is missing\n");
+    if let Some(file) = std::env::var_os("BUNDLE_TESTS_SKIPPED")
+        && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(file)
+    {
+        let _ = file.write_all(line.as_bytes());
+    }
+}
