@@ -42,6 +42,30 @@ need_rust() {
     need_packages gcc libc6-dev
 }
 
+# need_cargo_programs NAME…: installs those programs of crates.io that are missing.
+need_cargo_programs() {
+    local name
+    for name in "$@"; do
+        command -v "$name" >/dev/null || cargo install --quiet --locked "$name"
+    done
+}
+
+# The Go programs that tests drive as other people's clients. Without Go they stay missing, and the tests
+# that need them say so.
+need_go_programs() {
+    command -v go >/dev/null || return 0
+    local module name
+    for module in github.com/google/go-containerregistry/cmd/crane@latest oras.land/oras/cmd/oras@latest \
+        helm.sh/helm/v3/cmd/helm@v3.22.0 sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 \
+        github.com/opencontainers/distribution-spec/conformance@latest; do
+        name=${module%@*} name=${name%/v[0-9]} name=${name##*/}
+        command -v "$name" >/dev/null || [ -x "$HOME/go/bin/$name" ] || {
+            say "Installing $name with Go"
+            go install "$module"
+        }
+    done
+}
+
 # start_registry NAME: starts Debian's docker-registry on a free port, with its files below
 # $work/NAME; sets $NAME to its host:port. $work is removed, and the registries end, with the script.
 start_registry() {

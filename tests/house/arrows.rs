@@ -24,7 +24,7 @@ const ALLOWED: [(&str, &str); 15] = [
     ("bundle-importer", "oci os input format trust registry harbor"),
     ("bundle-handout", "oci os format importer chart"),
     ("bundle-sync", "oci os input format trust registry bundler importer"),
-    ("bundle-test-servers", ""),
+    ("bundle-test-servers", "test-needs"),
     ("bundle-test-needs", ""),
 ];
 

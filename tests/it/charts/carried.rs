@@ -2,7 +2,6 @@
 //! Takes chart directories and a repository of charts; looks at the notes, the bundle and the target registry.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -148,10 +147,7 @@ fn a_chart_crosses_with_every_image_that_it_can_ask_for() {
     let bytes = |name: &str| std::fs::read(scene.path(name)).unwrap();
     assert_eq!(sha256(&bytes("again.tar")), sha256(&bytes("b.tar")));
     // And is no other chart on the other side, where Helm is at hand.
-    let Some(helm) = helm() else {
-        eprintln!("skipped: helm pull, for helm is not installed");
-        return;
-    };
+    let Some(helm) = bundle_test_needs::program("helm") else { return };
     let name = format!("oci://{}/platform/charts/web", target.host());
     let site = scene.path("site");
     std::fs::create_dir(&site).unwrap();
@@ -166,12 +162,6 @@ fn a_chart_crosses_with_every_image_that_it_can_ask_for() {
         let read = |place: &str| std::fs::read(scene.path(&format!("{place}web/{file}"))).unwrap();
         assert_eq!(read("site/"), read(""), "{file}");
     }
-}
-
-fn helm() -> Option<std::path::PathBuf> {
-    let home = std::env::var("HOME").map(|home| Path::new(&home).join("go/bin/helm"));
-    let candidates = home.into_iter().chain(["/usr/local/bin/helm".into(), "/usr/bin/helm".into()]);
-    candidates.into_iter().find(|path| path.exists())
 }
 
 #[test]

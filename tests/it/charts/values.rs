@@ -12,15 +12,6 @@ use crate::scene::{Ran, Scene};
 
 const REGISTRY: &str = "harbor.example:8443";
 
-/// A chart that lies beside the checkout.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/charts").join(name);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    path.exists().then(|| path.canonicalize().unwrap())
-}
-
 /// A bundle of charts with all their images, and further images in `more`. The source plays every
 /// registry that they come from.
 fn bundle_of(scene: &Scene, charts: &[&Path], more: &str) {
@@ -90,12 +81,7 @@ fn images(documents: &[Value]) -> BTreeSet<String> {
 
 /// What the real Helm renders of a chart with values, unless it is not installed.
 fn helm(scene: &Scene, chart: &Path, more: &[&str]) -> Option<Vec<Value>> {
-    let home = std::env::var("HOME").map(|home| Path::new(&home).join("go/bin/helm"));
-    let candidates = home.into_iter().chain(["/usr/local/bin/helm".into(), "/usr/bin/helm".into()]);
-    let Some(helm) = candidates.into_iter().find(|path| path.exists()) else {
-        eprintln!("skipped: helm template, for helm is not installed");
-        return None;
-    };
+    let helm = bundle_test_needs::program("helm")?;
     let output = Command::new(helm)
         .args(["template", "release", chart.to_str().unwrap(), "--kube-version", "1.34"])
         .args(more)
@@ -115,7 +101,7 @@ fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[test]
 fn harbor_is_installed_from_the_bundle_alone() {
-    let Some(chart) = shared("harbor-1.19.1.tgz") else { return };
+    let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
     let scene = Scene::empty();
     for name in ["trivy-db", "trivy-java-db"] {
         let image = ImageSpec::oci().layer(LayerSpec::new(77, 1_000)).build();
@@ -176,7 +162,7 @@ fn harbor_is_installed_from_the_bundle_alone() {
 
 #[test]
 fn what_people_say_themselves_stays() {
-    let Some(chart) = shared("harbor-1.19.1.tgz") else { return };
+    let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
     let scene = Scene::empty();
     bundle_of(&scene, &[&chart], "");
     std::fs::write(
@@ -210,7 +196,7 @@ fn what_people_say_themselves_stays() {
 
 #[test]
 fn harbor_inside_another_chart_is_treated_alike() {
-    let Some(chart) = shared("harbor-1.19.1.tgz") else { return };
+    let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
     let scene = Scene::empty();
     std::fs::create_dir_all(scene.path("stack/charts")).unwrap();
     std::fs::copy(&chart, scene.path("stack/charts/harbor-1.19.1.tgz")).unwrap();
@@ -236,7 +222,13 @@ fn harbor_inside_another_chart_is_treated_alike() {
 #[test]
 fn other_charts_are_led_to_the_bundle_in_their_own_ways() {
     let names = ["kube-state-metrics-8.4.0.tgz", "loki-distributed-0.80.6.tgz", "alertmanager-1.42.0.tgz"];
-    let Some(charts) = names.map(shared).into_iter().collect::<Option<Vec<PathBuf>>>() else { return };
+    let Some(charts) = names
+        .map(|name| bundle_test_needs::shared(&format!("data/charts/{name}")))
+        .into_iter()
+        .collect::<Option<Vec<PathBuf>>>()
+    else {
+        return;
+    };
     let scene = Scene::empty();
     bundle_of(&scene, &charts.iter().map(PathBuf::as_path).collect::<Vec<_>>(), "");
     values(&scene, &[])

@@ -75,11 +75,7 @@ impl Runbook {
 #[test]
 fn every_command_of_the_runbook_works_in_its_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let chart = root.join("../shared/data/charts/harbor-1.19.1.tgz");
-    if !chart.exists() {
-        eprintln!("skipped: {} is not there", chart.display());
-        return;
-    }
+    let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
     let text = std::fs::read_to_string(root.join("docs/bootstrap.md")).unwrap();
     let it = HarborScene::empty();
     // The files that the runbook shows, with the chart from where it lies here.

@@ -1,28 +1,15 @@
 //! Other people's clients pull from `bundle serve`.
 //! crane, oras, helm, containerd and the conformance suite, each where it is installed.
 
-use std::path::PathBuf;
-
+use bundle_test_needs::program;
 use bundle_test_servers::sha256;
 
 use crate::serve::containerd::Containerd;
 use crate::serve::served::Served;
 
-/// A Go program of `scripts/test`; `None`, with a word, where it is not installed.
-pub(crate) fn installed(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
-    let found =
-        std::env::split_paths(&path).chain(home).map(|place| place.join(program)).find(|file| file.is_file());
-    if found.is_none() {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
-}
-
 #[test]
 fn the_conformance_suite_finds_no_fault_in_what_a_read_only_registry_does() {
-    let Some(conformance) = installed("conformance") else { return };
+    let Some(conformance) = program("conformance") else { return };
     let (scene, served) = Served::all_images();
     let client = served.client();
     let digest = client.manifest("team/signed", "1").unwrap().unwrap().digest;
@@ -99,7 +86,7 @@ fn containerd_pulls_through_a_mirror_by_the_names_of_the_source() {
 
 #[test]
 fn crane_pulls_and_validates() {
-    let Some(crane) = installed("crane") else { return };
+    let Some(crane) = program("crane") else { return };
     let (scene, served) = Served::all_images();
     let (crane, host) = (crane.display(), served.host());
     scene.shell(&format!("{crane} validate --insecure --remote {host}/team/signed:1")).succeeds();
@@ -110,7 +97,7 @@ fn crane_pulls_and_validates() {
 
 #[test]
 fn oras_finds_referrers_and_copies_them_along() {
-    let Some(oras) = installed("oras") else { return };
+    let Some(oras) = program("oras") else { return };
     let (scene, served) = Served::all_images();
     let (oras, host) = (oras.display(), served.host());
     scene
@@ -128,7 +115,7 @@ fn oras_finds_referrers_and_copies_them_along() {
 
 #[test]
 fn helm_pulls_a_chart() {
-    let Some(helm) = installed("helm") else { return };
+    let Some(helm) = program("helm") else { return };
     let (scene, served) = Served::all_images();
     let source = scene.source.host().replace(':', "_");
     for repository in ["charts/app".to_owned(), format!("cache/{source}/charts/app")] {

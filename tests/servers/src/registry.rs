@@ -178,7 +178,7 @@ impl CraneRegistry {
     ///
     /// When `crane` does not answer; the message has the log.
     pub fn start() -> io::Result<Option<CraneRegistry>> {
-        let Some(crane) = find_go_tool("crane") else { return Ok(None) };
+        let Some(crane) = bundle_test_needs::program("crane") else { return Ok(None) };
         let scratch = tempfile::tempdir()?;
         let store = scratch.path().join("store");
         std::fs::create_dir_all(&store)?;
@@ -213,13 +213,6 @@ impl CraneRegistry {
     pub fn log(&self) -> io::Result<String> {
         self.server.log()
     }
-}
-
-/// A program on `PATH` or where `go install` puts it.
-pub(crate) fn find_go_tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
-    std::env::split_paths(&path).chain(home).map(|d| d.join(name)).find(|f| f.is_file())
 }
 
 #[derive(Debug)]

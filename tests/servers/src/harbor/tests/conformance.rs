@@ -1,7 +1,6 @@
 use std::process::Command;
 
 use super::*;
-use crate::registry::find_go_tool;
 
 /// What Harbor fails too, and why.
 const KNOWN: [&str; 3] = [
@@ -16,12 +15,7 @@ const KNOWN: [&str; 3] = [
 /// knows no digests but SHA-256's.
 #[test]
 fn the_distribution_specs_conformance_suite_finds_what_it_finds_in_harbor() {
-    let Some(suite) = find_go_tool("conformance") else {
-        eprintln!(
-            "NOT run: go install github.com/opencontainers/distribution-spec/conformance@latest has not been done"
-        );
-        return;
-    };
+    let Some(suite) = bundle_test_needs::program("conformance") else { return };
     let harbor = Harbor::start().unwrap();
     harbor.add_project("conformance");
     harbor.add_project("crossmount");
