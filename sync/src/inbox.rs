@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bundle_format::VolumeNames;
 
 use crate::ledger::{Fingerprint, Move};
+use crate::listing::{self, Listed};
 
 /// A bundle in the inbox, as far as names tell: one file or the volumes of a set, with what lies
 /// beside them.
@@ -40,13 +41,10 @@ const BESIDE: [&str; 5] = [".volumes.json", ".head", ".bundle.json", ".bundle.js
 /// Finds the bundles of an inbox. Files with other names, hidden ones (as copying programs make
 /// them), directories and links are left alone.
 pub(crate) fn scan(inbox: &Path) -> Result<Vec<Candidate>, InboxError> {
-    let failed = |doing| move |source| InboxError { path: inbox.to_owned(), doing, source };
-    std::fs::create_dir_all(inbox).map_err(failed("made"))?;
+    let failed = |source| InboxError { path: inbox.to_owned(), doing: "read", source };
     let mut found: BTreeMap<String, Candidate> = BTreeMap::new();
-    for entry in std::fs::read_dir(inbox).map_err(failed("read"))? {
-        let entry = entry.map_err(failed("read"))?;
-        let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
-        let Some(bundle) = bundle_of(&name).filter(|_| metadata.is_file()) else { continue };
+    for Listed { name, path, metadata } in listing::files(inbox).map_err(failed)? {
+        let Some(bundle) = bundle_of(&name) else { continue };
         let candidate = found.entry(bundle.to_owned()).or_insert_with(|| Candidate {
             name: bundle.to_owned(),
             path: inbox.join(bundle),
@@ -54,7 +52,7 @@ pub(crate) fn scan(inbox: &Path) -> Result<Vec<Candidate>, InboxError> {
             bytes: 0,
             fingerprint: Fingerprint { files: BTreeMap::new() },
         });
-        candidate.files.push(entry.path());
+        candidate.files.push(path);
         candidate.bytes += metadata.len();
         let look = {
             let (seconds, nanoseconds) = bundle_os::change_time(&metadata);

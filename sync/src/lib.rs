@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod inbox;
 mod ledger;
+mod listing;
 mod lock;
 mod metrics;
 mod outbox;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::listing;
 use bundle_format::{Sequence, StreamName, VolumeNames};
 
 /// Where finished bundles of a stream wait to be carried over, and stay until they arrived:
@@ -163,17 +164,8 @@ impl Outbox {
 
     fn files(&self) -> Result<Vec<(String, PathBuf, u64)>, OutboxError> {
         let failed = |source| OutboxError { path: self.directory.clone(), doing: "read", source };
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            // What vanishes meanwhile was somebody else's to take.
-            let Ok(metadata) = entry.metadata() else { continue };
-            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
-                files.push((name, entry.path(), metadata.len()));
-            }
-        }
-        files.sort();
-        Ok(files)
+        let files = listing::files(&self.directory).map_err(failed)?;
+        Ok(files.into_iter().map(|file| (file.name, file.path, file.metadata.len())).collect())
     }
 
     /// The number in a file's name, and what follows it.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::listing;
 use crate::outbox::{Outbox, OutboxError};
 use bundle_bundler::Inventory;
 use bundle_format::{
@@ -44,19 +45,10 @@ impl Receipts {
         stream: &StreamName,
         outbox: &Outbox,
     ) -> Result<Self, OutboxError> {
-        let failed = |doing| move |source| OutboxError { path: directory.to_owned(), doing, source };
-        std::fs::create_dir_all(directory).map_err(failed("made"))?;
-        let mut files: Vec<PathBuf> = Vec::new();
-        for entry in std::fs::read_dir(directory).map_err(failed("read"))? {
-            let path = entry.map_err(failed("read"))?.path();
-            let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if !hidden && path.is_file() {
-                files.push(path);
-            }
-        }
-        files.sort();
+        let failed = |source| OutboxError { path: directory.to_owned(), doing: "read", source };
+        let files = listing::files(directory).map_err(failed)?;
         let mut receipts = Self::default();
-        for path in files {
+        for path in files.into_iter().filter(|file| !file.name.starts_with('.')).map(|file| file.path) {
             let end = path.extension().and_then(|end| end.to_str());
             let read = match end {
                 Some("json") => signed(&path, keys, stream),

@@ -1,7 +1,11 @@
 //! Registry-mirror configuration for containerd: a `hosts.toml` for each source host.
 //! Takes a [`Mirror`] and what it mirrors; gives files below containerd's `certs.d`.
 
-use super::file::Quoted;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::file::toml;
 use super::{Mirror, Mirrored, NodeFile};
 
 const DIRECTORY: &str = "etc/containerd/certs.d";
@@ -29,24 +33,47 @@ pub(super) fn files(mirrored: &Mirrored, mirror: &Mirror) -> Vec<NodeFile> {
             ],
         );
         let url = format!("{}/v2/{place}", mirror.url());
-        let url = Quoted(&url);
-        let mut settings = "capabilities = [\"pull\", \"resolve\"]\noverride_path = true\n".to_owned();
-        if mirror.ca.is_some() {
+        let settings = Settings {
+            capabilities: ["pull", "resolve"],
+            override_path: true,
             // containerd reads it as relative to this file's directory.
-            settings.push_str("ca = \"../bundle-mirror-ca.crt\"\n");
-        }
-        let header = |table: &str| match &mirror.login {
-            Some(login) => {
-                format!("\n[{table}header]\nAuthorization = \"Basic {}\"\n", login.basic().as_str())
-            }
-            None => String::new(),
+            ca: mirror.ca.as_ref().map(|_| "../bundle-mirror-ca.crt"),
+            header: mirror
+                .login
+                .as_ref()
+                .map(|login| Header { authorization: format!("Basic {}", login.basic().as_str()) }),
         };
-        text.push_str(&format!("server = {url}\n{settings}{}", header("")));
-        text.push_str(&format!("\n[host.{url}]\n{settings}{}", header(&format!("host.{url}."))));
+        let host = BTreeMap::from([(url.as_str(), settings.clone())]);
+        text.push_str(&toml(&Hosts { server: &url, settings, host }));
         files.push(NodeFile::new(path, text).secret_if(mirror.login.is_some()));
     }
     files.extend(mirror.ca.clone().map(|ca| NodeFile::new(ca_file, ca)));
     files
+}
+
+/// `hosts.toml` (containerd, docs/hosts.md).
+#[derive(Serialize)]
+struct Hosts<'a> {
+    server: &'a str,
+    #[serde(flatten)]
+    settings: Settings,
+    host: BTreeMap<&'a str, Settings>,
+}
+
+#[derive(Clone, Serialize)]
+struct Settings {
+    capabilities: [&'static str; 2],
+    override_path: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<Header>,
+}
+
+#[derive(Clone, Serialize)]
+struct Header {
+    #[serde(rename = "Authorization")]
+    authorization: String,
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Registry-mirror configuration for CRI-O, Podman and Skopeo: one `registries.conf`.
 //! Takes a [`Mirror`] and what it mirrors; gives the file.
 
-use super::file::Quoted;
+use serde::Serialize;
+use serde_json::json;
+
+use super::file::toml;
 use super::{Mirror, Mirrored, NodeFile, Scheme};
 
 const AUTH_FILE: &str = "etc/crio/bundle-mirror-auth.json";
@@ -18,34 +21,42 @@ pub(super) fn files(mirrored: &Mirrored, mirror: &Mirror) -> Vec<NodeFile> {
             "Names below 'prefix' are looked for below 'location', and nowhere else.",
         ],
     );
-    for (host, place) in &mirrored.hosts {
-        text.push_str(&format!(
-            "\n[[registry]]\nprefix = {}\nlocation = {}\n",
-            Quoted(host.as_str()),
-            Quoted(&format!("{}/{place}", mirror.registry))
-        ));
-        if mirror.scheme == Scheme::Http {
-            text.push_str("insecure = true\n");
-        }
-    }
+    let registries = mirrored.hosts.iter().map(|(host, place)| Registry {
+        prefix: host.as_str(),
+        location: format!("{}/{place}", mirror.registry),
+        insecure: (mirror.scheme == Scheme::Http).then_some(true),
+    });
+    text.push('\n');
+    text.push_str(&toml(&Registries { registry: registries.collect() }));
     let mut files = vec![NodeFile::new(path, text)];
     if let Some(ca) = &mirror.ca {
         files.push(NodeFile::new(format!("etc/containers/certs.d/{}/ca.crt", mirror.registry), ca.as_str()));
     }
     if let Some(login) = &mirror.login {
-        let auth = format!(
-            "{{\"auths\": {{{}: {{\"auth\": {}}}}}}}\n",
-            Quoted(mirror.registry.as_str()),
-            Quoted(&login.basic())
-        );
+        let entry = json!({"auth": login.basic().as_str()});
+        let auth = format!("{}\n", json!({"auths": {mirror.registry.as_str(): entry}}));
         files.push(NodeFile::new(AUTH_FILE, auth).secret_if(true));
         let path = "etc/crio/crio.conf.d/50-bundle-mirror.conf";
         let about = format!("Belongs to /{path} of each node: where CRI-O finds the account that may pull.");
         let settings = mirrored.head(mirror, &[&about])
-            + &format!("[crio.image]\nglobal_auth_file = {}\n", Quoted(&format!("/{AUTH_FILE}")));
+            + &toml(&json!({"crio": {"image": {"global_auth_file": format!("/{AUTH_FILE}")}}}));
         files.push(NodeFile::new(path, settings));
     }
     files
+}
+
+/// `registries.conf` (containers-registries.conf(5), version 2).
+#[derive(Serialize)]
+struct Registries<'a> {
+    registry: Vec<Registry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Registry<'a> {
+    prefix: &'a str,
+    location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insecure: Option<bool>,
 }
 
 #[cfg(test)]
@@ -78,7 +89,7 @@ mod tests {
         let registry =
             "\n[[registry]]\nprefix = \"docker.io\"\nlocation = \"harbor.example:8443/cache/docker.io\"\n";
         assert!(files[0].content.ends_with(registry), "{}", *files[0].content);
-        assert_eq!(*files[2].content, "{\"auths\": {\"harbor.example:8443\": {\"auth\": \"dTpw\"}}}\n");
+        assert_eq!(*files[2].content, "{\"auths\":{\"harbor.example:8443\":{\"auth\":\"dTpw\"}}}\n");
         let plain = Mirror { scheme: Scheme::Http, ca: None, login: None, ..mirror };
         let files = super::files(&mirrored, &plain);
         assert!(files.len() == 1 && files[0].content.ends_with("\ninsecure = true\n"));

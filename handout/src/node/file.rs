@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bundle_os::{Access, create_new, set_directory_access};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// A file of a node's configuration.
@@ -48,21 +49,15 @@ impl NodeFile {
     }
 }
 
-/// Text in quotes, as JSON, YAML and TOML all read it. There are no control characters in it.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
+/// A value of ours as YAML. Our types have texts, lists and maps with text keys only, which every
+/// serializer can write.
+pub(super) fn yaml(value: &impl Serialize) -> String {
+    serde_saphyr::to_string(value).expect("texts, lists and maps are YAML")
+}
 
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        f.write_char('"')?;
-        for character in self.0.chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_char('\\')?;
-            }
-            f.write_char(character)?;
-        }
-        f.write_char('"')
-    }
+/// As [`yaml`], as TOML.
+pub(super) fn toml(value: &impl Serialize) -> String {
+    ::toml::to_string(value).expect("texts, lists and maps are TOML")
 }
 
 /// Why files cannot be written.

@@ -1,7 +1,11 @@
 //! Registry-mirror configuration for K3s and RKE2: `registries.yaml`.
 //! Takes a [`Mirror`] and what it mirrors; gives the file and the setting that belongs to it.
 
-use super::file::Quoted;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::file::yaml;
 use super::{Mirror, Mirrored, NodeFile};
 
 /// `registries.yaml` of K3s and RKE2, which make `hosts.toml` files of it for their containerd
@@ -21,29 +25,19 @@ pub(super) fn files(product: &str, mirrored: &Mirrored, mirror: &Mirror) -> Vec<
             "themselves when the mirror does not answer.",
         ],
     );
-    text.push_str("mirrors:\n");
-    for (host, place) in &mirrored.hosts {
+    let url = mirror.url();
+    let mirrors = mirrored.hosts.iter().map(|(host, place)| {
         // One rule for each host: K3s takes rules in no certain order, and the first that matches.
-        text.push_str(&format!(
-            "  {}:\n    endpoint:\n      - {}\n    rewrite:\n      \"^(.*)$\": {}\n",
-            Quoted(host.as_str()),
-            Quoted(&mirror.url()),
-            Quoted(&format!("{place}/$1"))
-        ));
-    }
-    if mirror.login.is_some() || mirror.ca.is_some() {
-        text.push_str(&format!("configs:\n  {}:\n", Quoted(mirror.registry.as_str())));
-    }
-    if let Some(login) = &mirror.login {
-        text.push_str(&format!(
-            "    auth:\n      username: {}\n      password: {}\n",
-            Quoted(&login.user),
-            Quoted(&login.password)
-        ));
-    }
-    if mirror.ca.is_some() {
-        text.push_str(&format!("    tls:\n      ca_file: {}\n", Quoted(&format!("/{ca_file}"))));
-    }
+        let rewrite = BTreeMap::from([("^(.*)$", format!("{place}/$1"))]);
+        (host.as_str(), MirrorEntry { endpoint: [&url], rewrite })
+    });
+    let config = Config {
+        auth: mirror.login.as_ref().map(|login| Auth { username: &login.user, password: &login.password }),
+        tls: mirror.ca.as_ref().map(|_| Tls { ca_file: format!("/{ca_file}") }),
+    };
+    let told = config.auth.is_some() || config.tls.is_some();
+    let configs = told.then_some((mirror.registry.as_str(), config)).into_iter().collect();
+    text.push_str(&yaml(&Registries { mirrors: mirrors.collect(), configs }));
     let settings = mirrored.head(
         mirror,
         &[&format!("Belongs to /{settings_file} of each node. {product} asks the mirror, and nobody else.")],
@@ -55,10 +49,41 @@ pub(super) fn files(product: &str, mirrored: &Mirrored, mirror: &Mirror) -> Vec<
     files
 }
 
+/// `registries.yaml` (rancher/wharfie, `pkg/registries/types.go`).
+#[derive(Serialize)]
+struct Registries<'a> {
+    mirrors: BTreeMap<&'a str, MirrorEntry<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    configs: BTreeMap<&'a str, Config<'a>>,
+}
+
+#[derive(Serialize)]
+struct MirrorEntry<'a> {
+    endpoint: [&'a str; 1],
+    rewrite: BTreeMap<&'a str, String>,
+}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Auth<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    username: &'a str,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+struct Tls {
+    ca_file: String,
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde::Deserialize;
 
     use super::*;
@@ -69,22 +94,22 @@ mod tests {
     /// with; unknown fields, which it would overlook, are mistakes here.
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Registries {
-        mirrors: BTreeMap<String, MirrorEntry>,
+    struct ReadRegistries {
+        mirrors: BTreeMap<String, ReadMirror>,
         #[serde(default)]
-        configs: BTreeMap<String, Config>,
+        configs: BTreeMap<String, ReadConfig>,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct MirrorEntry {
+    struct ReadMirror {
         endpoint: Vec<String>,
         rewrite: BTreeMap<String, String>,
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Config {
+    struct ReadConfig {
         auth: Option<BTreeMap<String, String>>,
         tls: Option<BTreeMap<String, String>>,
     }
@@ -117,9 +142,9 @@ mod tests {
                 ("etc/rancher/k3s/bundle-mirror-ca.crt", Everyone),
             ]
         );
-        let read: Registries = serde_saphyr::from_str(&files[0].content).unwrap();
+        let read: ReadRegistries = serde_saphyr::from_str(&files[0].content).unwrap();
         let rewrite = |place: &str| BTreeMap::from([("^(.*)$".to_owned(), format!("{place}/$1"))]);
-        let entry = |place: &str| MirrorEntry {
+        let entry = |place: &str| ReadMirror {
             endpoint: vec!["https://harbor.example:8443".to_owned()],
             rewrite: rewrite(place),
         };
@@ -141,7 +166,7 @@ mod tests {
         let plain = Mirror { scheme: Scheme::Http, ca: None, login: None, ..mirror };
         let files = super::files("rke2", &mirrored, &plain);
         assert_eq!((files.len(), files[0].secrecy), (2, Everyone));
-        let read: Registries = serde_saphyr::from_str(&files[0].content).unwrap();
+        let read: ReadRegistries = serde_saphyr::from_str(&files[0].content).unwrap();
         assert_eq!(read.mirrors["docker.io"].endpoint, ["http://harbor.example:8443"]);
         assert!(read.configs.is_empty());
     }
