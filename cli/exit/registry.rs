@@ -24,6 +24,7 @@ pub(super) fn registry_code(error: &RegistryError) -> Code {
         | RegistryError::WebPage { .. }
         | RegistryError::Unusable { .. }
         | RegistryError::Slow { .. }
+        | RegistryError::Cut { .. }
         | RegistryError::Certificate { .. }
         | RegistryError::PlainHttp { .. }
         | RegistryError::HttpsOnly { .. }
@@ -124,6 +125,12 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
         )),
         RegistryError::WebPage { host, .. } => Some(format!(
             "a captive portal, a login page or a proxy may be between here and {host}; open it in a browser, or check the address"
+        )),
+        RegistryError::Cut { after, .. } => Some(format!(
+            "an ingress or load balancer before the registry ends requests after about {} seconds: raise its timeout \
+             (Traefik: entryPoints.websecure.transport.respondingTimeouts.readTimeout; nginx: client_body_timeout, \
+             proxy_send_timeout), or use a faster line",
+            after.as_secs()
         )),
         RegistryError::Slow { .. } => Some("run it again; what has arrived is kept".to_owned()),
         _ => None,

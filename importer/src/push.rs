@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bundle_format::{Archive, Blob, Damage, Entry, EntryName, FileError, Graph, Medium, Pipe, Statement};
 use bundle_oci::{Digest, RepositoryName};
-use bundle_registry::{BlobSource, Error, Name, Progress, Refusal, Uploaded};
+use bundle_registry::{BlobSource, Clamped, Error, Name, Progress, Refusal, Uploaded};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -189,6 +189,7 @@ pub async fn push(
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
     let rooms = Rooms::new(destination, plan, limits);
+    let progress: Arc<dyn Progress> = Arc::new(Clamped::new(progress));
     let push = Push {
         destination,
         plan,
@@ -731,6 +732,7 @@ impl Stock {
     /// The blob, if all of it is there.
     fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
         let entry = *self.entries.get(&digest).filter(|entry| self.archive.has(entry))?;
-        Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone() })
+        let told = Arc::default();
+        Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone(), told })
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bundle_format::{Archive, Blob, BlobSink, Entry, Medium};
@@ -17,14 +18,21 @@ pub(crate) struct Stored {
     pub(crate) entry: Entry,
     pub(crate) digest: Digest,
     pub(crate) progress: Arc<dyn Progress>,
+    /// The bytes that were told of since it was opened last.
+    pub(crate) told: Arc<AtomicU64>,
 }
 
 impl BlobSource for Stored {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
         let (archive, entry, digest, progress) =
             (self.archive.clone(), self.entry, self.digest, self.progress.clone());
+        let told = self.told.clone();
+        let in_vain = told.swap(0, Ordering::Relaxed);
+        if in_vain > 0 {
+            progress.rewind(digest, in_vain);
+        }
         let pieces = futures_util::stream::try_unfold((0, Hasher::new()), move |(done, mut hasher)| {
-            let (archive, progress) = (archive.clone(), progress.clone());
+            let (archive, progress, told) = (archive.clone(), progress.clone(), told.clone());
             async move {
                 if done == entry.size {
                     return Ok(None);
@@ -42,6 +50,7 @@ impl BlobSource for Stored {
                 if done + length == entry.size && hasher.clone().finish() != digest {
                     return Err(std::io::Error::other(archive.damaged(&entry)));
                 }
+                told.fetch_add(length, Ordering::Relaxed);
                 progress.advance(digest, length);
                 Ok(Some((Bytes::from(piece), (done + length, hasher))))
             }
@@ -89,6 +98,10 @@ pub(crate) struct Once(
 );
 
 impl BlobSource for Once {
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
         let receiver = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
         let (progress, digest) = (self.1.clone(), self.2);

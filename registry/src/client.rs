@@ -16,6 +16,7 @@ use crate::limits::LARGEST_CA_FILE;
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
 use crate::token::Authenticator;
+use crate::upload::Lines;
 use crate::{CredentialStore, Error, Fallback, Limits, Proxies, Retry};
 
 /// A client for any number of registries, cheap to clone.
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     /// Which of this machine's registries were found to speak HTTPS.
     local_https: Mutex<HashMap<Registry, bool>>,
     pub(crate) mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    pub(crate) lines: Lines,
     pub(crate) on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
@@ -202,6 +204,7 @@ impl ClientBuilder {
             own_certificates,
             local_https: Mutex::default(),
             mirrors: self.mirrors,
+            lines: Lines::new(self.limits),
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),

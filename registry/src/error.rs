@@ -197,6 +197,17 @@ pub enum Error {
         /// What came.
         found: Digest,
     },
+    /// Something on the way ended the requests of an upload again and again.
+    #[error("{host} or a proxy before it ended an upload after {} seconds", .after.as_secs())]
+    Cut {
+        /// The registry.
+        host: String,
+        /// After how long.
+        after: Duration,
+        /// How the last attempt failed.
+        #[source]
+        cause: Box<Error>,
+    },
     /// Credentials are configured and cannot be had.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
@@ -275,9 +286,10 @@ impl Error {
             | Self::Slow { .. }
             | Self::WrongContent { .. }
             | Self::Misbehaved { .. } => true,
+            Self::Cut { .. } => false,
             Self::Proxy { problem, .. } => *problem != ProxyProblem::Credentials,
             Self::Answer(answer) | Self::Withheld { answer, .. } => {
-                matches!(answer.status, 408 | 429 | 500 | 502..=504)
+                matches!(answer.status, 408 | 429 | 499 | 500 | 502..=504)
             }
             Self::Certificate { .. }
             | Self::Handshake { .. }
@@ -305,6 +317,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::UnknownHost { .. }
             | Self::Proxy { .. }
+            | Self::Cut { .. }
             | Self::Slow { .. }
             | Self::Stalled { .. } => Blame::Unreachable,
             Self::Certificate { .. }
@@ -357,6 +370,21 @@ impl Error {
 
     pub(crate) fn unusable(host: &str, what: impl Into<String>) -> Self {
         Self::Unusable { host: host.to_owned(), what: what.into() }
+    }
+
+    /// Whether this is how a request ends that something on the way has cut: Traefik closes the
+    /// connection or says 499, nginx 408, others 502 or 504.
+    pub(crate) fn is_cut(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stalled { .. } => true,
+            Self::Answer(answer) => matches!(answer.status, 408 | 499 | 502 | 504),
+            _ => false,
+        }
+    }
+
+    /// Whether the registry found other bytes than were sent.
+    pub(crate) fn is_wrong_digest(&self) -> bool {
+        matches!(self, Self::Answer(answer) if answer.code.as_deref() == Some("DIGEST_INVALID"))
     }
 
     /// Whether a registry refuses to say if something is there, so that only the push itself shows

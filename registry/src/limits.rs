@@ -19,6 +19,20 @@ pub struct Limits {
     /// answer, on top of [`Limits::stall`]: registries on object storage copy it, and a proxy in
     /// front may pass it on only then.
     pub commit_rate: u64,
+    /// How long one request of an upload should take. Ingresses end requests after 60 seconds and
+    /// more (Traefik 3's `readTimeout`, nginx' `client_body_timeout`); a third of that leaves room
+    /// for a line that slows down.
+    pub piece_time: Duration,
+    /// The largest blob, in bytes, that is sent by one PUT over a line of unknown speed.
+    pub whole_upload: u64,
+    /// The first piece over a line of unknown speed, in bytes. Amazon's registry takes none below
+    /// 5 MiB but the last.
+    pub first_piece: u64,
+    /// The smallest piece, in bytes. Below it, most of the time goes into round trips.
+    pub smallest_piece: u64,
+    /// The largest piece, in bytes, of what can be read only once: it is kept in memory until the
+    /// registry has it. Smaller blobs than two of it are sent by one PUT.
+    pub held_piece: u64,
     /// Retries without progress before giving up.
     pub attempts: usize,
     /// Retries with a host that has not answered once: more often a wrong name than a bad line.
@@ -65,6 +79,11 @@ impl Default for Limits {
             stall: Duration::from_secs(60),
             least_rate: 512,
             commit_rate: 4 << 20,
+            piece_time: Duration::from_secs(20),
+            whole_upload: 32 << 20,
+            first_piece: 8 << 20,
+            smallest_piece: 256 << 10,
+            held_piece: 8 << 20,
             attempts: 6,
             first_attempts: 2,
             attempts_in_all: 100,
@@ -113,3 +132,6 @@ pub(crate) const LONGEST_MESSAGE: usize = 1024;
 /// Tokens that are remembered so that no error shows one that a server sends back: one for each
 /// repository of a large import.
 pub(crate) const MOST_SENT: usize = 4096;
+/// The fewest bytes of an upload that say how fast a line is, unless they took a second: fewer
+/// measure its delay.
+pub(crate) const SMALLEST_SAMPLE: u64 = 1 << 20;

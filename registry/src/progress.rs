@@ -1,6 +1,11 @@
 //! Events for whoever shows the progress of transfers; nothing depends on what is done with them.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use bundle_oci::Digest;
+
+use crate::lock::lock;
 
 /// Told of bytes as they move. What is told is for people; nothing depends on it.
 pub trait Progress: Send + Sync {
@@ -31,3 +36,111 @@ pub trait Progress: Send + Sync {
 pub struct Silent;
 
 impl Progress for Silent {}
+
+/// Passes on what it is told, but never more bytes of a blob than it has: what is sent again after a
+/// failure, or is found in place at the end, counts once.
+pub struct Clamped {
+    to: Arc<dyn Progress>,
+    /// Size and bytes so far of the blobs that are moving.
+    blobs: Mutex<HashMap<Digest, (u64, u64)>>,
+}
+
+impl Clamped {
+    /// Passes on to `to`.
+    pub fn new(to: Arc<dyn Progress>) -> Self {
+        Self { to, blobs: Mutex::default() }
+    }
+}
+
+impl std::fmt::Debug for Clamped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clamped")
+    }
+}
+
+impl Progress for Clamped {
+    fn looked_at(&self, done: usize, all: usize) {
+        self.to.looked_at(done, all);
+    }
+
+    fn total(&self, bytes: u64) {
+        self.to.total(bytes);
+    }
+
+    fn begin(&self, blob: Digest, size: u64, done: u64) {
+        lock(&self.blobs).insert(blob, (size, done.min(size)));
+        self.to.begin(blob, size, done);
+    }
+
+    fn advance(&self, blob: Digest, bytes: u64) {
+        let bytes = match lock(&self.blobs).get_mut(&blob) {
+            Some((size, done)) => {
+                let bytes = bytes.min(*size - *done);
+                *done += bytes;
+                bytes
+            }
+            None => bytes,
+        };
+        if bytes > 0 {
+            self.to.advance(blob, bytes);
+        }
+    }
+
+    fn rewind(&self, blob: Digest, bytes: u64) {
+        let bytes = match lock(&self.blobs).get_mut(&blob) {
+            Some((_, done)) => {
+                let bytes = bytes.min(*done);
+                *done -= bytes;
+                bytes
+            }
+            None => bytes,
+        };
+        if bytes > 0 {
+            self.to.rewind(blob, bytes);
+        }
+    }
+
+    fn end(&self, blob: Digest) {
+        lock(&self.blobs).remove(&blob);
+        self.to.end(blob);
+    }
+
+    fn note(&self, message: &str) {
+        self.to.note(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Sum(Mutex<(u64, u64)>);
+
+    impl Progress for Sum {
+        fn advance(&self, _blob: Digest, bytes: u64) {
+            let mut sum = lock(&self.0);
+            sum.0 += bytes;
+            sum.1 = sum.1.max(sum.0);
+        }
+
+        fn rewind(&self, _blob: Digest, bytes: u64) {
+            lock(&self.0).0 -= bytes;
+        }
+    }
+
+    #[test]
+    fn progress_never_exceeds_the_whole() {
+        let sum = Arc::new(Sum::default());
+        let clamped = Clamped::new(sum.clone());
+        let blob = Digest::of(b"");
+        clamped.begin(blob, 100, 0);
+        clamped.advance(blob, 70);
+        clamped.rewind(blob, 70);
+        clamped.advance(blob, 60);
+        clamped.advance(blob, 60);
+        clamped.advance(blob, 100);
+        clamped.end(blob);
+        assert_eq!(*lock(&sum.0), (100, 100));
+    }
+}

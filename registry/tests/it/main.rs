@@ -5,6 +5,7 @@ mod call;
 mod download;
 mod files;
 mod lists;
+mod pieces;
 mod redirect;
 mod server;
 mod upload;

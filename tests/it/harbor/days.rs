@@ -11,7 +11,9 @@ use bundle_importer::{
 };
 use bundle_oci::Registry;
 use bundle_registry::{Client, CredentialStore, Silent};
-use bundle_test_servers::{BlobStatus, Credentials, Fault, HarborRequest, Matcher, Redirect, Robot, Rule};
+use bundle_test_servers::{
+    BlobStatus, Credentials, Fault, HarborRequest, ImageSpec, LayerSpec, Matcher, Redirect, Robot, Rule,
+};
 use bundle_trust::load_trust;
 
 const PROJECTS: [&str; 3] = ["cache", "platform", "tenant-a"];
@@ -379,4 +381,21 @@ fn a_delta_that_is_too_old_is_refused_as_such_and_waits_for_no_base() {
     import("2.tar", &[]).ends_with(6).says("import it first: s 1");
     import("3.tar", &[]).succeeds();
     import("2.tar", &[]).ends_with(3).says("is older than 3");
+}
+
+/// Harbor takes a blob's size from the last PUT, or from its last PATCH where that PUT is empty
+/// (middleware/blob/put_blob_upload.go): in pieces or whole, the quota counts the same.
+#[test]
+fn a_blob_in_pieces_counts_whole_in_the_quota() {
+    let it = HarborScene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 40 << 20)).build();
+    it.scene.source.client().push("team/app", "1", &image).unwrap();
+    it.create("name: n\nprojects: {cache: {images: [SOURCE/team/app:1]}}\n", "b.tar");
+    it.harbor.faults().add(
+        Rule::new(Matcher::new("PATCH", "/blobs/uploads/"), Fault::ResetUploadAfter(3 << 20)).after(1).once(),
+    );
+    it.import(&[]).succeeds();
+    assert!(it.asked("PATCH", "/blobs/uploads/") > 2);
+    let (_, used) = it.harbor.quota("cache");
+    assert!((40 << 20..41 << 20).contains(&used), "{used}");
 }

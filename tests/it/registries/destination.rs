@@ -1,7 +1,7 @@
 //! A bundle that must not be used, and a target registry that fails or refuses.
 //! A fault proxy stands between; nothing half done may be left that anyone could pull.
 
-use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
+use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
 
 use crate::scene::Scene;
 
@@ -140,4 +140,35 @@ fn a_referrer_whose_list_could_not_be_written_is_listed_by_the_next_import() {
     let tags = target.client().contents().unwrap().into_values().flatten();
     let lists = tags.filter(|(tag, _)| tag.starts_with("sha256-") && !tag.contains('.')).count();
     assert_eq!(lists, 1);
+}
+
+/// The real registry drops an upload of which a piece broke off (distribution 2.8,
+/// registry/handlers/blobupload.go), so that the blob starts again.
+#[test]
+fn a_large_blob_arrives_in_pieces_through_an_ingress_that_cuts_them() {
+    let scene = Scene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 40 << 20)).build();
+    scene.source.client().push("team/app", "1", &image).unwrap();
+    scene
+        .bundle(Scene::create_arguments(&[format!("{}/team/app:1", scene.source.host())], "b.tar"))
+        .succeeds();
+    for source in ["b.tar", "-"] {
+        let target = DockerRegistry::start().unwrap();
+        let proxy = FaultProxy::start(target.host()).unwrap();
+        let cut = Rule::new(Matcher::new("PATCH", "/blobs/uploads/"), Fault::ResetUploadAfter(3 << 20));
+        let import = format!("$BUNDLE import {source} --to {} --trust key.pub --json < b.tar", proxy.host());
+        if source == "b.tar" {
+            proxy.add(cut.after(1).once());
+        }
+        scene.shell(&import).succeeds();
+        assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+        let seen = proxy.requests();
+        let patches = seen.iter().filter(|request| request.method == "PATCH").count();
+        assert!(patches > 1, "{patches}");
+        let puts = seen
+            .iter()
+            .filter(|request| request.method == "PUT" && request.path_and_query.contains("/uploads/"));
+        let lengths: Vec<&str> = puts.filter_map(|request| request.headers.get("Content-Length")).collect();
+        assert!(lengths.contains(&"0"), "{lengths:?}");
+    }
 }

@@ -1,0 +1,188 @@
+//! What is known of the line to a registry: how fast one upload goes, and after how long something
+//! on the way ends a request. Takes what happened to uploads, gives how the next blob is sent.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bundle_oci::Registry;
+
+use crate::Limits;
+use crate::limits::SMALLEST_SAMPLE;
+use crate::lock::lock;
+
+/// What is known of the lines to all registries.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    limits: Limits,
+    known: Mutex<HashMap<Registry, Line>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    /// Bytes per second of one upload among the others.
+    rate: Option<u64>,
+    /// After how long a request was ended before it was done.
+    cut_after: Option<Duration>,
+    /// No request broke that had at most so many bytes; doubled with each that arrives.
+    most: Option<u64>,
+    /// The registry takes no pieces.
+    whole_only: bool,
+}
+
+/// How a blob is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By one PUT.
+    Whole,
+    /// By PATCHes and an empty PUT.
+    Pieces,
+}
+
+impl Line {
+    /// How long one request may take.
+    fn time(&self, limits: &Limits) -> Duration {
+        let time = limits.piece_time;
+        self.cut_after.map_or(time, |cut| time.min(cut / 3)).max(Duration::from_millis(100))
+    }
+
+    /// The bytes that a request moves in its time.
+    fn fits(&self, limits: &Limits) -> Option<u64> {
+        let bytes = u128::from(self.rate?) * self.time(limits).as_millis() / 1000;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).min(self.most.unwrap_or(u64::MAX));
+        Some(bytes.max(limits.smallest_piece))
+    }
+}
+
+impl Lines {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, known: Mutex::default() }
+    }
+
+    fn of(&self, registry: &Registry) -> Line {
+        lock(&self.known).get(registry).copied().unwrap_or_default()
+    }
+
+    fn change(&self, registry: &Registry, change: impl FnOnce(&mut Line)) {
+        change(lock(&self.known).entry(registry.clone()).or_default());
+    }
+
+    /// How a blob of so many bytes is sent. One that can be read only once is sent in pieces that
+    /// are kept until the registry has them.
+    pub(crate) fn way(&self, registry: &Registry, size: u64, repeatable: bool) -> Way {
+        let line = self.of(registry);
+        let limits = &self.limits;
+        let most = match line.fits(limits) {
+            _ if line.whole_only => u64::MAX,
+            Some(fits) if repeatable => fits,
+            None if repeatable => limits.whole_upload,
+            fits => fits.unwrap_or(u64::MAX).min(limits.held_piece.saturating_mul(2)),
+        };
+        let whole = size <= most;
+        if whole { Way::Whole } else { Way::Pieces }
+    }
+
+    /// The bytes of the next piece, of so many that are left.
+    pub(crate) fn piece(&self, registry: &Registry, left: u64, repeatable: bool) -> u64 {
+        let fits = self.of(registry).fits(&self.limits).unwrap_or(self.limits.first_piece);
+        let most = if repeatable { u64::MAX } else { self.limits.held_piece };
+        let piece = fits.min(most);
+        // No small rest that costs a request of its own.
+        if left <= piece.saturating_add(piece / 2).min(most) { left } else { piece }
+    }
+
+    /// That so many bytes arrived in this time.
+    pub(crate) fn moved(&self, registry: &Registry, bytes: u64, took: Duration) {
+        let (found, least) = (rate(bytes, took), self.limits.smallest_piece);
+        let sample = bytes >= SMALLEST_SAMPLE || (bytes >= least && took >= Duration::from_secs(1));
+        self.change(registry, |line| {
+            if line.most.is_some_and(|most| bytes >= most) {
+                line.most = line.most.and_then(|most| most.checked_mul(2));
+            }
+        });
+        self.change(registry, |line| match line.rate {
+            Some(rate) if sample || (bytes >= least && found > rate) => {
+                line.rate = Some(rate / 2 + found / 2)
+            }
+            None if sample => line.rate = Some(found),
+            _ => {}
+        });
+    }
+
+    /// That an upload ended before it was done, after so many bytes were handed to the connection.
+    pub(crate) fn broke(&self, registry: &Registry, bytes: u64, took: Duration) {
+        let least = self.limits.smallest_piece;
+        // What breaks at once says nothing of how long a request may take.
+        let long = took >= Duration::from_secs(1);
+        self.change(registry, |line| {
+            let found = rate(bytes.max(least), took.max(Duration::from_secs(1)));
+            line.rate = Some(line.rate.map_or(found, |rate| rate.min(found)));
+            line.most = Some(line.most.unwrap_or(u64::MAX).min(bytes / 2).max(least));
+            if long {
+                line.cut_after = Some(line.cut_after.map_or(took, |cut| cut.min(took)));
+            }
+        });
+    }
+
+    /// That the registry takes no pieces.
+    pub(crate) fn takes_whole_only(&self, registry: &Registry) {
+        self.change(registry, |line| line.whole_only = true);
+    }
+
+    /// After how long something on the way ended a request, if it did.
+    pub(crate) fn cut_after(&self, registry: &Registry) -> Option<Duration> {
+        self.of(registry).cut_after
+    }
+}
+
+fn rate(bytes: u64, took: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1000 / took.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn blobs_are_sent_whole_as_long_as_a_request_is_short() {
+        let lines = Lines::new(Limits::default());
+        let registry: Registry = "r.example".parse().unwrap();
+        let second = Duration::from_secs(1);
+        assert_eq!(lines.way(&registry, 32 * MIB, true), Way::Whole);
+        assert_eq!(lines.way(&registry, 33 * MIB, true), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 8 * MIB);
+        // A fast line takes almost anything at once.
+        lines.moved(&registry, 100 * MIB, second);
+        assert_eq!(lines.way(&registry, 2000 * MIB, true), Way::Whole);
+        assert_eq!(lines.way(&registry, 2001 * MIB, true), Way::Pieces);
+        // Whatever comes once is kept until it arrived.
+        assert_eq!(lines.way(&registry, 2000 * MIB, false), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
+        lines.takes_whole_only(&registry);
+        assert_eq!(lines.way(&registry, 5000 * MIB, true), Way::Whole);
+    }
+
+    #[test]
+    fn pieces_fit_a_line_that_is_cut_and_leave_no_small_rest() {
+        let lines = Lines::new(Limits::default());
+        let registry: Registry = "r.example".parse().unwrap();
+        // Traefik 3 reads a request for 60 seconds (entryPoints, respondingTimeouts.readTimeout).
+        lines.broke(&registry, 60 * MIB, Duration::from_secs(60));
+        assert_eq!(lines.cut_after(&registry), Some(Duration::from_secs(60)));
+        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 20 * MIB);
+        assert_eq!(lines.piece(&registry, 30 * MIB, true), 30 * MIB);
+        // A stricter one.
+        lines.broke(&registry, 3 * MIB, Duration::from_secs(6));
+        assert_eq!(lines.piece(&registry, 1000 * MIB, true), MIB);
+        assert_eq!(lines.way(&registry, 2 * MIB, true), Way::Pieces);
+        // What arrives lets them grow again.
+        lines.moved(&registry, 2 * MIB, Duration::from_secs(4));
+        assert_eq!(lines.piece(&registry, 1000 * MIB, true), MIB);
+        // However slow, a piece has a size.
+        lines.broke(&registry, 0, Duration::from_secs(60));
+        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 256 << 10);
+    }
+}

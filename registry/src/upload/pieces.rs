@@ -1,0 +1,172 @@
+//! A blob in pieces: PATCH after PATCH, each small enough for the line, and an empty PUT at the end
+//! (distribution-spec §Pushing a blob in chunks). Takes a source, goes on where the registry says
+//! that it ended.
+//!
+//! The last PUT is empty because Harbor records a blob's size from the length of that request, or,
+//! where that is nothing, from what the last PATCH was answered (middleware/blob/put_blob_upload.go).
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+
+use super::body::Reader;
+use super::send::{Failed, Stretch, Upload};
+use super::session::{closing, session_url, stored};
+use super::{BlobSource, Uploaded};
+use crate::retry::Backoff;
+use crate::transport::location;
+use crate::{Client, Error};
+
+impl Upload<'_> {
+    /// Sends the bytes piece by piece.
+    pub(super) async fn in_pieces(
+        &self,
+        session: Option<Url>,
+        source: &dyn BlobSource,
+        reader: &mut Option<Reader>,
+        refused: &mut Option<HeaderValue>,
+        backoff: &mut Backoff,
+    ) -> Result<Uploaded, Failed> {
+        let Self { client, registry, size, .. } = *self;
+        let mut url = match session {
+            Some(url) => url,
+            None => match self.open_session(None).await? {
+                Some(url) => url,
+                None => return Ok(Uploaded::Found),
+            },
+        };
+        let mut offset = 0;
+        while offset < size {
+            let length = client.inner.lines.piece(registry, size - offset, source.is_repeatable());
+            // A piece of what comes only once is kept until the registry has it.
+            let held = if source.is_repeatable() || length > client.inner.limits.held_piece {
+                None
+            } else {
+                let Some(reader) = reader else { return Err(self.spent().into()) };
+                Some(reader.take(length).await.map_err(Error::Source)?)
+            };
+            let end = offset + length;
+            let start = offset;
+            while offset < end {
+                let stretch = Stretch { offset, length: end - offset, whole: false };
+                let sent = match &held {
+                    None => self.patch(&url, stretch, reader, refused).await,
+                    Some(pieces) => {
+                        let mut kept = Reader::of(pieces.clone());
+                        kept.skip(offset - start).await.map_err(Error::Source)?;
+                        self.patch(&url, stretch, &mut Some(kept), refused).await
+                    }
+                };
+                let failed = match sent {
+                    Ok(next) => {
+                        backoff.progress(&client.inner.limits);
+                        (url, offset) = (next, end);
+                        continue;
+                    }
+                    Err(failed) => failed,
+                };
+                if start == 0 && offset == 0 && failed.takes_no_pieces() {
+                    client.inner.lines.takes_whole_only(registry);
+                    if let (Some(pieces), Some(rest)) = (held, reader.take()) {
+                        *reader = Some(rest.after(pieces));
+                    }
+                    return Err(Failed { may_pass: true, ..failed });
+                }
+                if !(failed.may_pass || failed.error.is_retryable()) {
+                    return Err(failed);
+                }
+                client.wait_anyway(backoff, registry, failed.error).await.map_err(|error| self.cut(error))?;
+                let Some((next, at)) =
+                    self.status(&url, refused).await.filter(|(_, at)| *at >= start && *at <= end)
+                else {
+                    // The upload is gone: from the first byte, with smaller pieces.
+                    *reader = None;
+                    let lost = Error::misbehaved(registry.as_str(), "it lost an upload that broke off");
+                    return Err(Failed { error: lost, may_pass: true });
+                };
+                if at > offset {
+                    backoff.progress(&client.inner.limits);
+                }
+                (url, offset) = (next, at);
+                if held.is_none() {
+                    let mut again = Reader::new(source.open().ok_or_else(|| self.spent())?);
+                    again.skip(offset).await.map_err(Error::Source)?;
+                    *reader = Some(again);
+                    // The line is known better now.
+                    break;
+                }
+            }
+        }
+        let nothing = Stretch { offset, length: 0, whole: false };
+        let sent = self.exchange(Method::PUT, closing(url, self.digest), nothing, reader, refused).await?;
+        self.check(&sent)?;
+        Ok(Uploaded::Sent)
+    }
+
+    /// Sends one piece; gives where the next one goes.
+    async fn patch(
+        &self,
+        url: &Url,
+        stretch: Stretch,
+        reader: &mut Option<Reader>,
+        refused: &mut Option<HeaderValue>,
+    ) -> Result<Url, Failed> {
+        let response = self.exchange(Method::PATCH, url.clone(), stretch, reader, refused).await?;
+        let range = response.headers().get("Range").and_then(|value| value.to_str().ok());
+        let end = stretch.offset + stretch.length;
+        if range.and_then(stored).is_some_and(|found| found != end) {
+            let what = format!("it took {} of {end} bytes of an upload", range.unwrap_or_default());
+            return Err(Error::misbehaved(self.registry.as_str(), what).into());
+        }
+        let next = match location(&response) {
+            Some(to) => session_url(response.url(), &to),
+            None => Some(url.clone()),
+        };
+        let misbehaved = || Error::misbehaved(self.registry.as_str(), "it sends an upload to another host");
+        Ok(next.ok_or_else(misbehaved)?)
+    }
+
+    /// Where an upload goes on, and how many bytes the registry has of it (distribution-spec
+    /// §Pushing a blob in chunks, GET). distribution up to 2.8 drops an upload of which a piece
+    /// broke off, so that there is none.
+    async fn status(&self, url: &Url, refused: &Option<HeaderValue>) -> Option<(Url, u64)> {
+        let Self { client, registry, repository, .. } = *self;
+        let scope = client.scope_to_push(registry, repository);
+        let authorization = client.authorization(registry, &scope, refused.as_ref()).await.ok()?;
+        let mut request = client.http(url).get(url.clone());
+        if let Some(header) = &authorization.header {
+            request = request.header("Authorization", header);
+        }
+        let response = client.send(registry.as_str(), request).await.ok()?;
+        if !matches!(response.status().as_u16(), 200 | 202 | 204) {
+            return None;
+        }
+        let next = match location(&response) {
+            Some(to) => session_url(response.url(), &to)?,
+            None => url.clone(),
+        };
+        let range = response.headers().get("Range").and_then(|value| value.to_str().ok());
+        Some((next, range.and_then(stored)?))
+    }
+
+    fn spent(&self) -> Error {
+        Error::Source(std::io::Error::other("the bytes can be had only once, and were"))
+    }
+}
+
+impl Failed {
+    /// Whether the registry knows no uploads in pieces: it refuses the method or the request.
+    fn takes_no_pieces(&self) -> bool {
+        matches!(self.error.status(), Some(400 | 404 | 405 | 411 | 415 | 416 | 501))
+    }
+}
+
+impl Client {
+    /// The right to put something into a repository.
+    pub(crate) fn scope_to_push(
+        &self,
+        _registry: &bundle_oci::Registry,
+        repository: &bundle_oci::RepositoryName,
+    ) -> crate::token::Scope {
+        crate::token::Scope::push(repository)
+    }
+}

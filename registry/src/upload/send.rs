@@ -1,0 +1,299 @@
+//! Sending one blob: mounted, whole or in pieces, until it is there or there is no hope. Takes a
+//! [`BlobSource`], gives [`Uploaded`].
+
+use std::time::Instant;
+
+use bundle_oci::{Digest, Registry, RepositoryName};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Response, Url};
+
+use super::body::{Body, Phase, Reader, Watch};
+use super::line::Way;
+use super::session::{closing, session_url};
+use crate::retry::Backoff;
+use crate::transport::{Received, announced, location};
+use crate::{Client, Error};
+
+/// Bytes to be sent.
+pub trait BlobSource: Send + Sync {
+    /// The bytes from the start, again for each attempt; `None` if they can be had only once and
+    /// were. A source that sees at the end that its bytes are wrong ends with an error instead of
+    /// the last piece, so that the registry never has the whole: what comes after the last byte
+    /// is not looked at.
+    fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>>;
+
+    /// Whether the bytes can be had again.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+}
+
+/// How a blob came to be in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uploaded {
+    /// The registry took it from another of its repositories.
+    Mounted,
+    /// Its bytes were sent.
+    Sent,
+    /// It was found there after an attempt that seemed to fail.
+    Found,
+}
+
+impl Client {
+    /// Puts a blob into a repository: by mounting it from `mount_from` if that works, or else with
+    /// one PUT (distribution-spec §POST then PUT, §Mounting a blob), or in pieces where one request
+    /// would take too long (§Pushing a blob in chunks). A PUT that breaks is looked up and started
+    /// again from the first byte; pieces go on where the registry says that they ended.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Source`] if the source failed, after which nothing is tried again.
+    pub async fn upload_blob(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        digest: Digest,
+        size: u64,
+        mount_from: Option<&RepositoryName>,
+        source: &dyn BlobSource,
+    ) -> Result<Uploaded, Error> {
+        let upload = Upload { client: self, registry, repository, digest, size };
+        let session = match mount_from {
+            None => None,
+            // A mount that is refused for want of a right, or fails, is no reason not to send the
+            // bytes.
+            Some(from) => match upload.open_session(Some(from)).await {
+                Ok(Some(session)) => Some(session),
+                Ok(None) => return Ok(Uploaded::Mounted),
+                Err(error) if error.is_retryable() || matches!(error.status(), Some(400..=499)) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        upload.run(session, source).await
+    }
+}
+
+pub(super) struct Upload<'a> {
+    pub(super) client: &'a Client,
+    pub(super) registry: &'a Registry,
+    pub(super) repository: &'a RepositoryName,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+impl Upload<'_> {
+    async fn run(&self, mut session: Option<Url>, source: &dyn BlobSource) -> Result<Uploaded, Error> {
+        let client = self.client;
+        let mut backoff = Backoff::new(&client.inner.limits);
+        let spent = || Error::Source(std::io::Error::other("the bytes can be had only once, and were"));
+        let mut reader = Some(Reader::new(source.open().ok_or_else(spent)?));
+        // The token with which the registry has refused the bytes.
+        let mut refused = None;
+        let mut wrong = 0;
+        loop {
+            let way = client.inner.lines.way(self.registry, self.size, source.is_repeatable());
+            let opened = session.take();
+            let sent = match way {
+                Way::Whole => self.whole(opened, &mut reader, &mut refused).await,
+                Way::Pieces => self.in_pieces(opened, source, &mut reader, &mut refused, &mut backoff).await,
+            };
+            let failed = match sent {
+                Ok(uploaded) => return Ok(uploaded),
+                Err(failed) => failed,
+            };
+            // Several clients that send one blob at a time disturb each other in some registries.
+            let disturbed = failed.error.is_wrong_digest() && wrong < client.inner.limits.restarts;
+            wrong += usize::from(disturbed);
+            if !(failed.may_pass || disturbed || failed.error.is_retryable()) {
+                return Err(failed.error);
+            }
+            reader = reader.or_else(|| source.open().map(Reader::new));
+            let waited = match reader {
+                Some(_) => client.wait_anyway(&mut backoff, self.registry, failed.error).await,
+                None => Err(failed.error),
+            };
+            if self.is_there().await {
+                return Ok(Uploaded::Found);
+            }
+            waited.map_err(|error| self.cut(error))?;
+        }
+    }
+
+    /// Says of an upload that was given up after how long it was ended, if that is why.
+    pub(super) fn cut(&self, error: Error) -> Error {
+        match self.client.inner.lines.cut_after(self.registry) {
+            Some(after) if error.is_cut() => {
+                Error::Cut { host: self.registry.to_string(), after, cause: Box::new(error) }
+            }
+            _ => error,
+        }
+    }
+
+    /// The answer to a PUT may get lost after the registry has taken everything.
+    async fn is_there(&self) -> bool {
+        let found = self.client.look_up_blob(self.registry, self.repository, self.digest).await;
+        matches!(found, Ok(Some(_)))
+    }
+
+    /// Asks for an upload, or for a mount; `None` if the blob is in place without one.
+    pub(super) async fn open_session(
+        &self,
+        mount_from: Option<&RepositoryName>,
+    ) -> Result<Option<Url>, Error> {
+        let Self { client, registry, repository, digest, .. } = *self;
+        let mut path = format!("{repository}/blobs/uploads/");
+        let mut scope = client.scope_to_push(registry, repository);
+        if let Some(from) = mount_from {
+            path.push_str(&format!("?mount={digest}&from={from}"));
+            scope = scope.and_pull(from);
+        }
+        let request = client.request(Method::POST, registry, &path, scope, self.doing());
+        let Received { response, .. } = client.expect(request, &[201, 202]).await?;
+        if response.status() == 201 {
+            self.check(&response)?;
+            return Ok(None);
+        }
+        let misbehaved = |what: &str| Error::misbehaved(registry.as_str(), what);
+        let to = location(&response).ok_or_else(|| misbehaved("it opens an upload without saying where"))?;
+        let url = session_url(response.url(), &to);
+        Ok(Some(url.ok_or_else(|| misbehaved("it sends an upload to another host"))?))
+    }
+
+    /// Sends all bytes with one PUT.
+    async fn whole(
+        &self,
+        session: Option<Url>,
+        reader: &mut Option<Reader>,
+        refused: &mut Option<HeaderValue>,
+    ) -> Result<Uploaded, Failed> {
+        let url = match session {
+            Some(url) => url,
+            None => match self.open_session(None).await? {
+                Some(url) => url,
+                None => return Ok(Uploaded::Found),
+            },
+        };
+        let body = Stretch { offset: 0, length: self.size, whole: true };
+        // Harbor records the size from the length of this request; a transfer in chunks would be
+        // recorded as empty for ever (core's put_blob_upload.go).
+        let sent = self.exchange(Method::PUT, closing(url, self.digest), body, reader, refused).await?;
+        self.check(&sent)?;
+        Ok(Uploaded::Sent)
+    }
+
+    /// Sends a stretch of the bytes with one request.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        stretch: Stretch,
+        reader: &mut Option<Reader>,
+        refused: &mut Option<HeaderValue>,
+    ) -> Result<Response, Failed> {
+        let Self { client, registry, repository, .. } = *self;
+        let Stretch { offset, length, whole } = stretch;
+        let authorization = client
+            .authorization(registry, &client.scope_to_push(registry, repository), refused.as_ref())
+            .await?;
+        let mut request = client
+            .http(&url)
+            .request(method.clone(), url)
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Length", length);
+        if method == Method::PATCH {
+            // distribution-spec §Pushing a blob in chunks.
+            request = request.header("Content-Range", format!("{offset}-{}", offset + length - 1));
+        }
+        if let Some(header) = &authorization.header {
+            request = request.header("Authorization", header);
+        }
+        // Only now: what fails before leaves the bytes to the next attempt.
+        let taken = if length > 0 { reader.take() } else { None };
+        let watch = Watch::new(if taken.is_some() { Phase::Sending } else { Phase::Sent });
+        request = match taken {
+            Some(reader) => {
+                request.body(reqwest::Body::wrap_stream(Body::new(reader, length, whole, watch.clone())))
+            }
+            None => request.body(Bytes::new()),
+        };
+        let host = registry.as_str();
+        let started = Instant::now();
+        let sent = tokio::select! {
+            sent = request.send() => sent.map_err(|error| client.failed(host, error)),
+            waited = watch.stalled(&client.inner.limits, length) => {
+                Err(Error::Stalled { host: host.to_owned(), waited })
+            }
+        };
+        if let Some(error) = watch.failure() {
+            return Err(Error::Source(error).into());
+        }
+        if !whole && reader.is_none() {
+            *reader = watch.reader();
+        }
+        let lines = &client.inner.lines;
+        let response = match sent {
+            Ok(response) if response.status().is_success() => {
+                lines.moved(registry, length, started.elapsed());
+                return Ok(response);
+            }
+            Ok(response) => response,
+            Err(error) => {
+                lines.broke(registry, watch.handed(), started.elapsed());
+                return Err(error.into());
+            }
+        };
+        let status = response.status().as_u16();
+        // One token may have expired; a second one that is refused is refused for good, and so is a
+        // password.
+        let token =
+            authorization.header.as_ref().is_some_and(|header| header.as_bytes().starts_with(b"Bearer "));
+        let expired = status == 401 && token && refused.is_none();
+        if expired {
+            *refused = authorization.header;
+        }
+        let error = client.refusal(host, &self.doing(), authorization.anonymous, response).await;
+        if error.is_cut() {
+            lines.broke(registry, watch.handed(), started.elapsed());
+        }
+        // The registry opened the session, so it is a matter of the session, not of the name.
+        let lost = matches!(&error, Error::Answer(answer) if answer.lost_upload());
+        Err(Failed { error, may_pass: expired || lost })
+    }
+
+    pub(super) fn doing(&self) -> String {
+        format!("take the blob {} into {}", self.digest, self.repository)
+    }
+
+    pub(super) fn check(&self, response: &Response) -> Result<(), Error> {
+        match announced(response) {
+            Some(found) if found != self.digest => Err(Error::misbehaved(
+                self.registry.as_str(),
+                format!("it took the blob {} for {found}", self.digest),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The bytes of one request.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch {
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    /// Whether these are all bytes of the blob.
+    pub(super) whole: bool,
+}
+
+/// An attempt to upload that failed.
+pub(super) struct Failed {
+    pub(super) error: Error,
+    /// Whether the next one has a chance that the error does not tell of.
+    pub(super) may_pass: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, may_pass: false }
+    }
+}
