@@ -1,14 +1,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bundle_chart::ParseKubeVersionError;
+use bundle_chart::{ParseKubeVersionError, Rules};
 use bundle_format::{ParseStreamError, StreamName, reason};
 use bundle_oci::{ParsePlatformError, ParseProjectError, Platform, Printable, ProjectName};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseChartSourceError};
+use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseCarryError, ParseChartSourceError};
 use crate::list::{self, ListError};
 use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
 use bundle_input::{Dialect, TextError, YamlError, parse_yaml};
@@ -124,6 +125,9 @@ pub enum FieldError {
     /// A version of Kubernetes.
     #[error(transparent)]
     KubeVersion(#[from] ParseKubeVersionError),
+    /// Which images of a chart travel.
+    #[error(transparent)]
+    Carry(#[from] ParseCarryError),
 }
 
 /// Reads a bundle.yaml or a file that one names.
@@ -147,6 +151,7 @@ impl Config {
             if let ChartSource::Path(path) = &mut chart.source {
                 *path = directory.join(&path);
             }
+            chart.root = chart.root.take().map(|root| directory.join(root));
         }
         Ok(config)
     }
@@ -173,10 +178,12 @@ impl Config {
             parsed.map_err(|error| wrong(name, layout.referenced, "cacheLayout".to_owned(), error))
         });
         let layout = layout.transpose()?.unwrap_or_default();
+        let rules = read_rules(file.rules, file.rule_files, name, &read_list)?;
         let (mut requests, mut charts) = (Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
             let (field, project, platforms, layout) = (field.as_str(), &project, &platforms, &layout);
-            let reader = ProjectReader { name, field, project, platforms, layout };
+            let rules = &rules;
+            let reader = ProjectReader { name, field, project, platforms, layout, rules };
             reader.read(wanted, &read_list, &mut requests, &mut charts)?;
         }
         if requests.is_empty() && charts.is_empty() {
@@ -184,6 +191,30 @@ impl Config {
         }
         Ok(Self { name: stream, platforms, cache_layout: layout, requests, charts })
     }
+}
+
+/// The rules that come with the program, those in the file, and those in files beside it.
+fn read_rules(
+    mut rules: Rules,
+    files: Vec<Spanned<String>>,
+    name: &str,
+    read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
+) -> Result<Arc<Rules>, ConfigError> {
+    for (position, file) in files.into_iter().enumerate() {
+        let read = read_list(&file.value).and_then(|(file, text)| {
+            let read: Rules = parse_yaml(&text, &file, Dialect::Anchors)?;
+            Ok(read)
+        });
+        let read = read.map_err(|source| ConfigError::NamedList {
+            name: name.to_owned(),
+            line: file.referenced.line(),
+            column: file.referenced.column(),
+            field: format!("ruleFiles[{position}]"),
+            source: Box::new(source),
+        })?;
+        rules.extend(read);
+    }
+    Ok(Arc::new(rules.with_shipped()))
 }
 
 /// The projects in the order of the file, each with its field's path.
@@ -217,6 +248,7 @@ struct ProjectReader<'a> {
     project: &'a ProjectName,
     platforms: &'a Platforms,
     layout: &'a CacheLayout,
+    rules: &'a Arc<Rules>,
 }
 
 impl ProjectReader<'_> {
@@ -230,7 +262,14 @@ impl ProjectReader<'_> {
         for (position, chart) in wanted.charts.into_iter().enumerate() {
             let field = format!("{}.charts[{position}]", self.field);
             let wanted = (self.project, self.layout, self.platforms);
-            charts.push(chart.value.read(self.name, &field, chart.referenced, wanted, read_list)?);
+            charts.push(chart.value.read(
+                self.name,
+                &field,
+                chart.referenced,
+                wanted,
+                self.rules,
+                read_list,
+            )?);
         }
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
         let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
@@ -376,6 +415,10 @@ struct File {
     platforms: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
     cache_layout: Option<Spanned<String>>,
+    #[serde(default)]
+    rules: Rules,
+    #[serde(default, rename = "ruleFiles")]
+    rule_files: Vec<Spanned<String>>,
     projects: Projects,
 }
 

@@ -569,7 +569,7 @@ pub(crate) fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause>
 }
 
 /// The positions of the children for the wanted platforms, and of the attestations of these.
-fn choose(index: &bundle_oci::Index, wanted: &[Platform]) -> Result<Vec<usize>, ResolveCause> {
+pub(crate) fn choose(index: &bundle_oci::Index, wanted: &[Platform]) -> Result<Vec<usize>, ResolveCause> {
     let mut chosen = HashSet::new();
     for wanted in wanted {
         let fits = |platform: &Platform| platform.satisfies(wanted);
@@ -638,7 +638,7 @@ pub(crate) async fn whole_blob(
 }
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
-fn platform_of(config: &[u8]) -> Option<Platform> {
+pub(crate) fn platform_of(config: &[u8]) -> Option<Platform> {
     #[derive(Deserialize)]
     struct Config {
         os: String,

@@ -38,6 +38,8 @@ pub fn schema() -> Value {
                 "default": "{host}/{path}",
                 "pattern": "^([a-z0-9._/-]|\\{(host|path|name)\\})*\\{(path|name)\\}([a-z0-9._/-]|\\{(host|path|name)\\})*$",
             },
+            "rules": {"$ref": "#/$defs/rules", "description": "What only you know of charts and operators; added to the rules that come with the program"},
+            "ruleFiles": {"description": "Files beside this one with such rules", "type": "array", "items": {"type": "string", "minLength": 1}},
             "projects": {
                 "description": "Harbor's projects",
                 "type": "object",
@@ -101,7 +103,35 @@ pub fn schema() -> Value {
                     "kubeVersion": {"description": "The version of Kubernetes to render for", "type": "string", "pattern": "^v?[0-9]+\\.[0-9]+"},
                     "apiVersions": {"description": "What Kubernetes serves besides its own, such as monitoring.coreos.com/v1", "type": "array", "items": {"type": "string"}},
                     "exclude": {"description": "Images of the chart that are left out; without a tag, whatever their tag; HOST/* all below", "type": "array", "items": {"type": "string", "minLength": 1}},
+                    "carry": {"description": "Which images travel: rendered with these values; also once a switch is turned; also named in values; or all that are named anywhere and exist", "enum": ["rendered", "switched", "declared", "all"], "default": "all"},
+                    "root": {"description": "A directory around that of path, such as the checkout: links may lead as far", "type": "string", "minLength": 1},
                     "allowEmpty": {"description": "Whether the chart may have no image", "type": "boolean"},
+                },
+            },
+            "rules": {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "registries": {"description": "Hosts that are registries and nothing else: quay.io, *.gcr.io", "type": "array", "items": {"type": "string"}},
+                    "operators": {
+                        "description": "Operators that make an image of the version in their custom resource",
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["kind", "image", "tag"],
+                            "properties": {
+                                "kind": {"type": "string"},
+                                "apiGroup": {"type": "string"},
+                                "image": {"description": "Registry and repository", "type": "string"},
+                                "tag": {"description": "The path of the field with the tag: spec.version", "type": "string"},
+                            },
+                        },
+                    },
+                    "nodeImages": {"description": "Images whose tags end with what the nodes are", "type": "array", "items": {"type": "string"}},
+                    "operatingSystems": {"description": "What your nodes are, as such tags spell it: ubuntu22.04", "type": "array", "items": {"type": "string"}},
+                    "imageFields": {"description": "Further names of fields that hold images, a * at one end or none", "type": "array", "items": {"type": "string"}},
+                    "ignore": {"description": "What looks like an image and is none, without its tag; a * at the end or none", "type": "array", "items": {"type": "string"}},
                 },
             },
             "image": {

@@ -241,8 +241,7 @@ fn compare_case(path: &Path, chart: &Chart, name: &str, case: &Case, tally: &mut
         }
     }
     for find in &discovery.finds {
-        let rendered = if find.is_rendered() { "rendered" } else { "declared" };
-        golden.push_str(&format!("{} {:?} {rendered} {}\n", case.name, find.certainty, find.reference));
+        golden.push_str(&format!("{} {} {}\n", case.name, find.grade.as_str(), find.reference));
     }
 }
 

@@ -28,17 +28,22 @@ pub mod yaml;
 
 pub use artifact::{ChartArtifact, MANIFEST, chart_tag};
 pub use chart::{Chart, File, MissingDependency};
-pub use discover::{Certainty, Discovery, Find, Place, Trial, discover, trials};
+pub use discover::{
+    Certainty, Discovery, Find, Grade, OperatorRule, Place, Rules, SwitchOptions, Switched, discover,
+    discover_by, render_switched,
+};
+pub use functions::Lookup;
 pub use go::time::Time;
 pub use limits::{Limit, Limits};
 pub use load::{LoadCause, LoadError};
 pub use metadata::{Dependency, ImportValues, Maintainer, Metadata, MetadataError};
 pub use overlay::{IngressError, Overlay, OverlayError, Placed, Placement, Proof, Resources};
 pub use render::{
-    Document, KubeVersion, Origin, ParseKubeVersionError, RenderError, RenderOptions, Rendering, render,
+    Definitions, Document, KubeVersion, Operation, Origin, ParseKubeVersionError, RenderError, RenderOptions,
+    Rendering, render,
 };
 pub use schema::SchemaError;
-pub use template::{Engine, Error, Include, Rendered, TemplateSource};
+pub use template::{Engine, Error, Include, Rendered, TemplateCache, TemplateSource};
 pub use value::{Field, IntType, List, ListType, Map, MapType, Struct, Value};
 pub use values::{Purpose, SetCause, SetError, ValueSet, ValuesError, ValuesFile};
 pub use version::{Constraint, ParseVersionError, Version};

@@ -48,6 +48,9 @@ pub struct Limits {
     /// How often a chart is rendered to find the values that name its images. Each image takes a few
     /// renderings, and a hundred if no value is right.
     pub trials: usize,
+    /// How many switches of a chart are turned. Most charts have a dozen, the largest a thousand with
+    /// the charts inside them.
+    pub switches: usize,
 }
 
 impl Limits {
@@ -69,6 +72,7 @@ impl Limits {
         chart_depth: 16,
         schema_steps: 1_000_000,
         trials: 5_000,
+        switches: 3_000,
     };
 }
 

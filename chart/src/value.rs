@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Version;
 use crate::go::time::Time;
+use crate::template::trace;
 
 /// A Go value as templates see it. Cloning is cheap, and shares maps as Go does: what is `set` in one
 /// clone is seen in all.
@@ -273,21 +274,25 @@ impl Map {
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<Value> {
+        trace::read(self.address(), key);
         self.lock().get(key).cloned()
     }
 
     /// Whether `key` is there, even with `nil` as its value.
     pub fn contains(&self, key: &str) -> bool {
+        trace::read(self.address(), key);
         self.lock().contains_key(key)
     }
 
     /// Sets `key`, and gives what it was before.
     pub fn insert(&self, key: impl Into<Arc<str>>, value: Value) -> Option<Value> {
+        trace::wrote(self.address());
         self.lock().insert(key.into(), value)
     }
 
     /// Takes `key` out.
     pub fn remove(&self, key: &str) -> Option<Value> {
+        trace::wrote(self.address());
         self.lock().remove(key)
     }
 
@@ -303,12 +308,19 @@ impl Map {
 
     /// The keys, in order.
     pub fn keys(&self) -> Vec<Arc<str>> {
+        trace::read_whole(self.address());
         self.lock().keys().cloned().collect()
     }
 
     /// The entries as they are now, in the order of their keys.
     pub fn entries(&self) -> Vec<(Arc<str>, Value)> {
+        trace::read_whole(self.address());
         self.lock().iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
+    }
+
+    /// Where its entries are: the same for all its clones, as long as one of them is there.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.entries) as usize
     }
 
     /// Whether both are the same map, not just equal ones.

@@ -67,6 +67,12 @@ pub enum Warning {
         /// Registry and repository.
         name: String,
     },
+    /// Switches that there was no time to turn.
+    #[error("{0} of its switches were not turned, for that would take too long")]
+    Switches(usize),
+    /// Images that depend on the version of Kubernetes, which nobody said.
+    #[error("its images depend on the version of Kubernetes: {}", .0)]
+    KubeVersion(String),
     /// A schema whose references multiply.
     #[error("the schema of {} is too large to be checked", Printable(.0))]
     SchemaCost(String),

@@ -83,8 +83,7 @@ fn lines(chart: &Chart, case: &Case) -> String {
         .map(|((file, label), digest)| format!("{} {digest} {file} {label}\n", case.name))
         .collect();
     for find in discover(chart, &[rendering], &Limits::DEFAULT).finds {
-        let rendered = if find.is_rendered() { "rendered" } else { "declared" };
-        lines.push_str(&format!("{} {:?} {rendered} {}\n", case.name, find.certainty, find.reference));
+        lines.push_str(&format!("{} {} {}\n", case.name, find.grade.as_str(), find.reference));
     }
     lines
 }

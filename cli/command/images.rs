@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bundle_bundler::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Pins, Request};
-use bundle_chart::Certainty;
+use bundle_chart::{Certainty, Grade};
 use bundle_oci::{Printable, Reference};
 use serde_json::json;
 
@@ -133,28 +133,25 @@ impl Images {
     }
 }
 
-/// One line for an image: how sure it is, its name, and what is to be said of it.
+/// One line for an image: how it is asked for, its name, and what is to be said of it.
 fn line(image: &ChartImage) -> String {
-    let certainty = word(image.find.certainty);
+    let find = &image.find;
     let mut remarks = Vec::new();
-    if !image.find.is_rendered() {
-        remarks.push("declared, not rendered".to_owned());
+    if let (Grade::Switched, Some(switch)) = (find.grade, find.switches.first()) {
+        remarks.push(format!("once {}", Printable(switch)));
     }
-    match &image.confirmation {
-        Confirmation::NotFound => remarks.push("not at its registry".to_owned()),
-        Confirmation::Refused(_) => remarks.push("its registry does not show it".to_owned()),
-        Confirmation::Excluded => remarks.push("excluded".to_owned()),
-        Confirmation::Found | Confirmation::NotAsked => {}
+    if !find.readings.is_empty() && image.confirmation == Confirmation::NotAsked {
+        let readings: Vec<String> = find.readings.iter().map(ToString::to_string).collect();
+        remarks.push(format!("or {}", readings.join(", ")));
     }
-    let left = if image.is_wanted() { "" } else { "; left out" };
-    let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
-    remarks.push(place);
-    format!("{certainty}  {}  ({}{left})\n", image.find.reference, remarks.join("; "))
+    remarks.extend(image.left_out().map(|why| format!("left out: {why}")));
+    remarks.extend(find.places.first().map(ToString::to_string));
+    format!("{:<9}  {}  ({})\n", find.grade.as_str(), find.reference, remarks.join("; "))
 }
 
 fn word(certainty: Certainty) -> &'static str {
     match certainty {
-        Certainty::Certain => "certain ",
+        Certainty::Certain => "certain",
         Certainty::Probable => "probable",
     }
 }
@@ -167,14 +164,20 @@ fn chart_json(chart: &DiscoveredChart) -> serde_json::Value {
             let places: Vec<String> = image.find.places.iter().map(ToString::to_string).collect();
             json!({
                 "image": image.find.reference,
-                "certainty": word(image.find.certainty).trim(),
+                "grade": image.find.grade.as_str(),
+                "switches": image.find.switches,
+                "readings": image.find.readings,
+                "certainty": word(image.find.certainty),
                 "rendered": image.find.is_rendered(),
                 "registry": match image.confirmation {
-                    Confirmation::Excluded | Confirmation::NotAsked => "not asked",
+                    Confirmation::Excluded | Confirmation::NotCarried | Confirmation::NotAsked => "not asked",
                     Confirmation::Found => "found",
-                    Confirmation::NotFound => "not found",
+                    Confirmation::NotFound | Confirmation::OtherReading(_) => "not found",
+                    Confirmation::NoPlatform(_) => "other platforms",
                     Confirmation::Refused(_) => "refused",
+                    Confirmation::Unreachable(_) => "unreachable",
                 },
+                "leftOut": image.left_out(),
                 "excluded": image.confirmation == Confirmation::Excluded,
                 "carried": image.is_wanted(),
                 "target": image.target.to_string(),

@@ -63,14 +63,12 @@ impl Asked {
             for warning in &chart.warnings {
                 progress.note(&format!("{who}: {warning}"));
             }
-            for image in chart.images.iter().filter(|image| !image.is_wanted()) {
-                let why = match &image.confirmation {
-                    Confirmation::Refused(why) => why.as_str(),
-                    Confirmation::Excluded => "it is excluded",
-                    Confirmation::NotFound | Confirmation::Found | Confirmation::NotAsked => {
-                        "there is no such image"
-                    }
-                };
+            for image in &chart.images {
+                // That a name can be read in two ways is told where both are missing.
+                if matches!(image.confirmation, Confirmation::OtherReading(_)) {
+                    continue;
+                }
+                let Some(why) = image.left_out() else { continue };
                 let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
                 progress.note(&format!("{who}: {} ({place}) is left out: {why}", image.find.reference));
             }

@@ -28,7 +28,7 @@ fn chart_code(cause: &ChartCause) -> Code {
             Code::Network
         }
         ChartCause::Dependency { cause, .. } => chart_code(cause),
-        ChartCause::Changed { .. } | ChartCause::NoRepository => Code::Incomplete,
+        ChartCause::Changed { .. } | ChartCause::NoRepository | ChartCause::Absent { .. } => Code::Incomplete,
         ChartCause::Text(_)
         | ChartCause::Alias(_)
         | ChartCause::Beside(_)
@@ -36,6 +36,7 @@ fn chart_code(cause: &ChartCause) -> Code {
         | ChartCause::Render { .. }
         | ChartCause::NoImage
         | ChartCause::Place { .. }
+        | ChartCause::Platform { .. }
         | ChartCause::NotLocked => Code::Usage,
         ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
     }
@@ -67,9 +68,24 @@ pub(super) fn load_code(cause: &LoadCause) -> Code {
 fn chart_hint(cause: &ChartCause) -> Option<String> {
     match cause {
         ChartCause::Registry(error) => source_hint(error),
-        ChartCause::Confirm { image, .. } => {
-            Some(format!("try again; or, if it is none, leave it out: exclude: ['{image}']"))
+        ChartCause::Confirm { image, error } => {
+            let leave = format!("try again; or, if it is none, leave it out: exclude: ['{image}']");
+            Some(source_hint(error).map_or_else(|| leave.clone(), |hint| format!("{hint}\n{leave}")))
         }
+        ChartCause::Absent { image, tags, .. } if !tags.is_empty() => Some(format!(
+            "say what your nodes are (rules: {{operatingSystems: [...]}}), give the chart another tag, or leave \
+             it out: exclude: ['{image}']"
+        )),
+        ChartCause::Absent { image, .. } => Some(format!(
+            "give the chart another image with set or values, or leave this one out: exclude: ['{image}']"
+        )),
+        ChartCause::Platform { image, .. } => {
+            Some(format!("carry further platforms, or leave it out: exclude: ['{image}']"))
+        }
+        ChartCause::Load(error) if matches!(error.cause, LoadCause::Escape) => Some(
+            "if it leads into the checkout that the chart is part of, name that directory: root: DIRECTORY"
+                .to_owned(),
+        ),
         ChartCause::Render { error, .. } => match &**error {
             RenderError::Template { wanted: Some(value), .. } => {
                 Some(format!("give the chart that value in bundle.yaml: set: ['{}=…']", Printable(value)))

@@ -333,12 +333,12 @@ fn tell(chart: &DiscoveredChart, progress: &dyn Progress) {
     for warning in &chart.warnings {
         progress.note(&format!("{who}: {warning}"));
     }
-    for image in chart.images.iter().filter(|image| !image.is_wanted()) {
-        let why = match &image.confirmation {
-            Confirmation::Refused(why) => why.clone(),
-            _ => "there is no such image".to_owned(),
-        };
-        progress.note(&format!("{who}: {} is left out: {why}", image.find.reference));
+    for image in &chart.images {
+        if let Some(why) = image.left_out()
+            && !matches!(image.confirmation, Confirmation::OtherReading(_))
+        {
+            progress.note(&format!("{who}: {} is left out: {why}", image.find.reference));
+        }
     }
 }
 

@@ -1,21 +1,23 @@
 //! Discovers the images of charts.
 //! Takes requests; fetches and renders the charts, asks registries what exists, and gives [`DiscoveredChart`]s.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use bundle_chart::{
-    Certainty, Chart, ChartArtifact, Discovery, Find, Purpose, RenderOptions, Rendering, ValueSet, discover,
-    render, trials,
+    Chart, ChartArtifact, Definitions, Discovery, Find, Purpose, RenderOptions, Rendering, SwitchOptions,
+    ValueSet, discover_by, render, render_switched,
 };
 use bundle_format::{Kind, Target};
-use bundle_oci::{Digest, Printable, Reference};
-use bundle_registry::{Client, Name, Progress};
+use bundle_oci::{Digest, Platform, Printable, Reference};
+use bundle_registry::{Client, Progress};
 use futures_util::StreamExt;
 
+use super::confirm::confirm;
 use super::error::{ChartCause, ChartError, ChartErrors};
 use super::fetch::{Fetched, Fetcher, Place, fetch};
-use super::request::{ChartRequest, ChartSource, Empty};
+use super::request::{Carry, ChartRequest, ChartSource, Empty};
 use crate::{Item, Lock, Pins, Platforms, Rename, Request};
 
 /// How charts are looked into.
@@ -76,32 +78,55 @@ pub struct ChartImage {
 pub enum Confirmation {
     /// Somebody said that it is not wanted.
     Excluded,
+    /// The chart's `carry` leaves out what is asked for like this.
+    NotCarried,
     /// Its registry was not asked.
     NotAsked,
-    /// It is there.
+    /// It exists.
     Found,
     /// There is no such image.
     NotFound,
+    /// It is not made for the platforms that are wanted.
+    NoPlatform(Platform),
+    /// The same fields mean another image, which exists.
+    OtherReading(Reference),
     /// Its registry does not say: the account may not see it, or there is none.
     Refused(String),
+    /// Its registry could not be asked.
+    Unreachable(String),
 }
 
 impl ChartImage {
-    /// Whether it is carried.
+    /// Whether it travels.
     pub fn is_wanted(&self) -> bool {
-        match self.confirmation {
-            Confirmation::Excluded => false,
-            Confirmation::NotAsked | Confirmation::Found => true,
-            Confirmation::NotFound | Confirmation::Refused(_) => self.find.certainty == Certainty::Certain,
-        }
+        matches!(self.confirmation, Confirmation::NotAsked | Confirmation::Found)
+    }
+
+    /// Why it does not travel, in words; nothing if it does.
+    pub fn left_out(&self) -> Option<String> {
+        Some(match &self.confirmation {
+            Confirmation::NotAsked | Confirmation::Found => return None,
+            Confirmation::Excluded => "it is excluded".to_owned(),
+            Confirmation::NotCarried => {
+                format!("it is {}, and the chart's carry leaves such images out", self.find.grade.as_str())
+            }
+            Confirmation::NotFound => "there is no such image".to_owned(),
+            Confirmation::NoPlatform(wanted) => format!("it is not made for {wanted}"),
+            Confirmation::OtherReading(other) => format!("the same fields mean {other}"),
+            Confirmation::Refused(why) | Confirmation::Unreachable(why) => why.clone(),
+        })
     }
 }
 
 /// How long one chart may take to render with one set of values.
 const RENDER_TIME: Duration = Duration::from_secs(60);
 
-/// How many trials one value set gets. Large charts leave a dozen names open.
-const TRIALS: usize = 40;
+/// How long the switches of one chart are turned. Most take a fraction of a second.
+const SWITCH_TIME: Duration = Duration::from_secs(20);
+
+/// The second version of Kubernetes that a chart is rendered for, if nobody says which: three years before
+/// the first.
+const OLDER: &str = "1.31";
 
 /// Fetches charts with all that they depend on, renders them with every set of values, and finds
 /// their images.
@@ -136,7 +161,7 @@ pub async fn discover_charts(
         }
     }
     if errors.is_empty() && options.confirm == Confirm::Ask {
-        errors.extend(confirm(client, &mut charts, options.jobs).await);
+        errors.extend(confirm(client, &mut charts, lock, options.jobs).await);
     }
     if errors.is_empty() { Ok(charts) } else { Err(ChartErrors(errors)) }
 }
@@ -152,7 +177,7 @@ async fn discover_one(
     if pins == Pins::Demand && locked.is_none() && !request.source.is_local() {
         return Err(ChartCause::NotLocked);
     }
-    let fetched = fetch(fetcher, &request.source, locked.as_deref()).await?;
+    let fetched = fetch(fetcher, &request.source, request.root.as_deref(), locked.as_deref()).await?;
     let work = {
         let request = request.clone();
         tokio::task::spawn_blocking(move || look_into(fetched, &request))
@@ -211,9 +236,9 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
     let Fetched { chart, place } = fetched;
     let metadata = chart.metadata().clone();
     let mut notes = Vec::new();
-    let mut renderings = renderings(&chart, request, &mut notes)?;
-    renderings.extend(tried(&chart, request, &renderings));
-    let Discovery { finds, warnings } = discover(&chart, &renderings, &bundle_chart::Limits::DEFAULT);
+    let renderings = renderings(&chart, request, &mut notes)?;
+    let limits = bundle_chart::Limits::DEFAULT;
+    let Discovery { finds, warnings } = discover_by(&chart, &renderings, &request.rules, &limits);
     if finds.is_empty() && request.empty == Empty::Refuse {
         return Err(ChartCause::NoImage);
     }
@@ -229,7 +254,11 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
         match item.place_by(&request.project, &request.layout) {
             Ok(target) => {
                 let excluded = request.exclude.iter().any(|exclusion| exclusion.holds(&find.reference));
-                let confirmation = if excluded { Confirmation::Excluded } else { Confirmation::NotAsked };
+                let confirmation = match (excluded, request.carry.takes(find.grade)) {
+                    (true, _) => Confirmation::Excluded,
+                    (false, true) => Confirmation::NotAsked,
+                    (false, false) => Confirmation::NotCarried,
+                };
                 Ok(ChartImage { find, confirmation, target })
             }
             Err(error) => Err(ChartCause::Place { what, error }),
@@ -265,18 +294,35 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
     Ok((found, notes))
 }
 
-/// Renders with the defaults, with the values that were given, and with each further set. Once
-/// values are given, nobody will install with the defaults alone: what only they ask for is less
-/// certain, and it is no error if they do not render.
+/// Renders with the defaults, with the values that were given, and with each further set, and turns the
+/// switches of each. Once values are given, nobody will install with the defaults alone: what only they ask
+/// for is less certain, and it is no error if they do not render.
 fn renderings(
     chart: &Chart,
     request: &ChartRequest,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Rendering>, ChartCause> {
     let purpose = if request.values.is_empty() { Purpose::Install } else { Purpose::Discovery };
+    let options = render_options(request);
+    let switches = SwitchOptions {
+        threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        deadline: Some(Instant::now() + SWITCH_TIME),
+        kube_version: if request.kube_version.is_none() { OLDER.parse().ok() } else { None },
+    };
     let mut renderings = Vec::new();
     for set in sets(request, purpose) {
-        match render(chart, &set, &render_options(request)) {
+        // The time is for each set; what templates were read is for all.
+        let options = RenderOptions { deadline: Some(Instant::now() + RENDER_TIME), ..options.clone() };
+        let rendered = match request.carry {
+            Carry::Rendered => render(chart, &set, &options),
+            Carry::Switched | Carry::Declared | Carry::All if set.purpose == Purpose::Discovery => {
+                render(chart, &set, &options)
+            }
+            Carry::Switched | Carry::Declared | Carry::All => {
+                render_switched(chart, &set, &options, &switches)
+            }
+        };
+        match rendered {
             Ok(rendering) => renderings.push(rendering),
             Err(error) if set.purpose == Purpose::Discovery => {
                 let error = Printable(&error.to_string()).to_string();
@@ -292,31 +338,6 @@ fn renderings(
     Ok(renderings)
 }
 
-/// Renders what may tell how the chart completes the names that its values leave open: all at once,
-/// and one by one where that does not go together. It is no error if none renders: then they are guessed.
-fn tried(chart: &Chart, request: &ChartRequest, renderings: &[Rendering]) -> Vec<Rendering> {
-    // One time for all: they are worth no more than the chart itself.
-    let options = render_options(request);
-    let trials = trials(chart, renderings, &options.limits);
-    let mut tried = Vec::new();
-    for set in sets(request, Purpose::Trial) {
-        let own: Vec<_> = trials.iter().filter(|trial| trial.value_set == set.name).collect();
-        let with = |more: Vec<String>| {
-            let set =
-                ValueSet { purpose: Purpose::Trial, set: [set.set.clone(), more].concat(), ..set.clone() };
-            render(chart, &set, &options).ok()
-        };
-        if own.is_empty() {
-            continue;
-        }
-        match with(own.iter().flat_map(|trial| trial.set.clone()).collect()) {
-            Some(rendering) => tried.push(rendering),
-            None => tried.extend(own.iter().take(TRIALS).filter_map(|trial| with(trial.set.clone()))),
-        }
-    }
-    tried
-}
-
 /// The defaults, the values that were given, and each further set.
 fn sets(request: &ChartRequest, purpose: Purpose) -> Vec<ValueSet> {
     let mut sets = vec![ValueSet { purpose, ..ValueSet::defaults() }];
@@ -329,7 +350,8 @@ fn sets(request: &ChartRequest, purpose: Purpose) -> Vec<ValueSet> {
 
 fn render_options(request: &ChartRequest) -> RenderOptions {
     RenderOptions {
-        kube_version: request.kube_version.clone(),
+        kube_version: request.kube_version.clone().unwrap_or_default(),
+        definitions: Definitions::Search,
         api_versions: request.api_versions.clone(),
         deadline: Some(Instant::now() + RENDER_TIME),
         ..RenderOptions::default()
@@ -346,61 +368,14 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
     Item { reference: source.clone(), rename }.place_by(&request.project, &request.layout)
 }
 
-/// Asks registries for what only looks like an image; each once.
-async fn confirm(client: &Client, charts: &mut [DiscoveredChart], jobs: usize) -> Vec<ChartError> {
-    let mut asked: BTreeMap<Reference, (String, String)> = BTreeMap::new();
-    for chart in charts.iter() {
-        let open = |image: &&ChartImage| {
-            image.find.certainty == Certainty::Probable && image.confirmation == Confirmation::NotAsked
-        };
-        for image in chart.images.iter().filter(open) {
-            let who = (format!("{} {}", chart.name, chart.version), chart.reason.clone());
-            asked.entry(image.find.reference.clone()).or_insert(who);
-        }
-    }
-    let answers: Vec<_> = futures_util::stream::iter(asked)
-        .map(|(reference, who)| async move {
-            let name = Name::of(&reference);
-            let found = client.manifest_exists(reference.registry(), reference.repository(), &name).await;
-            (reference, who, found)
-        })
-        .buffer_unordered(jobs.max(1))
-        .collect()
-        .await;
-    let mut known: HashMap<Reference, Confirmation> = HashMap::new();
-    let mut errors = Vec::new();
-    for (reference, (chart, reason), found) in answers {
-        let confirmation = match found {
-            Ok(Some(_)) => Confirmation::Found,
-            Ok(None) => Confirmation::NotFound,
-            // Docker Hub says 401 to strangers who ask for what is not there, others say 403.
-            Err(error) if matches!(error.status(), Some(401 | 403)) => {
-                Confirmation::Refused(error.to_string())
-            }
-            // What only looks like an image may name a host that is none.
-            Err(bundle_registry::Error::NotARegistry { .. }) => Confirmation::NotFound,
-            Err(error) => {
-                let cause = ChartCause::Confirm { image: reference, error };
-                errors.push(ChartError { chart, reason, cause });
-                continue;
-            }
-        };
-        known.insert(reference, confirmation);
-    }
-    for image in charts.iter_mut().flat_map(|chart| &mut chart.images) {
-        if image.confirmation != Confirmation::Excluded
-            && let Some(confirmation) = known.get(&image.find.reference)
-        {
-            image.confirmation = confirmation.clone();
-        }
-    }
-    errors
-}
-
 /// How many places of an image a bundle tells.
 const PLACES: usize = 10;
 
 impl DiscoveredChart {
+    pub(super) const fn platforms(&self) -> &Platforms {
+        &self.platforms
+    }
+
     /// What the bundle carries for it: its images, and itself if it is in a registry.
     pub fn requests(&self) -> Vec<Request> {
         let mut requests: Vec<Request> = Vec::new();

@@ -2,14 +2,15 @@
 //! Takes the parsed fields; gives a [`ChartRequest`], or an error with its line and field.
 
 use std::fmt;
+use std::sync::Arc;
 
-use bundle_chart::{KubeVersion, Purpose, ValueSet, ValuesFile};
+use bundle_chart::{KubeVersion, Purpose, Rules, ValueSet, ValuesFile};
 use bundle_oci::ProjectName;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use super::request::{ChartRequest, ChartSource, Empty, Exclusion};
+use super::request::{Carry, ChartRequest, ChartSource, Empty, Exclusion};
 use crate::config::{FieldError, present, wrong};
 use crate::{CacheLayout, ConfigError, ItemError, Platforms};
 
@@ -37,6 +38,10 @@ pub(crate) struct ChartEntry {
     api_versions: Vec<String>,
     #[serde(default)]
     exclude: Vec<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    carry: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "present")]
+    root: Option<Spanned<String>>,
     #[serde(default)]
     allow_empty: bool,
 }
@@ -91,6 +96,7 @@ impl ChartEntry {
         field: &str,
         at: Location,
         (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
+        rules: &Arc<Rules>,
         read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<ChartRequest, ConfigError> {
         let source = self.source(name, field, at)?;
@@ -110,19 +116,22 @@ impl ChartEntry {
             reader.extend(&mut further, &path, set.values, set.set)?;
             value_sets.push(further);
         }
-        let kube_version = match self.kube_version {
-            None => KubeVersion::default(),
-            Some(text) => {
-                let parsed = text.value.parse();
-                parsed.map_err(|error| {
-                    wrong(
-                        name,
-                        text.referenced,
-                        format!("{field}.kubeVersion"),
-                        FieldError::KubeVersion(error),
-                    )
-                })?
-            }
+        let kube_version =
+            match self.kube_version {
+                None => None,
+                Some(text) => {
+                    let parsed: Result<KubeVersion, _> = text.value.parse();
+                    let field = || format!("{field}.kubeVersion");
+                    Some(parsed.map_err(|error| {
+                        wrong(name, text.referenced, field(), FieldError::KubeVersion(error))
+                    })?)
+                }
+            };
+        let carry = match self.carry {
+            None => Carry::default(),
+            Some(text) => text.value.parse().map_err(|error| {
+                wrong(name, text.referenced, format!("{field}.carry"), FieldError::Carry(error))
+            })?,
         };
         let mut exclude = Vec::new();
         for (position, image) in self.exclude.into_iter().enumerate() {
@@ -140,6 +149,9 @@ impl ChartEntry {
             value_sets,
             kube_version,
             api_versions: self.api_versions,
+            carry,
+            rules: Arc::clone(rules),
+            root: self.root.map(|root| root.value.into()),
             empty: if self.allow_empty { Empty::Allow } else { Empty::Refuse },
             reason: format!("{name}:{}", at.line()),
         })

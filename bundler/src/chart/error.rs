@@ -4,7 +4,7 @@
 use crate::ItemError;
 use bundle_chart::{LoadError, RenderError};
 use bundle_input::{TextError, YamlError};
-use bundle_oci::{Digest, Printable, Reference};
+use bundle_oci::{Digest, Platform, Printable, Reference};
 
 /// All charts whose images cannot be told.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,30 @@ pub enum ChartCause {
         /// What the registry said, or kept from answering.
         #[source]
         error: bundle_registry::Error,
+    },
+    /// An image that a rendering with the values given asks for, and that does not exist.
+    #[error("{image}{} does not exist, and {place} asks for it{}", or(.readings), begin(.tags))]
+    Absent {
+        /// The image.
+        image: Reference,
+        /// What the same fields may mean, and does not exist either.
+        readings: Vec<Reference>,
+        /// Tags that begin like its tag.
+        tags: Vec<String>,
+        /// What asks for it.
+        place: String,
+    },
+    /// An image that a rendering asks for, and that is not made for a platform that is wanted.
+    #[error("{image} is not made for {wanted}, and {place} asks for it; it is made for {}", list(.available))]
+    Platform {
+        /// The image.
+        image: Reference,
+        /// The platform.
+        wanted: Box<Platform>,
+        /// The platforms that there are.
+        available: Vec<Platform>,
+        /// What asks for it.
+        place: String,
     },
     /// A file that cannot be had.
     #[error(transparent)]
@@ -134,6 +158,21 @@ pub enum ChartCause {
     /// A part of the program ended before it should.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
+}
+
+fn or(readings: &[Reference]) -> String {
+    readings.iter().map(|reading| format!(" (or {reading})")).collect()
+}
+
+fn begin(tags: &[String]) -> String {
+    if tags.is_empty() { String::new() } else { format!("; tags that begin so: {}", tags.join(", ")) }
+}
+
+fn list(platforms: &[Platform]) -> String {
+    if platforms.is_empty() {
+        return "no platform".to_owned();
+    }
+    platforms.iter().map(Platform::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn known(versions: &[String]) -> String {

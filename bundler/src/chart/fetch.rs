@@ -88,6 +88,7 @@ impl<'a> Fetcher<'a> {
 pub(super) async fn fetch(
     fetcher: &Fetcher<'_>,
     source: &ChartSource,
+    root: Option<&Path>,
     locked: Option<&str>,
 ) -> Result<Fetched, ChartCause> {
     let client = fetcher.client;
@@ -98,7 +99,7 @@ pub(super) async fn fetch(
         ChartSource::Registry { registry, repository, range } => {
             from_registry(client, registry, repository, range.as_deref(), locked).await?
         }
-        ChartSource::Path(path) => from_path(path)?,
+        ChartSource::Path(path) => from_path(path, root)?,
     };
     let directory = match (source, &fetched.place) {
         (ChartSource::Path(path), Place::Directory { .. }) => Some(path.as_path()),
@@ -106,7 +107,7 @@ pub(super) async fn fetch(
     };
     for missing in fetched.chart.missing_dependencies() {
         let version = missing.locked.clone().unwrap_or_else(|| missing.range.clone());
-        let found = dependency(fetcher, &missing, directory).await;
+        let found = dependency(fetcher, &missing, directory, root).await;
         let found = found.map_err(|cause| ChartCause::Dependency {
             name: missing.name.clone(),
             version,
@@ -121,6 +122,7 @@ async fn dependency(
     fetcher: &Fetcher<'_>,
     missing: &MissingDependency,
     directory: Option<&Path>,
+    root: Option<&Path>,
 ) -> Result<Chart, ChartCause> {
     let address = missing.repository.as_str();
     if address.is_empty() {
@@ -132,7 +134,7 @@ async fn dependency(
     if let Some(beside) = address.strip_prefix("file://") {
         // A chart from elsewhere says nothing about files here.
         let directory = directory.ok_or_else(|| ChartCause::Beside(address.to_owned()))?;
-        return Ok(from_path(&directory.join(beside))?.chart);
+        return Ok(from_path(&directory.join(beside), root)?.chart);
     }
     let range = if missing.range.is_empty() { None } else { Some(missing.range.clone()) };
     let source = ChartSource::in_repository(address, &missing.name, range)
@@ -145,7 +147,7 @@ async fn dependency(
         ChartSource::Registry { registry, repository, range } => {
             from_registry(fetcher.client, registry, repository, range.as_deref(), locked).await?
         }
-        ChartSource::Path(path) => from_path(path)?,
+        ChartSource::Path(path) => from_path(path, None)?,
     };
     Ok(fetched.chart)
 }
@@ -153,10 +155,10 @@ async fn dependency(
 /// What it is to a person whose chart has no repository.
 const NOWHERE: &str = "localhost/charts";
 
-fn from_path(path: &Path) -> Result<Fetched, ChartCause> {
+fn from_path(path: &Path, root: Option<&Path>) -> Result<Fetched, ChartCause> {
     let limits = bundle_chart::Limits::DEFAULT;
     if path.is_dir() {
-        let chart = Chart::from_directory(path, &limits)?;
+        let chart = Chart::from_directory_within(path, root, &limits)?;
         let source = named(NOWHERE, &chart)?;
         return Ok(Fetched { chart, place: Place::Directory { source } });
     }

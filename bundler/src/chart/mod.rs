@@ -1,6 +1,7 @@
 //! From the charts of a `bundle.yaml` to the images that they ask for.
 //! Start at [`discover_charts`].
 
+mod confirm;
 mod deliver;
 mod discovery;
 mod entry;
@@ -12,4 +13,6 @@ mod request;
 pub use discovery::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, discover_charts};
 pub(crate) use entry::ChartEntry;
 pub use error::{ChartCause, ChartError, ChartErrors};
-pub use request::{ChartRequest, ChartSource, Empty, Exclusion, ParseChartSourceError};
+pub use request::{
+    Carry, ChartRequest, ChartSource, Empty, Exclusion, ParseCarryError, ParseChartSourceError,
+};

@@ -4,8 +4,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use bundle_chart::{Constraint, KubeVersion, ValueSet};
+use bundle_chart::{Constraint, Grade, KubeVersion, Rules, ValueSet};
 use bundle_oci::{
     ParseReferenceError, ParseRegistryError, ParseRepositoryError, Printable, ProjectName, Reference,
     Registry, RepositoryName,
@@ -28,12 +29,19 @@ pub struct ChartRequest {
     pub values: ValueSet,
     /// Further values that it may be installed with.
     pub value_sets: Vec<ValueSet>,
-    /// The version of Kubernetes that it is rendered for.
-    pub kube_version: KubeVersion,
+    /// The version of Kubernetes that it is rendered for. Without one it is rendered for two, and people
+    /// are told if the images differ.
+    pub kube_version: Option<KubeVersion>,
     /// What Kubernetes serves besides what it always does.
     pub api_versions: Vec<String>,
     /// Images that are left out.
     pub exclude: Vec<Exclusion>,
+    /// Which of its images travel.
+    pub carry: Carry,
+    /// What only a person can know of charts and operators, ours included.
+    pub rules: Arc<Rules>,
+    /// How far links in a chart's directory may lead, if not only inside it.
+    pub root: Option<PathBuf>,
     /// What a chart without any image is.
     pub empty: Empty,
     /// The place that asks for it: `bundle.yaml:12`.
@@ -107,6 +115,56 @@ pub enum ChartSource {
     },
     /// A directory or an archive.
     Path(PathBuf),
+}
+
+/// Which images of a chart travel; each one includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Carry {
+    /// Those that a rendering with the values given asks for.
+    Rendered,
+    /// Those that a rendering asks for once a switch is turned, too.
+    Switched,
+    /// Those that values and definitions name, too.
+    Declared,
+    /// Those that annotations and texts name, too, if they exist.
+    #[default]
+    All,
+}
+
+impl Carry {
+    /// Whether an image of a grade travels.
+    pub const fn takes(self, grade: Grade) -> bool {
+        match grade {
+            Grade::Rendered => true,
+            Grade::Switched => !matches!(self, Self::Rendered),
+            Grade::Declared => matches!(self, Self::Declared | Self::All),
+            Grade::Annotated | Grade::Mentioned => matches!(self, Self::All),
+        }
+    }
+
+    /// The word for it in bundle.yaml.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rendered => "rendered",
+            Self::Switched => "switched",
+            Self::Declared => "declared",
+            Self::All => "all",
+        }
+    }
+}
+
+/// A word that is no [`Carry`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{}' is not one of rendered, switched, declared, all", Printable(.0))]
+pub struct ParseCarryError(String);
+
+impl FromStr for Carry {
+    type Err = ParseCarryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Rendered, Self::Switched, Self::Declared, Self::All];
+        all.into_iter().find(|carry| carry.as_str() == text).ok_or_else(|| ParseCarryError(text.to_owned()))
+    }
 }
 
 /// What a chart without any image is.

@@ -1,5 +1,7 @@
 //! Fields of one map that name an image together: `registry`, `repository`, `tag`, `digest`.
-//! Takes a map; gives a [`Group`], and from that references.
+//! Takes a map; gives a [`Group`] for each way to read it, the likeliest first, and from these references.
+
+use std::collections::BTreeMap;
 
 use bundle_oci::{Digest, Reference};
 
@@ -7,7 +9,7 @@ use super::shape::Hint;
 use crate::metadata::scalar_text;
 use crate::{Map, Value};
 
-/// Fields of one map that name an image together: `registry`, `repository`, `tag`, `digest`.
+/// One way to read fields of a map as an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     /// Registry and repository, as one text without a tag.
@@ -17,48 +19,122 @@ pub(crate) struct Group {
     digest: Option<Digest>,
 }
 
+/// What maps around a group say for all that is in them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    /// A registry, perhaps with a part of the path.
+    pub(super) registry: Option<String>,
+    /// A tag.
+    pub(super) tag: Option<String>,
+}
+
+/// Fields that say the repository.
+const REPOSITORY: [&str; 6] =
+    ["repository", "repo", "imagerepository", "imagerepo", "newname", "dockerrepository"];
+/// Fields that say a name below the repository, or all of it.
+const IMAGE: [&str; 5] = ["image", "imagename", "baseimage", "dockerimage", "fullimagename"];
+/// Fields that say the registry.
+const REGISTRY: [&str; 7] =
+    ["registry", "hub", "imageregistry", "defaultregistry", "registryhost", "dockerregistry", "baserepo"];
+/// Fields that say what stands between registry and name.
+const MIDDLE: [&str; 9] = [
+    "organization",
+    "organisation",
+    "org",
+    "project",
+    "namespace",
+    "prefix",
+    "imageprefix",
+    "repositoryprefix",
+    "owner",
+];
+const TAG: [&str; 4] = ["tag", "imagetag", "newtag", "dockertag"];
+const DIGEST: [&str; 4] = ["digest", "imagedigest", "sha", "sha256"];
+/// Fields whose text goes behind the tag.
+const VARIANT: [&str; 5] = ["variant", "tagsuffix", "flavor", "flavour", "edition"];
+/// Fields whose text goes behind the name, or behind the tag.
+const SUFFIX: [&str; 3] = ["suffix", "namesuffix", "imagesuffix"];
+
+/// How many readings of one map are asked for at most; further ones are not likely.
+const READINGS: usize = 8;
+
+/// The fields of a map by their names, without regard to case and signs: `imageTag`, `image_tag`, `ImageTag`.
+struct Fields(BTreeMap<String, Option<String>>);
+
+impl Fields {
+    fn of(map: &Map) -> Self {
+        let name = |key: &str| -> String {
+            key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        Self(map.entries().into_iter().map(|(key, value)| (name(&key), filled(Some(value)))).collect())
+    }
+
+    fn text(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.0.get(*name)?.as_deref())
+    }
+
+    fn has(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.0.contains_key(*name))
+    }
+}
+
 impl Group {
-    /// The group in a map, if it has one. `key` is the name of the map's own field.
+    /// The likeliest reading of a map, if it names an image. `key` is the name of the map's own field.
     pub(crate) fn of(map: &Map, key: &str) -> Option<Self> {
-        let text = |names: &[&str]| names.iter().find_map(|name| filled(map.get(name)));
-        let there = |names: &[&str]| names.iter().any(|name| map.contains(name));
+        Self::readings(map, key, &Shared::default()).into_iter().next()
+    }
+
+    /// All readings of a map, the likeliest first; which of them is meant, registries know.
+    pub(super) fn readings(map: &Map, key: &str, shared: &Shared) -> Vec<Self> {
+        let fields = Fields::of(map);
         let is_image = Hint::of(key) != Hint::None;
-        let repository = text(&["repository", "repo", "imageRepository"]).or_else(|| {
-            let image = filled(map.get("image")).or_else(|| filled(map.get("imageName")));
-            // Where the repository is said elsewhere, the rest alone is no name.
-            let image = image.filter(|image| image.contains('/') || !map.contains("repository"));
-            // Elsewhere a name is the name of something else.
-            let empty = || filled(map.get("repository")).is_none() && filled(map.get("tag")).is_some();
-            let name = || {
-                let name = filled(map.get("name"));
-                name.filter(|name| name.contains('/') || !map.contains("repository") || empty())
-            };
-            image.or_else(|| is_image.then(name).flatten())
-        })?;
-        let version = is_image || map.contains("image");
-        let tag =
-            text(&["tag", "imageTag"]).or_else(|| version.then(|| filled(map.get("version"))).flatten());
-        if !there(&["tag", "imageTag", "digest", "imageDigest", "sha", "registry", "hub"]) && tag.is_none() {
-            // A repository alone may be Git's or Helm's.
-            let pulled = there(&["pullPolicy", "imagePullPolicy"]);
-            if !(is_image || pulled) || !there(&["repository", "imageRepository", "image"]) {
-                return None;
-            }
-        }
+        let has_repository = fields.has(&REPOSITORY);
+        let version = is_image || fields.has(&["image", "baseimage"]);
+        let tag = fields.text(&TAG).or_else(|| fields.text(&["version"]).filter(|_| version));
         let digest = match map.get("useDigest") {
             Some(Value::Bool(false)) => None,
-            _ => text(&["digest", "imageDigest", "sha", "sha256"]).and_then(|text| read_digest(&text)),
+            _ => fields.text(&DIGEST).and_then(read_digest),
         };
-        let registry = text(&["registry", "hub", "imageRegistry"]);
-        // Some say where a name is and the name apart: `repository: nvcr.io/nvidia`, `image: driver`.
-        let apart =
-            filled(map.get("image")).filter(|image| map.contains("repository") && *image != repository);
-        let repository = match apart {
-            Some(image) if image.contains([':', '@']) => image,
-            Some(image) => format!("{}/{image}", repository.trim_end_matches('/')),
-            None => repository,
-        };
-        Self::new(registry.as_deref(), &repository, tag.as_deref(), digest)
+        let names = names(&fields, is_image, tag.is_some());
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let says_more = fields.has(&TAG) || fields.has(&DIGEST) || fields.has(&REGISTRY) || tag.is_some();
+        if !says_more {
+            // A repository alone may be Git's or Helm's.
+            let pulled = fields.has(&["pullpolicy", "imagepullpolicy"]);
+            if !(is_image || pulled) || !(has_repository || fields.has(&["image", "url"])) {
+                return Vec::new();
+            }
+        }
+        let registry = fields.text(&REGISTRY);
+        let mut tags: Vec<Option<String>> = Vec::new();
+        if let (Some(tag), Some(variant)) = (tag, fields.text(&VARIANT).or_else(|| fields.text(&SUFFIX))) {
+            let variant = variant.trim_start_matches('-');
+            tags.push(Some(format!("{tag}-{variant}")));
+        }
+        tags.push(tag.map(str::to_owned));
+        if tag.is_none() && digest.is_none() {
+            tags.extend(shared.tag.clone().map(Some));
+        }
+        let mut found: Vec<Self> = Vec::new();
+        for name in &names {
+            for tag in &tags {
+                let mut add = |registry: Option<&str>| {
+                    if let Some(group) = Self::new(registry, name, tag.as_deref(), digest)
+                        && !found.contains(&group)
+                    {
+                        found.push(group);
+                    }
+                };
+                add(registry);
+                if registry.is_none() && shared.registry.is_some() {
+                    add(shared.registry.as_deref());
+                }
+            }
+        }
+        found.truncate(READINGS);
+        found
     }
 
     /// A bare name below what others share.
@@ -86,6 +162,15 @@ impl Group {
         Self::new(None, text.trim(), None, None)
     }
 
+    /// The same below a registry, if it says none itself.
+    pub(super) fn at(&self, registry: &str) -> Option<Self> {
+        let registry = without_scheme(registry).trim_matches('/');
+        let is_host = registry.contains(['.', ':']) && !registry.contains([' ', '{']);
+        (is_host && self.has_no_registry())
+            .then(|| Self { name: format!("{registry}/{}", self.name), ..self.clone() })
+            .filter(|group| group.name.parse::<Reference>().is_ok())
+    }
+
     /// Registry and repository.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -110,9 +195,8 @@ impl Group {
             None => (repository.to_owned(), None),
         };
         let repository = repository.trim_matches('/');
-        let has_host = repository.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']));
-        let registry = registry.filter(|registry| !has_host && !registry.contains("{{"));
-        let name = match registry.map(|registry| registry.trim_matches('/')) {
+        let registry = registry.filter(|registry| !has_host(repository) && !registry.contains("{{"));
+        let name = match registry.map(|registry| without_scheme(registry).trim_matches('/')) {
             Some(registry) if !registry.is_empty() => format!("{registry}/{repository}"),
             _ => repository.to_owned(),
         };
@@ -149,7 +233,7 @@ impl Group {
 
     /// Whether it says no registry: the chart may fill one in.
     pub(super) fn has_no_registry(&self) -> bool {
-        !self.name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']))
+        !has_host(&self.name)
     }
 
     /// The group with what a chart puts before it.
@@ -186,6 +270,87 @@ impl Group {
             (Some(tag), ..) => rendered.tag().is_none_or(|rendered| holds(rendered.as_str(), tag)),
         }
     }
+}
+
+/// The names that fields make, the likeliest first: the repository, what stands between it and the
+/// registry, and a name below it.
+fn names(fields: &Fields, is_image: bool, has_tag: bool) -> Vec<String> {
+    let mut names = Vec::new();
+    let has_repository = fields.has(&REPOSITORY);
+    let repository = fields.text(&REPOSITORY).or_else(|| {
+        let path = fields.text(&["path"]).filter(|_| fields.text(&REGISTRY).is_some());
+        let address = || fields.text(&["url", "uri"]).map(without_scheme);
+        if is_image { path.or_else(address) } else { path.filter(|_| has_tag) }
+    });
+    let image = fields.text(&IMAGE);
+    let name = fields.text(&["name"]).filter(|_| is_image || (repository.is_some() && has_tag));
+    match (repository, image, name) {
+        // Some say where a name is and the name apart: `repository: nvcr.io/nvidia`, `image: driver`.
+        (Some(repository), Some(image), _) if image != repository => {
+            if image.contains([':', '@']) || has_host(image) {
+                names.push(image.to_owned());
+            } else {
+                names.push(format!("{}/{image}", repository.trim_end_matches('/')));
+            }
+        }
+        (Some(repository), _, Some(name)) if below(repository, name) => {
+            let whole = format!("{}/{name}", repository.trim_end_matches('/'));
+            // `ghcr.io/org` is no image; `ghcr.io/org/app` more likely is.
+            let parts = repository.split('/').count() - usize::from(has_host(repository));
+            let likely = is_image && parts <= 1;
+            names.extend(if likely {
+                [whole, repository.to_owned()]
+            } else {
+                [repository.to_owned(), whole]
+            });
+        }
+        (Some(repository), ..) => names.push(repository.to_owned()),
+        // Where the repository is said elsewhere, the rest alone is no name.
+        (None, Some(image), _) if image.contains('/') || !has_repository => names.push(image.to_owned()),
+        // Elsewhere a name is the name of something else.
+        (None, _, Some(name)) if name.contains('/') || !has_repository || has_tag => {
+            names.push(name.to_owned());
+        }
+        _ => {}
+    }
+    if let Some(middle) = fields.text(&MIDDLE).filter(|_| is_image || fields.has(&REGISTRY)) {
+        let middle = middle.trim_start_matches('/');
+        let alone = std::mem::take(&mut names);
+        for name in alone {
+            if !has_host(&name) {
+                // `my-` is put before a name as it is.
+                names.push(match middle.ends_with(['/', '-', '_']) {
+                    true => format!("{middle}{name}"),
+                    false => format!("{middle}/{name}"),
+                });
+            }
+            names.push(name);
+        }
+    }
+    if let Some(suffix) = fields.text(&SUFFIX) {
+        let plain = std::mem::take(&mut names);
+        names.extend(plain.iter().map(|name| format!("{name}{suffix}")).chain(plain.iter().cloned()));
+    }
+    names
+}
+
+/// Whether a name may stand below a repository, and is not what the repository says already.
+fn below(repository: &str, name: &str) -> bool {
+    let last = repository.rsplit('/').next().unwrap_or_default();
+    let is_component =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_./".contains(&byte);
+    last != name && !name.is_empty() && name.bytes().all(is_component) && !last.contains([':', '@'])
+}
+
+fn has_host(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
+}
+
+/// A name without what says how it is fetched.
+pub(super) fn without_scheme(text: &str) -> &str {
+    const SCHEMES: [&str; 6] =
+        ["docker://", "oci://", "docker-image://", "registry://", "https://", "http://"];
+    SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text)
 }
 
 /// Where names without a registry are.

@@ -1,20 +1,24 @@
 //! From renderings, values and annotations to images.
-//! Start at [`discover`]; [`trials`] says what to render besides.
+//! Start at [`discover`]; [`render_switched`] renders with each switch turned.
 
 mod annotation;
 mod find;
 mod group;
+mod mention;
 mod pair;
 mod path;
+mod rules;
 mod shape;
-mod trial;
+mod switch;
+mod text;
 mod union;
 mod walk;
 
-pub use find::{Certainty, Find, Place};
+pub use find::{Certainty, Find, Grade, Place};
 pub(crate) use group::Group;
 pub(crate) use path::Step;
-pub use trial::{Trial, trials};
+pub use rules::{OperatorRule, Rules};
+pub use switch::{SwitchOptions, Switched, render_switched};
 pub(crate) use union::declared_in;
-pub use union::{Discovery, discover};
+pub use union::{Discovery, discover, discover_by};
 pub(crate) use walk::{Declared, sightings};

@@ -7,7 +7,8 @@ use super::group::Group;
 
 /// Images that two neighbours name together: `INIT_IMAGE_REPOSITORY` and `INIT_VERSION`,
 /// `--proxy-image=…` and `--proxy-tag=…`, `sidecarImage` and `sidecarImageTag`. A neighbour is a
-/// key, a name and a text; each image comes under the key of the one that has its name.
+/// key, a name and a text; each image comes under the key of the one that has its name. A tag for all
+/// (`IMAGE_TAG`) completes the names that have none of their own.
 pub(super) fn pairs<K: Clone + Ord>(
     neighbours: impl Iterator<Item = (K, String, String)>,
 ) -> BTreeMap<K, Group> {
@@ -19,6 +20,7 @@ pub(super) fn pairs<K: Clone + Ord>(
     }
     let by_words: BTreeMap<Vec<String>, &str> =
         neighbours.iter().map(|(_, name, text)| (words(name), text.as_str())).collect();
+    let by_words = Words(by_words);
     let mut found = BTreeMap::new();
     for (key, name, text) in neighbours.iter().filter(|(_, _, text)| is_open(text)) {
         let name = words(name);
@@ -26,17 +28,36 @@ pub(super) fn pairs<K: Clone + Ord>(
             let at = name.len().checked_sub(end.len())?;
             name.get(at..)?.iter().eq(*end).then(|| name.get(..at)).flatten()
         });
-        // Without a stem the map is a group already.
-        let Some(stem) = stem.filter(|stem| !stem.is_empty()) else { continue };
+        let Some(stem) = stem else { continue };
+        let says_image = name.iter().any(|word| word == "image");
+        // Without a stem a map is a group already; a list of variables or flags is none.
+        if stem.is_empty() && !says_image {
+            continue;
+        }
         let tag = TAGS.iter().find_map(|end| {
             let name: Vec<String> =
                 stem.iter().cloned().chain(end.iter().map(|&word| word.to_owned())).collect();
-            by_words.get(&name).filter(|tag| !tag.is_empty())
+            by_words.get(&name.iter().map(String::as_str).collect::<Vec<_>>()).filter(|tag| !tag.is_empty())
         });
+        let for_all = || SHARED.iter().find_map(|name| by_words.get(name)).filter(|tag| !tag.is_empty());
+        let tag = tag.or_else(|| for_all().filter(|_| says_image));
         found.extend(tag.and_then(|tag| Group::tagged(text, tag)).map(|group| (key.clone(), group)));
     }
     found
 }
+
+/// Texts by the words of their names.
+struct Words<'a>(BTreeMap<Vec<String>, &'a str>);
+
+impl<'a> Words<'a> {
+    fn get(&self, name: &[&str]) -> Option<&&'a str> {
+        let name: Vec<String> = name.iter().map(|&word| word.to_owned()).collect();
+        self.0.get(&name)
+    }
+}
+
+/// Tags that are said once for several images.
+const SHARED: [&[&str]; 3] = [&["image", "tag"], &["images", "tag"], &["default", "image", "tag"]];
 
 /// How the name of an image ends; the longest first.
 const NAMES: [&[&str]; 7] = [
@@ -50,7 +71,7 @@ const NAMES: [&[&str]; 7] = [
 ];
 
 /// How what belongs to it ends.
-const TAGS: [&[&str]; 7] = [
+const TAGS: [&[&str]; 10] = [
     &["image", "tag"],
     &["tag"],
     &["image", "version"],
@@ -58,6 +79,9 @@ const TAGS: [&[&str]; 7] = [
     &["image", "digest"],
     &["digest"],
     &["base", "image", "tag"],
+    &["image", "sha"],
+    &["sha"],
+    &["sha", "256"],
 ];
 
 /// `--proxyImage_tag` is proxy, image, tag.
@@ -100,6 +124,8 @@ mod tests {
             ([("--proxy-base-image", "a.example/b/proxy"), ("--proxy-tag", "v2")], 0, "a.example/b/proxy:v2"),
             ([("sidecarImage", "a/side"), ("sidecarImageTag", "3")], 0, "docker.io/a/side:3"),
             ([("trivy.repository", "ghcr.io/a/trivy"), ("trivy.tag", "0.5")], 0, "ghcr.io/a/trivy:0.5"),
+            ([("image.repository", "ghcr.io/a/tool"), ("image.tag", "v1")], 0, "ghcr.io/a/tool:v1"),
+            ([("VECTOR_IMAGE", "a/vector"), ("IMAGE_TAG", "0.34-x")], 0, "docker.io/a/vector:0.34-x"),
         ] {
             assert_eq!(found(&neighbours), [(at, image.to_owned())]);
         }
@@ -108,7 +134,6 @@ mod tests {
     #[test]
     fn neighbours_of_other_names_do_not() {
         for neighbours in [
-            [("image", "a/b"), ("tag", "1")],
             [("A_IMAGE", "a/b"), ("B_TAG", "1")],
             [("GIT_REPOSITORY", "https://a.example/b"), ("GIT_TAG", "1")],
             [("A_IMAGE", "a/b"), ("A_TAG", "")],

@@ -3,10 +3,13 @@
 
 use bundle_oci::Reference;
 
+use super::rules;
+
 /// What the name of a field, flag or variable says about its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hint {
     /// Nothing.
+    #[default]
     None,
     /// It speaks of an image: `RELATED_IMAGE_X`, `--kubectl-image`, `sidecarImage`.
     Named,
@@ -42,6 +45,15 @@ pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     if text.len() > LONGEST || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
+    // What is fetched as an image is one, whatever the field is called.
+    let (text, hint) = match IMAGE_SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+        Some(inside) => (inside, hint.max(Hint::Image)),
+        None => (text, hint),
+    };
+    // A digest alone, as the field `digest` has it, is no image.
+    if text.starts_with("sha256:") {
+        return None;
+    }
     let reference: Reference = text.parse().ok()?;
     let written = Written::of(text);
     let sound = match hint {
@@ -57,43 +69,14 @@ pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     (sound && !text.starts_with(['/', '.', '-'])).then_some(reference)
 }
 
-/// Images that stand somewhere in a text: in a command, a flag, a script.
-pub(super) fn images_inside(text: &str, found: &mut Vec<Reference>) {
-    let cuts = |character: char| {
-        character.is_whitespace()
-            || matches!(
-                character,
-                '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '{' | '}' | '<' | '>' | '|' | '\\'
-            )
-    };
-    for line in text.lines() {
-        if line.trim_start().starts_with('#') {
-            continue;
-        }
-        let mut before = Hint::None;
-        for word in line.split(cuts).filter(|word| !word.is_empty()) {
-            let (hint, value) = match word.split_once('=') {
-                Some((name, value)) => (Hint::of(name), value),
-                None => (before, word),
-            };
-            // `image:` and `--image` speak of the word that follows.
-            before = if word.starts_with('-') || word.ends_with(':') { Hint::of(word) } else { Hint::None };
-            // In a text `image` is a word like others.
-            let hint = hint.min(Hint::Named);
-            let value = value.trim_end_matches(['.', ':']);
-            if hint == Hint::None && !Written::of(value).is_unmistakable() {
-                continue;
-            }
-            found.extend(image(value, hint));
-        }
-    }
-}
-
 /// No image's name is longer, with its tag and digest.
 pub(super) const LONGEST: usize = 600;
 
+/// How the address of an image starts in resources that can also fetch other things.
+const IMAGE_SCHEMES: [&str; 4] = ["docker://", "oci://", "docker-image://", "registry://"];
+
 /// The parts of a reference as it is written.
-struct Written<'a> {
+pub(super) struct Written<'a> {
     host: Option<&'a str>,
     path: &'a str,
     tag: Option<&'a str>,
@@ -101,7 +84,7 @@ struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (text, None),
@@ -124,8 +107,9 @@ impl<'a> Written<'a> {
     }
 
     /// Whether nothing but an image is written so: with a digest, or with a registry and a tag.
-    fn is_unmistakable(&self) -> bool {
-        self.is_pinned() || self.host.is_some_and(is_registry_like) && self.tag.is_some_and(is_tag_like)
+    pub(super) fn is_unmistakable(&self) -> bool {
+        let tag = |tag: &str| is_tag_like(tag) || self.host.is_some_and(is_known_registry) && !is_port(tag);
+        self.is_pinned() || self.host.is_some_and(is_registry_like) && self.tag.is_some_and(tag)
     }
 
     fn is_image_like(&self) -> bool {
@@ -163,6 +147,14 @@ fn is_version_like(tag: &str) -> bool {
     let major = digits(numbers);
     let rest = numbers.get(major..).unwrap_or_default();
     major > 0 && rest.strip_prefix('.').is_some_and(|minor| digits(minor) > 0)
+}
+
+/// A host that is a registry and nothing else, so that any tag there is one.
+fn is_known_registry(host: &str) -> bool {
+    rules::shipped().registries.iter().any(|known| match known.strip_prefix('*') {
+        Some(end) => host.ends_with(end),
+        None => host == known,
+    })
 }
 
 /// A host that may be a registry: a name that people can look up, and no file, no code's home, no
@@ -217,6 +209,8 @@ mod tests {
             (PINNED, Hint::None),
             ("quay.io/argoproj/argoexec", Hint::Named),
             ("argoexec:latest", Hint::Named),
+            ("ghcr.io/a/b:jammy", Hint::None),
+            ("docker://quay.io/a/b:v1.2", Hint::None),
             ("redis:7", Hint::Named),
             ("grafana/grafana", Hint::Image),
             ("redis:7", Hint::Image),
@@ -261,6 +255,7 @@ mod tests {
             ("app.kubernetes.io/component:template", Hint::None),
             ("networking.k8s.io/policy:v1", Hint::None),
             ("a.example/b:word", Hint::None),
+            ("ghcr.io/a/b:8080", Hint::None),
             ("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Hint::None),
             ("a b:1.2", Hint::None),
             ("", Hint::Container),
@@ -288,34 +283,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn images_inside_commands_and_scripts_are_seen() {
-        for (text, images) in [
-            ("--prometheus-config-reloader=quay.io/p/reloader:v1", &["quay.io/p/reloader:v1"][..]),
-            ("--default-sidecar-image=app:1", &["docker.io/library/app:1"]),
-            ("set -e\nkubectl run x --image busybox:1 -- sh", &["docker.io/library/busybox:1"]),
-            ("kubectl run x --image=\"busybox:1\";", &["docker.io/library/busybox:1"]),
-            ("docker run ghcr.io/a/b:v1 --port 8080:80", &["ghcr.io/a/b:v1"]),
-            ("# docker run ghcr.io/a/b:v1", &[]),
-            ("curl http://x.example.com/a:1 -o /tmp/a:b", &[]),
-            ("version=1.2 name:1.2.3 a/b:1.2", &[]),
-            ("sum(rate(x{job=\"a/b:1.2\"}[5m])) by (image)", &[]),
-            ("echo image: nginx is good", &[]),
-        ] {
-            let mut found = Vec::new();
-            images_inside(text, &mut found);
-            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-            assert_eq!(found, images, "{text}");
-        }
-    }
-
     proptest! {
         #[test]
         fn any_text_is_looked_at_without_panic(text in "[a-z.:/@ é=\"\n-]{0,60}") {
             for hint in [Hint::None, Hint::Named, Hint::Image, Hint::Container] {
                 let _ = image(&text, hint);
             }
-            images_inside(&text, &mut Vec::new());
         }
     }
 }

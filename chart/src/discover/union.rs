@@ -1,17 +1,21 @@
 //! All images of a chart from its renderings, values and annotations.
 //! Takes renderings; gives a [`Discovery`]: each image once, with all its places.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bundle_oci::Reference;
 
 use super::annotation::listed;
-use super::find::{Certainty, Find, Place};
+use super::find::{Certainty, Find, Grade, Place};
 use super::group::Group;
-use super::walk::{Declared, Unreadable, declared, sightings};
+use super::mention::{Mention, mentioned};
+use super::rules::{Rules, shipped};
+use super::switch::Switched;
+use super::walk::{Asked, Declared, Unreadable, declared, sightings_by};
 use crate::chart::Chart;
 use crate::dependency::name_all;
-use crate::{Limits, Map, Purpose, Rendering, Value, Warning};
+use crate::{Limits, Map, Origin, Purpose, Rendering, Value, Warning};
 
 /// All images of a chart, and what was left unclear.
 #[derive(Clone, Debug, Default)]
@@ -32,64 +36,50 @@ pub struct Discovery {
 /// # fs::write(directory.path().join("Chart.yaml"), "name: web\nversion: 1.2.0\n")?;
 /// # fs::write(directory.path().join("values.yaml"), "metrics: {enabled: false, image: {repository: a/exporter, tag: v1}}\n")?;
 /// # fs::write(directory.path().join("templates/pod.yaml"), "kind: Pod\nspec: {containers: [{image: 'nginx:1.25'}]}\n")?;
-/// use bundle_chart::{Certainty, Chart, Limits, RenderOptions, ValueSet, discover, render};
+/// use bundle_chart::{Chart, Grade, Limits, RenderOptions, ValueSet, discover, render};
 /// let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT)?;
 /// let rendering = render(&chart, &ValueSet::defaults(), &RenderOptions::default())?;
 /// let discovery = discover(&chart, &[rendering], &Limits::DEFAULT);
 /// let [exporter, nginx] = &discovery.finds[..] else { panic!() };
 /// assert_eq!(exporter.reference.to_string(), "docker.io/a/exporter:v1");
 /// assert!(!exporter.is_rendered());
-/// assert_eq!(nginx.certainty, Certainty::Certain);
+/// assert_eq!(nginx.grade, Grade::Rendered);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Discovery {
+    discover_by(chart, renderings, shipped(), limits)
+}
+
+/// As [`discover`], with somebody's rules (and ours, if [`Rules::with_shipped`] added them).
+pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limits: &Limits) -> Discovery {
     let mut tree = chart.clone();
     name_all(&mut tree);
     let charts = charts_of(&tree);
-    let mut union = Union::of(renderings, &charts, limits);
+    let mut union = Union::of(renderings, &charts, rules, limits);
     union.unused(&charts);
-    let installed = |path: &str| {
-        let mut real = renderings.iter().filter(|rendering| rendering.purpose != Purpose::Trial);
-        real.any(|rendering| is_installed(&rendering.chart, path))
-    };
+    let installed = |path: &str| renderings.iter().any(|rendering| is_installed(&rendering.chart, path));
     for listed in listed(&tree, "", limits, &mut union.warnings) {
         let certainty = if installed(&listed.chart) { Certainty::Certain } else { Certainty::Probable };
         let place = Place::Annotation { chart: listed.chart, key: listed.key };
-        union.add(listed.reference, certainty, place);
+        union.add(listed.reference, &[], Grade::Annotated, certainty, place);
     }
-    Discovery { finds: union.finds.into_values().collect(), warnings: union.warnings.into_iter().collect() }
-}
-
-/// The groups whose images are not clear from renderings: their paths, and the value sets that have
-/// them.
-pub(super) fn unclear(
-    chart: &Chart,
-    renderings: &[Rendering],
-    limits: &Limits,
-) -> BTreeSet<(String, String)> {
-    let mut tree = chart.clone();
-    name_all(&mut tree);
-    let charts = charts_of(&tree);
-    let union = Union::of(renderings, &charts, limits);
-    let is_unclear = |path: &str, group: &Group| {
-        let prefixed = || union.prefixes.contains_key(owner_of(path, &charts));
-        group.reference().is_none() || group.has_no_registry() && prefixed()
-    };
-    let unclear = union.unused.iter().filter(|((path, _), (group, _))| is_unclear(path, group));
-    unclear.flat_map(|((path, _), (_, sets))| sets.iter().map(|set| (path.clone(), set.clone()))).collect()
+    for Mention { reference, grade, place } in mentioned(&tree, limits) {
+        if !rules.ignores(&reference) {
+            union.add(reference, &[], grade, Certainty::Probable, place);
+        }
+    }
+    union.finish()
 }
 
 #[derive(Default)]
 struct Union {
     finds: BTreeMap<Reference, Find>,
     /// Groups that no rendering used, by their path and name, with the value sets that have them.
-    unused: BTreeMap<(String, String), (Group, BTreeSet<String>)>,
+    unused: BTreeMap<(String, String), (Vec<Group>, BTreeSet<String>)>,
     /// How charts make a tag of their `appVersion`, as far as renderings show it.
     forms: BTreeMap<String, BTreeSet<Form>>,
     /// What charts put before names that say no registry, as far as renderings show it.
     prefixes: BTreeMap<String, BTreeSet<String>>,
-    /// What trials rendered.
-    tried: BTreeSet<Reference>,
     warnings: BTreeSet<Warning>,
 }
 
@@ -115,33 +105,52 @@ impl Form {
 
 impl Union {
     /// What renderings show, before anything is guessed.
-    fn of(renderings: &[Rendering], charts: &BTreeMap<String, &Chart>, limits: &Limits) -> Self {
+    fn of(
+        renderings: &[Rendering],
+        charts: &BTreeMap<String, &Chart>,
+        rules: &Rules,
+        limits: &Limits,
+    ) -> Self {
         let mut union = Self::default();
-        let (trials, real): (Vec<_>, Vec<_>) =
-            renderings.iter().partition(|rendering| rendering.purpose == Purpose::Trial);
-        let mut known = HashSet::new();
-        for rendering in &real {
-            union.documents(rendering, limits);
-            known.extend(rendering.documents.iter().map(|document| document.text.as_str()));
+        for rendering in renderings {
+            union.documents(rendering, rules, limits);
         }
-        for document in trials.iter().flat_map(|trial| &trial.documents) {
-            // Most of what a trial renders is known.
-            if known.insert(document.text.as_str()) {
-                union.tried.extend(sightings(document, limits).0.into_iter().map(|seen| seen.reference));
-            }
+        for rendering in renderings {
+            union.switched(rendering, rules, limits);
         }
-        for rendering in real {
-            union.values(rendering, charts, limits);
+        for rendering in renderings {
+            union.values(rendering, charts, rules, limits);
         }
         union
     }
 
-    fn add(&mut self, reference: Reference, certainty: Certainty, mut place: Place) {
+    /// Adds an image, with what the same fields may mean instead.
+    fn add(
+        &mut self,
+        reference: Reference,
+        others: &[Reference],
+        grade: Grade,
+        certainty: Certainty,
+        mut place: Place,
+    ) {
+        let readings: BTreeSet<Reference> =
+            others.iter().filter(|other| **other != reference).cloned().collect();
         let find = self.finds.entry(reference.clone()).or_insert_with(|| Find {
             reference,
+            grade,
             certainty,
+            switches: BTreeSet::new(),
+            readings: readings.clone(),
             places: BTreeSet::new(),
         });
+        match grade.cmp(&find.grade) {
+            Ordering::Less => find.readings = readings,
+            // What one place says for certain, another one need not guess.
+            Ordering::Equal if find.readings.is_empty() || readings.is_empty() => find.readings.clear(),
+            Ordering::Equal => find.readings.extend(readings),
+            Ordering::Greater => {}
+        }
+        find.grade = find.grade.min(grade);
         find.certainty = find.certainty.min(certainty);
         // One place under several value sets is one place.
         let known = find.places.iter().find(|known| known.key() == place.key()).cloned();
@@ -154,17 +163,45 @@ impl Union {
         find.places.insert(place);
     }
 
-    fn documents(&mut self, rendering: &Rendering, limits: &Limits) {
+    /// Adds each reading of an image, those with what the nodes are in their tags in place of those
+    /// without.
+    fn add_readings(
+        &mut self,
+        references: Vec<Reference>,
+        rules: &Rules,
+        grade: Grade,
+        certainty: Certainty,
+        place: &Place,
+    ) {
+        for reference in &references {
+            let on_nodes = rules.on_nodes(reference);
+            if on_nodes.is_empty() {
+                self.add(reference.clone(), &references, grade, certainty, place.clone());
+            }
+            for reference in on_nodes {
+                self.add(reference, &[], grade, certainty, place.clone());
+            }
+        }
+    }
+
+    fn documents(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
         for document in &rendering.documents {
-            let (seen, unreadable) = sightings(document, limits);
+            let (seen, unreadable) = sightings_by(document, rules, limits);
             for Unreadable { text, document: label, path } in unreadable {
                 let file = document.file.clone();
                 self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
             }
             for seen in seen {
+                let grade = match (seen.asked, document.origin, rendering.purpose) {
+                    (Asked::Mentioned, ..) => Grade::Mentioned,
+                    (Asked::ByField, Origin::Definition, _) => Grade::Declared,
+                    (Asked::ByField, _, Purpose::Install) => Grade::Rendered,
+                    // Nobody said that it will be installed with the defaults alone.
+                    (Asked::ByField, _, Purpose::Discovery) => Grade::Switched,
+                };
                 let certainty = match rendering.purpose {
                     Purpose::Install => seen.certainty,
-                    Purpose::Discovery | Purpose::Trial => Certainty::Probable,
+                    Purpose::Discovery => Certainty::Probable,
                 };
                 let place = Place::Document {
                     file: document.file.clone(),
@@ -172,38 +209,104 @@ impl Union {
                     path: seen.path,
                     value_sets: BTreeSet::from([rendering.value_set.clone()]),
                 };
-                self.add(seen.reference, certainty, place);
+                let references = [seen.reference].into_iter().chain(seen.others).collect::<Vec<_>>();
+                if grade == Grade::Switched {
+                    for reference in &references {
+                        self.add(reference.clone(), &references, grade, certainty, place.clone());
+                        if let Some(find) = self.finds.get_mut(reference) {
+                            find.switches.insert(format!("value set {}", rendering.value_set));
+                        }
+                    }
+                } else {
+                    self.add_readings(references, rules, grade, certainty, &place);
+                }
             }
         }
     }
 
-    fn values(&mut self, rendering: &Rendering, charts: &BTreeMap<String, &Chart>, limits: &Limits) {
+    /// What is rendered only when a switch is turned.
+    fn switched(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
+        let mut on_kubernetes = BTreeSet::new();
+        for Switched { switch, documents } in &rendering.switched {
+            for document in documents {
+                for seen in sightings_by(document, rules, limits).0 {
+                    let grade = match seen.asked {
+                        Asked::Mentioned => Grade::Mentioned,
+                        Asked::ByField => Grade::Switched,
+                    };
+                    let references: Vec<Reference> =
+                        [seen.reference].into_iter().chain(seen.others).collect();
+                    // What is rendered anyway needs no switch.
+                    if references.iter().any(|one| self.finds.get(one).is_some_and(|find| find.grade < grade))
+                    {
+                        continue;
+                    }
+                    if switch.starts_with(KUBE_VERSION) && grade == Grade::Switched {
+                        on_kubernetes.insert(references[0].to_string());
+                    }
+                    let place = Place::Switched {
+                        file: document.file.clone(),
+                        document: seen.document,
+                        path: seen.path,
+                        switch: switch.clone(),
+                    };
+                    self.add_readings(references.clone(), rules, grade, Certainty::Probable, &place);
+                    for reference in &references {
+                        if let Some(find) = self.finds.get_mut(reference)
+                            && grade == Grade::Switched
+                            && find.switches.len() < SWITCHES
+                        {
+                            find.switches.insert(switch.clone());
+                        }
+                    }
+                }
+            }
+        }
+        if !on_kubernetes.is_empty() {
+            let images: Vec<String> = on_kubernetes.into_iter().collect();
+            self.warnings.insert(Warning::KubeVersion(images.join(", ")));
+        }
+    }
+
+    fn values(
+        &mut self,
+        rendering: &Rendering,
+        charts: &BTreeMap<String, &Chart>,
+        rules: &Rules,
+        limits: &Limits,
+    ) {
         let inherited = inherited(charts.keys());
         let replaced = replaced_registries(&rendering.values);
-        let rendered: Vec<Reference> = self
+        let shown: Vec<Reference> = self
             .finds
             .values()
-            .filter(|find| find.is_rendered())
+            .filter(|find| find.is_rendered() || find.is_switched())
             .map(|find| find.reference.clone())
             .collect();
-        for Declared { group, path, .. } in declared(&rendering.declared, &inherited, limits) {
-            let is_behind = |reference: &&Reference| {
+        for Declared { groups, path, .. } in declared(&rendering.declared, &inherited, rules, limits) {
+            let is_behind = |group: &Group, reference: &Reference| {
                 let elsewhere = group.has_no_registry() || replaced.contains(reference.registry().as_str());
                 group.is_behind(reference) || elsewhere && group.is_behind_elsewhere(reference)
             };
-            let behind: Vec<&Reference> = rendered.iter().filter(is_behind).collect();
+            let behind: Vec<(&Group, &Reference)> = groups
+                .iter()
+                .flat_map(|group| {
+                    shown.iter().filter(|shown| is_behind(group, shown)).map(move |shown| (group, shown))
+                })
+                .collect();
             let place = || Place::Value {
                 path: path.clone(),
                 value_sets: BTreeSet::from([rendering.value_set.clone()]),
             };
             let owner = owner_of(&path, charts);
-            for reference in &behind {
-                self.learn(&group, owner, charts, reference);
-                self.add((*reference).clone(), Certainty::Probable, place());
+            for (group, reference) in &behind {
+                self.learn(group, owner, charts, reference);
+                self.add((*reference).clone(), &[], Grade::Declared, Certainty::Probable, place());
             }
             if behind.is_empty() {
-                let key = (path, group.name().to_owned());
-                let entry = self.unused.entry(key).or_insert_with(|| (group, BTreeSet::new()));
+                let Some(first) = groups.first() else { continue };
+                let key = (path, first.name().to_owned());
+                let entry = self.unused.entry(key).or_insert_with(|| (groups, BTreeSet::new()));
                 entry.1.insert(rendering.value_set.clone());
             }
         }
@@ -223,34 +326,25 @@ impl Union {
         }
     }
 
-    /// Names the images that no rendering used. What their charts would fill in is what trials
-    /// show; else it is guessed, as they did it elsewhere, or in every way.
+    /// Names the images that no rendering used, whatever was switched. What their charts would fill in is
+    /// guessed, as they did it elsewhere, or in every way.
     fn unused(&mut self, charts: &BTreeMap<String, &Chart>) {
-        for ((path, name), (group, value_sets)) in std::mem::take(&mut self.unused) {
-            let is_behind = |tried: &&Reference| {
-                group.is_behind(tried) || group.has_no_registry() && group.is_behind_elsewhere(tried)
-            };
-            let tried: Vec<Reference> = self.tried.iter().filter(is_behind).cloned().collect();
-            if !tried.is_empty() {
-                for reference in tried {
-                    let place = Place::Value { path: path.clone(), value_sets: value_sets.clone() };
-                    self.add(reference, Certainty::Probable, place);
-                }
-                continue;
-            }
+        for ((path, name), (readings, value_sets)) in std::mem::take(&mut self.unused) {
             let owner = owner_of(&path, charts);
-            let mut groups = vec![group];
-            if groups[0].has_no_registry() {
-                let prefixes = self.prefixes.get(owner).into_iter().flatten();
-                groups.extend(prefixes.map(|prefix| groups[0].under(prefix)).collect::<Vec<_>>());
-            }
+            let prefixes: Vec<String> = self.prefixes.get(owner).into_iter().flatten().cloned().collect();
+            let under = |group: &Group| -> Vec<Group> {
+                let prefixes = prefixes.iter().filter(|_| group.has_no_registry());
+                prefixes.map(|prefix| group.under(prefix)).collect()
+            };
+            let groups: Vec<Group> =
+                readings.iter().flat_map(|group| [group.clone()].into_iter().chain(under(group))).collect();
             let version = version_of(owner, charts);
             let known = self.forms.get(owner).filter(|forms| !forms.is_empty());
             let forms: Vec<Form> = known.map_or(Form::ALL.to_vec(), |forms| forms.iter().copied().collect());
-            let mut references = BTreeSet::new();
+            let mut references = Vec::new();
             for group in &groups {
                 match group.reference() {
-                    Some(reference) => references.extend([reference]),
+                    Some(reference) => references.push(reference),
                     None if version.is_empty() => {}
                     None => {
                         let tags = forms.iter().filter_map(|form| form.tag(version));
@@ -262,19 +356,29 @@ impl Union {
                 self.warnings.insert(Warning::Untagged { path, name });
                 continue;
             }
-            for reference in references {
+            for reference in &references {
                 let place = Place::Value { path: path.clone(), value_sets: value_sets.clone() };
-                self.add(reference, Certainty::Probable, place);
+                self.add(reference.clone(), &references, Grade::Declared, Certainty::Probable, place);
             }
         }
     }
+
+    fn finish(self) -> Discovery {
+        Discovery { finds: self.finds.into_values().collect(), warnings: self.warnings.into_iter().collect() }
+    }
 }
+
+/// How many switches are told of one image; any of them will do.
+const SWITCHES: usize = 5;
+
+/// How a switch is called that is the version of Kubernetes.
+const KUBE_VERSION: &str = "kubeVersion";
 
 /// All images that a rendering's values declare.
 pub(crate) fn declared_in(chart: &Chart, rendering: &Rendering, limits: &Limits) -> Vec<Declared> {
     let mut tree = chart.clone();
     name_all(&mut tree);
-    declared(&rendering.declared, &inherited(charts_of(&tree).keys()), limits)
+    declared(&rendering.declared, &inherited(charts_of(&tree).keys()), shipped(), limits)
 }
 
 /// The paths at which charts inside see what is global, which is said at the top.
@@ -368,7 +472,7 @@ mod tests {
             sets.iter().map(|set| render(&chart, set, &RenderOptions::default()).unwrap()).collect();
         let line = |find: &Find| {
             let star = if find.is_rendered() { "*" } else { "" };
-            format!("{:?} {star}{}", find.certainty, find.reference)
+            format!("{} {star}{}", find.grade.as_str(), find.reference)
         };
         discover(&chart, &renderings, &Limits::DEFAULT).finds.iter().map(line).collect()
     }
@@ -388,12 +492,12 @@ mod tests {
         assert_eq!(
             finds(&files, &[ValueSet::defaults()]),
             [
-                "Certain *docker.io/a/web:1",
-                "Probable docker.io/library/busybox:1.36.1",
-                "Probable quay.io/a/exporter:2",
+                "rendered *docker.io/a/web:1",
+                "declared docker.io/library/busybox:1.36.1",
+                "declared quay.io/a/exporter:2",
             ]
         );
-        assert_eq!(finds(&files, &[set("off", "run=false")])[0], "Probable docker.io/a/web:1");
+        assert_eq!(finds(&files, &[set("off", "run=false")])[0], "declared docker.io/a/web:1");
     }
 
     #[test]
@@ -407,47 +511,18 @@ mod tests {
         let files = |values| [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
         assert_eq!(
             finds(&files(&on), &[ValueSet::defaults()]),
-            ["Probable docker.io/a/other:v3.1", "Certain *docker.io/a/web:v3.1"]
+            ["declared docker.io/a/other:v3.1", "rendered *docker.io/a/web:v3.1"]
         );
         // Nothing shows how: both are asked for.
         assert_eq!(
             finds(&files(&off), &[ValueSet::defaults()]),
             [
-                "Probable docker.io/a/other:3.1",
-                "Probable docker.io/a/other:v3.1",
-                "Probable docker.io/a/web:3.1",
-                "Probable docker.io/a/web:v3.1",
+                "declared docker.io/a/other:3.1",
+                "declared docker.io/a/other:v3.1",
+                "declared docker.io/a/web:3.1",
+                "declared docker.io/a/web:v3.1",
             ]
         );
-    }
-
-    #[test]
-    fn a_trial_shows_what_a_chart_fills_in_and_gives_no_further_image() {
-        let values = "run: true\nimage: {repository: a/web, tag: '1'}\njob: {enabled: false, tool: {repository: a/tool, tag: ''}}\n";
-        let job = "{{- if .Values.job.enabled }}\n{kind: Pod, spec: {containers: [{image: \"{{ .Values.job.tool.repository }}:k{{ .Capabilities.KubeVersion.Minor }}\"}, {image: 'a/other:1'}]}}\n{{- end }}\n";
-        let files = [
-            ("Chart.yaml", CHART),
-            ("values.yaml", values),
-            ("templates/pod.yaml", POD),
-            ("templates/job.yaml", job),
-        ];
-        let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), &files);
-        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
-        let options = RenderOptions::default();
-        let mut renderings = vec![render(&chart, &ValueSet::defaults(), &options).unwrap()];
-        let wanted = crate::trials(&chart, &renderings, &Limits::DEFAULT);
-        let trial = wanted.into_iter().next().unwrap();
-        assert_eq!(
-            (trial.value_set.as_str(), &trial.set[..]),
-            ("defaults", &["job.enabled=true".to_owned()][..])
-        );
-        let set = ValueSet { purpose: Purpose::Trial, set: trial.set, ..ValueSet::defaults() };
-        renderings.push(render(&chart, &set, &options).unwrap());
-        let finds = discover(&chart, &renderings, &Limits::DEFAULT).finds;
-        let seen: Vec<String> = finds.iter().map(|find| find.reference.to_string()).collect();
-        assert_eq!(seen, ["docker.io/a/tool:k37", "docker.io/a/web:1"]);
-        assert_eq!((finds[0].certainty, finds[0].is_rendered()), (Certainty::Probable, false));
     }
 
     #[test]
@@ -457,7 +532,7 @@ mod tests {
         let looked_into = ValueSet { purpose: Purpose::Discovery, ..ValueSet::defaults() };
         assert_eq!(
             finds(&files, &[looked_into, set("values", "image.repository=b/web")]),
-            ["Probable *docker.io/a/web:1", "Certain *docker.io/b/web:1"]
+            ["switched *docker.io/a/web:1", "rendered *docker.io/b/web:1"]
         );
     }
 
@@ -469,9 +544,9 @@ mod tests {
         assert_eq!(
             finds(&files, &[ValueSet::defaults()]),
             [
-                "Probable docker.io/library/other:2",
-                "Probable quay.io/org/other:2",
-                "Certain *quay.io/org/web:1"
+                "declared docker.io/library/other:2",
+                "declared quay.io/org/other:2",
+                "rendered *quay.io/org/web:1"
             ]
         );
     }
@@ -483,7 +558,7 @@ mod tests {
         let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", pod)];
         assert_eq!(
             finds(&files, &[set("mirror", "global.imageRegistry=harbor.example")]),
-            ["Certain *harbor.example/a/web:1"]
+            ["rendered *harbor.example/a/web:1"]
         );
     }
 
@@ -504,18 +579,18 @@ mod tests {
         assert_eq!(
             finds(&files, &[ValueSet::defaults()]),
             [
-                "Probable docker.io/a/below-listed:1",
-                "Probable docker.io/a/cache:9",
-                "Probable docker.io/a/cache:v9",
-                "Certain docker.io/a/listed:1",
+                "annotated docker.io/a/below-listed:1",
+                "declared docker.io/a/cache:9",
+                "declared docker.io/a/cache:v9",
+                "annotated docker.io/a/listed:1",
             ]
         );
         assert_eq!(
             finds(&files, &[set("on", "cache.enabled=true")]),
             [
-                "Certain docker.io/a/below-listed:1",
-                "Certain *docker.io/a/cache:v9",
-                "Certain docker.io/a/listed:1",
+                "annotated docker.io/a/below-listed:1",
+                "rendered *docker.io/a/cache:v9",
+                "annotated docker.io/a/listed:1",
             ]
         );
     }

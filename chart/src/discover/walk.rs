@@ -9,10 +9,12 @@ use base64::prelude::BASE64_STANDARD;
 use bundle_oci::Reference;
 
 use super::find::Certainty;
-use super::group::Group;
+use super::group::{Group, Shared};
 use super::pair::pairs;
 use super::path::{FieldPath, Step};
-use super::shape::{Hint, LONGEST, image, images_inside};
+use super::rules::{Rules, shipped};
+use super::shape::{Hint, LONGEST, image};
+use super::text::{Comments, Inside, images_inside};
 use crate::metadata::scalar_text;
 use crate::render::label;
 use crate::yaml::parse_documents;
@@ -22,16 +24,30 @@ use crate::{Document, Limits, List, Map, Origin, Value};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) reference: Reference,
+    /// What the same fields may mean instead; registries know.
+    pub(crate) others: Vec<Reference>,
     pub(crate) certainty: Certainty,
+    /// Whether something asks for it there, or only mentions it.
+    pub(crate) asked: Asked,
     /// The kind and name of the object that it is in.
     pub(crate) document: String,
     pub(crate) path: String,
 }
 
+/// Whether something asks for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A field says that this is an image.
+    ByField,
+    /// It stands in a text or under a name that says nothing.
+    Mentioned,
+}
+
 /// An image in values, perhaps without its tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Declared {
-    pub(crate) group: Group,
+    /// The ways to read it, the likeliest first.
+    pub(crate) groups: Vec<Group>,
     pub(crate) path: String,
     pub(crate) steps: Vec<Step>,
 }
@@ -46,71 +62,87 @@ pub(crate) struct Unreadable {
 
 /// The images in a rendered document, and what stands in their place and is none.
 pub(crate) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
+    sightings_by(document, shipped(), limits)
+}
+
+/// As [`sightings`], with somebody's rules.
+pub(super) fn sightings_by(
+    document: &Document,
+    rules: &Rules,
+    limits: &Limits,
+) -> (Vec<Sighting>, Vec<Unreadable>) {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let certainty = match document.origin {
         Origin::Template | Origin::Hook => Certainty::Certain,
         // A definition says what others may write, and runs nothing.
         Origin::Definition => Certainty::Probable,
     };
-    let mut walk = Walk {
-        limits,
-        label: document.label(),
-        path: FieldPath::default(),
-        inside: 0,
-        hub: None,
-        passed_over: &BTreeSet::new(),
-        see: &mut |seen, walk| {
-            // What Kubernetes and operators read is certain; what is data to them, a registry knows.
-            let is_field = match &seen {
-                Seen::Image(_, Hint::Container) => walk.inside == 0 && walk.text != Some(INJECTED),
-                Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
-                Seen::Image(..) | Seen::Group(_) | Seen::Unreadable => false,
-            };
-            let (label, path) = (walk.label.clone(), walk.path.as_str().to_owned());
-            let reference = match seen {
-                Seen::Image(reference, _) => Some(reference),
-                Seen::Group(group) => group.reference(),
-                Seen::Unreadable => {
-                    let text = walk.text.unwrap_or_default().to_owned();
-                    unreadable.push(Unreadable { text, document: label, path });
-                    return;
-                }
-            };
-            found.extend(reference.map(|reference| Sighting {
-                reference,
-                certainty: if is_field { certainty } else { Certainty::Probable },
-                document: label,
-                path,
-            }));
-        },
+    let mut see = |seen: Seen, walk: Place<'_>| {
+        // What Kubernetes and operators read is certain; what is data to them, a registry knows.
+        let is_field = match &seen {
+            Seen::Image(_, Hint::Container) => walk.inside == 0 && walk.text != Some(INJECTED),
+            Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
+            Seen::Image(..) | Seen::Groups(_) | Seen::Unreadable => false,
+        };
+        let (label, path) = (walk.label.clone(), walk.path.as_str().to_owned());
+        let is_asked = walk.inside == 0 && !is_data(walk.label) && walk.text != Some(INJECTED);
+        let (references, is_asked) = match seen {
+            Seen::Image(reference, hint) => (vec![reference], is_asked && hint != Hint::None),
+            Seen::Groups(groups) => (groups.iter().filter_map(Group::reference).collect(), is_asked),
+            Seen::Unreadable => {
+                let text = walk.text.unwrap_or_default().to_owned();
+                unreadable.push(Unreadable { text, document: label, path });
+                return;
+            }
+        };
+        let mut references = references.into_iter();
+        let Some(reference) = references.next() else { return };
+        found.push(Sighting {
+            reference,
+            others: references.collect(),
+            certainty: if is_field { certainty } else { Certainty::Probable },
+            asked: if is_asked { Asked::ByField } else { Asked::Mentioned },
+            document: label,
+            path,
+        });
     };
+    let mut walk = Walk::new(limits, rules, document.label(), &mut see);
     walk.value(&document.value, "", Hint::None);
+    if let Some(object) = document.value.as_map() {
+        for (reference, path) in rules.operands(object) {
+            let (document, asked) = (document.label(), Asked::ByField);
+            let certainty = Certainty::Probable;
+            found.push(Sighting { reference, others: Vec::new(), certainty, asked, document, path });
+        }
+    }
     (found, unreadable)
 }
 
 /// The images that values declare. `passed_over` are paths that are looked at elsewhere.
-pub(crate) fn declared(values: &Map, passed_over: &BTreeSet<String>, limits: &Limits) -> Vec<Declared> {
+pub(crate) fn declared(
+    values: &Map,
+    passed_over: &BTreeSet<String>,
+    rules: &Rules,
+    limits: &Limits,
+) -> Vec<Declared> {
     let mut found = Vec::new();
-    let mut walk = Walk {
-        limits,
-        label: String::new(),
-        path: FieldPath::default(),
-        inside: 0,
-        hub: None,
-        passed_over,
-        see: &mut |seen, walk| {
-            let group = match seen {
-                Seen::Image(reference, _) if reference.digest().is_some() => {
-                    Group::of_text(&reference.to_string())
-                }
-                Seen::Image(..) => walk.text.and_then(Group::of_text),
-                Seen::Group(group) => Some(group),
-                Seen::Unreadable => None,
-            };
-            let (path, steps) = (walk.path.as_str().to_owned(), walk.path.steps().to_vec());
-            found.extend(group.map(|group| Declared { group, path, steps }));
-        },
+    let mut see = |seen: Seen, walk: Place<'_>| {
+        let groups = match seen {
+            Seen::Image(reference, _) if reference.digest().is_some() => {
+                Group::of_text(&reference.to_string()).into_iter().collect()
+            }
+            Seen::Image(..) => walk.text.and_then(Group::of_text).into_iter().collect(),
+            Seen::Groups(groups) => groups,
+            Seen::Unreadable => Vec::new(),
+        };
+        let (path, steps) = (walk.path.as_str().to_owned(), walk.path.steps().to_vec());
+        if !groups.is_empty() {
+            found.push(Declared { groups, path, steps });
+        }
     };
+    let mut walk = Walk::new(limits, rules, String::new(), &mut see);
+    walk.passed_over = passed_over;
+    walk.shares = true;
     walk.value(&Value::Map(values.clone()), "", Hint::None);
     found
 }
@@ -129,7 +161,8 @@ fn has_tag(text: Option<&str>) -> bool {
 /// What the walk sees.
 enum Seen {
     Image(Reference, Hint),
-    Group(Group),
+    /// The ways to read fields that name an image together.
+    Groups(Vec<Group>),
     /// A container's image that is no reference.
     Unreadable,
 }
@@ -145,12 +178,19 @@ struct Place<'a> {
 
 struct Walk<'a> {
     limits: &'a Limits,
+    rules: &'a Rules,
     label: String,
     path: FieldPath,
     /// How many texts inside texts.
     inside: usize,
     /// The nearest `hub` and `tag` above, which Istio gives all its images.
     hub: Option<(String, String)>,
+    /// What maps above say for all in them, in values.
+    shared: Shared,
+    /// Whether that counts.
+    shares: bool,
+    /// What a name above says of all texts below: those under `images` are images.
+    ambient: Hint,
     passed_over: &'a BTreeSet<String>,
     see: &'a mut dyn FnMut(Seen, Place<'_>),
 }
@@ -165,7 +205,37 @@ const LARGEST_INSIDE: usize = 4 << 20;
 const CONTAINERS: [&str; 7] =
     ["containers", "initContainers", "ephemeralContainers", "container", "script", "sidecars", "steps"];
 
-impl Walk<'_> {
+/// Names of fields whose text `word:1.2` is the kind or the version of something, and no image.
+const NO_IMAGES: [&str; 12] = [
+    "kind", "type", "runtime", "language", "class", "role", "topic", "label", "key", "id", "module",
+    "version",
+];
+
+static NOTHING: BTreeSet<String> = BTreeSet::new();
+
+impl<'a> Walk<'a> {
+    fn new(
+        limits: &'a Limits,
+        rules: &'a Rules,
+        label: String,
+        see: &'a mut dyn FnMut(Seen, Place<'_>),
+    ) -> Self {
+        let (path, shared) = (FieldPath::default(), Shared::default());
+        Self {
+            limits,
+            rules,
+            label,
+            path,
+            inside: 0,
+            hub: None,
+            shared,
+            shares: false,
+            ambient: Hint::None,
+            passed_over: &NOTHING,
+            see,
+        }
+    }
+
     /// `key` is the name of the field that leads here.
     fn value(&mut self, value: &Value, key: &str, hint: Hint) {
         match value {
@@ -173,22 +243,37 @@ impl Walk<'_> {
             Value::List(list) => {
                 let mut before = Hint::None;
                 let mut paired = paired_items(list);
+                let registry = registry_of(list);
                 for (position, item) in list.iter().enumerate() {
                     self.path.push_index(position);
                     match paired.remove(&position) {
-                        Some(group) => self.seen(Seen::Group(group), None),
-                        None => self.value(item, key, hint.max(before)),
+                        Some(groups) => self.seen(Seen::Groups(groups), None),
+                        None => {
+                            let outside = self.shared.registry.take();
+                            self.shared.registry = registry.clone().or_else(|| outside.clone());
+                            self.value(item, key, hint.max(before));
+                            self.shared.registry = outside;
+                        }
                     }
                     self.path.pop();
                     // Of `--image` and what follows, the first speaks of the second.
                     let flag = item.as_str().filter(|text| text.starts_with('-') && !text.contains('='));
-                    before = flag.map_or(Hint::None, Hint::of).min(Hint::Named);
+                    before = flag.map_or(Hint::None, |flag| self.hint(flag)).min(Hint::Named);
                 }
             }
-            // `git:5.1` in a list of plugins is none.
-            Value::String(text) if !text.contains('/') && key.to_ascii_lowercase().contains("plugins") => {}
-            Value::String(text) => self.text(text, hint),
+            Value::String(text) if is_no_image(text, key) => {}
+            // Below `images` all is one, but for what says a part of it.
+            Value::String(text) if is_part(key) => self.text(text, hint),
+            Value::String(text) => self.text(text, hint.max(self.ambient)),
             _ => {}
+        }
+    }
+
+    /// What a field's name says, as everybody or as somebody's rules understand it.
+    fn hint(&self, name: &str) -> Hint {
+        match Hint::of(name) {
+            Hint::None if self.rules.is_image_field(name) => Hint::Named,
+            hint => hint,
         }
     }
 
@@ -207,42 +292,61 @@ impl Walk<'_> {
 
     fn fields(&mut self, map: &Map, key: &str) {
         let is_container = CONTAINERS.contains(&key);
-        let outside = self.hub.clone();
+        let (hub, shared, ambient) = (self.hub.clone(), self.shared.clone(), self.ambient);
         let filled = |name| {
             map.get(name).as_ref().and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
         };
         if let (Some(hub), Some(tag)) = (filled("hub"), filled("tag")) {
             self.hub = Some((hub, tag));
         }
-        let group = if is_container { None } else { self.group(map, key) };
-        let name = map.get("name");
-        let named = name.as_ref().and_then(Value::as_str).map_or(Hint::None, Hint::of);
-        let is_group = group.is_some();
-        if let Some(group) = group {
-            self.seen(Seen::Group(group), None);
+        let groups = if is_container { Vec::new() } else { self.groups(map, key) };
+        if matches!(key, "image" | "images") && groups.is_empty() {
+            self.ambient = self.ambient.max(Hint::Named);
         }
+        let is_group = !groups.is_empty();
+        if self.shares && !is_group {
+            let registry = filled("registry").or_else(|| filled("imageRegistry")).or_else(|| filled("hub"));
+            self.shared.registry = registry.or_else(|| self.shared.registry.take());
+            let tag = filled("tag").or_else(|| filled("imageTag"));
+            self.shared.tag = tag.or_else(|| self.shared.tag.take());
+        }
+        let name = map.get("name");
+        let named = name.as_ref().and_then(Value::as_str).map_or(Hint::None, |name| self.hint(name));
+        if is_group {
+            self.seen(Seen::Groups(groups), None);
+        }
+        // OpenShift's way to say that the name beside it is an image.
+        let is_docker_image = filled("kind").is_some_and(|kind| kind == "DockerImage");
         let mut paired = paired_fields(map);
         for (field, value) in map.entries() {
-            if is_group && GROUPED.contains(&&*field) && !matches!(value, Value::Map(_) | Value::List(_)) {
+            if is_group && is_grouped(&field) && !matches!(value, Value::Map(_) | Value::List(_)) {
                 continue;
             }
             let hint = match &*field {
                 "image" if is_container => Hint::Container,
                 // An image that is mounted as a volume.
                 "reference" if key == "image" => Hint::Container,
+                "name" if is_docker_image => Hint::Image,
                 // A variable: `name` says what `value` is.
                 "value" => named,
-                field => Hint::of(field),
+                field => self.hint(field),
             };
             self.path.push_key(&field);
             if !self.passed_over.contains(self.path.as_str()) {
                 match &value {
                     Value::String(_) if paired.contains_key(&*field) => {
                         let group = paired.remove(&*field);
-                        group.into_iter().for_each(|group| self.seen(Seen::Group(group), None));
+                        group.into_iter().for_each(|group| self.seen(Seen::Groups(vec![group]), None));
                     }
                     Value::String(text) if key == "data" && self.label.starts_with("Secret/") => {
-                        self.secret(text, hint);
+                        self.encoded(text, hint);
+                    }
+                    Value::String(text)
+                        if matches!(key, "data" | "stringData")
+                            && is_data(&self.label)
+                            && is_encoded(text) =>
+                    {
+                        self.encoded(text, hint);
                     }
                     // A definition explains itself, with examples.
                     Value::String(_) if &*field == "description" && self.is_definition() => {}
@@ -251,15 +355,15 @@ impl Walk<'_> {
             }
             self.path.pop();
         }
-        self.hub = outside;
+        (self.hub, self.shared, self.ambient) = (hub, shared, ambient);
     }
 
     fn is_definition(&self) -> bool {
         self.label.starts_with("CustomResourceDefinition")
     }
 
-    /// A value of a Secret, which is written in base64.
-    fn secret(&mut self, text: &str, hint: Hint) {
+    /// A text that is written in base64, as the values of a Secret are.
+    fn encoded(&mut self, text: &str, hint: Hint) {
         let bytes = BASE64_STANDARD.decode(text.as_bytes()).unwrap_or_default();
         // What is no text holds no images.
         if let Ok(text) = std::str::from_utf8(&bytes) {
@@ -267,14 +371,29 @@ impl Walk<'_> {
         }
     }
 
-    /// The group in a map, unless its one text says all already.
-    fn group(&self, map: &Map, key: &str) -> Option<Group> {
-        let has = |name: &&str| map.contains(name);
-        let repository = ["repository", "repo", "imageRepository"].iter().any(has);
-        let tag = ["tag", "imageTag", "digest", "imageDigest", "sha", "version"].iter().any(has);
+    /// The groups in a map, unless its one text says all already.
+    fn groups(&self, map: &Map, key: &str) -> Vec<Group> {
+        let lower = |name: &str| -> String {
+            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+        };
+        let keys: Vec<String> = map.keys().iter().map(|key| lower(key)).collect();
+        let has = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
+        let repository =
+            has(&["repository", "repo", "imagerepository", "imagerepo", "newname", "dockerrepository"]);
+        let tag = has(&[
+            "tag",
+            "imagetag",
+            "digest",
+            "imagedigest",
+            "sha",
+            "version",
+            "newtag",
+            "dockertag",
+            "registry",
+        ]);
         let image = map.get("image");
         let whole = image.as_ref().and_then(Value::as_str).is_some_and(|text| has_tag(Some(text)));
-        if repository || tag && !whole { Group::of(map, key) } else { None }
+        if repository || tag && !whole { Group::readings(map, key, &self.shared) } else { Vec::new() }
     }
 
     fn text(&mut self, text: &str, hint: Hint) {
@@ -282,7 +401,16 @@ impl Walk<'_> {
             && let Some((hub, tag)) = &self.hub
             && let Some(group) = Group::below(hub, text, tag)
         {
-            self.seen(Seen::Group(group), None);
+            self.seen(Seen::Groups(vec![group]), None);
+            return;
+        }
+        if let Some(registry) =
+            self.shared.registry.clone().filter(|_| hint == Hint::Named || hint == Hint::Image)
+            && image(text, hint).is_some()
+            && let Some(group) = Group::of_text(text)
+            && let Some(below) = group.at(&registry)
+        {
+            self.seen(Seen::Groups(vec![below, group]), None);
             return;
         }
         if let Some(reference) = image(text, hint) {
@@ -300,20 +428,24 @@ impl Walk<'_> {
         if is_document
             && self.inside < DEEPEST_INSIDE
             && text.len() <= LARGEST_INSIDE
-            && self.inside_text(text)
+            && self.inside_text(text, hint)
         {
             return;
         }
-        let mut found = Vec::new();
-        images_inside(text, &mut found);
-        for reference in found {
+        let Inside { images, groups } = images_inside(text, hint.min(Hint::Named), Comments::Skip);
+        for reference in images {
             let written = reference.to_string();
-            self.seen(Seen::Image(reference, Hint::None), Some(&written));
+            // Of one line, its name says what is in it; a longer text only mentions images.
+            let hint = if text.contains('\n') { Hint::None } else { hint.min(Hint::Named) };
+            self.seen(Seen::Image(reference, hint), Some(&written));
+        }
+        for group in groups {
+            self.seen(Seen::Groups(vec![group]), None);
         }
     }
 
     /// Reads a text as YAML or JSON; whether it is some.
-    fn inside_text(&mut self, text: &str) -> bool {
+    fn inside_text(&mut self, text: &str, hint: Hint) -> bool {
         // No honest text has more values than bytes; a page of aliases has.
         let nodes = self.limits.yaml_nodes.min(text.len().saturating_add(100));
         let limits = Limits { yaml_nodes: nodes, ..*self.limits };
@@ -323,33 +455,72 @@ impl Walk<'_> {
         }
         self.inside += 1;
         self.path.push_inside();
+        let ambient = std::mem::replace(&mut self.ambient, hint.min(Hint::Named));
         for document in &documents {
             self.value(document, "", Hint::None);
         }
+        self.ambient = ambient;
         self.path.pop();
         self.inside -= 1;
         true
     }
 
     fn seen(&mut self, seen: Seen, text: Option<&str>) {
+        if matches!(&seen, Seen::Image(reference, _) if self.rules.ignores(reference)) {
+            return;
+        }
         let place = Place { label: &self.label, path: &self.path, inside: self.inside, text };
         (self.see)(seen, place);
     }
 }
 
 /// The images that variables or flags in a list name in pairs, by their positions.
-fn paired_items(list: &List) -> BTreeMap<usize, Group> {
+fn paired_items(list: &List) -> BTreeMap<usize, Vec<Group>> {
     let text = |map: &Map, key| map.get(key).as_ref().and_then(short_text);
     let named = |(position, item): (usize, &Value)| match item {
         Value::Map(map) => Some((position, text(map, "name")?, text(map, "value")?)),
         Value::String(_) => {
             let flag = short_text(item)?;
-            let (name, value) = flag.strip_prefix('-')?.split_once('=')?;
-            Some((position, name.to_owned(), value.to_owned()))
+            let flag = flag.strip_prefix('-')?;
+            if let Some((name, value)) = flag.split_once('=') {
+                return Some((position, name.to_owned(), value.to_owned()));
+            }
+            // A flag, and its value behind it.
+            let value = list.get(position + 1).and_then(short_text).filter(|next| !next.starts_with('-'))?;
+            Some((position + 1, flag.to_owned(), value))
         }
         _ => None,
     };
-    pairs(list.iter().enumerate().filter_map(named))
+    let groups = pairs(list.iter().enumerate().filter_map(named));
+    let registry = registry_of(list);
+    groups
+        .into_iter()
+        .map(|(position, group)| {
+            let below = registry.as_deref().and_then(|registry| group.at(registry));
+            (position, below.into_iter().chain([group]).collect())
+        })
+        .collect()
+}
+
+/// The registry that a variable or a flag of a list says for the others.
+fn registry_of(list: &List) -> Option<String> {
+    let named = |item: &Value| match item {
+        Value::Map(map) => {
+            let text = |key| map.get(key).as_ref().and_then(short_text);
+            Some((text("name")?, text("value")?))
+        }
+        Value::String(text) if text.len() <= LONGEST => {
+            let (name, value) = text.trim_start_matches('-').split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        }
+        _ => None,
+    };
+    list.iter().filter_map(named).find_map(|(name, value)| {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        let is_host = value.contains(['.', ':']) && !value.contains([' ', '{', '$']);
+        (is_host && matches!(name.as_str(), "registry" | "image_registry" | "docker_registry"))
+            .then(|| value.trim_end_matches('/').to_owned())
+    })
 }
 
 /// The images that fields of a map name in pairs.
@@ -365,21 +536,64 @@ fn short_text(value: &Value) -> Option<String> {
     if is_long { None } else { scalar_text(value) }
 }
 
+/// `git:5.1` in a list of plugins, `swift:5.1` as the kind of a runtime.
+fn is_no_image(text: &str, key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    !text.contains(['/', '\n']) && (key.contains("plugins") || NO_IMAGES.contains(&key.as_str()))
+}
+
+/// Whether a field says a part of an image.
+fn is_part(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["tag", "digest", "sha", "version", "policy", "registry", "repository"]
+        .iter()
+        .any(|end| key.ends_with(end))
+}
+
+/// Whether a text may be base64 of another one. What is read as such and is none gives no image.
+fn is_encoded(text: &str) -> bool {
+    let text = text.trim();
+    text.len() >= 16
+        && text.len() <= LARGEST_INSIDE
+        && text.len().is_multiple_of(4)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+/// Whether a group has read a field.
+fn is_grouped(field: &str) -> bool {
+    let name: String =
+        field.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    GROUPED.contains(&name.as_str())
+}
+
 /// Fields that a group has read.
-const GROUPED: [&str; 14] = [
+const GROUPED: [&str; 27] = [
     "image",
-    "imageName",
+    "imagename",
+    "baseimage",
+    "dockerimage",
     "repository",
     "repo",
-    "imageRepository",
+    "imagerepository",
+    "imagerepo",
+    "dockerrepository",
+    "newname",
     "name",
+    "url",
     "registry",
-    "imageRegistry",
+    "imageregistry",
+    "defaultregistry",
+    "registryhost",
+    "dockerregistry",
     "hub",
     "tag",
-    "imageTag",
+    "imagetag",
+    "newtag",
+    "dockertag",
     "digest",
-    "imageDigest",
+    "imagedigest",
+    "sha",
+    "sha256",
     "version",
 ];
 

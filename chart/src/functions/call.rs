@@ -44,11 +44,24 @@ impl From<Limit> for Failure {
 pub(crate) struct Context {
     pub(crate) budget: Budget,
     pub(super) regexes: RefCell<HashMap<Arc<str>, Rc<Regex>>>,
+    /// What `lookup` finds.
+    pub(super) lookup: Lookup,
+}
+
+/// What `lookup` finds in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing, as with `helm template`.
+    #[default]
+    Nothing,
+    /// An object of the kind and name that were asked for, with nothing in it: to see what a chart does
+    /// where there is one.
+    Anything,
 }
 
 impl Context {
-    pub(crate) fn new(budget: Budget) -> Self {
-        Self { budget, regexes: RefCell::default() }
+    pub(crate) fn new(budget: Budget, lookup: Lookup) -> Self {
+        Self { budget, regexes: RefCell::default(), lookup }
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::encoding::or_empty;
 use super::toml::{decode_toml, encode_toml};
-use super::{Call, Failure, Function};
+use super::{Call, Failure, Function, Lookup};
 use crate::go::json::decode;
 use crate::limits::Limit;
+use crate::template::trace;
 use crate::yaml::{Nodes, decode_yaml, encode_pretty_yaml, encode_yaml};
 use crate::{Map, Value};
 
@@ -21,7 +22,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         for index in 0..4 {
             call.string(index)?;
         }
-        Ok(Value::Map(Map::new()))
+        trace::looked_up();
+        Ok(Value::Map(match (call.context.lookup, call.string(3)?) {
+            (Lookup::Nothing, _) | (Lookup::Anything, "") => Map::new(),
+            (Lookup::Anything, name) => object(call, name)?,
+        }))
     }),
     // Helm looks no name up either, unless it is told to.
     Function::fixed("getHostByName", 1, |call| {
@@ -84,6 +89,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }))
     }),
 ];
+
+/// An object as a cluster might have it, with nothing in it.
+fn object(call: &Call<'_>, name: &str) -> Result<Map, Failure> {
+    let metadata = Map::from_iter([("name", Value::from(name)), ("namespace", Value::from(call.string(2)?))]);
+    Ok(Map::from_iter([
+        ("apiVersion", Value::from(call.string(0)?)),
+        ("kind", Value::from(call.string(1)?)),
+        ("metadata", Value::Map(metadata)),
+        ("data", Value::Map(Map::new())),
+        ("spec", Value::Map(Map::new())),
+        ("status", Value::Map(Map::new())),
+    ]))
+}
 
 /// Pays for the values in a JSON or TOML text before it is read: each stands behind one of these.
 pub(super) fn pay_for_reading(call: &Call<'_>) -> Result<(), Failure> {

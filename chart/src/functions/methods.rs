@@ -5,6 +5,7 @@ use super::call::wrong_type;
 use super::files;
 use super::{Call, Failure, Function};
 use crate::go::time::{Time, month_name, weekday_name};
+use crate::template::trace;
 use crate::yaml::encode_yaml;
 use crate::{IntType, ListType, Map, MapType, Value, Version};
 
@@ -70,7 +71,11 @@ const FILES: &[Function] = &[
 const VERSION_SET: &[Function] = &[Function::fixed("Has", 2, |call| {
     let wanted = call.string(1)?;
     let list = call.items(0, "look into")?;
-    Ok(Value::Bool(list.iter().any(|item| item.as_str() == Some(wanted))))
+    let has = list.iter().any(|item| item.as_str() == Some(wanted));
+    if !has {
+        trace::lacked_api(wanted);
+    }
+    Ok(Value::Bool(has))
 })];
 
 const KUBE_VERSION_METHODS: &[Function] =

@@ -26,6 +26,7 @@ mod toml;
 mod urls;
 mod words;
 
+pub use call::Lookup;
 pub(crate) use call::{Call, Context, Failure};
 pub(crate) use compare::missing;
 pub(crate) use methods::{KUBE_VERSION, method};

@@ -153,7 +153,7 @@ impl Time {
     /// `time.ParseInLocation` in UTC. `None` if the text does not have the layout's form, or if
     /// there is no such day.
     pub(crate) fn parse(layout: &str, text: &str) -> Option<Self> {
-        let mut parsed = Parsed::default();
+        let mut parsed = TemplateCache::default();
         let (mut layout, mut text) = (layout, text);
         loop {
             let (literal, chunk, tail) = next_chunk(layout);
@@ -305,7 +305,7 @@ fn skip_literal<'t>(mut text: &'t str, mut literal: &str) -> Option<&'t str> {
 }
 
 /// What was read of a time.
-struct Parsed {
+struct TemplateCache {
     year: i16,
     month: i8,
     day: Option<i8>,
@@ -319,7 +319,7 @@ struct Parsed {
     offset: Offset,
 }
 
-impl Default for Parsed {
+impl Default for TemplateCache {
     fn default() -> Self {
         Self {
             year: 0,
@@ -336,7 +336,7 @@ impl Default for Parsed {
     }
 }
 
-impl Parsed {
+impl TemplateCache {
     fn read<'t>(&mut self, chunk: Chunk, text: &'t str, layout: &str) -> Option<&'t str> {
         let (value, rest) = match chunk {
             Chunk::LongMonth | Chunk::Month => {

@@ -12,4 +12,5 @@ pub use capabilities::{KubeVersion, ParseKubeVersionError};
 pub(crate) use document::label;
 pub use document::{Document, Origin};
 pub use error::RenderError;
-pub use rendering::{RenderOptions, Rendering, render};
+pub use rendering::{Definitions, Operation, RenderOptions, Rendering, render};
+pub(crate) use rendering::{Prepared, Run};

@@ -1,46 +1,45 @@
 //! What `.` is for templates: `.Values`, `.Chart`, `.Release`, `.Capabilities`, `.Files`.
 //! Takes a chart and its values; gives the sources of all templates.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::capabilities::capabilities;
-use super::rendering::RenderOptions;
+use super::rendering::{Operation, RenderOptions};
 use crate::chart::Chart;
+use crate::template::ProgramFile;
 use crate::values::table_of;
 use crate::{
-    Dependency, Field, ImportValues, List, ListType, Maintainer, Map, MapType, Metadata, Struct,
-    TemplateSource, Value,
+    Dependency, Field, ImportValues, List, ListType, Maintainer, Map, MapType, Metadata, Struct, Value,
 };
 
-/// The templates of a chart and of the charts inside it, each with what `.` is for it (helm,
+/// What `.` is for the templates of a chart and of each chart inside it, by their full paths (helm,
 /// pkg/engine/engine.go, recAllTpls).
-pub(super) fn sources(chart: &Chart, values: &Map, options: &RenderOptions) -> Vec<TemplateSource> {
+pub(super) fn roots(chart: &Chart, values: &Map, options: &RenderOptions) -> HashMap<String, Map> {
     let top = Map::new();
     top.insert("Values", Value::Map(values.as_type(MapType::Values)));
     top.insert("Capabilities", capabilities(&options.kube_version, &options.api_versions));
+    let is_upgrade = options.operation == Operation::Upgrade;
     top.insert(
         "Release",
         Value::Map(Map::from_iter([
             ("Name", Value::from(options.release_name(chart))),
             ("Namespace", Value::from(options.namespace.as_str())),
-            ("IsUpgrade", Value::Bool(false)),
-            ("IsInstall", Value::Bool(true)),
-            ("Revision", Value::int(1)),
+            ("IsUpgrade", Value::Bool(is_upgrade)),
+            ("IsInstall", Value::Bool(!is_upgrade)),
+            ("Revision", Value::int(1 + i64::from(is_upgrade))),
             ("Service", Value::from("Helm")),
         ])),
     );
-    let mut sources = Vec::new();
-    collect(chart, &top, None, &mut sources);
-    sources
+    let mut roots = HashMap::new();
+    collect(chart, &top, None, &mut roots);
+    roots
 }
 
 /// Gives what `.` is for the chart's templates. `parent` is the full path of the chart around it.
-fn collect(chart: &Chart, above: &Map, parent: Option<&str>, sources: &mut Vec<TemplateSource>) -> Map {
+fn collect(chart: &Chart, above: &Map, parent: Option<&str>, roots: &mut HashMap<String, Map>) -> Map {
     let name = &chart.metadata.name;
-    let path = match parent {
-        Some(parent) => format!("{parent}/charts/{name}"),
-        None => name.clone(),
-    };
+    let path = path_of(chart, parent);
     let values = match parent {
         None => above.get("Values"),
         Some(_) => table_of(above, &format!("Values.{name}"))
@@ -60,8 +59,23 @@ fn collect(chart: &Chart, above: &Map, parent: Option<&str>, sources: &mut Vec<T
         ("Subcharts", Value::Map(charts.clone())),
     ]);
     for below in &chart.dependencies {
-        let inner = collect(below, &root, Some(&path), sources);
+        let inner = collect(below, &root, Some(&path), roots);
         charts.insert(below.metadata.name.as_str(), Value::Map(inner));
+    }
+    roots.insert(path, root.clone());
+    root
+}
+
+fn path_of(chart: &Chart, parent: Option<&str>) -> String {
+    let name = &chart.metadata.name;
+    parent.map_or_else(|| name.clone(), |parent| format!("{parent}/charts/{name}"))
+}
+
+/// The template files of a chart and of the charts inside it.
+pub(super) fn program_files(chart: &Chart, parent: Option<&str>, files: &mut Vec<ProgramFile>) {
+    let path = path_of(chart, parent);
+    for below in &chart.dependencies {
+        program_files(below, Some(&path), files);
     }
     for template in &chart.templates {
         let file = template.name().rsplit('/').next().unwrap_or_default();
@@ -69,14 +83,12 @@ fn collect(chart: &Chart, above: &Map, parent: Option<&str>, sources: &mut Vec<T
         if chart.metadata.is_library() && !file.starts_with('_') {
             continue;
         }
-        sources.push(TemplateSource {
+        files.push(ProgramFile {
             name: format!("{path}/{}", template.name()),
-            text: String::from_utf8_lossy(template.data()).into_owned(),
-            root: root.clone(),
-            base_path: format!("{path}/templates"),
+            data: template.shared_data(),
+            chart: path.clone(),
         });
     }
-    root
 }
 
 /// `.Chart`.

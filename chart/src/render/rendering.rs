@@ -1,16 +1,21 @@
 //! Renders a chart as `helm template` does.
 //! Takes a chart, a value set and [`RenderOptions`]; gives a [`Rendering`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::document::{Document, Origin};
-use super::objects::sources;
+use super::objects::{program_files, roots};
 use super::wanted::wanted_value;
 use super::{KubeVersion, RenderError};
 use crate::chart::{Chart, File};
 use crate::dependency::{name_all, process};
+use crate::discover::Switched;
+use crate::functions::Lookup;
 use crate::schema::check_schemas;
+use crate::template::trace::FileTrace;
+use crate::template::{Program, TemplateCache, Tracing};
 use crate::values::{Nulls, coalesce, unknown_keys};
 use crate::{Constraint, Engine, Limits, Map, Purpose, ValueSet, Version, Warning, template};
 
@@ -29,6 +34,36 @@ pub struct RenderOptions {
     pub limits: Limits,
     /// When to give up.
     pub deadline: Option<Instant>,
+    /// What Helm does with the release.
+    pub operation: Operation,
+    /// What `lookup` finds.
+    pub lookup: Lookup,
+    /// Whether the files in `crds/` are read.
+    pub definitions: Definitions,
+    /// Templates that were read before: renderings with clones of one set of options share them.
+    pub parsed: TemplateCache,
+}
+
+/// What Helm does with a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// `.Release.IsInstall`
+    #[default]
+    Install,
+    /// `.Release.IsUpgrade`
+    Upgrade,
+}
+
+/// What becomes of the files in `crds/`, which Helm applies as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Definitions {
+    /// They are documents like others.
+    #[default]
+    Read,
+    /// Only those that speak of images are read.
+    Search,
+    /// They are passed over.
+    Skip,
 }
 
 impl Default for RenderOptions {
@@ -40,6 +75,10 @@ impl Default for RenderOptions {
             api_versions: Vec::new(),
             limits: Limits::DEFAULT,
             deadline: None,
+            operation: Operation::Install,
+            lookup: Lookup::Nothing,
+            definitions: Definitions::Read,
+            parsed: TemplateCache::default(),
         }
     }
 }
@@ -63,6 +102,8 @@ pub struct Rendering {
     pub values: Map,
     /// What is likely a mistake.
     pub warnings: Vec<Warning>,
+    /// What is rendered only when a switch is turned, as far as that was looked for.
+    pub switched: Vec<Switched>,
     /// The values with those of charts that are switched off.
     pub(crate) declared: Map,
     /// The charts that took part, under their aliases.
@@ -89,48 +130,118 @@ pub struct Rendering {
 /// # Errors
 /// Any [`RenderError`].
 pub fn render(chart: &Chart, values: &ValueSet, options: &RenderOptions) -> Result<Rendering, RenderError> {
-    if chart.metadata.is_library() {
-        return Err(RenderError::Library);
-    }
-    let missing = chart.missing_dependencies();
-    if !missing.is_empty() {
-        return Err(RenderError::Missing(missing));
-    }
-    let mut warnings = BTreeSet::new();
-    let given = values.merged(&options.limits)?;
-    unknown_keys(chart, values, &options.limits, &mut warnings)?;
-    let mut installed = chart.clone();
-    process(&mut installed, &given, &mut warnings).map_err(RenderError::NoTable)?;
-    let declared = declared(chart, &given);
-    let (value_set, purpose) = (values.name.clone(), values.purpose);
-    let values = given;
-    coalesce(&installed, &values, Nulls::Delete, &mut warnings).map_err(RenderError::NoTable)?;
-    check_schemas(&installed, &values, "", &options.limits, &mut warnings)?;
-    check_kube_version(&installed, &options.kube_version)?;
-    // Templates can change the values that they see.
-    let seen: Map = values.deep_copy(usize::MAX).unwrap_or_default();
-    let sources = sources(&installed, &values, options);
-    let engine = Engine::new(sources, options.limits);
-    let engine = engine.map_err(|error| failed(error, &installed, &seen))?;
-    let rendered = engine.render(options.deadline).map_err(|error| failed(error, &installed, &seen))?;
-    let mut documents = Vec::new();
-    definitions(&installed, "", &options.limits, &mut documents)?;
-    for template in rendered {
-        if template.name.ends_with("NOTES.txt") {
-            continue;
+    let prepared = Prepared::new(chart, values, options)?;
+    Ok(prepared.render(values, options, Tracing::Off)?.0)
+}
+
+/// A chart with values, ready to be rendered: the charts that take part, their values and templates.
+pub(crate) struct Prepared {
+    pub(crate) installed: Chart,
+    /// The values as templates will see them. Renderings get copies, for they can change them.
+    pub(crate) values: Map,
+    declared: Option<Map>,
+    program: Arc<Program>,
+    warnings: BTreeSet<Warning>,
+}
+
+/// What is rendered of a chart.
+pub(crate) struct Run {
+    pub(crate) documents: Vec<Document>,
+    pub(crate) traces: Vec<FileTrace>,
+    /// The values that templates saw, and may have changed.
+    pub(crate) values: Map,
+    pub(crate) roots: HashMap<String, Map>,
+}
+
+impl Prepared {
+    /// Lays the values over the chart's own, switches charts on and off, and reads the templates.
+    pub(crate) fn new(chart: &Chart, set: &ValueSet, options: &RenderOptions) -> Result<Self, RenderError> {
+        if chart.metadata.is_library() {
+            return Err(RenderError::Library);
         }
-        Document::all(&template.name, Origin::Template, &template.text, &options.limits, &mut documents)
-            .map_err(|error| RenderError::Yaml { file: template.name.clone(), error })?;
+        let missing = chart.missing_dependencies();
+        if !missing.is_empty() {
+            return Err(RenderError::Missing(missing));
+        }
+        let mut warnings = BTreeSet::new();
+        let given = set.merged(&options.limits)?;
+        unknown_keys(chart, set, &options.limits, &mut warnings)?;
+        let mut installed = chart.clone();
+        process(&mut installed, &given, &mut warnings).map_err(RenderError::NoTable)?;
+        let declared = declared(chart, &given);
+        let values = given;
+        coalesce(&installed, &values, Nulls::Delete, &mut warnings).map_err(RenderError::NoTable)?;
+        check_schemas(&installed, &values, "", &options.limits, &mut warnings)?;
+        check_kube_version(&installed, &options.kube_version)?;
+        let mut files = Vec::new();
+        program_files(&installed, None, &mut files);
+        let program = Program::read(files, &options.limits, &options.parsed)
+            .map_err(|error| failed(error, &installed, &values))?;
+        Ok(Self { installed, values, declared, program: Arc::new(program), warnings })
     }
-    Ok(Rendering {
-        value_set,
-        purpose,
-        documents,
-        declared: declared.unwrap_or_else(|| seen.clone()),
-        values: seen,
-        warnings: warnings.into_iter().collect(),
-        chart: installed,
-    })
+
+    /// The files that are rendered.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.program.names()
+    }
+
+    /// Renders all of it, and takes note of what is read.
+    pub(crate) fn render_traced(
+        &self,
+        set: &ValueSet,
+        options: &RenderOptions,
+    ) -> Result<(Rendering, Run), RenderError> {
+        self.render(set, options, Tracing::On)
+    }
+
+    fn render(
+        &self,
+        set: &ValueSet,
+        options: &RenderOptions,
+        tracing: Tracing,
+    ) -> Result<(Rendering, Run), RenderError> {
+        let mut documents = Vec::new();
+        definitions(&self.installed, "", options, &mut documents)?;
+        let mut run = self.run(&self.values, options, tracing, &|_| true)?;
+        documents.append(&mut run.documents);
+        let rendering = Rendering {
+            value_set: set.name.clone(),
+            purpose: set.purpose,
+            documents,
+            declared: self.declared.clone().unwrap_or_else(|| self.values.clone()),
+            values: self.values.clone(),
+            warnings: self.warnings.iter().cloned().collect(),
+            switched: Vec::new(),
+            chart: self.installed.clone(),
+        };
+        Ok((rendering, run))
+    }
+
+    /// Renders the files that are `wanted` with `values`, which stay as they are.
+    pub(crate) fn run(
+        &self,
+        values: &Map,
+        options: &RenderOptions,
+        tracing: Tracing,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Run, RenderError> {
+        // Templates can change the values that they see.
+        let values: Map = values.deep_copy(usize::MAX).unwrap_or_default();
+        let roots = roots(&self.installed, &values, options);
+        let engine = Engine::of(&self.program, &roots, options.limits, wanted);
+        let (rendered, traces) = engine
+            .render_traced(options.deadline, options.lookup, tracing)
+            .map_err(|error| failed(error, &self.installed, &self.values))?;
+        let mut documents = Vec::new();
+        for template in rendered {
+            if template.name.ends_with("NOTES.txt") {
+                continue;
+            }
+            Document::all(&template.name, Origin::Template, &template.text, &options.limits, &mut documents)
+                .map_err(|error| RenderError::Yaml { file: template.name.clone(), error })?;
+        }
+        Ok(Run { documents, traces, values, roots })
+    }
 }
 
 /// The values of all charts inside, whether they are switched on or not. Nothing if one that is
@@ -158,9 +269,12 @@ fn check_kube_version(chart: &Chart, given: &KubeVersion) -> Result<(), RenderEr
 fn definitions(
     chart: &Chart,
     parent: &str,
-    limits: &Limits,
+    options: &RenderOptions,
     documents: &mut Vec<Document>,
 ) -> Result<(), RenderError> {
+    if options.definitions == Definitions::Skip {
+        return Ok(());
+    }
     let name = &chart.metadata.name;
     let path = if parent.is_empty() { name.clone() } else { format!("{parent}/charts/{name}") };
     let is_definition = |file: &&File| {
@@ -169,11 +283,30 @@ fn definitions(
     };
     for file in chart.extra.iter().filter(is_definition) {
         let text = String::from_utf8_lossy(file.data());
+        if options.definitions == Definitions::Search && !may_name_images(&text) {
+            continue;
+        }
         let place = format!("{path}/{}", file.name());
-        Document::all(&place, Origin::Definition, &text, limits, documents)
+        Document::all(&place, Origin::Definition, &text, &options.limits, documents)
             .map_err(|error| RenderError::Yaml { file: place.clone(), error })?;
     }
-    chart.dependencies.iter().try_for_each(|below| definitions(below, &path, limits, documents))
+    chart.dependencies.iter().try_for_each(|below| definitions(below, &path, options, documents))
+}
+
+/// Whether a definition can say which image is meant where nothing is said: it has a default that is no
+/// number or word, or is no definition of a resource at all. Most definitions have a megabyte of
+/// descriptions and no image.
+fn may_name_images(text: &str) -> bool {
+    let is_default = |line: &str| {
+        let line = line.trim_start().trim_start_matches(['-', '{', ' ']);
+        line.strip_prefix("default:").is_some_and(|value| {
+            let value = value.trim();
+            value.is_empty() || value.contains(['/', ':', '{', '[', '|', '>', '&', '*'])
+        })
+    };
+    !text.contains("CustomResourceDefinition")
+        || text.lines().any(is_default)
+        || ["{default:", ", default:", "\"default\""].iter().any(|inline| text.contains(inline))
 }
 
 fn failed(error: template::Error, chart: &Chart, values: &Map) -> RenderError {

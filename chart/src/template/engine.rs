@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Error;
@@ -12,7 +12,8 @@ use super::error::place;
 use super::evaluator::{Evaluator, STACK};
 use super::lexer::SyntaxError;
 use super::parser::parse;
-use crate::functions::Context;
+use super::trace::{self, FileTrace};
+use crate::functions::{Context, Lookup};
 use crate::limits::Budget;
 use crate::{Limit, Limits, Map, MapType, Value};
 
@@ -57,7 +58,7 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct Engine {
     files: Vec<File>,
-    templates: HashMap<Arc<str>, Arc<Template>>,
+    program: Arc<Program>,
     limits: Limits,
 }
 
@@ -69,6 +70,100 @@ struct File {
     base_path: String,
 }
 
+/// All templates of a tree of charts as they were read: what many renderings of it have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    templates: HashMap<Arc<str>, Arc<Template>>,
+    /// The files that are rendered, in Helm's order, and the path of the chart that each is of.
+    files: Vec<(Arc<str>, String)>,
+}
+
+/// Files that were read before, by their names and where their bytes are. A chart with one part
+/// switched on has most files in common with itself.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateCache(Arc<Mutex<Files>>);
+
+/// What was read, by the name of the file and the place of its bytes.
+type Files = HashMap<(Arc<str>, usize), Known>;
+
+/// A file that was read, with its bytes, so that their place stays theirs.
+#[derive(Debug)]
+struct Known {
+    _data: Arc<[u8]>,
+    templates: Vec<Arc<Template>>,
+    /// How many nodes it has.
+    nodes: usize,
+}
+
+/// A template file whose text may have been read before.
+pub(crate) struct ProgramFile {
+    pub(crate) name: String,
+    pub(crate) data: Arc<[u8]>,
+    /// The full path of its chart.
+    pub(crate) chart: String,
+}
+
+impl Program {
+    /// Reads all templates, in Helm's order, so that of two `define`s with one name the same one wins.
+    ///
+    /// # Errors
+    ///
+    /// A template that cannot be read, or is larger than the limits allow.
+    pub(crate) fn read(
+        mut sources: Vec<ProgramFile>,
+        limits: &Limits,
+        parsed: &TemplateCache,
+    ) -> Result<Self, Error> {
+        sort(&mut sources, |source| &source.name);
+        let room = Cell::new(limits.syntax_nodes);
+        let mut program = Self::default();
+        let mut known = parsed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for source in sources {
+            let name: Arc<str> = source.name.into();
+            let key = (Arc::clone(&name), source.data.as_ptr() as usize);
+            let templates = match known.get(&key) {
+                Some(known) if known.nodes <= room.get() => {
+                    room.set(room.get() - known.nodes);
+                    known.templates.clone()
+                }
+                _ => {
+                    let before = room.get();
+                    let text = String::from_utf8_lossy(&source.data);
+                    let templates = read(&name, Arc::from(&*text), limits, &room)?;
+                    let nodes = before.saturating_sub(room.get());
+                    known.insert(key, Known { _data: source.data, templates: templates.clone(), nodes });
+                    templates
+                }
+            };
+            for template in templates {
+                add(&mut program.templates, template);
+            }
+            if is_rendered(&name) {
+                program.files.push((name, source.chart));
+            }
+        }
+        Ok(program)
+    }
+
+    /// The names of all files that are rendered.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.files.iter().map(|(name, _)| name)
+    }
+}
+
+/// Deep files come first, so that the charts further out override what those inside define.
+fn sort<T>(sources: &mut [T], name: impl Fn(&T) -> &str) {
+    sources.sort_by(|left, right| {
+        let key = |source: &T| name(source).matches('/').count();
+        key(right).cmp(&key(left)).then_with(|| name(right).cmp(name(left)))
+    });
+}
+
+/// Partial templates, whose names start with `_`, write nothing.
+fn is_rendered(name: &str) -> bool {
+    !name.rsplit('/').next().unwrap_or_default().starts_with('_')
+}
+
 impl Engine {
     /// Reads all templates, in Helm's order, so that of two `define`s with one name the same one wins.
     ///
@@ -76,24 +171,33 @@ impl Engine {
     ///
     /// A template that cannot be read, or is larger than the limits allow.
     pub fn new(mut sources: Vec<TemplateSource>, limits: Limits) -> Result<Self, Error> {
-        // Deep files come first, so that the charts further out override what those inside define.
-        sources.sort_by(|left, right| {
-            let key = |source: &TemplateSource| source.name.matches('/').count();
-            key(right).cmp(&key(left)).then_with(|| right.name.cmp(&left.name))
-        });
+        sort(&mut sources, |source| &source.name);
         let room = Cell::new(limits.syntax_nodes);
-        let mut engine = Self { files: Vec::with_capacity(sources.len()), templates: HashMap::new(), limits };
+        let (mut files, mut program) = (Vec::with_capacity(sources.len()), Program::default());
         for source in sources {
             let name: Arc<str> = source.name.into();
             for template in read(&name, source.text.into(), &limits, &room)? {
-                add(&mut engine.templates, template);
+                add(&mut program.templates, template);
             }
-            let file_name = name.rsplit('/').next().unwrap_or_default();
-            if !file_name.starts_with('_') {
-                engine.files.push(File { name, root: source.root, base_path: source.base_path });
+            if is_rendered(&name) {
+                files.push(File { name, root: source.root, base_path: source.base_path });
             }
         }
-        Ok(engine)
+        Ok(Self { files, program: Arc::new(program), limits })
+    }
+
+    /// The files of a program that are `wanted`, each with what `.` is in its chart.
+    pub(crate) fn of(
+        program: &Arc<Program>,
+        roots: &HashMap<String, Map>,
+        limits: Limits,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let file = |(name, chart): &(Arc<str>, String)| {
+            let root = roots.get(chart).filter(|_| wanted(name))?.clone();
+            Some(File { name: Arc::clone(name), root, base_path: format!("{chart}/templates") })
+        };
+        Self { files: program.files.iter().filter_map(file).collect(), program: Arc::clone(program), limits }
     }
 
     /// Renders every template in Helm's order; partial ones (`_*`) write nothing and are left out.
@@ -102,6 +206,16 @@ impl Engine {
     ///
     /// The first template that fails, or more than the limits or `deadline` allow.
     pub fn render(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
+        Ok(self.render_traced(deadline, Lookup::Nothing, Tracing::Off)?.0)
+    }
+
+    /// As [`Engine::render`], with what each file read, if that is wanted.
+    pub(crate) fn render_traced(
+        &self,
+        deadline: Option<Instant>,
+        lookup: Lookup,
+        tracing: Tracing,
+    ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
         // Templates may nest deeper than the stack of a caller's thread allows.
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK);
@@ -113,28 +227,45 @@ impl Engine {
                 message,
                 includes: Vec::new(),
             };
-            match thread.spawn_scoped(scope, || self.render_here(deadline)) {
+            match thread.spawn_scoped(scope, || self.render_here(deadline, lookup, tracing)) {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 Err(error) => Err(failed(format!("no thread to render in: {error}"))),
             }
         })
     }
 
-    fn render_here(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
-        let context = Context::new(Budget::new(self.limits, deadline));
-        let mut evaluator = Evaluator::new(&self.templates, &context);
+    fn render_here(
+        &self,
+        deadline: Option<Instant>,
+        lookup: Lookup,
+        tracing: Tracing,
+    ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
+        let context = Context::new(Budget::new(self.limits, deadline), lookup);
+        let mut evaluator = Evaluator::new(&self.program.templates, &context);
         let mut rendered = Vec::with_capacity(self.files.len());
+        let mut traces = Vec::new();
         for file in &self.files {
             let template = Map::from_iter([
                 ("Name", Value::String(Arc::clone(&file.name))),
                 ("BasePath", Value::from(file.base_path.as_str())),
             ]);
             file.root.insert("Template", Value::Map(template.as_type(MapType::Values)));
-            let text = evaluator.render(&file.name, Value::Map(file.root.clone()))?;
-            rendered.push(Rendered { name: file.name.to_string(), text });
+            if tracing == Tracing::On {
+                trace::start(&file.name);
+            }
+            let text = evaluator.render(&file.name, Value::Map(file.root.clone()));
+            traces.extend(trace::finish());
+            rendered.push(Rendered { name: file.name.to_string(), text: text? });
         }
-        Ok(rendered)
+        Ok((rendered, traces))
     }
+}
+
+/// Whether it is noted what templates read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracing {
+    On,
+    Off,
 }
 
 /// Reads the templates of a text; the main one comes last.

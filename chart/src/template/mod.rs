@@ -11,6 +11,9 @@ mod expressions_test;
 mod lexer;
 mod nodes;
 mod parser;
+pub(crate) mod trace;
 
+pub use engine::TemplateCache;
 pub use engine::{Engine, Rendered, TemplateSource};
+pub(crate) use engine::{Program, ProgramFile, Tracing};
 pub use error::{Error, Include};

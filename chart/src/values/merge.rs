@@ -32,8 +32,6 @@ pub enum Purpose {
     Install,
     /// Only to see what it can ask for: nobody said that it will be installed like this.
     Discovery,
-    /// Only to see how the chart completes a name that its values leave open.
-    Trial,
 }
 
 /// A values file.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use bundle_test_servers::{DockerRegistry, FaultProxy, Response, sha256};
+use bundle_test_servers::{DockerRegistry, FaultProxy, ImageSpec, LayerSpec, Response, sha256};
 
 use crate::scene::{Ran, Scene};
 
@@ -197,7 +197,8 @@ fn a_chart_comes_from_a_repository_by_range_and_stays_at_its_locked_version() {
     );
     write(&scene, "bundle.yaml", &text);
     let host = repository.proxy.host().replace(':', "_");
-    write(&scene, "web/values.yaml", "image: {repository: team/multi, tag: '1'}\n");
+    let source = scene.source.host();
+    write(&scene, "web/values.yaml", &format!("image: {{repository: {source}/team/multi, tag: '1'}}\n"));
     repository.publish(&scene, &["1.2.0"]);
     let ran = scene.bundle(["images", "--json"]).succeeds();
     assert_eq!(ran.json()["charts"][0]["target"], format!("cache/{host}/stable/web:1.2.0"));
@@ -262,10 +263,13 @@ fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
 #[test]
 fn two_images_of_one_name_are_told_with_what_asks_for_them() {
     let scene = scene_with_chart();
+    let host = scene.source.host();
+    let other = ImageSpec::oci().layer(LayerSpec::new(5, 100)).build();
+    scene.source.client().push("other/signed", "1", &other).unwrap();
     write(
         &scene,
         "web/templates/more.yaml",
-        "kind: Pod\nspec: {containers: [{image: quay.io/other/signed:1}]}\n",
+        &format!("kind: Pod\nspec: {{containers: [{{image: '{host}/other/signed:1'}}]}}\n"),
     );
     ask(&scene, "{path: web}");
     create(&scene, "x.tar", &[])
@@ -432,9 +436,9 @@ fn images_tells_what_is_asked_for_and_why() {
     let ran = scene.bundle(["images", "--offline"]).succeeds();
     for line in [
         "chart web 1.2.0 (bundle.yaml:4): 6 images",
-        &format!("probable  {host}/team/docker:1  (declared, not rendered; values metrics.image"),
-        &format!("certain   {host}/team/multi:2  (templates/all.yaml Deployment/web"),
-        &format!("probable  {host}/team/ghost:9  (declared, not rendered"),
+        &format!("declared   {host}/team/docker:1  (or {host}/team/docker:v1; values metrics.image"),
+        &format!("rendered   {host}/team/multi:2  (templates/all.yaml Deployment/web"),
+        &format!("declared   {host}/team/ghost:9  (values ghost.image"),
     ] {
         assert!(ran.stdout.contains(line), "{line}\n{}", ran.stdout);
     }
@@ -442,7 +446,10 @@ fn images_tells_what_is_asked_for_and_why() {
     let json = scene.bundle(["images", "--json"]).succeeds().json();
     let images = json["charts"][0]["images"].as_array().unwrap().clone();
     let of = |name: &str| images.iter().find(|image| image["image"] == format!("{host}/{name}")).unwrap();
-    assert_eq!(of("team/multi:1")["certainty"], "certain");
+    assert_eq!(
+        (&of("team/multi:1")["certainty"], &of("team/multi:1")["grade"]),
+        (&"certain".into(), &"rendered".into())
+    );
     assert_eq!(
         (&of("team/docker:1")["registry"], &of("team/docker:1")["carried"]),
         (&"found".into(), &true.into())
@@ -467,4 +474,117 @@ fn images_tells_what_is_asked_for_and_why() {
         .bundle(["images", "--offline"])
         .ends_with(2)
         .says("is not on this machine, and --offline asks nobody");
+}
+
+/// What an image is asked for, and what becomes of it if its registry does not have it, or answers oddly.
+/// Only what the rendering with the values given asks for can end the run, and must.
+#[test]
+fn only_what_is_rendered_ends_the_run_if_it_does_not_exist() {
+    let scene = scene_with_chart();
+    let host = scene.source.host().to_owned();
+    let pod = |images: &[String]| -> String {
+        let images: Vec<String> = images.iter().map(|image| format!("{{image: '{image}'}}")).collect();
+        format!("kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{}]}}\n", images.join(", "))
+    };
+    let chart = |values: &str, template: &str| {
+        write(&scene, "c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\nappVersion: '1'\n");
+        write(&scene, "c/values.yaml", values);
+        write(&scene, "c/templates/p.yaml", template);
+    };
+    let good = format!("{host}/team/multi:1");
+    ask(&scene, "{path: c}");
+    // Switched, declared, mentioned: hosts that are none, tags that are gone, other platforms.
+    let off = format!(
+        "{}---\n{{{{- if .Values.more.enabled }}}}\n{}{{{{- end }}}}\n",
+        pod(std::slice::from_ref(&good)),
+        pod(&[format!("{host}/team/gone:1"), "registry.invalid/a/b:1".to_owned()])
+    );
+    let values = format!(
+        "# @default -- {host}/team/mentioned:1\nmore: {{enabled: false}}\nother: {{image: {{repository: registry.invalid/x/y, tag: '1'}}}}\nlisted: {{image: {{repository: {host}/team/none, tag: '7'}}}}\n"
+    );
+    chart(&values, &off);
+    scene.bundle(["images", "--retries", "0"]).succeeds();
+    create(&scene, "b.tar", &["--retries", "0"])
+        .succeeds()
+        .says("team/gone:1")
+        .says("is left out: there is no such image")
+        .says(
+            "registry.invalid/x/y:1 (values other.image (value set defaults)) is left out: registry.invalid",
+        );
+    // The same images rendered: both commands end, with the same code and words.
+    for (image, code, words) in [
+        (
+            format!("{host}/team/gone:1"),
+            6,
+            "team/gone:1 does not exist, and templates/p.yaml Pod/p spec.containers[1].image (value set defaults) asks for it",
+        ),
+        ("registry.invalid/a/b:1".to_owned(), 4, "registry.invalid"),
+    ] {
+        chart("{}\n", &pod(&[good.clone(), image]));
+        for command in [&["images", "--retries", "0"][..], &["create", "--dry-run", "--retries", "0"]] {
+            scene.bundle(command).ends_with(code).says(words);
+        }
+    }
+    // A tag to which an operator would add what the nodes are.
+    let operand = ImageSpec::oci().layer(LayerSpec::new(6, 100)).build();
+    scene.source.client().push("team/driver", "5.1-os22", &operand).unwrap();
+    let resource = format!(
+        "apiVersion: a.example/v1\nkind: Policy\nmetadata: {{name: x}}\nspec: {{driver: {{repository: {host}/team, image: driver, version: '5.1'}}}}\n"
+    );
+    chart("{}\n", &format!("{}---\n{resource}", pod(&[good])));
+    scene.bundle(["images"]).ends_with(6).says("tags that begin so: 5.1-os22").says("operatingSystems");
+    write(
+        &scene,
+        "bundle.yaml",
+        &format!(
+            "rules: {{nodeImages: ['{host}/team/driver'], operatingSystems: [os22]}}\nprojects: {{platform: {{charts: [{{path: c}}]}}}}\n"
+        ),
+    );
+    let json = scene.bundle(["images", "--json"]).succeeds().json();
+    let found = json["charts"][0]["images"].as_array().unwrap().clone();
+    assert!(found.iter().any(|image| image["image"] == format!("{host}/team/driver:5.1-os22")));
+}
+
+#[test]
+fn a_policy_says_which_grades_travel_and_readings_are_decided_by_the_registry() {
+    let scene = scene_with_chart();
+    let host = scene.source.host().to_owned();
+    for name in ["team/on", "team/tool", "team/said"] {
+        let image = ImageSpec::oci().layer(LayerSpec::new(7, 100)).build();
+        scene.source.client().push(name, "1", &image).unwrap();
+    }
+    write(&scene, "c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\nappVersion: '1'\n");
+    write(
+        &scene,
+        "c/values.yaml",
+        &format!(
+            "# @default -- {host}/team/said:1\nextra: {{enabled: false}}\nunused: {{image: {{repository: {host}/team, name: tool, tag: '1'}}}}\n"
+        ),
+    );
+    write(
+        &scene,
+        "c/templates/p.yaml",
+        &format!(
+            "kind: Pod\nspec: {{containers: [{{image: '{host}/team/multi:1'}}]}}\n---\n{{{{- if .Values.extra.enabled }}}}\nkind: Pod\nspec: {{containers: [{{image: '{host}/team/on:1'}}]}}\n{{{{- end }}}}\n"
+        ),
+    );
+    for (carry, names) in [
+        ("rendered", &["team/multi"][..]),
+        ("switched", &["team/multi", "team/on"]),
+        ("declared", &["team/multi", "team/on", "team/tool"]),
+        ("all", &["team/multi", "team/on", "team/said", "team/tool"]),
+    ] {
+        ask(&scene, &format!("{{path: c, carry: {carry}}}"));
+        let json = scene.bundle(["images", "--json"]).succeeds().json();
+        let images = json["charts"][0]["images"].as_array().unwrap().clone();
+        let carried: Vec<&str> = images
+            .iter()
+            .filter(|image| image["carried"] == true)
+            .map(|image| image["image"].as_str().unwrap())
+            .collect();
+        let expected: Vec<String> = names.iter().map(|name| format!("{host}/{name}:1")).collect();
+        assert_eq!(carried, expected, "{carry}");
+    }
+    ask(&scene, "{path: c, carry: some}");
+    scene.bundle(["images"]).ends_with(2).says("charts[0].carry: 'some' is not one of rendered, switched");
 }

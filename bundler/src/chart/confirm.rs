@@ -1,0 +1,212 @@
+//! Asks registries for the images that charts name.
+//! Takes discovered charts; says of each image whether it exists, and fails only for what a rendering with
+//! the values given asks for and cannot be had.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bundle_chart::Grade;
+use bundle_oci::{Manifest, Platform, Reference};
+use bundle_registry::{Client, Error, Name};
+use futures_util::StreamExt;
+
+use super::discovery::{ChartImage, Confirmation, DiscoveredChart};
+use super::error::{ChartCause, ChartError};
+use crate::resolve::{choose, kind_of, platform_of, whole_blob};
+use crate::{Lock, Platforms};
+use bundle_format::Kind;
+
+/// What one image is asked for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    reference: Reference,
+    /// What is asked for in place of its tag: what the lock has.
+    name: Option<bundle_oci::Digest>,
+    platforms: Vec<Platform>,
+}
+
+impl Question {
+    fn of(image: &ChartImage, chart: &DiscoveredChart, lock: Option<&Lock>) -> Self {
+        let platforms = match chart.platforms() {
+            Platforms::All => Vec::new(),
+            Platforms::Only(platforms) => platforms.clone(),
+        };
+        let reference = image.find.reference.clone();
+        let name = lock.and_then(|lock| lock.digest(&reference, &image.target));
+        Self { reference, name, platforms }
+    }
+
+    fn name(&self) -> Name {
+        self.name.map_or_else(|| Name::of(&self.reference), Name::Digest)
+    }
+}
+
+/// What a registry said.
+enum Answer {
+    Found,
+    NotFound,
+    NoPlatform {
+        wanted: Platform,
+        available: Vec<Platform>,
+    },
+    /// The account may not see it, or there is none: some registries say both alike.
+    Refused(Error),
+    Failed(Error),
+}
+
+/// Asks registries for all images that are not excluded or left out by the chart's policy; each once.
+pub(super) async fn confirm(
+    client: &Client,
+    charts: &mut [DiscoveredChart],
+    lock: Option<&Lock>,
+    jobs: usize,
+) -> Vec<ChartError> {
+    let mut asked = BTreeSet::new();
+    for chart in charts.iter() {
+        let open = chart.images.iter().filter(|image| image.confirmation == Confirmation::NotAsked);
+        asked.extend(open.map(|image| Question::of(image, chart, lock)));
+    }
+    let answers: BTreeMap<Question, Answer> = futures_util::stream::iter(asked)
+        .map(|question| async move {
+            let answer = ask(client, &question).await;
+            (question, answer)
+        })
+        .buffer_unordered(jobs.max(1))
+        .collect()
+        .await;
+    let mut errors = Vec::new();
+    for chart in charts.iter_mut() {
+        let questions: Vec<Question> =
+            chart.images.iter().map(|image| Question::of(image, chart, lock)).collect();
+        let found: BTreeSet<Reference> = questions
+            .iter()
+            .filter(|question| matches!(answers.get(question), Some(Answer::Found)))
+            .map(|question| question.reference.clone())
+            .collect();
+        let who = (format!("{} {}", chart.name, chart.version), chart.reason.clone());
+        let mut absent: HashMap<Reference, usize> = HashMap::new();
+        for (image, question) in chart.images.iter_mut().zip(&questions) {
+            if image.confirmation != Confirmation::NotAsked {
+                continue;
+            }
+            let Some(answer) = answers.get(question) else { continue };
+            let other = image.find.readings.iter().find(|reading| found.contains(reading));
+            image.confirmation = match (answer, other) {
+                (Answer::Found, _) => Confirmation::Found,
+                (_, Some(other)) => Confirmation::OtherReading(other.clone()),
+                (Answer::NotFound, None) => Confirmation::NotFound,
+                (Answer::NoPlatform { wanted, .. }, None) => Confirmation::NoPlatform(wanted.clone()),
+                (Answer::Refused(error), None) => Confirmation::Refused(bundle_oci::chain(error)),
+                (Answer::Failed(error), None) => Confirmation::Unreachable(bundle_oci::chain(error)),
+            };
+            if image.find.grade != Grade::Rendered || image.is_wanted() || other.is_some() {
+                continue;
+            }
+            // One word for all readings of the same fields.
+            if image.find.readings.iter().any(|reading| absent.contains_key(reading)) {
+                continue;
+            }
+            absent.insert(image.find.reference.clone(), errors.len());
+            let reference = image.find.reference.clone();
+            let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
+            let cause = match answer {
+                Answer::NotFound => {
+                    let readings = image.find.readings.iter().cloned().collect();
+                    let tags = alike(client, &reference).await;
+                    ChartCause::Absent { image: reference, readings, tags, place }
+                }
+                Answer::NoPlatform { wanted, available } => {
+                    let (wanted, available) = (Box::new(wanted.clone()), available.clone());
+                    ChartCause::Platform { image: reference, wanted, available, place }
+                }
+                Answer::Refused(_) | Answer::Failed(_) => {
+                    // The answer stays with the others; the registry is asked once more for the words.
+                    match ask(client, question).await {
+                        Answer::Refused(error) | Answer::Failed(error) => {
+                            ChartCause::Confirm { image: reference, error }
+                        }
+                        Answer::Found => {
+                            image.confirmation = Confirmation::Found;
+                            continue;
+                        }
+                        Answer::NotFound | Answer::NoPlatform { .. } => {
+                            let (readings, tags) = (Vec::new(), Vec::new());
+                            ChartCause::Absent { image: reference, readings, tags, place }
+                        }
+                    }
+                }
+                Answer::Found => continue,
+            };
+            errors.push(ChartError { chart: who.0.clone(), reason: who.1.clone(), cause });
+        }
+    }
+    errors
+}
+
+async fn ask(client: &Client, question: &Question) -> Answer {
+    let (registry, repository) = (question.reference.registry(), question.reference.repository());
+    match client.manifest_exists(registry, repository, &question.name()).await {
+        Ok(Some(_)) if question.platforms.is_empty() => Answer::Found,
+        Ok(Some(_)) => match platforms(client, question).await {
+            Ok(answer) => answer,
+            Err(error) => Answer::Failed(error),
+        },
+        Ok(None) => Answer::NotFound,
+        // Docker Hub says 401 to strangers who ask for what is not there, others say 403.
+        Err(error) if matches!(error.status(), Some(401 | 403)) => Answer::Refused(error),
+        // What only looks like an image may name a host that is none.
+        Err(Error::NotARegistry { .. }) => Answer::NotFound,
+        Err(error) => Answer::Failed(error),
+    }
+}
+
+/// Whether an image is made for what is wanted. What cannot be read is left to those who resolve it.
+async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error> {
+    let (registry, repository) = (question.reference.registry(), question.reference.repository());
+    let fetched = client.manifest(registry, repository, &question.name()).await?;
+    let available = match Manifest::parse(&fetched.bytes, &fetched.media_type) {
+        Ok(Manifest::Index(index)) => match choose(&index, &question.platforms) {
+            Err(crate::ResolveCause::Platform { wanted, available }) => {
+                return Ok(Answer::NoPlatform { wanted, available });
+            }
+            _ => return Ok(Answer::Found),
+        },
+        Ok(Manifest::Image(image)) if kind_of(image.kind(), image.artifact_type.is_some()) == Kind::Image => {
+            let config = &image.config;
+            if config.size > LARGEST_CONFIG {
+                return Ok(Answer::Found);
+            }
+            let bytes = whole_blob(client, &question.reference, config.digest, config.size).await?;
+            platform_of(&bytes)
+        }
+        _ => return Ok(Answer::Found),
+    };
+    let fits = |wanted: &Platform| available.as_ref().is_some_and(|platform| platform.satisfies(wanted));
+    Ok(match question.platforms.first() {
+        Some(first) if !question.platforms.iter().any(fits) => {
+            Answer::NoPlatform { wanted: first.clone(), available: available.into_iter().collect() }
+        }
+        _ => Answer::Found,
+    })
+}
+
+/// The largest config of an image that is looked into for its platform, in bytes.
+const LARGEST_CONFIG: u64 = 8 << 20;
+
+/// How many tags are told.
+const TAGS: usize = 10;
+
+/// Tags that begin like the one that is missing: some operators add what the nodes are.
+async fn alike(client: &Client, image: &Reference) -> Vec<String> {
+    let Some(wanted) = image.tag() else { return Vec::new() };
+    let Ok(tags) = client.tags(image.registry(), image.repository()).await else { return Vec::new() };
+    let mut found: Vec<String> = tags
+        .tags
+        .iter()
+        .map(|tag| tag.as_str())
+        .filter(|tag| tag.starts_with(wanted.as_str()))
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found.truncate(TAGS);
+    found
+}

@@ -1,0 +1,699 @@
+//! Turns each switch of a chart's values, one at a time, and sees what is rendered only then.
+//! Takes a chart and a value set; gives its [`Rendering`], with a [`Switched`] for each switch that shows
+//! something new. Only the files that read a switch are rendered again.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::chart::Chart;
+use crate::dependency::name_all;
+use crate::functions::Lookup;
+use crate::render::{Operation, Prepared, Run};
+use crate::template::Tracing;
+use crate::template::trace::FileTrace;
+use crate::{Document, KubeVersion, Map, RenderError, RenderOptions, Rendering, Value, ValueSet, Warning};
+
+/// What a chart renders only when a switch is turned.
+#[derive(Clone, Debug)]
+pub struct Switched {
+    /// The switch, as people would turn it: `metrics.enabled=true`, `kubeVersion 1.31`.
+    pub switch: String,
+    /// The documents that are not rendered without it.
+    pub documents: Vec<Document>,
+}
+
+/// How switches are turned.
+#[derive(Clone, Debug)]
+pub struct SwitchOptions {
+    /// How many renderings run at once.
+    pub threads: NonZeroUsize,
+    /// When to stop turning further switches. What was not turned is told as a warning.
+    pub deadline: Option<Instant>,
+    /// Another version of Kubernetes to render for, if nobody said which one it is.
+    pub kube_version: Option<KubeVersion>,
+}
+
+/// How many switches may stand inside each other: one shows a part of the chart that has others.
+const DEEPEST: usize = 3;
+
+/// How many values a rendering is given that the chart asks for before it is given up.
+const MISSING: usize = 6;
+
+/// Renders a chart, and again with each switch turned: each boolean of the values that a template reads,
+/// each chart inside that a condition or a tag leaves out, API versions that were asked for and are not
+/// served, an upgrade in place of an installation, and objects that `lookup` finds. Where a switch shows
+/// further ones, these are turned too. It is no error if the chart does not render then.
+///
+/// # Errors
+/// As of [`render`](crate::render), for the value set itself.
+pub fn render_switched(
+    chart: &Chart,
+    set: &ValueSet,
+    options: &RenderOptions,
+    switches: &SwitchOptions,
+) -> Result<Rendering, RenderError> {
+    let prepared = Prepared::new(chart, set, options)?;
+    let (mut rendering, run) = prepared.render_traced(set, options)?;
+    let mut named = chart.clone();
+    name_all(&mut named);
+    let search = Search {
+        chart,
+        named: &named,
+        set,
+        options,
+        switches,
+        known: Mutex::new(rendering.documents.iter().map(|document| hash(&document.text)).collect()),
+    };
+    let state = State {
+        values: rendering.values.clone(),
+        prepared: Arc::new(prepared),
+        turns: Vec::new(),
+        filled: Vec::new(),
+        options: options.clone(),
+        run: Seen::of(run),
+    };
+    let (switched, left) = search.run(state);
+    rendering.switched = switched;
+    if left > 0 {
+        rendering.warnings.push(Warning::Switches(left));
+    }
+    Ok(rendering)
+}
+
+/// One thing that is turned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// A boolean of the values.
+    Value(Vec<Arc<str>>, Flag),
+    /// A chart inside that is left out: what switches it on.
+    Chart(Vec<Arc<str>>),
+    ApiVersion(String),
+    KubeVersion(String),
+    Upgrade,
+    Lookup,
+}
+
+/// What a switch is turned to, and in which form it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Flag {
+    Is(bool),
+    Says(bool),
+}
+
+impl Flag {
+    /// The other one of a switch.
+    fn other(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(is) => Some(Self::Is(!is)),
+            Value::String(text) if &**text == "true" => Some(Self::Says(false)),
+            Value::String(text) if &**text == "false" => Some(Self::Says(true)),
+            _ => None,
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Self::Is(is) => Value::Bool(is),
+            Self::Says(is) => Value::from(if is { "true" } else { "false" }),
+        }
+    }
+}
+
+impl Turn {
+    fn shown(&self) -> String {
+        match self {
+            Self::Value(path, Flag::Is(is) | Flag::Says(is)) => format!("{}={is}", path.join(".")),
+            Self::Chart(path) => format!("{}=true", path.join(".")),
+            Self::ApiVersion(name) => format!("apiVersions {name}"),
+            Self::KubeVersion(version) => format!("kubeVersion {version}"),
+            Self::Upgrade => "an upgrade".to_owned(),
+            Self::Lookup => "an object in the cluster".to_owned(),
+        }
+    }
+
+    /// What is turned, whatever it is turned to.
+    fn key(&self) -> String {
+        match self {
+            Self::Value(path, _) | Self::Chart(path) => path.join("\0"),
+            other => other.shown(),
+        }
+    }
+}
+
+/// A rendering from which switches are turned.
+struct State {
+    prepared: Arc<Prepared>,
+    values: Map,
+    turns: Vec<Turn>,
+    /// What the chart asked for besides.
+    filled: Vec<Vec<Arc<str>>>,
+    options: RenderOptions,
+    run: Seen,
+}
+
+/// What a rendering read, without its documents.
+struct Seen {
+    traces: Vec<FileTrace>,
+    values: Map,
+    release: Option<usize>,
+    roots: Vec<usize>,
+}
+
+impl Seen {
+    fn of(run: Run) -> Self {
+        let release = run.roots.values().find_map(|root| root.get("Release")?.as_map().map(Map::address));
+        let roots = run.roots.values().map(Map::address).collect();
+        Self { traces: run.traces, values: run.values, release, roots }
+    }
+
+    fn readers(&self, reads: impl Fn(&FileTrace) -> bool) -> BTreeSet<Arc<str>> {
+        self.traces.iter().filter(|trace| reads(trace)).map(|trace| Arc::clone(&trace.name)).collect()
+    }
+}
+
+/// A switch, with the files that read it.
+struct Candidate {
+    turn: Turn,
+    readers: BTreeSet<Arc<str>>,
+}
+
+struct Search<'a> {
+    chart: &'a Chart,
+    /// The same with all charts inside under their names.
+    named: &'a Chart,
+    set: &'a ValueSet,
+    options: &'a RenderOptions,
+    switches: &'a SwitchOptions,
+    /// Documents that were seen, by the hash of their text.
+    known: Mutex<HashSet<u64>>,
+}
+
+impl Search<'_> {
+    /// Turns all switches, level by level. Also gives how many there was no time for.
+    fn run(&self, first: State) -> (Vec<Switched>, usize) {
+        let mut tried = BTreeSet::new();
+        let mut found = Vec::new();
+        let mut states = vec![first];
+        let (mut count, mut left) = (0, 0);
+        for _ in 0..DEEPEST {
+            let mut work = Vec::new();
+            for (at, state) in states.iter().enumerate() {
+                for candidate in self.candidates(state) {
+                    if tried.insert(candidate.turn.key()) {
+                        work.push((at, candidate));
+                    }
+                }
+            }
+            let most = self.options.limits.switches.saturating_sub(count);
+            left += work.len().saturating_sub(most);
+            work.truncate(most);
+            count += work.len();
+            let mut next = Vec::new();
+            for turned in self.level(&states, &work) {
+                match turned {
+                    Turned::New(switched, state) => {
+                        found.push(switched);
+                        next.push(*state);
+                    }
+                    Turned::Nothing => {}
+                    Turned::Late => left += 1,
+                }
+            }
+            if next.is_empty() {
+                break;
+            }
+            states = next;
+        }
+        (found, left)
+    }
+
+    /// Turns the switches of one level, several at once; what they show is in the order of the work.
+    fn level(&self, states: &[State], work: &[(usize, Candidate)]) -> Vec<Turned> {
+        let next = AtomicUsize::new(0);
+        let done: Mutex<BTreeMap<usize, (Turned, Vec<u64>)>> = Mutex::default();
+        let threads = self.switches.threads.get().min(work.len());
+        let one = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((state, candidate)) = work.get(at) else { break };
+                let turned = states.get(*state).map(|state| self.turn(state, candidate));
+                if let Some(turned) = turned {
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, turned);
+                }
+            }
+        };
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Of two switches that show the same, the first one has shown it, however threads ran.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        for (mut turned, hashes) in done.into_values() {
+            if let Turned::New(switched, _) = &mut turned {
+                let documents = std::mem::take(&mut switched.documents);
+                let fresh = documents.into_iter().zip(hashes).filter(|(_, hash)| known.insert(*hash));
+                switched.documents = fresh.map(|(document, _)| document).collect();
+                if switched.documents.is_empty() {
+                    continue;
+                }
+            }
+            found.push(turned);
+        }
+        found
+    }
+
+    /// The switches that a rendering has shown.
+    fn candidates(&self, state: &State) -> Vec<Candidate> {
+        let mut found: BTreeMap<Vec<Arc<str>>, Candidate> = BTreeMap::new();
+        booleans(&state.run.values, &state.values, &mut Vec::new(), &mut |boolean| {
+            let Boolean { path, map, flag } = boolean;
+            let Some(key) = path.last() else { return };
+            let readers = state.run.readers(|trace| trace.has_read(map, key));
+            if !readers.is_empty() {
+                let path = global(path);
+                let turn = Turn::Value(path.clone(), flag);
+                let candidate = || Candidate { turn, readers: BTreeSet::new() };
+                found.entry(path).or_insert_with(candidate).readers.extend(readers);
+            }
+        });
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut conditions = Vec::new();
+        left_out(self.named, &state.prepared.installed, &mut Vec::new(), &mut conditions);
+        for path in conditions {
+            let readers = found.remove(&path).map(|known| known.readers).unwrap_or_default();
+            candidates.push(Candidate { turn: Turn::Chart(path), readers });
+        }
+        candidates.extend(found.into_values());
+        let apis: BTreeSet<&String> = state.run.traces.iter().flat_map(|trace| &trace.absent_apis).collect();
+        candidates.extend(apis.into_iter().map(|api| Candidate {
+            turn: Turn::ApiVersion(api.clone()),
+            readers: state.run.readers(|trace| trace.absent_apis.contains(api)),
+        }));
+        let mut add = |turn: Turn, readers: BTreeSet<Arc<str>>| {
+            if !readers.is_empty() {
+                candidates.push(Candidate { turn, readers });
+            }
+        };
+        add(Turn::Lookup, state.run.readers(|trace| trace.looks_up));
+        if let Some(release) = state.run.release {
+            let reads = |key| move |trace: &FileTrace| trace.has_read(release, key);
+            let mut readers = state.run.readers(reads("IsUpgrade"));
+            readers.extend(state.run.readers(reads("IsInstall")));
+            add(Turn::Upgrade, readers);
+        }
+        if let (Some(version), true) = (&self.switches.kube_version, state.turns.is_empty()) {
+            let asks =
+                |trace: &FileTrace| state.run.roots.iter().any(|root| trace.has_read(*root, "Capabilities"));
+            add(Turn::KubeVersion(version.to_string()), state.run.readers(asks));
+        }
+        candidates
+    }
+
+    /// Turns one switch. With the documents come the hashes of their texts.
+    fn turn(&self, state: &State, candidate: &Candidate) -> (Turned, Vec<u64>) {
+        let mut filled = state.filled.clone();
+        for _ in 0..=MISSING {
+            if self.switches.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return (Turned::Late, Vec::new());
+            }
+            match self.attempt(state, candidate, &filled) {
+                Ok((run, next)) => return self.new_documents(run, next),
+                // What it asks for is given, as a person would.
+                Err(RenderError::Template { wanted: Some(wanted), .. }) => {
+                    let path: Vec<Arc<str>> = wanted.split('.').map(Arc::from).collect();
+                    if filled.contains(&path) {
+                        break;
+                    }
+                    filled.push(path);
+                }
+                Err(_) => break,
+            }
+        }
+        (Turned::Nothing, Vec::new())
+    }
+
+    fn attempt(
+        &self,
+        state: &State,
+        candidate: &Candidate,
+        filled: &[Vec<Arc<str>>],
+    ) -> Result<(Run, State), RenderError> {
+        let mut options = state.options.clone();
+        let values = state.values.deep_copy(usize::MAX).unwrap_or_default();
+        let mut prepared = Arc::clone(&state.prepared);
+        let turns: Vec<Turn> = state.turns.iter().cloned().chain([candidate.turn.clone()]).collect();
+        match &candidate.turn {
+            Turn::Value(path, flag) => put(&values, &self.named.dependencies, path, &flag.value()),
+            Turn::Chart(_) => {
+                let set = self.set_with(&turns, filled);
+                prepared = Arc::new(Prepared::new(self.chart, &set, &options)?);
+            }
+            Turn::ApiVersion(name) => options.api_versions.push(name.clone()),
+            Turn::KubeVersion(_) => {
+                if let Some(version) = &self.switches.kube_version {
+                    options.kube_version = version.clone();
+                }
+            }
+            Turn::Upgrade => options.operation = Operation::Upgrade,
+            Turn::Lookup => options.lookup = Lookup::Anything,
+        }
+        let values = match &candidate.turn {
+            Turn::Chart(_) => prepared.values.deep_copy(usize::MAX).unwrap_or_default(),
+            _ => values,
+        };
+        for path in filled {
+            put(&values, &self.named.dependencies, path, &Value::from("bundle"));
+        }
+        let before: HashSet<&Arc<str>> = state.prepared.names().collect();
+        let maps = addresses(&state.run.values);
+        let writers = state.run.readers(|trace| trace.has_changed(&maps));
+        let wanted = |name: &str| {
+            candidate.readers.contains(name) || writers.contains(name) || !before.contains(&Arc::from(name))
+        };
+        let run = prepared.run(&values, &options, Tracing::On, &wanted)?;
+        let seen = Seen { traces: Vec::new(), values: Map::new(), release: None, roots: Vec::new() };
+        let next = State { prepared, values, turns, filled: filled.to_vec(), options, run: seen };
+        Ok((run, next))
+    }
+
+    fn new_documents(&self, mut run: Run, mut next: State) -> (Turned, Vec<u64>) {
+        let known = {
+            let hashes: Vec<u64> = run.documents.iter().map(|document| hash(&document.text)).collect();
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            hashes.into_iter().map(|hash| (hash, known.contains(&hash))).collect::<Vec<_>>()
+        };
+        let documents = std::mem::take(&mut run.documents);
+        let (documents, hashes): (Vec<Document>, Vec<u64>) = documents
+            .into_iter()
+            .zip(known)
+            .filter(|(_, (_, is_known))| !is_known)
+            .map(|(document, (hash, _))| (document, hash))
+            .unzip();
+        if documents.is_empty() {
+            return (Turned::Nothing, Vec::new());
+        }
+        let switch = next.turns.iter().map(Turn::shown).collect::<Vec<_>>().join(", ");
+        next.run = Seen::of(run);
+        (Turned::New(Switched { switch, documents }, Box::new(next)), hashes)
+    }
+
+    /// The value set with what was turned in the values.
+    fn set_with(&self, turns: &[Turn], filled: &[Vec<Arc<str>>]) -> ValueSet {
+        let mut set = self.set.clone();
+        let escaped = |path: &[Arc<str>]| {
+            path.iter().map(|key| key.replace('\\', "\\\\").replace('.', "\\.")).collect::<Vec<_>>().join(".")
+        };
+        for turn in turns {
+            match turn {
+                Turn::Value(path, Flag::Is(is)) => set.set.push(format!("{}={is}", escaped(path))),
+                Turn::Value(path, Flag::Says(is)) => set.set_string.push(format!("{}={is}", escaped(path))),
+                Turn::Chart(path) => set.set.push(format!("{}=true", escaped(path))),
+                _ => {}
+            }
+        }
+        set.set_string.extend(filled.iter().map(|path| format!("{}=bundle", escaped(path))));
+        set
+    }
+}
+
+enum Turned {
+    New(Switched, Box<State>),
+    Nothing,
+    Late,
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A boolean of the values.
+struct Boolean<'a> {
+    path: &'a [Arc<str>],
+    /// The address of the map that it is in, as templates saw it.
+    map: usize,
+    /// What it can be turned to.
+    flag: Flag,
+}
+
+/// Goes through all booleans that are in no list, with the map that they are in as templates saw it.
+/// What they are is taken from values that no template could change.
+fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: &mut dyn FnMut(Boolean<'_>)) {
+    for (key, value) in values.entries() {
+        path.push(Arc::clone(&key));
+        match &value {
+            Value::Map(inner) => {
+                if let Some(Value::Map(copy)) = seen.get(&key) {
+                    booleans(&copy, inner, path, see);
+                }
+            }
+            value => {
+                if let Some(flag) = Flag::other(value) {
+                    see(Boolean { path, map: seen.address(), flag });
+                }
+            }
+        }
+        path.pop();
+    }
+}
+
+/// Charts inside see what is global under their own names; it is said once, at the top.
+fn global(path: &[Arc<str>]) -> Vec<Arc<str>> {
+    let at = path.iter().position(|key| &**key == GLOBAL).filter(|at| at + 1 < path.len());
+    path.get(at.unwrap_or(0)..).unwrap_or_default().to_vec()
+}
+
+const GLOBAL: &str = "global";
+
+/// Sets a value, and what is global in every chart inside too.
+fn put(values: &Map, charts: &[Chart], path: &[Arc<str>], value: &Value) {
+    let Some((key, tables)) = path.split_last() else { return };
+    let mut table = values.clone();
+    for name in tables {
+        table = match table.get(name) {
+            Some(Value::Map(inner)) => inner,
+            _ => {
+                let inner = Map::new();
+                table.insert(Arc::clone(name), Value::Map(inner.clone()));
+                inner
+            }
+        };
+    }
+    table.insert(Arc::clone(key), value.clone());
+    if path.first().is_some_and(|first| &**first == GLOBAL) {
+        for chart in charts {
+            if let Some(Value::Map(inner)) = values.get(&chart.metadata.name) {
+                put(&inner, &chart.dependencies, path, value);
+            }
+        }
+    }
+}
+
+fn addresses(values: &Map) -> HashSet<usize> {
+    fn enter(map: &Map, found: &mut HashSet<usize>) {
+        if found.insert(map.address()) {
+            for (_, value) in map.entries() {
+                if let Value::Map(inner) = value {
+                    enter(&inner, found);
+                }
+            }
+        }
+    }
+    let mut found = HashSet::new();
+    enter(values, &mut found);
+    found
+}
+
+/// What would switch on the charts that are left out: the first of a chart's conditions, or its first tag.
+fn left_out(all: &Chart, installed: &Chart, home: &mut Vec<Arc<str>>, found: &mut Vec<Vec<Arc<str>>>) {
+    for below in &all.dependencies {
+        let name = &below.metadata.name;
+        if let Some(inner) = installed.dependencies.iter().find(|inner| inner.metadata.name == *name) {
+            home.push(Arc::from(name.as_str()));
+            left_out(below, inner, home, found);
+            home.pop();
+            continue;
+        }
+        let Some(wanted) = all.metadata.dependencies.iter().find(|wanted| wanted.name == *name) else {
+            continue;
+        };
+        let condition = wanted.condition.split(',').map(str::trim).find(|condition| !condition.is_empty());
+        let path = match (condition, wanted.tags.first()) {
+            (Some(condition), _) => home.iter().cloned().chain(condition.split('.').map(Arc::from)).collect(),
+            (None, Some(tag)) => vec![Arc::from("tags"), Arc::from(tag.as_str())],
+            (None, None) => continue,
+        };
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Discovery, Grade, Limits, discover};
+
+    fn chart(files: &[(&str, &str)]) -> Chart {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Chart::from_directory(Path::new(directory.path()), &Limits::DEFAULT).unwrap()
+    }
+
+    fn switches() -> SwitchOptions {
+        let threads = NonZeroUsize::new(2).unwrap();
+        SwitchOptions { threads, deadline: None, kube_version: Some("1.31".parse().unwrap()) }
+    }
+
+    fn found(chart: &Chart) -> Discovery {
+        let rendering =
+            render_switched(chart, &ValueSet::defaults(), &RenderOptions::default(), &switches()).unwrap();
+        discover(chart, &[rendering], &Limits::DEFAULT)
+    }
+
+    /// The images that a switch shows, as `image if switch`.
+    fn shown(files: &[(&str, &str)]) -> Vec<String> {
+        let line = |find: &crate::Find| {
+            let switches: Vec<&str> = find.switches.iter().map(String::as_str).collect();
+            format!("{} if {}", find.reference, switches.join(" or "))
+        };
+        let finds = found(&chart(files)).finds;
+        finds.iter().filter(|find| find.grade == Grade::Switched).map(line).collect()
+    }
+
+    const CHART: (&str, &str) =
+        ("Chart.yaml", "apiVersion: v2\nname: top\nversion: 1.0.0\nappVersion: '2.3'\n");
+
+    fn pod(condition: &str, image: &str) -> String {
+        format!(
+            "{{{{- if {condition} }}}}\n{{kind: Pod, metadata: {{name: x}}, spec: {{containers: [{{image: \"{image}\"}}]}}}}\n{{{{- end }}}}\n"
+        )
+    }
+
+    #[test]
+    fn each_switch_shows_what_is_rendered_only_then() {
+        for (values, condition, image, shown_images) in [
+            (
+                "x: {active: false}",
+                ".Values.x.active",
+                "a/b:rel-{{ .Chart.AppVersion }}",
+                "docker.io/a/b:rel-2.3 if x.active=true",
+            ),
+            (
+                "x: {disabled: true}",
+                "not .Values.x.disabled",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if x.disabled=false",
+            ),
+            ("x: {use: 'false'}", "eq .Values.x.use \"true\"", "a/b:1.2", "docker.io/a/b:1.2 if x.use=true"),
+            (
+                "global: {active: false}",
+                ".Values.global.active",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if global.active=true",
+            ),
+            ("{}", ".Release.IsUpgrade", "a/b:1.2", "docker.io/a/b:1.2 if an upgrade"),
+            (
+                "{}",
+                ".Capabilities.APIVersions.Has \"a.example/v1\"",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if apiVersions a.example/v1",
+            ),
+            (
+                "{}",
+                "lookup \"v1\" \"Secret\" \"default\" \"s\"",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if an object in the cluster",
+            ),
+            (
+                "{}",
+                "semverCompare \"<1.35\" .Capabilities.KubeVersion.Version",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if kubeVersion v1.31",
+            ),
+            // What the chart asks for then is given.
+            (
+                "x: {active: false, name: ''}",
+                "and .Values.x.active (required \"set .Values.x.name\" .Values.x.name)",
+                "a/b:1.2",
+                "docker.io/a/b:1.2 if x.active=true",
+            ),
+        ] {
+            let pod = pod(condition, image);
+            assert_eq!(shown(&[CHART, ("values.yaml", values), ("templates/p.yaml", &pod)]), [shown_images]);
+        }
+    }
+
+    #[test]
+    fn a_switch_behind_another_one_is_turned_too() {
+        let pod = pod("and .Values.x.create .Values.x.metrics.installed", "a/b:1.2");
+        let files = [
+            CHART,
+            ("values.yaml", "x: {create: false, metrics: {installed: false}}\n"),
+            ("templates/p.yaml", pod.as_str()),
+            // Shows something as soon as the first is turned.
+            ("templates/q.yaml", "{{- if .Values.x.create }}\nkind: ConfigMap\n{{- end }}\n"),
+        ];
+        assert_eq!(shown(&files), ["docker.io/a/b:1.2 if x.create=true, x.metrics.installed=true"]);
+    }
+
+    #[test]
+    fn charts_inside_that_are_left_out_are_switched_on_with_their_own_switches() {
+        let own = pod(".Values.extra", "a/extra:1.2");
+        let files = [
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: top\nversion: 1.0.0\ndependencies: [{name: sub, version: 1.x, alias: s, condition: s.enabled}, {name: tagged, version: 1.x, tags: [more]}]\n",
+            ),
+            ("values.yaml", "s: {enabled: false}\ntags: {more: false}\n"),
+            ("charts/sub/Chart.yaml", "apiVersion: v2\nname: sub\nversion: 1.0.0\n"),
+            ("charts/sub/values.yaml", "extra: false\n"),
+            ("charts/sub/templates/a.yaml", "{kind: Pod, spec: {containers: [{image: 'a/sub:1.2'}]}}\n"),
+            ("charts/sub/templates/b.yaml", own.as_str()),
+            ("charts/tagged/Chart.yaml", "apiVersion: v2\nname: tagged\nversion: 1.0.0\n"),
+            (
+                "charts/tagged/templates/a.yaml",
+                "{kind: Pod, spec: {containers: [{image: 'a/tagged:1.2'}]}}\n",
+            ),
+        ];
+        assert_eq!(
+            shown(&files),
+            [
+                "docker.io/a/extra:1.2 if s.enabled=true, s.extra=true",
+                "docker.io/a/sub:1.2 if s.enabled=true",
+                "docker.io/a/tagged:1.2 if tags.more=true",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_files_that_read_a_switch_are_rendered_again_and_those_that_change_values() {
+        let files = [
+            CHART,
+            ("values.yaml", "x: {active: false}\n"),
+            ("templates/z.yaml", "{{- $_ := set .Values \"tag\" \"from-z\" }}"),
+            ("templates/p.yaml", &pod(".Values.x.active", "a/b:{{ .Values.tag }}")),
+            // Would fail, and is not rendered again.
+            ("templates/other.yaml", "kind: ConfigMap\n"),
+        ];
+        assert_eq!(shown(&files), ["docker.io/a/b:from-z if x.active=true"]);
+    }
+
+    #[test]
+    fn images_that_depend_on_the_version_of_kubernetes_are_told() {
+        let pod = pod("true", "a/b:{{ .Capabilities.KubeVersion.Minor }}.0");
+        let discovery = found(&chart(&[CHART, ("templates/p.yaml", &pod)]));
+        let warnings: Vec<String> = discovery.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, ["its images depend on the version of Kubernetes: docker.io/a/b:31.0"]);
+    }
+}
