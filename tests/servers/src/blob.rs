@@ -1,4 +1,5 @@
 //! A blob: bytes with a digest, in memory, in a file, or made again each time they are wanted.
+//! Gives the bytes as a reader, so that a large one never has to be in memory whole.
 
 use std::fmt::Write as _;
 use std::fs::File;

@@ -1,4 +1,5 @@
 //! What a registry holds, and what it lacks or holds damaged.
+//! Takes a client of a registry; gives its repositories and tags, and every problem of what they lead to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,5 @@
 //! A proxy in front of a registry, or of nothing, that misbehaves as its rules say and remembers what it saw.
+//! Takes rules from a test; gives the requests, in order, and counts of bytes.
 
 mod exchange;
 mod rule;

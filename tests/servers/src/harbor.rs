@@ -1,10 +1,7 @@
-//! A Harbor of its own: the API and the registry of Harbor 2.15, as far as importers and their tests need
-//! them, and with the behaviour that naive clients do not expect.
-//!
-//! It is written after Harbor's sources at v2.15.2 and those of the registry it comes with (distribution
-//! v2.8.3); where a comment names a file, it is one of theirs. Its API answers are checked against Harbor's own
-//! description wherever that is at hand. What it has not: groups, replication, retention, labels, webhooks,
-//! sessions, SBOMs, digests other than SHA-256's, TLS.
+//! A double of Harbor 2.15: its API and its registry as far as importers need them, with the behaviour that naive
+//! clients do not expect. Written after Harbor's sources at v2.15.2 and distribution v2.8.3; where a comment names
+//! a file, it is one of theirs. Answers of the API are checked against Harbor's description where it is at hand.
+//! Missing: groups, replication, retention, labels, webhooks, sessions, SBOMs, digests other than SHA-256, TLS.
 
 mod access;
 mod answer;

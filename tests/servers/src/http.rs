@@ -1,4 +1,5 @@
 //! HTTP/1.1 messages (RFC 9112): heads, header fields and body framing, as far as registries use them.
+//! Takes and gives bytes of a connection; an error is a connection that ends.
 
 use std::io::{self, BufRead, Read, Write};
 

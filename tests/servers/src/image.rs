@@ -1,4 +1,5 @@
 //! Made-up images: valid for every registry and runtime, and the same bytes for the same specification.
+//! Takes a specification of layers, platform and format; gives a manifest with its blobs.
 
 use std::collections::BTreeMap;
 

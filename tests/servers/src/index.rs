@@ -1,4 +1,5 @@
 //! Made-up indexes: OCI image indexes and docker's manifest lists.
+//! Takes the children; gives the bytes with their digest, ready to push.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! Made-up layers: real tar archives of incompressible bytes, the same for the same seed.
+//! Takes a seed, a size and a compression; gives the blob and the digest of what it unpacks to.
 
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;

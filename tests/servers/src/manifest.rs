@@ -1,4 +1,5 @@
 //! A made-up manifest of any kind, with everything it refers to.
+//! Takes bytes and blobs; gives digest and media type, and the children to push first.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! Pushing made-up content into a registry, as distribution-spec §Push says.
+//! Takes a manifest with its blobs; sends blobs first, children next, the tag last.
 
 use std::io;
 use std::net::TcpStream;

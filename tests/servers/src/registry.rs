@@ -1,4 +1,5 @@
 //! Real registries as child processes that die with their handles.
+//! Takes a port, a store and credentials; gives the address, once the registry answers.
 
 use std::fmt::Write as _;
 use std::fs::File;

@@ -1,4 +1,5 @@
 //! One request and its response, with what the rules do to them.
+//! Takes a head and the connection; says whether the connection can carry another request.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::net::{Shutdown, TcpStream};

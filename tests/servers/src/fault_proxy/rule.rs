@@ -1,4 +1,5 @@
 //! Which requests are to go wrong, how, and how often.
+//! Takes rules in their order; gives what happens to one request.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! A server of this process behind the proxy, which is then its listener.
+//! It takes a head and a body, and gives an answer that the proxy writes.
 
 use std::io::Read;
 

@@ -1,3 +1,6 @@
+//! Each fault of the proxy does to a request what it says.
+//! Takes a proxy in front of nothing or of a scripted one; looks at both sides of it.
+
 use std::sync::mpsc;
 
 use super::*;

@@ -1,4 +1,5 @@
 //! Who asks, and whether they may.
+//! Takes a request's credentials; gives the caller, or the 401 or 403 that Harbor sends.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! What the double answers, and how Harbor and its registry word a refusal.
+//! Takes a status, a code and a text; gives the JSON body of that part of Harbor that would answer.
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek as _, SeekFrom};

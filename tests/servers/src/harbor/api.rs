@@ -1,4 +1,5 @@
 //! `/api/v2.0`: Harbor's own API.
+//! Takes a request below it; finds the handler, the caller's rights, and the answer.
 
 mod allowlist;
 mod artifacts;

@@ -1,4 +1,5 @@
 //! What Harbor makes of a manifest that was pushed: an artifact, its tags, its accessories.
+//! Takes manifest, repository and tag; gives the artifact's row, its children, and whose accessory it is.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
 //! Harbor's rows for blobs, manifests among them: what quotas and garbage collection go by.
+//! A row outlives its use until the garbage collection takes it, as Harbor's does.
 
 use super::answer::Refusal;
 use super::clock::Time;

@@ -1,4 +1,5 @@
 //! The double's clock, which tests can put forward instead of waiting.
+//! Gives the time that tokens, robots and the garbage collection go by.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

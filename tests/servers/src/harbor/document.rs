@@ -1,4 +1,5 @@
 //! Manifests as the registry reads them (distribution 2.8 `manifest/`): which are taken, and what they name.
+//! Takes the pushed bytes and their media type; gives the references, or the error that the registry would send.
 
 use std::collections::BTreeMap;
 

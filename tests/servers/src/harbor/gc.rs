@@ -1,4 +1,5 @@
 //! Garbage collection (Harbor `jobservice/job/impl/gc`).
+//! Takes the state and the time; removes untagged artifacts if so wished, and blobs that nothing uses.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -1,4 +1,5 @@
 //! Immutable tag rules, and the patterns they are written in.
+//! Takes a rule's patterns (doublestar, as Harbor's selectors); says whether a tag is held by one.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

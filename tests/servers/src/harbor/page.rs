@@ -1,4 +1,5 @@
 //! Pages for people, that show what arrived. Plain text: they are read in a terminal as often as in a browser.
+//! Takes the state; gives projects, repositories, tags and findings, one a line.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
 //! A project's storage quota: reserved before the work, given back when the work fails.
+//! Takes the blobs that a request adds; gives Harbor's refusal (`server/middleware/quota`) where they do not fit.
 
 use super::answer::{Code, Refusal};
 use super::clock::Time;

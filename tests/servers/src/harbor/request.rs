@@ -1,4 +1,5 @@
 //! A request as the double's parts see it: decoded path, decoded query, and the body still to be read.
+//! Takes a head and a reader; gives an error instead of a guess where the encoding is wrong.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
 //! Robot accounts.
+//! Takes name, rights and duration; says whether a secret is right and what the robot may do.
 
 use serde::{Deserialize, Serialize};
 

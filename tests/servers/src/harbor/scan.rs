@@ -1,4 +1,5 @@
 //! The scanner and what it found.
+//! Takes findings from tests; gives reports and summaries in the words of Harbor's API.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
 //! All that the double knows: what Harbor keeps in its database, and what its registry keeps in its storage.
+//! One lock holds it; rules that need several of its parts are functions here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

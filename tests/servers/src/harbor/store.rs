@@ -1,4 +1,5 @@
 //! Blobs and uploads on disk.
+//! Takes the bytes of an upload piece by piece; gives a blob under its digest.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,4 +1,5 @@
 //! What tests do to a Harbor behind its API, and what they look at there.
+//! Takes and gives nothing over HTTP: a test holds the handle and calls its functions.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,5 @@
 //! Bearer tokens for `/v2/`, and the service that gives them.
+//! Takes credentials and scopes; gives a token that says what is granted, and reads it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! CVEs that the vulnerability policy overlooks: in a project, and in all that have no list of their own.
+//! Answers `/system/CVEAllowlist`, and reads the list that a project's own body has.
 
 use std::io::Read;
 

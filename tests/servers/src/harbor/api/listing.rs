@@ -1,4 +1,5 @@
 //! Lists: pages, their links, and the `q` parameter.
+//! Takes all of a list and the request; gives the page, `X-Total-Count` and `Link`.
 
 use std::collections::BTreeMap;
 

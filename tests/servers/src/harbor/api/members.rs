@@ -1,4 +1,5 @@
 //! Members of a project; users only, the double has no groups.
+//! Answers `/projects/{name}/members`: who is listed, added, changed and removed, and by whom.
 
 use std::io::Read;
 

@@ -1,4 +1,5 @@
 //! A project's metadata, one key at a time and checked, unlike in the project itself.
+//! Answers `/projects/{name}/metadatas` as `server/v2.0/handler/project_metadata.go` does.
 
 use std::collections::BTreeMap;
 use std::io::Read;

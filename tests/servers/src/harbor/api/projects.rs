@@ -1,4 +1,5 @@
 //! Projects.
+//! Answers `/projects`: creation with a quota, metadata as strings, and who sees which.
 
 use std::collections::BTreeMap;
 use std::io::Read;

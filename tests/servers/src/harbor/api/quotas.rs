@@ -1,4 +1,5 @@
 //! Quotas of projects.
+//! Answers `/quotas`: the hard limit and what is used, for administrators.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,5 @@
 //! Repositories.
+//! Lists and deletes them; a repository exists as long as it has artifacts.
 
 use std::collections::BTreeSet;
 

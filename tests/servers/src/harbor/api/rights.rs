@@ -1,4 +1,5 @@
 //! What the caller may do, as Harbor tells it to everyone of themselves.
+//! Answers `/users/current/permissions` and its like from the caller's roles.
 
 use serde_json::{Value, json};
 

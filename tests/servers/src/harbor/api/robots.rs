@@ -1,4 +1,5 @@
 //! Robot accounts.
+//! Answers `/robots`: system and project level, secrets shown once, rights no wider than the maker's.
 
 use std::io::Read;
 

@@ -1,4 +1,5 @@
 //! Immutable tag rules.
+//! Answers `/projects/{name}/immutabletagrules`, whose order and duplicates are Harbor's.
 
 use std::io::Read;
 

@@ -1,4 +1,5 @@
 //! Scans and the scanner.
+//! Takes a request to scan, or for a report; gives what the scanner of the double found.
 
 use std::io::Read;
 

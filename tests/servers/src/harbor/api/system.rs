@@ -1,4 +1,5 @@
 //! The system: health, version, settings, garbage collection.
+//! Answers `/health`, `/systeminfo`, `/configurations` and `/system/gc`.
 
 use std::io::Read;
 

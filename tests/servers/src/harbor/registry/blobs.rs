@@ -1,4 +1,5 @@
 //! Reading and unlinking blobs.
+//! Answers GET with and without a range, HEAD and DELETE of `/v2/…/blobs/`.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
 //! Tags, repositories, referrers.
+//! Answers `/v2/…/tags/list`, `/v2/_catalog` and `/v2/…/referrers/` with their pages.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
 //! Manifests: what Harbor asks before it takes or gives one, and what it makes of one.
+//! Answers GET, HEAD, PUT and DELETE of `/v2/…/manifests/`.
 
 use std::io::Read;
 

@@ -1,4 +1,5 @@
 //! Upload sessions, with the traps of distribution 2.8 (`registry/handlers/blobupload.go`).
+//! Answers POST, PATCH, PUT, GET and DELETE of an upload, and mounts.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,6 @@
+//! Lists, pages, health and settings.
+//! Takes requests to `/api/v2.0`; answers are compared with what Harbor documents.
+
 use super::*;
 
 #[test]

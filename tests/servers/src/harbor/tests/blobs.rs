@@ -1,3 +1,6 @@
+//! Blobs: mounted, asked for, and counted.
+//! Takes one image in several projects; looks at quotas and at who may read.
+
 use std::time::Duration;
 
 use super::*;

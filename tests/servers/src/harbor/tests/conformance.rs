@@ -1,3 +1,6 @@
+//! The distribution specification's own conformance suite against the double.
+//! Takes the suite's program where it is installed; every test of it passes that passes with Harbor.
+
 use std::process::Command;
 
 use super::*;

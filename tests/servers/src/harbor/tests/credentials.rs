@@ -1,3 +1,6 @@
+//! Who may log in, and what a token says.
+//! Takes Basic and Bearer credentials, right, wrong and for something else.
+
 use std::time::Duration;
 
 use super::*;

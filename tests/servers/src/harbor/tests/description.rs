@@ -1,3 +1,6 @@
+//! The double's answers and Harbor's own description of its API.
+//! Takes the description where it is at hand; an answer that it does not allow is found.
+
 use super::*;
 use crate::harbor::answer::Answer;
 

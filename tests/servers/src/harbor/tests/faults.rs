@@ -1,3 +1,6 @@
+//! What tests do behind the API: read-only, expired, lost.
+//! Takes the switches; each has the effect over HTTP that it is named for.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,6 @@
+//! Manifests that are pushed, listed, referred to and deleted.
+//! Takes made-up images; looks at answers and at the artifacts that come of them.
+
 use super::*;
 use crate::{Index, Platform};
 

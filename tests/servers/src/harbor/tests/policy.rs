@@ -1,3 +1,6 @@
+//! Policies that keep images from being pulled or replaced.
+//! Takes findings, signatures and immutable rules; the status is what Harbor sends.
+
 use super::*;
 use crate::{Index, Platform};
 

@@ -1,3 +1,6 @@
+//! Projects and members, made, changed and refused.
+//! Takes requests to `/projects`; the words of each refusal are Harbor's.
+
 use super::*;
 
 #[test]

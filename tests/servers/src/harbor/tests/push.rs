@@ -1,3 +1,6 @@
+//! A push as clients do it, from an empty project to a tag.
+//! Takes made-up images; what is read back has the same digest.
+
 use std::sync::Arc;
 
 use super::*;

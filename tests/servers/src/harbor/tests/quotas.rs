@@ -1,3 +1,6 @@
+//! Quotas: what counts, and what is given back.
+//! Takes pushes that fit and that do not; the used bytes are Harbor's.
+
 use super::*;
 
 fn used(harbor: &Harbor) -> i64 {

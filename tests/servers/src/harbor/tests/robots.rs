@@ -1,3 +1,6 @@
+//! Robot accounts: what may be made, by whom, and what it then may.
+//! Takes requests to `/robots`; what a robot may is tried, not only read.
+
 use std::time::Duration;
 
 use super::*;

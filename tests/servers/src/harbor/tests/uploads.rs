@@ -1,3 +1,6 @@
+//! Upload sessions: pieces, offsets, and what ends one.
+//! Takes requests as clients send them; the answers are those of distribution 2.8.
+
 use super::*;
 
 const UPLOADS: &str = "/v2/platform/app/blobs/uploads/";
