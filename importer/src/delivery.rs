@@ -1,3 +1,6 @@
+//! One import from beginning to end: compares a bundle with its destination, and then delivers it,
+//! remembers it, sets tags, looks at all of it again and gives a receipt.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

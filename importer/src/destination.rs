@@ -1,3 +1,5 @@
+//! Where a bundle goes, a plain registry or a Harbor, and how one looks there without harm.
+
 use bundle_format::Target;
 use bundle_harbor::Harbor;
 use bundle_oci::{Digest, Registry, RepositoryName};

@@ -1,3 +1,5 @@
+//! Every bound that an import keeps to, with its reason.
+
 use std::time::Duration;
 
 /// Every bound on what an import may be asked for by people's files, and on what it asks of a Harbor.

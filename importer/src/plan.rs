@@ -1,3 +1,6 @@
+//! What an import will do to a registry, before anything is written: what becomes of each artifact,
+//! and which blobs and manifests are needed where.
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bundle_format::{Base, Blob, Graph};

@@ -1,3 +1,5 @@
+//! The receipt of an import: a draft from the plan, confirmed by looking at the registry again.
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,198 @@
+//! Opens a bundle from a file, volumes or a pipe: signature, statement, frame and manifests are
+//! checked; blobs are still to be hashed.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{
+    Archive, Blob, BlobSink, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
+    SignatureBytes, Statement, Timestamp, TrustError, TrustPolicy, Trusted, Unverified, uncompressed,
+};
+use bundle_oci::Digest;
+use bytes::Bytes;
+
+use bundle_trust::{CountersignatureError, read_countersignatures};
+
+use crate::Spool;
+
+/// Why bytes are no bundle that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file, or its volumes, cannot be opened.
+    #[error(transparent)]
+    Open(#[from] MediumError),
+    /// Volumes that are not there.
+    #[error("{} of the volumes are missing", .0.len())]
+    Missing(Vec<PathBuf>),
+    /// The bundle is not trusted.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The bundle is damaged.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// The countersignatures beside the file cannot be read.
+    #[error(transparent)]
+    Countersignature(#[from] CountersignatureError),
+}
+
+/// A trusted bundle, whose frame and manifests are right. Blobs are still to be hashed.
+pub struct Bundle {
+    pub(crate) trusted: Trusted,
+    pub(crate) graph: Graph,
+    pub(crate) contents: Contents,
+}
+
+/// Where blobs come from.
+pub(crate) enum Contents {
+    /// A file or volumes, from which any blob can be had again.
+    File(Archive<Medium>),
+    /// A pipe, from which layers come once and in order; what came before them is kept.
+    Pipe { pipe: Pipe<Box<dyn Read + Send>>, kept: HashMap<Digest, Bytes> },
+}
+
+impl std::fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Bundle({})", self.trusted.digest())
+    }
+}
+
+impl Bundle {
+    /// Steps 1 to 8 of docs/format.md §Verification on a file, or on volumes that are all there.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn open(path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
+        let medium = Medium::open(path, limits)?;
+        let missing = medium.missing();
+        if !missing.is_empty() {
+            return Err(OpenError::Missing(missing));
+        }
+        Self::on(medium, path, policy, limits)
+    }
+
+    /// The same on those volumes that are there, together with what `spool` has of the others. The
+    /// start of the archive must be among it.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn open_partial(
+        path: &Path,
+        spool: &Path,
+        policy: &TrustPolicy,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let mut medium = Medium::open(path, limits)?;
+        if let Medium::Volumes(volumes) = &mut medium {
+            if !volumes.has(&(0..1)) {
+                return Err(OpenError::Missing(vec![volumes.names().head()]));
+            }
+            let head = Unverified::read(&mut Cursor::new(volumes).map_err(Damage::Read)?, limits)?;
+            Spool::of(spool, Digest::of(&head.statement)).lend(volumes)?;
+        }
+        Self::on(medium, path, policy, limits)
+    }
+
+    fn on(medium: Medium, path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
+        let countersignatures = read_countersignatures(&Medium::name(path))?;
+        let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
+        let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
+        medium.belongs_to(trusted.digest())?;
+        let archive = Archive::open(medium, trusted.clone())?;
+        let graph = archive.graph(limits)?;
+        Ok(Self { trusted, graph, contents: Contents::File(archive) })
+    }
+
+    /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer. It
+    /// may be compressed.
+    /// Countersignatures come beside it.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn read(
+        reader: Box<dyn Read + Send>,
+        policy: &TrustPolicy,
+        countersignatures: &[SignatureBytes],
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        let mut reader = uncompressed(reader).map_err(Damage::from)?;
+        let trusted = trust(&mut reader, policy, countersignatures, limits)?;
+        let mut pipe = Pipe::open(reader, trusted.clone())?;
+        let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
+        let (graph, manifests) = pipe.graph(&mut configs, limits)?;
+        let manifests = manifests.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
+        let configs = configs.contents.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
+        let kept = manifests.chain(configs).collect();
+        Ok(Self { trusted, graph, contents: Contents::Pipe { pipe, kept } })
+    }
+
+    /// The archive; `None` if it comes through a pipe.
+    pub fn archive(&self) -> Option<&Archive<Medium>> {
+        match &self.contents {
+            Contents::File(archive) => Some(archive),
+            Contents::Pipe { .. } => None,
+        }
+    }
+
+    /// The archive and what its manifests name; `None` if it comes through a pipe.
+    pub fn into_archive(self) -> Option<(Archive<Medium>, Graph)> {
+        match self.contents {
+            Contents::File(archive) => Some((archive, self.graph)),
+            Contents::Pipe { .. } => None,
+        }
+    }
+
+    /// The statement.
+    pub fn statement(&self) -> &Statement {
+        self.trusted.statement()
+    }
+
+    /// The statement with what is known of its signature.
+    pub fn trusted(&self) -> &Trusted {
+        &self.trusted
+    }
+
+    /// What the manifests name.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The length of the archive in bytes.
+    pub fn size(&self) -> u64 {
+        match &self.contents {
+            Contents::File(archive) => archive.layout().size(),
+            Contents::Pipe { pipe, .. } => pipe.size(),
+        }
+    }
+}
+
+/// Steps 1 to 5 of docs/format.md §Verification.
+fn trust(
+    reader: &mut impl Read,
+    policy: &TrustPolicy,
+    countersignatures: &[SignatureBytes],
+    limits: &Limits,
+) -> Result<Trusted, OpenError> {
+    let head = Unverified::read(reader, limits)?;
+    Ok(policy.check(head, countersignatures, Timestamp::now(), limits)?)
+}
+
+/// Configs are small; they are kept while the manifests are read.
+struct Kept {
+    contents: HashMap<Digest, Vec<u8>>,
+    bytes: u64,
+    limit: u64,
+}
+
+impl BlobSink for Kept {
+    fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.limit {
+            return Err(std::io::Error::other(
+                "the configs are too large to be read from a pipe; use a file",
+            ));
+        }
+        self.contents.entry(blob.digest).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+}

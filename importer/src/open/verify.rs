@@ -1,0 +1,190 @@
+//! Checks a bundle without a destination, down to the last blob, and says what passed.
+
+use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, TrustPolicy, Trusted};
+
+use crate::open::bundle::Contents;
+use crate::{Bundle, OpenError};
+
+/// What is checked, in the order of docs/format.md §Verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckName {
+    /// The head of the archive is that of a bundle.
+    Head,
+    /// A trusted key signed the statement.
+    Signature,
+    /// The statement is of a known version and consistent.
+    Statement,
+    /// The key may write to the projects, at this time.
+    Scope,
+    /// Every byte that is not blob content is the one that follows from the statement.
+    Layout,
+    /// The manifests are whole, and name exactly the blobs that the statement lists.
+    Manifests,
+    /// Every blob has the content that its digest says.
+    Blobs,
+}
+
+impl CheckName {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Head,
+        Self::Signature,
+        Self::Statement,
+        Self::Scope,
+        Self::Layout,
+        Self::Manifests,
+        Self::Blobs,
+    ];
+
+    /// The check's name for people and for JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Signature => "signature",
+            Self::Statement => "statement",
+            Self::Scope => "scope",
+            Self::Layout => "layout",
+            Self::Manifests => "manifests",
+            Self::Blobs => "blobs",
+        }
+    }
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not; this is why.
+    Failed(Vec<String>),
+    /// It was not made, because one before it failed.
+    NotReached,
+}
+
+/// A check and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Which one.
+    pub name: CheckName,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// The bundle that was checked, whatever became of the blobs.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its statement, with what is known of the signatures.
+    pub trusted: Trusted,
+    /// The length of the archive in bytes.
+    pub size: u64,
+}
+
+/// Makes every check on a file, or on a pipe if there is no path, whose countersignatures come
+/// beside it. Blobs of a file are hashed on `threads` threads.
+///
+/// # Errors
+/// The file cannot be opened or read. That it is not right is a verdict, not an error.
+pub fn verify(
+    path: Option<&std::path::Path>,
+    policy: &TrustPolicy,
+    countersignatures: &[SignatureBytes],
+    limits: &Limits,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Vec<Check>, Option<Checked>), OpenError> {
+    let opened = match path {
+        Some(path) => Bundle::open(path, policy, limits),
+        None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, limits),
+    };
+    let bundle = match opened {
+        Ok(bundle) => bundle,
+        Err(error @ (OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_))) => {
+            return Err(error);
+        }
+        Err(OpenError::Damage(damage)) if unreadable(&damage) => return Err(OpenError::Damage(damage)),
+        Err(error) => {
+            let failed = failed_check(&error);
+            return Ok((checks(failed, vec![told(&error)]), None));
+        }
+    };
+    let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
+    let damages = match bundle.contents {
+        Contents::File(archive) => archive.damaged_blobs(threads, progress),
+        Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
+    };
+    let reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
+    if damages.iter().all(unreadable)
+        && let Some(damage) = damages.into_iter().next()
+    {
+        return Err(OpenError::Damage(damage));
+    }
+    let checks = if reasons.is_empty() { checks_passed() } else { checks(CheckName::Blobs, reasons) };
+    Ok((checks, Some(checked)))
+}
+
+/// Whether it is the medium that cannot be read, which says nothing about the bundle.
+fn unreadable(damage: &Damage) -> bool {
+    matches!(damage.itself(), Damage::Read(_))
+}
+
+fn failed_check(error: &OpenError) -> CheckName {
+    use bundle_format::TrustError;
+    match error {
+        OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_) => CheckName::Head,
+        OpenError::Trust(
+            TrustError::Stranger { .. } | TrustError::Revoked(_) | TrustError::TooFew { .. },
+        ) => CheckName::Signature,
+        OpenError::Trust(TrustError::Statement(_)) => CheckName::Statement,
+        OpenError::Trust(
+            TrustError::KeyTime { .. }
+            | TrustError::Scope { .. }
+            | TrustError::Stream { .. }
+            | TrustError::Expired(_),
+        ) => CheckName::Scope,
+        OpenError::Damage(damage) => match damage.itself() {
+            Damage::NotABundle | Damage::StatementSize(_) => CheckName::Head,
+            Damage::Statement(_) => CheckName::Statement,
+            Damage::Truncated { .. }
+            | Damage::TooLong(_)
+            | Damage::Header(_)
+            | Damage::Padding(_)
+            | Damage::Trailer
+            | Damage::Read(_)
+            | Damage::Packed(_)
+            | Damage::InVolumes { .. } => CheckName::Layout,
+            Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
+                CheckName::Manifests
+            }
+        },
+    }
+}
+
+fn checks_passed() -> Vec<Check> {
+    CheckName::ALL.map(|name| Check { name, verdict: Verdict::Passed }).to_vec()
+}
+
+fn checks(failed: CheckName, reasons: Vec<String>) -> Vec<Check> {
+    let mut verdict = Verdict::Passed;
+    CheckName::ALL
+        .map(|name| {
+            if name == failed {
+                verdict = Verdict::NotReached;
+                return Check { name, verdict: Verdict::Failed(reasons.clone()) };
+            }
+            Check { name, verdict: verdict.clone() }
+        })
+        .to_vec()
+}
+
+fn told(error: &dyn std::error::Error) -> String {
+    bundle_oci::Printable(&bundle_oci::chain(error)).to_string()
+}
+
+struct Counted<'a>(&'a (dyn Fn(u64) + Sync));
+
+impl BlobSink for Counted<'_> {
+    fn take(&mut self, _: bundle_format::Blob, bytes: &[u8]) -> std::io::Result<()> {
+        (self.0)(bytes.len() as u64);
+        Ok(())
+    }
+}

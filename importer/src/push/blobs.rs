@@ -1,0 +1,205 @@
+//! Puts blobs into the repositories that need them: each is sent at most once, then mounted.
+//! What is not sent is hashed all the same.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bundle_format::{Archive, Blob, Damage, Entry, EntryName, Graph, Medium};
+use bundle_oci::{Digest, RepositoryName};
+use bundle_registry::{BlobSource, Error, Uploaded};
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::push::run::{Knowledge, Push, lock};
+use crate::push::source::{Copied, Stock};
+use crate::{BlobStep, Destination, Presence, PushError, Supply};
+
+impl Push<'_> {
+    /// Puts in place what is there and ours of the blobs that are wanted, and tells which of them are
+    /// nowhere yet.
+    pub(super) async fn blobs_from(
+        &self,
+        file: &Stock,
+        knowledge: Knowledge,
+        is_wanted: impl Fn(Digest) -> bool,
+    ) -> Result<Vec<Entry>, PushError> {
+        futures_util::stream::iter(self.plan.blobs.iter().filter(|step| is_wanted(step.blob.digest)))
+            .map(|step| async move {
+                let digest = step.blob.digest;
+                let source = self.is_ours(digest).then(|| file.blob(digest, self.progress)).flatten();
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                match self.blob(step, knowledge, source).await {
+                    Err(PushError::Gone { .. }) if step.supply == Supply::Carried => {
+                        Ok(file.entries.get(&digest).copied())
+                    }
+                    done => done.map(|()| None),
+                }
+            })
+            .buffer_unordered(self.jobs)
+            .try_filter_map(|absent| async move { Ok(absent) })
+            .try_collect()
+            .await
+    }
+
+    pub(super) fn is_ours(&self, blob: Digest) -> bool {
+        self.share.as_ref().is_none_or(|share| share.contains(&blob))
+    }
+
+    /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
+    /// a bundle that was right.
+    pub(super) async fn unread(&self, archive: &Arc<Archive<Medium>>) -> Result<(), PushError> {
+        let sent = lock(&self.counters.read).clone();
+        let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
+        let hash = move || {
+            let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
+                EntryName::Blob(digest) => {
+                    let ours = share.as_ref().is_none_or(|share| share.contains(&digest));
+                    ours && !sent.contains(&digest) && archive.has(entry)
+                }
+                _ => false,
+            });
+            let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
+            archive.damaged_among(unread.collect(), threads, &|_| ()).into_iter().next()
+        };
+        match tokio::task::spawn_blocking(hash).await? {
+            Some(damage) => Err(damage.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts one blob into all repositories that need it: sent at most once, then mounted.
+    pub(super) async fn blob(
+        &self,
+        step: &BlobStep,
+        knowledge: Knowledge,
+        source: Option<&dyn BlobSource>,
+    ) -> Result<(), PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let blob = step.blob;
+        let carried = step.supply == Supply::Carried;
+        if carried {
+            self.progress.begin(blob.digest, blob.size, 0);
+        }
+        let there: Vec<bool> = futures_util::stream::iter(&step.places)
+            .map(|place| async move {
+                match (knowledge, place.presence) {
+                    (Knowledge::Current, Presence::There) => Ok(true),
+                    (Knowledge::Current, Presence::Absent) => Ok(false),
+                    (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
+                        let found = client.has_blob(registry, &place.repository, blob.digest).await;
+                        found.map_err(blob_failed(blob, &place.repository))
+                    }
+                }
+            })
+            .buffered(self.jobs)
+            .try_collect()
+            .await?;
+        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
+        let mut holder = found.map(|(place, _)| &place.repository).or(step.holders.first());
+        let mut passed = false;
+        for (place, there) in step.places.iter().zip(there) {
+            let repository = &place.repository;
+            if there {
+                self.counters.found.fetch_add(1, Ordering::Relaxed);
+            } else {
+                let uploaded = self.upload(blob, repository, holder, source).await?;
+                if uploaded == Uploaded::Sent {
+                    passed = true;
+                    // It could not be mounted; the next one has a better place to take it from.
+                    holder = Some(repository);
+                }
+            }
+            self.saw(blob.digest, repository);
+            holder.get_or_insert(repository);
+        }
+        if carried {
+            if !passed {
+                self.progress.advance(blob.digest, blob.size);
+            }
+            self.progress.end(blob.digest);
+        }
+        Ok(())
+    }
+
+    /// Puts a blob into one repository, and counts how.
+    pub(super) async fn upload(
+        &self,
+        blob: Blob,
+        repository: &RepositoryName,
+        holder: Option<&RepositoryName>,
+        source: Option<&dyn BlobSource>,
+    ) -> Result<Uploaded, PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let _room = self.rooms.enter(repository).await;
+        let copy = holder.map(|holder| Copied {
+            client: client.clone(),
+            registry: registry.clone(),
+            holder: holder.clone(),
+            blob,
+        });
+        let carried = source.is_some();
+        let Some(source) = source.or(copy.as_ref().map(|copy| copy as &dyn BlobSource)) else {
+            return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
+        };
+        let uploaded = client
+            .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
+            .await
+            .map_err(blob_failed(blob, repository))?;
+        match uploaded {
+            Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),
+            Uploaded::Sent => {
+                if carried {
+                    lock(&self.counters.read).insert(blob.digest);
+                }
+                self.counters.sent_bytes.fetch_add(blob.size, Ordering::Relaxed);
+                self.counters.sent.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        Ok(uploaded)
+    }
+
+    pub(super) fn saw(&self, blob: Digest, repository: &RepositoryName) {
+        if matches!(self.destination, Destination::Harbor(_)) {
+            lock(&self.seen).insert((blob, repository.clone()), Instant::now());
+        }
+    }
+
+    /// Looks for the blobs again that were seen long ago, before a manifest names them, and sends
+    /// those that are gone. To look is what keeps a Harbor's garbage collection from them.
+    pub(super) async fn refresh(
+        &self,
+        manifest: &bundle_oci::Manifest,
+        repository: &RepositoryName,
+        file: Option<&Stock>,
+    ) -> Result<(), PushError> {
+        let (client, registry) = (self.destination.client(), self.destination.registry());
+        for descriptor in Graph::blobs_of(manifest) {
+            let blob = Blob { digest: descriptor.digest, size: descriptor.size };
+            let seen = lock(&self.seen).get(&(blob.digest, repository.clone())).copied();
+            if seen.is_none_or(|seen| seen.elapsed() < self.limits.recheck_after) {
+                continue;
+            }
+            let there = client.has_blob(registry, repository, blob.digest).await;
+            if !there.map_err(blob_failed(blob, repository))? {
+                let source = file.and_then(|file| file.blob(blob.digest, self.progress));
+                let source = source.as_ref().map(|source| source as &dyn BlobSource);
+                self.upload(blob, repository, None, source).await?;
+            }
+            self.saw(blob.digest, repository);
+        }
+        Ok(())
+    }
+}
+
+/// Says for which blob and repository something failed; that the bundle is damaged says more.
+fn blob_failed(blob: Blob, repository: &RepositoryName) -> impl FnOnce(Error) -> PushError {
+    let (digest, repository) = (blob.digest, repository.clone());
+    move |source| match source {
+        Error::Source(error) => match error.downcast::<Damage>() {
+            Ok(damage) => PushError::Damage(damage),
+            Err(error) => PushError::Blob { digest, repository, source: Error::Source(error) },
+        },
+        source => PushError::Blob { digest, repository, source },
+    }
+}

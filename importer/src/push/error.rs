@@ -1,0 +1,69 @@
+//! Why an import stopped: facts for people, with the repository and what could not be put there.
+
+use bundle_format::{Damage, FileError};
+use bundle_oci::{Digest, RepositoryName};
+use bundle_registry::Error;
+
+/// Why an import stopped. Of [`push`](crate::push()), no tag was moved; of [`Pushed::set_tags`](crate::Pushed::set_tags), some may have been.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// A blob could not be put in place.
+    #[error("blob {digest} cannot be stored in {repository}")]
+    Blob {
+        /// The blob.
+        digest: Digest,
+        /// The repository.
+        repository: RepositoryName,
+        /// Why not.
+        source: Error,
+    },
+    /// The bundle turned out damaged while its blobs were read.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// A manifest could not be put in place.
+    #[error("manifest {name} cannot be stored in {repository}")]
+    Manifest {
+        /// The manifest.
+        name: String,
+        /// The repository.
+        repository: RepositoryName,
+        /// Why not.
+        source: Error,
+    },
+    /// A tag is not what it was set to.
+    #[error("{target} was set to {expected}, and now someone else moved it to {found}")]
+    Moved {
+        /// The target.
+        target: String,
+        /// What it was set to.
+        expected: Digest,
+        /// What it is.
+        found: String,
+    },
+    /// A signature or the like that a Harbor has and does not attach to what it belongs to.
+    #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
+    NotAttached {
+        /// The repository.
+        repository: RepositoryName,
+        /// What should be attached.
+        accessory: Digest,
+        /// To what.
+        subject: Digest,
+    },
+    /// A blob that a delta builds on, and that was there when the import began.
+    #[error(
+        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
+    )]
+    Gone {
+        /// The blob.
+        digest: Digest,
+        /// The repository.
+        repository: RepositoryName,
+    },
+    /// A part of a blob cannot be kept for the next volume.
+    #[error(transparent)]
+    Spool(#[from] FileError),
+    /// A part of the program ended early.
+    #[error("a task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}

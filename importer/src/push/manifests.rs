@@ -1,0 +1,61 @@
+//! Puts manifests in place by their digests, each after all that it names.
+
+use std::collections::HashMap;
+
+use bundle_format::Graph;
+use bundle_oci::{Digest, RepositoryName};
+use bundle_registry::Name;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::PushError;
+use crate::push::run::Push;
+use crate::push::source::Stock;
+
+impl Push<'_> {
+    pub(super) async fn manifests(
+        &self,
+        graph: &Graph,
+        contents: &HashMap<Digest, Bytes>,
+        file: Option<&Stock>,
+    ) -> Result<(), PushError> {
+        // Each repository is a line of its own, in which children come before their parents and
+        // subjects before their referrers.
+        let mut lines: Vec<(&RepositoryName, Vec<Digest>)> = Vec::new();
+        let mut positions: HashMap<&RepositoryName, usize> = HashMap::new();
+        for (digest, repository) in &self.plan.manifests {
+            let position = *positions.entry(repository).or_insert_with(|| {
+                lines.push((repository, Vec::new()));
+                lines.len() - 1
+            });
+            lines[position].1.push(*digest);
+        }
+        futures_util::stream::iter(lines)
+            .map(|(repository, digests)| async move {
+                for digest in digests {
+                    let (Some(node), Some(bytes)) = (graph.manifests.get(&digest), contents.get(&digest))
+                    else {
+                        continue;
+                    };
+                    let failed = |source| PushError::Manifest {
+                        name: digest.to_string(),
+                        repository: repository.clone(),
+                        source,
+                    };
+                    self.refresh(&node.manifest, repository, file).await?;
+                    let name = Name::Digest(digest);
+                    let (client, registry) = (self.destination.client(), self.destination.registry());
+                    let room = self.rooms.enter(repository).await;
+                    client
+                        .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
+                        .await
+                        .map_err(failed)?;
+                    drop(room);
+                }
+                Ok(())
+            })
+            .buffer_unordered(self.jobs)
+            .try_collect()
+            .await
+    }
+}

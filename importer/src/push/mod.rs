@@ -1,0 +1,10 @@
+//! What carries a plan out: blobs, then manifests, then tags, then what belongs to something.
+
+pub(crate) mod blobs;
+pub(crate) mod error;
+pub(crate) mod manifests;
+pub(crate) mod piped;
+pub(crate) mod referrers;
+pub(crate) mod run;
+pub(crate) mod source;
+pub(crate) mod tags;

@@ -1,0 +1,264 @@
+//! Carries a plan out up to the tags. Takes a bundle and its plan; gives [`Pushed`], with which
+//! alone a tag can be set, or says what is still to come.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bundle_format::{Archive, Entry, EntryName, Graph, Medium, Statement};
+use bundle_oci::{Digest, RepositoryName};
+use bundle_registry::{Clamped, Progress, Refusal};
+use bytes::Bytes;
+
+use crate::open::bundle::Contents;
+use crate::push::source::Stock;
+use crate::site::accessory;
+use crate::site::rate_limit::Rooms;
+use crate::{Bundle, Decision, Destination, ImportPlan, Limits, PushError, Pushed, Share, Spool};
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Artifacts that were pushed.
+    pub pushed: usize,
+    /// Artifacts that were there already.
+    pub present: usize,
+    /// Artifacts that were left out because their tag is there with another digest.
+    pub skipped: usize,
+    /// Blobs whose bytes were sent.
+    pub sent: u64,
+    /// The bytes of these.
+    pub sent_bytes: u64,
+    /// Blobs that the registry took from another of its repositories.
+    pub mounted: u64,
+    /// Blobs that were there already.
+    pub found: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) sent: AtomicU64,
+    pub(super) sent_bytes: AtomicU64,
+    pub(super) mounted: AtomicU64,
+    pub(super) found: AtomicU64,
+    /// Blobs that were hashed on their way.
+    pub(super) read: Mutex<HashSet<Digest>>,
+}
+
+/// What one import delivers of a bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Portion {
+    /// Its share of the blobs.
+    pub share: Share,
+    /// Where parts of blobs are kept that are larger than the volumes that are there.
+    pub spool: Option<PathBuf>,
+}
+
+/// How far an import came.
+#[derive(Debug)]
+pub enum Progressed {
+    /// All blobs and manifests are in place; the tags are not set yet.
+    All(Box<Pushed>),
+    /// Some blobs are still to come: from other volumes, or by those who have the other shares.
+    Part(Remaining),
+}
+
+/// What is still to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// How many blobs.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The volumes that have them.
+    pub volumes: Vec<PathBuf>,
+}
+
+pub(super) struct Push<'a> {
+    pub(super) destination: &'a Destination,
+    pub(super) plan: &'a ImportPlan,
+    pub(super) progress: &'a Arc<dyn Progress>,
+    pub(super) jobs: usize,
+    pub(super) limits: Limits,
+    /// The blobs that this import delivers; none for all.
+    pub(super) share: Option<HashSet<Digest>>,
+    pub(super) counters: Counters,
+    /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
+    /// some time after that.
+    pub(super) seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
+    pub(super) rooms: Rooms,
+}
+
+/// Whether what the plan knows of blobs still counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knowledge {
+    Current,
+    /// The registry has lost something since.
+    Stale,
+}
+
+/// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
+/// for in the registry.
+///
+/// # Errors
+/// Any [`PushError`]; a second run goes on where this one ended.
+pub async fn push(
+    bundle: Bundle,
+    plan: &ImportPlan,
+    destination: &Destination,
+    portion: &Portion,
+    jobs: usize,
+    limits: &Limits,
+    progress: Arc<dyn Progress>,
+) -> Result<Progressed, PushError> {
+    let rooms = Rooms::new(destination, plan, limits);
+    let progress: Arc<dyn Progress> = Arc::new(Clamped::new(progress));
+    let push = Push {
+        destination,
+        plan,
+        progress: &progress,
+        jobs: jobs.max(1),
+        limits: *limits,
+        share: portion.share.blobs(bundle.statement()),
+        counters: Counters::default(),
+        seen: Mutex::default(),
+        rooms,
+    };
+    progress.total(plan.bytes());
+    let Bundle { trusted, graph, contents } = bundle;
+    let statement = trusted.statement();
+    let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
+    let manifests = match push.everything(statement, &graph, contents, spool.as_ref()).await? {
+        Ok(manifests) => manifests,
+        Err(remaining) => return Ok(Progressed::Part(remaining)),
+    };
+    if let Some(spool) = spool {
+        spool.clear();
+    }
+    let count =
+        |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
+    let report = Report {
+        pushed: plan.pushes(),
+        present: count(|decision| matches!(decision, Decision::Present)),
+        skipped: count(|decision| matches!(decision, Decision::Skip(_))),
+        sent: push.counters.sent.into_inner(),
+        sent_bytes: push.counters.sent_bytes.into_inner(),
+        mounted: push.counters.mounted.into_inner(),
+        found: push.counters.found.into_inner(),
+    };
+    let statement = statement.clone();
+    Ok(Progressed::All(Box::new(Pushed { statement, graph, manifests, report, rooms: push.rooms })))
+}
+
+impl Push<'_> {
+    async fn everything(
+        &self,
+        statement: &Statement,
+        graph: &Graph,
+        contents: Contents,
+        spool: Option<&Spool>,
+    ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
+        let manifests = match contents {
+            Contents::File(archive) => {
+                let file = Stock::new(archive);
+                let mut absent = self.blobs_from(&file, Knowledge::Current, |_| true).await?;
+                self.unread(&file.archive).await?;
+                if self.share.is_some() && !absent.is_empty() {
+                    // Those who have the other shares work at the same time. Whoever is done last with its
+                    // own, and looks then, finds all of theirs.
+                    let digests: HashSet<Digest> = absent
+                        .iter()
+                        .filter_map(|entry| match entry.name {
+                            EntryName::Blob(digest) => Some(digest),
+                            _ => None,
+                        })
+                        .collect();
+                    let is_absent = |digest: Digest| digests.contains(&digest);
+                    absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
+                }
+                if !absent.is_empty() {
+                    return Ok(Err(self.remaining(&file.archive, absent, spool).await?));
+                }
+                let wanted = self.manifests_to_read(statement, graph);
+                let mut manifests = HashMap::new();
+                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
+                    if wanted.contains(&blob.digest) {
+                        let bytes = file.archive.read(entry)?;
+                        if Digest::of(&bytes) != blob.digest {
+                            return Err(file.archive.damaged(entry).into());
+                        }
+                        manifests.insert(blob.digest, Bytes::from(bytes));
+                    }
+                }
+                let mut rounds = 1;
+                while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
+                    if rounds == self.limits.rounds || !self.lost_content(&error) {
+                        return Err(error);
+                    }
+                    // Content that is being removed is there again only when it is gone.
+                    if rounds > 1 {
+                        tokio::time::sleep(self.limits.scan_wait).await;
+                    }
+                    rounds += 1;
+                    self.blobs_from(&file, Knowledge::Stale, |_| true).await?;
+                }
+                manifests
+            }
+            Contents::Pipe { pipe, kept } => {
+                self.blobs_piped(pipe, &kept).await?;
+                self.manifests(graph, &kept, None).await?;
+                kept
+            }
+        };
+        Ok(Ok(manifests))
+    }
+
+    /// Tells of blobs that are nowhere yet, and keeps what is there of them.
+    async fn remaining(
+        &self,
+        archive: &Arc<Archive<Medium>>,
+        absent: Vec<Entry>,
+        spool: Option<&Spool>,
+    ) -> Result<Remaining, PushError> {
+        let mut volumes = Vec::new();
+        if let Medium::Volumes(set) = archive.reader() {
+            let missing = set.missing();
+            let of_absent =
+                absent.iter().flat_map(|entry| set.volumes_of(&(entry.offset..entry.offset + entry.size)));
+            volumes = of_absent.filter(|path| missing.contains(path)).collect();
+            volumes.sort();
+            volumes.dedup();
+        }
+        let (blobs, bytes) = (absent.len(), absent.iter().map(|entry| entry.size).sum());
+        if let Some(spool) = spool.cloned() {
+            let archive = archive.clone();
+            tokio::task::spawn_blocking(move || spool.keep(&archive, &absent)).await??;
+        }
+        Ok(Remaining { blobs, bytes, volumes })
+    }
+
+    /// The manifests that are pushed, and those that may have to be attached once more.
+    fn manifests_to_read(&self, statement: &Statement, graph: &Graph) -> HashSet<Digest> {
+        let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
+        let attached = accessory::attached(self.destination, self.plan, statement, graph);
+        planned.chain(attached.map(|attached| attached.accessory)).collect()
+    }
+
+    /// Whether garbage collection took something between its push and that of a manifest which names
+    /// it. A Harbor says NOT_FOUND while it removes the manifest itself.
+    fn lost_content(&self, error: &PushError) -> bool {
+        let PushError::Manifest { source, .. } = error else { return false };
+        match source.refusal() {
+            Some(Refusal::MissingContent) => true,
+            Some(Refusal::NotFound) => matches!(self.destination, Destination::Harbor(_)),
+            _ => false,
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded stays whole even if a thread panics between two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

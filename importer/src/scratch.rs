@@ -1,0 +1,98 @@
+//! A directory for the parts of blobs that span volumes which are not all there yet.
+
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bundle_format::{Archive, Entry, FileError, Medium, MediumError, ReadAt, Volumes};
+use bundle_oci::Digest;
+use bundle_os::{Access, create_directory, open_or_create};
+
+/// Where parts of blobs are kept that are larger than one volume, while the volumes come one after
+/// the other. What fits into a volume goes to the registry at once and is never kept.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    directory: PathBuf,
+}
+
+/// How much is copied at once, in bytes.
+const PIECE: usize = 1 << 20;
+
+impl Spool {
+    /// The place for one bundle below `directory`.
+    pub fn of(directory: &Path, statement: Digest) -> Self {
+        Self { directory: directory.join(statement.hex()) }
+    }
+
+    /// Adds what was kept to the volumes that are there.
+    pub(crate) fn lend(&self, volumes: &mut Volumes) -> Result<(), MediumError> {
+        for (range, path) in self.kept() {
+            // What a run that was killed left half copied, and what is no part of ours, is of no use.
+            if volumes.add(range, &path).is_err() {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the parts of these entries that are there, and drops all else.
+    ///
+    /// # Errors
+    /// A part cannot be read or written.
+    pub(crate) fn keep(&self, archive: &Archive<Medium>, entries: &[Entry]) -> Result<(), FileError> {
+        let Medium::Volumes(volumes) = archive.reader() else { return Ok(()) };
+        let mut wanted = Vec::new();
+        for entry in entries {
+            wanted.extend(volumes.parts_of(&(entry.offset..entry.offset + entry.size)));
+        }
+        let kept = self.kept();
+        for range in wanted.iter().filter(|range| !kept.iter().any(|(kept, _)| kept == *range)) {
+            self.copy(archive, range)?;
+        }
+        for (range, path) in kept {
+            if !wanted.contains(&range) {
+                std::fs::remove_file(&path).map_err(|source| FileError { path, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops all that was kept.
+    pub fn clear(&self) {
+        // What stays costs room, and is dropped by the next import of this bundle.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+
+    fn copy(&self, archive: &Archive<Medium>, range: &Range<u64>) -> Result<(), FileError> {
+        let path = self.directory.join(format!("{}-{}", range.start, range.end));
+        let failed = |source| FileError { path: path.clone(), source };
+        create_directory(&self.directory, Access::Owner).map_err(failed)?;
+        let partial = path.with_extension("partial");
+        let mut file = open_or_create(&partial, Access::Owner).map_err(failed)?;
+        file.set_len(0).map_err(failed)?;
+        let mut piece = vec![0; PIECE];
+        let mut at = range.start;
+        while at < range.end {
+            let length = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+            archive.reader().read_exact_at(&mut piece[..length], at).map_err(failed)?;
+            file.write_all(&piece[..length]).map_err(failed)?;
+            at += length as u64;
+        }
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(&partial, &path).map_err(failed)?;
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(failed)
+    }
+
+    /// The parts that were kept, by the bytes of the archive that they have.
+    fn kept(&self) -> Vec<(Range<u64>, PathBuf)> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
+        let range = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?;
+            let (start, end) = name.split_once('-')?;
+            let range = start.parse().ok()?..end.parse().ok()?;
+            (range.start < range.end).then_some((range, path))
+        };
+        entries.flatten().filter_map(|entry| range(entry.path())).collect()
+    }
+}

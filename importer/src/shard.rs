@@ -1,0 +1,72 @@
+//! Which of several parallel imports uploads which blobs.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use bundle_format::Statement;
+use bundle_oci::Digest;
+
+/// Which of a bundle's blobs one import delivers: several can share the work of one large bundle.
+/// The one that ends last finds all blobs there, and sets the tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Share {
+    /// All of them.
+    #[default]
+    All,
+    /// One part of several.
+    Part {
+        /// Which part, from 0.
+        number: usize,
+        /// How many parts there are.
+        of: usize,
+    },
+}
+
+/// A text that is no share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("share must be NUMBER/PARTS, from 0/PARTS on, of at most 1000 parts")]
+pub struct ParseShareError;
+
+impl FromStr for Share {
+    type Err = ParseShareError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, of) = text.split_once('/').ok_or(ParseShareError)?;
+        let parse = |text: &str| text.parse::<usize>().map_err(|_| ParseShareError);
+        let (number, of) = (parse(number)?, parse(of)?);
+        if number < of && of <= 1000 { Ok(Self::Part { number, of }) } else { Err(ParseShareError) }
+    }
+}
+
+impl Share {
+    /// The blobs of the share; none for all. Every import finds the same parts, of about the same
+    /// size, for they follow from the statement.
+    pub(crate) fn blobs(self, statement: &Statement) -> Option<HashSet<Digest>> {
+        let Self::Part { number, of } = self else { return None };
+        let mut blobs: Vec<_> = statement.blobs.iter().collect();
+        blobs.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
+        let mut loads = vec![0_u64; of];
+        let mut ours = HashSet::new();
+        for blob in blobs {
+            let lightest = (0..of).min_by_key(|part| (loads[*part], *part)).unwrap_or_default();
+            loads[lightest] += blob.size;
+            if lightest == number {
+                ours.insert(blob.digest);
+            }
+        }
+        Some(ours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_count_from_nothing() {
+        assert_eq!("0/4".parse(), Ok(Share::Part { number: 0, of: 4 }));
+        for bad in ["", "4/4", "1", "-1/4", "0/0", "0/1001", "a/b"] {
+            assert_eq!(bad.parse::<Share>(), Err(ParseShareError), "{bad}");
+        }
+    }
+}

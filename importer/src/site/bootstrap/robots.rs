@@ -1,0 +1,467 @@
+//! Makes a site's robot accounts, delivers their secrets, and rotates them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::site::bootstrap::kubectl;
+use crate::{
+    HarborSettings, Namespace, Obstacle, PullAccount, SeedError, SeedPlan, Survey, new_secret, seed,
+};
+use bundle_format::{FileError, replace_secret};
+use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
+use bundle_oci::ProjectName;
+use bundle_oci::Registry;
+use bundle_registry::Error;
+
+/// What the importer's robot may do in each project it brings something into, and no more: it can
+/// neither remove anything nor change how a project is run.
+pub const IMPORTER_RIGHTS: [Right; 14] = [
+    Right::new("project", "read"),
+    Right::new("metadata", "read"),
+    Right::new("metadata", "list"),
+    Right::new("quota", "read"),
+    Right::new("scanner", "read"),
+    Right::new("repository", "read"),
+    Right::new("repository", "list"),
+    Right::new("repository", "pull"),
+    Right::new("repository", "push"),
+    Right::new("artifact", "read"),
+    Right::new("artifact", "list"),
+    Right::new("tag", "list"),
+    Right::new("immutable-tag", "list"),
+    Right::new("scan", "create"),
+];
+
+const PULL: Right = Right::new("repository", "pull");
+
+/// What `bundle harbor bootstrap` does: projects, the importer's robot, and for each project with
+/// namespaces a robot that pulls.
+#[derive(Clone, Debug)]
+pub struct BootstrapPlan {
+    /// What the Harbor is like.
+    pub survey: Survey,
+    /// What becomes of the projects.
+    pub seed: SeedPlan,
+    /// What becomes of the robots, the importer's first.
+    pub robots: Vec<RobotStep>,
+    /// What stands in the way.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// What becomes of one robot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RobotStep {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What it should be.
+    pub spec: RobotSpec,
+    /// What becomes of it.
+    pub change: RobotChange,
+}
+
+/// What a robot is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It brings bundles in.
+    Importer,
+    /// It pulls for the pods of some namespaces.
+    Pull {
+        /// The project whose robot it is.
+        project: ProjectName,
+        /// The namespaces.
+        namespaces: BTreeSet<Namespace>,
+    },
+}
+
+impl Purpose {
+    /// The name of the file that its secret goes into.
+    pub fn file(&self) -> String {
+        match self {
+            Self::Importer => "importer.json".to_owned(),
+            Self::Pull { project, .. } => format!("{project}.yaml"),
+        }
+    }
+}
+
+/// What becomes of a robot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RobotChange {
+    /// It is made.
+    Create,
+    /// Its rights or its end are changed; its secret stays.
+    Update(Box<Robot>),
+    /// It is as it should be.
+    Keep(Box<Robot>),
+}
+
+/// Where secrets go.
+#[derive(Clone, Debug)]
+pub struct SecretPlaces<'a> {
+    /// The directory for files.
+    pub directory: &'a Path,
+    /// The registry's host as pods and importers name it.
+    pub host: &'a Registry,
+    /// What becomes of a pull secret.
+    pub delivery: SecretDelivery,
+}
+
+/// What becomes of a pull secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecretDelivery {
+    /// It is kept in a file.
+    #[default]
+    File,
+    /// `kubectl` applies it, and no file keeps it.
+    Kubectl,
+}
+
+/// Where a secret went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// Into a file.
+    File(PathBuf),
+    /// Into the cluster.
+    Cluster(BTreeSet<Namespace>),
+}
+
+/// Why a Harbor is not set up, or a secret not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A project.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// A robot.
+    #[error("robot account {name} cannot be {doing}")]
+    Robot {
+        /// Its name without prefix.
+        name: String,
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: Error,
+    },
+    /// There is no such robot.
+    #[error("there is no robot account {0}")]
+    NoRobot(String),
+    /// A secret cannot be kept, and so was not changed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The system has no random numbers.
+    #[error("no secret can be made")]
+    Random(#[source] getrandom::Error),
+    /// The secret was changed and `kubectl` did not take it. It is in the file.
+    #[error("the secret in {} cannot be applied", .path.display())]
+    Kubectl {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: kubectl::KubectlError,
+    },
+}
+
+impl BootstrapPlan {
+    /// Compares a Harbor with what is wanted of it. Nothing is written.
+    ///
+    /// # Errors
+    /// Any [`Error`] but those that are obstacles.
+    pub async fn new(
+        harbor: &Harbor,
+        settings: &HarborSettings,
+        projects: &BTreeSet<ProjectName>,
+        now: i64,
+        jobs: usize,
+    ) -> Result<Self, Error> {
+        let mut all: BTreeSet<ProjectName> = projects.clone();
+        for project in projects {
+            let wanted = settings.wanted(project);
+            if !wanted.namespaces.is_empty() {
+                all.extend(wanted.pulls);
+            }
+        }
+        let survey = Survey::of(harbor, all.iter().cloned(), jobs).await?;
+        let (seed, mut obstacles) = SeedPlan::new(&survey, settings);
+        match survey.account {
+            Account::Administrator(_) => {}
+            Account::Nobody => obstacles.push(Obstacle::Nobody),
+            Account::User(_) | Account::Robot => obstacles.push(Obstacle::NoAdministrator),
+        }
+        if survey.system.read_only == Some(true) {
+            obstacles.push(Obstacle::ReadOnly);
+        }
+        let mut robots = Vec::new();
+        if obstacles.is_empty() {
+            let (prefix, existing) = (harbor.robot_prefix().await?, harbor.robots().await?);
+            for (purpose, spec) in wanted_robots(settings, &all) {
+                let name = format!("{prefix}{}", spec.name);
+                let found = existing.iter().find(|robot| robot.name == name);
+                let change = match found {
+                    None => RobotChange::Create,
+                    Some(robot) => {
+                        let wanted = updated(robot, &spec, &purpose, now);
+                        let robot = Box::new(wanted.clone().unwrap_or_else(|| robot.clone()));
+                        if wanted.is_some() { RobotChange::Update(robot) } else { RobotChange::Keep(robot) }
+                    }
+                };
+                robots.push(RobotStep { purpose, spec, change });
+            }
+        }
+        Ok(Self { survey, seed, robots, obstacles })
+    }
+
+    /// The projects that have a name which is no namespace's, and none given.
+    pub fn without_namespace<'a>(
+        &'a self,
+        settings: &'a HarborSettings,
+    ) -> impl Iterator<Item = &'a ProjectName> {
+        let shared = |project: &ProjectName| project.is_cache() || *project == ProjectName::platform();
+        let names = self.survey.projects.iter().map(|(name, _)| name);
+        names.filter(move |name| !shared(name) && settings.wanted(name).namespaces.is_empty())
+    }
+}
+
+/// The robots that projects need: the importer's, with its rights in all of them, and one for each that
+/// has namespaces.
+fn wanted_robots(settings: &HarborSettings, projects: &BTreeSet<ProjectName>) -> Vec<(Purpose, RobotSpec)> {
+    let robots = &settings.robots;
+    let everywhere = projects.iter().flat_map(|project| {
+        IMPORTER_RIGHTS.into_iter().map(move |right| Permission::project(project, right))
+    });
+    let importer = RobotSpec {
+        name: robots.importer.clone(),
+        description: "bundle: brings bundles in".to_owned(),
+        lifetime: robots.importer_lifetime,
+        permissions: everywhere.collect(),
+    };
+    let mut wanted = vec![(Purpose::Importer, importer)];
+    for project in projects {
+        let settings = settings.wanted(project);
+        if settings.namespaces.is_empty() {
+            continue;
+        }
+        let sources = settings.pulls.iter().chain([project]);
+        let spec = RobotSpec {
+            name: format!("{}{project}", robots.pull_prefix),
+            description: format!("bundle: pulls for {project}"),
+            lifetime: robots.pull_lifetime,
+            permissions: sources.map(|source| Permission::project(source, PULL)).collect(),
+        };
+        let purpose = Purpose::Pull { project: project.clone(), namespaces: settings.namespaces };
+        wanted.push((purpose, spec));
+    }
+    wanted
+}
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// What a robot has to become, if it is to be changed. The importer's keeps what it may do in other
+/// projects, which another bootstrap gave it; one that pulls may do exactly what is wanted.
+fn updated(robot: &Robot, spec: &RobotSpec, purpose: &Purpose, now: i64) -> Option<Robot> {
+    let mut wanted = robot.clone();
+    match purpose {
+        Purpose::Importer => wanted.permissions.extend(spec.permissions.iter().cloned()),
+        Purpose::Pull { .. } => wanted.permissions = spec.permissions.clone(),
+    }
+    match spec.lifetime {
+        RobotLifetime::Forever => wanted.days = -1,
+        RobotLifetime::Days(days) => {
+            let days = i64::from(days);
+            let left = robot.expires_at.saturating_sub(now);
+            // Harbor counts a robot's days from its making on (handler/robot.go, updateV2Robot). One
+            // that has most of its time before it is left alone.
+            if robot.days == -1 {
+                wanted.days = days;
+            } else if left < days.saturating_mul(DAY) * 2 / 3 {
+                let made = robot.expires_at.saturating_sub(robot.days.saturating_mul(DAY));
+                let age = now.saturating_sub(made).max(0) / DAY;
+                wanted.days = age.saturating_add(days);
+            }
+        }
+    }
+    (wanted != *robot).then_some(wanted)
+}
+
+/// Sets a Harbor up. `told` hears of each secret that was delivered.
+///
+/// # Errors
+/// Any [`BootstrapError`]; a second run goes on where this one ended.
+pub async fn bootstrap(
+    harbor: &Harbor,
+    plan: &BootstrapPlan,
+    settings: &HarborSettings,
+    places: &SecretPlaces<'_>,
+    mut told: impl FnMut(&RobotStep, &Delivered),
+) -> Result<(), BootstrapError> {
+    seed(harbor, &plan.survey.account, &plan.seed, settings, &[]).await?;
+    for step in &plan.robots {
+        let failed = |doing| {
+            let name = step.spec.name.clone();
+            move |source| BootstrapError::Robot { name, doing, source }
+        };
+        let (id, name) = match &step.change {
+            RobotChange::Create => {
+                let secret = new_secret().map_err(BootstrapError::Random)?;
+                // Before Harbor is asked: what has no place must not be made.
+                let pending = pending(places, &step.purpose);
+                replace_secret(&pending, b"")?;
+                let created = harbor.create_robot(&step.spec).await;
+                let created = match created {
+                    Ok(created) => created,
+                    Err(error) => {
+                        // Nobody can tell whether an answer that got lost was one.
+                        if !error.is_retryable() {
+                            let _ = std::fs::remove_file(&pending);
+                        }
+                        return Err(failed("made")(error));
+                    }
+                };
+                let robot = (created.id, created.name.as_str());
+                let delivered = issue(harbor, robot, &step.spec.name, &step.purpose, secret, places).await?;
+                told(step, &delivered);
+                continue;
+            }
+            RobotChange::Update(robot) => {
+                harbor.update_robot(robot).await.map_err(failed("changed"))?;
+                (robot.id, robot.name.as_str())
+            }
+            RobotChange::Keep(robot) => (robot.id, robot.name.as_str()),
+        };
+        // An earlier run made the robot and ended before its secret was kept.
+        if pending(places, &step.purpose).exists() {
+            let secret = new_secret().map_err(BootstrapError::Random)?;
+            let robot = (id, name);
+            let delivered = issue(harbor, robot, &step.spec.name, &step.purpose, secret, places).await?;
+            told(step, &delivered);
+        }
+    }
+    Ok(())
+}
+
+/// Gives a robot a new secret. The old one ends at once.
+///
+/// # Errors
+/// Any [`BootstrapError`].
+pub async fn rotate(
+    harbor: &Harbor,
+    name: &str,
+    purpose: &Purpose,
+    places: &SecretPlaces<'_>,
+) -> Result<Delivered, BootstrapError> {
+    let failed = |source| BootstrapError::Robot { name: name.to_owned(), doing: "found", source };
+    let whole = format!("{}{name}", harbor.robot_prefix().await.map_err(failed)?);
+    let robots = harbor.robots().await.map_err(failed)?;
+    let robot = robots.into_iter().find(|robot| robot.name == whole);
+    let robot = robot.ok_or_else(|| BootstrapError::NoRobot(whole))?;
+    let secret = new_secret().map_err(BootstrapError::Random)?;
+    issue(harbor, (robot.id, &robot.name), name, purpose, secret, places).await
+}
+
+/// The name that a secret has until Harbor has it too.
+fn pending(places: &SecretPlaces<'_>, purpose: &Purpose) -> PathBuf {
+    places.directory.join(format!("{}.new", purpose.file()))
+}
+
+/// Keeps a secret, gives it to Harbor, and brings it where it belongs. In this order it cannot get
+/// lost: whatever ends the program, it is in a file, under one name or the other.
+async fn issue(
+    harbor: &Harbor,
+    (id, user): (i64, &str),
+    name: &str,
+    purpose: &Purpose,
+    secret: RobotSecret,
+    places: &SecretPlaces<'_>,
+) -> Result<Delivered, BootstrapError> {
+    let account = PullAccount { host: places.host, user, secret: &secret };
+    let text = match purpose {
+        Purpose::Importer => account.docker_config(),
+        Purpose::Pull { namespaces, .. } => account.kubernetes(namespaces),
+    };
+    let (pending, path) = (pending(places, purpose), places.directory.join(purpose.file()));
+    replace_secret(&pending, text.as_bytes())?;
+    let failed =
+        |source| BootstrapError::Robot { name: name.to_owned(), doing: "given a new secret", source };
+    harbor.set_robot_secret(id, &secret).await.map_err(failed)?;
+    let moved = |source| FileError { path: path.clone(), source };
+    match (places.delivery, purpose) {
+        (SecretDelivery::Kubectl, Purpose::Pull { namespaces, .. }) => {
+            if let Err(source) = kubectl::apply(&text).await {
+                std::fs::rename(&pending, &path).map_err(moved)?;
+                return Err(BootstrapError::Kubectl { path, source });
+            }
+            std::fs::remove_file(&pending).map_err(moved)?;
+            Ok(Delivered::Cluster(namespaces.clone()))
+        }
+        (SecretDelivery::File, _) | (SecretDelivery::Kubectl, Purpose::Importer) => {
+            std::fs::rename(&pending, &path).map_err(moved)?;
+            Ok(Delivered::File(path))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(name: &str) -> ProjectName {
+        name.parse().unwrap()
+    }
+
+    fn robot(days: i64, expires_at: i64, permissions: BTreeSet<Permission>) -> Robot {
+        Robot {
+            id: 1,
+            name: "robot$x".to_owned(),
+            description: String::new(),
+            disabled: false,
+            days,
+            expires_at,
+            created: String::new(),
+            permissions,
+        }
+    }
+
+    #[test]
+    fn a_tenants_robot_pulls_from_its_own_project_and_cache_only() {
+        let projects = BTreeSet::from(["cache", "platform", "tenant-a", "tenant-b"].map(project));
+        let robots = wanted_robots(&HarborSettings::default(), &projects);
+        let names: Vec<_> = robots.iter().map(|(_, spec)| spec.name.as_str()).collect();
+        assert_eq!(names, ["bundle-importer", "pull-tenant-a", "pull-tenant-b"]);
+        let expected: BTreeSet<Permission> =
+            ["cache", "tenant-a"].map(|name| Permission::project(&project(name), PULL)).into();
+        assert_eq!(robots[1].1.permissions, expected);
+        let importer = &robots[0].1.permissions;
+        assert_eq!(importer.len(), 4 * IMPORTER_RIGHTS.len());
+        for forbidden in ["delete", "update"] {
+            assert!(importer.iter().all(|permission| permission.action != forbidden));
+        }
+    }
+
+    #[test]
+    fn a_robot_is_changed_only_where_it_differs() {
+        let spec = |lifetime| RobotSpec {
+            name: "x".to_owned(),
+            description: String::new(),
+            lifetime,
+            permissions: BTreeSet::from([Permission::project(&project("cache"), PULL)]),
+        };
+        let pull = Purpose::Pull { project: project("a"), namespaces: BTreeSet::new() };
+        let same = spec(RobotLifetime::Days(90)).permissions;
+        let (now, day) = (1_000 * DAY, DAY);
+        let change = |robot: &Robot, lifetime, purpose: &Purpose| {
+            updated(robot, &spec(lifetime), purpose, now).map(|robot| (robot.days, robot.permissions.len()))
+        };
+        let ninety = RobotLifetime::Days(90);
+        // Fresh, old, and ended.
+        assert_eq!(change(&robot(90, now + 90 * day, same.clone()), ninety, &pull), None);
+        assert_eq!(change(&robot(90, now + 30 * day, same.clone()), ninety, &pull), Some((150, 1)));
+        assert_eq!(change(&robot(90, now - 10 * day, same.clone()), ninety, &pull), Some((190, 1)));
+        assert_eq!(
+            change(&robot(90, now + 90 * day, same.clone()), RobotLifetime::Forever, &pull),
+            Some((-1, 1))
+        );
+        assert_eq!(change(&robot(-1, -1, same.clone()), RobotLifetime::Forever, &pull), None);
+        // What one may do too much is taken from one that pulls, and left to the importer.
+        let mut more = same.clone();
+        more.insert(Permission::project(&project("platform"), PULL));
+        assert_eq!(change(&robot(-1, -1, more.clone()), RobotLifetime::Forever, &pull), Some((-1, 1)));
+        assert_eq!(change(&robot(-1, -1, more), RobotLifetime::Forever, &Purpose::Importer), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The pull secret of Kubernetes that carries a robot's account.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bundle_harbor::RobotSecret;
+use bundle_oci::Registry;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::Namespace;
+
+/// What every pod of the platform names in `imagePullSecrets`.
+pub const PULL_SECRET: &str = "harbor-registry";
+
+/// An account of a registry, as Docker's clients, Podman's and Kubernetes' keep it.
+pub struct PullAccount<'a> {
+    /// The registry's host as its clients name it.
+    pub host: &'a Registry,
+    /// The account's whole name.
+    pub user: &'a str,
+    /// Its secret.
+    pub secret: &'a RobotSecret,
+}
+
+impl PullAccount<'_> {
+    /// The account in the form of Docker's `config.json`.
+    pub fn docker_config(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new(format!("{}:{}", self.user, self.secret.reveal()));
+        let auth = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        let entry = json!({"username": self.user, "password": self.secret.reveal(), "auth": *auth});
+        Zeroizing::new(format!("{}\n", json!({"auths": {self.host.as_str(): entry}})))
+    }
+
+    /// The account as Kubernetes secrets, one document for each namespace.
+    pub fn kubernetes<'a>(&self, namespaces: impl IntoIterator<Item = &'a Namespace>) -> Zeroizing<String> {
+        let config = Zeroizing::new(STANDARD.encode(self.docker_config().trim_end()));
+        // Namespaces and base64 need no quotes in YAML.
+        let documents = namespaces.into_iter().map(|namespace| {
+            format!(
+                "apiVersion: v1\n\
+                 kind: Secret\n\
+                 metadata:\n  name: {PULL_SECRET}\n  namespace: \"{namespace}\"\n\
+                 type: kubernetes.io/dockerconfigjson\n\
+                 data:\n  .dockerconfigjson: {}\n",
+                *config
+            )
+        });
+        Zeroizing::new(documents.collect::<Vec<_>>().join("---\n"))
+    }
+}
+
+/// Letters and digits; 62 of them.
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const LENGTH: usize = 40;
+
+/// A new secret for a robot account, of 238 bits. Harbor asks for an upper-case letter, a lower-case
+/// letter and a digit.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn new_secret() -> Result<RobotSecret, getrandom::Error> {
+    loop {
+        let mut text = Zeroizing::new(String::with_capacity(LENGTH));
+        let mut random = Zeroizing::new([0_u8; 64]);
+        while text.len() < LENGTH {
+            getrandom::fill(&mut *random)?;
+            // What is above the last whole multiple of 62 would make the first letters likelier.
+            let even = random.iter().filter(|byte| usize::from(**byte) < ALPHABET.len() * 4);
+            let room = LENGTH - text.len();
+            text.extend(
+                even.take(room).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])),
+            );
+        }
+        let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
+        if has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit) {
+            return Ok(RobotSecret::new(text.to_string()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_secret_is_what_kubernetes_reads() {
+        let secret = RobotSecret::new("Secret123".to_owned());
+        let host = "harbor.example:8443".parse().unwrap();
+        let account = PullAccount { host: &host, user: "robot$pull-a", secret: &secret };
+        let namespaces: Vec<Namespace> = vec!["a".parse().unwrap(), "a-dev".parse().unwrap()];
+        let text = account.kubernetes(&namespaces);
+        assert_eq!(text.matches("---\n").count(), 1);
+        assert_eq!(text.matches("name: harbor-registry\n").count(), 2);
+        assert!(text.contains("namespace: \"a-dev\"\n"));
+        let data = text.lines().find_map(|line| line.strip_prefix("  .dockerconfigjson: ")).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&STANDARD.decode(data).unwrap()).unwrap();
+        let entry = &config["auths"]["harbor.example:8443"];
+        assert_eq!(entry["username"], "robot$pull-a");
+        assert_eq!(STANDARD.decode(entry["auth"].as_str().unwrap()).unwrap(), b"robot$pull-a:Secret123");
+    }
+
+    #[test]
+    fn new_secrets_are_what_harbor_accepts_and_each_is_another() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..100 {
+            let secret = new_secret().unwrap();
+            assert_eq!(secret.reveal().len(), LENGTH);
+            assert!(seen.insert(secret.reveal().to_owned()));
+        }
+    }
+}

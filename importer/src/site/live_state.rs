@@ -1,0 +1,210 @@
+//! What a Harbor is like now, as far as this account may know.
+
+use std::collections::BTreeMap;
+
+use bundle_format::ProjectPolicy;
+use bundle_harbor::{
+    Access, Account, Harbor, ImmutableRule, Prevention, Project, Right, Rights, Scanner, StorageLimit,
+    StorageUse, SystemInfo,
+};
+use bundle_oci::ProjectName;
+use bundle_registry::Error;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::TagPattern;
+use crate::site::scan::receipt_severity;
+
+/// What a Harbor is like before anything is changed there.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// What it says of itself.
+    pub system: SystemInfo,
+    /// Who we are to it.
+    pub account: Account,
+    /// Whether we may make projects.
+    pub may_create: bool,
+    /// What it is like with each project, in the order in which they were asked for.
+    pub projects: Vec<(ProjectName, ProjectState)>,
+}
+
+/// What a Harbor is like with one project.
+#[derive(Clone, Debug)]
+pub enum ProjectState {
+    /// There is none of this name.
+    Missing,
+    /// There may be one, but this account may not look at it.
+    Hidden,
+    /// There is one.
+    There(Box<LiveProject>),
+}
+
+/// A project as it is.
+#[derive(Clone, Debug)]
+pub struct LiveProject {
+    /// The project itself.
+    pub project: Project,
+    /// What this account may do in it.
+    pub rights: Rights,
+    /// How much it stores and may store; none if this account may not know.
+    pub storage: Option<StorageUse>,
+    /// What scans it.
+    pub scanner: ScannerState,
+    /// By which rules tags are immutable; none if this account may not know.
+    pub immutable: Option<Vec<ImmutableRule>>,
+}
+
+/// Whether a project's images are scanned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScannerState {
+    /// They are, by this.
+    Scans(Scanner),
+    /// Nothing scans them, and so no pull is prevented.
+    Absent,
+    /// This account may not know.
+    Unknown,
+}
+
+impl Survey {
+    /// Looks at a Harbor and some of its projects. Nothing is written.
+    ///
+    /// # Errors
+    /// Any [`Error`] but that something may not be looked at.
+    pub async fn of(
+        harbor: &Harbor,
+        projects: impl IntoIterator<Item = ProjectName>,
+        jobs: usize,
+    ) -> Result<Self, Error> {
+        let account = harbor.account().await?;
+        let system = harbor.system_info().await?;
+        let mut survey = Self { system, account, may_create: false, projects: Vec::new() };
+        if survey.account == Account::Nobody {
+            return Ok(survey);
+        }
+        let account = &survey.account;
+        survey.projects = futures_util::stream::iter(projects)
+            .map(|project| async move {
+                let state = state(harbor, account, &project).await?;
+                Ok::<_, Error>((project, state))
+            })
+            .buffered(jobs.max(1))
+            .try_collect()
+            .await?;
+        if survey.projects.iter().any(|(_, state)| matches!(state, ProjectState::Missing)) {
+            survey.may_create = may_create(harbor, &survey).await?;
+        }
+        Ok(survey)
+    }
+
+    /// What it is like with a project that was asked for.
+    pub fn project(&self, name: &ProjectName) -> Option<&ProjectState> {
+        self.projects.iter().find(|(project, _)| project == name).map(|(_, state)| state)
+    }
+}
+
+impl LiveProject {
+    /// How the project is run, for a receipt. A severity that Harbor does not know holds back
+    /// everything, and so is told as the lowest.
+    pub fn policy(&self) -> ProjectPolicy {
+        let policy = self.project.policy;
+        ProjectPolicy {
+            public: policy.access == Access::Public,
+            scan_on_push: policy.auto_scan,
+            blocked_from: match policy.prevention {
+                Prevention::Never => None,
+                Prevention::From(severity) => {
+                    Some(receipt_severity(severity).unwrap_or(bundle_format::Severity::Unknown))
+                }
+            },
+            quota: self.storage.and_then(|storage| match storage.limit {
+                StorageLimit::Unlimited => None,
+                StorageLimit::Bytes(bytes) => Some(bytes),
+            }),
+            immutable_tags: self
+                .immutable
+                .iter()
+                .flatten()
+                .filter(|rule| !rule.disabled && rule.repositories == "**")
+                .map(|rule| rule.tags.clone())
+                // A receipt has only what can be shown.
+                .filter(|pattern| pattern.parse::<TagPattern>().is_ok())
+                .collect(),
+        }
+    }
+
+    /// Looks at a project.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 if the account may not read it or there is no such project.
+    pub async fn look(harbor: &Harbor, account: &Account, name: &ProjectName) -> Result<Self, Error> {
+        let project = harbor.project(name).await?;
+        let rights = match account {
+            // An administrator has them all, and is told about those of roles only.
+            Account::Administrator(_) => Rights::all(),
+            _ => harbor.project_rights(project.id).await?,
+        };
+        let storage = unless_forbidden(harbor.storage(name).await)?.flatten();
+        let scanner = match unless_forbidden(harbor.scanner(name).await)? {
+            Some(Some(scanner)) => ScannerState::Scans(scanner),
+            Some(None) => ScannerState::Absent,
+            None => ScannerState::Unknown,
+        };
+        let immutable = match rights.have(Right::new("immutable-tag", "list")) {
+            true => unless_forbidden(harbor.immutable_rules(name).await)?,
+            false => None,
+        };
+        Ok(Self { project, rights, storage, scanner, immutable })
+    }
+}
+
+async fn state(harbor: &Harbor, account: &Account, name: &ProjectName) -> Result<ProjectState, Error> {
+    let exists = harbor.project_exists(name).await?;
+    if exists == Some(false) {
+        return Ok(ProjectState::Missing);
+    }
+    match LiveProject::look(harbor, account, name).await {
+        Ok(live) => Ok(ProjectState::There(Box::new(live))),
+        // An administrator is refused nothing, so there is nothing.
+        Err(error) if error.status() == Some(404) => Ok(ProjectState::Missing),
+        Err(error) if error.status() == Some(403) => Ok(ProjectState::Hidden),
+        Err(error) => Err(error),
+    }
+}
+
+/// A robot needs the right, a person only where Harbor keeps it to administrators
+/// (handler/project.go, CreateProject).
+async fn may_create(harbor: &Harbor, survey: &Survey) -> Result<bool, Error> {
+    Ok(match survey.account {
+        Account::Administrator(_) => true,
+        Account::Nobody => false,
+        Account::User(_) if survey.system.project_creation_restriction.as_deref() == Some("everyone") => true,
+        Account::User(_) | Account::Robot => {
+            harbor.system_rights().await?.have(Right::new("project", "create"))
+        }
+    })
+}
+
+/// None for what the account may not know.
+fn unless_forbidden<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.status() == Some(403) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How projects are run now, for a receipt.
+///
+/// # Errors
+/// Any [`Error`].
+pub async fn policies(
+    harbor: &Harbor,
+    account: &Account,
+    projects: impl IntoIterator<Item = ProjectName>,
+) -> Result<BTreeMap<ProjectName, ProjectPolicy>, Error> {
+    let mut policies = BTreeMap::new();
+    for project in projects {
+        let live = LiveProject::look(harbor, account, &project).await?;
+        policies.insert(project, live.policy());
+    }
+    Ok(policies)
+}

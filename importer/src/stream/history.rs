@@ -1,0 +1,144 @@
+//! What is known of a bundle's stream, from the state file and from the registry together.
+
+use bundle_format::{BundleId, Override, Rule};
+use bundle_oci::Registry;
+use bundle_registry::Error;
+
+use crate::{Bundle, Destination, Newest, Record, RollbackError, Standing, StateError, StateFile};
+
+/// What is known of a bundle's stream, from the file and from the registry together. Made before
+/// anything is written, and kept until the tags are set: it has the file's lock.
+#[derive(Debug)]
+pub struct Memory {
+    file: StateFile,
+    record: Record,
+    bundle: BundleId,
+    newest: Option<Newest>,
+}
+
+/// A person's wish to set rules aside, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rollback {
+    /// Nothing is set aside.
+    Refuse,
+    /// Whatever stands in the way of this bundle's time and number is set aside.
+    Allow {
+        /// Why, in that person's words.
+        reason: String,
+    },
+}
+
+/// Why a bundle is not accepted, or cannot be remembered.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// The bundle would take its stream back.
+    #[error(transparent)]
+    Rollback(#[from] RollbackError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] Error),
+    /// The file.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The record in the registry.
+    #[error("the registry's record of accepted bundles cannot be {doing}")]
+    Record {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: Error,
+    },
+}
+
+impl Memory {
+    /// Brings together what is known of the bundle's stream.
+    ///
+    /// # Errors
+    /// The registry cannot be asked.
+    pub async fn recall(
+        file: StateFile,
+        bundle: &Bundle,
+        destination: &Destination,
+    ) -> Result<Self, MemoryError> {
+        if let Destination::Plain { client, registry } = destination {
+            client.ping(registry).await?;
+        }
+        let mut memory = Self::of_file(file, bundle, destination.registry());
+        let recorded = memory.record.newest(destination, &memory.bundle.stream).await;
+        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
+        memory.newest = Newest::merge(memory.newest, recorded);
+        Ok(memory)
+    }
+
+    /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
+    pub fn of_file(file: StateFile, bundle: &Bundle, registry: &Registry) -> Self {
+        let record = Record::of(bundle.statement());
+        let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
+        let newest = file.newest(registry, &bundle.stream);
+        Self { file, record, bundle, newest }
+    }
+
+    /// The bundle that is to be accepted.
+    pub fn bundle(&self) -> &BundleId {
+        &self.bundle
+    }
+
+    /// The newest bundle of the stream.
+    pub fn newest(&self) -> Option<BundleId> {
+        self.newest.as_ref()?.bundle(&self.bundle.stream)
+    }
+
+    /// How the bundle stands to the newest one.
+    pub fn standing(&self) -> Standing {
+        Newest::standing(self.newest.as_ref(), &self.bundle)
+    }
+
+    /// The rules that had to be set aside to accept the bundle.
+    ///
+    /// # Errors
+    /// [`MemoryError::Rollback`], if one had to be and must not.
+    pub fn judge(&self, expired: bool, rollback: &Rollback) -> Result<Vec<Override>, MemoryError> {
+        let standing = self.standing();
+        let Rollback::Allow { reason } = rollback else {
+            standing.enforce(self.newest.as_ref(), &self.bundle)?;
+            return Ok(Vec::new());
+        };
+        let rules = standing.rule().into_iter().chain(expired.then_some(Rule::Expired));
+        Ok(rules.map(|rule| Override { rule, reason: reason.clone() }).collect())
+    }
+
+    /// Takes the file that is open now for the one that was only looked into.
+    pub fn lock(&mut self, file: StateFile, registry: &Registry) {
+        let known = file.newest(registry, &self.bundle.stream);
+        self.newest = Newest::merge(self.newest.take(), known);
+        self.file = file;
+    }
+
+    /// Takes note that the bundle is accepted, in the registry and in the file. To be called when
+    /// everything in it was verified and pushed, and before the first tag moves: an import that
+    /// ends in between can be done again, and an older bundle cannot slip in.
+    ///
+    /// # Errors
+    /// Another import accepted a newer bundle meanwhile, or it cannot be remembered.
+    pub async fn accept(
+        &mut self,
+        destination: &Destination,
+        rollback: &Rollback,
+    ) -> Result<(), MemoryError> {
+        let stream = &self.bundle.stream;
+        let recorded = self.record.newest(destination, stream).await;
+        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
+        self.newest = Newest::merge(self.newest.take(), recorded);
+        if *rollback == Rollback::Refuse {
+            self.standing().enforce(self.newest.as_ref(), &self.bundle)?;
+        }
+        // An older bundle that was let pass leaves no trace there: the number never falls.
+        if self.standing() != Standing::Older {
+            let remembered = self.record.remember(destination, &self.bundle).await;
+            remembered.map_err(|source| MemoryError::Record { doing: "written", source })?;
+        }
+        let newest = Newest::after(self.newest.as_ref(), &self.bundle);
+        self.file.remember(destination.registry(), &self.bundle.stream, newest)?;
+        Ok(())
+    }
+}

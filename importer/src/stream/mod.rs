@@ -1,0 +1,7 @@
+//! The history of a bundle's stream at one registry, and the rules against rolling it back: the
+//! state file on this machine, the record in the registry, and what both know together.
+
+pub(crate) mod history;
+pub(crate) mod record;
+pub(crate) mod rollback;
+pub(crate) mod state;
