@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
+use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, Printable, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -331,6 +332,8 @@ impl Receipt {
 
         over("bytes", bytes.len() as u64, limits.receipt)?;
         // Another version may have other fields, and the version is the better message.
+        // Two readers must not take the same bytes for two things (docs/format.md §JSON).
+        bundle_oci::json::check(bytes, Bounds::STATEMENT, &[], &[])?;
         let versioned: Versioned = serde_json::from_slice(bytes)?;
         if versioned.receipt_version != u64::from(RECEIPT_VERSION) {
             return Err(ReceiptError::Version(versioned.receipt_version));

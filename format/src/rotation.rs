@@ -1,3 +1,4 @@
+use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, Printable};
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +141,8 @@ impl Rotation {
             rotation_version: u64,
         }
 
+        // Two readers must not take the same bytes for two things (docs/format.md §JSON).
+        bundle_oci::json::check(bytes, Bounds::STATEMENT, &[], &[])?;
         let versioned: Versioned = serde_json::from_slice(bytes)?;
         if versioned.rotation_version != u64::from(ROTATION_VERSION) {
             return Err(RotationError::Version(versioned.rotation_version));

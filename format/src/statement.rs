@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 
@@ -229,6 +230,8 @@ impl Statement {
             return Err(StatementError::Surroundings);
         }
         // Another version may have other fields, and the version is the better message.
+        // Two readers must not take the same bytes for two things (docs/format.md §JSON).
+        bundle_oci::json::check(bytes, Bounds::STATEMENT, &[], &[])?;
         let versioned: Versioned = serde_json::from_slice(bytes)?;
         if versioned.format_version != u64::from(FORMAT_VERSION) {
             return Err(StatementError::Version(versioned.format_version));

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bundle_oci::Digest;
+use bundle_oci::json::Bounds;
 use serde::{Deserialize, Serialize};
 
 use crate::{BLOCK, Layout, Limits};
@@ -136,6 +137,8 @@ impl VolumeIndex {
             volumes_version: u64,
         }
 
+        // Two readers must not take the same bytes for two things (docs/format.md §JSON).
+        bundle_oci::json::check(bytes, Bounds::STATEMENT, &[], &[])?;
         let versioned: Versioned = serde_json::from_slice(bytes)?;
         if versioned.volumes_version != u64::from(VOLUMES_VERSION) {
             return Err(VolumeIndexError::Version(versioned.volumes_version));

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
+use crate::json::{self, Bounds};
 use crate::{Digest, MediaType, Platform, Printable};
 
 /// A reference to content by digest and size (image-spec, descriptor.md).
@@ -138,6 +139,7 @@ impl Manifest {
         if bytes.len() > Self::LARGEST {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
+        json::check(bytes, Bounds::MANIFEST, &KNOWN, &FREE)?;
         let top: Top = serde_json::from_slice(bytes)?;
         if top.schema_version != Some(2) {
             return Err(ManifestError::Schema1);
@@ -149,29 +151,22 @@ impl Manifest {
         }
         if media_type.is_index() {
             top.refuse(&["config", "layers", "fslayers", "blobs"])?;
-            let index: oci_spec::image::ImageIndex = serde_json::from_slice(bytes)?;
-            let versions: WireIndex = serde_json::from_slice(bytes)?;
-            let children = index
-                .manifests()
-                .iter()
-                .zip(versions.manifests)
-                .map(|(descriptor, wire)| child(descriptor, &wire))
-                .collect::<Result<_, _>>()?;
+            let index: WireIndex = serde_json::from_slice(bytes)?;
             Ok(Self::Index(Index {
-                children,
-                subject: index.subject().as_ref().map(checked).transpose()?,
-                artifact_type: artifact_type(index.artifact_type().as_ref())?,
-                annotations: sorted(index.annotations().as_ref()),
+                children: index.manifests.into_iter().map(child).collect::<Result<_, _>>()?,
+                subject: index.subject.map(checked).transpose()?,
+                artifact_type: artifact_type(index.artifact_type)?,
+                annotations: index.annotations.unwrap_or_default(),
             }))
         } else if media_type.is_image_manifest() {
             top.refuse(&["manifests", "fslayers", "blobs"])?;
-            let image: oci_spec::image::ImageManifest = serde_json::from_slice(bytes)?;
+            let image: WireImage = serde_json::from_slice(bytes)?;
             Ok(Self::Image(ImageManifest {
-                config: checked(image.config())?,
-                layers: image.layers().iter().map(checked).collect::<Result<_, _>>()?,
-                subject: image.subject().as_ref().map(checked).transpose()?,
-                artifact_type: artifact_type(image.artifact_type().as_ref())?,
-                annotations: sorted(image.annotations().as_ref()),
+                config: checked(image.config)?,
+                layers: image.layers.into_iter().flatten().map(checked).collect::<Result<_, _>>()?,
+                subject: image.subject.map(checked).transpose()?,
+                artifact_type: artifact_type(image.artifact_type)?,
+                annotations: image.annotations.unwrap_or_default(),
             }))
         } else {
             Err(ManifestError::UnknownType(media_type.to_string()))
@@ -224,29 +219,47 @@ struct Top {
 }
 
 impl Top {
-    /// Go's `encoding/json` ignores case, so a field that differs only by case means something to
-    /// the registry that means nothing to us.
+    /// Fields of the other kind of manifest, in any spelling that Go's `encoding/json` takes for them.
     fn refuse(&self, foreign: &[&str]) -> Result<(), ManifestError> {
-        const OURS: [&str; 8] = [
-            "schemaVersion",
-            "mediaType",
-            "artifactType",
-            "config",
-            "layers",
-            "manifests",
-            "subject",
-            "annotations",
-        ];
-        let ambiguous = |field: &&String| {
-            foreign.contains(&field.to_ascii_lowercase().as_str())
-                || OURS.iter().any(|ours| *ours != field.as_str() && ours.eq_ignore_ascii_case(field))
-        };
-        match self.fields.iter().find(ambiguous) {
+        match self.fields.iter().find(|field| foreign.contains(&json::fold(field).as_str())) {
             Some(field) => Err(ManifestError::Ambiguous(field.clone())),
             None => Ok(()),
         }
     }
 }
+
+/// The names that the specifications give a meaning: image-spec's manifest.md, image-index.md and
+/// descriptor.md, distribution-spec's referrers list, and Docker's schemas.
+const KNOWN: [&str; 25] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+    "blobs",
+    "digest",
+    "size",
+    "urls",
+    "data",
+    "platform",
+    "os",
+    "architecture",
+    "variant",
+    "os.version",
+    "os.features",
+    "features",
+    "fsLayers",
+    "history",
+    "signatures",
+    "name",
+    "tag",
+];
+
+/// Below these, people choose the names.
+const FREE: [&str; 1] = ["annotations"];
 
 impl<'de> Deserialize<'de> for Top {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -325,76 +338,98 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// The fields of an index's platforms that oci-spec 0.10 reads under another name than the
-/// specification's (`os_version` for `os.version`).
+/// An index as it is written. Of a platform only those fields are read that name it: readers differ in
+/// the types of the others (`features`, `os.features`), and nothing follows from them.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct WireIndex {
-    manifests: Vec<WireChild>,
+    #[serde(default, deserialize_with = "or_empty")]
+    manifests: Vec<WireDescriptor>,
+    subject: Option<WireDescriptor>,
+    artifact_type: Option<oci_spec::image::MediaType>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// A manifest as it is written. Go's clients write `null` for no layers, and artifacts leave them out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireImage {
+    config: WireDescriptor,
+    layers: Option<Vec<WireDescriptor>>,
+    subject: Option<WireDescriptor>,
+    artifact_type: Option<oci_spec::image::MediaType>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
-struct WireChild {
+#[serde(rename_all = "camelCase")]
+struct WireDescriptor {
+    media_type: oci_spec::image::MediaType,
+    digest: String,
+    size: u64,
+    annotations: Option<BTreeMap<String, String>>,
+    data: Option<String>,
     platform: Option<WirePlatform>,
 }
 
 #[derive(Deserialize)]
 struct WirePlatform {
+    #[serde(default)]
     os: String,
+    #[serde(default)]
     architecture: String,
     variant: Option<String>,
     #[serde(rename = "os.version")]
     os_version: Option<String>,
 }
 
-fn child(descriptor: &oci_spec::image::Descriptor, wire: &WireChild) -> Result<Child, ManifestError> {
-    let platform = wire
-        .platform
-        .as_ref()
-        // An artifact's entry may carry an empty platform.
-        .filter(|wire| !(wire.os.is_empty() && wire.architecture.is_empty()))
-        .map(|wire| {
-            Platform::new(&wire.os, &wire.architecture, wire.variant.as_deref(), wire.os_version.as_deref())
-        })
-        .transpose()
-        .map_err(|_| ManifestError::Descriptor("platform"))?;
-    let descriptor = checked(descriptor)?;
+fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<WireDescriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl WirePlatform {
+    /// The platform, if it says any that can be named: an artifact's entry may carry an empty one, and
+    /// Homebrew's have versions such as `macOS 12.6`, which nobody chooses by.
+    fn read(&self) -> Option<Platform> {
+        let named = |version| Platform::new(&self.os, &self.architecture, self.variant.as_deref(), version);
+        named(self.os_version.as_deref()).or_else(|_| named(None)).ok()
+    }
+}
+
+fn child(wire: WireDescriptor) -> Result<Child, ManifestError> {
+    let platform = wire.platform.as_ref().and_then(WirePlatform::read);
+    let descriptor = checked(wire)?;
     if !descriptor.media_type.is_index() && !descriptor.media_type.is_image_manifest() {
         return Err(ManifestError::UnknownType(descriptor.media_type.to_string()));
     }
     Ok(Child { descriptor, platform })
 }
 
-fn checked(descriptor: &oci_spec::image::Descriptor) -> Result<Descriptor, ManifestError> {
-    let digest: Digest =
-        descriptor.digest().as_ref().parse().map_err(|_| ManifestError::Descriptor("digest"))?;
-    let media_type =
-        descriptor.media_type().as_ref().parse().map_err(|_| ManifestError::Descriptor("media type"))?;
-    if descriptor.size() >= 1 << 53 {
+fn checked(wire: WireDescriptor) -> Result<Descriptor, ManifestError> {
+    let digest: Digest = wire.digest.parse().map_err(|_| ManifestError::Descriptor("digest"))?;
+    let media_type = match wire.media_type.as_ref() {
+        // What other clients make of a type that is left empty (RFC 9110 §8.3).
+        "" => "application/octet-stream",
+        given => given,
+    };
+    let media_type = media_type.parse().map_err(|_| ManifestError::Descriptor("media type"))?;
+    if wire.size >= 1 << 53 {
         return Err(ManifestError::Descriptor("size"));
     }
-    if let Some(data) = descriptor.data() {
+    if let Some(data) = &wire.data {
         let data = base64::engine::general_purpose::STANDARD
             .decode(data)
             .map_err(|_| ManifestError::Descriptor("data"))?;
-        if data.len() as u64 != descriptor.size() || Digest::of(&data) != digest {
+        if data.len() as u64 != wire.size || Digest::of(&data) != digest {
             return Err(ManifestError::Data(digest));
         }
     }
-    Ok(Descriptor {
-        media_type,
-        digest,
-        size: descriptor.size(),
-        annotations: sorted(descriptor.annotations().as_ref()),
-    })
+    Ok(Descriptor { media_type, digest, size: wire.size, annotations: wire.annotations.unwrap_or_default() })
 }
 
-fn artifact_type(kind: Option<&oci_spec::image::MediaType>) -> Result<Option<MediaType>, ManifestError> {
-    let kind = kind.map(AsRef::as_ref).filter(|kind: &&str| !kind.is_empty());
+fn artifact_type(kind: Option<oci_spec::image::MediaType>) -> Result<Option<MediaType>, ManifestError> {
+    let kind = kind.as_ref().map(AsRef::as_ref).filter(|kind: &&str| !kind.is_empty());
     kind.map(str::parse).transpose().map_err(|_| ManifestError::Descriptor("artifact type"))
-}
-
-fn sorted(annotations: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
-    annotations.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -454,12 +489,7 @@ mod tests {
 
     #[test]
     fn bytes_that_readers_disagree_about_are_refused() {
-        for (field, value) in [
-            ("manifests", json!([])),
-            ("Layers", json!([])),
-            ("fsLayers", json!([])),
-            ("MEDIATYPE", json!("a/b")),
-        ] {
+        for (field, value) in [("manifests", json!([])), ("fsLayers", json!([]))] {
             let mut both = image();
             both[field] = value;
             assert!(
@@ -467,9 +497,60 @@ mod tests {
                 "{field}"
             );
         }
+        // Two names that Go's programs take for one: at the top, and in a descriptor.
+        for (field, value) in
+            [("Layers", json!([])), ("layer\u{17f}", json!([])), ("MEDIATYPE", json!("a/b"))]
+        {
+            let mut both = image();
+            both[field] = value;
+            assert!(
+                matches!(parse(&both, MediaType::IMAGE_MANIFEST), Err(ManifestError::Json(_))),
+                "{field}"
+            );
+        }
+        for (field, value) in [("Digest", json!(EMPTY)), ("\u{17f}ize", json!(3)), ("Url\u{17f}", json!([]))]
+        {
+            let mut both = image();
+            both["layers"][0][field] = value;
+            assert!(
+                matches!(parse(&both, MediaType::IMAGE_MANIFEST), Err(ManifestError::Json(_))),
+                "{field}"
+            );
+        }
         assert!(matches!(parse(&image(), MediaType::DOCKER_MANIFEST), Err(ManifestError::MediaType { .. })));
         let twice = br#"{"schemaVersion":2,"schemaVersion":2}"#;
         assert!(matches!(Manifest::parse(twice, &oci(MediaType::IMAGE_INDEX)), Err(ManifestError::Json(_))));
+    }
+
+    #[test]
+    fn what_other_clients_take_is_taken() {
+        let mut none = image();
+        none["layers"] = json!(null);
+        let Manifest::Image(read) = parse(&none, MediaType::IMAGE_MANIFEST).unwrap() else { panic!() };
+        assert_eq!(read.layers, []);
+        none.as_object_mut().unwrap().remove("layers");
+        assert!(parse(&none, MediaType::IMAGE_MANIFEST).is_ok());
+        let mut untyped = image();
+        untyped["layers"][0]["mediaType"] = json!("");
+        let Manifest::Image(read) = parse(&untyped, MediaType::IMAGE_MANIFEST).unwrap() else { panic!() };
+        assert_eq!(read.layers[0].media_type.as_str(), "application/octet-stream");
+        for (platform, named) in [
+            (json!({}), None),
+            (json!({"os": "", "architecture": ""}), None),
+            (
+                json!({"os": "darwin", "architecture": "arm64", "os.version": "macOS 12.6"}),
+                Some("darwin/arm64"),
+            ),
+            (json!({"os": "linux", "architecture": "amd64", "os.features": "sse4"}), Some("linux/amd64")),
+            (json!({"os": "linux", "architecture": "amd64", "features": ["sse4"]}), Some("linux/amd64")),
+            (json!(null), None),
+        ] {
+            let index = json!({"schemaVersion": 2, "manifests": [
+                {"mediaType": MediaType::IMAGE_MANIFEST, "digest": EMPTY, "size": 2, "platform": platform}]});
+            let Manifest::Index(read) = parse(&index, MediaType::IMAGE_INDEX).unwrap() else { panic!() };
+            let found = read.children[0].platform.as_ref().map(ToString::to_string);
+            assert_eq!(found.as_deref(), named, "{platform}");
+        }
     }
 
     #[test]
