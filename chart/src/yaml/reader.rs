@@ -57,13 +57,23 @@ pub(crate) struct Nodes {
 
 /// As [`parse_values`], for those who count.
 pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
-    let mut reader = Reader::new(text, limits);
-    let value = match reader.document() {
-        Ok(Some(root)) => reader.value(&root),
-        Ok(None) => Ok(Value::Nil),
-        Err(error) => Err(error),
+    let decode = |text: &str| {
+        let mut reader = Reader::new(text, limits);
+        let value = match reader.document() {
+            Ok(Some(root)) => reader.value(&root),
+            Ok(None) => Ok(Value::Nil),
+            Err(error) => Err(error),
+        };
+        Nodes { value, count: limits.yaml_nodes - reader.nodes, too_many: reader.too_many }
     };
-    Nodes { value, count: limits.yaml_nodes - reader.nodes, too_many: reader.too_many }
+    let mut nodes = decode(text);
+    let mut apart = Apart::of(text);
+    while let Err(error) = &nodes.value
+        && let Some(text) = apart.next(error)
+    {
+        nodes = decode(text);
+    }
+    nodes
 }
 
 /// Reads every document of `text`. Empty documents are left out.
@@ -72,15 +82,61 @@ pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
 ///
 /// As [`parse_values`].
 pub fn parse_documents(text: &str, limits: &Limits) -> Result<Vec<Value>, YamlError> {
-    let mut reader = Reader::new(text, limits);
-    let mut documents = Vec::new();
-    while let Some(root) = reader.document()? {
-        match reader.value(&root)? {
-            Value::Nil => {}
-            document => documents.push(document),
+    let parse = |text: &str| {
+        let mut reader = Reader::new(text, limits);
+        let mut documents = Vec::new();
+        while let Some(root) = reader.document()? {
+            match reader.value(&root)? {
+                Value::Nil => {}
+                document => documents.push(document),
+            }
         }
+        Ok(documents)
+    };
+    let mut documents = parse(text);
+    let mut apart = Apart::of(text);
+    while let Err(error) = &documents
+        && let Some(text) = apart.next(error)
+    {
+        documents = parse(text);
     }
-    Ok(documents)
+    documents
+}
+
+/// A text whose comments are taken apart from what stands before them, one after the other. YAML demands a
+/// space there, and go-yaml does not: `|### a note`, `"text"# a note`.
+struct Apart<'t> {
+    text: std::borrow::Cow<'t, str>,
+    left: usize,
+}
+
+impl<'t> Apart<'t> {
+    /// How many comments of one text are taken apart: each costs a reading. Charts have a few.
+    const MOST: usize = 100;
+
+    fn of(text: &'t str) -> Self {
+        Self { text: text.into(), left: Self::MOST }
+    }
+
+    /// The text with a space where the parser missed one. `None` for every other error.
+    fn next(&mut self, error: &YamlError) -> Option<&str> {
+        self.left = self.left.checked_sub(1)?;
+        if !error.message.contains("comments must be separated") {
+            return None;
+        }
+        let (line, column) = (usize::try_from(error.line).ok()?, usize::try_from(error.column).ok()?);
+        let mut start = 0;
+        for _ in 1..line {
+            start += self.text.get(start..)?.find('\n')? + 1;
+        }
+        let rest = self.text.get(start..)?;
+        let at = start + rest.char_indices().nth(column.checked_sub(1)?)?.0;
+        if !self.text.get(at..)?.starts_with('#') {
+            return None;
+        }
+        self.text.to_mut().insert(at, ' ');
+        Some(&self.text)
+    }
 }
 
 /// A node as it is written. An alias is the node that it names: decoding makes a copy for each.
@@ -487,5 +543,25 @@ mod tests {
             parse_documents("---\na: 1\n---\n# none\n---\nb: 2\n...\n", &Limits::DEFAULT).unwrap();
         let documents: Vec<_> = documents.iter().map(json).collect();
         assert_eq!(documents, [r#"{"a":1}"#, r#"{"b":2}"#]);
+    }
+
+    #[test]
+    fn comments_are_taken_apart_from_what_stands_before_them_as_go_yaml_does() {
+        for (text, value) in [
+            ("a: |### note\n  text\n  b: c\n", "text\nb: c\n"),
+            ("a: >-# note\n  text\n", "text"),
+            ("a: |2#x\n    text\n", "  text\n"),
+            ("a: \"é\"#y\n", "é"),
+            ("a: 'y'# no space\n", "y"),
+            ("b: 1\n\na: |+#x\n  é\nc: [1]#z\n", "é\n"),
+            ("a: x#no\n", "x#no"),
+        ] {
+            let read = parse_values(text, &Limits::DEFAULT).unwrap();
+            assert_eq!(read.as_map().unwrap().get("a").unwrap().as_str(), Some(value), "{text}");
+        }
+        assert_eq!(parse_documents("a: |#x\n  t\n---\nb: ''#y\n", &Limits::DEFAULT).unwrap().len(), 2);
+        // More of them than any chart has is an error, and soon.
+        let many = "- \"x\"#y\n".repeat(1_000);
+        assert!(parse_values(&many, &Limits::DEFAULT).is_err());
     }
 }
