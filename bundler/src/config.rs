@@ -9,7 +9,9 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use crate::chart::{ChartEntry, ChartRequest, ChartSource, ParseCarryError, ParseChartSourceError};
+use crate::chart::{
+    ChartEntry, ChartRequest, ChartSource, ParseCarryError, ParseChartSourceError, manifests,
+};
 use crate::list::{self, ListError};
 use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
 use bundle_input::{Dialect, TextError, YamlError, parse_yaml};
@@ -107,6 +109,9 @@ pub enum FieldError {
     /// No name of a list.
     #[error("name of a list is empty")]
     NoList,
+    /// No path of manifests.
+    #[error("path of manifests is empty")]
+    NoManifests,
     /// A chart without a place, or with two.
     #[error("a chart has either repo and name, or path")]
     ChartPlace,
@@ -148,8 +153,12 @@ impl Config {
             Ok((path.display().to_string(), read_text(&path)?))
         })?;
         for chart in &mut config.charts {
-            if let ChartSource::Path(path) = &mut chart.source {
-                *path = directory.join(&path);
+            match &mut chart.source {
+                ChartSource::Path(path) => *path = directory.join(&path),
+                ChartSource::Manifests(paths) => {
+                    paths.iter_mut().for_each(|path| *path = directory.join(&path));
+                }
+                ChartSource::Repository { .. } | ChartSource::Registry { .. } => {}
             }
             chart.root = chart.root.take().map(|root| directory.join(root));
         }
@@ -270,6 +279,15 @@ impl ProjectReader<'_> {
                 self.rules,
                 read_list,
             )?);
+        }
+        if let Some(paths) = wanted.manifests {
+            let wanted = (self.project, self.layout, self.platforms);
+            let empty = paths.value.iter().position(|path| path.value.is_empty());
+            if let Some(position) = empty {
+                let field = format!("{}.manifests[{position}]", self.field);
+                return Err(wrong(self.name, paths.referenced, field, FieldError::NoManifests));
+            }
+            charts.push(manifests(paths.value, self.name, paths.referenced, wanted, self.rules));
         }
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
         let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
@@ -442,6 +460,8 @@ struct Project {
     lists: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     charts: Vec<Spanned<ChartEntry>>,
+    #[serde(default, deserialize_with = "present")]
+    manifests: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake

@@ -4,6 +4,12 @@
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
+    /// Bytes of one file of manifests. The definitions of large operators have two million.
+    pub manifest_file: u64,
+    /// Files of one entry of manifests.
+    pub manifest_files: usize,
+    /// How deep directories of manifests are read.
+    pub manifest_depth: usize,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
     /// The bytes of the manifests of one run together, and of the configs that are looked into: they
@@ -14,5 +20,11 @@ pub struct Limits {
 
 impl Limits {
     /// The limits that [`Config`](crate::Config), lists and [`Lock`](crate::Lock) keep to.
-    pub const DEFAULT: Self = Self { images: 100_000, manifests: 256 << 20 };
+    pub const DEFAULT: Self = Self {
+        manifest_file: 32 << 20,
+        manifest_files: 10_000,
+        manifest_depth: 32,
+        images: 100_000,
+        manifests: 256 << 20,
+    };
 }

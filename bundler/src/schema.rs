@@ -71,6 +71,11 @@ pub fn schema() -> Value {
                         "type": "array",
                         "items": {"type": "string", "minLength": 1},
                     },
+                    "manifests": {
+                        "description": "Files and directories of Kubernetes manifests beside this one: their images travel, and the charts that HelmChart, HelmRelease and Application objects name",
+                        "type": "array",
+                        "items": {"type": "string", "minLength": 1},
+                    },
                     "charts": {
                         "description": "Helm charts: carried with every image that they can ask for",
                         "type": "array",

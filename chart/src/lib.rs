@@ -29,8 +29,8 @@ pub mod yaml;
 pub use artifact::{ChartArtifact, MANIFEST, chart_tag};
 pub use chart::{Chart, File, MissingDependency};
 pub use discover::{
-    Certainty, Discovery, Find, Grade, OperatorRule, Place, Rules, SwitchOptions, Switched, discover,
-    discover_by, render_switched,
+    Certainty, Discovery, Find, Grade, NamedChart, OperatorRule, Place, Rules, SwitchOptions, Switched,
+    discover, discover_by, discover_manifests, named_charts, read_manifests, render_switched,
 };
 pub use functions::Lookup;
 pub use go::time::Time;

@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
 
-use bundle_bundler::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Pins, Request};
+use bundle_bundler::{
+    ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Pins, Request, Subject,
+};
 use bundle_chart::{Certainty, Grade};
 use bundle_oci::{Printable, Reference};
 use serde_json::json;
 
-use crate::command::wanted::Wanted;
+use crate::command::chart::ChartArguments;
+use crate::command::wanted::{Asked, Wanted};
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
@@ -16,6 +19,9 @@ use crate::size::count;
 pub(crate) struct Images {
     #[command(flatten)]
     wanted: Wanted,
+
+    #[command(flatten)]
+    chart: ChartArguments,
 
     /// Show every place that asks for this image
     #[arg(long, value_name = "IMAGE")]
@@ -39,17 +45,11 @@ pub(crate) struct Images {
 
 impl Images {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let asked = self.wanted.read()?;
-        if self.offline
-            && let Some(chart) = asked.charts.iter().find(|chart| !chart.source.is_local())
-        {
-            let text = format!(
-                "{} ({}) is not on this machine, and --offline asks nobody",
-                chart.source, chart.reason
-            );
-            return Err(Failure::text(Code::Usage, text)
-                .hint("leave --offline out, or name the chart's file with path"));
-        }
+        let (project, platforms) = (&self.wanted.project, self.wanted.platforms());
+        let asked = match self.chart.read(&self.wanted.files, project, platforms)? {
+            Some(chart) => Asked { requests: Vec::new(), charts: vec![chart], name: None },
+            None => self.wanted.read()?,
+        };
         let progress = progress("looking");
         let client = self.connection.client(&self.mirror, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
@@ -79,10 +79,9 @@ impl Images {
         }
         for chart in charts {
             text.push_str(&format!(
-                "chart {} {} ({}): {}\n",
-                Printable(&chart.name),
-                Printable(&chart.version),
-                chart.reason,
+                "{} ({}): {}\n",
+                chart.label(),
+                Printable(&chart.reason),
                 count(chart.images.len(), "image")
             ));
             for image in &chart.images {
@@ -108,9 +107,7 @@ impl Images {
         }
         for chart in charts {
             for image in chart.images.iter().filter(|image| is_it(&image.find.reference)) {
-                let place = |place| {
-                    format!("chart {} {}: {place}", Printable(&chart.name), Printable(&chart.version))
-                };
+                let place = |place| format!("{}: {place}", chart.label());
                 let found = places.entry(image.find.reference.to_string()).or_default();
                 found.extend(image.find.places.iter().map(place));
             }
@@ -173,6 +170,7 @@ fn chart_json(chart: &DiscoveredChart) -> serde_json::Value {
                     Confirmation::Excluded | Confirmation::NotCarried | Confirmation::NotAsked => "not asked",
                     Confirmation::Found => "found",
                     Confirmation::NotFound | Confirmation::OtherReading(_) => "not found",
+                    Confirmation::NameTaken(_) => "found",
                     Confirmation::NoPlatform(_) => "other platforms",
                     Confirmation::Refused(_) => "refused",
                     Confirmation::Unreachable(_) => "unreachable",
@@ -189,8 +187,8 @@ fn chart_json(chart: &DiscoveredChart) -> serde_json::Value {
         "name": chart.name,
         "version": chart.version,
         "why": chart.reason,
-        "source": chart.source,
-        "target": chart.target.to_string(),
+        "source": (chart.subject == Subject::Chart).then_some(&chart.source),
+        "target": (chart.subject == Subject::Chart).then(|| chart.target.to_string()),
         "warnings": chart.warnings,
         "images": images,
     })

@@ -34,7 +34,7 @@ pub(crate) struct Lock {
 
 /// The lock that belongs to a bundle.yaml.
 pub(crate) fn path_of(wanted: &Wanted) -> PathBuf {
-    wanted.file.as_deref().map_or_else(|| PathBuf::from("bundle.lock"), |file| file.with_extension("lock"))
+    wanted.files.first().map_or_else(|| PathBuf::from("bundle.lock"), |file| file.with_extension("lock"))
 }
 
 /// Adds the charts themselves to what was resolved.

@@ -1,3 +1,4 @@
+mod chart;
 mod create;
 mod diff;
 mod extract;

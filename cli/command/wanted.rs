@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
@@ -19,7 +19,7 @@ pub(crate) struct Wanted {
 
     /// What to carry, and into which project [default: bundle.yaml, if nothing else is given]
     #[arg(short = 'f', long = "file", value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 
     /// A list of references, one a line; - reads standard input
     #[arg(long, value_name = "LIST|-")]
@@ -27,7 +27,7 @@ pub(crate) struct Wanted {
 
     /// The project for references and lists given here
     #[arg(long, value_name = "NAME", default_value = "cache")]
-    project: ProjectName,
+    pub(crate) project: ProjectName,
 
     /// Carry only these platforms
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
@@ -59,7 +59,7 @@ impl Asked {
     ) -> Result<Vec<DiscoveredChart>, Failure> {
         let charts = discover_charts(client, &self.charts, lock, options, progress).await?;
         for chart in &charts {
-            let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
+            let who = chart.label();
             for warning in &chart.warnings {
                 progress.note(&format!("{who}: {warning}"));
             }
@@ -85,11 +85,25 @@ impl Asked {
 }
 
 impl Wanted {
+    /// The one bundle.yaml that is named, if any is.
+    pub(crate) fn file(&self) -> Result<Option<&Path>, Failure> {
+        match self.files.as_slice() {
+            [] => Ok(None),
+            [file] => Ok(Some(file)),
+            _ => Err(Failure::text(Code::Usage, "one bundle.yaml at a time: -f is given more than once")),
+        }
+    }
+
+    /// The choice of platforms on the command line.
+    pub(crate) fn platforms(&self) -> Platforms {
+        Platforms::only(self.platforms.clone()).unwrap_or_default()
+    }
+
     /// What the arguments and the files ask for.
     pub(crate) fn read(&self) -> Result<Asked, Failure> {
         let explicit = !self.references.is_empty() || !self.images.is_empty();
-        let file = match &self.file {
-            Some(file) => Some(file.clone()),
+        let file = match self.file()? {
+            Some(file) => Some(file.to_owned()),
             None if explicit => None,
             None if PathBuf::from(DEFAULT_FILE).exists() => Some(DEFAULT_FILE.into()),
             None => {
@@ -111,7 +125,7 @@ impl Wanted {
             requests.extend(config.requests);
             charts = config.charts;
         }
-        let here = Platforms::only(self.platforms.clone()).unwrap_or_default();
+        let here = self.platforms();
         for text in &self.references {
             let wrong = |error: bundle_bundler::ItemError| {
                 Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)))

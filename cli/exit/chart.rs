@@ -36,6 +36,10 @@ fn chart_code(cause: &ChartCause) -> Code {
         | ChartCause::Render { .. }
         | ChartCause::NoImage
         | ChartCause::Place { .. }
+        | ChartCause::Manifest { .. }
+        | ChartCause::Walk { .. }
+        | ChartCause::ManifestFiles(_)
+        | ChartCause::Offline
         | ChartCause::Platform { .. }
         | ChartCause::NotLocked => Code::Usage,
         ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
@@ -96,12 +100,13 @@ fn chart_hint(cause: &ChartCause) -> Option<String> {
             RenderError::Library => Some("name the charts that use it instead".to_owned()),
             _ => None,
         },
+        ChartCause::Offline => Some("leave --offline out, or name the chart's file with path".to_owned()),
         ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
         ChartCause::NotLocked | ChartCause::Changed { .. } => {
             Some("run `bundle lock` to look into the charts again".to_owned())
         }
         ChartCause::Dependency { cause, .. } => match &**cause {
-            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository => {
+            ChartCause::Alias(_) | ChartCause::Beside(_) | ChartCause::NoRepository | ChartCause::Offline => {
                 Some("put it into the chart with `helm dependency build`, and pack the chart".to_owned())
             }
             cause => chart_hint(cause),

@@ -329,7 +329,7 @@ impl ExportJob<'_> {
 
 /// Tells what a chart leaves out or likely has wrong.
 fn tell(chart: &DiscoveredChart, progress: &dyn Progress) {
-    let who = format!("chart {} {}", Printable(&chart.name), Printable(&chart.version));
+    let who = chart.label();
     for warning in &chart.warnings {
         progress.note(&format!("{who}: {warning}"));
     }

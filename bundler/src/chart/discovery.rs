@@ -1,13 +1,14 @@
 //! Discovers the images of charts.
 //! Takes requests; fetches and renders the charts, asks registries what exists, and gives [`DiscoveredChart`]s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bundle_chart::{
-    Chart, ChartArtifact, Definitions, Discovery, Find, Purpose, RenderOptions, Rendering, SwitchOptions,
-    ValueSet, discover_by, render, render_switched,
+    Chart, ChartArtifact, Definitions, Discovery, Find, Grade, Purpose, RenderOptions, Rendering,
+    SwitchOptions, ValueSet, discover_by, render, render_switched,
 };
 use bundle_format::{Kind, Target};
 use bundle_oci::{Digest, Platform, Printable, Reference};
@@ -17,6 +18,7 @@ use futures_util::StreamExt;
 use super::confirm::confirm;
 use super::error::{ChartCause, ChartError, ChartErrors};
 use super::fetch::{Fetched, Fetcher, Place, fetch};
+use super::manifest;
 use super::request::{Carry, ChartRequest, ChartSource, Empty};
 use crate::{Item, Lock, Pins, Platforms, Rename, Request};
 
@@ -40,12 +42,23 @@ pub enum Confirm {
     Leave,
 }
 
-/// A chart with the images that it asks for.
+/// What images were looked for in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A chart, which travels with them.
+    Chart,
+    /// Manifests, which do not.
+    Manifests,
+}
+
+/// A chart with the images that it asks for, or manifests with theirs.
 #[derive(Clone, Debug)]
 pub struct DiscoveredChart {
-    /// The chart's name.
+    /// Which of the two.
+    pub subject: Subject,
+    /// The chart's name; `manifests` of manifests.
     pub name: String,
-    /// Its version.
+    /// Its version; manifests have none.
     pub version: String,
     /// The place that asked for it.
     pub reason: String,
@@ -90,6 +103,8 @@ pub enum Confirmation {
     NoPlatform(Platform),
     /// The same fields mean another image, which exists.
     OtherReading(Reference),
+    /// Another image, which is asked for more strongly, has its name on the other side.
+    NameTaken(Reference),
     /// Its registry does not say: the account may not see it, or there is none.
     Refused(String),
     /// Its registry could not be asked.
@@ -113,6 +128,7 @@ impl ChartImage {
             Confirmation::NotFound => "there is no such image".to_owned(),
             Confirmation::NoPlatform(wanted) => format!("it is not made for {wanted}"),
             Confirmation::OtherReading(other) => format!("the same fields mean {other}"),
+            Confirmation::NameTaken(other) => format!("{other} has its name on the other side"),
             Confirmation::Refused(why) | Confirmation::Unreachable(why) => why.clone(),
         })
     }
@@ -140,30 +156,60 @@ pub async fn discover_charts(
     options: ChartOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<DiscoveredChart>, ChartErrors> {
-    let fetcher = &Fetcher::new(client);
-    let discovered: Vec<_> = futures_util::stream::iter(requests)
-        .map(|request| async move {
-            let one = discover_one(fetcher, request, lock, options.pins, progress).await;
-            one.map_err(|cause| ChartError {
-                chart: request.source.to_string(),
-                reason: request.reason.clone(),
-                cause,
-            })
-        })
-        .buffered(options.jobs.max(1))
-        .collect()
-        .await;
+    let fetcher = &Fetcher::new(client, options.confirm);
     let (mut charts, mut errors) = (Vec::new(), Vec::new());
-    for one in discovered {
-        match one {
-            Ok(chart) => charts.push(chart),
-            Err(error) => errors.push(error),
+    // What manifests name is looked into after them.
+    let mut waiting: Vec<ChartRequest> = requests.to_vec();
+    while !waiting.is_empty() {
+        let discovered: Vec<_> = futures_util::stream::iter(&waiting)
+            .map(|request| async move {
+                let one = discover_one(fetcher, request, lock, options.pins, progress).await;
+                one.map_err(|cause| ChartError {
+                    chart: request.source.to_string(),
+                    reason: request.reason.clone(),
+                    cause,
+                })
+            })
+            .buffered(options.jobs.max(1))
+            .collect()
+            .await;
+        let mut named = Vec::new();
+        for one in discovered {
+            match one {
+                Ok((chart, further)) => {
+                    charts.push(chart);
+                    named.extend(further);
+                }
+                Err(error) => errors.push(error),
+            }
         }
+        waiting = named;
     }
     if errors.is_empty() && options.confirm == Confirm::Ask {
         errors.extend(confirm(client, &mut charts, lock, options.jobs).await);
     }
+    take_names(&mut charts);
     if errors.is_empty() { Ok(charts) } else { Err(ChartErrors(errors)) }
+}
+
+/// Of two images that would have one name, the one of the stronger grade has it. That two images of the
+/// strongest grade want one is left to those who merge all requests.
+fn take_names(charts: &mut [DiscoveredChart]) {
+    let mut images: Vec<&mut ChartImage> =
+        charts.iter_mut().flat_map(|chart| &mut chart.images).filter(|image| image.is_wanted()).collect();
+    images.sort_by_key(|image| image.find.grade);
+    let mut taken: HashMap<Target, Reference> = HashMap::new();
+    for image in images {
+        match taken.get(&image.target) {
+            Some(other) if *other != image.find.reference && image.find.grade != Grade::Rendered => {
+                image.confirmation = Confirmation::NameTaken(other.clone());
+            }
+            Some(_) => {}
+            None => {
+                taken.insert(image.target.clone(), image.find.reference.clone());
+            }
+        }
+    }
 }
 
 async fn discover_one(
@@ -172,7 +218,11 @@ async fn discover_one(
     lock: Option<&Lock>,
     pins: Pins,
     progress: &dyn Progress,
-) -> Result<DiscoveredChart, ChartCause> {
+) -> Result<(DiscoveredChart, Vec<ChartRequest>), ChartCause> {
+    if let ChartSource::Manifests(paths) = &request.source {
+        let (paths, request) = (paths.clone(), request.clone());
+        return tokio::task::spawn_blocking(move || manifests(&paths, &request)).await?;
+    }
     let locked = lock.and_then(|lock| locked_version(lock, request));
     if pins == Pins::Demand && locked.is_none() && !request.source.is_local() {
         return Err(ChartCause::NotLocked);
@@ -202,7 +252,70 @@ async fn discover_one(
         }
     }
     chart.images.sort_by(|a, b| a.find.reference.cmp(&b.find.reference));
-    Ok(chart)
+    Ok((chart, Vec::new()))
+}
+
+/// The images of manifests, and the charts that they name.
+fn manifests(
+    paths: &[PathBuf],
+    request: &ChartRequest,
+) -> Result<(DiscoveredChart, Vec<ChartRequest>), ChartCause> {
+    let manifest::Found { discovery, charts, mut warnings } = manifest::look_into(paths, request)?;
+    if discovery.finds.is_empty() && charts.is_empty() && request.empty == Empty::Refuse {
+        return Err(ChartCause::NoImage);
+    }
+    warnings.extend(discovery.warnings.iter().map(ToString::to_string));
+    let images = chart_images(discovery.finds, request, &mut warnings)?;
+    let name = "manifests";
+    let source: Reference = format!("localhost/{name}:latest").parse().map_err(|error| {
+        let error = crate::ItemError::Reference(error);
+        ChartCause::Place { what: name.to_owned(), error }
+    })?;
+    let target =
+        target(&source, request).map_err(|error| ChartCause::Place { what: name.to_owned(), error })?;
+    let found = DiscoveredChart {
+        subject: Subject::Manifests,
+        name: name.to_owned(),
+        version: String::new(),
+        reason: request.reason.clone(),
+        source,
+        target,
+        images,
+        warnings,
+        platforms: request.platforms.clone(),
+        artifact: None,
+    };
+    Ok((found, charts))
+}
+
+/// Finds with where they go. A name that cannot be had elsewhere is an error for what is rendered only.
+fn chart_images(
+    finds: Vec<Find>,
+    request: &ChartRequest,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<ChartImage>, ChartCause> {
+    let mut images = Vec::new();
+    for find in finds {
+        let item = Item { reference: find.reference.clone(), rename: None };
+        match item.place_by(&request.project, &request.layout) {
+            Ok(target) => {
+                let excluded = request.exclude.iter().any(|exclusion| exclusion.holds(&find.reference));
+                let confirmation = match (excluded, request.carry.takes(find.grade)) {
+                    (true, _) => Confirmation::Excluded,
+                    (false, true) => Confirmation::NotAsked,
+                    (false, false) => Confirmation::NotCarried,
+                };
+                images.push(ChartImage { find, confirmation, target });
+            }
+            Err(error) if find.grade == Grade::Rendered => {
+                return Err(ChartCause::Place { what: find.reference.to_string(), error });
+            }
+            Err(error) => {
+                warnings.push(format!("{} is left out: it cannot be placed: {error}", find.reference));
+            }
+        }
+    }
+    Ok(images)
 }
 
 /// The version of a chart in the lock, as long as the request still wants it.
@@ -217,7 +330,7 @@ fn locked_version(lock: &Lock, request: &ChartRequest) -> Option<String> {
             format!("{}/{}", reference.registry(), reference.repository())
                 == format!("{place}/{name}").to_ascii_lowercase()
         }
-        ChartSource::Path(_) => false,
+        ChartSource::Path(_) | ChartSource::Manifests(_) => false,
     };
     lock.artifacts.iter().filter(|entry| entry.kind == Kind::Chart && named(&entry.reference)).find_map(
         |entry| {
@@ -248,23 +361,8 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
         .chain(&warnings)
         .map(ToString::to_string)
         .collect();
-    let image = |find: Find| {
-        let what = find.reference.to_string();
-        let item = Item { reference: find.reference.clone(), rename: None };
-        match item.place_by(&request.project, &request.layout) {
-            Ok(target) => {
-                let excluded = request.exclude.iter().any(|exclusion| exclusion.holds(&find.reference));
-                let confirmation = match (excluded, request.carry.takes(find.grade)) {
-                    (true, _) => Confirmation::Excluded,
-                    (false, true) => Confirmation::NotAsked,
-                    (false, false) => Confirmation::NotCarried,
-                };
-                Ok(ChartImage { find, confirmation, target })
-            }
-            Err(error) => Err(ChartCause::Place { what, error }),
-        }
-    };
-    let images: Result<Vec<ChartImage>, ChartCause> = finds.into_iter().map(image).collect();
+    let mut warnings: Vec<String> = warnings.into_iter().collect();
+    let images = chart_images(finds, request, &mut warnings)?;
     let json = |error: serde_json::Error| ChartCause::Pack(error.into());
     let (source, artifact) = match place {
         Place::Registry(reference) => (reference, None),
@@ -281,13 +379,14 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
     let target =
         target(&source, request).map_err(|error| ChartCause::Place { what: metadata.name.clone(), error })?;
     let found = DiscoveredChart {
+        subject: Subject::Chart,
         name: metadata.name,
         version: metadata.version,
         reason: request.reason.clone(),
         source,
         target,
-        images: images?,
-        warnings: warnings.into_iter().collect(),
+        images,
+        warnings,
         platforms: request.platforms.clone(),
         artifact,
     };
@@ -360,7 +459,7 @@ fn render_options(request: &ChartRequest) -> RenderOptions {
 
 /// Where the chart itself goes: in `cache` under where it comes from, elsewhere under `charts/`.
 fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::ItemError> {
-    let has_home = !matches!(request.source, ChartSource::Path(_));
+    let has_home = !matches!(request.source, ChartSource::Path(_) | ChartSource::Manifests(_));
     let rename: Option<Rename> = match request.project.is_cache() && has_home {
         true => None,
         false => Some(format!("charts/{}", source.repository().last_component()).parse()?),
@@ -372,6 +471,14 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
 const PLACES: usize = 10;
 
 impl DiscoveredChart {
+    /// What it is called in notes: `chart web 1.2.0`, `manifests`.
+    pub fn label(&self) -> String {
+        match self.subject {
+            Subject::Chart => format!("chart {} {}", Printable(&self.name), Printable(&self.version)),
+            Subject::Manifests => self.name.clone(),
+        }
+    }
+
     pub(super) const fn platforms(&self) -> &Platforms {
         &self.platforms
     }
@@ -379,7 +486,7 @@ impl DiscoveredChart {
     /// What the bundle carries for it: its images, and itself if it is in a registry.
     pub fn requests(&self) -> Vec<Request> {
         let mut requests: Vec<Request> = Vec::new();
-        if self.artifact.is_none() {
+        if self.subject == Subject::Chart && self.artifact.is_none() {
             requests.push(Request {
                 reference: self.source.clone(),
                 target: self.target.clone(),
@@ -389,11 +496,10 @@ impl DiscoveredChart {
         }
         for image in self.images.iter().filter(|image| image.is_wanted()) {
             let places = image.find.places.iter();
-            let mut reasons: Vec<String> =
-                places.map(|place| format!("chart {} {}: {place}", self.name, self.version)).collect();
+            let mut reasons: Vec<String> = places.map(|place| format!("{}: {place}", self.label())).collect();
             if let Some(more) = reasons.len().checked_sub(PLACES).filter(|more| *more > 0) {
                 reasons.truncate(PLACES);
-                reasons.push(format!("chart {} {}: and {more} more places", self.name, self.version));
+                reasons.push(format!("{}: and {more} more places", self.label()));
             }
             requests.push(Request {
                 reference: image.find.reference.clone(),

@@ -181,6 +181,32 @@ impl ChartEntry {
     }
 }
 
+/// The request for the `manifests` of a project: the paths are beside the file.
+pub(crate) fn manifests(
+    paths: Vec<Spanned<String>>,
+    name: &str,
+    at: Location,
+    (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
+    rules: &Arc<Rules>,
+) -> ChartRequest {
+    ChartRequest {
+        source: ChartSource::Manifests(paths.into_iter().map(|path| path.value.into()).collect()),
+        project: project.clone(),
+        layout: layout.clone(),
+        platforms: platforms.clone(),
+        values: ValueSet { name: VALUES.to_owned(), purpose: Purpose::Install, ..ValueSet::default() },
+        value_sets: Vec::new(),
+        kube_version: None,
+        api_versions: Vec::new(),
+        exclude: Vec::new(),
+        carry: Carry::default(),
+        rules: Arc::clone(rules),
+        root: None,
+        empty: Empty::Refuse,
+        reason: format!("{name}:{}", at.line()),
+    }
+}
+
 struct SetReader<'a, F> {
     name: &'a str,
     field: &'a str,

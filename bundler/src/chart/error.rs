@@ -2,6 +2,8 @@
 //! Every [`ChartError`] names the chart and who asked for it.
 
 use crate::ItemError;
+use std::path::PathBuf;
+
 use bundle_chart::{LoadError, RenderError};
 use bundle_input::{TextError, YamlError};
 use bundle_oci::{Digest, Platform, Printable, Reference};
@@ -66,6 +68,29 @@ pub enum ChartCause {
     /// A file that cannot be had.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A file of manifests that is no YAML.
+    #[error("{}:{}:{}: {}", Printable(&.file.display().to_string()), .error.line, .error.column, Printable(&.error.message))]
+    Manifest {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        error: bundle_chart::yaml::YamlError,
+    },
+    /// A directory of manifests that cannot be read.
+    #[error("{} cannot be read", Printable(&.path.display().to_string()))]
+    Walk {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
+    /// More files of manifests than the limits allow.
+    #[error("there are more than {0} files of manifests")]
+    ManifestFiles(usize),
+    /// A chart that is needed and is not on this machine, while nobody may be asked.
+    #[error("it is not on this machine, and --offline asks nobody")]
+    Offline,
     /// Files that are no chart.
     #[error(transparent)]
     Load(#[from] LoadError),

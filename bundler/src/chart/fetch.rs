@@ -11,6 +11,7 @@ use bundle_registry::{Client, Name};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
+use super::discovery::Confirm;
 use super::error::ChartCause;
 use super::index::{Entry, Index, choose};
 use super::request::ChartSource;
@@ -43,6 +44,7 @@ pub(super) enum Place {
 /// Asks for charts, and for each repository's index once.
 pub(super) struct Fetcher<'a> {
     client: &'a Client,
+    confirm: Confirm,
     indexes: Mutex<HashMap<String, Arc<IndexSlot>>>,
 }
 
@@ -51,8 +53,16 @@ pub(super) struct Fetcher<'a> {
 struct IndexSlot(OnceCell<Index>);
 
 impl<'a> Fetcher<'a> {
-    pub(super) fn new(client: &'a Client) -> Self {
-        Self { client, indexes: Mutex::default() }
+    pub(super) fn new(client: &'a Client, confirm: Confirm) -> Self {
+        Self { client, confirm, indexes: Mutex::default() }
+    }
+
+    /// Nobody is asked unless that is allowed.
+    fn allow(&self, source: &ChartSource) -> Result<(), ChartCause> {
+        match self.confirm {
+            Confirm::Leave if !source.is_local() => Err(ChartCause::Offline),
+            Confirm::Leave | Confirm::Ask => Ok(()),
+        }
     }
 
     async fn entry(
@@ -92,6 +102,7 @@ pub(super) async fn fetch(
     locked: Option<&str>,
 ) -> Result<Fetched, ChartCause> {
     let client = fetcher.client;
+    fetcher.allow(source)?;
     let mut fetched = match source {
         ChartSource::Repository { address, name, range } => {
             from_repository(fetcher, address, name, range.as_deref(), locked).await?
@@ -100,6 +111,7 @@ pub(super) async fn fetch(
             from_registry(client, registry, repository, range.as_deref(), locked).await?
         }
         ChartSource::Path(path) => from_path(path, root)?,
+        ChartSource::Manifests(_) => return Err(ChartCause::NoChart),
     };
     let directory = match (source, &fetched.place) {
         (ChartSource::Path(path), Place::Directory { .. }) => Some(path.as_path()),
@@ -140,6 +152,7 @@ async fn dependency(
     let source = ChartSource::in_repository(address, &missing.name, range)
         .map_err(|why| ChartCause::Source { address: address.to_owned(), why })?;
     let locked = missing.locked.as_deref();
+    fetcher.allow(&source)?;
     let fetched = match &source {
         ChartSource::Repository { address, name, range } => {
             from_repository(fetcher, address, name, range.as_deref(), locked).await?
@@ -148,6 +161,7 @@ async fn dependency(
             from_registry(fetcher.client, registry, repository, range.as_deref(), locked).await?
         }
         ChartSource::Path(path) => from_path(path, None)?,
+        ChartSource::Manifests(_) => return Err(ChartCause::NoChart),
     };
     Ok(fetched.chart)
 }

@@ -8,11 +8,16 @@ mod entry;
 mod error;
 mod fetch;
 mod index;
+mod manifest;
+mod repositories;
 mod request;
 
-pub use discovery::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, discover_charts};
-pub(crate) use entry::ChartEntry;
+pub use discovery::{
+    ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Subject, discover_charts,
+};
+pub(crate) use entry::{ChartEntry, manifests};
 pub use error::{ChartCause, ChartError, ChartErrors};
+pub use repositories::{RepositoryNameError, helm_repository};
 pub use request::{
     Carry, ChartRequest, ChartSource, Empty, Exclusion, ParseCarryError, ParseChartSourceError,
 };

@@ -115,6 +115,8 @@ pub enum ChartSource {
     },
     /// A directory or an archive.
     Path(PathBuf),
+    /// No chart, but files and directories of manifests.
+    Manifests(Vec<PathBuf>),
 }
 
 /// Which images of a chart travel; each one includes those before it.
@@ -242,13 +244,13 @@ impl ChartSource {
     pub(crate) fn range(&self) -> Option<&str> {
         match self {
             Self::Repository { range, .. } | Self::Registry { range, .. } => range.as_deref(),
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Manifests(_) => None,
         }
     }
 
     /// Whether it can be had without a network.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Path(_))
+        matches!(self, Self::Path(_) | Self::Manifests(_))
     }
 }
 
@@ -260,6 +262,10 @@ impl fmt::Display for ChartSource {
             }
             Self::Registry { registry, repository, .. } => write!(f, "oci://{registry}/{repository}")?,
             Self::Path(path) => write!(f, "{}", Printable(&path.display().to_string()))?,
+            Self::Manifests(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                write!(f, "manifests {}", Printable(&paths.join(", ")))?;
+            }
         }
         match self.range() {
             Some(range) => write!(f, " {}", Printable(range)),

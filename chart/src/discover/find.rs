@@ -174,6 +174,9 @@ fn inside(file: &str) -> &str {
 }
 
 fn sets(f: &mut fmt::Formatter<'_>, sets: &BTreeSet<String>) -> fmt::Result {
+    if sets.is_empty() {
+        return Ok(());
+    }
     let names: Vec<String> = sets.iter().map(|name| Printable(name).to_string()).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     write!(f, " (value set{plural} {})", names.join(", "))

@@ -4,6 +4,7 @@
 mod annotation;
 mod find;
 mod group;
+mod manifest;
 mod mention;
 mod pair;
 mod path;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use find::{Certainty, Find, Grade, Place};
 pub(crate) use group::Group;
+pub use manifest::{NamedChart, discover_manifests, named_charts, read_manifests};
 pub(crate) use path::Step;
 pub use rules::{OperatorRule, Rules};
 pub use switch::{SwitchOptions, Switched, render_switched};

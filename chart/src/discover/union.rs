@@ -15,7 +15,7 @@ use super::switch::Switched;
 use super::walk::{Asked, Declared, Unreadable, declared, sightings_by};
 use crate::chart::Chart;
 use crate::dependency::name_all;
-use crate::{Limits, Map, Origin, Purpose, Rendering, Value, Warning};
+use crate::{Document, Limits, Map, Origin, Purpose, Rendering, Value, Warning};
 
 /// All images of a chart, and what was left unclear.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +71,13 @@ pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limit
     union.finish()
 }
 
+/// What documents ask for that a cluster gets as they are.
+pub(super) fn discover_rendered(documents: &[Document], rules: &Rules, limits: &Limits) -> Discovery {
+    let mut union = Union::default();
+    union.documents(documents, (Purpose::Install, None), rules, limits);
+    union.finish()
+}
+
 #[derive(Default)]
 struct Union {
     finds: BTreeMap<Reference, Find>,
@@ -113,7 +120,8 @@ impl Union {
     ) -> Self {
         let mut union = Self::default();
         for rendering in renderings {
-            union.documents(rendering, rules, limits);
+            let what = (rendering.purpose, Some(rendering.value_set.as_str()));
+            union.documents(&rendering.documents, what, rules, limits);
         }
         for rendering in renderings {
             union.switched(rendering, rules, limits);
@@ -184,22 +192,30 @@ impl Union {
         }
     }
 
-    fn documents(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
-        for document in &rendering.documents {
+    /// What documents ask for. Those of no value set are nobody's rendering: they are as they are.
+    fn documents(
+        &mut self,
+        documents: &[Document],
+        (purpose, value_set): (Purpose, Option<&str>),
+        rules: &Rules,
+        limits: &Limits,
+    ) {
+        let value_sets: BTreeSet<String> = value_set.map(str::to_owned).into_iter().collect();
+        for document in documents {
             let (seen, unreadable) = sightings_by(document, rules, limits);
             for Unreadable { text, document: label, path } in unreadable {
                 let file = document.file.clone();
                 self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
             }
             for seen in seen {
-                let grade = match (seen.asked, document.origin, rendering.purpose) {
+                let grade = match (seen.asked, document.origin, purpose) {
                     (Asked::Mentioned, ..) => Grade::Mentioned,
                     (Asked::ByField, Origin::Definition, _) => Grade::Declared,
                     (Asked::ByField, _, Purpose::Install) => Grade::Rendered,
                     // Nobody said that it will be installed with the defaults alone.
                     (Asked::ByField, _, Purpose::Discovery) => Grade::Switched,
                 };
-                let certainty = match rendering.purpose {
+                let certainty = match purpose {
                     Purpose::Install => seen.certainty,
                     Purpose::Discovery => Certainty::Probable,
                 };
@@ -207,14 +223,14 @@ impl Union {
                     file: document.file.clone(),
                     document: seen.document,
                     path: seen.path,
-                    value_sets: BTreeSet::from([rendering.value_set.clone()]),
+                    value_sets: value_sets.clone(),
                 };
                 let references = [seen.reference].into_iter().chain(seen.others).collect::<Vec<_>>();
                 if grade == Grade::Switched {
                     for reference in &references {
                         self.add(reference.clone(), &references, grade, certainty, place.clone());
                         if let Some(find) = self.finds.get_mut(reference) {
-                            find.switches.insert(format!("value set {}", rendering.value_set));
+                            find.switches.extend(value_set.map(|set| format!("value set {set}")));
                         }
                     }
                 } else {

@@ -12,7 +12,7 @@ use crate::scene::{Ran, Scene};
 /// A scene with a chart in the directory `web`: a deployment with one image of the scene, a hook
 /// with another, a third one in its values that the defaults do not use, and a fourth that is
 /// nowhere.
-fn scene_with_chart() -> Scene {
+pub(super) fn scene_with_chart() -> Scene {
     let scene = Scene::with_images();
     let host = scene.source.host().to_owned();
     write(&scene, "web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.2.0\nappVersion: '1'\n");
@@ -37,24 +37,24 @@ fn scene_with_chart() -> Scene {
     scene
 }
 
-fn write(scene: &Scene, name: &str, text: &str) {
+pub(super) fn write(scene: &Scene, name: &str, text: &str) {
     let path = scene.path(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
 
 /// A bundle.yaml with one chart in the project `platform`.
-fn ask(scene: &Scene, chart: &str) {
+pub(super) fn ask(scene: &Scene, chart: &str) {
     write(scene, "bundle.yaml", &format!("projects:\n  platform:\n    charts:\n      - {chart}\n"));
 }
 
-fn create(scene: &Scene, output: &str, more: &[&str]) -> Ran {
+pub(super) fn create(scene: &Scene, output: &str, more: &[&str]) -> Ran {
     let arguments = ["create", "--key", "key", "--created", crate::scene::CREATED, "-o", output];
     scene.bundle(arguments.iter().chain(more))
 }
 
 /// A web server with the files of a Helm repository.
-struct Repository {
+pub(super) struct Repository {
     proxy: FaultProxy,
     files: Arc<Files>,
 }
@@ -73,7 +73,7 @@ impl Files {
 }
 
 impl Repository {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let proxy = FaultProxy::scripted().unwrap();
         let files = Arc::new(Files::default());
         let served = files.clone();
@@ -81,8 +81,13 @@ impl Repository {
         Self { proxy, files }
     }
 
-    fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("http://{}/stable", self.proxy.host())
+    }
+
+    /// How often it was asked for anything.
+    pub(super) fn requests(&self) -> usize {
+        self.proxy.requests().len()
     }
 
     fn put(&self, name: &str, bytes: Vec<u8>) {
@@ -94,7 +99,7 @@ impl Repository {
     }
 
     /// Packs the chart `web` in these versions, and lists them.
-    fn publish(&self, scene: &Scene, versions: &[&str]) {
+    pub(super) fn publish(&self, scene: &Scene, versions: &[&str]) {
         let mut index = "apiVersion: v1\nentries:\n  web:\n".to_owned();
         let chart = std::fs::read_to_string(scene.path("web/Chart.yaml")).unwrap();
         for version in versions {

@@ -3,4 +3,5 @@
 //! How their images are found and cross, and the values with which they are installed.
 
 mod carried;
+mod sources;
 mod values;
