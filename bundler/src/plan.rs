@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bundle_format::{
     Base, Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement,
@@ -29,7 +30,7 @@ pub struct Head {
 pub struct Plan {
     statement: Statement,
     bytes: Vec<u8>,
-    layout: Layout,
+    layout: Arc<Layout>,
     graph: Graph,
     contents: HashMap<Digest, Bytes>,
     origins: HashMap<Digest, (Registry, RepositoryName)>,
@@ -97,7 +98,7 @@ impl Plan {
             requires: Vec::new(),
         };
         let mut plan = Self {
-            layout: Layout::of(&statement, 0),
+            layout: Arc::new(Layout::of(&statement, 0)),
             bytes: Vec::new(),
             statement,
             graph,
@@ -181,7 +182,7 @@ impl Plan {
         let index = self.statement.index_json();
         self.statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
         self.bytes = self.statement.to_bytes();
-        self.layout = Layout::of(&self.statement, self.bytes.len() as u64);
+        self.layout = Arc::new(Layout::of(&self.statement, self.bytes.len() as u64));
     }
 
     /// The statement.
@@ -197,6 +198,11 @@ impl Plan {
     /// Where everything will lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The same, for those who keep it.
+    pub(crate) fn shared_layout(&self) -> Arc<Layout> {
+        self.layout.clone()
     }
 
     /// The length of the archive up to its first layer: all that says what the rest is for.
@@ -293,11 +299,20 @@ pub(crate) mod testing {
         Digest::of(content.as_bytes())
     }
 
+    /// A bundle of one image with one layer of this size, whose content nobody has.
+    pub(crate) fn plan_of_layer(size: u64) -> Plan {
+        made(&[("cache/r.example/app:1", &["layer"])], |_| size)
+    }
+
     /// A bundle of images, each with a target and layers. A layer's content is its name.
     pub(crate) fn plan(images: &[(&str, &[&str])]) -> Plan {
+        made(images, |layer| layer.len() as u64)
+    }
+
+    fn made(images: &[(&str, &[&str])], size_of: impl Fn(&str) -> u64) -> Plan {
         let mut resolved = Resolved::default();
         for (target, layers) in images {
-            let part = |kind: &str, content: &str| json!({"mediaType": kind, "digest": digest(content), "size": content.len()});
+            let part = |kind: &str, content: &str| json!({"mediaType": kind, "digest": digest(content), "size": if content == "{}" { 2 } else { size_of(content) }});
             let layers: Vec<_> =
                 layers.iter().map(|layer| part("application/vnd.oci.image.layer.v1.tar", layer)).collect();
             let manifest = json!({

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    ChartOptions, Confirm, Expires, Head, Inventory, Lock, PartialFile, Pins, Plan, Referrers, Request,
-    ResolveOptions, Unchanged, create_compressed, create_file, create_stream, resolve,
+    ChartOptions, Confirm, Expires, Head, Inventory, Lock, Pins, Plan, Referrers, Request, ResolveOptions,
+    Shape, Sink, Unchanged, create, resolve,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::{Digest, Reference};
@@ -116,7 +116,9 @@ impl Create {
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
-            Some(path) if !to_pipe && !self.dry_run => Some(PartialFile::open(path, self.volume_size)?),
+            Some(path) if !to_pipe && !self.dry_run => {
+                Some(Sink::file(path, Shape { compress, volumes: self.volume_size })?)
+            }
             _ => None,
         };
         let asked = self.wanted.read()?;
@@ -188,18 +190,8 @@ impl Create {
         let signature = signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
         let jobs = self.connection.jobs();
-        match output {
-            Some(output) if compress => {
-                create_compressed(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
-            }
-            Some(output) => {
-                create_file(&client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
-            }
-            None => {
-                let stdout = std::io::stdout();
-                create_stream(&client, plan.clone(), &signature, stdout, jobs, progress.clone()).await?;
-            }
-        }
+        let sink = output.unwrap_or_else(|| Sink::pipe(std::io::stdout()));
+        create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
         drop(progress);
         self.tell_done(&plan, started, to_pipe)
     }

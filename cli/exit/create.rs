@@ -110,7 +110,7 @@ impl From<OutputError> for Failure {
             OutputError::TooManyVolumes { .. } => {
                 (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
             }
-            OutputError::Io { .. } | OutputError::Beside(_) => (Code::Failed, None),
+            OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Code::Failed, None),
         };
         Self { code, lines: vec![chain(&error)], hint }
     }
@@ -131,9 +131,7 @@ impl From<CreateError> for Failure {
                 };
                 Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
-            CreateError::Pipe(_) | CreateError::NoOrigin(_) | CreateError::Task(_) => {
-                Self::new(Code::Failed, &error)
-            }
+            CreateError::NoOrigin(_) | CreateError::Task(_) => Self::new(Code::Failed, &error),
         }
     }
 }

@@ -48,9 +48,11 @@ fn in_outbox(error: OutputError) -> Failure {
         OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
         OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
         OutputError::TooManyVolumes { .. } => Some("choose a larger volumeSize in sync.yaml"),
-        OutputError::NoName(_) | OutputError::Busy(_) | OutputError::Io { .. } | OutputError::Beside(_) => {
-            None
-        }
+        OutputError::NoName(_)
+        | OutputError::Busy(_)
+        | OutputError::Io { .. }
+        | OutputError::Beside(_)
+        | OutputError::Pipe(_) => None,
     };
     let mut failure = Failure::from(error);
     failure.hint = hint.map(str::to_owned);

@@ -44,11 +44,21 @@ impl<W: Write> CompressedWriter<W> {
         Ok(Self { writer, compressor, pending: Vec::with_capacity(FRAME), table: Vec::new() })
     }
 
-    /// Writes the last frame and the table.
+    /// What the frames are written to.
+    pub fn get_ref(&self) -> &W {
+        &self.writer
+    }
+
+    /// What the frames are written to, each in one call.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
+    /// Writes the last frame and the table, and returns the table's bytes too.
     ///
     /// # Errors
     /// The bytes cannot be written.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(mut self) -> io::Result<(W, Vec<u8>)> {
         if !self.pending.is_empty() {
             self.frame()?;
         }
@@ -70,7 +80,7 @@ impl<W: Write> CompressedWriter<W> {
         table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
         self.writer.write_all(&table)?;
         self.writer.flush()?;
-        Ok(self.writer)
+        Ok((self.writer, table))
     }
 
     fn frame(&mut self) -> io::Result<()> {
@@ -359,7 +369,7 @@ mod tests {
     fn packed(content: &[u8]) -> Vec<u8> {
         let mut writer = CompressedWriter::new(Vec::new()).unwrap();
         writer.write_all(content).unwrap();
-        writer.finish().unwrap()
+        writer.finish().unwrap().0
     }
 
     fn open(bytes: &[u8], limits: &Limits) -> Result<Compressed, CompressedError> {

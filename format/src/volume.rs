@@ -55,6 +55,11 @@ impl FromStr for VolumeSize {
 }
 
 impl VolumeSize {
+    /// The size in bytes.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+
     /// Cuts an archive into volumes (docs/format.md §Volumes): between two entries wherever an entry
     /// fits into one volume. One that does not is begun where it comes, and cut when the volume is
     /// full.
@@ -198,6 +203,11 @@ impl VolumeNames {
     /// `NAME.head`: the archive up to its first layer, so that any volume can be used alone.
     pub fn head(&self) -> PathBuf {
         self.with("head")
+    }
+
+    /// `NAME.frames`: where the frames of a compressed archive begin.
+    pub fn frames(&self) -> PathBuf {
+        self.with("frames")
     }
 
     /// `NAME.bundle.json`: the statement, for people and for openssl.

@@ -12,9 +12,9 @@ use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
     ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
-    DiscoveredChart, ExpiresError, Head, Inventory, Lock, OutputError, PartialFile, Pins, Plan, PlanError,
-    Referrers, Request, ResolveErrors, ResolveOptions, Resolved, Unchanged, create_compressed, create_file,
-    discover_charts, merge, resolve,
+    DiscoveredChart, ExpiresError, Head, Inventory, Lock, OutputError, Pins, Plan, PlanError, Referrers,
+    Request, ResolveErrors, ResolveOptions, Resolved, Shape, Sink, Unchanged, create, discover_charts, merge,
+    resolve,
 };
 use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
 use bundle_oci::{Digest, Hasher, Printable};
@@ -287,7 +287,7 @@ impl ExportJob<'_> {
     ) -> Result<PathBuf, ExportError> {
         let config = self.config;
         let path = outbox.path(plan.statement().sequence, config.compress);
-        let output = PartialFile::open(&path, config.volume_size)?;
+        let output = Sink::file(&path, Shape { compress: config.compress, volumes: config.volume_size })?;
         if let Some(earlier) = output.earlier(&Limits::V1)
             && plan.adopt(&earlier)
         {
@@ -296,11 +296,7 @@ impl ExportJob<'_> {
         let signature = self.signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
         let (client, jobs) = (self.client, self.jobs);
-        if config.compress {
-            create_compressed(client, plan.clone(), &signature, output, jobs, progress).await?;
-        } else {
-            create_file(client, plan.clone(), &signature, output, jobs, progress).await?;
-        }
+        create(client, plan.clone(), &signature, output, jobs, progress).await?;
         let statement = plan.statement();
         let deltas = if statement.requires.is_empty() { 0 } else { deltas.saturating_add(1) };
         let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);

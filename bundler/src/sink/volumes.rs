@@ -1,20 +1,33 @@
+//! A set of volumes: the small files beside them, the names that come last, and taking names back
+//! that a run gave before it was killed.
+
 use std::path::{Path, PathBuf};
 
-use bundle_format::{SignatureBytes, VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file};
+use bundle_format::{VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file};
 use bundle_oci::{Digest, Hasher};
 
 use crate::OutputError;
-use crate::output::Part;
+use crate::sink::head::Head;
+use crate::sink::names::directory_of;
+use crate::sink::parts::Part;
 
 /// What lies beside volumes, so that each of them can be used alone.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head<'a> {
-    /// The statement's bytes.
-    pub(crate) statement: &'a [u8],
-    /// Its signature.
-    pub(crate) signature: &'a SignatureBytes,
-    /// The length of the archive up to its first layer.
-    pub(crate) length: u64,
+#[derive(Debug)]
+pub(crate) struct Beside<'a> {
+    pub(crate) head: &'a Head,
+    /// The archive up to its first layer.
+    pub(crate) start: Start<'a>,
+    /// Where the frames of a compressed archive begin.
+    pub(crate) frames: Option<&'a [u8]>,
+}
+
+/// The archive up to its first layer.
+#[derive(Debug)]
+pub(crate) enum Start<'a> {
+    /// In memory.
+    Bytes(&'a [u8]),
+    /// In a file, which gets another name.
+    File(&'a Part),
 }
 
 /// How much is read at once, in bytes.
@@ -22,44 +35,53 @@ const PIECE: usize = 1 << 20;
 
 /// Writes what lies beside the volumes, and gives the volumes their names. The index comes last: a
 /// set with an index is complete.
-pub(crate) fn finish(names: &VolumeNames, parts: &[Part], head: &Head<'_>) -> Result<(), OutputError> {
+pub(crate) fn finish(names: &VolumeNames, parts: &[Part], beside: &Beside<'_>) -> Result<(), OutputError> {
     // A kiosk checks each file from its first byte to its last, and blobs came in any order: so
     // each volume is read once.
     let digests = hash_all(parts)?;
-    let start = read_start(parts, head.length)?;
     let volumes =
-        parts.iter().zip(&digests).map(|(part, digest)| VolumeEntry { size: length(part), digest: *digest });
+        parts.iter().zip(&digests).map(|(part, digest)| VolumeEntry { size: part.length(), digest: *digest });
     let index = VolumeIndex {
         volumes_version: VOLUMES_VERSION,
-        statement: Digest::of(head.statement),
+        statement: beside.head.digest(),
         volumes: volumes.collect(),
     };
     let index = index.to_bytes();
-    let beside: [(PathBuf, &[u8]); 4] = [
-        (names.head(), &start),
-        (names.statement(), head.statement),
-        (names.signature(), head.signature),
-        (names.index(), &index),
+    let mut small: Vec<(PathBuf, &[u8])> = vec![
+        (names.statement(), beside.head.statement()),
+        (names.signature(), beside.head.signature().as_ref()),
     ];
-    let mut sums = String::new();
-    let contents = beside.iter().map(|(path, bytes)| (path.as_path(), Digest::of(bytes)));
-    for (path, digest) in parts.iter().map(|part| part.path.as_path()).zip(digests).chain(contents) {
+    small.extend(beside.frames.map(|frames| (names.frames(), frames)));
+    let start = match &beside.start {
+        Start::Bytes(bytes) => {
+            small.push((names.head(), bytes));
+            None
+        }
+        Start::File(part) => Some((names.head(), hash(part)?)),
+    };
+    let sum = |path: &Path, digest: Digest| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        sums.push_str(&format!("{}  {name}\n", digest.hex()));
-    }
+        format!("{}  {name}\n", digest.hex())
+    };
+    let mut sums: String =
+        parts.iter().zip(&digests).map(|(part, digest)| sum(&part.path, *digest)).collect();
+    sums.extend(start.iter().map(|(path, digest)| sum(path, *digest)));
+    sums.extend(small.iter().map(|(path, bytes)| sum(path, Digest::of(bytes))));
+    sums.push_str(&sum(&names.index(), Digest::of(&index)));
     replace_file(&names.sums(), sums.as_bytes())?;
-    for (path, bytes) in &beside[..3] {
+    for (path, bytes) in &small {
         replace_file(path, bytes)?;
+    }
+    if let Start::File(part) = &beside.start {
+        let path = names.head();
+        part.file.sync_all().map_err(|source| part.failed("brought to disk", source))?;
+        std::fs::rename(&part.partial, &path).map_err(|source| part.failed("renamed", source))?;
     }
     for part in parts {
         part.rename()?;
     }
     replace_file(&names.index(), &index)?;
     Ok(())
-}
-
-fn length(part: &Part) -> u64 {
-    part.range.end - part.range.start
 }
 
 fn hash_all(parts: &[Part]) -> Result<Vec<Digest>, OutputError> {
@@ -99,8 +121,8 @@ fn hash(part: &Part) -> Result<Digest, OutputError> {
     let mut hasher = Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut done = 0;
-    while done < length(part) {
-        let size = usize::try_from(length(part) - done).unwrap_or(PIECE).min(PIECE);
+    while done < part.length() {
+        let size = usize::try_from(part.length() - done).unwrap_or(PIECE).min(PIECE);
         bundle_os::read_exact_at(&part.file, &mut piece[..size], done)
             .map_err(|source| part.failed("read", source))?;
         hasher.update(&piece[..size]);
@@ -110,10 +132,10 @@ fn hash(part: &Part) -> Result<Digest, OutputError> {
 }
 
 /// The first bytes of the archive, out of as many volumes as they lie in.
-fn read_start(parts: &[Part], bytes: u64) -> Result<Vec<u8>, OutputError> {
+pub(crate) fn read_start(parts: &[Part], bytes: u64) -> Result<Vec<u8>, OutputError> {
     let mut start = Vec::new();
     for part in parts {
-        let wanted = bytes.saturating_sub(part.range.start).min(length(part));
+        let wanted = bytes.saturating_sub(part.range.start).min(part.length());
         let mut piece = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
         bundle_os::read_exact_at(&part.file, &mut piece, 0).map_err(|source| part.failed("read", source))?;
         start.append(&mut piece);
@@ -133,10 +155,7 @@ pub(crate) fn take_back(
     if names.index().symlink_metadata().is_ok() {
         return Err(OutputError::Exists(names.index()));
     }
-    let directory = match names.bundle().parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(names.bundle());
     let failed = |source| OutputError::Io { path: directory.to_owned(), doing: "listed", source };
     let ours = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
     for entry in std::fs::read_dir(directory).map_err(failed)? {

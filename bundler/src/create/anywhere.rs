@@ -1,0 +1,149 @@
+//! Fetches every blob to its final place, several at once. A run that ends early leaves what it
+//! fetched, and the next one goes on.
+
+use std::sync::Arc;
+
+use bundle_format::Blob;
+use bundle_oci::{Digest, Hasher};
+use bundle_registry::{Client, Download, Progress};
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::create::fetch::{BATCH, next_batch, start};
+use crate::sink::head::Head;
+use crate::sink::parts::Begun;
+use crate::{CreateError, Kept, OutputError};
+
+/// How often the journal is told of a blob, in bytes.
+const NOTE: u64 = 16 << 20;
+
+/// Writes the whole archive, and gives the files their names.
+pub(crate) async fn write(
+    client: &Client,
+    head: Head,
+    files: Begun,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<(), CreateError> {
+    let files = Arc::new(files);
+    files.write_frame(&head)?;
+    futures_util::stream::iter(head.plan().statement().blobs.iter().enumerate())
+        .map(|(position, blob)| {
+            let blob = BlobJob {
+                client: client.clone(),
+                head: head.clone(),
+                files: files.clone(),
+                progress: progress.clone(),
+                position,
+                blob: *blob,
+            };
+            async move { tokio::spawn(blob.run()).await? }
+        })
+        .buffer_unordered(jobs.max(1))
+        .try_collect::<()>()
+        .await?;
+    let (files, head) = (files.clone(), head.clone());
+    tokio::task::spawn_blocking(move || files.finish(&head)).await??;
+    Ok(())
+}
+
+struct BlobJob {
+    client: Client,
+    head: Head,
+    files: Arc<Begun>,
+    progress: Arc<dyn Progress>,
+    position: usize,
+    blob: Blob,
+}
+
+impl BlobJob {
+    async fn run(self) -> Result<(), CreateError> {
+        let Blob { digest, size } = self.blob;
+        if let Some(content) = self.head.plan().content(digest) {
+            self.files.write_blob(self.position, content, 0)?;
+            self.progress.begin(digest, size, size);
+            self.progress.end(digest);
+            return Ok(());
+        }
+        let (mut position, mut hasher) = self.rehash().await?;
+        self.progress.begin(digest, size, position);
+        let mut download = start(&self.client, self.head.plan(), digest, size, position)?;
+        let mut kept = position > 0;
+        loop {
+            let found = self.fetch(&mut download, &mut position, hasher).await?;
+            if found == digest {
+                break;
+            }
+            self.progress.rewind(digest, position);
+            if std::mem::take(&mut kept) {
+                // It may be the earlier run's bytes that are wrong, which no registry can help.
+                download = start(&self.client, self.head.plan(), digest, size, 0)?;
+            } else {
+                let again = download.restart(found).await;
+                again.map_err(|source| CreateError::Fetch { digest, size, kept: Kept::Fetched, source })?;
+            }
+            (position, hasher) = (0, Hasher::new());
+        }
+        self.files.note(self.position, size)?;
+        self.progress.end(digest);
+        Ok(())
+    }
+
+    /// Hashes what the journal says is there.
+    async fn rehash(&self) -> Result<(u64, Hasher), CreateError> {
+        let (files, blob) = (self.files.clone(), self.position);
+        let from = files.written(blob);
+        let read = move || {
+            let mut hasher = Hasher::new();
+            let mut buffer = vec![0; BATCH.min(usize::try_from(from).unwrap_or(BATCH))];
+            let mut done = 0;
+            while done < from {
+                let length = (from - done).min(buffer.len() as u64) as usize;
+                files.read_blob(blob, &mut buffer[..length], done)?;
+                hasher.update(&buffer[..length]);
+                done += length as u64;
+            }
+            Ok::<_, OutputError>((from, hasher))
+        };
+        if from == 0 {
+            return Ok((0, Hasher::new()));
+        }
+        Ok(tokio::task::spawn_blocking(read).await??)
+    }
+
+    /// Fetches the rest and returns the digest of the whole. While one batch is hashed and written
+    /// on a thread for that, the next arrives.
+    async fn fetch(
+        &self,
+        download: &mut Download,
+        position: &mut u64,
+        hasher: Hasher,
+    ) -> Result<Digest, CreateError> {
+        let Blob { digest, size } = self.blob;
+        let mut writing = tokio::task::spawn_blocking(move || Ok::<_, OutputError>(hasher));
+        let mut noted = *position;
+        loop {
+            let batch = next_batch(download).await;
+            let batch =
+                batch.map_err(|source| CreateError::Fetch { digest, size, kept: Kept::Fetched, source });
+            // What was written before an error counts for the next run.
+            let mut hasher = writing.await??;
+            if *position - noted >= NOTE || batch.is_err() {
+                self.files.note(self.position, *position)?;
+                noted = *position;
+            }
+            let batch = batch?;
+            if batch.is_empty() {
+                return Ok(hasher.finish());
+            }
+            let (files, blob) = (self.files.clone(), self.position);
+            let (from, length) = (*position, batch.len() as u64);
+            writing = tokio::task::spawn_blocking(move || {
+                hasher.update(&batch);
+                files.write_blob(blob, &batch, from)?;
+                Ok(hasher)
+            });
+            *position += length;
+            self.progress.advance(digest, length);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a bundle could not be made, and what becomes of what was fetched for it.
+
+use bundle_oci::Digest;
+use bundle_registry::Error;
+
+use crate::OutputError;
+
+/// Why a bundle could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A blob could not be fetched.
+    #[error("blob {digest} ({size} bytes) cannot be fetched")]
+    Fetch {
+        /// The blob.
+        digest: Digest,
+        /// Its size.
+        size: u64,
+        /// What becomes of what was fetched.
+        kept: Kept,
+        /// Why not.
+        source: Error,
+    },
+    /// The file or the pipe could not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A blob that no image's repository is known for.
+    #[error("blob {0} has no origin")]
+    NoOrigin(Digest),
+    /// A part of the program ended before it should.
+    #[error("a task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// What becomes of the bytes that a run fetched before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// They stay for the next run.
+    Fetched,
+    /// They are of no use: a pipe, or a file that is written from its first byte to its last.
+    Nothing,
+}

@@ -1,0 +1,34 @@
+//! Downloads of blobs from where a plan says they are, in batches that are worth a thread.
+
+use bundle_oci::Digest;
+use bundle_registry::{Client, Download, Error};
+use bytes::{Bytes, BytesMut};
+
+use crate::{CreateError, Plan};
+
+/// How many bytes are hashed and written at once.
+pub(crate) const BATCH: usize = 1 << 20;
+
+/// Begins to fetch a blob, from some byte on.
+pub(crate) fn start(
+    client: &Client,
+    plan: &Plan,
+    digest: Digest,
+    size: u64,
+    from: u64,
+) -> Result<Download, CreateError> {
+    let (registry, repository) = plan.origin(digest).ok_or(CreateError::NoOrigin(digest))?;
+    Ok(client.blob(registry, repository, digest, size, from))
+}
+
+/// The next bytes, gathered to a batch; empty at the end.
+pub(crate) async fn next_batch(download: &mut Download) -> Result<Bytes, Error> {
+    let mut batch = BytesMut::new();
+    while batch.len() < BATCH {
+        match download.next().await? {
+            Some(piece) => batch.extend_from_slice(&piece),
+            None => break,
+        }
+    }
+    Ok(batch.freeze())
+}

@@ -1,0 +1,133 @@
+//! Writes the archive from its first byte to its last, while the next blobs arrive. The last bytes of
+//! a blob are written only when its digest was found right.
+
+use std::sync::{Arc, Mutex};
+
+use bundle_format::{Blob, Layout, OCI_LAYOUT, TRAILER};
+use bundle_oci::Hasher;
+use bundle_registry::{Client, Progress};
+use bytes::Bytes;
+
+use crate::create::fetch::{next_batch, start};
+use crate::sink::head::Head;
+use crate::sink::parts::framed;
+use crate::sink::target::InOrder;
+use crate::{CreateError, Kept, OutputError, Plan};
+
+/// How many batches of one blob wait for their turn.
+const WAITING: usize = 2;
+
+/// Writes the whole archive, and makes it complete.
+pub(crate) async fn write(
+    client: &Client,
+    head: Head,
+    writer: Box<dyn InOrder>,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<(), CreateError> {
+    let writer = Arc::new(Mutex::new(writer));
+    let write = |bytes: Bytes| {
+        let writer = writer.clone();
+        async move {
+            let task =
+                move || writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&bytes);
+            Ok::<_, CreateError>(tokio::task::spawn_blocking(task).await??)
+        }
+    };
+    let plan = head.plan();
+    let index = plan.statement().index_json();
+    let contents = [head.statement(), head.signature().as_ref(), OCI_LAYOUT, &index];
+    for (entry, content) in plan.layout().entries()[..Layout::HEAD].iter().zip(contents) {
+        write(framed(entry, content).into()).await?;
+    }
+    let mut fetching = plan.layout().blobs().iter().zip(&plan.statement().blobs).map(|(entry, blob)| {
+        let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
+        let (client, head, progress, blob) = (client.clone(), head.clone(), progress.clone(), *blob);
+        let task = tokio::spawn(async move { send(&client, head.plan(), &*progress, blob, sender).await });
+        (entry, receiver, task)
+    });
+    // Tasks are started ahead of the one whose bytes are written.
+    let mut ahead = std::collections::VecDeque::new();
+    loop {
+        while ahead.len() < jobs.max(1) {
+            match fetching.next() {
+                Some(task) => ahead.push_back(task),
+                None => break,
+            }
+        }
+        let Some((entry, mut receiver, task)) = ahead.pop_front() else {
+            break;
+        };
+        write(Bytes::copy_from_slice(&entry.header())).await?;
+        while let Some(batch) = receiver.recv().await {
+            write(batch).await?;
+        }
+        task.await??;
+        if entry.padding() > 0 {
+            write(Bytes::from(vec![0; entry.padding() as usize])).await?;
+        }
+    }
+    write(Bytes::from_static(&[0; TRAILER as usize])).await?;
+    drop(fetching);
+    let finish = move || {
+        let writer =
+            Arc::into_inner(writer).ok_or_else(|| OutputError::Pipe(std::io::ErrorKind::Other.into()))?;
+        writer.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish(&head)
+    };
+    tokio::task::spawn_blocking(finish).await??;
+    Ok(())
+}
+
+/// Sends a blob's bytes; the last ones only after all were found right.
+async fn send(
+    client: &Client,
+    plan: &Plan,
+    progress: &dyn Progress,
+    blob: Blob,
+    sender: tokio::sync::mpsc::Sender<Bytes>,
+) -> Result<(), CreateError> {
+    // A receiver that is gone has an error of its own to tell.
+    if let Some(content) = plan.content(blob.digest) {
+        let _ = sender.send(content.clone()).await;
+        progress.begin(blob.digest, blob.size, blob.size);
+        progress.end(blob.digest);
+        return Ok(());
+    }
+    let fetch =
+        |source| CreateError::Fetch { digest: blob.digest, size: blob.size, kept: Kept::Nothing, source };
+    let mut download = start(client, plan, blob.digest, blob.size, 0)?;
+    progress.begin(blob.digest, blob.size, 0);
+    let mut hasher = Hasher::new();
+    let mut done = 0;
+    loop {
+        let batch = next_batch(&mut download).await.map_err(fetch)?;
+        let length = batch.len() as u64;
+        let hashed = batch.clone();
+        hasher = tokio::task::spawn_blocking(move || {
+            hasher.update(&hashed);
+            hasher
+        })
+        .await?;
+        done += length;
+        if done == blob.size {
+            let found = std::mem::take(&mut hasher).finish();
+            if found != blob.digest && length == done {
+                // Nothing of it was sent on.
+                download.restart(found).await.map_err(fetch)?;
+                done = 0;
+                continue;
+            }
+            if found != blob.digest {
+                return Err(fetch(download.wrong_content(found)));
+            }
+        }
+        progress.advance(blob.digest, length);
+        if sender.send(batch).await.is_err() {
+            return Ok(());
+        }
+        if done == blob.size {
+            progress.end(blob.digest);
+            return Ok(());
+        }
+    }
+}

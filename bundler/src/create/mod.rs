@@ -1,0 +1,8 @@
+//! Fetches a plan's blobs and writes its bytes to a sink, signed: several blobs at once, each at its
+//! place where the sink takes bytes so, and otherwise one after the other.
+
+pub(crate) mod anywhere;
+pub(crate) mod error;
+pub(crate) mod fetch;
+pub(crate) mod in_order;
+pub(crate) mod run;

@@ -1,0 +1,61 @@
+//! Why a bundle cannot be written: facts, with the file and what was tried.
+
+use std::path::PathBuf;
+
+use bundle_format::FileError;
+
+/// Why a bundle cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// A path that ends in a slash, or names a directory otherwise.
+    #[error("{} names no file", .0.display())]
+    NoName(PathBuf),
+    /// The file exists already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Another run writes the same file.
+    #[error("another run is writing {}", .0.display())]
+    Busy(PathBuf),
+    /// Not enough room.
+    #[error("{} needs {needed} bytes, and there are {available}", .path.display())]
+    Space {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are needed.
+        needed: u64,
+        /// How many there are.
+        available: u64,
+    },
+    /// A file system that cannot hold so large a file.
+    #[error("{} would have {size} bytes, more than its file system (FAT) can hold in one file", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// How large it would be.
+        size: u64,
+    },
+    /// More volumes than a set can have.
+    #[error("{} would have {volumes} volumes, more than a set can have", .path.display())]
+    TooManyVolumes {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        volumes: usize,
+    },
+    /// A small file beside the volumes cannot be written.
+    #[error(transparent)]
+    Beside(#[from] FileError),
+    /// The system refused.
+    #[error("{} cannot be {doing}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The reader of the pipe is gone, or the system refused.
+    #[error("the bundle cannot be written to the pipe")]
+    Pipe(#[source] std::io::Error),
+}

@@ -1,0 +1,45 @@
+//! What all sinks are told of the bundle whose bytes they take.
+
+use std::sync::Arc;
+
+use bundle_format::SignatureBytes;
+use bundle_oci::Digest;
+
+use crate::Plan;
+
+/// A bundle as a sink knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    plan: Arc<Plan>,
+    signature: SignatureBytes,
+}
+
+impl Head {
+    pub(crate) fn new(plan: Arc<Plan>, signature: SignatureBytes) -> Self {
+        Self { plan, signature }
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The digest of the statement's bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(self.plan.statement_bytes())
+    }
+
+    /// The statement's bytes.
+    pub(crate) fn statement(&self) -> &[u8] {
+        self.plan.statement_bytes()
+    }
+
+    /// Its signature.
+    pub(crate) fn signature(&self) -> &SignatureBytes {
+        &self.signature
+    }
+
+    /// The length of the archive up to its first layer.
+    pub(crate) fn length(&self) -> u64 {
+        self.plan.head_length()
+    }
+}

@@ -1,0 +1,20 @@
+//! Writes an archive to a pipe.
+
+use std::io::Write;
+
+use crate::OutputError;
+use crate::sink::head::Head;
+use crate::sink::target::InOrder;
+
+/// A pipe. What was written before an error is no bundle.
+pub(crate) struct Pipe(pub(crate) Box<dyn Write + Send>);
+
+impl InOrder for Pipe {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        self.0.write_all(bytes).map_err(OutputError::Pipe)
+    }
+
+    fn finish(mut self: Box<Self>, _: &Head) -> Result<(), OutputError> {
+        self.0.flush().map_err(OutputError::Pipe)
+    }
+}
