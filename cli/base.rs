@@ -4,7 +4,8 @@ use crate::exit::Failure;
 use bundle_bundler::{Inventory, NamedBase, Origin, complete};
 use bundle_format::Limits;
 use bundle_registry::{Client, Progress};
-use bundle_trust::load_public;
+
+use crate::trust::StoreArguments;
 
 /// What is known to be on the other side.
 #[derive(clap::Args)]
@@ -17,12 +18,15 @@ pub(crate) struct BaseArguments {
     /// The public key that receipts and bundles given as --base must be signed with
     #[arg(long, value_name = "PUBKEY", requires = "base")]
     base_trust: Vec<PathBuf>,
+
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 impl BaseArguments {
     /// Reads the bases.
     pub(crate) fn load(&self, progress: &dyn Progress) -> Result<Vec<Inventory>, Failure> {
-        let keys = self.base_trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.store.keys(&self.base_trust)?;
         let mut bases = Vec::new();
         for named in &self.base {
             let base = named.parse::<NamedBase>()?.load(&keys, &Limits::V1)?;

@@ -66,6 +66,12 @@ impl Failure {
         self
     }
 
+    /// Says one more thing to do.
+    pub(crate) fn also_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(self.hint.map_or(hint.to_owned(), |first| format!("{first}\n{hint}")));
+        self
+    }
+
     /// What stands in the way of an import into a Harbor.
     pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
         let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));

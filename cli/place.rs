@@ -8,11 +8,6 @@ pub(crate) fn state(name: &str) -> Result<PathBuf, Failure> {
     below("XDG_STATE_HOME", ".local/state", name)
 }
 
-/// Where `name` lies in the user's configuration.
-pub(crate) fn config(name: &str) -> Result<PathBuf, Failure> {
-    below("XDG_CONFIG_HOME", ".config", name)
-}
-
 fn below(variable: &str, home: &str, name: &str) -> Result<PathBuf, Failure> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = set(variable).or_else(|| Some(set("HOME")?.join(home)));

@@ -1,51 +1,87 @@
-use std::path::PathBuf;
+//! The arguments that say whose bundles are accepted, and where the trust store is. Gives what
+//! `bundle_trust` makes of them; no rule of trust is decided here.
 
-use bundle_format::{SignatureBytes, TrustPolicy};
-use bundle_trust::{TrustStore, load_trust, read_signature};
+use std::path::{Path, PathBuf};
 
-use crate::exit::{Code, Failure};
-use crate::place;
+use bundle_format::{PublicKey, SignatureBytes};
+use bundle_trust::{Effective, StoreLocation, StoreNotFound, load_keys, read_signature};
+
+use crate::exit::Failure;
+use crate::output::tell;
 
 /// Whose bundles are accepted.
 #[derive(clap::Args)]
 pub(crate) struct TrustArguments {
-    /// Whose bundles are accepted: a public key, or a trust.yaml [default: the keys of `bundle trust`]
+    /// Accept bundles signed by this public key, or as this trust.yaml says [default: the keys of
+    /// `bundle trust`]. Keys that the trust store has revoked are refused in any case
     #[arg(long, value_name = "PUBKEY|FILE")]
     trust: Option<PathBuf>,
 
-    /// A countersignature of a bundle that comes through a pipe; beside a file they are found
+    #[command(flatten)]
+    store: StoreArguments,
+
+    /// Additional signature, for a bundle read from standard input (repeatable); files beside a bundle
+    /// are found automatically
     #[arg(long, value_name = "FILE")]
     signature: Vec<PathBuf>,
 }
 
-/// The file that `bundle trust` keeps.
-pub(crate) fn default_store() -> Result<PathBuf, Failure> {
-    place::config("trust.yaml")
-}
-
 impl TrustArguments {
-    /// What is trusted. What the store has revoked is refused, whatever other file is given.
-    pub(crate) fn policy(&self) -> Result<TrustPolicy, Failure> {
-        let Some(path) = &self.trust else {
-            let path = default_store()?;
-            let store = TrustStore::open(&path)?;
-            if store.is_empty() {
-                let text = format!("no key is trusted: no --trust is given, and {} has none", path.display());
-                return Err(Failure::text(Code::Usage, text)
-                    .hint("`bundle trust add KEY.pub --name NAME`, or --trust <PUBKEY|FILE>"));
-            }
-            return Ok(store.policy()?);
-        };
-        let mut policy = load_trust(path)?;
-        // Without a home there is no store.
-        if let Ok(path) = default_store() {
-            TrustStore::open(&path)?.enforce(&mut policy)?;
-        }
-        Ok(policy)
+    /// What is trusted, the store's revocations included.
+    pub(crate) fn effective(&self) -> Result<Effective, Failure> {
+        self.store.effective(self.trust.as_deref())
     }
 
     /// The countersignatures of a pipe's bundle.
     pub(crate) fn countersignatures(&self) -> Result<Vec<SignatureBytes>, Failure> {
         Ok(self.signature.iter().map(|path| read_signature(path)).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Where the trust store is.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StoreArguments {
+    /// Trust store of this site, or `none` to do without its revocations [default: bundle/trust.yaml in
+    /// XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, value_name = "FILE|none", env = "BUNDLE_TRUST_STORE", hide_env_values = true)]
+    trust_store: Option<PathBuf>,
+}
+
+impl StoreArguments {
+    /// What a command that keeps the store was told.
+    pub(crate) fn of(trust_store: Option<PathBuf>) -> Self {
+        Self { trust_store }
+    }
+
+    /// Where the store is, which may be nowhere.
+    pub(crate) fn find(&self) -> Result<StoreLocation, StoreNotFound> {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let named = self.trust_store.as_deref().filter(|path| !path.as_os_str().is_empty());
+        let (config, home) = (variable("XDG_CONFIG_HOME"), variable("HOME"));
+        StoreLocation::find(named, config.as_deref(), home.as_deref())
+    }
+
+    /// Where the store is; that it is not used is said.
+    pub(crate) fn location(&self) -> Result<StoreLocation, Failure> {
+        let store = self.find()?;
+        if store == StoreLocation::Waived {
+            tell(
+                "warning: the trust store is not used, so keys that `bundle trust` has revoked are accepted",
+            );
+        }
+        Ok(store)
+    }
+
+    /// What `file` trusts, or what the store trusts, the store's revocations included.
+    pub(crate) fn effective(&self, file: Option<&Path>) -> Result<Effective, Failure> {
+        Ok(Effective::load(file, &self.location()?)?)
+    }
+
+    /// Public keys of receipts and bases. Without any, the store is not asked for.
+    pub(crate) fn keys(&self, files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(load_keys(files, &self.location()?)?)
     }
 }

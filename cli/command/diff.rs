@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 use bundle_bundler::{Change, Diff as Difference, Inventory};
 use bundle_format::{Limits, PublicKey};
 use bundle_oci::Printable;
-use bundle_trust::load_public;
 use serde_json::json;
 
 use crate::command::{print, print_json};
 use crate::exit::Failure;
 use crate::size::{Bytes, count};
+use crate::trust::StoreArguments;
 
 /// Say how two bundles, receipts or locks differ
 #[derive(clap::Args)]
@@ -23,6 +23,9 @@ pub(crate) struct Diff {
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
 
+    #[command(flatten)]
+    store: StoreArguments,
+
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -30,7 +33,7 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let keys = self.trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.store.keys(&self.trust)?;
         let (before, after) = (load(&self.before, &keys)?, load(&self.after, &keys)?);
         let diff = Difference::between(&before, &after);
         if self.json {

@@ -54,7 +54,7 @@ enum Format {
 impl Extract {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
         let statement = bundle.statement();
         let progress = progress("extracting");
         let blob = Digest::of(b"");

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Expiry, Limits, TrustPolicy, Verdict};
+use bundle_format::{Artifact, Expiry, Limits, Verdict};
 use bundle_importer::{
     Arrival, Bundle, Decision, Delivery, DeliveryOptions, DeliveryPlan, Destination, HarborSettings,
     ImportPlan, OnExistingTag, Portion, QuotaCheck, RegistryKind, Report, Rollback, ScanPatience, ScanReport,
@@ -20,6 +20,8 @@ use crate::parts::PartArguments;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
 use crate::span::Span;
+use bundle_trust::Effective;
+
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -127,11 +129,11 @@ struct Ended {
 impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let mut policy = self.trust.policy()?;
+        let mut policy = self.trust.effective()?;
         let receipt = self.receipt.requested()?;
         let options = self.options()?;
         if options.rollback != Rollback::Refuse {
-            policy.expiry = Expiry::Ignore;
+            policy = policy.with_expiry(Expiry::Ignore);
         }
         let progress = progress("importing");
         // Those who share the work must not wait for each other.
@@ -214,7 +216,7 @@ impl Import {
         })
     }
 
-    fn open(&self, policy: &TrustPolicy, spool: Option<&Path>) -> Result<Bundle, Failure> {
+    fn open(&self, policy: &Effective, spool: Option<&Path>) -> Result<Bundle, Failure> {
         let limits = Limits::V1;
         if self.bundle.as_os_str() == "-" {
             refuse_terminal()?;

@@ -3,36 +3,53 @@ use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, OpenError, Sharing, sharing};
-use bundle_trust::load_trust;
+use bundle_trust::{Effective, TrustStoreError};
 use serde_json::json;
 
 use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
 use crate::output::name;
+use crate::output::tell;
 use crate::size::{Bytes, count};
+use crate::trust::StoreArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
     /// The bundle
     bundle: PathBuf,
 
-    /// Whose bundles are right: a public key, or a trust.yaml
+    /// Accept bundles signed by this public key, or as this trust.yaml says [default: the keys of
+    /// `bundle trust`; if there are none, nothing is verified]
     #[arg(long, value_name = "PUBKEY|FILE")]
     trust: Option<PathBuf>,
+
+    /// Show what a bundle says without asking who signed it
+    #[arg(long, conflicts_with = "trust")]
+    unverified: bool,
+
+    #[command(flatten)]
+    store: StoreArguments,
 
     /// Print as JSON
     #[arg(long)]
     json: bool,
 }
 
-const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
+const WARNING: &str = "NOT VERIFIED: no key was checked, so anybody may have written what follows.";
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let limits = Limits::V1;
-        let (statement, signers, graph) = match &self.trust {
-            Some(trust) => {
-                let bundle = Bundle::open(&self.bundle, &load_trust(trust)?, &limits)?;
+        let (statement, signers, graph) = match self.trusted()? {
+            Some(trusted) => {
+                let bundle = Bundle::open(&self.bundle, &trusted, &limits).map_err(|error| {
+                    let stranger = matches!(error, OpenError::Trust(_));
+                    let failure = Failure::from(error);
+                    match stranger && self.trust.is_none() {
+                        true => failure.also_hint("to see what it says, trusting nobody: --unverified"),
+                        false => failure,
+                    }
+                })?;
                 let signers = bundle.trusted().signers().to_vec();
                 (bundle.statement().clone(), signers, Some(bundle.graph().clone()))
             }
@@ -143,6 +160,25 @@ impl Inspect {
             text.push_str(&format!("{WARNING}\n"));
         }
         print(&text)
+    }
+}
+
+impl Inspect {
+    /// Who must have signed the bundle; nobody, if neither the arguments nor the store name a key.
+    fn trusted(&self) -> Result<Option<Effective>, Failure> {
+        if self.unverified {
+            return Ok(None);
+        }
+        if let (None, Err(error)) = (&self.trust, self.store.find()) {
+            // Nothing is trusted, so nothing is let through.
+            tell(&format!("note: {error}"));
+            return Ok(None);
+        }
+        match Effective::load(self.trust.as_deref(), &self.store.location()?) {
+            Ok(effective) => Ok(Some(effective)),
+            Err(TrustStoreError::NoKey(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -56,7 +56,7 @@ enum For {
 
 impl MirrorConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
         let mirrored = Mirrored::of(bundle.trusted(), &self.registry)?;
         let login = self.credentials.as_deref().map(|path| Login::load(path, &self.registry)).transpose()?;
         let mirror = Mirror {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::write_receipt;
 use bundle_oci::Registry;
-use bundle_trust::{Signer, load_private, load_public, load_receipt};
+use bundle_trust::{Signer, load_private, load_receipt};
 use serde_json::json;
 
 use crate::command::key::ask_passphrase;
@@ -11,6 +11,7 @@ use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
 use crate::harbor_text;
 use crate::size::count;
+use crate::trust::StoreArguments;
 
 /// What a receipt of an import needs.
 #[derive(clap::Args)]
@@ -106,6 +107,9 @@ pub(crate) struct ReceiptFile {
     /// The public key of the site that made it; its signature is FILE.sig
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
+
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
@@ -117,7 +121,7 @@ impl ReceiptFile {
     }
 
     pub(crate) fn load(&self) -> Result<Document, Failure> {
-        let keys = self.trust.iter().map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let keys = self.store.keys(&self.trust)?;
         Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
     }
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use bundle_format::{Timestamp, TrustPolicy};
+use bundle_format::Timestamp;
 use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_os::{Signals, allow_many_files};
@@ -17,6 +17,8 @@ use crate::command::quoted;
 use crate::exit::{Code, Failure};
 use crate::output::tell;
 use crate::size::{Bytes, count};
+use bundle_trust::Effective;
+
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -52,7 +54,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let policy = self.trust.policy()?;
+        let policy = self.trust.effective()?;
         let limits = Limits::default();
         let identity = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Some(Identity::load(certificate, key)?),
@@ -136,7 +138,7 @@ impl Serve {
 }
 
 /// Opens one bundle, and says which one could not be.
-fn source(path: &Path, policy: &TrustPolicy) -> Result<Source, Failure> {
+fn source(path: &Path, policy: &Effective) -> Result<Source, Failure> {
     let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
         .map_err(|error| Failure::from(error).of(path))?;
     let (archive, graph) = bundle

@@ -51,9 +51,7 @@ impl Sign {
             }
             _ => return Err(Failure::text(Code::Usage, "a signature needs a key: --key or --sign-command")),
         };
-        let mut policy = self.trust.policy()?;
-        // The others are going to sign as well.
-        policy.signatures = 1;
+        let policy = self.trust.effective()?.for_signing();
         let progress = progress("verifying");
         let medium = Medium::open(&self.bundle, &Limits::V1)?;
         progress.total(medium.size().unwrap_or_default());

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_format::{Timestamp, TrustPolicy};
+use bundle_format::Timestamp;
 use bundle_importer::{DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience};
 use bundle_oci::Printable;
 use bundle_registry::Progress;
@@ -10,7 +10,6 @@ use bundle_sync::{
     Imported, LockError, Outcome, RunEnd, SyncConfig,
 };
 use bundle_trust::{Signer, load_private, load_public};
-use bundle_trust::{TrustStore, load_trust};
 
 use crate::command::import::settings;
 use crate::command::key::ask_passphrase;
@@ -20,7 +19,7 @@ use crate::exit::{Code, Failure};
 use crate::progress::{Running, progress};
 use crate::size::Bytes;
 use crate::span::Span;
-use crate::trust::default_store;
+use crate::trust::StoreArguments;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Sync {
@@ -46,6 +45,9 @@ pub(crate) struct Export {
     mirror: Vec<Mirror>,
 
     #[command(flatten)]
+    store: StoreArguments,
+
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -54,6 +56,9 @@ pub(crate) struct Import {
     /// What to do
     #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
     config: PathBuf,
+
+    #[command(flatten)]
+    store: StoreArguments,
 
     #[command(flatten)]
     login: Login,
@@ -78,7 +83,16 @@ impl Export {
         let progress = progress("fetching");
         let client = self.connection.client(&self.mirror, &progress)?;
         let jobs = self.connection.jobs();
-        let job = ExportJob { config: &config, client: &client, signer: &signer, again: self.again, jobs };
+        let receipt_keys = self.store.keys(&config.receipt_trust)?;
+        let again = self.again;
+        let job = ExportJob {
+            config: &config,
+            receipt_keys: &receipt_keys,
+            client: &client,
+            signer: &signer,
+            again,
+            jobs,
+        };
         let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
         match job.run(progress.clone()).await {
             Ok(exported) => {
@@ -165,7 +179,7 @@ impl Import {
     }
 
     async fn imported(&self, config: &ImportConfig, progress: &Running) -> Result<Imported, Stopped> {
-        let policy = policy(config)?;
+        let policy = self.store.effective(config.trust.as_deref())?;
         let signer = Signer::Key(load_private(&config.receipt_key, ask_passphrase).map_err(Failure::from)?);
         let wrong = |text: &str, error: &dyn std::fmt::Display| {
             Failure::text(Code::Usage, format!("{}: '{text}' {error}", self.config.display()))
@@ -216,18 +230,6 @@ impl From<Failure> for Stopped {
     fn from(failure: Failure) -> Self {
         Self::Failed(Box::new(failure))
     }
-}
-
-/// Whose bundles are accepted. What the store has revoked is refused, whatever file is named.
-fn policy(config: &ImportConfig) -> Result<TrustPolicy, Failure> {
-    let Some(path) = &config.trust else {
-        return Ok(TrustStore::open(&default_store()?)?.policy()?);
-    };
-    let mut policy = load_trust(path)?;
-    if let Ok(store) = default_store() {
-        TrustStore::open(&store)?.enforce(&mut policy)?;
-    }
-    Ok(policy)
 }
 
 /// Tells of what was done, and fails with the gravest of what was not.

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::command::key::ask_passphrase;
 use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
-use crate::trust::default_store;
+use crate::trust::StoreArguments;
 
 /// The keys whose bundles this site accepts.
 #[derive(clap::Args)]
@@ -20,9 +20,17 @@ pub(crate) struct Trust {
     #[command(subcommand)]
     action: Action,
 
-    /// The file that the keys are kept in [default: bundle/trust.yaml in XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, value_name = "FILE", global = true)]
-    store: Option<PathBuf>,
+    /// Trust store of this site [default: bundle/trust.yaml in XDG_CONFIG_HOME or ~/.config]
+    // Its older name stays.
+    #[arg(
+        long,
+        alias = "store",
+        value_name = "FILE",
+        env = "BUNDLE_TRUST_STORE",
+        hide_env_values = true,
+        global = true
+    )]
+    trust_store: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
@@ -94,11 +102,11 @@ const LARGEST: u64 = 64 << 10;
 impl Trust {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let open = || -> Result<TrustStore, Failure> {
-            let path = match &self.store {
-                Some(path) => path.clone(),
-                None => default_store()?,
-            };
-            Ok(TrustStore::open(&path)?)
+            match StoreArguments::of(self.trust_store.clone()).find()?.path() {
+                Some(path) => Ok(TrustStore::open(path)?),
+                None => Err(Failure::text(Code::Usage, "the trust store is set to 'none'")
+                    .hint("name its file with --trust-store FILE or BUNDLE_TRUST_STORE")),
+            }
         };
         match &self.action {
             Action::Add { key, name, projects, streams, since, until } => {

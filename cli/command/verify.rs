@@ -34,7 +34,7 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let policy = self.trust.policy()?;
+        let policy = self.trust.effective()?;
         let countersignatures = self.trust.countersignatures()?;
         let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
         if path.is_none() {

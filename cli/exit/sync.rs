@@ -23,7 +23,6 @@ impl From<ExportError> for Failure {
             ExportError::Lock(error) => error.into(),
             ExportError::Config(error) => error.into(),
             ExportError::Conflict(error) => error.into(),
-            ExportError::Key(error) => error.into(),
             ExportError::Charts(error) => error.into(),
             ExportError::Resolve(error) => error.into(),
             ExportError::Plan(error) => error.into(),

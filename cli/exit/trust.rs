@@ -2,7 +2,9 @@
 
 use bundle_format::KeyError;
 use bundle_trust::ReceiptFileError;
-use bundle_trust::{CountersignatureError, TrustFileError, TrustStoreError};
+use bundle_trust::{
+    CountersignatureError, LoadKeysError, SignatureFileError, StoreNotFound, TrustFileError, TrustStoreError,
+};
 
 use super::{Code, Failure, chain};
 
@@ -23,10 +25,11 @@ impl From<ReceiptFileError> for Failure {
         use bundle_format::ReceiptError;
         let code = match &error {
             ReceiptFileError::Read { .. } => Code::Usage,
-            ReceiptFileError::SignatureLength { .. } | ReceiptFileError::Receipt { .. } => Code::NotTrusted,
+            ReceiptFileError::Signature(error) => signature_code(error),
+            ReceiptFileError::Receipt { .. } => Code::NotTrusted,
         };
         let hint = match &error {
-            ReceiptFileError::Read { path, .. } if path.extension().is_some_and(|end| end == "sig") => {
+            ReceiptFileError::Signature(SignatureFileError::Read { .. }) => {
                 Some("bring the signature too: it is the file beside the receipt")
             }
             ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => {
@@ -41,7 +44,39 @@ impl From<ReceiptFileError> for Failure {
 pub(super) fn countersignature_code(error: &CountersignatureError) -> Code {
     match error {
         CountersignatureError::Read { .. } => Code::Usage,
-        CountersignatureError::Length(_) | CountersignatureError::TooMany(_) => Code::NotTrusted,
+        CountersignatureError::File(error) => signature_code(error),
+        CountersignatureError::TooMany(_) => Code::NotTrusted,
+    }
+}
+
+fn signature_code(error: &SignatureFileError) -> Code {
+    match error {
+        SignatureFileError::Read { .. } => Code::Usage,
+        SignatureFileError::Length(_) => Code::NotTrusted,
+    }
+}
+
+impl From<SignatureFileError> for Failure {
+    fn from(error: SignatureFileError) -> Self {
+        Self::new(signature_code(&error), &error)
+    }
+}
+
+impl From<StoreNotFound> for Failure {
+    fn from(error: StoreNotFound) -> Self {
+        Self::new(Code::Usage, &error).hint(
+            "name it with --trust-store FILE or BUNDLE_TRUST_STORE; `none` accepts keys that were revoked",
+        )
+    }
+}
+
+impl From<LoadKeysError> for Failure {
+    fn from(error: LoadKeysError) -> Self {
+        match error {
+            LoadKeysError::Key(error) => error.into(),
+            LoadKeysError::Store(error) => error.into(),
+            LoadKeysError::Revoked { .. } => Self::new(Code::NotTrusted, &error),
+        }
     }
 }
 
@@ -59,6 +94,12 @@ impl From<TrustStoreError> for Failure {
                 let hint = format!("chmod o-w {}, and look at what is in it", path.display());
                 Self::new(Code::Usage, &error).hint(hint)
             }
+            TrustStoreError::Missing(_) => Self::new(Code::Usage, &error).hint(
+                "check the name; `bundle trust add KEY.pub --name NAME` makes a store, and --trust-store none does \
+                 without one",
+            ),
+            TrustStoreError::NoKey(_) => Self::new(Code::Usage, &error)
+                .hint("`bundle trust add KEY.pub --name NAME`, or --trust <PUBKEY|FILE>"),
             TrustStoreError::Rotation(_) => Self::new(Code::NotTrusted, &error),
             TrustStoreError::Known(_)
             | TrustStoreError::NameTaken(_)

@@ -16,16 +16,20 @@ use bundle_bundler::{
     Request, ResolveErrors, ResolveOptions, Resolved, Shape, Sink, Unchanged, create, discover_charts, merge,
     resolve,
 };
-use bundle_format::{BundleId, Limits, ParseSequenceError, Sequence, Statement, StreamName, Timestamp};
+use bundle_format::{
+    BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp,
+};
 use bundle_oci::{Digest, Hasher, Printable};
 use bundle_registry::{Client, Progress};
-use bundle_trust::{KeyFileError, SignError, Signer, load_public};
+use bundle_trust::{SignError, Signer};
 
 /// The connected side's job.
 #[derive(Debug)]
 pub struct ExportJob<'a> {
     /// What to do.
     pub config: &'a ExportConfig,
+    /// The public keys of the sites whose receipts count, none of them revoked.
+    pub receipt_keys: &'a [PublicKey],
     /// What speaks to the registries.
     pub client: &'a Client,
     /// What signs.
@@ -76,9 +80,6 @@ pub enum ExportError {
     /// Two images for one place.
     #[error(transparent)]
     Conflict(#[from] Conflict),
-    /// A key.
-    #[error(transparent)]
-    Key(#[from] KeyFileError),
     /// Charts.
     #[error(transparent)]
     Charts(#[from] ChartErrors),
@@ -199,9 +200,7 @@ impl ExportJob<'_> {
     }
 
     fn receipts(&self, stream: &StreamName, outbox: &Outbox) -> Result<Receipts, ExportError> {
-        let trusted = self.config.receipt_trust.iter();
-        let keys = trusted.map(|path| load_public(path)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Receipts::read(&self.config.receipts, &keys, stream, outbox)?)
+        Ok(Receipts::read(&self.config.receipts, self.receipt_keys, stream, outbox)?)
     }
 
     /// What the outbox knows better than the ledger: a run that was killed after its bundle had its

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bundle_format::{
     BundleId, Damage, FileError, Limits, MediumError, Receipt, ShortReceipt, StreamName, Timestamp,
-    TrustError, TrustPolicy, Verdict, replace_file,
+    TrustError, Verdict, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
@@ -15,7 +15,7 @@ use bundle_importer::{
 };
 use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
-use bundle_trust::{SignError, Signer};
+use bundle_trust::{Effective, SignError, Signer};
 
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
@@ -28,7 +28,7 @@ pub struct ImportJob<'a> {
     /// What to do.
     pub config: &'a ImportConfig,
     /// Whose bundles are accepted.
-    pub policy: &'a TrustPolicy,
+    pub policy: &'a Effective,
     /// Where they go.
     pub destination: &'a Destination,
     /// How they are delivered.

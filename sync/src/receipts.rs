@@ -96,7 +96,7 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, 
         }
         Ok(_) => Ok(Read::OfAnother),
         // Copied without its signature, or before it.
-        Err(E::Read { .. } | E::SignatureLength { .. }) => Ok(Read::Waits),
+        Err(E::Read { .. } | E::Signature(_)) => Ok(Read::Waits),
         Err(E::Receipt { source: ReceiptError::Json(error), .. }) if error.is_eof() => Ok(Read::Waits),
         Err(E::Receipt { source, .. }) => Err(chain(&source)),
     }

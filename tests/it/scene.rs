@@ -116,6 +116,7 @@ fn program<A: AsRef<std::ffi::OsStr>>(directory: &Path, arguments: impl IntoIter
         "XDG_RUNTIME_DIR",
         "XDG_STATE_HOME",
         "XDG_CONFIG_HOME",
+        "BUNDLE_TRUST_STORE",
         "SOURCE_DATE_EPOCH",
         "HTTPS_PROXY",
     ] {

@@ -2,25 +2,26 @@
 //! (docs/format.md §Countersignatures). Takes paths; gives raw signatures, whose signers a policy finds.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, PublicKey, SignatureBytes, replace_file};
 
+use crate::signature_file::{SignatureFileError, read_signature};
+
 /// Countersignatures that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CountersignatureError {
-    /// A file or directory that cannot be read.
+    /// A directory that cannot be read.
     #[error("{} cannot be read", .path.display())]
     Read {
-        /// The file.
+        /// The directory.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of another length.
-    #[error("{} has not the 64 bytes of a signature", .0.display())]
-    Length(PathBuf),
+    /// One of the files.
+    #[error(transparent)]
+    File(#[from] SignatureFileError),
     /// More than anybody makes.
     #[error("{} has more than {MOST} countersignatures", .0.display())]
     TooMany(PathBuf),
@@ -76,18 +77,7 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
         }
     }
     names.sort();
-    names.into_iter().map(|name| read_signature(&directory.join(name))).collect()
-}
-
-/// Reads the raw 64 bytes of a signature.
-///
-/// # Errors
-/// Any [`CountersignatureError`].
-pub fn read_signature(path: &Path) -> Result<SignatureBytes, CountersignatureError> {
-    let failed = |source| CountersignatureError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    bundle_os::open(path).map_err(failed)?.take(65).read_to_end(&mut bytes).map_err(failed)?;
-    bytes.try_into().map_err(|_| CountersignatureError::Length(path.to_owned()))
+    names.into_iter().map(|name| Ok(read_signature(&directory.join(name))?)).collect()
 }
 
 fn is_countersignature(found: &OsStr, signed: &OsStr) -> bool {
@@ -126,6 +116,9 @@ mod tests {
             assert!(found.contains(&key.sign(b"x")));
         }
         std::fs::write(directory.path().join("b.tar.0123456789abcdef.sig"), "short").unwrap();
-        assert!(matches!(read_countersignatures(&bundle), Err(CountersignatureError::Length(_))));
+        assert!(matches!(
+            read_countersignatures(&bundle),
+            Err(CountersignatureError::File(SignatureFileError::Length(_)))
+        ));
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::{Limits, PublicKey, Receipt, ReceiptError};
 
+use crate::signature_file::{SignatureFileError, read_signature};
+
 /// Why a receipt's file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptFileError {
@@ -24,14 +26,9 @@ pub enum ReceiptFileError {
         /// What is wrong.
         source: ReceiptError,
     },
-    /// A signature of another length.
-    #[error("{} has {found} bytes where the 64 of a signature belong", .path.display())]
-    SignatureLength {
-        /// The file.
-        path: PathBuf,
-        /// How many bytes it has.
-        found: usize,
-    },
+    /// The signature beside it.
+    #[error(transparent)]
+    Signature(#[from] SignatureFileError),
 }
 
 /// Reads a receipt. With `keys`, one of them must have made the signature in the file beside it;
@@ -47,11 +44,7 @@ pub fn load_receipt(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".sig");
-    let beside = PathBuf::from(beside);
-    let signature = read(&beside, 64)?;
-    let found = signature.len();
-    let signature =
-        signature.try_into().map_err(|_| ReceiptFileError::SignatureLength { path: beside, found })?;
+    let signature = read_signature(Path::new(&beside))?;
     Receipt::verify(&bytes, &signature, keys, limits).map_err(wrong)
 }
 

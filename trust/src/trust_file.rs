@@ -71,7 +71,7 @@ const MOST_KEYS: usize = 1000;
 ///
 /// # Errors
 /// Any [`TrustFileError`].
-pub fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
+pub(crate) fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
     let text = read_text(path, Limits::DEFAULT.file).map_err(InputError::from)?;
     if text.trim_start().starts_with("-----BEGIN") {
         let key = public_key(path, "public key", &text)?;

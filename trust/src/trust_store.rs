@@ -47,6 +47,12 @@ pub enum TrustStoreError {
         /// Its mode.
         mode: u32,
     },
+    /// A store that was named and does not exist.
+    #[error("the trust store {} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// No file was named, and the store has no key; none if the store is waived.
+    #[error("no key is trusted: {}", no_key(.0.as_deref()))]
+    NoKey(Option<PathBuf>),
     /// A key that is there already.
     #[error("the key is there already, as '{0}'")]
     Known(String),
@@ -73,6 +79,13 @@ pub enum TrustStoreError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] FileError),
+}
+
+fn no_key(store: Option<&Path>) -> String {
+    match store {
+        Some(path) => format!("no file with keys is named, and the trust store {} has none", path.display()),
+        None => "no file with keys is named, and the trust store is not used".to_owned(),
+    }
 }
 
 const HEADER: &str = "# Whose bundles this site accepts. Kept by `bundle trust`; may be edited by hand.\n";
@@ -217,6 +230,18 @@ impl TrustStore {
         Ok(())
     }
 
+    /// What the store calls `key`, if it has revoked it.
+    ///
+    /// # Errors
+    /// The entries make no policy.
+    pub fn revoked(&self, key: &PublicKey) -> Result<Option<String>, TrustStoreError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let keys = self.policy()?.keys;
+        Ok(keys.into_iter().find(|known| known.revoked && known.key == *key).map(|known| known.name))
+    }
+
     /// Writes the file, if what is in it makes a policy.
     fn save(&self) -> Result<(), TrustStoreError> {
         self.policy()?;
@@ -235,6 +260,7 @@ mod tests {
     use bundle_format::PrivateKey;
 
     use super::*;
+    use crate::trust_file::load_trust;
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from_seed(&[seed; 32])
@@ -260,10 +286,10 @@ mod tests {
         let until = Timestamp::from_unix(1_900_000_000).ok();
         store.add("transfer: 'x'", &key(2).public(), KeyScope { until, ..all() }).unwrap();
         store.demand(2).unwrap();
-        let policy = crate::load_trust(&path).unwrap();
+        let policy = load_trust(&path).unwrap();
         assert_eq!((policy.signatures, policy.keys[1].until), (2, until));
         store.revoke(&key(1).public().fingerprint().to_string()).unwrap();
-        assert!(crate::load_trust(&path).unwrap().keys[0].revoked);
+        assert!(load_trust(&path).unwrap().keys[0].revoked);
         let mut other = TrustPolicy::single("the same key", key(1).public());
         TrustStore::open(&path).unwrap().enforce(&mut other).unwrap();
         assert!(other.keys[0].revoked);
@@ -287,7 +313,7 @@ mod tests {
         let now = Timestamp::from_unix(1_800_000_000).unwrap();
         for _ in 0..2 {
             store.rotate(&bytes, &[key(1).sign(&bytes)], now).unwrap();
-            let policy = crate::load_trust(&path).unwrap();
+            let policy = load_trust(&path).unwrap();
             assert_eq!(policy.keys.len(), 2);
             assert_eq!(policy.keys[0].until, rotation.retires);
             assert_eq!(policy.keys[1].key, key(2).public());

@@ -108,7 +108,7 @@ impl Projects {
         names.extend([ProjectName::cache(), ProjectName::platform()]);
         names.extend(self.projects.iter().cloned());
         if let Some(path) = &self.bundle {
-            let bundle = Bundle::open(path, &self.trust.policy()?, &Limits::V1)?;
+            let bundle = Bundle::open(path, &self.trust.effective()?, &Limits::V1)?;
             names.extend(bundle.statement().artifacts.iter().map(|artifact| artifact.target.project.clone()));
         }
         Ok(names)

@@ -23,7 +23,7 @@ pub(crate) struct TrivyValues {
 
 impl TrivyValues {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let bundle = Bundle::open(&self.bundle, &self.trust.policy()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
         let databases = TrivyDatabases::of(bundle.statement());
         if databases.is_empty() {
             let text = format!("{} has none of Trivy's databases", self.bundle.display());

@@ -95,7 +95,7 @@ impl Values {
         if self.output != Path::new("-") && self.output.symlink_metadata().is_ok() {
             return Err(self.exists());
         }
-        let policy = self.trust.policy()?;
+        let policy = self.trust.effective()?;
         let bundles = self.bundles.iter().map(|path| {
             Bundle::open(path, &policy, &Limits::V1).map_err(|error| Failure::from(error).of(path))
         });

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::{
     Archive, Blob, BlobSink, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
-    SignatureBytes, Statement, Timestamp, TrustError, TrustPolicy, Trusted, Unverified, uncompressed,
+    SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
 
-use bundle_trust::{CountersignatureError, read_countersignatures};
+use bundle_trust::{CountersignatureError, Effective, read_countersignatures};
 
 use crate::Spool;
 
@@ -62,7 +62,7 @@ impl Bundle {
     ///
     /// # Errors
     /// Any [`OpenError`].
-    pub fn open(path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
         let medium = Medium::open(path, limits)?;
         let missing = medium.missing();
         if !missing.is_empty() {
@@ -79,7 +79,7 @@ impl Bundle {
     pub fn open_partial(
         path: &Path,
         spool: &Path,
-        policy: &TrustPolicy,
+        policy: &Effective,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let mut medium = Medium::open(path, limits)?;
@@ -93,7 +93,7 @@ impl Bundle {
         Self::on(medium, path, policy, limits)
     }
 
-    fn on(medium: Medium, path: &Path, policy: &TrustPolicy, limits: &Limits) -> Result<Self, OpenError> {
+    fn on(medium: Medium, path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
         let countersignatures = read_countersignatures(&Medium::name(path))?;
         let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
         let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
@@ -111,7 +111,7 @@ impl Bundle {
     /// Any [`OpenError`].
     pub fn read(
         reader: Box<dyn Read + Send>,
-        policy: &TrustPolicy,
+        policy: &Effective,
         countersignatures: &[SignatureBytes],
         limits: &Limits,
     ) -> Result<Self, OpenError> {
@@ -169,7 +169,7 @@ impl Bundle {
 /// Steps 1 to 5 of docs/format.md §Verification.
 fn trust(
     reader: &mut impl Read,
-    policy: &TrustPolicy,
+    policy: &Effective,
     countersignatures: &[SignatureBytes],
     limits: &Limits,
 ) -> Result<Trusted, OpenError> {

@@ -1,6 +1,7 @@
 //! Checks a bundle without a destination, down to the last blob, and says what passed.
 
-use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, TrustPolicy, Trusted};
+use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, Trusted};
+use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
 use crate::{Bundle, OpenError};
@@ -86,7 +87,7 @@ pub struct Checked {
 /// The file cannot be opened or read. That it is not right is a verdict, not an error.
 pub fn verify(
     path: Option<&std::path::Path>,
-    policy: &TrustPolicy,
+    policy: &Effective,
     countersignatures: &[SignatureBytes],
     limits: &Limits,
     threads: usize,

@@ -8,6 +8,7 @@ mod extract;
 mod interop;
 pub(crate) mod kill;
 mod receipt;
+mod revoked;
 mod rollback;
 mod trust;
 mod volumes;

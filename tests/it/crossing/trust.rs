@@ -77,7 +77,7 @@ fn two_signatures_are_two_peoples() {
     std::fs::copy(scene.path(&sidecar), scene.path(&sidecar.replace("b.tar", "c.tar"))).unwrap();
     scene.bundle(["verify", "c.tar"]).ends_with(3).says("and 2 signatures are demanded");
     std::fs::write(scene.path(&sidecar), "short").unwrap();
-    scene.bundle(import).ends_with(3).says("has not the 64 bytes of a signature");
+    scene.bundle(import).ends_with(3).says("is not a 64-byte Ed25519 signature");
 }
 
 #[test]

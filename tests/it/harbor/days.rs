@@ -14,7 +14,7 @@ use bundle_registry::{Client, CredentialStore, Silent};
 use bundle_test_servers::{
     BlobStatus, Credentials, Fault, HarborRequest, ImageSpec, LayerSpec, Matcher, Redirect, Robot, Rule,
 };
-use bundle_trust::load_trust;
+use bundle_trust::{Effective, StoreLocation};
 
 const PROJECTS: [&str; 3] = ["cache", "platform", "tenant-a"];
 
@@ -235,7 +235,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
     let login =
         CredentialStore::default().with_login(registry.clone(), account.name.clone(), account.secret.clone());
     let client = Client::builder().credentials(login).build().unwrap();
-    let policy = load_trust(&it.scene.path("key.pub")).unwrap();
+    let policy = Effective::load(Some(&it.scene.path("key.pub")), &StoreLocation::Waived).unwrap();
     let bundle = Bundle::open(&it.scene.path("b.tar"), &policy, &bundle_format::Limits::V1).unwrap();
     let state = it.scene.path("state.json");
     let options = DeliveryOptions {

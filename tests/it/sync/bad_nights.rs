@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use bundle_test_servers::{Fault, FaultProxy, ImageSpec, Matcher, Rule};
 
+use crate::scene::Ran;
 use crate::sync::jobs::{Nights, quiet};
 
 fn two_images() -> Nights {
@@ -176,4 +177,24 @@ fn an_inbox_full_of_junk_keeps_no_bundle_out() {
     quiet(nights.import());
     assert!(nights.list("in").is_empty());
     nights.agrees(&["a", "b"]);
+}
+
+#[test]
+fn a_night_accepts_no_key_that_the_store_has_revoked_and_none_where_the_store_is_not_found() {
+    let nights = two_images();
+    nights.export(&[]).succeeds();
+    nights.carry();
+    let homeless = |side: &str| {
+        let mut command = nights.scene.command(["sync", side]);
+        Ran::from(command.env_remove("HOME").output().unwrap())
+    };
+    for side in ["import", "export"] {
+        homeless(side).ends_with(2).says("the trust store cannot be found");
+    }
+    for (key, name) in [("key.pub", "ops"), ("key-site.pub", "site")] {
+        nights.scene.bundle(["trust", "add", key, "--name", name]).succeeds();
+        nights.scene.bundle(["trust", "revoke", name]).succeeds();
+    }
+    nights.import().ends_with(3).says("signed by the key 'ops', which is revoked");
+    nights.export(&[]).ends_with(3).says("the trust store has revoked this key, as 'site'");
 }
