@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
-use bundle_registry::{Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies};
+use bundle_registry::{
+    Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Target,
+};
 
 use crate::exit::{Code, Failure};
 use crate::notes;
@@ -35,11 +37,27 @@ pub(crate) struct Connection {
     retries: Option<u16>,
 }
 
-/// Where a bundle goes: a host, or its address as a browser shows it.
+/// Where a bundle goes: a host, or its address as a browser shows it, and a path below which all
+/// repositories are.
 #[derive(Clone, Debug)]
 pub(crate) struct To {
     pub(crate) registry: Registry,
+    pub(crate) below: Option<RepositoryName>,
     scheme: Option<Scheme>,
+}
+
+impl To {
+    /// Makes sure that there is no path, for a registry whose projects are in the bundle.
+    pub(crate) fn refuse_path(&self) -> Result<(), Failure> {
+        match &self.below {
+            None => Ok(()),
+            Some(below) => Err(Failure::text(
+                Code::Usage,
+                format!("{} is a Harbor, and takes no path such as '{below}'", self.registry),
+            )
+            .hint("leave the path out: the projects are in the bundle")),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,17 +77,25 @@ impl std::str::FromStr for To {
             Some(_) => return Err("must be a host, https://HOST or http://HOST".to_owned()),
             None => (None, text),
         };
-        let host = rest.strip_suffix('/').unwrap_or(rest);
-        if scheme.is_some() && host.contains('/') {
-            return Err("must have no path after the host: the projects are in the bundle".to_owned());
+        if rest.contains('@') {
+            return Err("must have no user name or password; store them with `bundle login`".to_owned());
         }
-        Ok(Self { registry: host.parse().map_err(|error| format!("{error}"))?, scheme })
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+        let below = match path {
+            Some(path) => Some(path.parse().map_err(|error| format!("path after the host: {error}"))?),
+            None => None,
+        };
+        Ok(Self { registry: host.parse().map_err(|error| format!("{error}"))?, below, scheme })
     }
 }
 
 impl std::fmt::Display for To {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.registry)
+        match &self.below {
+            Some(below) => write!(f, "{}/{below}", self.registry),
+            None => write!(f, "{}", self.registry),
+        }
     }
 }
 
@@ -147,14 +173,17 @@ impl Connection {
         builder.build().map_err(Failure::from)
     }
 
-    /// What speaks to the registry that images go to.
+    /// What speaks to the registry that images go to; with `pushes`, something may be pushed.
     pub(crate) async fn client_to(
         &self,
         to: &To,
         login: &Login,
+        pushes: bool,
         progress: &Arc<dyn Progress>,
     ) -> Result<Client, Failure> {
-        let mut builder = self.builder(login.store(&to.registry).await?, progress)?;
+        let target = Target { below: to.below.clone(), pushes };
+        let mut builder =
+            self.builder(login.store(&to.registry).await?, progress)?.target(to.registry.clone(), target);
         match to.scheme {
             Some(Scheme::Https) => builder = builder.https(to.registry.clone()),
             Some(Scheme::Http) => builder = builder.plain_http(to.registry.clone()),
@@ -208,7 +237,12 @@ mod tests {
             let to: To = text.parse().unwrap();
             assert_eq!((to.registry.as_str(), to.scheme), (host, scheme));
         }
-        for bad in ["https://harbor.example/harbor/projects", "ftp://a", "https://u@a", "https://", "a/b"] {
+        let to: To = "https://gitlab.example/group/project/".parse().unwrap();
+        assert_eq!(
+            (to.registry.as_str(), to.to_string().as_str()),
+            ("gitlab.example", "gitlab.example/group/project")
+        );
+        for bad in ["ftp://a", "https://u@a", "u:p@a", "https://", "a/B", "a//b", "a/b?c"] {
             assert!(bad.parse::<To>().is_err(), "{bad}");
         }
     }

@@ -32,7 +32,11 @@ impl TagCache {
         let (registry, repository) = key.clone();
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         let fetch = || async {
-            let tags = client.tags(&registry, &repository).await.ok().filter(|tags| !tags.truncated);
+            let tags = client
+                .tags(&registry, &repository)
+                .await
+                .ok()
+                .filter(|tags| !tags.truncated && !tags.may_be_cut);
             tags.map(|tags| tags.tags.into_iter().collect())
         };
         known.get_or_init(fetch).await;

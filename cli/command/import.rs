@@ -30,8 +30,9 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// The Harbor or other registry to put the images into, such as `https://harbor.example`
-    #[arg(long, value_name = "URL|HOST[:PORT]")]
+    /// The Harbor or other registry to import into, such as `https://harbor.example`, or a path
+    /// below a registry, such as `gitlab.example/group/project`
+    #[arg(long, value_name = "URL|HOST[:PORT][/PATH]")]
     to: To,
 
     #[command(flatten)]
@@ -64,6 +65,11 @@ pub(crate) struct Import {
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Print the repositories that the import writes to, one a line, and end: for registries that
+    /// make none by themselves, such as Amazon ECR
+    #[arg(long, conflicts_with = "dry_run")]
+    list_repositories: bool,
 
     #[command(flatten)]
     parts: PartArguments,
@@ -141,15 +147,21 @@ impl Import {
         let state =
             if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&**progress)? };
         let bundle = self.open(&policy, options.portion.spool.as_deref())?;
+        if self.list_repositories {
+            let names = bundle_importer::repositories(bundle.statement());
+            let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
+            return print(&names.iter().map(|name| format!("{below}{name}\n")).collect::<String>());
+        }
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
             digest: bundle.trusted().digest(),
             artifacts: bundle.statement().artifacts.clone(),
         };
-        let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
+        let client = self.connection.client_to(&self.to, &self.login, !self.dry_run, &progress).await?;
         let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        if let Destination::Plain { .. } = destination {
-            self.refuse_options_of_harbor()?;
+        match &destination {
+            Destination::Plain { .. } => self.refuse_options_of_harbor()?,
+            Destination::Harbor(_) => self.to.refuse_path()?,
         }
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();

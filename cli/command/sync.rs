@@ -202,9 +202,12 @@ impl Import {
             limits: bundle_importer::Limits::DEFAULT,
         };
         let shared: &Arc<dyn Progress> = progress;
-        let client = self.connection.client_to(&to, &self.login, shared).await?;
+        let client = self.connection.client_to(&to, &self.login, true, shared).await?;
         let destination = Destination::detect(&client, &to.registry, config.registry_kind).await;
         let destination = destination.map_err(Failure::from)?;
+        if let Destination::Harbor(_) = destination {
+            to.refuse_path()?;
+        }
         let job = ImportJob {
             config,
             policy: &policy,

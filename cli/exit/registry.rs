@@ -15,7 +15,9 @@ pub(super) fn registry_code(error: &RegistryError) -> Code {
             _ => Code::Network,
         },
         RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
-        RegistryError::Credentials(_) | RegistryError::Address { .. } => Code::Usage,
+        RegistryError::Credentials(_) | RegistryError::Address { .. } | RegistryError::Path { .. } => {
+            Code::Usage
+        }
         RegistryError::Blocked { .. } => Code::Policy,
         RegistryError::Unreachable { .. }
         | RegistryError::UnknownHost { .. }
@@ -88,6 +90,23 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
             Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
         }
+        RegistryError::Answer(answer)
+            if answer.host.ends_with(".amazonaws.com") && answer.refusal() == Refusal::NotFound =>
+        {
+            Some(
+                "Amazon ECR makes no repositories for a push; `bundle import FILE --to HOST --list-repositories` \
+                 prints the names to create with `aws ecr create-repository --repository-name NAME`"
+                    .to_owned(),
+            )
+        }
+        RegistryError::Answer(answer) if answer.from_token_service && answer.anonymous => Some(format!(
+            "{} gives tokens to those who log in only; log in at the registry with `bundle login`",
+            answer.host
+        )),
+        RegistryError::Answer(answer) if answer.from_token_service => Some(format!(
+            "{} is the token service, not the registry: is the account allowed to do this, and its password current?",
+            answer.host
+        )),
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
                 "log in with `docker login {0}` or `skopeo login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",

@@ -32,6 +32,8 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// Whether the request carried no credentials.
     pub anonymous: bool,
+    /// Whether a token service answered, not the registry.
+    pub from_token_service: bool,
     /// The content that the registry says is missing, where a manifest names it.
     pub missing: Vec<Digest>,
 }
@@ -148,6 +150,7 @@ impl Answer {
             rate_limit: None,
             request_id: None,
             anonymous,
+            from_token_service: false,
             missing,
         }
     }

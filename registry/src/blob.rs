@@ -9,7 +9,6 @@ use reqwest::{Method, Response};
 
 use crate::answer::is_web_page;
 use crate::retry::Backoff;
-use crate::token::Scope;
 use crate::transport::{Pace, Received, content_type, refuse_encoding};
 use crate::{Client, Error, FallbackTo};
 
@@ -61,10 +60,15 @@ impl Client {
         digest: Digest,
     ) -> Result<Option<BlobInfo>, Error> {
         let backoff = Backoff::new(&self.inner.limits);
-        self.retrying(registry, backoff, || self.look_up_blob(registry, repository, digest)).await
+        let path = self.path_at(registry, repository)?;
+        let found = self.retrying(registry, backoff, || self.look_up_blob(registry, &path, digest)).await;
+        match found {
+            Err(error) => self.absent(registry, repository, error),
+            found => found,
+        }
     }
 
-    /// As [`Client::blob_exists`], in one attempt.
+    /// As [`Client::blob_exists`], in one attempt, by the name on the registry.
     pub(crate) async fn look_up_blob(
         &self,
         registry: &Registry,
@@ -73,7 +77,8 @@ impl Client {
     ) -> Result<Option<BlobInfo>, Error> {
         let doing = format!("look up the blob {digest} of {repository}");
         let path = format!("{repository}/blobs/{digest}");
-        let request = self.request(Method::HEAD, registry, &path, Scope::pull(repository), doing);
+        let scope = self.scope_to_pull(registry, repository);
+        let request = self.request(Method::HEAD, registry, &path, scope, doing);
         // Registries on object storage answer with its address, which need not be one that we can
         // reach (distribution's blobserver.go redirects HEAD like GET).
         match self.expect(request, &[200, 302, 307]).await {
@@ -255,15 +260,21 @@ impl Download {
 
     async fn connect(&mut self) -> Result<(), Error> {
         let client = self.client.clone();
-        let (registry, repository, digest) = (&self.registry, &self.repository, self.digest);
+        let (registry, digest) = (&self.registry, self.digest);
+        let repository = &client.path_at(registry, &self.repository)?;
         // With both ends: go-containerregistry's registry answers 416 to a range without its last
         // byte. What answers 416 to any range is read from the start.
         let range = (self.position > 0 && !self.without_ranges)
             .then(|| format!("bytes={}-{}", self.position, self.size - 1));
         let doing = format!("send the blob {digest} of {repository}");
         let path = format!("{repository}/blobs/{digest}");
-        let mut request =
-            client.request(Method::GET, registry, &path, Scope::pull(repository), doing.clone());
+        let mut request = client.request(
+            Method::GET,
+            registry,
+            &path,
+            client.scope_to_pull(registry, repository),
+            doing.clone(),
+        );
         request = request.header("Accept-Encoding", "identity");
         if let Some(range) = &range {
             request = request.header("Range", range);

@@ -15,6 +15,7 @@ use crate::certificate;
 use crate::limits::LARGEST_CA_FILE;
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
+use crate::target::{Target, Targets};
 use crate::token::Authenticator;
 use crate::upload::Lines;
 use crate::{CredentialStore, Error, Fallback, Limits, Proxies, Retry};
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     local_https: Mutex<HashMap<Registry, bool>>,
     pub(crate) mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
     pub(crate) lines: Lines,
+    pub(crate) targets: Targets,
     pub(crate) on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
@@ -60,6 +62,7 @@ pub struct ClientBuilder {
     https: HashSet<Registry>,
     certificates: Vec<CertificateDer<'static>>,
     mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    targets: HashMap<Registry, Target>,
     credentials: CredentialStore,
     user_agent: Option<String>,
     on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
@@ -124,6 +127,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn mirror(mut self, registry: Registry, to: Registry, prefix: Option<RepositoryName>) -> Self {
         self.mirrors.insert(registry, (to, prefix));
+        self
+    }
+
+    /// Says how a registry is used that is pushed to.
+    #[must_use]
+    pub fn target(mut self, registry: Registry, target: Target) -> Self {
+        self.targets.insert(registry, target);
         self
     }
 
@@ -205,6 +215,7 @@ impl ClientBuilder {
             local_https: Mutex::default(),
             mirrors: self.mirrors,
             lines: Lines::new(self.limits),
+            targets: Targets::new(self.targets),
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
@@ -285,6 +296,7 @@ impl Default for ClientBuilder {
             https: HashSet::new(),
             certificates: Vec::new(),
             mirrors: HashMap::new(),
+            targets: HashMap::new(),
             credentials: CredentialStore::default(),
             user_agent: None,
             on_retry: Box::new(|_| {}),

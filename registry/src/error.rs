@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bundle_oci::{Digest, ManifestError, Printable};
+use bundle_oci::{Digest, ManifestError, ParseRepositoryError, Printable};
 
 use crate::answer::{Answer, Refusal};
 use crate::{AddressError, CredentialError, Limits};
@@ -98,6 +98,16 @@ pub enum Error {
         host: String,
         /// The least rate, in bytes per second.
         least: u64,
+    },
+    /// A repository's name that the path below the registry makes invalid.
+    #[error("{path} is no repository name on {host}")]
+    Path {
+        /// The registry.
+        host: String,
+        /// The name.
+        path: String,
+        /// What is wrong with it.
+        source: ParseRepositoryError,
     },
     /// The user's `registries.conf` blocks it.
     #[error("{host} is blocked for {what} by registries.conf")]
@@ -299,6 +309,7 @@ impl Error {
             | Self::WebPage { .. }
             | Self::Unusable { .. }
             | Self::Blocked { .. }
+            | Self::Path { .. }
             | Self::Redirect { .. }
             | Self::Realm { .. }
             | Self::Address { .. }
@@ -336,7 +347,11 @@ impl Error {
             Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } | Self::Blocked { .. } => {
                 Blame::NotFollowed
             }
-            Self::Credentials(_) | Self::Source(_) | Self::Setup(_) | Self::Certificates(_) => Blame::Local,
+            Self::Path { .. }
+            | Self::Credentials(_)
+            | Self::Source(_)
+            | Self::Setup(_)
+            | Self::Certificates(_) => Blame::Local,
         }
     }
 
@@ -392,7 +407,9 @@ impl Error {
     /// that is absent, others 405 for any HEAD.
     pub fn is_refused_lookup(&self) -> bool {
         match self {
-            Self::Answer(answer) => matches!(answer.status, 400 | 401 | 403 | 405 | 501),
+            Self::Answer(answer) => {
+                !answer.from_token_service && matches!(answer.status, 400 | 401 | 403 | 405 | 501)
+            }
             _ => false,
         }
     }

@@ -127,8 +127,7 @@ impl Client {
         };
         match self.resolve(&reference).await {
             Ok(info) => Ok(Some(info)),
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => self.absent(registry, repository, error),
         }
     }
 
@@ -145,9 +144,21 @@ impl Client {
         name: &Name,
     ) -> Result<Option<ManifestInfo>, Error> {
         match self.look_up(registry, repository, name).await {
-            Err(error) if error.status() == Some(404) => Ok(None),
-            other => other,
+            Err(error) => self.absent(registry, repository, error),
+            found => found,
         }
+    }
+
+    /// Nothing, if that is what an error of a lookup comes down to.
+    pub(crate) fn absent<T>(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        error: Error,
+    ) -> Result<Option<T>, Error> {
+        let path = self.path_at(registry, repository)?;
+        let absent = error.status() == Some(404) || self.is_unknown(registry, &path, &error);
+        if absent { Ok(None) } else { Err(error) }
     }
 
     /// `None` if the registry does not say the digest.
@@ -159,7 +170,7 @@ impl Client {
     ) -> Result<Option<ManifestInfo>, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("look up {path}{name}");
-            let scope = Scope::pull(&path);
+            let scope = self.scope_to_pull(&host, &path);
             let request = self.request(Method::HEAD, &host, &name.path(&path), scope, doing.clone());
             let request = request.header("Accept", ACCEPT).following();
             let Received { response, sender, .. } = self.expect(request, &[200]).await?;
@@ -210,7 +221,7 @@ impl Client {
     ) -> Result<FetchedManifest, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("send {path}{name}");
-            let scope = Scope::pull(&path);
+            let scope = self.scope_to_pull(&host, &path);
             let request = self.request(Method::GET, &host, &name.path(&path), scope, doing.clone());
             let request = request.header("Accept", ACCEPT).following();
             let Received { response, sender, .. } = self.expect(request, &[200]).await?;
@@ -256,6 +267,8 @@ impl Client {
         bytes: Bytes,
     ) -> Result<Pushed, Error> {
         let digest = Digest::of(&bytes);
+        let path = self.path_at(registry, repository)?;
+        let repository = &path;
         self.retrying(registry, Backoff::new(&self.inner.limits), || {
             let bytes = bytes.clone();
             async move {
@@ -272,6 +285,7 @@ impl Client {
                 if let Some(found) = announced(&response).filter(|found| *found != digest) {
                     return Err(Error::WrongContent { host: registry.to_string(), expected: digest, found });
                 }
+                self.touched(registry, repository);
                 Ok(Pushed { subject_recognised: response.headers().contains_key("OCI-Subject") })
             }
         })

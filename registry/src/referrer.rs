@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use crate::lock::lock;
 use crate::retry::Backoff;
-use crate::token::Scope;
 use crate::{Blame, Client, Error, FallbackTo};
 
 /// What the referrers API says of a manifest that is attached to another.
@@ -107,8 +106,9 @@ impl Client {
         if lock(&self.inner.without_referrers).contains(registry) {
             return Ok(ReferrerList::Unsupported);
         }
+        let here = self.path_at(registry, repository)?;
         let Some((mirror, path)) = self.mirror(registry, repository) else {
-            return self.referrers_at(registry, repository, digest).await;
+            return self.referrers_at(registry, &here, digest).await;
         };
         let mirrored = match self.list_referrers(&mirror, &path, digest).await {
             Ok(Listing::All(found)) if !found.is_empty() => return Ok(ReferrerList::Listed(found)),
@@ -117,7 +117,7 @@ impl Client {
             Err(error) => Err(Some(error)),
         };
         if !lock(&self.inner.unreachable).contains(registry) {
-            match self.referrers_at(registry, repository, digest).await {
+            match self.referrers_at(registry, &here, digest).await {
                 Err(cause) if cause.blame() == Blame::Unreachable => {
                     if lock(&self.inner.unreachable).insert(registry.clone()) {
                         self.fell_back(&mirror, registry, FallbackTo::Mirror, &cause);
@@ -179,7 +179,7 @@ impl Client {
                 return Ok(Listing::All(all));
             };
             let what = format!("the referrers of {path}@{digest}");
-            let read = self.page::<Wire>(host, &address, Scope::pull(path), &what).await;
+            let read = self.page::<Wire>(host, &address, self.scope_to_pull(host, path), &what).await;
             let read = match read {
                 // Something that answers 200 to everything: `{}`, a web page, or nothing.
                 Err(Error::WebPage { .. } | Error::Unusable { .. }) if page == 0 => {

@@ -167,7 +167,8 @@ impl Client {
         read: impl Fn(Registry, RepositoryName) -> F,
     ) -> Result<T, Error> {
         let limits = &self.inner.limits;
-        let read_here = || read(registry.clone(), repository.clone());
+        let here = self.path_at(registry, repository)?;
+        let read_here = || read(registry.clone(), here.clone());
         let Some((mirror, path)) = self.mirror(registry, repository) else {
             return self.retrying(registry, Backoff::new(limits), read_here).await;
         };

@@ -4,7 +4,6 @@
 use bundle_oci::{Registry, RepositoryName, Tag};
 use serde::Deserialize;
 
-use crate::token::Scope;
 use crate::{Client, Error};
 
 /// A repository's tags.
@@ -12,8 +11,10 @@ use crate::{Client, Error};
 pub struct Tags {
     /// The tags, in the registry's order.
     pub tags: Vec<Tag>,
-    /// Whether there are more than were read, or may be.
+    /// Whether there are more than were read.
     pub truncated: bool,
+    /// Whether there may be more: some registries cut a list at a round number and do not say so.
+    pub may_be_cut: bool,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +37,7 @@ impl Client {
     /// Any [`Error`].
     pub async fn tags(&self, registry: &Registry, repository: &RepositoryName) -> Result<Tags, Error> {
         let limits = &self.inner.limits;
-        self.at_places(registry, repository, |host, path| async move {
+        let listed = self.at_places(registry, repository, |host, path| async move {
             let mut all = Tags::default();
             let mut next = Some(format!("{path}/tags/list?n=1000"));
             for _ in 0..limits.pages {
@@ -44,12 +45,13 @@ impl Client {
                     return Ok(all);
                 };
                 let what = format!("the tags of {path}");
-                let page = self.page::<Wire>(&host, &address, Scope::pull(&path), &what).await?;
+                let page =
+                    self.page::<Wire>(&host, &address, self.scope_to_pull(&host, &path), &what).await?;
                 let tags = page.body.tags.unwrap_or_default();
                 // A page that leads to itself, or an empty one, never ends.
                 let (more, here) = (page.next, tags.len());
                 // Some registries cut the list at a number of their own and send no link.
-                all.truncated |= more.is_none() && is_round(here);
+                all.may_be_cut |= more.is_none() && is_round(here);
                 next = more.filter(|next| *next != address && !tags.is_empty());
                 all.tags.extend(tags.iter().filter_map(|tag| tag.parse().ok()));
                 if all.tags.len() > limits.tags {
@@ -58,9 +60,14 @@ impl Client {
                     return Ok(all);
                 }
             }
-            all.truncated |= next.is_some();
+            all.truncated = next.is_some();
             Ok(all)
-        })
-        .await
+        });
+        match listed.await {
+            Err(error) if self.is_unknown(registry, &self.path_at(registry, repository)?, &error) => {
+                Ok(Tags::default())
+            }
+            listed => listed,
+        }
     }
 }

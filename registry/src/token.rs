@@ -139,6 +139,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether a registry is shown user and password with every request.
+    pub(crate) fn is_password_shown(&self, registry: &Registry) -> bool {
+        lock(&self.password_at_once).contains(registry)
+    }
+
     /// Whether a registry has asked for credentials.
     pub(crate) fn knows_challenge(&self, registry: &Registry) -> bool {
         lock(&self.challenges).contains_key(registry)
@@ -263,7 +268,8 @@ impl Client {
             200 => {}
             300..=399 => return Err(refuse("it redirects")),
             _ => {
-                let answer = self.answer(&realm_host, &doing, anonymous, response).await;
+                let mut answer = self.answer(&realm_host, &doing, anonymous, response).await;
+                answer.from_token_service = true;
                 let withheld_from = withheld.then_some(realm_host);
                 return Ok(Err(Refused { answer, withheld_from }));
             }

@@ -75,8 +75,9 @@ impl Place {
     }
 
     async fn connect(&self, doing: &'static str) -> Result<(Client, Running), Failure> {
+        self.to.refuse_path()?;
         let progress = progress(doing);
-        let client = self.connection.client_to(&self.to, &self.login, &progress).await?;
+        let client = self.connection.client_to(&self.to, &self.login, true, &progress).await?;
         match Destination::detect(&client, &self.to.registry, RegistryKind::Auto).await? {
             Destination::Harbor(harbor) => Ok((harbor, progress)),
             Destination::Plain { .. } => Err(Failure::text(

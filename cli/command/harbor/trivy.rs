@@ -23,6 +23,7 @@ pub(crate) struct TrivyValues {
 
 impl TrivyValues {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        self.to.refuse_path()?;
         let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
         let databases = TrivyDatabases::of(bundle.statement());
         if databases.is_empty() {

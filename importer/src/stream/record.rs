@@ -119,6 +119,20 @@ impl Record {
     }
 }
 
+/// All repositories that an import of a statement writes to, sorted, with those of the record.
+pub fn repositories(statement: &Statement) -> Vec<RepositoryName> {
+    let record = Record::of(statement);
+    let names = record
+        .projects
+        .iter()
+        .filter_map(|project| REPOSITORY.parse::<RepositoryName>().ok()?.under(project.as_str()).ok());
+    let mut all: Vec<RepositoryName> =
+        statement.artifacts.iter().filter_map(|artifact| artifact.target.path().ok()).chain(names).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// The record's repository in one project.
 struct Place<'a> {
     destination: &'a Destination,

@@ -12,9 +12,10 @@ use super::body::Reader;
 use super::send::{Failed, Stretch, Upload};
 use super::session::{closing, session_url, stored};
 use super::{BlobSource, Uploaded};
+use crate::Error;
 use crate::retry::Backoff;
+use crate::token::Scope;
 use crate::transport::location;
-use crate::{Client, Error};
 
 impl Upload<'_> {
     /// Sends the bytes piece by piece.
@@ -130,7 +131,7 @@ impl Upload<'_> {
     /// broke off, so that there is none.
     async fn status(&self, url: &Url, refused: &Option<HeaderValue>) -> Option<(Url, u64)> {
         let Self { client, registry, repository, .. } = *self;
-        let scope = client.scope_to_push(registry, repository);
+        let scope = Scope::push(repository);
         let authorization = client.authorization(registry, &scope, refused.as_ref()).await.ok()?;
         let mut request = client.http(url).get(url.clone());
         if let Some(header) = &authorization.header {
@@ -157,16 +158,5 @@ impl Failed {
     /// Whether the registry knows no uploads in pieces: it refuses the method or the request.
     fn takes_no_pieces(&self) -> bool {
         matches!(self.error.status(), Some(400 | 404 | 405 | 411 | 415 | 416 | 501))
-    }
-}
-
-impl Client {
-    /// The right to put something into a repository.
-    pub(crate) fn scope_to_push(
-        &self,
-        _registry: &bundle_oci::Registry,
-        repository: &bundle_oci::RepositoryName,
-    ) -> crate::token::Scope {
-        crate::token::Scope::push(repository)
     }
 }

@@ -13,6 +13,7 @@ use super::body::{Body, Phase, Reader, Watch};
 use super::line::Way;
 use super::session::{closing, session_url};
 use crate::retry::Backoff;
+use crate::token::Scope;
 use crate::transport::{Received, announced, location};
 use crate::{Client, Error};
 
@@ -58,19 +59,29 @@ impl Client {
         mount_from: Option<&RepositoryName>,
         source: &dyn BlobSource,
     ) -> Result<Uploaded, Error> {
-        let upload = Upload { client: self, registry, repository, digest, size };
+        let path = self.path_at(registry, repository)?;
+        let mount_from = match mount_from {
+            Some(from) => Some(&self.path_at(registry, from)?),
+            None => None,
+        };
+        let upload = Upload { client: self, registry, repository: &path, digest, size };
         let session = match mount_from {
             None => None,
             // A mount that is refused for want of a right, or fails, is no reason not to send the
             // bytes.
             Some(from) => match upload.open_session(Some(from)).await {
                 Ok(Some(session)) => Some(session),
-                Ok(None) => return Ok(Uploaded::Mounted),
+                Ok(None) => {
+                    self.touched(registry, &path);
+                    return Ok(Uploaded::Mounted);
+                }
                 Err(error) if error.is_retryable() || matches!(error.status(), Some(400..=499)) => None,
                 Err(error) => return Err(error),
             },
         };
-        upload.run(session, source).await
+        let uploaded = upload.run(session, source).await?;
+        self.touched(registry, &path);
+        Ok(uploaded)
     }
 }
 
@@ -143,7 +154,7 @@ impl Upload<'_> {
     ) -> Result<Option<Url>, Error> {
         let Self { client, registry, repository, digest, .. } = *self;
         let mut path = format!("{repository}/blobs/uploads/");
-        let mut scope = client.scope_to_push(registry, repository);
+        let mut scope = Scope::push(repository);
         if let Some(from) = mount_from {
             path.push_str(&format!("?mount={digest}&from={from}"));
             scope = scope.and_pull(from);
@@ -193,9 +204,8 @@ impl Upload<'_> {
     ) -> Result<Response, Failed> {
         let Self { client, registry, repository, .. } = *self;
         let Stretch { offset, length, whole } = stretch;
-        let authorization = client
-            .authorization(registry, &client.scope_to_push(registry, repository), refused.as_ref())
-            .await?;
+        let authorization =
+            client.authorization(registry, &Scope::push(repository), refused.as_ref()).await?;
         let mut request = client
             .http(&url)
             .request(method.clone(), url)

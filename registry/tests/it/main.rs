@@ -8,6 +8,7 @@ mod lists;
 mod pieces;
 mod redirect;
 mod server;
+mod target;
 mod upload;
 
 use std::time::Duration;

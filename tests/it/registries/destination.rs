@@ -172,3 +172,22 @@ fn a_large_blob_arrives_in_pieces_through_an_ingress_that_cuts_them() {
         assert!(lengths.contains(&"0"), "{lengths:?}");
     }
 }
+
+#[test]
+fn a_path_below_the_host_holds_all_repositories_that_are_listed_before() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let to = format!("{}/group/project", target.host());
+    let listed = scene.bundle(["import", "b.tar", "--to", &to, "--trust", "key.pub", "--list-repositories"]);
+    let listed = listed.succeeds().stdout;
+    assert!(target.client().contents().unwrap().is_empty());
+    scene.bundle(["import", "b.tar", "--to", &to, "--trust", "key.pub"]).succeeds();
+    let there = target.client().contents().unwrap();
+    let names: Vec<&str> = there.keys().map(String::as_str).collect();
+    assert!(names.iter().all(|name| name.starts_with("group/project/")), "{names:?}");
+    assert_eq!(listed.lines().collect::<Vec<_>>(), names);
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    // And again: nothing is left to do.
+    scene.bundle(["import", "b.tar", "--to", &to, "--trust", "key.pub"]).succeeds().says("0 blobs sent");
+}
