@@ -92,7 +92,7 @@ impl From<ValuesError> for Failure {
                 "name the bundle that has them too; or carry them: give the chart in bundle.yaml the values that you give it here",
             ),
             ValuesError::Unmapped { .. } => failure(Code::Incomplete).hint(
-                "with --keep-unmapped they keep their names, and nodes find them by `bundle mirror-config`",
+                "with --keep-unmapped they keep their names, and nodes find them by `bundle mirror-config`; with --kustomization FILE, kustomize replaces them in what Helm renders",
             ),
         }
     }

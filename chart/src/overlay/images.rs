@@ -77,6 +77,7 @@ impl Overlay<'_> {
         &mut self,
         to: &dyn Fn(&Reference) -> Option<Reference>,
     ) -> Result<Placement, OverlayError> {
+        self.allow_other_images()?;
         let mut placement = Placement::default();
         let finds = discover(self.chart, std::slice::from_ref(&self.rendering), &self.options.limits).finds;
         let declared = declared_in(self.chart, &self.rendering, &self.options.limits);
@@ -136,9 +137,20 @@ impl Overlay<'_> {
         for slot in unused {
             placement.placed.extend(self.place_alike(&slot, &ways)?);
         }
+        placement.placed.extend(self.point_leaves(to)?);
         self.point_prefixes(&before, to)?;
         placement.placed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(placement)
+    }
+
+    /// Bitnami's charts refuse every image that is not theirs, unless this is said (bitnami/common,
+    /// templates/_images.tpl).
+    fn allow_other_images(&mut self) -> Result<(), OverlayError> {
+        const ALLOW: &str = "global.security.allowInsecureImages";
+        if !self.is_given(ALLOW) {
+            self.set(ALLOW, Value::Bool(true))?;
+        }
+        Ok(())
     }
 
     /// The places that a declared image is made of, or the image if `to` does not know it and nothing
@@ -381,7 +393,7 @@ impl Slot {
 }
 
 /// Registry and repository.
-fn full(image: &Reference) -> String {
+pub(super) fn full(image: &Reference) -> String {
     format!("{}/{}", image.registry(), image.repository())
 }
 
@@ -519,6 +531,78 @@ mod tests {
             let found = pointed(&chart(&format!("{values}\n"), &[&pod(template)]));
             assert_eq!(found, (overlay, vec![image]), "{template}");
         }
+    }
+
+    /// Charts whose spelling no table knows: leaves are traced.
+    #[test]
+    fn every_leaf_that_makes_an_image_is_found_by_its_mark() {
+        let q = "h.example/cache/q.io/a/b";
+        for (values, template, images) in [
+            // Three parts, with names of their own.
+            (
+                "x: {where: q.io, who: a, what: b, which: v1}",
+                "{{ .Values.x.where }}/{{ .Values.x.who }}/{{ .Values.x.what }}:{{ .Values.x.which }}",
+                vec![format!("{q}:v1@D")],
+            ),
+            // All images in one map of whole references, with words for tags.
+            (
+                "images: {tags: {check: 'q.io/a/b:latest-noble'}}",
+                "{{ .Values.images.tags.check }}",
+                vec![format!("{q}:latest-noble@D")],
+            ),
+            // A start with a slash for all, and names below it.
+            (
+                "base: q.io/a/\nnames: [b]",
+                "{{ .Values.base }}{{ index .Values.names 0 }}:v1",
+                vec![format!("{q}:v1")],
+            ),
+        ] {
+            let found = pointed(&chart(&format!("{values}\n"), &[&pod(template)])).1;
+            assert_eq!(found, images, "{template}");
+        }
+    }
+
+    #[test]
+    fn a_chart_that_refuses_other_images_is_told_to_allow_them() {
+        let guard = "{{- if and (ne .Values.image.registry \"q.io\") (not .Values.global.security.allowInsecureImages) }}{{ fail \"not ours\" }}{{ end }}";
+        let template =
+            pod("{{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}");
+        let values = "global: {security: {allowInsecureImages: false}}\nimage: {registry: q.io, repository: a/b, tag: v1}\n";
+        let (overlay, images) = pointed(&chart(values, &[guard, &template]));
+        assert_eq!(images, ["h.example/cache/q.io/a/b:v1@D"]);
+        assert!(overlay.contains("allowInsecureImages: true"), "{overlay}");
+    }
+
+    #[test]
+    fn what_a_chart_inside_has_as_its_own_global_is_pointed_at_the_top() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("Chart.yaml", "apiVersion: v2\nname: top\nversion: 1.0.0\n".to_owned()),
+            ("values.yaml", "x: 1\n".to_owned()),
+            ("charts/s/Chart.yaml", "apiVersion: v2\nname: s\nversion: 1.0.0\n".to_owned()),
+            (
+                "charts/s/values.yaml",
+                "global: {toolImage: 'q.io/a/b:v1', side: {image: {repository: q.io/a/c, tag: v2}}}\n"
+                    .to_owned(),
+            ),
+            (
+                "charts/s/templates/p.yaml",
+                format!(
+                    "{}---\n{}",
+                    pod("{{ .Values.global.toolImage }}"),
+                    pod("{{ .Values.global.side.image.repository }}:{{ .Values.global.side.image.tag }}")
+                        .replace("name: a", "name: c")
+                ),
+            ),
+        ] {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let (overlay, images) = pointed(&chart);
+        assert_eq!(images, ["h.example/cache/q.io/a/b:v1@D", "h.example/cache/q.io/a/c:v2@D"], "{overlay}");
+        assert!(overlay.starts_with("global:\n"), "{overlay}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod edit;
 mod images;
 mod ingress;
+mod leaf;
 mod pull_secret;
 mod resources;
 mod seen;

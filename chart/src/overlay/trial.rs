@@ -41,6 +41,8 @@ pub struct Overlay<'a> {
     /// What was not sound from the start is not ours to mend.
     unsound: BTreeSet<String>,
     trials: usize,
+    /// What the chart said when it did not render with values that were attempted.
+    refusal: Option<String>,
 }
 
 /// Why there is no overlay.
@@ -71,7 +73,17 @@ impl<'a> Overlay<'a> {
         let given_values = given.merged(&options.limits).map_err(RenderError::from)?;
         let unsound = unsound(&rendering);
         let files = given.files.clone();
-        Ok(Self { chart, files, given: given_values, options, values, rendering, unsound, trials: 0 })
+        Ok(Self {
+            chart,
+            files,
+            given: given_values,
+            options,
+            values,
+            rendering,
+            unsound,
+            trials: 0,
+            refusal: None,
+        })
     }
 
     /// The values.
@@ -82,6 +94,12 @@ impl<'a> Overlay<'a> {
     /// The chart rendered with them.
     pub const fn rendering(&self) -> &Rendering {
         &self.rendering
+    }
+
+    /// The chart's own words from `fail` or `required`, if it refused values that were attempted: the last
+    /// ones.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// Whether someone's values say something at a path such as `expose.ingress`.
@@ -125,7 +143,17 @@ impl<'a> Overlay<'a> {
         let file = ValuesFile { name: "overlay".to_owned(), text };
         let files = self.files.iter().cloned().chain([file]).collect();
         let set = ValueSet { files, ..ValueSet::defaults() };
-        let Ok(rendering) = render(self.chart, &set, &self.options) else { return Ok(None) };
+        let rendering = match render(self.chart, &set, &self.options) {
+            Ok(rendering) => rendering,
+            Err(error) => {
+                if let RenderError::Template { error, .. } = &error
+                    && matches!(error.function.as_deref(), Some("fail" | "required"))
+                {
+                    self.refusal = Some(error.message.clone());
+                }
+                return Ok(None);
+            }
+        };
         Ok(unsound(&rendering).is_subset(&self.unsound).then_some(rendering))
     }
 

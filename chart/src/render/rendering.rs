@@ -16,8 +16,8 @@ use crate::functions::Lookup;
 use crate::schema::check_schemas;
 use crate::template::trace::FileTrace;
 use crate::template::{Program, TemplateCache, Tracing};
-use crate::values::{Nulls, coalesce, unknown_keys};
-use crate::{Constraint, Engine, Limits, Map, Purpose, ValueSet, Version, Warning, template};
+use crate::values::{Nulls, coalesce, merge_tables, unknown_keys};
+use crate::{Constraint, Engine, Limits, Map, Purpose, Value, ValueSet, Version, Warning, template};
 
 /// For whom a chart is rendered.
 #[derive(Clone, Debug)]
@@ -251,7 +251,30 @@ fn declared(chart: &Chart, given: &Map) -> Option<Map> {
     name_all(&mut tree);
     let values = given.deep_copy(usize::MAX)?;
     coalesce(&tree, &values, Nulls::Delete, &mut BTreeSet::new()).ok()?;
+    own_globals(&tree, &values, &values);
     Some(values)
+}
+
+/// Shows at the top what charts inside have as their own `global`: it is said there.
+fn own_globals(chart: &Chart, values: &Map, top: &Map) {
+    for below in &chart.dependencies {
+        let Some(Value::Map(inner)) = values.get(&below.metadata.name) else { continue };
+        if let Some(Value::Map(global)) = inner.get("global")
+            && let Some(copy) = global.deep_copy(usize::MAX)
+        {
+            let above = match top.get("global") {
+                Some(Value::Map(above)) => above,
+                Some(_) => continue,
+                None => {
+                    let above = Map::new();
+                    top.insert("global", Value::Map(above.clone()));
+                    above
+                }
+            };
+            merge_tables(&above, &copy, Nulls::Keep, &mut BTreeSet::new());
+        }
+        own_globals(below, &inner, top);
+    }
 }
 
 fn check_kube_version(chart: &Chart, given: &KubeVersion) -> Result<(), RenderError> {

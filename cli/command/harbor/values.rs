@@ -79,6 +79,11 @@ pub(crate) struct Values {
     #[arg(long)]
     keep_unmapped: bool,
 
+    /// Write a kustomization for images that no value of the chart names: kustomize replaces them in what Helm
+    /// renders
+    #[arg(long, value_name = "FILE", conflicts_with = "keep_unmapped")]
+    kustomization: Option<PathBuf>,
+
     /// The file to write, which must not be there, or - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -92,8 +97,11 @@ const LARGEST: u64 = 5 << 20;
 
 impl Values {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        if self.output != Path::new("-") && self.output.symlink_metadata().is_ok() {
-            return Err(self.exists());
+        let files = [Some(&self.output), self.kustomization.as_ref()].into_iter().flatten();
+        for file in files.filter(|file| **file != Path::new("-")) {
+            if file.symlink_metadata().is_ok() {
+                return Err(exists(file));
+            }
         }
         let policy = self.trust.effective()?;
         let bundles = self.bundles.iter().map(|path| {
@@ -121,35 +129,28 @@ impl Values {
             api_versions: self.api_versions.clone(),
             pull_secret: (!self.no_pull_secret).then_some(self.pull_secret.as_str()),
             ingress_host: self.ingress_host.as_deref(),
-            unmapped: if self.keep_unmapped { Unmapped::Keep } else { Unmapped::Refuse },
+            unmapped: match (&self.kustomization, self.keep_unmapped) {
+                (Some(_), _) => Unmapped::Replace,
+                (None, true) => Unmapped::Keep,
+                (None, false) => Unmapped::Refuse,
+            },
             deadline: Instant::now() + TIME,
         };
         let values = chart_values(&chart, &Carried::of(&bundles), &request)?;
         for text in values.notes.iter().flat_map(note) {
             tell(&format!("note: {text}"));
         }
+        if let (Some(path), Some(text)) = (&self.kustomization, &values.kustomization) {
+            write(path, text)?;
+        }
         self.write(&chart, &values)
-    }
-
-    /// What is there may have been changed by hand.
-    fn exists(&self) -> Failure {
-        Failure::text(Code::Usage, format!("{} exists already", name(&self.output)))
-            .hint("remove it, or choose another name with -o")
     }
 
     fn write(&self, chart: &CarriedChart, values: &ChartValues) -> Result<(), Failure> {
         if self.output == Path::new("-") {
             return print(&values.text);
         }
-        bundle_os::create_file(&self.output, values.text.as_bytes(), bundle_os::Access::Everyone).map_err(
-            |error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => self.exists(),
-                _ => {
-                    let text = format!("{} cannot be written: {error}", name(&self.output));
-                    Failure::text(Code::Failed, text)
-                }
-            },
-        )?;
+        write(&self.output, &values.text)?;
         print(&format!(
             "{}: {} of {} at {}\n",
             name(&self.output),
@@ -158,6 +159,21 @@ impl Values {
             self.registry
         ))
     }
+}
+
+/// What is there may have been changed by hand.
+fn exists(path: &Path) -> Failure {
+    Failure::text(Code::Usage, format!("{} exists already", name(path)))
+        .hint("remove it, or choose another name with -o")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    bundle_os::create_file(path, text.as_bytes(), bundle_os::Access::Everyone).map_err(|error| {
+        match error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(path),
+            _ => Failure::text(Code::Failed, format!("{} cannot be written: {error}", name(path))),
+        }
+    })
 }
 
 fn file(path: &Path) -> Result<ValuesFile, Failure> {

@@ -41,12 +41,14 @@ pub enum ValuesError {
     },
     /// Images that the bundle has and that no value of the chart names, so nothing can point it
     /// elsewhere.
-    #[error("{} asks for {}", Printable(.chart), unreached(.images, "named by none of its values"))]
+    #[error("{} asks for {}{}", Printable(.chart), unreached(.images, "named by none of its values"), refused(.refusal))]
     Unmapped {
         /// The chart.
         chart: String,
         /// The images.
         images: Vec<Unreached>,
+        /// What the chart said to other values, if it refused some.
+        refusal: Option<String>,
     },
 }
 
@@ -57,6 +59,11 @@ pub struct Unreached {
     pub image: Reference,
     /// The places in what it renders.
     pub places: Vec<String>,
+}
+
+fn refused(refusal: &Option<String>) -> String {
+    let words = |words: &String| format!("\nthe chart refuses other values: {}", Printable(words));
+    refusal.as_ref().map(words).unwrap_or_default()
 }
 
 fn list(names: &[String]) -> String {

@@ -42,6 +42,8 @@ pub enum Unmapped {
     Refuse,
     /// They keep their names: nodes find them by a mirror.
     Keep,
+    /// They keep their names in what Helm renders, and kustomize replaces them.
+    Replace,
 }
 
 /// Values for a chart.
@@ -51,6 +53,8 @@ pub struct ChartValues {
     pub text: String,
     /// The images, where values name them.
     pub placed: Vec<Placed>,
+    /// A kustomization that replaces the images which no value names, if that is wanted.
+    pub kustomization: Option<String>,
     /// What someone should know.
     pub notes: Vec<ValuesNote>,
 }
@@ -136,7 +140,12 @@ pub fn chart_values(
     let alike = placement.placed.iter().any(|placed| placed.proof == Proof::Alike);
     let head = text::head(chart, carried, request, &placement.placed, alike, harbor.is_some());
     let values = overlay.to_yaml()?;
-    Ok(ChartValues { text: format!("{head}{values}"), placed: placement.placed, notes })
+    let kustomization = match request.unmapped {
+        Unmapped::Replace => Some(text::kustomization(chart, &notes, &to)),
+        Unmapped::Refuse | Unmapped::Keep => None,
+    };
+    let text = format!("{head}{values}");
+    Ok(ChartValues { text, placed: placement.placed, kustomization, notes })
 }
 
 /// Makes sure that the chart, with its values, asks for nothing that is not in the bundle.
@@ -151,7 +160,8 @@ fn check(
     let unmapped = unreached(&finds, |find| !is_ours(find) && to(&find.reference).is_some());
     let kept = match request.unmapped {
         Unmapped::Refuse if !unmapped.is_empty() => {
-            return Err(ValuesError::Unmapped { chart: chart.name(), images: unmapped });
+            let refusal = overlay.refusal().map(str::to_owned);
+            return Err(ValuesError::Unmapped { chart: chart.name(), images: unmapped, refusal });
         }
         _ => unmapped,
     };

@@ -1,9 +1,9 @@
 //! The values file as text: the comment at its head, which says what it is for and which image is where.
 
 use bundle_chart::{Placed, Proof};
-use bundle_oci::Printable;
+use bundle_oci::{Printable, Reference};
 
-use super::{Carried, CarriedChart, ValuesRequest};
+use super::{Carried, CarriedChart, ValuesNote, ValuesRequest};
 use bundle_importer::PUBLIC;
 
 /// The comment at the head of the values: what they are for, and which image is where. It has no time,
@@ -43,5 +43,39 @@ pub(super) fn head(
         text.push_str(&format!("# {PUBLIC}\n"));
     }
     text.push_str("#\n");
+    text
+}
+
+/// A kustomization for what Helm renders: it replaces the images that no value of the chart names. Only
+/// `image` of containers is replaced (kustomize, api/filters/imagetag); what stands in flags and variables
+/// stays.
+pub(super) fn kustomization(
+    chart: &CarriedChart,
+    notes: &[ValuesNote],
+    to: &dyn Fn(&Reference) -> Option<Reference>,
+) -> String {
+    let mut text = format!(
+        "# Images of {} that none of its values names, from `bundle harbor values`.\n#\n#   helm template … > all.yaml && kustomize build . | kubectl apply -f -\n#\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- all.yaml\n",
+        Printable(&chart.name())
+    );
+    let kept = notes.iter().filter_map(|note| match note {
+        ValuesNote::Kept(unreached) => Some(&unreached.image),
+        _ => None,
+    });
+    let images: Vec<(&Reference, Reference)> = kept.filter_map(|image| Some((image, to(image)?))).collect();
+    text.push_str(if images.is_empty() { "images: []\n" } else { "images:\n" });
+    for (image, now) in images {
+        // As the chart writes it: Docker's own registry is left out as a rule.
+        let name = format!("{}/{}", image.registry(), image.repository());
+        let short = name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/"));
+        for name in [Some(name.as_str()), short].into_iter().flatten() {
+            text.push_str(&format!("- name: {name}\n  newName: {}/{}\n", now.registry(), now.repository()));
+            match (now.digest(), now.tag()) {
+                (Some(digest), _) => text.push_str(&format!("  digest: {digest}\n")),
+                (None, Some(tag)) => text.push_str(&format!("  newTag: {:?}\n", tag.as_str())),
+                (None, None) => {}
+            }
+        }
+    }
     text
 }

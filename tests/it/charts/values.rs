@@ -308,6 +308,107 @@ fn an_image_that_cannot_be_led_anywhere_is_named_with_its_place() {
         .ends_with(3);
 }
 
+/// Small charts, each with one way to make the name of an image: all are led to the bundle, as Helm sees it.
+#[test]
+fn charts_are_led_to_the_bundle_however_they_spell_an_image() {
+    let pod = |image: &str, more: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web{more}}}\nspec: {{containers: [{{name: a, image: {image}}}]}}\n"
+        )
+    };
+    let q = "q.example/team/app";
+    let parts = "'{{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag }}'";
+    let group = "image: {registry: q.example, repository: team/app, tag: 1.2.3}\n";
+    for (name, values, template) in [
+        (
+            "own-names",
+            "x: {where: q.example, who: team, what: app, which: v1.0}\n".to_owned(),
+            pod("'{{ .Values.x.where }}/{{ .Values.x.who }}/{{ .Values.x.what }}:{{ .Values.x.which }}'", ""),
+        ),
+        (
+            "map-of-references",
+            format!("images: {{tags: {{check: '{q}:latest-noble'}}}}\n"),
+            pod("{{ .Values.images.tags.check | quote }}", ""),
+        ),
+        ("label-of-tag", group.to_owned(), pod(parts, ", labels: {version: '{{ .Values.image.tag }}'}")),
+        (
+            "version-of-tag",
+            group.to_owned(),
+            pod(parts, ", annotations: {new: '{{ semverCompare \">=1.2.0\" .Values.image.tag }}'}"),
+        ),
+        (
+            "refuses-others",
+            format!("global: {{security: {{allowInsecureImages: false}}}}\n{group}"),
+            format!(
+                "{{{{- if and (ne .Values.image.registry \"q.example\") (not .Values.global.security.allowInsecureImages) }}}}{{{{ fail \"not the original containers\" }}}}{{{{ end }}}}{}",
+                pod(parts, "")
+            ),
+        ),
+        (
+            "start-for-all",
+            "base: q.example/team/\nnames: [app]\n".to_owned(),
+            pod("'{{ .Values.base }}{{ index .Values.names 0 }}:v1'", ""),
+        ),
+    ] {
+        let scene = Scene::empty();
+        let chart = scene.path(name);
+        for (file, text) in [
+            ("Chart.yaml", format!("apiVersion: v2\nname: {name}\nversion: 1.2.0\n")),
+            ("values.yaml", values),
+            ("templates/pod.yaml", template),
+        ] {
+            let path = chart.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        bundle_of(&scene, &[&chart], "");
+        self::values(&scene, &["--chart", name, "--no-pull-secret", "-o", "overlay.yaml"]).succeeds();
+        let Some(documents) = helm(&scene, &chart, &["-f", "overlay.yaml"]) else { return };
+        let found = images(&documents);
+        let pinned = targets(&scene);
+        let whole = |image: &String| {
+            pinned.iter().any(|target| target == image || target.split_once('@').unwrap().0 == image)
+        };
+        assert!(found.len() == 1 && found.iter().all(whole), "{name}: {found:#?}\n{pinned:#?}");
+    }
+}
+
+#[test]
+fn what_no_value_names_is_replaced_by_kustomize() {
+    let scene = Scene::empty();
+    let chart = own_chart(&scene);
+    bundle_of(&scene, &[&chart], "");
+    values(
+        &scene,
+        &[
+            "--chart",
+            "web",
+            "--no-pull-secret",
+            "--kustomization",
+            "kustomization.yaml",
+            "-o",
+            "overlay.yaml",
+        ],
+    )
+    .succeeds();
+    let text = std::fs::read_to_string(scene.path("kustomization.yaml")).unwrap();
+    let written: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(written["images"][0]["name"], "q.example/team/wait", "{text}");
+    assert_eq!(written["images"][0]["newName"], format!("{REGISTRY}/cache/q.example/team/wait"));
+    assert!(written["images"][0]["digest"].as_str().unwrap().starts_with("sha256:"));
+    values(&scene, &["--chart", "web", "--kustomization", "kustomization.yaml"])
+        .ends_with(2)
+        .says("kustomization.yaml exists already");
+    let Some(kustomize) = bundle_test_needs::program("kustomize") else { return };
+    let Some(documents) = helm(&scene, &chart, &["-f", "overlay.yaml"]) else { return };
+    let all: Vec<String> =
+        documents.iter().map(|document| serde_json::to_string(document).unwrap()).collect();
+    std::fs::write(scene.path("all.yaml"), all.join("\n---\n")).unwrap();
+    let built = Command::new(kustomize).args(["build", "."]).current_dir(scene.path("")).output().unwrap();
+    let built = String::from_utf8(built.stdout).unwrap();
+    assert_eq!(built.matches(&format!("image: {REGISTRY}/cache/q.example/team/")).count(), 2, "{built}");
+}
+
 #[test]
 fn a_chart_without_its_images_is_completed_by_another_bundle() {
     let scene = Scene::empty();
