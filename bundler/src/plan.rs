@@ -1,14 +1,14 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bundle_format::{
-    Base, Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement,
+    Artifact, Base, Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement,
     StatementError, StreamName, Timestamp,
 };
-use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
-use crate::{Lock, LockEntry, Platforms, Resolved, UnobtainableReferrer};
+use crate::{Lock, LockEntry, Notice, Platforms, Resolved, UnobtainableReferrer};
 
 /// What names a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Plan {
     /// # Errors
     /// Any [`PlanError`].
     pub fn new(resolved: Resolved, head: &Head, limits: &Limits) -> Result<Self, PlanError> {
-        let Resolved { artifacts, chosen, asked, contents, mut origins, unobtainable } = resolved;
+        let Resolved { artifacts, chosen, asked, contents, mut origins, unobtainable, notices: _ } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
         for (digest, node) in &graph.manifests {
             let Some(origin) = origins.get(digest).cloned() else { continue };
@@ -207,7 +207,7 @@ impl Plan {
 
     /// The length of the archive up to its first layer: all that says what the rest is for.
     pub(crate) fn head_length(&self) -> u64 {
-        let layers: std::collections::HashSet<Digest> =
+        let layers: HashSet<Digest> =
             self.graph.blobs[self.graph.first_layer..].iter().map(|blob| blob.digest).collect();
         let first = self.statement.blobs.iter().zip(self.layout.blobs());
         let first = first.into_iter().find(|(blob, _)| layers.contains(&blob.digest));
@@ -224,9 +224,38 @@ impl Plan {
         self.origins.get(&digest)
     }
 
-    /// Layers that are in no registry, with the images' words for where they are.
-    pub fn foreign_layers(&self) -> usize {
-        self.graph.foreign_layers.len()
+    /// The images that lack layers because these are marked non-distributable (image-spec, layer.md).
+    pub fn foreign_layers(&self) -> Vec<Notice> {
+        if self.graph.foreign_layers.is_empty() {
+            return Vec::new();
+        }
+        let missing = |artifact: &Artifact| {
+            let (mut open, mut layers) = (vec![artifact.digest], HashSet::new());
+            while let Some(digest) = open.pop() {
+                match self.graph.manifests.get(&digest).map(|node| &node.manifest) {
+                    Some(Manifest::Index(index)) => {
+                        open.extend(index.children.iter().map(|child| child.descriptor.digest));
+                    }
+                    Some(Manifest::Image(image)) => {
+                        let foreign =
+                            image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
+                        layers.extend(foreign.map(|layer| layer.digest));
+                    }
+                    None => {}
+                }
+            }
+            layers.len()
+        };
+        let mut notices: Vec<Notice> = Vec::new();
+        for artifact in &self.statement.artifacts {
+            let layers = missing(artifact);
+            let notice = Notice::ForeignLayers { image: artifact.source.clone(), layers };
+            // The same image may have several targets.
+            if layers > 0 && !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
+        notices
     }
 
     /// The bytes that artifacts share: what they would need one by one, less what they need

@@ -8,8 +8,8 @@ use bundle_registry::{Blame, Client, FetchedManifest, Name, ReferrerList};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
-use crate::ResolveCause;
 use crate::resolve::{Image, Resolver, kind_of, parse};
+use crate::{Notice, ResolveCause};
 
 /// What is attached to a manifest, and travels with it.
 pub(crate) struct Attached {
@@ -178,7 +178,7 @@ impl Resolver<'_> {
         // A registry says the same of each of an image's manifests.
         let told = all.iter().any(|known| known.reference == *reference && known.why == lost.why);
         if !told {
-            self.progress.note(&lost.to_string());
+            self.say(Notice::Unobtainable(lost.clone()));
         }
         all.push(lost);
     }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::referrer::{Attached, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
-use crate::{Limits, Platforms, Request};
+use crate::{Limits, Notice, Platforms, Request};
 
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,8 @@ pub struct Resolved {
     pub origins: HashMap<Digest, (Registry, RepositoryName)>,
     /// What may be attached to the images and is not carried.
     pub unobtainable: Vec<UnobtainableReferrer>,
+    /// What is to be said of the images.
+    pub notices: Vec<Notice>,
 }
 
 /// All images that could not be resolved.
@@ -164,7 +166,7 @@ fn list(items: &[impl ToString]) -> String {
 ///
 /// # Errors
 /// All images that could not be resolved, not only the first.
-pub async fn resolve(
+pub(crate) async fn resolve(
     client: &Client,
     requests: &[Request],
     pins: &HashMap<(Reference, Target), Digest>,
@@ -186,10 +188,10 @@ pub async fn resolve(
     let resolver = Resolver {
         client,
         options,
-        progress,
         store: Store::new(&Limits::DEFAULT),
         tags: TagCache::default(),
         unobtainable: Mutex::default(),
+        notices: Mutex::default(),
         slots: Semaphore::new(options.jobs.max(1)),
     };
     let done = AtomicUsize::new(0);
@@ -238,6 +240,8 @@ pub async fn resolve(
     drop(found);
     resolved.unobtainable =
         resolver.unobtainable.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    resolved.notices = resolver.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    resolved.notices.sort_by_key(ToString::to_string);
     resolved.contents = resolver.store.into_contents();
     if errors.is_empty() { Ok(resolved) } else { Err(ResolveErrors(errors)) }
 }
@@ -306,8 +310,9 @@ pub(crate) struct Resolver<'a> {
     pub(crate) tags: TagCache,
     /// What may be attached and is not carried.
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
+    /// What is to be said.
+    notices: Mutex<Vec<Notice>>,
     options: ResolveOptions,
-    pub(crate) progress: &'a dyn Progress,
     store: Store,
     /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
     /// manifest can.
@@ -353,9 +358,7 @@ impl Resolver<'_> {
                 if let Platforms::Only(wanted) = &request.platforms {
                     let chosen = choose(index, wanted)?;
                     if chosen.len() < index.children.len() && reference.digest().is_some() {
-                        self.progress.note(&format!(
-                            "{reference}: pinned by digest, so all its platforms are carried"
-                        ));
+                        self.say(Notice::PinnedWhole { image: reference.clone() });
                     } else if chosen.len() < index.children.len() {
                         image.derived_from = Some(original.digest);
                         image.root = self.derive(reference, index, &original, &chosen).await?;
@@ -383,14 +386,16 @@ impl Resolver<'_> {
             if image.derived_from.is_some()
                 && !self.referrers_of(reference, original.digest).await?.is_empty()
             {
-                self.progress.note(&format!(
-                    "{reference}: its signatures are for all platforms together and do not fit a part; \
-                     use all platforms to carry them"
-                ));
+                self.say(Notice::IndexSignatures { image: reference.clone() });
             }
             self.attach(reference, subjects, &mut image).await?;
         }
         Ok(image)
+    }
+
+    /// Takes note of something that people should know.
+    pub(crate) fn say(&self, notice: Notice) {
+        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(notice);
     }
 
     /// What the reference means, or meant when it was locked.
@@ -405,9 +410,7 @@ impl Resolver<'_> {
                     if self.options.pins == Pins::Demand {
                         return Err(ResolveCause::Gone(pin));
                     }
-                    self.progress.note(&format!(
-                        "{reference}: the locked digest {pin} is gone; taking what the tag means now"
-                    ));
+                    self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
                 }
                 other => return other,
             }

@@ -1,23 +1,20 @@
-use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    ChartOptions, Confirm, Expires, Head, Inventory, Lock, Pins, Plan, Referrers, Request, ResolveOptions,
-    Shape, Sink, Unchanged, create, resolve,
+    Assembled, Assembly, Confirm, Expires, Head, Inventory, LockBeside, Pins, Plan, Referrers, Shape, Sink,
+    Unchanged, create,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
-use bundle_oci::{Digest, Reference};
-use bundle_registry::Progress;
+use bundle_oci::Digest;
 use bundle_trust::{Signer, load_private, load_public};
 use serde_json::json;
 
 use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
-use crate::command::lock::{deliver, path_of};
-use crate::command::wanted::Wanted;
+use crate::command::wanted::{Wanted, tell_notices};
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
@@ -122,23 +119,18 @@ impl Create {
             _ => None,
         };
         let asked = self.wanted.read()?;
-        let stream = asked.name.clone();
-        let lock = self.lock()?;
         let progress = progress("fetching");
         let mut bases = self.base.load(&**progress)?;
         let client = self.connection.client(&self.mirror, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
-        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.discover(&client, lock.as_ref(), looking, &**progress).await?;
-        let requests = asked.merged(&charts)?;
-        let pins = self.pins(lock.as_ref(), &requests, &**progress);
-        let options = ResolveOptions {
+        let assembly = Assembly {
+            client: &client,
+            lock: LockBeside::read(&self.wanted.lock_path(), pins)?,
+            pins,
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
-            pins: if self.locked { Pins::Demand } else { Pins::Prefer },
+            confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
         };
-        let mut resolved = resolve(&client, &requests, &pins, options, &**progress).await?;
-        deliver(&charts, &mut resolved)?;
         let created = self.created()?;
         let sequence = match self.sequence {
             Some(sequence) => sequence,
@@ -146,13 +138,14 @@ impl Create {
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
         let head = Head {
-            stream: self.stream.clone().or(stream).unwrap_or_default(),
+            stream: self.stream.clone().or(asked.stream.clone()).unwrap_or_default(),
             sequence,
             created,
             expires: self.expires.map(|expires| expires.after(created)).transpose()?,
             previous: None,
         };
-        let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        let Assembled { mut plan, notices } = assembly.plan(asked, &head, &**progress).await?;
+        tell_notices(&notices, &**progress);
         if !bases.is_empty() {
             BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
@@ -162,12 +155,6 @@ impl Create {
         }
         if to_pipe {
             plan.fits_pipe(&Limits::V1)?;
-        }
-        if plan.foreign_layers() > 0 {
-            progress.note(&format!(
-                "{} are not distributable and stay with their vendor",
-                count(plan.foreign_layers(), "layer")
-            ));
         }
         if self.dry_run {
             drop(progress);
@@ -218,32 +205,6 @@ impl Create {
             }
             Err(_) => Ok(Timestamp::now()),
         }
-    }
-
-    fn lock(&self) -> Result<Option<Lock>, Failure> {
-        let path = path_of(&self.wanted);
-        if path.exists() {
-            return Ok(Some(Lock::load(&path)?));
-        }
-        if self.locked {
-            let text = format!("{} is not there, and --locked keeps to it", path.display());
-            return Err(Failure::text(Code::Usage, text).hint("make it with `bundle lock`"));
-        }
-        Ok(None)
-    }
-
-    fn pins(
-        &self,
-        lock: Option<&Lock>,
-        requests: &[Request],
-        progress: &dyn Progress,
-    ) -> HashMap<(Reference, bundle_format::Target), Digest> {
-        let pins = lock.map(|lock| lock.pins(requests)).unwrap_or_default();
-        if !pins.is_empty() {
-            let kept = format!("{} of {}", pins.len(), count(requests.len(), "image"));
-            progress.note(&format!("{kept} kept to {}", name(&path_of(&self.wanted))));
-        }
-        pins
     }
 
     fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {

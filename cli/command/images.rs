@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
 use bundle_bundler::{
-    ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Pins, Request, Subject,
+    Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, Referrers,
+    Request, Subject,
 };
 use bundle_chart::{Certainty, Grade};
 use bundle_oci::{Printable, Reference};
 use serde_json::json;
 
 use crate::command::chart::ChartArguments;
-use crate::command::wanted::{Asked, Wanted};
+use crate::command::wanted::{Wanted, tell_notices};
 use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
@@ -47,18 +48,26 @@ impl Images {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (project, platforms) = (&self.wanted.project, self.wanted.platforms());
         let asked = match self.chart.read(&self.wanted.files, project, platforms)? {
-            Some(chart) => Asked { requests: Vec::new(), charts: vec![chart], name: None },
+            Some(chart) => Asked { requests: Vec::new(), charts: vec![chart], stream: None },
             None => self.wanted.read()?,
         };
         let progress = progress("looking");
         let client = self.connection.client(&self.mirror, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
-        let options = ChartOptions { pins: Pins::Prefer, confirm, jobs: self.connection.jobs() };
-        let charts = asked.discover(&client, None, options, &**progress).await?;
+        let assembly = Assembly {
+            client: &client,
+            lock: None,
+            pins: Pins::Prefer,
+            referrers: Referrers::Leave,
+            confirm,
+            jobs: self.connection.jobs(),
+        };
+        let Discovered { requests, charts, notices } = assembly.discover(asked).await?;
+        tell_notices(&notices, &**progress);
         drop(progress);
         match &self.why {
-            Some(image) => self.tell_why(image, &asked.requests, &charts),
-            None => self.tell(&asked.requests, &charts),
+            Some(image) => self.tell_why(image, &requests, &charts),
+            None => self.tell(&requests, &charts),
         }
     }
 

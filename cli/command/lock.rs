@@ -1,14 +1,10 @@
-use std::collections::HashMap;
 use std::path::PathBuf;
 
-use bundle_bundler::{
-    ChartOptions, Confirm, DiscoveredChart, Head, Lock as LockFile, Pins, Plan, Referrers, ResolveOptions,
-    Resolved, resolve,
-};
-use bundle_format::{Limits, Sequence, Timestamp, replace_file};
+use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, Referrers};
+use bundle_format::{Sequence, Timestamp, replace_file};
 
 use crate::command::print;
-use crate::command::wanted::Wanted;
+use crate::command::wanted::{Wanted, tell_notices};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
 use crate::output::{name, tell};
@@ -32,46 +28,33 @@ pub(crate) struct Lock {
     connection: Connection,
 }
 
-/// The lock that belongs to a bundle.yaml.
-pub(crate) fn path_of(wanted: &Wanted) -> PathBuf {
-    wanted.files.first().map_or_else(|| PathBuf::from("bundle.lock"), |file| file.with_extension("lock"))
-}
-
-/// Adds the charts themselves to what was resolved.
-pub(crate) fn deliver(charts: &[DiscoveredChart], resolved: &mut Resolved) -> Result<(), Failure> {
-    charts
-        .iter()
-        .try_for_each(|chart| chart.deliver(resolved))
-        .map_err(|error| Failure::new(Code::Failed, &error))
-}
-
 impl Lock {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let path = self.output.clone().unwrap_or_else(|| path_of(&self.wanted));
+        let path = self.output.clone().unwrap_or_else(|| self.wanted.lock_path());
         let to_pipe = path.as_os_str() == "-";
         if !to_pipe {
             LockFile::may_replace(&path)?;
         }
         let asked = self.wanted.read()?;
-        let stream = asked.name.clone();
         let progress = progress("resolving");
         let client = self.connection.client(&self.mirror, &progress)?;
-        let looking =
-            ChartOptions { pins: Pins::Prefer, confirm: Confirm::Ask, jobs: self.connection.jobs() };
-        let charts = asked.discover(&client, None, looking, &**progress).await?;
-        let requests = asked.merged(&charts)?;
-        let options =
-            ResolveOptions { referrers: Referrers::Leave, pins: Pins::Prefer, jobs: self.connection.jobs() };
-        let mut resolved = resolve(&client, &requests, &HashMap::new(), options, &**progress).await?;
-        deliver(&charts, &mut resolved)?;
         let head = Head {
-            stream: stream.unwrap_or_default(),
+            stream: asked.stream.clone().unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),
             expires: None,
             previous: None,
         };
-        let plan = Plan::new(resolved, &head, &Limits::V1)?;
+        let assembly = Assembly {
+            client: &client,
+            lock: None,
+            pins: Pins::Prefer,
+            referrers: Referrers::Leave,
+            confirm: Confirm::Ask,
+            jobs: self.connection.jobs(),
+        };
+        let Assembled { plan, notices } = assembly.plan(asked, &head, &**progress).await?;
+        tell_notices(&notices, &**progress);
         let lock = plan.lock();
         let text = lock.to_yaml().map_err(|error| Failure::new(Code::Failed, &error))?;
         if !to_pipe {

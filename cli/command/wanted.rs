@@ -2,13 +2,11 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
-    CacheLayout, ChartOptions, ChartRequest, Config, ConfigError, Confirmation, DiscoveredChart, Item, Lock,
-    Platforms, Request, discover_charts, from_list, merge,
+    Asked, CacheLayout, Config, ConfigError, Item, LockBeside, Notice, Platforms, Request, from_list, merge,
 };
-use bundle_format::StreamName;
 use bundle_input::read_list;
 use bundle_oci::{Platform, Printable, ProjectName};
-use bundle_registry::{Client, Progress};
+use bundle_registry::Progress;
 
 /// What is wanted: a bundle.yaml, references, lists.
 #[derive(clap::Args)]
@@ -40,48 +38,9 @@ pub(crate) struct Wanted {
 
 pub(crate) const DEFAULT_FILE: &str = "bundle.yaml";
 
-/// What was asked for, before charts are looked into.
-pub(crate) struct Asked {
-    pub(crate) requests: Vec<Request>,
-    pub(crate) charts: Vec<ChartRequest>,
-    /// The stream's name, if the file has one.
-    pub(crate) name: Option<StreamName>,
-}
-
-impl Asked {
-    /// Looks into the charts, and tells what is left out or likely a mistake.
-    pub(crate) async fn discover(
-        &self,
-        client: &Client,
-        lock: Option<&Lock>,
-        options: ChartOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<DiscoveredChart>, Failure> {
-        let charts = discover_charts(client, &self.charts, lock, options, progress).await?;
-        for chart in &charts {
-            let who = chart.label();
-            for warning in &chart.warnings {
-                progress.note(&format!("{who}: {warning}"));
-            }
-            for image in &chart.images {
-                // That a name can be read in two ways is told where both are missing.
-                if matches!(image.confirmation, Confirmation::OtherReading(_)) {
-                    continue;
-                }
-                let Some(why) = image.left_out() else { continue };
-                let place = image.find.places.first().map(ToString::to_string).unwrap_or_default();
-                progress.note(&format!("{who}: {} ({place}) is left out: {why}", image.find.reference));
-            }
-        }
-        Ok(charts)
-    }
-
-    /// All requests, those of the charts among them.
-    pub(crate) fn merged(self, charts: &[DiscoveredChart]) -> Result<Vec<Request>, Failure> {
-        let mut requests = self.requests;
-        requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
-        Ok(merge(requests)?)
-    }
+/// Renders what is to be said of a bundle.
+pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
+    notices.iter().for_each(|notice| progress.note(&notice.to_string()));
 }
 
 impl Wanted {
@@ -92,6 +51,11 @@ impl Wanted {
             [file] => Ok(Some(file)),
             _ => Err(Failure::text(Code::Usage, "one bundle.yaml at a time: -f is given more than once")),
         }
+    }
+
+    /// The lock that belongs to the bundle.yaml.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        LockBeside::path_of(self.files.first().map_or_else(|| Path::new(DEFAULT_FILE), PathBuf::as_path))
     }
 
     /// The choice of platforms on the command line.
@@ -152,6 +116,6 @@ impl Wanted {
             }
         }
         // Two images for one place are told before any network is asked.
-        Ok(Asked { requests: merge(requests)?, charts, name })
+        Ok(Asked { requests: merge(requests)?, charts, stream: name })
     }
 }

@@ -1,8 +1,8 @@
 //! What a bundle is made from, and writing it.
 
 use bundle_bundler::{
-    BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError, PlanError, Request,
-    ResolveCause, ResolveError, ResolveErrors,
+    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError,
+    PlanError, Request, ResolveCause, ResolveError, ResolveErrors,
 };
 
 use super::import::medium_code;
@@ -16,6 +16,20 @@ impl From<ConfigError> for Failure {
         match error {
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
             _ => failure,
+        }
+    }
+}
+
+impl From<AssembleError> for Failure {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::NoLock(_) => Self::new(Code::Usage, &error).hint("make it with `bundle lock`"),
+            AssembleError::Config(error) => error.into(),
+            AssembleError::Charts(error) => error.into(),
+            AssembleError::Conflict(error) => error.into(),
+            AssembleError::Resolve(error) => error.into(),
+            AssembleError::Chart(_) => Self::new(Code::Failed, &error),
+            AssembleError::Plan(error) => error.into(),
         }
     }
 }

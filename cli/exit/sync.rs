@@ -22,9 +22,7 @@ impl From<ExportError> for Failure {
         match error {
             ExportError::Lock(error) => error.into(),
             ExportError::Config(error) => error.into(),
-            ExportError::Conflict(error) => error.into(),
-            ExportError::Charts(error) => error.into(),
-            ExportError::Resolve(error) => error.into(),
+            ExportError::Assemble(error) => error.into(),
             ExportError::Plan(error) => error.into(),
             ExportError::Expires(error) => error.into(),
             ExportError::Output(error) => in_outbox(error),
@@ -33,9 +31,7 @@ impl From<ExportError> for Failure {
             ExportError::Create(error) => error.into(),
             ExportError::Sequence { .. } => Self::new(Code::Failed, &error)
                 .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
-            ExportError::Ledger(_) | ExportError::Outbox(_) | ExportError::Chart(_) => {
-                Self::new(Code::Failed, &error)
-            }
+            ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Code::Failed, &error),
         }
     }
 }

@@ -11,10 +11,8 @@ use crate::receipts::{Receipts, RefusedReceipt};
 use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
-    ChartErrors, ChartOptions, Config, ConfigError, Confirm, Confirmation, Conflict, CreateError,
-    DiscoveredChart, ExpiresError, Head, Inventory, Lock, OutputError, Pins, Plan, PlanError, Referrers,
-    Request, ResolveErrors, ResolveOptions, Resolved, Shape, Sink, Unchanged, create, discover_charts, merge,
-    resolve,
+    Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError, Head,
+    Inventory, LockBeside, OutputError, Pins, Plan, PlanError, Referrers, Shape, Sink, Unchanged, create,
 };
 use bundle_format::{
     BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp,
@@ -77,21 +75,12 @@ pub enum ExportError {
     /// What is to be carried.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Two images for one place.
+    /// It makes no plan.
     #[error(transparent)]
-    Conflict(#[from] Conflict),
-    /// Charts.
-    #[error(transparent)]
-    Charts(#[from] ChartErrors),
-    /// Images.
-    #[error(transparent)]
-    Resolve(#[from] ResolveErrors),
-    /// They make no bundle.
+    Assemble(#[from] AssembleError),
+    /// The plan makes no delta.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A chart that makes no artifact.
-    #[error("a chart cannot be delivered")]
-    Chart(#[from] bundle_oci::ParseMediaTypeError),
     /// A time that is none.
     #[error(transparent)]
     Expires(#[from] ExpiresError),
@@ -125,8 +114,8 @@ impl ExportJob<'_> {
         let _lock = JobLock::take(&config.state, "export")?;
         let ledger_path = config.state.join("export.json");
         let mut ledger: ExportLedger = ledger::load(&ledger_path)?;
-        let asked = Config::load(&config.file)?;
-        let stream = asked.name.clone().unwrap_or_default();
+        let asked = Asked::from(Config::load(&config.file)?);
+        let stream = asked.stream.clone().unwrap_or_default();
         let outbox = Outbox::open(&config.outbox, &stream)?;
         let receipts = self.receipts(&stream, &outbox)?;
         receipts.refused.iter().try_for_each(RefusedReceipt::put_aside)?;
@@ -138,7 +127,6 @@ impl ExportJob<'_> {
         }
         self.recall(&mut ledger, &stream, &outbox)?;
 
-        let resolved = self.resolve(asked, &*progress).await?;
         let created = Timestamp::now();
         let begun = outbox.begun()?;
         let sequence = match begun.last() {
@@ -160,7 +148,17 @@ impl ExportJob<'_> {
             expires: config.expires.map(|expires| expires.after(created)).transpose()?,
             previous: last.as_ref().map(|last| last.statement),
         };
-        let mut plan = Plan::new(resolved, &head, &Limits::V1)?;
+        let pins = if config.locked { Pins::Demand } else { Pins::Prefer };
+        let assembly = Assembly {
+            client: self.client,
+            lock: LockBeside::read(&LockBeside::path_of(&config.file), pins)?,
+            pins,
+            referrers: if config.referrers { Referrers::Carry } else { Referrers::Leave },
+            confirm: Confirm::Ask,
+            jobs: self.jobs,
+        };
+        let Assembled { mut plan, notices } = assembly.plan(asked, &head, &*progress).await?;
+        notices.iter().for_each(|notice| progress.note(&notice.to_string()));
         let deltas = last.as_ref().map_or(0, |last| last.deltas);
         let whole = self.again || config.full_every.is_some_and(|most| deltas >= most);
         let bundle = match self.to_send(&mut plan, &receipts, &outbox, last.as_ref(), whole)? {
@@ -301,39 +299,6 @@ impl ExportJob<'_> {
         let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);
         ledger.last.insert(statement.stream.clone(), last);
         Ok(path)
-    }
-
-    async fn resolve(&self, asked: Config, progress: &dyn Progress) -> Result<Resolved, ExportError> {
-        let lock_path = self.config.file.with_extension("lock");
-        let lock = if self.config.locked { Some(Lock::load(&lock_path)?) } else { None };
-        let pins = if self.config.locked { Pins::Demand } else { Pins::Prefer };
-        let looking = ChartOptions { pins, confirm: Confirm::Ask, jobs: self.jobs };
-        let charts = discover_charts(self.client, &asked.charts, lock.as_ref(), looking, progress).await?;
-        charts.iter().for_each(|chart| tell(chart, progress));
-        let mut requests: Vec<Request> = asked.requests;
-        requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
-        let requests = merge(requests)?;
-        let known = lock.map(|lock| lock.pins(&requests)).unwrap_or_default();
-        let referrers = if self.config.referrers { Referrers::Carry } else { Referrers::Leave };
-        let options = ResolveOptions { referrers, pins, jobs: self.jobs };
-        let mut resolved = resolve(self.client, &requests, &known, options, progress).await?;
-        charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
-        Ok(resolved)
-    }
-}
-
-/// Tells what a chart leaves out or likely has wrong.
-fn tell(chart: &DiscoveredChart, progress: &dyn Progress) {
-    let who = chart.label();
-    for warning in &chart.warnings {
-        progress.note(&format!("{who}: {warning}"));
-    }
-    for image in &chart.images {
-        if let Some(why) = image.left_out()
-            && !matches!(image.confirmation, Confirmation::OtherReading(_))
-        {
-            progress.note(&format!("{who}: {} is left out: {why}", image.find.reference));
-        }
     }
 }
 

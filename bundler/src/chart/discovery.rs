@@ -12,7 +12,7 @@ use bundle_chart::{
 };
 use bundle_format::{Kind, Target};
 use bundle_oci::{Digest, Platform, Printable, Reference};
-use bundle_registry::{Client, Progress};
+use bundle_registry::Client;
 use futures_util::StreamExt;
 
 use super::confirm::confirm;
@@ -149,12 +149,11 @@ const OLDER: &str = "1.31";
 ///
 /// # Errors
 /// All charts whose images cannot be told, not only the first.
-pub async fn discover_charts(
+pub(crate) async fn discover_charts(
     client: &Client,
     requests: &[ChartRequest],
     lock: Option<&Lock>,
     options: ChartOptions,
-    progress: &dyn Progress,
 ) -> Result<Vec<DiscoveredChart>, ChartErrors> {
     let fetcher = &Fetcher::new(client, options.confirm);
     let (mut charts, mut errors) = (Vec::new(), Vec::new());
@@ -163,7 +162,7 @@ pub async fn discover_charts(
     while !waiting.is_empty() {
         let discovered: Vec<_> = futures_util::stream::iter(&waiting)
             .map(|request| async move {
-                let one = discover_one(fetcher, request, lock, options.pins, progress).await;
+                let one = discover_one(fetcher, request, lock, options.pins).await;
                 one.map_err(|cause| ChartError {
                     chart: request.source.to_string(),
                     reason: request.reason.clone(),
@@ -217,7 +216,6 @@ async fn discover_one(
     request: &ChartRequest,
     lock: Option<&Lock>,
     pins: Pins,
-    progress: &dyn Progress,
 ) -> Result<(DiscoveredChart, Vec<ChartRequest>), ChartCause> {
     if let ChartSource::Manifests(paths) = &request.source {
         let (paths, request) = (paths.clone(), request.clone());
@@ -233,9 +231,7 @@ async fn discover_one(
         tokio::task::spawn_blocking(move || look_into(fetched, &request))
     };
     let (mut chart, notes) = work.await??;
-    for note in notes {
-        progress.note(&format!("chart {} {}: {note}", chart.name, chart.version));
-    }
+    chart.warnings.extend(notes);
     if let Some(artifact) = &chart.artifact {
         let found = Digest::of(&artifact.manifest);
         let known = lock.and_then(|lock| lock.digest(&chart.source, &chart.target));
@@ -245,8 +241,7 @@ async fn discover_one(
             }
             (None, Pins::Demand) => return Err(ChartCause::NotLocked),
             (Some(locked), Pins::Prefer) if locked != found => {
-                let (name, version) = (&chart.name, &chart.version);
-                progress.note(&format!("chart {name} {version}: it has changed since it was locked"));
+                chart.warnings.push("it has changed since it was locked".to_owned());
             }
             _ => {}
         }

@@ -12,9 +12,8 @@ mod manifest;
 mod repositories;
 mod request;
 
-pub use discovery::{
-    ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Subject, discover_charts,
-};
+pub(crate) use discovery::discover_charts;
+pub use discovery::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Subject};
 pub(crate) use entry::{ChartEntry, manifests};
 pub use error::{ChartCause, ChartError, ChartErrors};
 pub use repositories::{RepositoryNameError, helm_repository};

@@ -10,6 +10,7 @@ pub(crate) mod kill;
 mod receipt;
 mod revoked;
 mod rollback;
+mod same;
 mod trust;
 mod volumes;
 mod whole;

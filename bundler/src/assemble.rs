@@ -1,0 +1,166 @@
+//! The one way from what people ask for to a plan: look into charts, merge what they ask for with the
+//! rest, keep to the lock, resolve, and order. `bundle create`, its dry run, `bundle lock`, `bundle images`
+//! and the scheduled export call it, so that the same request gives the same bytes and the same notices.
+
+use std::path::{Path, PathBuf};
+
+use bundle_format::{Limits, StreamName};
+use bundle_oci::ParseMediaTypeError;
+use bundle_registry::{Client, Progress};
+
+use crate::chart::discover_charts;
+use crate::{
+    ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Head,
+    Lock, Notice, Pins, Plan, PlanError, Referrers, Request, ResolveErrors, ResolveOptions, merge, resolve,
+};
+
+/// What is asked for, before any network is: images, and charts that have not been looked into.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The images, each target once.
+    pub requests: Vec<Request>,
+    /// The charts.
+    pub charts: Vec<ChartRequest>,
+    /// The stream that a bundle.yaml names.
+    pub stream: Option<StreamName>,
+}
+
+impl From<Config> for Asked {
+    fn from(config: Config) -> Self {
+        Self { requests: config.requests, charts: config.charts, stream: config.name }
+    }
+}
+
+/// A lock beside what is asked for, and the name of its file.
+#[derive(Clone, Debug)]
+pub struct LockBeside {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub lock: Lock,
+}
+
+impl LockBeside {
+    /// Reads the lock at `path`. A missing one is none, unless the pins are demanded.
+    ///
+    /// # Errors
+    /// [`AssembleError::NoLock`], or the lock cannot be used.
+    pub fn read(path: &Path, pins: Pins) -> Result<Option<Self>, AssembleError> {
+        if path.symlink_metadata().is_err() {
+            return match pins {
+                Pins::Prefer => Ok(None),
+                Pins::Demand => Err(AssembleError::NoLock(path.to_owned())),
+            };
+        }
+        Ok(Some(Self { path: path.to_owned(), lock: Lock::load(path)? }))
+    }
+
+    /// The lock that belongs to a bundle.yaml: `bundle.lock` beside it.
+    pub fn path_of(file: &Path) -> PathBuf {
+        file.with_extension("lock")
+    }
+}
+
+/// How a bundle is put together.
+#[derive(Debug)]
+pub struct Assembly<'a> {
+    /// What asks the registries.
+    pub client: &'a Client,
+    /// What is kept to, if there is a lock.
+    pub lock: Option<LockBeside>,
+    /// What becomes of images that the lock does not know, or whose digest is gone.
+    pub pins: Pins,
+    /// Whether what is attached to images comes along.
+    pub referrers: Referrers,
+    /// Whether registries are asked for images of charts that only look like some.
+    pub confirm: Confirm,
+    /// How much is looked up at once.
+    pub jobs: usize,
+}
+
+/// What is asked for, with the charts looked into: all that can be said without resolving a digest.
+#[derive(Debug)]
+pub struct Discovered {
+    /// The images that are asked for beside those of charts.
+    pub requests: Vec<Request>,
+    /// The charts, with the images that they ask for.
+    pub charts: Vec<DiscoveredChart>,
+    /// What is to be said of the charts.
+    pub notices: Vec<Notice>,
+}
+
+/// A plan, and what is to be said of it.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The bundle, before its first byte moves.
+    pub plan: Plan,
+    /// What people should know, in the order of its finding.
+    pub notices: Vec<Notice>,
+}
+
+/// Why what is asked for makes no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// There is no lock, and it is demanded.
+    #[error("{} does not exist, and the images are to be exactly those of the lock", .0.display())]
+    NoLock(PathBuf),
+    /// The lock, or a file of people's, cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Charts cannot be looked into.
+    #[error(transparent)]
+    Charts(#[from] ChartErrors),
+    /// Two images for one target.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// Images cannot be resolved.
+    #[error(transparent)]
+    Resolve(#[from] ResolveErrors),
+    /// A chart makes no artifact.
+    #[error("a chart cannot be added to the bundle")]
+    Chart(#[from] ParseMediaTypeError),
+    /// What was resolved makes no bundle.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl Assembly<'_> {
+    /// Looks into the charts.
+    ///
+    /// # Errors
+    /// [`AssembleError::Charts`].
+    pub async fn discover(&self, asked: Asked) -> Result<Discovered, AssembleError> {
+        let options = ChartOptions { pins: self.pins, confirm: self.confirm, jobs: self.jobs };
+        let lock = self.lock.as_ref().map(|beside| &beside.lock);
+        let charts = discover_charts(self.client, &asked.charts, lock, options).await?;
+        let notices = charts.iter().flat_map(Notice::of_chart).collect();
+        Ok(Discovered { requests: asked.requests, charts, notices })
+    }
+
+    /// Puts a bundle together, as far as its first byte.
+    ///
+    /// # Errors
+    /// Any [`AssembleError`] but of the lock's file.
+    pub async fn plan(
+        &self,
+        asked: Asked,
+        head: &Head,
+        progress: &dyn Progress,
+    ) -> Result<Assembled, AssembleError> {
+        let Discovered { mut requests, charts, mut notices } = self.discover(asked).await?;
+        requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
+        let requests = merge(requests)?;
+        let pins = self.lock.as_ref().map(|beside| beside.lock.pins(&requests)).unwrap_or_default();
+        if let (Some(beside), false) = (&self.lock, pins.is_empty()) {
+            let lock = beside.path.display().to_string();
+            notices.push(Notice::KeptToLock { kept: pins.len(), of: requests.len(), lock });
+        }
+        let options = ResolveOptions { referrers: self.referrers, pins: self.pins, jobs: self.jobs };
+        let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
+        charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
+        notices.append(&mut resolved.notices);
+        let plan = Plan::new(resolved, head, &Limits::V1)?;
+        notices.extend(plan.foreign_layers());
+        Ok(Assembled { plan, notices })
+    }
+}

@@ -1,0 +1,134 @@
+//! What is to be said of a bundle beside its contents: what is left out, what a lock changed, which
+//! signatures stay behind. Values, so that every command says the same of the same request, in text or
+//! in a document.
+
+use std::fmt;
+
+use bundle_oci::{Digest, Printable, Reference};
+
+use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
+
+/// Something that people should know of a bundle that is made all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A chart likely has something wrong, or renders otherwise elsewhere.
+    Chart {
+        /// What it is called to people: `chart web 1.0.0`, or manifests.
+        chart: String,
+        /// What is to be said.
+        warning: String,
+    },
+    /// An image that a chart asks for is not carried.
+    LeftOut {
+        /// What the chart is called to people.
+        chart: String,
+        /// The image.
+        image: Reference,
+        /// Where the chart asks for it; empty if nobody knows.
+        place: String,
+        /// Why it is not carried.
+        why: String,
+    },
+    /// Images are what the lock says, whatever their tags mean now.
+    KeptToLock {
+        /// How many.
+        kept: usize,
+        /// Of how many that are asked for.
+        of: usize,
+        /// The lock's file.
+        lock: String,
+    },
+    /// What the lock says is gone, and the tag was resolved anew.
+    LockedDigestGone {
+        /// The image.
+        image: Reference,
+        /// What the lock says.
+        digest: Digest,
+    },
+    /// A reference with a digest keeps all platforms of its index, whatever was chosen.
+    PinnedWhole {
+        /// The image.
+        image: Reference,
+    },
+    /// Signatures of an index stay behind because platforms of it were chosen: they sign all of it.
+    IndexSignatures {
+        /// The image.
+        image: Reference,
+    },
+    /// What may be attached to an image and is not carried.
+    Unobtainable(UnobtainableReferrer),
+    /// Layers that are marked non-distributable stay with their vendor, so that the image is incomplete.
+    ForeignLayers {
+        /// The image.
+        image: Reference,
+        /// How many of its layers.
+        layers: usize,
+    },
+}
+
+impl Notice {
+    /// A name of this kind of notice that does not change, for documents.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Chart { .. } => "chart-warning",
+            Self::LeftOut { .. } => "image-left-out",
+            Self::KeptToLock { .. } => "kept-to-lock",
+            Self::LockedDigestGone { .. } => "locked-digest-gone",
+            Self::PinnedWhole { .. } => "pinned-carries-all-platforms",
+            Self::IndexSignatures { .. } => "index-signatures-dropped",
+            Self::Unobtainable(_) => "referrer-unobtainable",
+            Self::ForeignLayers { .. } => "foreign-layers",
+        }
+    }
+
+    /// What is to be said of a chart: its warnings, and the images that it asks for and that stay behind.
+    pub fn of_chart(chart: &DiscoveredChart) -> Vec<Self> {
+        let name = chart.label();
+        let warnings = chart.warnings.iter();
+        let warnings =
+            warnings.map(|warning| Self::Chart { chart: name.clone(), warning: warning.to_string() });
+        // That a name can be read in two ways is told where both are missing.
+        let images =
+            chart.images.iter().filter(|image| !matches!(image.confirmation, Confirmation::OtherReading(_)));
+        let left_out = images.filter_map(|image| {
+            Some(Self::LeftOut {
+                chart: name.clone(),
+                image: image.find.reference.clone(),
+                place: image.find.places.first().map(ToString::to_string).unwrap_or_default(),
+                why: image.left_out()?,
+            })
+        });
+        warnings.chain(left_out).collect()
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chart { chart, warning } => write!(f, "{chart}: {warning}"),
+            Self::LeftOut { chart, image, place, why } => {
+                write!(f, "{chart}: {image} ({place}) is left out: {why}")
+            }
+            Self::KeptToLock { kept, of, lock } => {
+                let images = if *of == 1 { "image" } else { "images" };
+                write!(f, "{kept} of {of} {images} kept to {}", Printable(lock))
+            }
+            Self::LockedDigestGone { image, digest } => {
+                write!(f, "{image}: the locked digest {digest} is gone; taking what the tag means now")
+            }
+            Self::PinnedWhole { image } => {
+                write!(f, "{image}: pinned by digest, so all its platforms are carried")
+            }
+            Self::IndexSignatures { image } => {
+                write!(f, "{image}: signatures of the index are left out, for they sign all of its platforms")
+            }
+            Self::Unobtainable(referrer) => referrer.fmt(f),
+            Self::ForeignLayers { image, layers: 1 } => {
+                write!(f, "{image}: 1 layer is marked non-distributable and is not in the bundle")
+            }
+            Self::ForeignLayers { image, layers } => {
+                write!(f, "{image}: {layers} layers are marked non-distributable and are not in the bundle")
+            }
+        }
+    }
+}
