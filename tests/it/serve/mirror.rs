@@ -141,15 +141,17 @@ fn the_files_for_k3s_lead_to_the_mirror_alone() {
         assert_eq!(mode(&scene, &format!("{directory}/registries.yaml")), 0o600);
         let source = scene.source.host();
         let place = source.replace(':', "_");
-        for line in [
-            format!("  \"{source}\":\n    endpoint:\n      - \"https://{}\"", served.host()),
-            format!("      \"^(.*)$\": \"cache/{place}/$1\""),
-            "      \"^(.*)$\": \"cache/docker.io/$1\"".to_owned(),
-            "      password: \"pass word\"".to_owned(),
-            format!("#   {source}/team/tool:1 is {}/platform/tool:1", served.host()),
-        ] {
-            assert!(text.contains(&line), "{line} is not in\n{text}");
+        let read: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        for (host, place) in
+            [(source, format!("cache/{place}/$1")), ("docker.io", "cache/docker.io/$1".to_owned())]
+        {
+            let mirror = &read["mirrors"][host];
+            assert_eq!(mirror["endpoint"], serde_json::json!([format!("https://{}", served.host())]));
+            assert_eq!(mirror["rewrite"], serde_json::json!({"^(.*)$": place}), "{host}");
         }
+        assert_eq!(read["configs"][served.host()]["auth"]["password"], "pass word");
+        let names = format!("#   {source}/team/tool:1 is {}/platform/tool:1", served.host());
+        assert!(text.contains(&names), "{names} is not in\n{text}");
         let settings = scene.path(&directory).join("config.yaml.d/50-bundle-mirror.yaml");
         assert!(
             std::fs::read_to_string(settings)
