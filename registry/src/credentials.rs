@@ -23,6 +23,8 @@ pub(crate) enum Credential {
     Password { user: String, password: Secret },
     /// A refresh token for the registry's token service.
     IdentityToken(Secret),
+    /// A token for the registry itself (`registrytoken` in Docker's files).
+    RegistryToken(Secret),
 }
 
 /// The credentials that people already have: Docker's and Podman's files, and the helpers that
@@ -38,7 +40,11 @@ pub struct CredentialStore {
 /// What helpers answered, by helper and registry. Each is started once, for all tasks and
 /// repositories, whatever became of it: one that hangs would hold up each of them anew.
 #[derive(Debug, Default)]
-struct Helpers(Mutex<HashMap<(String, String), Arc<HelperSlot>>>);
+struct Helpers {
+    answered: Mutex<HashMap<(String, String), Arc<HelperSlot>>>,
+    /// A store for all registries that is not installed: what is public is read without it.
+    missing: Mutex<Option<String>>,
+}
 
 #[derive(Debug, Default)]
 struct HelperSlot(OnceCell<Result<Option<Credential>, &'static str>>);
@@ -133,7 +139,17 @@ struct Entry {
     username: String,
     password: String,
     identitytoken: String,
+    registrytoken: String,
 }
+
+/// Base64 with or without padding.
+const BASE64: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    base64::engine::GeneralPurposeConfig::new()
+        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
+);
+
+const NOT_STARTED: &str = "it cannot be started";
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -220,6 +236,12 @@ impl CredentialStore {
         Ok(None)
     }
 
+    /// The configured store for all registries, if it was needed and is not installed.
+    pub(crate) fn missing_store(&self, registry: &str) -> Option<CredentialError> {
+        let name = lock(&self.helpers.missing).clone()?;
+        Some(CredentialError::Helper { name, registry: registry.to_owned(), reason: NOT_STARTED })
+    }
+
     /// Whether there is an entry for exactly this host.
     pub(crate) fn knows(&self, host: &str) -> bool {
         self.files.iter().any(|file| {
@@ -239,11 +261,19 @@ impl File {
             Err(error) => return Err(failed(error)),
         };
         let wrong = |line, column| CredentialError::Json { path: path.to_owned(), line, column };
+        // Docker's client takes an empty file for one without entries.
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Some(Self { path: path.to_owned(), config: Config::default() }));
+        }
         // What serde derives would take an array for an object without entries.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(wrong(1, 1));
         }
-        let config = serde_json::from_slice(&bytes).map_err(|error| wrong(error.line(), error.column()))?;
+        let mut config: Config =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.line(), error.column()))?;
+        if config.auths.is_none() {
+            config.auths = legacy(&bytes);
+        }
         Ok(Some(Self { path: path.to_owned(), config }))
     }
 
@@ -255,10 +285,20 @@ impl File {
     ) -> Result<Option<Credential>, CredentialError> {
         let helpers = self.config.cred_helpers.iter().flatten();
         let helper = helpers.into_iter().find(|(key, _)| normal(key) == registry).map(|(_, name)| name);
-        if let Some(name) = helper.or(self.config.creds_store.as_ref()).filter(|name| !name.is_empty())
-            && let Some(credential) = asked.ask(name, registry).await?
-        {
-            return Ok(Some(credential));
+        let store = self.config.creds_store.as_ref().filter(|_| helper.is_none());
+        if let Some(name) = helper.or(store).filter(|name| !name.is_empty()) {
+            match asked.ask(name, registry).await {
+                // Docker's own client goes on without it, too: configurations are copied between
+                // machines (`desktop.exe` into Linux).
+                Err(CredentialError::Helper { reason: NOT_STARTED, .. }) if store.is_some() => {
+                    lock(&asked.missing).get_or_insert_with(|| name.clone());
+                }
+                found => {
+                    if let Some(credential) = found? {
+                        return Ok(Some(credential));
+                    }
+                }
+            }
         }
         // containers-auth.json(5): the entry with the longest matching namespace wins.
         let whole = format!("{registry}/{repository}");
@@ -282,7 +322,10 @@ impl File {
         if !entry.identitytoken.is_empty() {
             return Ok(Some(Credential::IdentityToken(Secret::new(entry.identitytoken.clone()))));
         }
-        if entry.auth.is_empty() {
+        if !entry.registrytoken.is_empty() {
+            return Ok(Some(Credential::RegistryToken(Secret::new(entry.registrytoken.clone()))));
+        }
+        if entry.auth.trim().is_empty() {
             let named = !entry.username.is_empty();
             return Ok(named.then(|| Credential::Password {
                 user: entry.username.clone(),
@@ -290,12 +333,35 @@ impl File {
             }));
         }
         let wrong = || CredentialError::Entry { path: self.path.clone(), registry: key.to_owned() };
-        let decoded =
-            base64::engine::general_purpose::STANDARD.decode(entry.auth.trim()).map_err(|_| wrong())?;
+        // `base64` breaks lines, and some tools leave the padding out.
+        let packed: zeroize::Zeroizing<String> =
+            entry.auth.chars().filter(|character| !character.is_whitespace()).collect::<String>().into();
+        let decoded = BASE64.decode(packed.as_bytes()).map_err(|_| wrong())?;
         let decoded = zeroize::Zeroizing::new(String::from_utf8(decoded).map_err(|_| wrong())?);
         let (user, password) = decoded.trim_end_matches('\0').split_once(':').ok_or_else(wrong)?;
         Ok(Some(Credential::Password { user: user.to_owned(), password: Secret::new(password.to_owned()) }))
     }
+}
+
+/// The entries of a file in the form before Docker 1.7, `.dockercfg`: registries at the top.
+fn legacy(bytes: &[u8]) -> Option<HashMap<String, Entry>> {
+    #[derive(Deserialize)]
+    struct Old {
+        auth: String,
+        #[serde(default)]
+        #[expect(dead_code, reason = "tells such an entry from other objects")]
+        email: Option<String>,
+    }
+
+    let fields: HashMap<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    let entries: HashMap<String, Entry> = fields
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let Old { auth, .. } = serde_json::from_value(value).ok()?;
+            Some((key, Entry { auth, ..Entry::default() }))
+        })
+        .collect();
+    (!entries.is_empty()).then_some(entries)
 }
 
 /// Docker's spellings of a registry, `https://index.docker.io/v1/` among them, as ours.
@@ -312,7 +378,7 @@ fn normal(key: &str) -> String {
 
 impl Helpers {
     async fn ask(&self, name: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
-        let slot = lock(&self.0).entry((name.to_owned(), registry.to_owned())).or_default().clone();
+        let slot = lock(&self.answered).entry((name.to_owned(), registry.to_owned())).or_default().clone();
         let answered = slot.0.get_or_init(|| ask_helper(name, registry)).await;
         answered.clone().map_err(|reason| CredentialError::Helper {
             name: name.to_owned(),
@@ -343,7 +409,7 @@ async fn ask_helper(name: &str, registry: &str) -> Result<Option<Credential>, &'
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|_| "it cannot be started")?;
+            .map_err(|_| NOT_STARTED)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A helper that does not read its input has its answer ready.
             let _ = stdin.write_all(server.as_bytes()).await;
@@ -413,7 +479,7 @@ mod tests {
         let error = find(r#"{"auths":{"a":{"auth":"c2VjcmV0"}}}"#, "a", "b").await.unwrap_err();
         assert!(matches!(&error, CredentialError::Entry { registry, .. } if registry == "a"));
         assert!(!error.to_string().contains("secret"));
-        for broken in ["{", "[]", "", " [1]", "null"] {
+        for broken in ["{", "[]", " [1]", "null"] {
             assert!(matches!(find(broken, "a", "b").await, Err(CredentialError::Json { .. })), "{broken:?}");
         }
         let long = format!("{{{}}}", " ".repeat(1 << 20));
@@ -452,6 +518,43 @@ mod tests {
         assert!(matches!(load().await, Err(CredentialError::Absent { .. })));
         write("{}", 0o644);
         assert!(matches!(load().await, Err(CredentialError::Open { mode: 0o644, .. })));
+    }
+
+    /// Files that people have, as Docker's and Podman's clients and crane read them.
+    #[tokio::test]
+    async fn files_are_read_as_other_clients_read_them() {
+        let long = "a".repeat(100);
+        for (auth, user, secret) in [
+            ("dTpwOmE6Yg==", "u", "p:a:b"),
+            ("dTpww6Tigqw=", "u", "p\u{e4}\u{20ac}"),
+            ("dTpwMQ", "u", "p1"),
+            (" dTpw\\n", "u", "p"),
+            (r"dTph\r\nYWFh", "u", "aaaa"),
+        ] {
+            let json = format!(r#"{{"auths":{{"r.example":{{"auth":"{}"}}}}}}"#, auth);
+            assert_eq!(find(&json, "r.example", "x").await.unwrap(), password(user, secret), "{json}");
+        }
+        let wrapped = r#"{"auths":{"r.example":{"auth":"dTphYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh\nYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="}}}"#;
+        let found = find(wrapped, "r.example", "x").await.unwrap();
+        assert!(
+            matches!(&found, Some(Credential::Password { password, .. }) if password.reveal().len() > 90 && long.contains(password.reveal()))
+        );
+        let token = r#"{"auths":{"r.example":{"registrytoken":"t"}}}"#;
+        let expected = Credential::RegistryToken(Secret::new("t".to_owned()));
+        assert_eq!(find(token, "r.example", "x").await.unwrap(), Some(expected));
+        let old = r#"{"r.example":{"auth":"dTpw","email":"a@b"},"other":{"email":"a@b"}}"#;
+        assert_eq!(find(old, "r.example", "x").await.unwrap(), password("u", "p"));
+        for nothing in [
+            "",
+            " \n",
+            r#"{"auths":null,"HttpHeaders":{"User-Agent":"Docker"},"psFormat":"table","currentContext":"colima"}"#,
+            r#"{"credHelpers":{"other.example":"ecr-login"}}"#,
+            r#"{"credsStore":"desktop.exe.that.is.not.there"}"#,
+        ] {
+            assert_eq!(find(nothing, "r.example", "x").await.unwrap(), None, "{nothing}");
+        }
+        let named = r#"{"credHelpers":{"r.example":"that.is.not.there"}}"#;
+        assert!(matches!(find(named, "r.example", "x").await, Err(CredentialError::Helper { .. })));
     }
 
     #[tokio::test]

@@ -149,6 +149,11 @@ impl Authenticator {
         lock(&self.challenges).contains_key(registry)
     }
 
+    /// A store of credentials that is configured and not installed, which may have what is needed.
+    pub(crate) fn missing_store(&self, registry: &str) -> Option<CredentialError> {
+        self.credentials.missing_store(registry)
+    }
+
     async fn credential(
         &self,
         registry: &Registry,
@@ -187,11 +192,18 @@ impl Client {
                     Some(Credential::Password { user, password }) => {
                         Some(self.basic(registry, user, password)?)
                     }
+                    Some(Credential::RegistryToken(token)) => Some(self.bearer(registry, token)?),
                     Some(Credential::IdentityToken(_)) | None => None,
                 };
                 Ok(Authorization { anonymous: header.is_none(), header })
             }
             Some(Challenge::Bearer { realm, service }) => {
+                if let Some(Credential::RegistryToken(token)) =
+                    &auth.credential(registry, scope.repository()).await?
+                {
+                    let header = self.bearer(registry, token)?;
+                    return Ok(Authorization { header: Some(header), anonymous: false });
+                }
                 let token = self.token(registry, scope, &realm, service.as_deref(), refused).await?;
                 Ok(Authorization { header: Some(token.header), anonymous: token.anonymous })
             }
@@ -206,7 +218,7 @@ impl Client {
     ) -> Result<Option<HeaderValue>, Error> {
         match &self.inner.auth.credential(host, path).await? {
             Some(Credential::Password { user, password }) => Ok(Some(self.basic(host, user, password)?)),
-            Some(Credential::IdentityToken(_)) | None => Ok(None),
+            Some(Credential::IdentityToken(_) | Credential::RegistryToken(_)) | None => Ok(None),
         }
     }
 
@@ -296,7 +308,7 @@ impl Client {
     ) -> Result<(Option<Credential>, bool), Error> {
         let auth = &self.inner.auth;
         let host = host_of(realm);
-        if belongs(registry, host) {
+        if belongs(registry, realm) {
             return Ok((auth.credential(registry, scope.repository()).await?, false));
         }
         // The one under which the user logged in to the token service itself.
@@ -350,6 +362,13 @@ impl Client {
         })
     }
 
+    /// The header with a token that is stored for the registry itself.
+    fn bearer(&self, registry: &Registry, token: &Secret) -> Result<HeaderValue, Error> {
+        self.inner.auth.sent.remember(token.reveal());
+        let too_long = CredentialError::TooLong { registry: registry.to_string() };
+        sensitive(&format!("Bearer {}", token.reveal())).ok_or(Error::Credentials(too_long))
+    }
+
     /// The header with a user and password.
     fn basic(&self, registry: &Registry, user: &str, password: &Secret) -> Result<HeaderValue, Error> {
         let pair = Secret::new(format!("{user}:{}", password.reveal()));
@@ -390,16 +409,25 @@ fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Whether a token service may see the registry's credentials: it is the registry's own host, a
-/// pair that is known, or the registry's parent domain, as gitlab.com is of registry.gitlab.com.
-/// Sisters are not: under azurecr.io they are strangers.
-fn belongs(registry: &Registry, realm: &str) -> bool {
+/// Whether a token service may see the registry's credentials: it is the registry itself, by host
+/// and port, or at HTTPS's own port beside it, as GitLab's is; a pair that is known; or the
+/// registry's parent domain, as gitlab.com is of registry.gitlab.com. Sisters are not: under
+/// azurecr.io they are strangers. Neither are other ports of the host: anybody who may log in there
+/// can listen at one.
+fn belongs(registry: &Registry, realm: &Url) -> bool {
     let host = registry.host();
-    let parent = host.split_once('.').is_some_and(|(_, parent)| parent == realm);
-    let address = realm.parse::<std::net::IpAddr>().is_ok() || host.parse::<std::net::IpAddr>().is_ok();
-    realm == host
-        || (host == "docker.io" && realm == "auth.docker.io")
-        || (parent && !address && realm.contains('.'))
+    let address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
+    let named = host_of(realm);
+    let https = realm.scheme() == "https" && realm.port_or_known_default() == Some(443);
+    let own_port = registry.as_str().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = realm.port_or_known_default();
+    if named == host {
+        return https || port == own_port || (own_port.is_none() && port == Some(80));
+    }
+    let parent = host.split_once('.').is_some_and(|(_, parent)| parent == named);
+    https
+        && ((host == "docker.io" && named == "auth.docker.io")
+            || (parent && !address(named) && !address(host) && named.contains('.')))
 }
 
 /// Refuses what is no header, and keeps the value out of debug output.
@@ -416,18 +444,28 @@ mod tests {
     #[test]
     fn credentials_are_shown_to_their_own_host_only() {
         for (registry, realm, allowed) in [
-            ("r.example", "r.example", true),
-            ("r.example:5000", "r.example", true),
-            ("docker.io", "auth.docker.io", true),
-            ("registry.gitlab.com", "gitlab.com", true),
-            ("mine.azurecr.io", "yours.azurecr.io", false),
-            ("r.example", "example", false),
-            ("r.example", "evil.example", false),
-            ("r.example", "r.example.evil.example", false),
-            ("10.0.0.1", "0.0.1", false),
-            ("docker.io", "auth.docker.io.evil.example", false),
+            ("r.example", "https://r.example/token", true),
+            ("r.example", "http://r.example/token", true),
+            ("r.example:5000", "https://r.example:5000/token", true),
+            ("r.example:5000", "https://r.example/jwt/auth", true),
+            ("r.example:5000", "http://r.example:5000/token", true),
+            ("r.example:5000", "https://r.example:5001/token", false),
+            ("r.example:5000", "http://r.example/token", false),
+            ("r.example", "https://r.example:8443/token", false),
+            ("[fd00::1]:5000", "https://[fd00::1]:5000/token", true),
+            ("docker.io", "https://auth.docker.io/token", true),
+            ("docker.io", "https://auth.docker.io:8443/token", false),
+            ("registry.gitlab.com", "https://gitlab.com/jwt/auth", true),
+            ("registry.gitlab.com", "https://gitlab.com:8443/jwt/auth", false),
+            ("mine.azurecr.io", "https://yours.azurecr.io/token", false),
+            ("r.example", "https://example/token", false),
+            ("r.example", "https://evil.example/token", false),
+            ("r.example", "https://r.example.evil.example/token", false),
+            ("10.0.0.1", "https://0.0.1/token", false),
+            ("docker.io", "https://auth.docker.io.evil.example/token", false),
         ] {
-            assert_eq!(belongs(&registry.parse().unwrap(), realm), allowed, "{registry} {realm}");
+            let realm = realm.parse().unwrap();
+            assert_eq!(belongs(&registry.parse().unwrap(), &realm), allowed, "{registry} {realm}");
         }
     }
 

@@ -337,6 +337,12 @@ impl Client {
         if portal && is_web_page(content_type.as_deref(), b"") {
             return Error::WebPage { host: host.to_owned(), doing: doing.to_owned(), title: answer.message };
         }
+        if anonymous
+            && matches!(answer.status, 401 | 403)
+            && let Some(missing) = self.inner.auth.missing_store(host)
+        {
+            return Error::Credentials(missing);
+        }
         Error::Answer(answer)
     }
 

@@ -94,6 +94,19 @@ async fn passwords_go_to_the_token_service_of_the_registry_only() {
     assert_eq!(service.seen()[0].header("authorization"), None);
 }
 
+/// Anybody who may log in to the host can listen at another port.
+#[tokio::test]
+async fn a_token_service_at_another_port_of_the_host_gets_no_password() {
+    let service = Server::start(|_, _| Answer::new(401, ""));
+    let elsewhere = service.registry().to_string();
+    let server = Server::start(move |asked, _| challenge(asked, &elsewhere));
+    let store = credentials(server.registry().as_str());
+    let client = builder().credentials(store).build().unwrap();
+    let error = client.has_blob(&server.registry(), &repository(), Digest::of(b"")).await.unwrap_err();
+    assert!(matches!(&error, Error::Withheld { .. }), "{error}");
+    assert!(service.seen().iter().all(|asked| asked.header("authorization").is_none()));
+}
+
 #[tokio::test]
 async fn passwords_go_to_the_token_service_and_never_to_the_registry() {
     let server = Server::start(|asked, _| match asked.header("authorization") {
