@@ -113,3 +113,30 @@ fn an_excluded_image_of_a_chart_is_told_so_with_its_place_by_day_and_by_night() 
     assert!(note.contains("team/debug:1 (templates/pods.yaml Pod/debug"), "{note}");
     assert!(note.ends_with("is left out: it is excluded"), "{note}");
 }
+
+/// Go's programs (registries, Harbor, containerd) take the second spelling of a field for the first one.
+#[test]
+fn a_manifest_that_other_programs_read_differently_is_not_carried() {
+    let scene = Scene::empty();
+    let (client, host) = (scene.source.client(), scene.source.host());
+    let (safe, evil) = (image(1), image(2));
+    client.push("team/app", "safe", &safe).unwrap();
+    client.push("team/app", "evil", &evil).unwrap();
+    let other = &evil.blobs.last().unwrap().digest;
+    for (name, twist) in [
+        ("Digest", format!("\"Digest\":\"{other}\",\"size\"")),
+        ("\u{17f}ize", "\"\u{17f}ize\":1,\"size\"".to_owned()),
+    ] {
+        let document = String::from_utf8(safe.bytes.clone()).unwrap();
+        let at = document.rfind("\"size\"").unwrap();
+        let bytes = [&document[..at], &twist, &document[at + "\"size\"".len()..]].concat().into_bytes();
+        let digest = sha256(&bytes);
+        client.put_manifest("team/app", "1", &Manifest { bytes, digest, ..safe.clone() }).unwrap();
+        scene
+            .bundle(["create", &format!("{host}/team/app:1"), "--key", "key", "-o", "b.tar"])
+            .ends_with(4)
+            .says("manifest is not valid")
+            .says(name);
+        assert!(!scene.path("b.tar").exists());
+    }
+}
