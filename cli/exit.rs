@@ -14,8 +14,10 @@ mod trust;
 use std::error::Error;
 use std::process::ExitCode;
 
-use bundle_importer::Obstacle;
+use bundle_importer::Finding;
 use bundle_oci::Printable;
+
+pub(crate) use harbor::advice;
 
 use crate::harbor_text;
 use crate::output::tell;
@@ -72,13 +74,17 @@ impl Failure {
         self
     }
 
-    /// What stands in the way of an import into a Harbor.
-    pub(crate) fn obstacles(obstacles: &[Obstacle], host: &str) -> Self {
-        let nobody = obstacles.iter().any(|obstacle| matches!(obstacle, Obstacle::Nobody));
-        let mut lines: Vec<String> = obstacles.iter().map(harbor_text::what_is_wrong).collect();
-        lines.push("nothing was written".to_owned());
+    /// Preflight checks that failed; nothing was written.
+    pub(crate) fn findings(findings: &[Finding], host: &str) -> Self {
+        let nobody = findings.iter().any(|finding| matches!(finding, Finding::Nobody));
+        let mut lines: Vec<String> = findings.iter().map(harbor_text::what_is_wrong).collect();
+        let tags = findings.iter().filter(|finding| finding.is_about_a_tag()).count();
+        lines.push(match tags == findings.len() {
+            true => format!("{tags} of the tags are there with another digest; nothing was written"),
+            false => "nothing was written".to_owned(),
+        });
         let mut hints: Vec<String> = Vec::new();
-        for hint in obstacles.iter().map(|obstacle| harbor_text::advice(obstacle, host)) {
+        for hint in findings.iter().map(|finding| advice(finding, host)) {
             if !hints.contains(&hint) {
                 hints.push(hint);
             }
@@ -87,10 +93,10 @@ impl Failure {
         Self { code, lines, hint: Some(hints.join("\n")) }
     }
 
-    /// What stands in the way, after it was shown with what to do.
-    pub(crate) fn refused(obstacles: &[Obstacle]) -> Self {
-        let Self { code, .. } = Self::obstacles(obstacles, "");
-        let number = obstacles.len();
+    /// Preflight checks that failed, after they were shown with what to do.
+    pub(crate) fn refused(findings: &[Finding]) -> Self {
+        let Self { code, .. } = Self::findings(findings, "");
+        let number = findings.len();
         let what = if number == 1 { "one thing stands" } else { "several things stand" };
         Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
     }

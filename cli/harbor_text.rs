@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{Artifact, ProjectPolicy, Scan, Verdict};
-use bundle_harbor::{Account, Policy, Prevention, Severity, StorageLimit};
+use bundle_format::{ProjectPolicy, Scan, Verdict};
+use bundle_harbor::StorageLimit;
 use bundle_importer::{
-    Decision, HarborPlan, ImageScan, Note, Obstacle, ProjectChange, ProjectStep, ProjectStorage, ScanReport,
-    ScannerState, Unscanned, Way,
+    Change, Decision, Finding, ImageScan, ImportPlan, Note, Outlook, ProjectOutlook, ProjectStorage,
+    ScanReport, Scanning, Step, Unscanned, Way,
 };
 use bundle_oci::Printable;
-use bundle_oci::ProjectName;
 use serde_json::{Value, json};
 
+use crate::exit::advice;
 use crate::size::{Bytes, count};
 
 /// How many blobs go which way, and how many bytes these have.
@@ -23,9 +23,9 @@ struct Ways {
 }
 
 impl Ways {
-    fn of(plan: &HarborPlan) -> Self {
+    fn of(plan: &ImportPlan) -> Self {
         let mut ways = Self::default();
-        for step in &plan.import.blobs {
+        for step in &plan.blobs {
             for (_, way) in step.ways() {
                 let (number, bytes) = match way {
                     Way::Send => &mut ways.send,
@@ -50,264 +50,170 @@ pub(crate) fn word(decision: &Decision) -> &'static str {
     }
 }
 
-/// Who the Harbor takes us for.
-pub(crate) fn account(account: &Account) -> String {
-    match account {
-        Account::Administrator(name) => format!("{}, an administrator", Printable(name)),
-        Account::User(name) => Printable(name).to_string(),
-        Account::Robot => "a robot account".to_owned(),
-        Account::Nobody => "nobody".to_owned(),
-    }
-}
-
 /// The whole plan.
-pub(crate) fn plan(plan: &HarborPlan, artifacts: &[Artifact], host: &str) -> String {
-    let version = plan.survey.system.harbor_version.as_deref().unwrap_or("of unknown version");
-    let mut text = format!("Harbor {} at {host}, as {}\n", Printable(version), account(&plan.survey.account));
+pub(crate) fn plan(outlook: &Outlook, import: &ImportPlan, findings: &[Finding], host: &str) -> String {
+    let version = outlook.version.as_deref().unwrap_or("of unknown version");
+    let mut text = format!("{} {} at {host}, as {}\n", outlook.product, Printable(version), outlook.account);
     text.push_str("\nprojects\n");
-    for step in &plan.seed.projects {
+    for step in &outlook.projects {
         text.push_str(&project(step));
     }
     text.push_str("\nartifacts\n");
-    for step in &plan.import.steps {
-        let artifact = &artifacts[step.artifact];
-        text.push_str(&format!("  {:<8} {} {}\n", word(&step.decision), artifact.target, artifact.digest));
+    for step in &import.steps {
+        text.push_str(&format!("  {:<8} {} {}\n", word(&step.decision), step.target, step.digest));
     }
-    text.push_str(&format!("\nblobs\n  {}\n", blobs(plan)));
-    if !plan.storage.is_empty() {
+    text.push_str(&format!("\nblobs\n  {}\n", blobs(import)));
+    if !outlook.storage.is_empty() {
         text.push_str("\nstorage\n");
-        for each in &plan.storage {
+        for each in &outlook.storage {
             text.push_str(&storage(each));
         }
     }
-    for each in &plan.notes {
-        text.push_str(&format!("\nnote: {}", note(each, plan)));
+    for each in &outlook.notes {
+        text.push_str(&format!("\nnote: {}", note(each)));
     }
-    if !plan.notes.is_empty() {
+    if !outlook.notes.is_empty() {
         text.push('\n');
     }
-    if !plan.obstacles.is_empty() {
+    if !findings.is_empty() {
         text.push_str("\nrefused\n");
-        for obstacle in &plan.obstacles {
-            text.push_str(&format!("  {}\n    {}\n", what_is_wrong(obstacle), advice(obstacle, host)));
+        for finding in findings {
+            text.push_str(&format!("  {}\n    {}\n", what_is_wrong(finding), advice(finding, host)));
         }
     }
     text
 }
 
 /// What becomes of the projects, and how much is moved.
-pub(crate) fn short_plan(plan: &HarborPlan) -> String {
+pub(crate) fn short_plan(outlook: &Outlook, import: &ImportPlan) -> String {
     let mut text = String::new();
-    for step in plan.seed.projects.iter().filter(|step| step.change != ProjectChange::Keep) {
+    for step in outlook.projects.iter().filter(|step| step.change != Change::Keep) {
         text.push_str(&project(step));
     }
-    for each in &plan.notes {
-        text.push_str(&format!("  note: {}\n", note(each, plan)));
+    for each in &outlook.notes {
+        text.push_str(&format!("  note: {}\n", note(each)));
     }
-    if plan.import.steps.iter().all(|step| step.decision == Decision::Present) {
+    if import.steps.iter().all(|step| step.decision == Decision::Present) {
         return text;
     }
     let mut decisions: BTreeMap<&str, usize> = BTreeMap::new();
-    for step in &plan.import.steps {
+    for step in &import.steps {
         *decisions.entry(word(&step.decision)).or_default() += 1;
     }
     let artifacts: Vec<_> = ["push", "move", "present", "skip"]
         .into_iter()
         .filter_map(|word| Some(format!("{} {word}", decisions.get(word)?)))
         .collect();
-    text.push_str(&format!("  artifacts: {}; blobs: {}\n", artifacts.join(", "), blobs(plan)));
+    text.push_str(&format!("  artifacts: {}; blobs: {}\n", artifacts.join(", "), blobs(import)));
     text
 }
 
-fn blobs(plan: &HarborPlan) -> String {
+fn blobs(plan: &ImportPlan) -> String {
     let ways = Ways::of(plan);
     let part = |(number, bytes): (usize, u64), word: &str| format!("{number} {word} ({})", Bytes(bytes));
     [part(ways.send, "to send"), part(ways.mount, "to mount"), part(ways.there, "there already")].join(", ")
 }
 
 /// What becomes of a project.
-pub(crate) fn project(step: &ProjectStep) -> String {
+pub(crate) fn project(step: &ProjectOutlook) -> String {
     let name = &step.name;
+    let lines = |word: &str, points: &[String]| -> String {
+        points.iter().map(|point| format!("  {word:<8} {name}: {point}\n")).collect()
+    };
     match &step.change {
-        ProjectChange::Create { policy: created, limit, immutable_tags } => {
-            let mut words = vec![policy(created)];
-            words.extend(limit.map(|limit| format!("quota {limit}")));
-            words.extend(immutable_tags.iter().map(|pattern| format!("tags {} immutable", pattern.as_str())));
-            format!("  create   {name}: {}\n", words.join(", "))
+        Change::Create { policy, quota, immutable_tags } => {
+            let mut words = vec![policy.clone()];
+            words.extend(quota.iter().map(|quota| format!("quota {quota}")));
+            words.extend(immutable_tags.iter().map(|pattern| format!("tags {pattern} immutable")));
+            lines("create", &[words.join(", ")])
         }
-        ProjectChange::Reconcile(differences) => {
-            let lines = differences.iter().map(|difference| format!("  change   {name}: {difference}\n"));
-            lines.collect()
-        }
-        ProjectChange::Leave(differences) => {
-            let lines = differences.iter().map(|difference| format!("  leave    {name}: {difference}\n"));
-            lines.collect()
-        }
-        ProjectChange::Keep => format!("  keep     {name}\n"),
-    }
-}
-
-/// How a project is run.
-pub(crate) fn policy(policy: &Policy) -> String {
-    let scan = if policy.auto_scan { "automatic scan" } else { "no automatic scan" };
-    format!("{}, {scan}, {}", policy.access, prevention(policy.prevention))
-}
-
-fn prevention(prevention: Prevention) -> String {
-    match prevention {
-        Prevention::Never => "pulls never prevented".to_owned(),
-        Prevention::From(severity) => format!("pulls prevented from {severity} on"),
+        Change::Reconcile(differences) => lines("change", differences),
+        Change::Leave(differences) => lines("leave", differences),
+        Change::Keep => format!("  keep     {name}\n"),
     }
 }
 
 fn storage(each: &ProjectStorage) -> String {
-    let known = match each.storage {
-        Some(storage) => match storage.limit {
-            StorageLimit::Unlimited => format!("stores {}, no quota", Bytes(storage.used)),
-            StorageLimit::Bytes(limit) => format!("stores {} of {}", Bytes(storage.used), Bytes(limit)),
-        },
-        None => "quota not known".to_owned(),
+    let known = match (each.used, each.limit) {
+        (Some(used), None) => format!("stores {}, no quota", Bytes(used)),
+        (Some(used), Some(limit)) => format!("stores {} of {}", Bytes(used), Bytes(limit)),
+        (None, _) => "quota not known".to_owned(),
     };
     format!("  {}: {known}, gets at most {}\n", each.project, Bytes(each.adds))
 }
 
-fn note(note: &Note, plan: &HarborPlan) -> String {
+fn note(note: &Note) -> String {
     match note {
-        Note::NoScanner { project } => {
-            format!("nothing scans the project {project}, so no image is held back there")
-        }
-        Note::Exemptions { project } => {
-            format!("in the project {project} some vulnerabilities are exempted from holding images back")
-        }
         Note::MayExceed(storage) => {
-            let known = plan.storage.iter().find(|known| known.project == storage.project);
-            let bytes = known.map_or(storage.adds, |known| known.adds);
-            format!("the quota of {} may end before {} are there", storage.project, Bytes(bytes))
+            format!("the quota of {} may end before {} are there", storage.project, Bytes(storage.adds))
         }
+        Note::NoScanner(_) | Note::Exemptions(_) => note.to_string(),
     }
 }
 
-/// An obstacle, with sizes for people.
-pub(crate) fn what_is_wrong(obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::Quota { project, limit, used, needed } => format!(
-            "project {project} stores {} of {limit}, and the bundle may add {}",
+/// A finding, with sizes for people.
+pub(crate) fn what_is_wrong(finding: &Finding) -> String {
+    match finding {
+        Finding::Quota { project, limit, used, needed } => format!(
+            "project {project} stores {} of {}, and the bundle may add {}",
             Bytes(*used),
+            StorageLimit::Bytes(*limit),
             Bytes(*needed)
         ),
         other => other.to_string(),
     }
 }
 
-/// What to do about an obstacle.
-pub(crate) fn advice(obstacle: &Obstacle, host: &str) -> String {
-    match obstacle {
-        Obstacle::Nobody => {
-            "give an account with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
-        }
-        Obstacle::NoAdministrator => {
-            "give the account of an administrator, for this once, with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
-        }
-        Obstacle::ReadOnly => {
-            "wait for the backup or the like that it is for, or have an administrator end it (Configuration, System Settings)"
-                .to_owned()
-        }
-        Obstacle::ProxyCache { project } => format!(
-            "give the proxy cache another name; then an administrator makes a plain project: bundle harbor bootstrap --to {host} --project {project}"
-        ),
-        Obstacle::Hidden { project } | Obstacle::MayNotCreate { project } => bootstrap(host, project),
-        Obstacle::MissingRights { project, rights } => {
-            // Harbor's common/security/robot: only a robot of a single project may pull where it may push.
-            let pull = rights.contains(&bundle_harbor::Right::new("repository", "pull"));
-            let why = if pull { "a robot of the system that may push may not yet pull, which is needed too; " } else { "" };
-            format!("{why}{}", bootstrap(host, project))
-        }
-        Obstacle::MayNotReconcile { project, .. } => format!(
-            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; or keep it as it is with 'existingProjects: leave' in harbor.yaml"
-        ),
-        Obstacle::Quota { project, used, needed, .. } => format!(
-            "raise the quota of {project} to {} or more, in Harbor or with 'quota' in harbor.yaml; or try it with --ignore-quota",
-            Bytes(used.saturating_add(*needed))
-        ),
-        Obstacle::Immutable { .. } => {
-            "give the image another tag on the connected side, or leave it out with --on-existing-tag skip".to_owned()
-        }
-        Obstacle::Conflict { .. } => {
-            "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip".to_owned()
-        }
-    }
-}
-
-fn bootstrap(host: &str, project: &ProjectName) -> String {
-    format!("have an administrator run: bundle harbor bootstrap --to {host} --project {project}")
+/// One artifact and what becomes of it, for machines.
+pub(crate) fn step_json(step: &Step) -> Value {
+    json!({"decision": word(&step.decision), "target": step.target.to_string(), "digest": step.digest})
 }
 
 /// The plan for machines.
-pub(crate) fn plan_json(plan: &HarborPlan, artifacts: &[Artifact], host: &str) -> Value {
-    let ways = Ways::of(plan);
+pub(crate) fn plan_json(outlook: &Outlook, import: &ImportPlan, findings: &[Finding], host: &str) -> Value {
+    let ways = Ways::of(import);
     let way = |(number, bytes): (usize, u64)| json!({"count": number, "bytes": bytes});
-    let projects: Vec<Value> = plan.seed.projects.iter().map(project_json).collect();
-    let steps: Vec<Value> = plan
-        .import
-        .steps
-        .iter()
-        .map(|step| {
-            let artifact = &artifacts[step.artifact];
-            json!({"decision": word(&step.decision), "target": artifact.target.to_string(), "digest": artifact.digest})
-        })
-        .collect();
-    let storage: Vec<Value> = plan
+    let storage: Vec<Value> = outlook
         .storage
         .iter()
         .map(|each| {
-            let limit = each.storage.and_then(|storage| match storage.limit {
-                StorageLimit::Unlimited => None,
-                StorageLimit::Bytes(bytes) => Some(bytes),
-            });
             json!({
                 "project": each.project,
                 "adds": each.adds,
-                "used": each.storage.map(|storage| storage.used),
-                "limit": limit,
-                "known": each.storage.is_some(),
-            })
-        })
-        .collect();
-    let refused: Vec<Value> = plan
-        .obstacles
-        .iter()
-        .map(|obstacle| {
-            json!({
-                "what": obstacle.name(),
-                "message": what_is_wrong(obstacle),
-                "advice": advice(obstacle, host),
+                "used": each.used,
+                "limit": each.limit,
+                "known": each.used.is_some(),
             })
         })
         .collect();
     json!({
         "to": host,
-        "harbor": plan.survey.system.harbor_version,
-        "projects": projects,
-        "steps": steps,
+        "harbor": outlook.version,
+        "projects": outlook.projects.iter().map(project_json).collect::<Vec<_>>(),
+        "steps": import.steps.iter().map(step_json).collect::<Vec<_>>(),
         "blobs": {"send": way(ways.send), "mount": way(ways.mount), "there": way(ways.there)},
         "storage": storage,
-        "notes": plan.notes.iter().map(|each| note(each, plan)).collect::<Vec<_>>(),
-        "refused": refused,
+        "notes": outlook.notes.iter().map(note).collect::<Vec<_>>(),
+        "refused": findings.iter().map(|finding| finding_json(finding, host)).collect::<Vec<_>>(),
     })
 }
 
-fn project_json(step: &ProjectStep) -> Value {
+/// A failed preflight check for machines.
+pub(crate) fn finding_json(finding: &Finding, host: &str) -> Value {
+    json!({"what": finding.name(), "message": what_is_wrong(finding), "advice": advice(finding, host)})
+}
+
+fn project_json(step: &ProjectOutlook) -> Value {
     let (change, differences) = match &step.change {
-        ProjectChange::Create { .. } => ("create", &[] as &[_]),
-        ProjectChange::Reconcile(differences) => ("change", differences.as_slice()),
-        ProjectChange::Leave(differences) => ("leave", differences.as_slice()),
-        ProjectChange::Keep => ("keep", &[] as &[_]),
+        Change::Create { .. } => ("create", &[] as &[_]),
+        Change::Reconcile(differences) => ("change", differences.as_slice()),
+        Change::Leave(differences) => ("leave", differences.as_slice()),
+        Change::Keep => ("keep", &[] as &[_]),
     };
-    let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
     let mut value = json!({"project": step.name, "change": change, "differences": differences});
-    if let ProjectChange::Create { policy: created, limit, .. } = &step.change {
-        value["policy"] = json!(policy(created));
-        value["quota"] = json!(limit.map(|limit| limit.to_string()));
+    if let Change::Create { policy, quota, .. } = &step.change {
+        value["policy"] = json!(policy);
+        value["quota"] = json!(quota);
     }
     value
 }
@@ -329,7 +235,7 @@ fn findings(image: &ImageScan) -> String {
         let why = worst.unscanned.unwrap_or(Unscanned::NotYet);
         return why.to_string();
     };
-    let severities = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low];
+    let severities = ["critical", "high", "medium", "low"];
     let counts: Vec<String> = severities
         .into_iter()
         .filter_map(|severity| match summary.count(severity) {
@@ -357,11 +263,11 @@ pub(crate) fn scans(report: &ScanReport) -> String {
         }
     }
     for (project, policy) in &report.projects {
-        match (&policy.scanner, policy.prevention) {
-            (ScannerState::Absent, Prevention::From(severity)) => text.push_str(&format!(
+        match (&policy.scanning, &policy.blocks_from) {
+            (Scanning::Absent, Some(severity)) => text.push_str(&format!(
                 "nothing scans the project {project}: that pulls are prevented from {severity} on has no effect\n"
             )),
-            (ScannerState::Absent, Prevention::Never) => {
+            (Scanning::Absent, None) => {
                 text.push_str(&format!("nothing scans the project {project}\n"));
             }
             _ if policy.exemptions => text.push_str(&format!(
@@ -402,13 +308,14 @@ pub(crate) fn scans_json(report: &ScanReport) -> Value {
         .projects
         .iter()
         .map(|(project, policy)| {
-            let scanned = match &policy.scanner {
-                ScannerState::Scans(scanner) => json!(scanner.name),
-                ScannerState::Absent | ScannerState::Unknown => Value::Null,
+            let scanner = match &policy.scanning {
+                Scanning::By(scanner) => json!(scanner),
+                Scanning::Absent | Scanning::Unknown => Value::Null,
             };
+            let prevention = policy.blocks_from.as_deref().unwrap_or("never");
             (
                 project.as_str(),
-                json!({"prevention": policy.prevention.to_string(), "scanner": scanned, "exemptions": policy.exemptions}),
+                json!({"prevention": prevention, "scanner": scanner, "exemptions": policy.exemptions}),
             )
         })
         .collect();

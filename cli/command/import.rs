@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Expiry, Limits, Verdict};
+use bundle_format::{Expiry, Limits, Verdict};
 use bundle_importer::{
-    Arrival, Bundle, Decision, Delivery, DeliveryOptions, DeliveryPlan, Destination, HarborSettings,
-    ImportPlan, OnExistingTag, Portion, QuotaCheck, RegistryKind, Report, Rollback, ScanPatience, ScanReport,
-    Share,
+    Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, Portion, Report,
+    Rollback, ScanReport, Share,
 };
 use bundle_oci::Digest;
+use bundle_site::{
+    HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
+};
 use serde_json::{Value, json};
 
 use crate::command::receipt::ReceiptArguments;
@@ -122,14 +124,14 @@ impl From<Kind> for RegistryKind {
 struct Head {
     signers: Vec<String>,
     digest: Digest,
-    artifacts: Vec<Artifact>,
+    databases: TrivyDatabases,
 }
 
 /// How an import ended.
 struct Ended {
     report: Report,
     scans: Option<ScanReport>,
-    harbor: Option<Value>,
+    plan: Option<Value>,
 }
 
 impl Import {
@@ -155,36 +157,36 @@ impl Import {
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
             digest: bundle.trusted().digest(),
-            artifacts: bundle.statement().artifacts.clone(),
+            databases: TrivyDatabases::of(bundle.statement()),
         };
         let client = self.connection.client_to(&self.to, &self.login, !self.dry_run, &progress).await?;
-        let destination = Destination::detect(&client, &self.to.registry, self.registry_kind.into()).await?;
-        match &destination {
-            Destination::Plain { .. } => self.refuse_options_of_harbor()?,
-            Destination::Harbor(_) => self.to.refuse_path()?,
-        }
+        let destination = connect(
+            &client,
+            &self.to.registry,
+            self.to.below.as_ref(),
+            self.registry_kind.into(),
+            self.harbor_options()?,
+            self.only_harbor(),
+        )
+        .await?;
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
-        let document = match delivery.steps() {
-            DeliveryPlan::Harbor(plan) if self.json => {
-                Some(harbor_text::plan_json(plan, &head.artifacts, host))
-            }
-            DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => None,
-        };
         if self.dry_run {
             memory::tell(delivery.memory(), &self.to.registry, &**progress);
             drop(progress);
-            return self.tell_steps(delivery.steps(), &head.artifacts, document);
+            return self.tell_steps(&delivery);
         }
-        match delivery.steps() {
-            DeliveryPlan::Harbor(plan) if !plan.obstacles.is_empty() => {
-                return Err(Failure::obstacles(&plan.obstacles, host));
-            }
-            DeliveryPlan::Harbor(plan) if !self.json => print(&harbor_text::short_plan(plan))?,
-            DeliveryPlan::Harbor(_) | DeliveryPlan::Plain(_) => {}
+        if !delivery.findings().is_empty() {
+            return Err(Failure::findings(delivery.findings(), host));
+        }
+        let plan = delivery
+            .outlook()
+            .map(|outlook| harbor_text::plan_json(outlook, delivery.import(), delivery.findings(), host));
+        if let Some(outlook) = delivery.outlook().filter(|_| !self.json) {
+            print(&harbor_text::short_plan(outlook, delivery.import()))?;
         }
         memory::tell(delivery.memory(), &self.to.registry, &**progress);
-        let skipped = skipped(delivery.steps().import(), &head.artifacts);
+        let skipped = skipped(delivery.import());
         let arrived = match delivery.carry_out(&options, progress.clone()).await? {
             Arrival::Whole(arrived) => *arrived,
             Arrival::Part(remaining) => {
@@ -195,7 +197,7 @@ impl Import {
         if let (Some(requested), Some(receipt)) = (receipt, &arrived.receipt) {
             requested.write(receipt)?;
         }
-        if !arrived.databases.is_empty() {
+        if !head.databases.is_empty() {
             progress.note(&format!(
                 "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
                 self.bundle.display()
@@ -206,7 +208,7 @@ impl Import {
             print(&skipped)?;
         }
         let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
-        self.tell(&head, &Ended { report: arrived.report, scans, harbor: document }, started)
+        self.tell(&head, &Ended { report: arrived.report, scans, plan }, started)
     }
 
     fn options(&self) -> Result<DeliveryOptions, Failure> {
@@ -216,12 +218,9 @@ impl Import {
         };
         Ok(DeliveryOptions {
             on_existing: self.on_existing(),
-            quota: if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce },
-            settings: settings(self.harbor.as_deref())?,
             rollback: self.memory.rollback()?,
             portion: Portion { share: self.parts.share(), spool: self.parts.spool()? },
             receipt,
-            patience: self.wait_for_scan.map(|Span(time)| ScanPatience::Wait(time)),
             state: self.memory.path()?,
             jobs: self.connection.jobs(),
             limits: bundle_importer::Limits::DEFAULT,
@@ -244,41 +243,42 @@ impl Import {
         })
     }
 
-    fn refuse_options_of_harbor(&self) -> Result<(), Failure> {
-        let only_harbor = [
+    fn harbor_options(&self) -> Result<HarborOptions, Failure> {
+        Ok(HarborOptions {
+            settings: settings(self.harbor.as_deref())?,
+            quota: if self.ignore_quota { QuotaCheck::Ignore } else { QuotaCheck::Enforce },
+            scans: self.wait_for_scan.map(|Span(time)| ScanWait::Wait(time)),
+            limits: bundle_site::Limits::DEFAULT,
+        })
+    }
+
+    /// An option that was given and that only Harbor can do.
+    fn only_harbor(&self) -> Option<&'static str> {
+        let options = [
             (self.harbor.is_some(), "--harbor"),
             (self.wait_for_scan.is_some(), "--wait-for-scan"),
             (self.ignore_quota, "--ignore-quota"),
         ];
-        match only_harbor.into_iter().find(|(given, _)| *given) {
-            Some((_, option)) => {
-                Err(Failure::text(Code::Usage, format!("{option} needs a Harbor, and {} is none", self.to))
-                    .hint("if it is one all the same, say so with --registry-kind harbor"))
-            }
-            None => Ok(()),
-        }
+        options.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
     }
 
-    /// What a dry run says.
-    fn tell_steps(
-        &self,
-        plan: &DeliveryPlan,
-        artifacts: &[Artifact],
-        document: Option<Value>,
-    ) -> Result<(), Failure> {
-        let plan = match plan {
-            DeliveryPlan::Plain(plan) => {
-                return self.tell_plan(artifacts, plan);
-            }
-            DeliveryPlan::Harbor(plan) => plan,
-        };
+    /// The plan, as a dry run shows it.
+    fn tell_steps(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let (import, findings) = (delivery.import(), delivery.findings());
         let host = self.to.registry.as_str();
-        match document {
-            Some(document) => print_json(&document)?,
-            None => print(&harbor_text::plan(plan, artifacts, host))?,
+        let Some(outlook) = delivery.outlook() else {
+            return match findings.is_empty() {
+                true => self.tell_plan(import),
+                false => Err(Failure::findings(findings, host)),
+            };
+        };
+        if self.json {
+            print_json(&harbor_text::plan_json(outlook, import, findings, host))?;
+        } else {
+            print(&harbor_text::plan(outlook, import, findings, host))?;
         }
-        if !plan.obstacles.is_empty() {
-            return Err(Failure::refused(&plan.obstacles));
+        if !findings.is_empty() {
+            return Err(Failure::refused(findings));
         }
         if !self.json {
             print("\nnothing was written\n")?;
@@ -307,8 +307,8 @@ impl Import {
                 "blobs": {"sent": report.sent, "sentBytes": report.sent_bytes, "mounted": report.mounted, "found": report.found},
                 "seconds": started.elapsed().as_secs_f64(),
             });
-            if let Some(harbor) = &ended.harbor {
-                document["plan"] = harbor.clone();
+            if let Some(plan) = &ended.plan {
+                document["plan"] = plan.clone();
             }
             if let Some(scans) = &ended.scans {
                 document["scans"] = harbor_text::scans_json(scans);
@@ -350,22 +350,14 @@ impl Import {
         Ok(())
     }
 
-    fn tell_plan(&self, artifacts: &[Artifact], plan: &ImportPlan) -> Result<(), Failure> {
+    fn tell_plan(&self, plan: &ImportPlan) -> Result<(), Failure> {
         if self.json {
-            let steps: Vec<_> = plan
-                .steps
-                .iter()
-                .map(|step| {
-                    let artifact = &artifacts[step.artifact];
-                    json!({"decision": word(&step.decision), "target": artifact.target.to_string(), "digest": artifact.digest})
-                })
-                .collect();
+            let steps: Vec<_> = plan.steps.iter().map(harbor_text::step_json).collect();
             return print_json(&json!({"to": self.to.registry, "steps": steps}));
         }
         let mut text = String::new();
         for step in &plan.steps {
-            let artifact = &artifacts[step.artifact];
-            text.push_str(&format!("{:<8} {} {}\n", word(&step.decision), artifact.target, artifact.digest));
+            text.push_str(&format!("{:<8} {} {}\n", word(&step.decision), step.target, step.digest));
         }
         text.push_str(&format!(
             "{} to push to {}, at most {}; nothing was written\n",
@@ -378,12 +370,11 @@ impl Import {
 }
 
 /// The artifacts that are left out.
-fn skipped(plan: &ImportPlan, artifacts: &[Artifact]) -> String {
+fn skipped(plan: &ImportPlan) -> String {
     let mut text = String::new();
     for step in &plan.steps {
         if let Decision::Skip(found) = step.decision {
-            let target = &artifacts[step.artifact].target;
-            text.push_str(&format!("left out {target}: its tag is {found} there\n"));
+            text.push_str(&format!("left out {}: its tag is {found} there\n", step.target));
         }
     }
     text

@@ -2,9 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle_format::Timestamp;
-use bundle_importer::{DeliveryOptions, Destination, Portion, QuotaCheck, Rollback, ScanPatience};
+use bundle_importer::{DeliveryOptions, Portion, Rollback};
 use bundle_oci::Printable;
 use bundle_registry::Progress;
+use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
 use bundle_sync::{
     Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
     Imported, LockError, Outcome, RunEnd, SyncConfig,
@@ -185,29 +186,30 @@ impl Import {
             Failure::text(Code::Usage, format!("{}: '{text}' {error}", self.config.display()))
         };
         let to: To = config.to.parse().map_err(|error: String| wrong(&config.to, &error))?;
-        let patience = match &config.wait_for_scan {
+        let scans = match &config.wait_for_scan {
             Some(text) => Some(text.parse::<Span>().map_err(|error| wrong(text, &error))?),
             None => None,
         };
+        let harbor = HarborOptions {
+            settings: settings(config.harbor.as_deref())?,
+            quota: QuotaCheck::Enforce,
+            scans: scans.map(|Span(time)| ScanWait::Wait(time)),
+            limits: bundle_site::Limits::DEFAULT,
+        };
         let options = DeliveryOptions {
             on_existing: config.on_existing_tag,
-            quota: QuotaCheck::Enforce,
-            settings: settings(config.harbor.as_deref())?,
             rollback: Rollback::Refuse,
             portion: Portion::default(),
             receipt: Some(config.site.clone()),
-            patience: patience.map(|Span(time)| ScanPatience::Wait(time)),
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
             limits: bundle_importer::Limits::DEFAULT,
         };
         let shared: &Arc<dyn Progress> = progress;
         let client = self.connection.client_to(&to, &self.login, true, shared).await?;
-        let destination = Destination::detect(&client, &to.registry, config.registry_kind).await;
+        let destination =
+            connect(&client, &to.registry, to.below.as_ref(), config.registry_kind, harbor, None).await;
         let destination = destination.map_err(Failure::from)?;
-        if let Destination::Harbor(_) = destination {
-            to.refuse_path()?;
-        }
         let job = ImportJob {
             config,
             policy: &policy,

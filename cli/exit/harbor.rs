@@ -2,12 +2,69 @@
 
 use bundle_chart::{IngressError, OverlayError, RenderError};
 use bundle_handout::ValuesError;
-use bundle_importer::{BootstrapError, HarborFileError, SeedError};
-use bundle_oci::Printable;
+use bundle_importer::{Finding, PrepareError};
+use bundle_oci::{Printable, ProjectName};
+use bundle_site::{BootstrapError, ConnectError, HarborFileError};
 
 use super::chart::load_code;
 use super::registry::{registry_code, registry_hint};
 use super::{Code, Failure, chain};
+use crate::size::Bytes;
+
+/// What to do about a finding.
+pub(crate) fn advice(finding: &Finding, host: &str) -> String {
+    match finding {
+        Finding::Nobody => {
+            "give an account with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
+        }
+        Finding::NoAdministrator => {
+            "give the account of an administrator, for this once, with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
+        }
+        Finding::ReadOnly => {
+            "wait for the backup or the like that it is for, or have an administrator end it (Configuration, System Settings)"
+                .to_owned()
+        }
+        Finding::ProxyCache { project } => format!(
+            "give the proxy cache another name; then an administrator makes a plain project: bundle harbor bootstrap --to {host} --project {project}"
+        ),
+        Finding::Hidden { project } | Finding::MayNotCreate { project } => bootstrap(host, project),
+        Finding::MissingRights { project, lacks_pull, .. } => {
+            // Harbor's common/security/robot: only a robot of a single project may pull where it may push.
+            let why = if *lacks_pull { "a robot of the system that may push may not yet pull, which is needed too; " } else { "" };
+            format!("{why}{}", bootstrap(host, project))
+        }
+        Finding::MayNotReconcile { project, .. } => format!(
+            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; or keep it as it is with 'existingProjects: leave' in harbor.yaml"
+        ),
+        Finding::Quota { project, used, needed, .. } => format!(
+            "raise the quota of {project} to {} or more, in Harbor or with 'quota' in harbor.yaml; or try it with --ignore-quota",
+            Bytes(used.saturating_add(*needed))
+        ),
+        Finding::Immutable { .. } => {
+            "give the image another tag on the connected side, or leave it out with --on-existing-tag skip".to_owned()
+        }
+        Finding::Conflict { .. } => {
+            "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip".to_owned()
+        }
+    }
+}
+
+fn bootstrap(host: &str, project: &ProjectName) -> String {
+    format!("have an administrator run: bundle harbor bootstrap --to {host} --project {project}")
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Registry(error) => error.into(),
+            ConnectError::NoHarbor { .. } => Self::new(Code::Usage, &error)
+                .hint("if it is one all the same, say so with --registry-kind harbor"),
+            ConnectError::Path { .. } => {
+                Self::new(Code::Usage, &error).hint("leave the path out: the projects are in the bundle")
+            }
+        }
+    }
+}
 
 impl From<HarborFileError> for Failure {
     fn from(error: HarborFileError) -> Self {
@@ -15,19 +72,19 @@ impl From<HarborFileError> for Failure {
     }
 }
 
-impl From<SeedError> for Failure {
-    fn from(error: SeedError) -> Self {
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
         let again = "nothing was pushed yet; run the same command again to go on";
         match &error {
-            SeedError::Harbor { source, .. } => {
+            PrepareError::Refused { source, .. } => {
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
                 Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
-            SeedError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
-            SeedError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+            PrepareError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
+            PrepareError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
                 "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
             )),
-            SeedError::ProxyCache(_) => {
+            PrepareError::ProxyCache(_) => {
                 Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
             }
         }
@@ -37,7 +94,7 @@ impl From<SeedError> for Failure {
 impl From<BootstrapError> for Failure {
     fn from(error: BootstrapError) -> Self {
         match error {
-            BootstrapError::Seed(error) => error.into(),
+            BootstrapError::Prepare(error) => error.into(),
             BootstrapError::File(error) => error.into(),
             BootstrapError::Robot { ref source, .. } => {
                 let again = "run the same command again to go on";

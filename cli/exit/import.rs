@@ -1,9 +1,7 @@
 //! Reading a bundle, and delivering it.
 
 use bundle_format::{FileError, MediumError};
-use bundle_importer::{
-    ConfirmError, DeliveryError, Diagnosis, MemoryError, OpenError, PushError, StateError,
-};
+use bundle_importer::{Cause, ConfirmError, DeliveryError, MemoryError, OpenError, PushError, StateError};
 use bundle_registry::Refusal;
 
 use super::registry::{registry_code, registry_hint};
@@ -54,20 +52,6 @@ impl From<bundle_importer::PlanError> for Failure {
     fn from(error: bundle_importer::PlanError) -> Self {
         match error {
             bundle_importer::PlanError::Registry(error) => error.into(),
-            bundle_importer::PlanError::Conflicts(ref conflicts) => {
-                let mut lines: Vec<String> = conflicts
-                    .iter()
-                    .map(|conflict| {
-                        format!(
-                            "{} is {} there, and {} in the bundle",
-                            conflict.target, conflict.registry, conflict.bundle
-                        )
-                    })
-                    .collect();
-                lines.push(format!("{error}; nothing was written"));
-                let hint = "move the tags with --on-existing-tag overwrite, or leave them with --on-existing-tag skip";
-                Self { code: Code::Policy, lines, hint: Some(hint.to_owned()) }
-            }
             bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
                 let mut lines: Vec<String> = lacking
                     .iter()
@@ -190,24 +174,24 @@ impl From<DeliveryError> for Failure {
         match error {
             DeliveryError::Memory(error) => error.into(),
             DeliveryError::Plan(error) => error.into(),
-            DeliveryError::Obstacles { obstacles, host } => Self::obstacles(&obstacles, host.as_str()),
-            DeliveryError::Seed(error) => error.into(),
-            DeliveryError::Push { error, diagnosis, host } => {
+            DeliveryError::Findings { findings, host } => Self::findings(&findings, host.as_str()),
+            DeliveryError::Prepare(error) => error.into(),
+            DeliveryError::Push { error, cause, host } => {
                 let mut failure = Self::from(error);
-                if let Some(diagnosis) = diagnosis {
-                    failure.lines.push(diagnosis.to_string());
-                    failure.hint = Some(match diagnosis {
-                        Diagnosis::AccountGone => {
+                if let Some(cause) = cause {
+                    failure.lines.push(cause.to_string());
+                    failure.hint = Some(match cause {
+                        Cause::AccountGone => {
                             "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
                         }
-                        Diagnosis::ProjectGone(project) | Diagnosis::RightsGone { project, .. } => format!(
+                        Cause::ProjectGone(project) | Cause::RightsGone { project, .. } => format!(
                             "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
                         ),
                     });
                 }
                 failure
             }
-            DeliveryError::Harbor(error) => error.into(),
+            DeliveryError::Confirmation(error) => error.into(),
             DeliveryError::Confirm(error) => error.into(),
         }
     }

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Base, Blob, Graph};
-use bundle_oci::{Digest, Manifest, Registry, RepositoryName};
-use bundle_registry::{Client, Error, Name};
+use bundle_format::{Base, Blob, Graph, Kind, Target};
+use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
+use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::Bundle;
-use crate::destination::repository_of;
+use crate::{Bundle, Destination, Finding, Found, Preparation};
 
 /// What becomes of a tag that is there with another digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,11 +35,17 @@ pub enum Decision {
     Skip(Digest),
 }
 
-/// One artifact and what will become of it.
+/// One artifact of the bundle and what will become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The artifact's position in the statement.
-    pub artifact: usize,
+    /// Where the artifact goes.
+    pub target: Target,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The type of its manifest.
+    pub media_type: MediaType,
+    /// What it is.
+    pub kind: Kind,
     /// The repository at the registry.
     pub repository: RepositoryName,
     /// What will become of it.
@@ -136,9 +141,6 @@ pub enum PlanError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] Error),
-    /// Tags that are there with another digest.
-    #[error("{} of the tags are there with another digest", .0.len())]
-    Conflicts(Vec<Conflict>),
     /// A delta whose base is not there.
     #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
     Base {
@@ -155,77 +157,106 @@ fn images(number: usize) -> String {
     if number == 1 { "one artifact would".to_owned() } else { format!("{number} artifacts would") }
 }
 
-/// A tag that is there with another digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The whole target.
-    pub target: String,
-    /// The digest in the bundle.
-    pub bundle: Digest,
-    /// The digest at the registry.
-    pub registry: Digest,
+impl Decision {
+    /// The one decision table: what becomes of an artifact, for all destinations.
+    ///
+    /// # Errors
+    /// The tag exists with another digest, and must not move.
+    pub fn of(
+        target: &Target,
+        bundle: Digest,
+        found: Found,
+        on_existing: OnExistingTag,
+    ) -> Result<Self, Finding> {
+        let (found, immutable) = match found {
+            // What cannot be looked at is pushed; the push shows whether it may be.
+            Found::Absent | Found::Unknown => return Ok(Self::Push),
+            Found::Manifest { digest, .. } if digest == bundle => return Ok(Self::Present),
+            Found::Manifest { digest, immutable } => (digest, immutable),
+        };
+        match (on_existing, immutable) {
+            (OnExistingTag::Skip, _) => Ok(Self::Skip(found)),
+            (OnExistingTag::Overwrite, false) => Ok(Self::Move(found)),
+            (OnExistingTag::Error, false) => Err(Finding::Conflict { target: target.clone(), bundle, found }),
+            (OnExistingTag::Error | OnExistingTag::Overwrite, true) => {
+                Err(Finding::Immutable { target: target.clone(), bundle, found })
+            }
+        }
+    }
+
+    /// Whether the artifact is pushed.
+    pub fn is_push(&self) -> bool {
+        matches!(self, Self::Push | Self::Move(_))
+    }
 }
 
 impl ImportPlan {
-    /// Compares a bundle with what a registry has. Nothing is written.
+    /// Compares a bundle with what a destination has. Nothing is written. What keeps an artifact out
+    /// is added to `findings`, and the artifact is left out of the plan.
     ///
     /// # Errors
     /// Any [`PlanError`].
-    pub async fn against(
+    pub(crate) async fn against(
         bundle: &Bundle,
-        client: &Client,
-        registry: &Registry,
+        destination: &dyn Destination,
+        preparation: &dyn Preparation,
         on_existing: OnExistingTag,
         jobs: usize,
+        findings: &mut Vec<Finding>,
     ) -> Result<Self, PlanError> {
-        let statement = bundle.statement();
-        client.ping(registry).await?;
-        let found: Vec<(RepositoryName, Option<Digest>)> = futures_util::stream::iter(&statement.artifacts)
-            .map(|artifact| async move {
-                let repository = repository_of(registry, &artifact.target)?;
-                let name = match &artifact.target.tag {
-                    Some(tag) => Name::Tag(tag.clone()),
-                    None => Name::Digest(artifact.digest),
-                };
-                let info = client.manifest_info(registry, &repository, &name).await?;
-                Ok::<_, Error>((repository, info.map(|info| info.digest)))
-            })
+        let artifacts = &bundle.statement().artifacts;
+        let found: Vec<Found> = futures_util::stream::iter(artifacts)
+            .map(|artifact| preparation.find(&artifact.target, artifact.digest))
             .buffered(jobs.max(1) * 4)
             .try_collect()
             .await?;
         let mut steps = Vec::new();
-        let mut conflicts = Vec::new();
-        for (position, (artifact, (repository, found))) in statement.artifacts.iter().zip(found).enumerate() {
-            let decision = match (found, on_existing) {
-                (None, _) => Decision::Push,
-                (Some(found), _) if found == artifact.digest => Decision::Present,
-                (Some(found), OnExistingTag::Overwrite) => Decision::Move(found),
-                (Some(found), OnExistingTag::Skip) => Decision::Skip(found),
-                (Some(found), OnExistingTag::Error) => {
-                    let target = artifact.target.to_string();
-                    conflicts.push(Conflict { target, bundle: artifact.digest, registry: found });
-                    continue;
-                }
-            };
-            steps.push(Step { artifact: position, repository, decision });
-        }
-        if !conflicts.is_empty() {
-            return Err(PlanError::Conflicts(conflicts));
+        for (artifact, found) in artifacts.iter().zip(found) {
+            match Decision::of(&artifact.target, artifact.digest, found, on_existing) {
+                Ok(decision) => steps.push(Step {
+                    target: artifact.target.clone(),
+                    digest: artifact.digest,
+                    media_type: artifact.media_type.clone(),
+                    kind: artifact.kind,
+                    repository: destination.repository(&artifact.target)?,
+                    decision,
+                }),
+                Err(finding) => findings.push(finding),
+            }
         }
         let mut plan = Self::of(bundle, steps);
-        plan.check_base(bundle, client, registry, jobs).await?;
+        plan.look_for_blobs(preparation, jobs).await?;
+        if findings.is_empty() {
+            plan.check_base(bundle, destination, jobs).await?;
+        }
         Ok(plan)
     }
 
+    /// Looks where the blobs are already, if the destination wants to be asked beforehand.
+    async fn look_for_blobs(&mut self, preparation: &dyn Preparation, jobs: usize) -> Result<(), Error> {
+        let places = self.blobs.iter_mut().flat_map(|step| {
+            let digest = step.blob.digest;
+            step.places.iter_mut().map(move |place| (digest, place))
+        });
+        futures_util::stream::iter(places)
+            .map(|(digest, place)| async move {
+                place.presence = preparation.presence(&place.repository, digest).await?;
+                Ok::<_, Error>(())
+            })
+            .buffer_unordered(jobs.max(1) * 4)
+            .try_collect()
+            .await
+    }
+
     /// The needs of the artifacts that are pushed.
-    pub(crate) fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
+    fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
         let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
         let mut manifests = Vec::new();
         let mut planned = HashSet::new();
         for step in &steps {
-            let root = bundle.statement().artifacts[step.artifact].digest;
+            let root = step.digest;
             match step.decision {
                 Decision::Push | Decision::Move(_) => {}
                 Decision::Present => {
@@ -273,11 +304,10 @@ impl ImportPlan {
 
     /// What a delta leaves out must be there already. Each blob is looked for in the repositories
     /// that this bundle itself delivers it to, and nowhere else.
-    pub(crate) async fn check_base(
+    async fn check_base(
         &mut self,
         bundle: &Bundle,
-        client: &Client,
-        registry: &Registry,
+        destination: &dyn Destination,
         jobs: usize,
     ) -> Result<(), PlanError> {
         let found: Vec<Option<RepositoryName>> = futures_util::stream::iter(&self.blobs)
@@ -291,7 +321,7 @@ impl ImportPlan {
                 }
                 let unknown = step.places.iter().filter(|place| place.presence == Presence::Unknown);
                 for repository in unknown.map(|place| &place.repository).chain(&step.holders) {
-                    if client.has_blob(registry, repository, step.blob.digest).await? {
+                    if destination.has_blob(repository, step.blob.digest).await? {
                         return Ok(Some(repository.clone()));
                     }
                 }
@@ -313,19 +343,12 @@ impl ImportPlan {
         if missing.is_empty() {
             return Ok(());
         }
-        let artifacts = &bundle.statement().artifacts;
         let lacks = |step: &&Step| {
-            let pushed = matches!(step.decision, Decision::Push | Decision::Move(_));
-            let extent = || bundle.graph().extent(artifacts[step.artifact].digest);
-            pushed && extent().iter().any(|blob| missing.contains(&blob.digest))
+            let extent = || bundle.graph().extent(step.digest);
+            step.decision.is_push() && extent().iter().any(|blob| missing.contains(&blob.digest))
         };
         Err(PlanError::Base {
-            lacking: self
-                .steps
-                .iter()
-                .filter(lacks)
-                .map(|step| artifacts[step.artifact].target.to_string())
-                .collect(),
+            lacking: self.steps.iter().filter(lacks).map(|step| step.target.to_string()).collect(),
             blobs: missing.len(),
             base: bundle.statement().base.clone(),
         })
@@ -333,7 +356,7 @@ impl ImportPlan {
 
     /// How many artifacts will be pushed.
     pub fn pushes(&self) -> usize {
-        self.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_))).count()
+        self.steps.iter().filter(|step| step.decision.is_push()).count()
     }
 
     /// The most bytes that can have to be sent.
@@ -371,6 +394,30 @@ mod tests {
     use bundle_oci::{Child, Descriptor, Index, MediaType};
 
     use super::*;
+
+    #[test]
+    fn one_table_decides_for_every_destination() {
+        let target: Target =
+            Target { project: "cache".parse().unwrap(), repository: "app".parse().unwrap(), tag: None };
+        let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
+        let at = |digest, immutable| Found::Manifest { digest, immutable };
+        let decide = |found, on_existing| Decision::of(&target, ours, found, on_existing);
+        use OnExistingTag::{Error, Overwrite, Skip};
+        for on_existing in [Error, Skip, Overwrite] {
+            assert_eq!(decide(Found::Absent, on_existing), Ok(Decision::Push));
+            assert_eq!(decide(Found::Unknown, on_existing), Ok(Decision::Push));
+            assert_eq!(decide(at(ours, false), on_existing), Ok(Decision::Present));
+            assert_eq!(decide(at(ours, true), on_existing), Ok(Decision::Present));
+        }
+        for immutable in [false, true] {
+            assert_eq!(decide(at(theirs, immutable), Skip), Ok(Decision::Skip(theirs)));
+        }
+        assert_eq!(decide(at(theirs, false), Overwrite), Ok(Decision::Move(theirs)));
+        let name = |found, on_existing| decide(found, on_existing).unwrap_err().name();
+        assert_eq!(name(at(theirs, false), Error), "conflict");
+        assert_eq!(name(at(theirs, true), Error), "immutable-tag");
+        assert_eq!(name(at(theirs, true), Overwrite), "immutable-tag");
+    }
 
     #[test]
     fn an_index_that_lists_its_child_a_thousand_times_is_pushed_once() {

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, FileError, Outcome, Override, ProjectPolicy, RECEIPT_VERSION, Receipt,
-    SignatureBytes, SiteName, Timestamp, replace_file,
+    BundleId, Delivered, FileError, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes, SiteName,
+    Target, Timestamp, replace_file,
 };
-use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Registry};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::{Bundle, Decision, Destination, ImportPlan, ScanReport};
+use crate::{Bundle, Confirmation, Decision, Destination, ImageScan, ImportPlan};
 
 /// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
 /// looking at the registry again.
@@ -59,7 +58,6 @@ impl ReceiptDraft {
         let mut blobs = Vec::new();
         let mut artifacts = Vec::new();
         for step in &plan.steps {
-            let artifact = &bundle.statement().artifacts[step.artifact];
             let (outcome, found) = match step.decision {
                 Decision::Push => (Outcome::Pushed, None),
                 Decision::Present => (Outcome::Present, None),
@@ -68,7 +66,7 @@ impl ReceiptDraft {
             };
             let mut own = Vec::new();
             if outcome.is_in_place() {
-                for blob in graph.extent(artifact.digest) {
+                for blob in graph.extent(step.digest) {
                     own.push(*positions.entry(blob.digest).or_insert_with(|| {
                         blobs.push(blob);
                         // A statement has at most `Limits::blobs` of them.
@@ -78,8 +76,8 @@ impl ReceiptDraft {
             }
             own.sort_unstable();
             artifacts.push(Delivered {
-                target: artifact.target.clone(),
-                digest: artifact.digest,
+                target: step.target.clone(),
+                digest: step.digest,
                 outcome,
                 found,
                 blobs: own,
@@ -102,20 +100,16 @@ impl ReceiptDraft {
         Self { receipt }
     }
 
-    /// Adds how a Harbor's projects were left.
+    /// Adds what the destination makes of what was delivered: how its projects are run, and what its
+    /// scanners say.
     #[must_use]
-    pub fn with_policies(mut self, policies: BTreeMap<ProjectName, ProjectPolicy>) -> Self {
-        self.receipt.policies = policies;
-        self
-    }
-
-    /// Adds what a Harbor's scanners say.
-    #[must_use]
-    pub fn with_scans(mut self, report: &ScanReport) -> Self {
-        for image in &report.images {
-            let delivered = self.receipt.artifacts.iter_mut();
-            if let Some(delivered) = delivered.into_iter().find(|it| it.target == image.target) {
-                delivered.scan = Some(image.receipt());
+    pub fn with(mut self, confirmation: &Confirmation) -> Self {
+        self.receipt.policies = confirmation.policies.clone();
+        if let Some(report) = &confirmation.scans {
+            let scans: HashMap<&Target, &ImageScan> =
+                report.images.iter().map(|image| (&image.target, image)).collect();
+            for delivered in &mut self.receipt.artifacts {
+                delivered.scan = scans.get(&delivered.target).map(|image| image.receipt());
             }
         }
         self
@@ -127,7 +121,7 @@ impl ReceiptDraft {
     /// Any [`ConfirmError`]: then not all is delivered, and there is no receipt.
     pub async fn confirm(
         mut self,
-        destination: &Destination,
+        destination: &dyn Destination,
         imported: Timestamp,
         jobs: usize,
     ) -> Result<Receipt, ConfirmError> {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bundle_bundler::Expires;
 use bundle_format::{SiteName, StreamName, VolumeSize};
-use bundle_importer::{OnExistingTag, RegistryKind};
+use bundle_importer::OnExistingTag;
 use bundle_input::{Dialect, InputError, read_yaml};
+use bundle_site::RegistryKind;
 use serde::{Deserialize, Deserializer};
 
 /// What a `sync.yaml` says. One file can have both sides; each job reads its own.

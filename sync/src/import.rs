@@ -10,8 +10,8 @@ use bundle_format::{
     TrustError, Verdict, replace_file,
 };
 use bundle_importer::{
-    Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, MemoryError, OpenError,
-    PlanError, PushError, Standing, StateError, StateFile, write_receipt,
+    Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, MemoryError,
+    OpenError, PlanError, PushError, Standing, StateError, StateFile, write_receipt,
 };
 use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
@@ -30,7 +30,7 @@ pub struct ImportJob<'a> {
     /// Whose bundles are accepted.
     pub policy: &'a Effective,
     /// Where they go.
-    pub destination: &'a Destination,
+    pub destination: &'a Arc<dyn Destination>,
     /// How they are delivered.
     pub options: &'a DeliveryOptions,
     /// What signs receipts.
@@ -415,15 +415,18 @@ fn judge(error: &ItemError) -> Judgement {
         },
         ItemError::Delivery(error) => match error {
             DeliveryError::Memory(MemoryError::Rollback(_)) => Judgement::Refuse,
-            DeliveryError::Plan(PlanError::Conflicts(_)) => Judgement::Refuse,
+            // Tags that must not move: only another bundle, or another registry, mends that.
+            DeliveryError::Findings { findings, .. } if findings.iter().all(Finding::is_about_a_tag) => {
+                Judgement::Refuse
+            }
             DeliveryError::Plan(PlanError::Base { .. }) => Judgement::Wait,
             DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
             DeliveryError::Memory(_)
             | DeliveryError::Plan(_)
-            | DeliveryError::Obstacles { .. }
-            | DeliveryError::Seed(_)
+            | DeliveryError::Findings { .. }
+            | DeliveryError::Prepare(_)
             | DeliveryError::Push { .. }
-            | DeliveryError::Harbor(_)
+            | DeliveryError::Confirmation(_)
             | DeliveryError::Confirm(_) => Judgement::Fail,
         },
         ItemError::Stream(_) => Judgement::Refuse,

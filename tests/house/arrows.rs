@@ -10,7 +10,7 @@ use crate::sources::root;
 
 /// Each crate, and those of ours that it may know. Whatever is missing here is an arrow that nobody
 /// decided on.
-const ALLOWED: [(&str, &str); 15] = [
+const ALLOWED: [(&str, &str); 16] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
@@ -21,9 +21,10 @@ const ALLOWED: [(&str, &str); 15] = [
     ("bundle-chart", "oci os"),
     ("bundle-serve", "oci os format"),
     ("bundle-bundler", "oci os input format trust registry chart"),
-    ("bundle-importer", "oci os input format trust registry harbor"),
-    ("bundle-handout", "oci os format importer chart"),
-    ("bundle-sync", "oci os input format trust registry bundler importer"),
+    ("bundle-importer", "oci os input format trust registry"),
+    ("bundle-site", "oci input format registry harbor importer"),
+    ("bundle-handout", "oci os format importer site chart"),
+    ("bundle-sync", "oci os input format trust registry bundler importer site"),
     ("bundle-test-servers", "test-needs"),
     ("bundle-test-needs", ""),
 ];

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use bundle_format::Timestamp;
-use bundle_importer::{
+use bundle_oci::{Printable, Registry};
+use bundle_site::{
     BootstrapPlan, Delivered, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlaces, bootstrap,
 };
-use bundle_oci::{Printable, Registry};
 
 use super::{Place, Projects};
 use crate::command::print;
@@ -74,8 +74,8 @@ impl Bootstrap {
         let (harbor, progress) = self.place.connect("setting up").await?;
         let (now, jobs) = (Timestamp::now().unix(), self.place.connection.jobs());
         let plan = BootstrapPlan::new(&harbor, &settings, &projects, now, jobs).await?;
-        if !plan.obstacles.is_empty() {
-            return Err(Failure::obstacles(&plan.obstacles, self.place.host()));
+        if !plan.findings.is_empty() {
+            return Err(Failure::findings(&plan.findings, self.place.host()));
         }
         for project in plan.without_namespace(&settings) {
             progress.note(&format!(
@@ -83,8 +83,8 @@ impl Bootstrap {
             ));
         }
         let mut text = "projects\n".to_owned();
-        for step in &plan.seed.projects {
-            text.push_str(&harbor_text::project(step));
+        for step in &plan.reconcile.projects {
+            text.push_str(&harbor_text::project(&step.outlook()));
         }
         text.push_str("robot accounts\n");
         for step in &plan.robots {

@@ -1,11 +1,12 @@
-use bundle_harbor::{Account, Right};
-use bundle_importer::{Obstacle, PUSH_RIGHTS, ProjectState, ScannerState, SeedPlan, Survey, missing_rights};
+use bundle_harbor::Right;
+use bundle_importer::Finding;
 use bundle_oci::Printable;
+use bundle_site::{LiveState, PUSH_RIGHTS, ProjectState, ScannerState, account_text, policy_text, preflight};
 use serde_json::json;
 
 use super::{Place, Projects};
 use crate::command::{print, print_json};
-use crate::exit::Failure;
+use crate::exit::{Failure, advice};
 use crate::harbor_text;
 
 #[derive(clap::Args)]
@@ -34,45 +35,35 @@ impl Check {
         let settings = self.place.settings()?;
         let projects = self.projects.names(&settings)?;
         let (harbor, progress) = self.place.connect("checking").await?;
-        let survey = Survey::of(&harbor, projects, self.place.connection.jobs()).await?;
+        let live_state = LiveState::of(&harbor, projects, self.place.connection.jobs()).await?;
         drop(progress);
-        let (_, mut obstacles) = SeedPlan::new(&survey, &settings);
-        if survey.account == Account::Nobody {
-            obstacles.push(Obstacle::Nobody);
-        }
-        if survey.system.read_only == Some(true) {
-            obstacles.push(Obstacle::ReadOnly);
-        }
-        obstacles.extend(missing_rights(&survey));
+        let (_, findings) = preflight(&live_state, &settings);
         if self.json {
-            print_json(&self.document(&survey, &obstacles))?;
+            print_json(&self.document(&live_state, &findings))?;
         } else {
-            print(&self.text(&survey, &obstacles))?;
+            print(&self.text(&live_state, &findings))?;
         }
-        if obstacles.is_empty() { Ok(()) } else { Err(Failure::refused(&obstacles)) }
+        if findings.is_empty() { Ok(()) } else { Err(Failure::refused(&findings)) }
     }
 
-    fn text(&self, survey: &Survey, obstacles: &[Obstacle]) -> String {
-        let version = survey.system.harbor_version.as_deref().unwrap_or("of unknown version");
+    fn text(&self, live_state: &LiveState, findings: &[Finding]) -> String {
+        let version = live_state.system.harbor_version.as_deref().unwrap_or("of unknown version");
         let mut text = format!(
             "Harbor {} at {}, as {}\n",
             Printable(version),
             self.place.to,
-            harbor_text::account(&survey.account)
+            account_text(&live_state.account)
         );
-        for obstacle in obstacles.iter().filter(|obstacle| obstacle.project().is_none()) {
-            let advice = harbor_text::advice(obstacle, self.place.host());
-            text.push_str(&format!("  no   {}\n       {advice}\n", harbor_text::what_is_wrong(obstacle)));
+        for finding in findings.iter().filter(|finding| finding.project().is_none()) {
+            let advice = advice(finding, self.place.host());
+            text.push_str(&format!("  no   {}\n       {advice}\n", harbor_text::what_is_wrong(finding)));
         }
-        for (name, state) in &survey.projects {
-            let wrong = obstacles.iter().filter(|obstacle| obstacle.project() == Some(name));
+        for (name, state) in &live_state.projects {
+            let wrong = findings.iter().filter(|finding| finding.project() == Some(name));
             let host = self.place.host();
             let words: Vec<String> = wrong
-                .flat_map(|obstacle| {
-                    [
-                        harbor_text::what_is_wrong(obstacle),
-                        format!("  {}", harbor_text::advice(obstacle, host)),
-                    ]
+                .flat_map(|finding| {
+                    [harbor_text::what_is_wrong(finding), format!("  {}", advice(finding, host))]
                 })
                 .collect();
             let verdict = if words.is_empty() { "ok" } else { "no" };
@@ -83,7 +74,7 @@ impl Check {
                     ScannerState::Absent => "scanned by nothing".to_owned(),
                     ScannerState::Unknown => "scanner not known".to_owned(),
                 };
-                text.push_str(&format!(": {}, {scanner}", harbor_text::policy(&live.project.policy)));
+                text.push_str(&format!(": {}, {scanner}", policy_text(&live.project.policy)));
             }
             text.push('\n');
             for word in words {
@@ -100,8 +91,8 @@ impl Check {
         text
     }
 
-    fn document(&self, survey: &Survey, obstacles: &[Obstacle]) -> serde_json::Value {
-        let projects: Vec<_> = survey
+    fn document(&self, live_state: &LiveState, findings: &[Finding]) -> serde_json::Value {
+        let projects: Vec<_> = live_state
             .projects
             .iter()
             .map(|(name, state)| {
@@ -121,16 +112,12 @@ impl Check {
             })
             .collect();
         let host = self.place.host();
-        let refused: Vec<_> = obstacles
-            .iter()
-            .map(|obstacle| {
-                json!({"what": obstacle.name(), "message": harbor_text::what_is_wrong(obstacle), "advice": harbor_text::advice(obstacle, host)})
-            })
-            .collect();
+        let refused: Vec<_> =
+            findings.iter().map(|finding| harbor_text::finding_json(finding, host)).collect();
         json!({
-            "harbor": survey.system.harbor_version,
-            "account": harbor_text::account(&survey.account),
-            "mayCreateProjects": survey.may_create,
+            "harbor": live_state.system.harbor_version,
+            "account": account_text(&live_state.account),
+            "mayCreateProjects": live_state.may_create,
             "projects": projects,
             "refused": refused,
         })

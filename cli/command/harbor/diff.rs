@@ -1,4 +1,4 @@
-use bundle_importer::drift;
+use bundle_site::drift;
 use serde_json::json;
 
 use super::Place;

@@ -14,8 +14,9 @@ use crate::progress::{Running, progress};
 use crate::trust::TrustArguments;
 use bundle_format::Limits;
 use bundle_harbor::Harbor as Client;
-use bundle_importer::{Bundle, Destination, HarborSettings, RegistryKind};
+use bundle_importer::Bundle;
 use bundle_oci::ProjectName;
+use bundle_site::HarborSettings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Harbor {
@@ -78,9 +79,9 @@ impl Place {
         self.to.refuse_path()?;
         let progress = progress(doing);
         let client = self.connection.client_to(&self.to, &self.login, true, &progress).await?;
-        match Destination::detect(&client, &self.to.registry, RegistryKind::Auto).await? {
-            Destination::Harbor(harbor) => Ok((harbor, progress)),
-            Destination::Plain { .. } => Err(Failure::text(
+        match Client::detect(&client, &self.to.registry).await? {
+            Some(harbor) => Ok((harbor, progress)),
+            None => Err(Failure::text(
                 Code::Network,
                 format!("{} is no Harbor: it does not answer to /api/v2.0/ping as one", self.to),
             )),

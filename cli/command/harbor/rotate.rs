@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use bundle_importer::{Purpose, rotate};
 use bundle_oci::ProjectName;
+use bundle_site::{Purpose, rotate};
 
 use super::Place;
 use super::bootstrap::{Secrets, delivered};

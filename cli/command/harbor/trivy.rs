@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use bundle_format::Limits;
-use bundle_importer::{Bundle, TrivyDatabases};
+use bundle_importer::Bundle;
+use bundle_site::TrivyDatabases;
 
 use crate::command::print;
 use crate::connection::To;

@@ -6,8 +6,9 @@ use bundle_format::Limits;
 use bundle_handout::{
     Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesNote, ValuesRequest, chart_values,
 };
-use bundle_importer::{Bundle, PULL_SECRET};
+use bundle_importer::Bundle;
 use bundle_oci::{Printable, Registry};
+use bundle_site::PULL_SECRET;
 
 use crate::command::print;
 use crate::exit::{Code, Failure};

@@ -9,7 +9,8 @@ use bundle_oci::{Digest, ProjectName, Reference, Registry};
 
 use super::ValuesError;
 use crate::extract::chart_content;
-use bundle_importer::{Bundle, TrivyDatabases};
+use bundle_importer::Bundle;
+use bundle_site::TrivyDatabases;
 
 /// The images and databases of several bundles.
 #[derive(Debug)]

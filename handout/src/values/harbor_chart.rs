@@ -5,8 +5,8 @@ use bundle_chart::{IngressError, Map, Overlay, OverlayError, Resources, Value};
 use bundle_oci::Registry;
 
 use super::ValuesError;
-use bundle_importer::TrivyDatabases;
-use bundle_importer::TrivySetting;
+use bundle_site::TrivyDatabases;
+use bundle_site::TrivySetting;
 
 /// What the platform gives Harbor's components at least, by their tables in its chart. It is what the
 /// platform's own table says, and no limit: a scan or a garbage collection may take more for a while.

@@ -4,7 +4,7 @@ use bundle_chart::{Placed, Proof};
 use bundle_oci::{Printable, Reference};
 
 use super::{Carried, CarriedChart, ValuesNote, ValuesRequest};
-use bundle_importer::PUBLIC;
+use bundle_site::PUBLIC;
 
 /// The comment at the head of the values: what they are for, and which image is where. It has no time,
 /// so that the same bundle gives the same file.

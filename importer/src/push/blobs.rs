@@ -11,8 +11,8 @@ use bundle_registry::{BlobSource, Error, Uploaded};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::push::run::{Knowledge, Push, lock};
-use crate::push::source::{Copied, Stock};
-use crate::{BlobStep, Destination, Presence, PushError, Supply};
+use crate::push::source::Stock;
+use crate::{BlobStep, Presence, PushError, Supply};
 
 impl Push<'_> {
     /// Puts in place what is there and ours of the blobs that are wanted, and tells which of them are
@@ -74,7 +74,6 @@ impl Push<'_> {
         knowledge: Knowledge,
         source: Option<&dyn BlobSource>,
     ) -> Result<(), PushError> {
-        let (client, registry) = (self.destination.client(), self.destination.registry());
         let blob = step.blob;
         let carried = step.supply == Supply::Carried;
         if carried {
@@ -86,7 +85,7 @@ impl Push<'_> {
                     (Knowledge::Current, Presence::There) => Ok(true),
                     (Knowledge::Current, Presence::Absent) => Ok(false),
                     (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
-                        let found = client.has_blob(registry, &place.repository, blob.digest).await;
+                        let found = self.destination.has_blob(&place.repository, blob.digest).await;
                         found.map_err(blob_failed(blob, &place.repository))
                     }
                 }
@@ -129,20 +128,15 @@ impl Push<'_> {
         holder: Option<&RepositoryName>,
         source: Option<&dyn BlobSource>,
     ) -> Result<Uploaded, PushError> {
-        let (client, registry) = (self.destination.client(), self.destination.registry());
-        let _room = self.rooms.enter(repository).await;
-        let copy = holder.map(|holder| Copied {
-            client: client.clone(),
-            registry: registry.clone(),
-            holder: holder.clone(),
-            blob,
-        });
+        let _permit = self.rate_limit.enter(repository).await;
+        let copy = holder.map(|holder| self.destination.blob(holder, blob));
         let carried = source.is_some();
-        let Some(source) = source.or(copy.as_ref().map(|copy| copy as &dyn BlobSource)) else {
+        let Some(source) = source.or(copy.as_deref()) else {
             return Err(PushError::Gone { digest: blob.digest, repository: repository.clone() });
         };
-        let uploaded = client
-            .upload_blob(registry, repository, blob.digest, blob.size, holder, source)
+        let uploaded = self
+            .destination
+            .put_blob(repository, blob, holder, source)
             .await
             .map_err(blob_failed(blob, repository))?;
         match uploaded {
@@ -160,7 +154,7 @@ impl Push<'_> {
     }
 
     pub(super) fn saw(&self, blob: Digest, repository: &RepositoryName) {
-        if matches!(self.destination, Destination::Harbor(_)) {
+        if self.rules.recheck_after.is_some() {
             lock(&self.seen).insert((blob, repository.clone()), Instant::now());
         }
     }
@@ -173,14 +167,14 @@ impl Push<'_> {
         repository: &RepositoryName,
         file: Option<&Stock>,
     ) -> Result<(), PushError> {
-        let (client, registry) = (self.destination.client(), self.destination.registry());
+        let Some(recheck_after) = self.rules.recheck_after else { return Ok(()) };
         for descriptor in Graph::blobs_of(manifest) {
             let blob = Blob { digest: descriptor.digest, size: descriptor.size };
             let seen = lock(&self.seen).get(&(blob.digest, repository.clone())).copied();
-            if seen.is_none_or(|seen| seen.elapsed() < self.limits.recheck_after) {
+            if seen.is_none_or(|seen| seen.elapsed() < recheck_after) {
                 continue;
             }
-            let there = client.has_blob(registry, repository, blob.digest).await;
+            let there = self.destination.has_blob(repository, blob.digest).await;
             if !there.map_err(blob_failed(blob, repository))? {
                 let source = file.and_then(|file| file.blob(blob.digest, self.progress));
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);

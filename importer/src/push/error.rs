@@ -40,7 +40,7 @@ pub enum PushError {
         /// What it is.
         found: String,
     },
-    /// A signature or the like that a Harbor has and does not attach to what it belongs to.
+    /// A signature or the like that the destination has and does not attach to what it belongs to.
     #[error("{repository} has {accessory}, but not as an accessory of {subject}")]
     NotAttached {
         /// The repository.

@@ -44,13 +44,12 @@ impl Push<'_> {
                     };
                     self.refresh(&node.manifest, repository, file).await?;
                     let name = Name::Digest(digest);
-                    let (client, registry) = (self.destination.client(), self.destination.registry());
-                    let room = self.rooms.enter(repository).await;
-                    client
-                        .push_manifest(registry, repository, &name, &node.media_type, bytes.clone())
+                    let permit = self.rate_limit.enter(repository).await;
+                    self.destination
+                        .put_manifest(repository, &name, &node.media_type, bytes.clone())
                         .await
                         .map_err(failed)?;
-                    drop(room);
+                    drop(permit);
                 }
                 Ok(())
             })

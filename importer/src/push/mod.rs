@@ -4,6 +4,7 @@ pub(crate) mod blobs;
 pub(crate) mod error;
 pub(crate) mod manifests;
 pub(crate) mod piped;
+pub(crate) mod rate_limit;
 pub(crate) mod referrers;
 pub(crate) mod run;
 pub(crate) mod source;

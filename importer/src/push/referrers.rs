@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{Graph, Node, Statement};
+use bundle_format::{Graph, Node};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Name, ReferrerList};
 use bytes::Bytes;
@@ -20,16 +20,15 @@ pub(crate) async fn list(
     client: &Client,
     registry: &Registry,
     plan: &ImportPlan,
-    statement: &Statement,
     graph: &Graph,
     jobs: usize,
 ) -> Result<(), PushError> {
-    let mut repositories: BTreeMap<&RepositoryName, Vec<(Digest, Digest)>> = BTreeMap::new();
+    let mut repositories: BTreeMap<RepositoryName, Vec<(Digest, Digest)>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| !matches!(step.decision, Decision::Skip(_))) {
-        for digest in children_first(graph, statement.artifacts[step.artifact].digest) {
+        for digest in children_first(graph, step.digest) {
             let subject = graph.manifests.get(&digest).and_then(|node| node.manifest.subject());
             if let Some(subject) = subject {
-                repositories.entry(&step.repository).or_default().push((digest, subject.digest));
+                repositories.entry(step.repository.clone()).or_default().push((digest, subject.digest));
             }
         }
     }
@@ -43,9 +42,9 @@ pub(crate) async fn list(
                     source,
                 };
                 let Some(node) = graph.manifests.get(&digest) else { continue };
-                let known = client.referrers(registry, repository, subject).await.map_err(failed)?;
+                let known = client.referrers(registry, &repository, subject).await.map_err(failed)?;
                 if !matches!(known, ReferrerList::Listed(_)) {
-                    list_by_tag(client, registry, repository, digest, node.size, node)
+                    list_by_tag(client, registry, &repository, digest, node.size, node)
                         .await
                         .map_err(failed)?;
                 }

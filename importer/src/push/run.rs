@@ -13,10 +13,9 @@ use bundle_registry::{Clamped, Progress, Refusal};
 use bytes::Bytes;
 
 use crate::open::bundle::Contents;
+use crate::push::rate_limit::RateLimit;
 use crate::push::source::Stock;
-use crate::site::accessory;
-use crate::site::rate_limit::Rooms;
-use crate::{Bundle, Decision, Destination, ImportPlan, Limits, PushError, Pushed, Share, Spool};
+use crate::{Bundle, Decision, Destination, ImportPlan, Limits, PushError, PushRules, Pushed, Share, Spool};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +76,8 @@ pub struct Remaining {
 }
 
 pub(super) struct Push<'a> {
-    pub(super) destination: &'a Destination,
+    pub(super) destination: &'a dyn Destination,
+    pub(super) rules: PushRules,
     pub(super) plan: &'a ImportPlan,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) jobs: usize,
@@ -85,10 +85,10 @@ pub(super) struct Push<'a> {
     /// The blobs that this import delivers; none for all.
     pub(super) share: Option<HashSet<Digest>>,
     pub(super) counters: Counters,
-    /// When a blob was last seen in a repository of a Harbor, whose garbage collection takes it
-    /// some time after that.
+    /// When a blob was last seen in a repository whose garbage collection takes it some time after
+    /// that.
     pub(super) seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
-    pub(super) rooms: Rooms,
+    pub(super) rate_limit: RateLimit,
 }
 
 /// Whether what the plan knows of blobs still counts.
@@ -99,40 +99,49 @@ pub(super) enum Knowledge {
     Stale,
 }
 
+/// What a bundle's blobs came to.
+enum Stored {
+    /// All are in place; these are the manifests that were pushed or are kept.
+    All(HashMap<Digest, Bytes>),
+    /// Some are still to come.
+    Part(Remaining),
+}
+
 /// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
-/// for in the registry.
+/// for at the destination.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
 pub async fn push(
     bundle: Bundle,
-    plan: &ImportPlan,
-    destination: &Destination,
+    plan: ImportPlan,
+    destination: Arc<dyn Destination>,
     portion: &Portion,
     jobs: usize,
     limits: &Limits,
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
-    let rooms = Rooms::new(destination, plan, limits);
+    let rules = destination.rules();
+    let rate_limit = RateLimit::new(rules.uploads_per_project, &plan);
     let progress: Arc<dyn Progress> = Arc::new(Clamped::new(progress));
     let push = Push {
-        destination,
-        plan,
+        destination: &*destination,
+        rules,
+        plan: &plan,
         progress: &progress,
         jobs: jobs.max(1),
         limits: *limits,
         share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),
-        rooms,
+        rate_limit,
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
-    let statement = trusted.statement();
     let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
-    let manifests = match push.everything(statement, &graph, contents, spool.as_ref()).await? {
-        Ok(manifests) => manifests,
-        Err(remaining) => return Ok(Progressed::Part(remaining)),
+    let manifests = match push.everything(trusted.statement(), &graph, contents, spool.as_ref()).await? {
+        Stored::All(manifests) => manifests,
+        Stored::Part(remaining) => return Ok(Progressed::Part(remaining)),
     };
     if let Some(spool) = spool {
         spool.clear();
@@ -148,8 +157,9 @@ pub async fn push(
         mounted: push.counters.mounted.into_inner(),
         found: push.counters.found.into_inner(),
     };
-    let statement = statement.clone();
-    Ok(Progressed::All(Box::new(Pushed { statement, graph, manifests, report, rooms: push.rooms })))
+    let rate_limit = push.rate_limit;
+    let pushed = Pushed { destination, plan, graph, manifests, report, rate_limit };
+    Ok(Progressed::All(Box::new(pushed)))
 }
 
 impl Push<'_> {
@@ -159,7 +169,7 @@ impl Push<'_> {
         graph: &Graph,
         contents: Contents,
         spool: Option<&Spool>,
-    ) -> Result<Result<HashMap<Digest, Bytes>, Remaining>, PushError> {
+    ) -> Result<Stored, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let file = Stock::new(archive);
@@ -179,9 +189,9 @@ impl Push<'_> {
                     absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
                 }
                 if !absent.is_empty() {
-                    return Ok(Err(self.remaining(&file.archive, absent, spool).await?));
+                    return Ok(Stored::Part(self.remaining(&file.archive, absent, spool).await?));
                 }
-                let wanted = self.manifests_to_read(statement, graph);
+                let wanted = self.manifests_to_read(graph);
                 let mut manifests = HashMap::new();
                 for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
                     if wanted.contains(&blob.digest) {
@@ -199,7 +209,7 @@ impl Push<'_> {
                     }
                     // Content that is being removed is there again only when it is gone.
                     if rounds > 1 {
-                        tokio::time::sleep(self.limits.scan_wait).await;
+                        tokio::time::sleep(self.limits.round_wait).await;
                     }
                     rounds += 1;
                     self.blobs_from(&file, Knowledge::Stale, |_| true).await?;
@@ -212,7 +222,7 @@ impl Push<'_> {
                 kept
             }
         };
-        Ok(Ok(manifests))
+        Ok(Stored::All(manifests))
     }
 
     /// Tells of blobs that are nowhere yet, and keeps what is there of them.
@@ -240,19 +250,18 @@ impl Push<'_> {
     }
 
     /// The manifests that are pushed, and those that may have to be attached once more.
-    fn manifests_to_read(&self, statement: &Statement, graph: &Graph) -> HashSet<Digest> {
+    fn manifests_to_read(&self, graph: &Graph) -> HashSet<Digest> {
         let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
-        let attached = accessory::attached(self.destination, self.plan, statement, graph);
-        planned.chain(attached.map(|attached| attached.accessory)).collect()
+        planned.chain(self.destination.attachments(self.plan, graph)).collect()
     }
 
     /// Whether garbage collection took something between its push and that of a manifest which names
-    /// it. A Harbor says NOT_FOUND while it removes the manifest itself.
+    /// it.
     fn lost_content(&self, error: &PushError) -> bool {
         let PushError::Manifest { source, .. } = error else { return false };
         match source.refusal() {
             Some(Refusal::MissingContent) => true,
-            Some(Refusal::NotFound) => matches!(self.destination, Destination::Harbor(_)),
+            Some(Refusal::NotFound) => self.rules.not_found_is_lost_content,
             _ => false,
         }
     }

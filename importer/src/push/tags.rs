@@ -1,49 +1,56 @@
 //! Sets the tags of a bundle of which all else is in place, and looks at each of them again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use bundle_format::{Graph, Statement};
+use bundle_format::Graph;
 use bundle_oci::Digest;
 use bundle_registry::{Name, Refusal};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::push::referrers;
-use crate::site::accessory;
-use crate::site::rate_limit::Rooms;
-use crate::{Decision, Destination, ImportPlan, PushError, Report};
+use crate::push::rate_limit::RateLimit;
+use crate::{Destination, ImportPlan, PushError, Report};
 
-/// All blobs and manifests of a bundle are verified and in place. Only [`push`](crate::push()) makes one, and without
-/// one no tag is moved.
+/// All blobs and manifests of a plan are verified and in place at its destination. Only
+/// [`push`](crate::push()) makes one, of the plan that it carried out, and without one no tag is moved.
 #[derive(Debug)]
 pub struct Pushed {
-    pub(super) statement: Statement,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) plan: ImportPlan,
     pub(super) graph: Graph,
     pub(super) manifests: HashMap<Digest, Bytes>,
     pub(super) report: Report,
-    pub(super) rooms: Rooms,
+    pub(super) rate_limit: RateLimit,
 }
 
 impl Pushed {
-    /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to it:
-    /// a Harbor does so itself, which is looked at; elsewhere it is listed under its subject's tag.
+    /// What was carried out.
+    pub fn plan(&self) -> &ImportPlan {
+        &self.plan
+    }
+
+    /// What the bundle's manifests name.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The bytes of a manifest that was pushed, or kept by [`Destination::attachments`].
+    pub fn manifest(&self, digest: Digest) -> Option<&Bytes> {
+        self.manifests.get(&digest)
+    }
+
+    /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to
+    /// it, in the destination's way.
     ///
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
-    pub async fn set_tags(
-        self,
-        plan: &ImportPlan,
-        destination: &Destination,
-        jobs: usize,
-    ) -> Result<Report, PushError> {
-        let moves =
-            plan.steps.iter().filter(|step| matches!(step.decision, Decision::Push | Decision::Move(_)));
-        let pushed = &self;
-        futures_util::stream::iter(moves)
+    pub async fn set_tags(self, jobs: usize) -> Result<Report, PushError> {
+        let (pushed, destination) = (&self, &*self.destination);
+        futures_util::stream::iter(pushed.plan.steps.iter().filter(|step| step.decision.is_push()))
             .map(|step| async move {
-                let artifact = &pushed.statement.artifacts[step.artifact];
-                let bytes = pushed.manifests.get(&artifact.digest);
-                let (Some(tag), Some(bytes)) = (&artifact.target.tag, bytes) else {
+                let bytes = pushed.manifests.get(&step.digest);
+                let (Some(tag), Some(bytes)) = (&step.target.tag, bytes) else {
                     return Ok(());
                 };
                 let failed = |source| PushError::Manifest {
@@ -51,29 +58,27 @@ impl Pushed {
                     repository: step.repository.clone(),
                     source,
                 };
-                let (name, repository) = (Name::Tag(tag.clone()), &step.repository);
-                let (client, registry) = (destination.client(), destination.registry());
-                let room = pushed.rooms.enter(repository).await;
-                let set = client
-                    .push_manifest(registry, repository, &name, &artifact.media_type, bytes.clone())
-                    .await;
-                drop(room);
-                let found = destination.digest_at(&artifact.target, artifact.digest).await;
+                let name = Name::Tag(tag.clone());
+                let permit = pushed.rate_limit.enter(&step.repository).await;
+                let set =
+                    destination.put_manifest(&step.repository, &name, &step.media_type, bytes.clone()).await;
+                drop(permit);
+                let found = destination.digest_at(&step.target, step.digest).await;
                 match set {
-                    Ok(_) => {}
+                    Ok(()) => {}
                     // Another import may have set it since the plan was made.
                     Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
-                        if !matches!(found, Ok(Some(found)) if found == artifact.digest) {
+                        if !matches!(found, Ok(Some(found)) if found == step.digest) {
                             return Err(failed(error));
                         }
                     }
                     Err(error) => return Err(failed(error)),
                 }
                 match found.map_err(failed)? {
-                    Some(found) if found == artifact.digest => Ok(()),
+                    Some(found) if found == step.digest => Ok(()),
                     found => Err(PushError::Moved {
-                        target: artifact.target.to_string(),
-                        expected: artifact.digest,
+                        target: step.target.to_string(),
+                        expected: step.digest,
                         found: found.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
                     }),
                 }
@@ -81,13 +86,7 @@ impl Pushed {
             .buffer_unordered(jobs.max(1))
             .try_collect::<()>()
             .await?;
-        if let Destination::Plain { client, registry } = destination {
-            referrers::list(client, registry, plan, &self.statement, &self.graph, jobs).await?;
-        }
-        if let Destination::Harbor(harbor) = destination {
-            let attached = accessory::attached(destination, plan, &self.statement, &self.graph).collect();
-            accessory::attach(harbor, attached, &self.manifests, jobs).await?;
-        }
+        destination.attach(pushed, jobs).await?;
         Ok(self.report)
     }
 }

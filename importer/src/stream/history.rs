@@ -58,11 +58,8 @@ impl Memory {
     pub async fn recall(
         file: StateFile,
         bundle: &Bundle,
-        destination: &Destination,
+        destination: &dyn Destination,
     ) -> Result<Self, MemoryError> {
-        if let Destination::Plain { client, registry } = destination {
-            client.ping(registry).await?;
-        }
         let mut memory = Self::of_file(file, bundle, destination.registry());
         let recorded = memory.record.newest(destination, &memory.bundle.stream).await;
         let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
@@ -122,7 +119,7 @@ impl Memory {
     /// Another import accepted a newer bundle meanwhile, or it cannot be remembered.
     pub async fn accept(
         &mut self,
-        destination: &Destination,
+        destination: &dyn Destination,
         rollback: &Rollback,
     ) -> Result<(), MemoryError> {
         let stream = &self.bundle.stream;

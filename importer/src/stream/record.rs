@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_format::{BundleId, Sequence, Statement, StreamName, Target};
+use bundle_format::{Blob, BundleId, Sequence, Statement, StreamName, Target};
 use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Manifest, MediaType, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, Name};
@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::json;
 
-use crate::{Destination, Newest};
+use crate::{Destination, Newest, RecordedTag};
 
 /// What a registry itself remembers of streams, so that a lost disk does not forget: the repository
 /// `bundle-state` of a project has a small artifact for each accepted bundle, under the tag
@@ -58,17 +58,17 @@ impl Record {
     /// The registry cannot be asked, or says what makes no sense.
     pub async fn newest(
         &self,
-        destination: &Destination,
+        destination: &dyn Destination,
         stream: &StreamName,
     ) -> Result<Option<Newest>, Error> {
         let mut newest = None;
         for project in &self.projects {
             let place = Place::of(destination, project)?;
             let tags = place.tags().await?;
-            let of_stream: Vec<(Sequence, &Known)> =
+            let of_stream: Vec<(Sequence, &RecordedTag)> =
                 tags.iter().filter_map(|known| Some((sequence_of(&known.tag, stream)?, known))).collect();
             let Some(highest) = of_stream.iter().map(|(sequence, _)| *sequence).max() else { continue };
-            for (_, Known { tag, annotations }) in
+            for (_, RecordedTag { tag, annotations }) in
                 of_stream.into_iter().filter(|(sequence, _)| *sequence == highest)
             {
                 let bundle = match annotations {
@@ -93,8 +93,7 @@ impl Record {
     ///
     /// # Errors
     /// The registry cannot be written to.
-    pub async fn remember(&self, destination: &Destination, bundle: &BundleId) -> Result<(), Error> {
-        let (client, registry) = (destination.client(), destination.registry());
+    pub async fn remember(&self, destination: &dyn Destination, bundle: &BundleId) -> Result<(), Error> {
         let tag = tag_of(bundle).ok_or_else(|| misbehaved(destination, "a bundle makes no tag"))?;
         let media_type: MediaType =
             MediaType::IMAGE_MANIFEST.parse().map_err(|_| misbehaved(destination, "no media type"))?;
@@ -108,12 +107,12 @@ impl Record {
                 continue;
             }
             let repository = &place.repository;
-            if !client.has_blob(registry, repository, empty).await? {
-                let size = EMPTY.len() as u64;
-                client.upload_blob(registry, repository, empty, size, None, &Empty).await?;
+            if !destination.has_blob(repository, empty).await? {
+                let blob = Blob { digest: empty, size: EMPTY.len() as u64 };
+                destination.put_blob(repository, blob, None, &Empty).await?;
             }
             let name = Name::Tag(tag.clone());
-            client.push_manifest(registry, repository, &name, &media_type, manifest.clone()).await?;
+            destination.put_manifest(repository, &name, &media_type, manifest.clone()).await?;
         }
         Ok(())
     }
@@ -135,7 +134,7 @@ pub fn repositories(statement: &Statement) -> Vec<RepositoryName> {
 
 /// The record's repository in one project.
 struct Place<'a> {
-    destination: &'a Destination,
+    destination: &'a dyn Destination,
     project: &'a ProjectName,
     /// The name inside the project.
     name: RepositoryName,
@@ -143,18 +142,12 @@ struct Place<'a> {
     repository: RepositoryName,
 }
 
-/// A tag of the record.
-struct Known {
-    tag: Tag,
-    /// What its artifact says, where that is known without a pull.
-    annotations: Option<BTreeMap<String, String>>,
-}
-
 impl<'a> Place<'a> {
-    fn of(destination: &'a Destination, project: &'a ProjectName) -> Result<Self, Error> {
+    fn of(destination: &'a dyn Destination, project: &'a ProjectName) -> Result<Self, Error> {
         let too_long = || misbehaved(destination, "the name of the record is too long");
         let name: RepositoryName = REPOSITORY.parse().map_err(|_| too_long())?;
-        let repository = name.under(project.as_str()).map_err(|_| too_long())?;
+        let target = Target { project: project.clone(), repository: name.clone(), tag: None };
+        let repository = destination.repository(&target)?;
         Ok(Self { destination, project, name, repository })
     }
 
@@ -162,38 +155,13 @@ impl<'a> Place<'a> {
         Target { project: self.project.clone(), repository: self.name.clone(), tag: Some(tag.clone()) }
     }
 
-    async fn tags(&self) -> Result<Vec<Known>, Error> {
-        match self.destination {
-            Destination::Plain { client, registry } => match client.tags(registry, &self.repository).await {
-                Ok(tags) if tags.truncated => {
-                    let what = format!("{} has more tags than can be read", self.repository);
-                    Err(misbehaved(self.destination, what))
-                }
-                Ok(tags) => Ok(tags.tags.into_iter().map(|tag| Known { tag, annotations: None }).collect()),
-                Err(error) if error.status() == Some(404) => Ok(Vec::new()),
-                Err(error) => Err(error),
-            },
-            // Its registry would say of a project that is not there yet what it says to strangers.
-            Destination::Harbor(harbor) => {
-                if harbor.project_exists(self.project).await? == Some(false) {
-                    return Ok(Vec::new());
-                }
-                let artifacts = harbor.artifacts(self.project, &self.name).await?;
-                let tags = artifacts.into_iter().flat_map(|artifact| {
-                    let annotations = artifact.annotations;
-                    artifact
-                        .tags
-                        .into_iter()
-                        .map(move |tag| Known { tag: tag.name, annotations: annotations.clone() })
-                });
-                Ok(tags.collect())
-            }
-        }
+    async fn tags(&self) -> Result<Vec<RecordedTag>, Error> {
+        let target = Target { project: self.project.clone(), repository: self.name.clone(), tag: None };
+        self.destination.tags(&target).await
     }
 
     async fn bundle(&self, tag: &Tag) -> Result<Option<BundleId>, Error> {
-        let (client, registry) = (self.destination.client(), self.destination.registry());
-        let fetched = client.manifest(registry, &self.repository, &Name::Tag(tag.clone())).await?;
+        let fetched = self.destination.manifest(&self.repository, &Name::Tag(tag.clone())).await?;
         Ok(match Manifest::parse(&fetched.bytes, &fetched.media_type) {
             Ok(Manifest::Image(image)) => bundle_of(&image.annotations),
             _ => None,
@@ -201,7 +169,7 @@ impl<'a> Place<'a> {
     }
 }
 
-fn misbehaved(destination: &Destination, what: impl Into<String>) -> Error {
+fn misbehaved(destination: &dyn Destination, what: impl Into<String>) -> Error {
     Error::Misbehaved { host: destination.registry().to_string(), what: what.into() }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::harbor::scene::HarborScene;
 use bundle_importer::{
-    Arrival, Bundle, Delivery, DeliveryOptions, Destination, HarborSettings, Limits, OnExistingTag, Portion,
-    QuotaCheck, RegistryKind, Rollback, StateFile,
+    Arrival, Bundle, Delivery, DeliveryOptions, OnExistingTag, Portion, Rollback, StateFile,
 };
 use bundle_oci::Registry;
 use bundle_registry::{Client, CredentialStore, Silent};
+use bundle_site::{HarborOptions, Limits, RegistryKind, connect};
 use bundle_test_servers::{
     BlobStatus, Credentials, Fault, HarborRequest, ImageSpec, LayerSpec, Matcher, Redirect, Robot, Rule,
 };
@@ -240,18 +240,17 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
     let state = it.scene.path("state.json");
     let options = DeliveryOptions {
         on_existing: OnExistingTag::Error,
-        quota: QuotaCheck::Enforce,
-        settings: HarborSettings::default(),
         rollback: Rollback::Refuse,
         portion: Portion::default(),
         receipt: None,
-        patience: None,
         state: state.clone(),
         jobs: 4,
-        limits,
+        limits: bundle_importer::Limits::DEFAULT,
     };
     let arrival = tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let destination = Destination::detect(&client, &registry, RegistryKind::Harbor).await.unwrap();
+        let harbor = HarborOptions { limits, ..HarborOptions::default() };
+        let destination =
+            connect(&client, &registry, None, RegistryKind::Harbor, harbor, None).await.unwrap();
         let state = StateFile::open(&state, || ()).unwrap();
         let delivery = Delivery::plan(bundle, destination, state, &options).await.unwrap();
         delivery.carry_out(&options, Arc::new(Silent)).await.unwrap()

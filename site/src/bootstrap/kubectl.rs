@@ -25,9 +25,6 @@ pub enum KubectlError {
     Failed(String),
 }
 
-/// A cluster answers in less, or not at all.
-const LONGEST: Duration = Duration::from_secs(120);
-
 /// Applies YAML with `kubectl apply -f -`: as standard input, for arguments can be seen by everybody on
 /// the machine.
 pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
@@ -64,5 +61,7 @@ pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         Err(KubectlError::Failed(last.trim().to_owned()))
     };
-    tokio::time::timeout(LONGEST, run).await.map_err(|_| KubectlError::Slow(LONGEST))?
+    tokio::time::timeout(Limits::DEFAULT.command_time, run)
+        .await
+        .map_err(|_| KubectlError::Slow(Limits::DEFAULT.command_time))?
 }

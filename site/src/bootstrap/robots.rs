@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::site::bootstrap::kubectl;
-use crate::{
-    HarborSettings, Namespace, Obstacle, PullAccount, SeedError, SeedPlan, Survey, new_secret, seed,
-};
 use bundle_format::{FileError, replace_secret};
 use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
-use bundle_oci::ProjectName;
-use bundle_oci::Registry;
+use bundle_importer::{Finding, PrepareError};
+use bundle_oci::{ProjectName, Registry};
 use bundle_registry::Error;
+
+use crate::bootstrap::kubectl;
+use crate::{HarborSettings, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile};
 
 /// What the importer's robot may do in each project it brings something into, and no more: it can
 /// neither remove anything nor change how a project is run.
@@ -39,13 +38,13 @@ const PULL: Right = Right::new("repository", "pull");
 #[derive(Clone, Debug)]
 pub struct BootstrapPlan {
     /// What the Harbor is like.
-    pub survey: Survey,
+    pub live: LiveState,
     /// What becomes of the projects.
-    pub seed: SeedPlan,
+    pub reconcile: ReconcilePlan,
     /// What becomes of the robots, the importer's first.
     pub robots: Vec<RobotStep>,
-    /// What stands in the way.
-    pub obstacles: Vec<Obstacle>,
+    /// The preflight checks that failed.
+    pub findings: Vec<Finding>,
 }
 
 /// What becomes of one robot.
@@ -129,7 +128,7 @@ pub enum Delivered {
 pub enum BootstrapError {
     /// A project.
     #[error(transparent)]
-    Seed(#[from] SeedError),
+    Prepare(#[from] PrepareError),
     /// A robot.
     #[error("robot account {name} cannot be {doing}")]
     Robot {
@@ -163,7 +162,7 @@ impl BootstrapPlan {
     /// Compares a Harbor with what is wanted of it. Nothing is written.
     ///
     /// # Errors
-    /// Any [`Error`] but those that are obstacles.
+    /// Any [`Error`] but those that are findings.
     pub async fn new(
         harbor: &Harbor,
         settings: &HarborSettings,
@@ -178,18 +177,18 @@ impl BootstrapPlan {
                 all.extend(wanted.pulls);
             }
         }
-        let survey = Survey::of(harbor, all.iter().cloned(), jobs).await?;
-        let (seed, mut obstacles) = SeedPlan::new(&survey, settings);
-        match survey.account {
+        let live = LiveState::of(harbor, all.iter().cloned(), jobs).await?;
+        let (reconcile, mut findings) = ReconcilePlan::new(&live, settings);
+        match live.account {
             Account::Administrator(_) => {}
-            Account::Nobody => obstacles.push(Obstacle::Nobody),
-            Account::User(_) | Account::Robot => obstacles.push(Obstacle::NoAdministrator),
+            Account::Nobody => findings.push(Finding::Nobody),
+            Account::User(_) | Account::Robot => findings.push(Finding::NoAdministrator),
         }
-        if survey.system.read_only == Some(true) {
-            obstacles.push(Obstacle::ReadOnly);
+        if live.system.read_only == Some(true) {
+            findings.push(Finding::ReadOnly);
         }
         let mut robots = Vec::new();
-        if obstacles.is_empty() {
+        if findings.is_empty() {
             let (prefix, existing) = (harbor.robot_prefix().await?, harbor.robots().await?);
             for (purpose, spec) in wanted_robots(settings, &all) {
                 let name = format!("{prefix}{}", spec.name);
@@ -205,7 +204,7 @@ impl BootstrapPlan {
                 robots.push(RobotStep { purpose, spec, change });
             }
         }
-        Ok(Self { survey, seed, robots, obstacles })
+        Ok(Self { live, reconcile, robots, findings })
     }
 
     /// The projects that have a name which is no namespace's, and none given.
@@ -214,7 +213,7 @@ impl BootstrapPlan {
         settings: &'a HarborSettings,
     ) -> impl Iterator<Item = &'a ProjectName> {
         let shared = |project: &ProjectName| project.is_cache() || *project == ProjectName::platform();
-        let names = self.survey.projects.iter().map(|(name, _)| name);
+        let names = self.live.projects.iter().map(|(name, _)| name);
         names.filter(move |name| !shared(name) && settings.wanted(name).namespaces.is_empty())
     }
 }
@@ -291,7 +290,7 @@ pub async fn bootstrap(
     places: &SecretPlaces<'_>,
     mut told: impl FnMut(&RobotStep, &Delivered),
 ) -> Result<(), BootstrapError> {
-    seed(harbor, &plan.survey.account, &plan.seed, settings, &[]).await?;
+    reconcile(harbor, &plan.live.account, &plan.reconcile, settings, &[]).await?;
     for step in &plan.robots {
         let failed = |doing| {
             let name = step.spec.name.clone();

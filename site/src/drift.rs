@@ -9,7 +9,9 @@ use bundle_oci::ProjectName;
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::{Destination, LiveProject};
+use bundle_importer::Destination;
+
+use crate::{HarborOptions, HarborSite, LiveProject};
 
 /// A point in which a Harbor is no longer what a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl fmt::Display for Drift {
 /// # Errors
 /// Any [`Error`] but that something is gone.
 pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Vec<Drift>, Error> {
-    let destination = Destination::Harbor(harbor.clone());
+    let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
     let account = harbor.account().await?;
     let mut all = Vec::new();
     for (project, was) in &receipt.policies {

@@ -8,14 +8,16 @@ use bundle_harbor::{
 use bundle_oci::ProjectName;
 use bundle_registry::Error;
 
+use bundle_importer::{Change, Finding, PrepareError, ProjectOutlook};
+
 use crate::{
-    ExistingProjects, HarborSettings, LiveProject, Obstacle, ProjectState, Setting, Survey, TagPattern,
+    ExistingProjects, HarborSettings, LiveProject, LiveState, ProjectState, Setting, TagPattern,
     WantedProject,
 };
 
 /// What becomes of a Harbor's projects before anything is pushed into them.
 #[derive(Clone, Debug)]
-pub struct SeedPlan {
+pub struct ReconcilePlan {
     /// The projects, in the order in which they were asked for.
     pub projects: Vec<ProjectStep>,
 }
@@ -118,17 +120,17 @@ const UPDATE: Right = Right::new("project", "update");
 const LIST_RULES: Right = Right::new("immutable-tag", "list");
 const CREATE_RULE: Right = Right::new("immutable-tag", "create");
 
-impl SeedPlan {
+impl ReconcilePlan {
     /// Compares what a Harbor is like with what is wanted, and says what stands in the way.
-    pub fn new(survey: &Survey, settings: &HarborSettings) -> (Self, Vec<Obstacle>) {
+    pub fn new(live_state: &LiveState, settings: &HarborSettings) -> (Self, Vec<Finding>) {
         let mut projects = Vec::new();
-        let mut obstacles = Vec::new();
-        for (name, state) in &survey.projects {
+        let mut findings = Vec::new();
+        for (name, state) in &live_state.projects {
             let wanted = settings.wanted(name);
             let change = match state {
                 ProjectState::Missing => {
-                    if !survey.may_create {
-                        obstacles.push(Obstacle::MayNotCreate { project: name.clone() });
+                    if !live_state.may_create {
+                        findings.push(Finding::MayNotCreate { project: name.clone() });
                     }
                     ProjectChange::Create {
                         policy: wanted.policy(),
@@ -137,11 +139,11 @@ impl SeedPlan {
                     }
                 }
                 ProjectState::Hidden => {
-                    obstacles.push(Obstacle::Hidden { project: name.clone() });
+                    findings.push(Finding::Hidden { project: name.clone() });
                     continue;
                 }
                 ProjectState::There(live) if live.project.proxy_cache => {
-                    obstacles.push(Obstacle::ProxyCache { project: name.clone() });
+                    findings.push(Finding::ProxyCache { project: name.clone() });
                     continue;
                 }
                 ProjectState::There(live) => {
@@ -150,7 +152,7 @@ impl SeedPlan {
                         _ if differences.is_empty() => ProjectChange::Keep,
                         ExistingProjects::Leave => ProjectChange::Leave(differences),
                         ExistingProjects::Reconcile => {
-                            obstacles.extend(missing_rights(survey, live, &differences));
+                            findings.extend(missing_rights(live_state, live, &differences));
                             ProjectChange::Reconcile(differences)
                         }
                     }
@@ -158,7 +160,7 @@ impl SeedPlan {
             };
             projects.push(ProjectStep { name: name.clone(), change });
         }
-        (Self { projects }, obstacles)
+        (Self { projects }, findings)
     }
 
     /// Whether nothing is to be changed.
@@ -209,7 +211,7 @@ fn differences(live: &LiveProject, wanted: &WantedProject) -> Vec<Difference> {
 
 /// The rights that changes need and this account lacks. Whether it may set quotas, only an
 /// administrator knows beforehand.
-fn missing_rights(survey: &Survey, live: &LiveProject, differences: &[Difference]) -> Option<Obstacle> {
+fn missing_rights(live_state: &LiveState, live: &LiveProject, differences: &[Difference]) -> Option<Finding> {
     let mut needed = Vec::new();
     for difference in differences {
         match difference {
@@ -222,84 +224,79 @@ fn missing_rights(survey: &Survey, live: &LiveProject, differences: &[Difference
     }
     needed.sort_unstable();
     needed.dedup();
-    let rights = match survey.account {
+    let rights = match live_state.account {
         Account::Administrator(_) => Vec::new(),
         _ => live.rights.missing(&needed),
     };
-    let differences = differences.to_vec();
-    (!rights.is_empty()).then(|| Obstacle::MayNotReconcile {
+    (!rights.is_empty()).then(|| Finding::MayNotReconcile {
         project: live.project.name.clone(),
-        rights,
-        differences,
+        rights: names(&rights),
+        differences: texts(differences),
     })
 }
 
-/// Why a Harbor's projects are not as they should be.
-#[derive(Debug, thiserror::Error)]
-pub enum SeedError {
-    /// Harbor refused, or could not be asked.
-    #[error("project {project} cannot be set up")]
-    Harbor {
-        /// The project.
-        project: ProjectName,
-        /// Why not.
-        source: Error,
-    },
-    /// Harbor took a change and did not keep it.
-    #[error("project {project} was changed, but {}", joined(.differences))]
-    NotKept {
-        /// The project.
-        project: ProjectName,
-        /// In which points it is still not as it should be.
-        differences: Vec<Difference>,
-    },
-    /// A project that was made, and that this account may not push into.
-    #[error("project {project} was made, and this account lacks {} in it", listed(.rights))]
-    Rights {
-        /// The project.
-        project: ProjectName,
-        /// Which rights are missing.
-        rights: Vec<Right>,
-    },
-    /// Someone made a proxy cache of the name meanwhile.
-    #[error("project {0} is a proxy cache")]
-    ProxyCache(ProjectName),
+/// Rights in Harbor's words: `repository:push`.
+pub(crate) fn names(rights: &[Right]) -> Vec<String> {
+    rights.iter().map(Right::to_string).collect()
 }
 
-fn joined(differences: &[Difference]) -> String {
-    differences.iter().map(Difference::to_string).collect::<Vec<_>>().join("; ")
+/// Differences in words.
+pub(crate) fn texts(differences: &[Difference]) -> Vec<String> {
+    differences.iter().map(Difference::to_string).collect()
 }
 
-/// Rights for people: `repository:push, repository:pull`.
-pub(crate) fn listed(rights: &[Right]) -> String {
-    rights.iter().map(Right::to_string).collect::<Vec<_>>().join(", ")
+/// A project's policy in a few words.
+pub fn policy_text(policy: &Policy) -> String {
+    let scan = if policy.auto_scan { "automatic scan" } else { "no automatic scan" };
+    let prevention = match policy.prevention {
+        Prevention::Never => "pulls never prevented".to_owned(),
+        Prevention::From(severity) => format!("pulls prevented from {severity} on"),
+    };
+    format!("{}, {scan}, {prevention}", policy.access)
+}
+
+impl ProjectStep {
+    /// The same for people and machines.
+    pub fn outlook(&self) -> ProjectOutlook {
+        let change = match &self.change {
+            ProjectChange::Create { policy, limit, immutable_tags } => Change::Create {
+                policy: policy_text(policy),
+                quota: limit.map(|limit| limit.to_string()),
+                immutable_tags: immutable_tags.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            },
+            ProjectChange::Reconcile(differences) => Change::Reconcile(texts(differences)),
+            ProjectChange::Leave(differences) => Change::Leave(texts(differences)),
+            ProjectChange::Keep => Change::Keep,
+        };
+        ProjectOutlook { name: self.name.clone(), change }
+    }
 }
 
 /// Makes and changes projects, and looks at each of them again. `push_rights` are those that the
 /// account must have in what was made, or it could not go on.
 ///
 /// # Errors
-/// Any [`SeedError`]; a second run goes on where this one ended.
-pub async fn seed(
+/// Any [`PrepareError`]; a second run goes on where this one ended.
+pub async fn reconcile(
     harbor: &Harbor,
     account: &Account,
-    plan: &SeedPlan,
+    plan: &ReconcilePlan,
     settings: &HarborSettings,
     push_rights: &[Right],
-) -> Result<(), SeedError> {
+) -> Result<(), PrepareError> {
     // What may turn out to be forbidden comes first: the account's right to set quotas is not known.
     for step in &plan.projects {
         if let ProjectChange::Reconcile(differences) = &step.change {
             for difference in differences {
                 if let Difference::Quota { should, .. } = difference {
-                    let failed = |source| SeedError::Harbor { project: step.name.clone(), source };
+                    let failed = |source| PrepareError::Refused { project: step.name.clone(), source };
                     set_quota(harbor, &step.name, *should).await.map_err(failed)?;
                 }
             }
         }
     }
     for step in &plan.projects {
-        let failed = |source| SeedError::Harbor { project: step.name.clone(), source };
+        let failed = |source| PrepareError::Refused { project: step.name.clone(), source };
         match &step.change {
             ProjectChange::Keep | ProjectChange::Leave(_) => continue,
             ProjectChange::Create { policy, limit, immutable_tags } => {
@@ -337,13 +334,13 @@ async fn check(
     step: &ProjectStep,
     settings: &HarborSettings,
     push_rights: &[Right],
-) -> Result<(), SeedError> {
+) -> Result<(), PrepareError> {
     let project = || step.name.clone();
-    let failed = |source| SeedError::Harbor { project: project(), source };
+    let failed = |source| PrepareError::Refused { project: project(), source };
     let wanted = settings.wanted(&step.name);
     let mut live = LiveProject::look(harbor, account, &step.name).await.map_err(failed)?;
     if live.project.proxy_cache {
-        return Err(SeedError::ProxyCache(project()));
+        return Err(PrepareError::ProxyCache(project()));
     }
     let mut left = differences(&live, &wanted);
     // Harbor sets another limit than was asked for, where the account may not choose it.
@@ -364,11 +361,15 @@ async fn check(
             left.retain(|left| !matches!(left, Difference::ImmutableTags(_)));
         }
         if !left.is_empty() {
-            return Err(SeedError::NotKept { project: project(), differences: left });
+            return Err(PrepareError::NotKept { project: project(), differences: texts(&left) });
         }
     }
     let rights = live.rights.missing(push_rights);
-    if rights.is_empty() { Ok(()) } else { Err(SeedError::Rights { project: project(), rights }) }
+    if rights.is_empty() {
+        Ok(())
+    } else {
+        Err(PrepareError::Rights { project: project(), rights: names(&rights) })
+    }
 }
 
 fn changed(mut policy: Policy, differences: &[Difference]) -> Policy {
@@ -462,8 +463,8 @@ mod tests {
         );
     }
 
-    fn survey(state: ProjectState, may_create: bool) -> Survey {
-        Survey {
+    fn live_state(state: ProjectState, may_create: bool) -> LiveState {
+        LiveState {
             system: bundle_harbor::SystemInfo::default(),
             account: Account::Robot,
             may_create,
@@ -474,33 +475,34 @@ mod tests {
     #[test]
     fn what_stands_in_the_way_is_found_before_anything_is_written() {
         let silent = HarborSettings::default();
-        let obstacles = |survey: &Survey, settings: &HarborSettings| SeedPlan::new(survey, settings).1;
+        let findings =
+            |live_state: &LiveState, settings: &HarborSettings| ReconcilePlan::new(live_state, settings).1;
         assert!(matches!(
-            obstacles(&survey(ProjectState::Missing, false), &silent)[..],
-            [Obstacle::MayNotCreate { .. }]
+            findings(&live_state(ProjectState::Missing, false), &silent)[..],
+            [Finding::MayNotCreate { .. }]
         ));
-        assert!(obstacles(&survey(ProjectState::Missing, true), &silent).is_empty());
+        assert!(findings(&live_state(ProjectState::Missing, true), &silent).is_empty());
         assert!(matches!(
-            obstacles(&survey(ProjectState::Hidden, true), &silent)[..],
-            [Obstacle::Hidden { .. }]
+            findings(&live_state(ProjectState::Hidden, true), &silent)[..],
+            [Finding::Hidden { .. }]
         ));
         let mut proxy = live(Access::Private, true, Prevention::From(Severity::High));
         proxy.project.proxy_cache = true;
         assert!(matches!(
-            obstacles(&survey(ProjectState::There(Box::new(proxy)), true), &silent)[..],
-            [Obstacle::ProxyCache { .. }]
+            findings(&live_state(ProjectState::There(Box::new(proxy)), true), &silent)[..],
+            [Finding::ProxyCache { .. }]
         ));
         let mut open = live(Access::Public, true, Prevention::From(Severity::High));
         open.rights = Rights::default();
-        let there = survey(ProjectState::There(Box::new(open)), true);
-        let found = obstacles(&there, &silent);
+        let there = live_state(ProjectState::There(Box::new(open)), true);
+        let found = findings(&there, &silent);
         assert!(
-            matches!(&found[..], [Obstacle::MayNotReconcile { rights, .. }] if rights[..] == [UPDATE]),
+            matches!(&found[..], [Finding::MayNotReconcile { rights, .. }] if rights[..] == [UPDATE.to_string()]),
             "{found:?}"
         );
         let leave = settings("existingProjects: leave\n");
-        let (plan, obstacles) = SeedPlan::new(&there, &leave);
-        assert!(obstacles.is_empty() && plan.is_empty());
+        let (plan, findings) = ReconcilePlan::new(&there, &leave);
+        assert!(findings.is_empty() && plan.is_empty());
         assert!(
             matches!(&plan.projects[0].change, ProjectChange::Leave(differences) if differences.len() == 1)
         );

@@ -7,16 +7,16 @@ use bundle_harbor::{
     Access, Account, Harbor, ImmutableRule, Prevention, Project, Right, Rights, Scanner, StorageLimit,
     StorageUse, SystemInfo,
 };
-use bundle_oci::ProjectName;
+use bundle_oci::{Printable, ProjectName};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::TagPattern;
-use crate::site::scan::receipt_severity;
+use crate::scan::receipt_severity;
 
 /// What a Harbor is like before anything is changed there.
 #[derive(Clone, Debug)]
-pub struct Survey {
+pub struct LiveState {
     /// What it says of itself.
     pub system: SystemInfo,
     /// Who we are to it.
@@ -64,7 +64,7 @@ pub enum ScannerState {
     Unknown,
 }
 
-impl Survey {
+impl LiveState {
     /// Looks at a Harbor and some of its projects. Nothing is written.
     ///
     /// # Errors
@@ -76,12 +76,12 @@ impl Survey {
     ) -> Result<Self, Error> {
         let account = harbor.account().await?;
         let system = harbor.system_info().await?;
-        let mut survey = Self { system, account, may_create: false, projects: Vec::new() };
-        if survey.account == Account::Nobody {
-            return Ok(survey);
+        let mut live = Self { system, account, may_create: false, projects: Vec::new() };
+        if live.account == Account::Nobody {
+            return Ok(live);
         }
-        let account = &survey.account;
-        survey.projects = futures_util::stream::iter(projects)
+        let account = &live.account;
+        live.projects = futures_util::stream::iter(projects)
             .map(|project| async move {
                 let state = state(harbor, account, &project).await?;
                 Ok::<_, Error>((project, state))
@@ -89,10 +89,10 @@ impl Survey {
             .buffered(jobs.max(1))
             .try_collect()
             .await?;
-        if survey.projects.iter().any(|(_, state)| matches!(state, ProjectState::Missing)) {
-            survey.may_create = may_create(harbor, &survey).await?;
+        if live.projects.iter().any(|(_, state)| matches!(state, ProjectState::Missing)) {
+            live.may_create = may_create(harbor, &live).await?;
         }
-        Ok(survey)
+        Ok(live)
     }
 
     /// What it is like with a project that was asked for.
@@ -172,15 +172,25 @@ async fn state(harbor: &Harbor, account: &Account, name: &ProjectName) -> Result
 
 /// A robot needs the right, a person only where Harbor keeps it to administrators
 /// (handler/project.go, CreateProject).
-async fn may_create(harbor: &Harbor, survey: &Survey) -> Result<bool, Error> {
-    Ok(match survey.account {
+async fn may_create(harbor: &Harbor, live: &LiveState) -> Result<bool, Error> {
+    Ok(match live.account {
         Account::Administrator(_) => true,
         Account::Nobody => false,
-        Account::User(_) if survey.system.project_creation_restriction.as_deref() == Some("everyone") => true,
+        Account::User(_) if live.system.project_creation_restriction.as_deref() == Some("everyone") => true,
         Account::User(_) | Account::Robot => {
             harbor.system_rights().await?.have(Right::new("project", "create"))
         }
     })
+}
+
+/// Who the Harbor takes an account for, for people.
+pub fn account_text(account: &Account) -> String {
+    match account {
+        Account::Administrator(name) => format!("{}, an administrator", Printable(name)),
+        Account::User(name) => Printable(name).to_string(),
+        Account::Robot => "a robot account".to_owned(),
+        Account::Nobody => "nobody".to_owned(),
+    }
 }
 
 /// None for what the account may not know.
@@ -196,7 +206,7 @@ fn unless_forbidden<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
 ///
 /// # Errors
 /// Any [`Error`].
-pub async fn policies(
+pub(crate) async fn policies(
     harbor: &Harbor,
     account: &Account,
     projects: impl IntoIterator<Item = ProjectName>,

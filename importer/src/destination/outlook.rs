@@ -1,0 +1,95 @@
+//! What a destination tells people and machines of itself before an import: what it is, what becomes
+//! of its projects, how much they will store, and what is worth knowing.
+
+use std::fmt;
+
+use bundle_oci::ProjectName;
+
+/// What a destination is like and what becomes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// What it is, such as `Harbor`.
+    pub product: &'static str,
+    /// Its version, as it says itself.
+    pub version: Option<String>,
+    /// Who the account is to it, for people.
+    pub account: String,
+    /// What becomes of its projects, in the order in which they were asked for.
+    pub projects: Vec<ProjectOutlook>,
+    /// The bytes that each project gets, for those that get any.
+    pub storage: Vec<ProjectStorage>,
+    /// What people should know and nothing waits for.
+    pub notes: Vec<Note>,
+}
+
+/// What becomes of one project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectOutlook {
+    /// Its name.
+    pub name: ProjectName,
+    /// What becomes of it.
+    pub change: Change,
+}
+
+/// What becomes of a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is made.
+    Create {
+        /// How it is run, in a few words.
+        policy: String,
+        /// How much it may store; `None` for as much as any project.
+        quota: Option<String>,
+        /// The patterns of tags that must not move.
+        immutable_tags: Vec<String>,
+    },
+    /// It is changed in these points.
+    Reconcile(Vec<String>),
+    /// It is left as it is, although it differs in these points.
+    Leave(Vec<String>),
+    /// It is as it should be.
+    Keep,
+}
+
+/// The bytes that a project gets against those that it may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectStorage {
+    /// The project.
+    pub project: ProjectName,
+    /// The most bytes that the bundle can add.
+    pub adds: u64,
+    /// The bytes that it stores; `None` if this account may not know.
+    pub used: Option<u64>,
+    /// The bytes that it may store, once its quota is as wanted; `None` for any number.
+    pub limit: Option<u64>,
+}
+
+/// What people should know before an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Nothing scans a project's images, so that none is blocked.
+    NoScanner(ProjectName),
+    /// Some vulnerabilities are exempted from blocking images.
+    Exemptions(ProjectName),
+    /// A bundle that may not fit, and is imported on someone's word.
+    MayExceed(ProjectStorage),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoScanner(project) => {
+                write!(f, "nothing scans the project {project}, so no image is held back there")
+            }
+            Self::Exemptions(project) => {
+                write!(
+                    f,
+                    "in the project {project} some vulnerabilities are exempted from holding images back"
+                )
+            }
+            Self::MayExceed(storage) => {
+                write!(f, "the quota of {} may end before {} bytes are there", storage.project, storage.adds)
+            }
+        }
+    }
+}

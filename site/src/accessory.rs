@@ -1,0 +1,101 @@
+//! Whether a Harbor shows signatures and the like as accessories of what they belong to.
+
+use std::collections::HashSet;
+
+use bundle_format::Graph;
+use bundle_harbor::Harbor;
+use bundle_importer::{Decision, ImportPlan, PushError, Pushed, Step};
+use bundle_oci::{Digest, Manifest, RepositoryName};
+use bundle_registry::Name;
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::harbor::name_of;
+
+/// What a Harbor should show as an accessory of something else.
+pub(crate) struct Attached<'a> {
+    step: &'a Step,
+    /// What is attached.
+    pub(crate) accessory: Digest,
+    /// To what.
+    subject: Digest,
+}
+
+/// The media type by which Harbor knows a signature of cosign's that hangs on a tag (its
+/// middleware/cosign).
+const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/// What of a bundle a Harbor should attach: manifests with a subject, and cosign's signatures. Other
+/// tags of cosign's are tags to Harbor, and no more. What belongs to something that the bundle leaves
+/// elsewhere cannot be attached.
+pub(crate) fn attached<'a>(plan: &'a ImportPlan, graph: &'a Graph) -> impl Iterator<Item = Attached<'a>> {
+    let in_place = |step: &&Step| !matches!(step.decision, Decision::Skip(_));
+    let places: HashSet<(&RepositoryName, Digest)> = plan
+        .steps
+        .iter()
+        .filter(in_place)
+        .flat_map(|step| graph.extent(step.digest).into_iter().map(|blob| (&step.repository, blob.digest)))
+        .collect();
+    plan.steps.iter().filter(in_place).filter_map(move |step| {
+        let subject = subject(step, graph)?;
+        let here = places.contains(&(&step.repository, subject));
+        here.then_some(Attached { step, accessory: step.digest, subject })
+    })
+}
+
+fn subject(step: &Step, graph: &Graph) -> Option<Digest> {
+    let manifest = &graph.manifests.get(&step.digest)?.manifest;
+    if let Some(subject) = manifest.subject() {
+        return Some(subject.digest);
+    }
+    let Manifest::Image(image) = manifest else { return None };
+    if !image.layers.iter().any(|layer| layer.media_type.as_str() == COSIGN_LAYER) {
+        return None;
+    }
+    let tag = step.target.tag.as_ref()?.as_str();
+    let hex = tag.strip_prefix("sha256-")?.strip_suffix(".sig")?;
+    format!("sha256:{hex}").parse().ok()
+}
+
+/// Looks whether a Harbor shows each signature and the like as an accessory of what it belongs to,
+/// and pushes once more what it does not. Harbor attaches what it is sent after its subject, but
+/// people have seen it not to (goharbor/harbor#19788).
+pub(crate) async fn attach(harbor: &Harbor, pushed: &Pushed, jobs: usize) -> Result<(), PushError> {
+    let all: Vec<Attached<'_>> = attached(pushed.plan(), pushed.graph()).collect();
+    let all = all.iter().map(|attached| async move {
+        if is_attached(harbor, attached).await? {
+            return Ok(());
+        }
+        let step = attached.step;
+        if let Some(bytes) = pushed.manifest(step.digest) {
+            let name = name_of(&step.target, step.digest);
+            let (client, registry) = (harbor.client(), harbor.registry());
+            client
+                .push_manifest(registry, &step.repository, &name, &step.media_type, bytes.clone())
+                .await
+                .map_err(|source| failed(attached, source))?;
+            if is_attached(harbor, attached).await? {
+                return Ok(());
+            }
+        }
+        Err(PushError::NotAttached {
+            repository: attached.step.repository.clone(),
+            accessory: attached.accessory,
+            subject: attached.subject,
+        })
+    });
+    // Collected, for the closure's lifetimes are not general enough to be held across an await.
+    futures_util::stream::iter(all.collect::<Vec<_>>()).buffer_unordered(jobs.max(1)).try_collect().await
+}
+
+async fn is_attached(harbor: &Harbor, attached: &Attached<'_>) -> Result<bool, PushError> {
+    let target = &attached.step.target;
+    let name = Name::Digest(attached.subject);
+    let found = harbor.artifact(&target.project, &target.repository, &name).await;
+    let subject = found.map_err(|source| failed(attached, source))?;
+    Ok(subject.is_some_and(|subject| subject.accessories.contains(&attached.accessory)))
+}
+
+fn failed(attached: &Attached<'_>, source: bundle_registry::Error) -> PushError {
+    let name = attached.accessory.to_string();
+    PushError::Manifest { name, repository: attached.step.repository.clone(), source }
+}

@@ -1,0 +1,42 @@
+//! Harbor as a site: a destination with projects, quotas, scanners and accounts of its own.
+//!
+//! [`connect`] is the one place that decides what kind of destination a host is; it gives the
+//! importer's [`Destination`](bundle_importer::Destination). The rest serves that adapter, and the
+//! commands that administer a Harbor: [`bootstrap`], [`rotate`], [`drift`].
+
+mod accessory;
+mod bootstrap;
+mod cause;
+mod connect;
+mod drift;
+mod harbor;
+mod limits;
+mod live_state;
+mod preflight;
+mod preparation;
+mod quota;
+mod reconcile;
+mod scan;
+mod settings;
+mod trivy;
+
+pub use bootstrap::kubectl::KubectlError;
+pub use bootstrap::robots::{
+    BootstrapError, BootstrapPlan, Delivered, IMPORTER_RIGHTS, Purpose, RobotChange, RobotStep,
+    SecretDelivery, SecretPlaces, bootstrap, rotate,
+};
+pub use bootstrap::secrets::{PULL_SECRET, PullAccount, new_secret};
+pub use connect::{ConnectError, RegistryKind, connect};
+pub use drift::{Drift, drift};
+pub use harbor::{HarborOptions, HarborSite};
+pub use limits::Limits;
+pub use live_state::{LiveProject, LiveState, ProjectState, ScannerState, account_text};
+pub use preflight::{PUSH_RIGHTS, preflight};
+pub use quota::QuotaCheck;
+pub use reconcile::{Difference, ProjectChange, ProjectStep, ReconcilePlan, policy_text, reconcile};
+pub use scan::ScanWait;
+pub use settings::{
+    ExistingProjects, HarborFileError, HarborSettings, Namespace, RobotSettings, Setting, TagPattern,
+    WantedProject,
+};
+pub use trivy::{PUBLIC, TrivyDatabases, TrivySetting};

@@ -1,0 +1,42 @@
+//! Every bound on what is asked of a Harbor and of the programs beside it, with its reason.
+
+use std::time::Duration;
+
+/// How a Harbor is asked.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Uploads into one project at a time. Each changes the project's quota, and Harbor fails some of
+    /// many that meet (its controller/quota, optimistic lock).
+    pub uploads_per_project: usize,
+    /// When a blob was seen in its repository longer ago than this, it is looked for again before
+    /// the manifest that names it is pushed. Harbor's garbage collection takes what nobody names
+    /// and was not touched for two hours (jobservice/job/impl/gc).
+    pub recheck_after: Duration,
+    /// The first wait between two looks at a scan; it grows up to [`Limits::longest_scan_wait`].
+    pub scan_wait: Duration,
+    /// The longest wait between two looks at a scan.
+    pub longest_scan_wait: Duration,
+    /// The size in bytes of the output of `kubectl`, of which the end is shown.
+    pub command_output: u64,
+    /// The longest run of `kubectl`: a cluster answers in less, or not at all.
+    pub command_time: Duration,
+}
+
+impl Limits {
+    /// The limits that every import keeps to.
+    pub const DEFAULT: Self = Self {
+        uploads_per_project: 6,
+        recheck_after: Duration::from_secs(30 * 60),
+        scan_wait: Duration::from_millis(500),
+        longest_scan_wait: Duration::from_secs(10),
+        command_output: 64 << 10,
+        command_time: Duration::from_secs(120),
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

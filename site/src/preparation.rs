@@ -1,0 +1,165 @@
+//! What an import does at a Harbor beside pushing: projects are made and changed, storage is weighed
+//! against quotas, and scans are looked at in the end.
+
+use std::collections::HashSet;
+
+use bundle_format::Target;
+use bundle_harbor::{Harbor, Right};
+use bundle_importer::{
+    Answer, Bundle, ConfirmRequest, Confirmation, Finding, Found, ImportPlan, Note, Outlook, Preparation,
+    PrepareError, Presence,
+};
+use bundle_oci::{Digest, ProjectName, RepositoryName};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::harbor::{name_of, project_of};
+use crate::live_state::{account_text, policies};
+use crate::scan::{ScanTargets, scan_report};
+use crate::{
+    HarborOptions, LiveProject, LiveState, PUSH_RIGHTS, ProjectState, QuotaCheck, ReconcilePlan, ScanWait,
+    ScannerState, preflight, quota, reconcile,
+};
+
+/// What an import will do to a Harbor before blobs are pushed. Nothing is written yet.
+#[derive(Debug)]
+pub(crate) struct HarborPreparation {
+    harbor: Harbor,
+    options: HarborOptions,
+    live: LiveState,
+    reconcile: ReconcilePlan,
+    findings: Vec<Finding>,
+    outlook: Outlook,
+    scans: ScanTargets,
+    /// The projects into whose repositories can be looked. What does not exist has nothing in it,
+    /// and what may not be pulled cannot be looked into.
+    open: HashSet<String>,
+}
+
+impl HarborPreparation {
+    pub(crate) fn new(harbor: Harbor, options: HarborOptions, live: LiveState) -> Self {
+        let (reconcile, findings) = preflight(&live, &options.settings);
+        let pull = Right::new("repository", "pull");
+        let may_pull = |state: &ProjectState| there(state).is_some_and(|live| live.rights.have(pull));
+        let open = live.projects.iter().filter(|(_, state)| may_pull(state));
+        let open = open.map(|(name, _)| name.as_str().to_owned()).collect();
+        let outlook = Outlook {
+            product: "Harbor",
+            version: live.system.harbor_version.clone(),
+            account: account_text(&live.account),
+            projects: reconcile.projects.iter().map(|step| step.outlook()).collect(),
+            storage: Vec::new(),
+            notes: notes(&live),
+        };
+        Self { harbor, options, live, reconcile, findings, outlook, scans: ScanTargets::default(), open }
+    }
+
+    fn project(&self, name: &ProjectName) -> Option<&LiveProject> {
+        there(self.live.project(name)?)
+    }
+}
+
+fn there(state: &ProjectState) -> Option<&LiveProject> {
+    match state {
+        ProjectState::There(live) => Some(live),
+        ProjectState::Missing | ProjectState::Hidden => None,
+    }
+}
+
+impl Preparation for HarborPreparation {
+    /// Artifacts of projects that cannot be looked at are taken for absent.
+    fn find<'a>(&'a self, target: &'a Target, digest: Digest) -> Answer<'a, Found> {
+        async move {
+            let read = Right::new("artifact", "read");
+            if !self.project(&target.project).is_some_and(|live| live.rights.have(read)) {
+                return Ok(Found::Absent);
+            }
+            let name = name_of(target, digest);
+            let found = self.harbor.artifact(&target.project, &target.repository, &name).await?;
+            Ok(match found {
+                Some(found) => Found::Manifest {
+                    digest: found.digest,
+                    immutable: found
+                        .tags
+                        .iter()
+                        .any(|tag| Some(&tag.name) == target.tag.as_ref() && tag.immutable),
+                },
+                None => Found::Absent,
+            })
+        }
+        .boxed()
+    }
+
+    /// To look also keeps Harbor's garbage collection from a blob.
+    fn presence<'a>(&'a self, repository: &'a RepositoryName, digest: Digest) -> Answer<'a, Presence> {
+        async move {
+            let (client, registry) = (self.harbor.client(), self.harbor.registry());
+            let there = self.open.contains(project_of(repository))
+                && client.has_blob(registry, repository, digest).await?;
+            Ok(if there { Presence::There } else { Presence::Absent })
+        }
+        .boxed()
+    }
+
+    fn weigh(&mut self, bundle: &Bundle, plan: &ImportPlan) {
+        self.scans = ScanTargets::of(bundle, plan);
+        self.outlook.storage = quota::storage(bundle, plan, &self.live, &self.reconcile);
+        for storage in &self.outlook.storage {
+            match (quota::exceeds(storage), self.options.quota) {
+                (Some(finding), QuotaCheck::Enforce) => self.findings.push(finding),
+                (Some(_), QuotaCheck::Ignore) => self.outlook.notes.push(Note::MayExceed(storage.clone())),
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    fn outlook(&self) -> Option<&Outlook> {
+        Some(&self.outlook)
+    }
+
+    fn make(&self) -> BoxFuture<'_, Result<(), PrepareError>> {
+        let (account, settings) = (&self.live.account, &self.options.settings);
+        reconcile(&self.harbor, account, &self.reconcile, settings, &PUSH_RIGHTS).boxed()
+    }
+
+    fn confirm<'a>(&'a self, request: ConfirmRequest) -> Answer<'a, Confirmation> {
+        async move {
+            let (account, limits) = (&self.live.account, &self.options.limits);
+            // Without a word about scans, a receipt says what is known of them now.
+            let wait = self.options.scans.or(request.receipt.then_some(ScanWait::Look));
+            let scans = match wait {
+                Some(wait) => {
+                    Some(scan_report(&self.scans, &self.harbor, account, wait, request.jobs, limits).await?)
+                }
+                None => None,
+            };
+            let policies = match request.receipt {
+                true => {
+                    let projects = self.live.projects.iter().map(|(name, _)| name.clone());
+                    policies(&self.harbor, account, projects.collect::<Vec<_>>()).await?
+                }
+                false => Default::default(),
+            };
+            Ok(Confirmation { policies, scans })
+        }
+        .boxed()
+    }
+}
+
+fn notes(live: &LiveState) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (name, state) in &live.projects {
+        let ProjectState::There(live) = state else { continue };
+        if live.scanner == ScannerState::Absent {
+            notes.push(Note::NoScanner(name.clone()));
+        }
+        if live.project.exemptions {
+            notes.push(Note::Exemptions(name.clone()));
+        }
+    }
+    notes
+}
