@@ -10,6 +10,7 @@ use bundle_registry::{
 
 use crate::exit::{Code, Failure};
 use crate::notes;
+use crate::span::Span;
 
 /// How registries are reached.
 #[derive(clap::Args)]
@@ -35,6 +36,16 @@ pub(crate) struct Connection {
     /// By default 6 times, and twice if the host has not answered once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
     retries: Option<u16>,
+
+    /// Wait for a registry's rate limit to end, as long as it says and at most this long
+    /// [without a time: 6h]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "6h")]
+    wait_for_limit: Option<Span>,
+
+    /// Keep manifests and configs of sources in this directory, so that later runs need not fetch
+    /// them again
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
 }
 
 /// Where a bundle goes: a host, or its address as a browser shows it, and a path below which all
@@ -158,10 +169,19 @@ impl Connection {
     }
 
     /// What speaks to the registries that images come from.
-    pub(crate) fn client(&self, mirrors: &[Mirror], progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
+    /// Without `--cache`, contents are kept in `cache`, if that is given.
+    pub(crate) fn client(
+        &self,
+        mirrors: &[Mirror],
+        cache: Option<PathBuf>,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Client, Failure> {
         let credentials =
             CredentialStore::from_environment(|name| std::env::var(name).ok()).map_err(Failure::from)?;
         let mut builder = self.builder(credentials, progress)?;
+        if let Some(cache) = self.cache.clone().or(cache) {
+            builder = builder.cache(cache);
+        }
         let mut mirrored = HashSet::new();
         for mirror in mirrors {
             if !mirrored.insert(&mirror.from) {
@@ -207,6 +227,7 @@ impl Connection {
             answer: defaults.answer.min(stall),
             attempts: retries.unwrap_or(defaults.attempts),
             first_attempts: retries.unwrap_or(defaults.first_attempts),
+            limit_wait: self.wait_for_limit.map_or(Duration::ZERO, |Span(wait)| wait),
             ..defaults
         };
         let mut builder = Client::builder().credentials(credentials).limits(limits).proxies(proxies);

@@ -626,6 +626,9 @@ pub(crate) async fn whole_blob(
     digest: Digest,
     size: u64,
 ) -> Result<Bytes, Error> {
+    if let Some(known) = client.kept(digest, size) {
+        return Ok(known);
+    }
     let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
     loop {
         let mut bytes = Vec::new();
@@ -634,6 +637,7 @@ pub(crate) async fn whole_blob(
         }
         let found = Digest::of(&bytes);
         if found == digest {
+            client.keep(digest, &bytes);
             return Ok(bytes.into_boxed_slice().into());
         }
         download.restart(found).await?;

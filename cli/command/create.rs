@@ -121,7 +121,7 @@ impl Create {
         let asked = self.wanted.read()?;
         let progress = progress("fetching");
         let mut bases = self.base.load(&**progress)?;
-        let client = self.connection.client(&self.mirror, &progress)?;
+        let client = self.connection.client(&self.mirror, None, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
         let assembly = Assembly {
             client: &client,

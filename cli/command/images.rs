@@ -52,7 +52,7 @@ impl Images {
             None => self.wanted.read()?,
         };
         let progress = progress("looking");
-        let client = self.connection.client(&self.mirror, &progress)?;
+        let client = self.connection.client(&self.mirror, None, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
         let assembly = Assembly {
             client: &client,

@@ -37,7 +37,7 @@ impl Lock {
         }
         let asked = self.wanted.read()?;
         let progress = progress("resolving");
-        let client = self.connection.client(&self.mirror, &progress)?;
+        let client = self.connection.client(&self.mirror, None, &progress)?;
         let head = Head {
             stream: asked.stream.clone().unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,

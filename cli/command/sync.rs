@@ -82,7 +82,7 @@ impl Export {
         let config = SyncConfig::load(&self.config)?.export(&self.config)?;
         let signer = signer(&config)?;
         let progress = progress("fetching");
-        let client = self.connection.client(&self.mirror, &progress)?;
+        let client = self.connection.client(&self.mirror, Some(config.state.join("cache")), &progress)?;
         let jobs = self.connection.jobs();
         let receipt_keys = self.store.keys(&config.receipt_trust)?;
         let again = self.again;

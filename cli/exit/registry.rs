@@ -118,7 +118,10 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
                 "is the name right, and may this account see it? Some registries say this to strangers"
                     .to_owned(),
             ),
-            429 => Some(format!("wait and try again, or log in at {} for a higher limit", answer.host)),
+            429 => Some(format!(
+                "log in at {} for a higher limit, wait with --wait-for-limit, and keep what was fetched with --cache DIR",
+                answer.host
+            )),
             _ => None,
         },
         RegistryError::Unreachable { host, .. } => {

@@ -223,6 +223,12 @@ impl fmt::Display for Answer {
             let before = if position == 0 && self.message.is_none() { ": " } else { "; " };
             write!(f, "{before}{}", Printable(text))?;
         }
+        if let Some(limit) = self.rate_limit.filter(|_| self.refusal() == Refusal::RateLimited) {
+            write!(f, "; {} requests left", limit.remaining)?;
+            if let Some(window) = limit.window {
+                write!(f, " of its window of {} minutes", window.as_secs() / 60)?;
+            }
+        }
         if let Some(wait) = self.retry_after.filter(|_| self.refusal() == Refusal::RateLimited) {
             write!(f, "; retry after {} seconds", wait.as_secs())?;
         }

@@ -3,14 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bundle_oci::{Registry, RepositoryName};
+use bundle_oci::{Digest, Registry, RepositoryName};
+use bytes::Bytes;
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;
 
+use crate::cache::ContentCache;
 use crate::certificate;
 use crate::limits::LARGEST_CA_FILE;
 use crate::lock::lock;
@@ -18,7 +20,7 @@ use crate::redirect::{self, CarefulResolver};
 use crate::target::{Target, Targets};
 use crate::token::Authenticator;
 use crate::upload::Lines;
-use crate::{CredentialStore, Error, Fallback, Limits, Proxies, Retry};
+use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry};
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
@@ -42,6 +44,9 @@ pub(crate) struct Inner {
     /// Which of this machine's registries were found to speak HTTPS.
     local_https: Mutex<HashMap<Registry, bool>>,
     pub(crate) mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    pub(crate) cache: Option<ContentCache>,
+    /// What registries last said of their rate limits.
+    pub(crate) rate_limits: Mutex<HashMap<Registry, RateLimit>>,
     pub(crate) lines: Lines,
     pub(crate) targets: Targets,
     pub(crate) on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
@@ -63,6 +68,7 @@ pub struct ClientBuilder {
     certificates: Vec<CertificateDer<'static>>,
     mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
     targets: HashMap<Registry, Target>,
+    cache: Option<PathBuf>,
     credentials: CredentialStore,
     user_agent: Option<String>,
     on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
@@ -134,6 +140,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn target(mut self, registry: Registry, target: Target) -> Self {
         self.targets.insert(registry, target);
+        self
+    }
+
+    /// Keeps manifests and what [`Client::keep`] is given in a directory across runs. A tag is then
+    /// looked up before its manifest is fetched, which registries with limits do not count.
+    #[must_use]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
         self
     }
 
@@ -214,6 +228,8 @@ impl ClientBuilder {
             own_certificates,
             local_https: Mutex::default(),
             mirrors: self.mirrors,
+            cache: self.cache.map(|directory| ContentCache::new(directory, self.limits.cache)),
+            rate_limits: Mutex::default(),
             lines: Lines::new(self.limits),
             targets: Targets::new(self.targets),
             on_retry: self.on_retry,
@@ -230,6 +246,23 @@ impl Client {
     /// A client to be set up.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// What was kept for a digest in an earlier run, if it is right and has at most so many bytes.
+    pub fn kept(&self, digest: Digest, largest: u64) -> Option<Bytes> {
+        self.inner.cache.as_ref()?.get(digest, largest)
+    }
+
+    /// Keeps content for later runs, if there is a place. Its digest must have been checked.
+    pub fn keep(&self, digest: Digest, bytes: &[u8]) {
+        if let Some(cache) = &self.inner.cache {
+            cache.put(digest, bytes);
+        }
+    }
+
+    /// What a registry last said of its rate limit.
+    pub fn rate_limit(&self, registry: &Registry) -> Option<RateLimit> {
+        lock(&self.inner.rate_limits).get(registry).copied()
     }
 
     /// Which of the connections serves an address that was not chosen by a registry.
@@ -297,6 +330,7 @@ impl Default for ClientBuilder {
             certificates: Vec::new(),
             mirrors: HashMap::new(),
             targets: HashMap::new(),
+            cache: None,
             credentials: CredentialStore::default(),
             user_agent: None,
             on_retry: Box::new(|_| {}),

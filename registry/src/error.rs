@@ -6,6 +6,7 @@ use std::time::Duration;
 use bundle_oci::{Digest, ManifestError, ParseRepositoryError, Printable};
 
 use crate::answer::{Answer, Refusal};
+use crate::limits::LIMIT_POLL;
 use crate::{AddressError, CredentialError, Limits};
 
 /// What kept a registry from doing what it was asked to.
@@ -377,6 +378,17 @@ impl Error {
             Self::Answer(answer) | Self::Withheld { answer, .. } => answer.retry_after,
             _ => None,
         }
+    }
+
+    /// How long until a rate limit that is used up may answer again, if this is one.
+    pub(crate) fn limit_wait(&self) -> Option<Duration> {
+        let (Self::Answer(answer) | Self::Withheld { answer, .. }) = self else { return None };
+        if answer.refusal() != Refusal::RateLimited {
+            return None;
+        }
+        let used_up = answer.rate_limit.filter(|limit| limit.remaining == 0);
+        let window = used_up.and_then(|limit| limit.window).map(|window| window.min(LIMIT_POLL));
+        answer.retry_after.or(window)
     }
 
     pub(crate) fn misbehaved(host: &str, what: impl Into<String>) -> Self {

@@ -48,6 +48,11 @@ pub struct Limits {
     pub backoff: Duration,
     /// The longest wait between attempts, whatever `Retry-After` says.
     pub longest_wait: Duration,
+    /// How long a rate limit is waited for altogether, where a registry asks for a longer wait than
+    /// [`Limits::longest_wait`]; such a limit ends the run otherwise, for no retry ends it sooner.
+    pub limit_wait: Duration,
+    /// The bytes of all contents that are kept across runs.
+    pub cache: u64,
     /// The bytes of a token service's answer, or of one page of a list.
     pub body: usize,
     /// The bytes of an error's body. Some proxies answer with whole web pages.
@@ -91,6 +96,8 @@ impl Default for Limits {
             restarts: 2,
             backoff: Duration::from_millis(500),
             longest_wait: Duration::from_secs(120),
+            limit_wait: Duration::ZERO,
+            cache: 512 << 20,
             body: 4 << 20,
             error_body: 64 << 10,
             token: 64 << 10,
@@ -102,6 +109,9 @@ impl Default for Limits {
     }
 }
 
+/// How often a registry whose rate limit is used up is asked again, when it does not say how long
+/// to wait: Docker Hub's window of six hours slides.
+pub(crate) const LIMIT_POLL: Duration = Duration::from_secs(15 * 60);
 /// A file of trusted certificates, in bytes: those of all public authorities together have a
 /// quarter of a MiB.
 pub(crate) const LARGEST_CA_FILE: u64 = 4 << 20;

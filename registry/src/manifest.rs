@@ -174,6 +174,7 @@ impl Client {
             let request = self.request(Method::HEAD, &host, &name.path(&path), scope, doing.clone());
             let request = request.header("Accept", ACCEPT).following();
             let Received { response, sender, .. } = self.expect(request, &[200]).await?;
+            self.note_rate_limit(&host, &response);
             let announced = announced(&response);
             if is_web_page(content_type(&response).as_deref(), b"") {
                 return Err(Error::WebPage { host: sender, doing, title: None });
@@ -219,12 +220,51 @@ impl Client {
         name: &Name,
         largest: usize,
     ) -> Result<FetchedManifest, Error> {
+        if self.inner.cache.is_some()
+            && let Some(known) = self.kept_manifest(registry, repository, name, largest).await
+        {
+            return Ok(known);
+        }
+        let fetched = self.fetch_manifest(registry, repository, name, largest).await?;
+        // One whose type only the registry says could not be read without it.
+        if Manifest::media_type(&fetched.bytes, None).is_ok_and(|kind| kind == fetched.media_type) {
+            self.keep(fetched.digest, &fetched.bytes);
+        }
+        Ok(fetched)
+    }
+
+    /// The manifest, if it was kept in an earlier run. Of a tag, the registry says which one it is.
+    async fn kept_manifest(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+        largest: usize,
+    ) -> Option<FetchedManifest> {
+        let digest = match name {
+            Name::Digest(digest) => *digest,
+            // Whatever keeps it from being looked up, GET has the last word.
+            Name::Tag(_) => self.look_up(registry, repository, name).await.ok()??.digest,
+        };
+        let bytes = self.kept(digest, largest as u64)?;
+        let media_type = Manifest::media_type(&bytes, None).ok()?;
+        Some(FetchedManifest { bytes, digest, media_type })
+    }
+
+    async fn fetch_manifest(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+        largest: usize,
+    ) -> Result<FetchedManifest, Error> {
         self.at_places(registry, repository, |host, path| async move {
             let doing = format!("send {path}{name}");
             let scope = self.scope_to_pull(&host, &path);
             let request = self.request(Method::GET, &host, &name.path(&path), scope, doing.clone());
             let request = request.header("Accept", ACCEPT).following();
             let Received { response, sender, .. } = self.expect(request, &[200]).await?;
+            self.note_rate_limit(&host, &response);
             let announced = announced(&response);
             let content_type = content_type(&response);
             // Without the room to grow that it arrived in: manifests are kept.

@@ -50,11 +50,18 @@ pub(crate) struct Backoff {
     waits: backon::ExponentialBackoff,
     attempt: usize,
     in_all: usize,
+    /// How long a rate limit was waited for.
+    limited: Duration,
 }
 
 impl Backoff {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { waits: Self::waits(limits), attempt: 0, in_all: limits.attempts_in_all }
+        Self {
+            waits: Self::waits(limits),
+            attempt: 0,
+            in_all: limits.attempts_in_all,
+            limited: Duration::ZERO,
+        }
     }
 
     /// For a mirror, which is not waited for.
@@ -118,6 +125,16 @@ impl Client {
             error.blame() == Blame::Unreachable && !lock(&self.inner.answered).contains(host.as_str());
         if stranger && backoff.attempt >= limits.first_attempts {
             return Err(error);
+        }
+        if let Some(wait) = error.limit_wait().filter(|wait| *wait > limits.longest_wait) {
+            backoff.limited = backoff.limited.saturating_add(wait);
+            if backoff.limited > limits.limit_wait {
+                return Err(error);
+            }
+            let attempt = backoff.attempt;
+            (self.inner.on_retry)(&Retry { host: host.as_str(), attempt, cause: &error, wait });
+            tokio::time::sleep(wait).await;
+            return Ok(());
         }
         let Some(planned) = backoff.next() else {
             return Err(error);

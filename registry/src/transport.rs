@@ -279,6 +279,13 @@ impl Client {
         self.inner.proxies.proxy_for(url).map(proxy::shown)
     }
 
+    /// Takes note of what a registry says of its rate limit.
+    pub(crate) fn note_rate_limit(&self, registry: &Registry, response: &Response) {
+        if let Some(limit) = rate_limit_of(response) {
+            lock(&self.inner.rate_limits).insert(registry.clone(), limit);
+        }
+    }
+
     /// A server's text without what it was sent of credentials.
     pub(crate) fn mask(&self, text: String) -> String {
         self.inner.auth.sent.mask(text)
@@ -358,7 +365,7 @@ impl Client {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = header("Retry-After").and_then(|text| parse_retry_after(text, SystemTime::now()));
         let request_id = header("X-Request-Id").filter(|id| id.len() <= 128).map(str::to_owned);
-        let rate_limit = RateLimit::read(header("RateLimit-Limit"), header("RateLimit-Remaining"));
+        let rate_limit = rate_limit_of(&response);
         let mut body = Vec::new();
         let mut pace = Pace::default();
         // A body that is too long or breaks off still says something at its start.
@@ -406,6 +413,11 @@ pub(crate) fn announced(response: &Response) -> Option<Digest> {
 /// The type that the answer says it has.
 pub(crate) fn content_type(response: &Response) -> Option<String> {
     response.headers().get("Content-Type")?.to_str().ok().map(str::to_owned)
+}
+
+fn rate_limit_of(response: &Response) -> Option<RateLimit> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    RateLimit::read(header("RateLimit-Limit"), header("RateLimit-Remaining"))
 }
 
 fn is_redirect(response: &Response) -> bool {

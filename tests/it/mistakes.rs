@@ -55,7 +55,16 @@ fn mistakes_are_told_before_any_work() {
             2,
             "must be a host, https://HOST or http://HOST",
         ),
-        ("import b.tar --to https://h.example/harbor --trust key.pub", 2, "must have no path after the host"),
+        (
+            "import b.tar --to https://h.example/Harbor --trust key.pub",
+            2,
+            "path after the host: repository name must be lower case",
+        ),
+        (
+            "import b.tar --to https://u:secret@h.example --trust key.pub",
+            2,
+            "must have no user name or password",
+        ),
         ("import b.tar --to 127.0.0.1:1 --trust missing", 2, "missing cannot be read"),
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),

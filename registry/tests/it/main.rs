@@ -4,6 +4,7 @@ mod auth;
 mod call;
 mod download;
 mod files;
+mod limit;
 mod lists;
 mod pieces;
 mod redirect;
