@@ -103,7 +103,8 @@ impl FaultProxy {
 
     /// Adds a rule after those there are. Of the rules that match a request, all modifiers take effect
     /// ([`Fault::Delay`], [`Fault::Hold`], [`Fault::SetHeader`], [`Fault::DropHeader`],
-    /// [`Fault::IgnoreRange`]), and of the others only the first that is not used up; only rules that take effect are used up.
+    /// [`Fault::IgnoreRange`], [`Fault::Drip`]), and of the others only the first that is not used up; only rules that
+    /// take effect are used up.
     pub fn add(&self, rule: Rule) {
         lock(&self.shared.rules).push(Arc::new(ActiveRule::new(rule)));
     }

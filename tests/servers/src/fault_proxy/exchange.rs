@@ -280,9 +280,16 @@ impl<'a> Exchange<'a> {
             Some(Fault::ResetAfter(n) | Fault::StallAfter(n)) => Some(n),
             _ => None,
         };
+        let drip = self.behaviour.modifiers.iter().find_map(|modifier| match modifier {
+            Fault::Drip(pause) => Some(*pause),
+            _ => None,
+        });
         let mut passed = 0;
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; if drip.is_some() { 1 } else { BUFFER }];
         loop {
+            if let Some(pause) = drip {
+                thread::sleep(pause);
+            }
             if limit == Some(passed) {
                 let stalled = matches!(self.behaviour.fault, Some(Fault::StallAfter(_)));
                 if !stalled || self.shared.gate.stall() == Stalled::Closed {
@@ -290,7 +297,8 @@ impl<'a> Exchange<'a> {
                 }
                 limit = None;
             }
-            let n = body.read(&mut buffer[..room(limit, passed)])?;
+            let room = room(limit, passed).min(buffer.len());
+            let n = body.read(&mut buffer[..room])?;
             if n == 0 {
                 break;
             }

@@ -137,6 +137,9 @@ pub enum Fault {
     IgnoreRange,
     /// A modifier: waits before the response.
     Delay(Duration),
+    /// A modifier: sends the response's body a byte at a time, with this pause before each: a server that is
+    /// never silent and never done.
+    Drip(Duration),
     /// A modifier: keeps the request from being dealt with until released.
     Hold,
 }
@@ -150,7 +153,12 @@ impl Fault {
     fn is_modifier(&self) -> bool {
         matches!(
             self,
-            Fault::DropHeader(_) | Fault::SetHeader(..) | Fault::IgnoreRange | Fault::Delay(_) | Fault::Hold
+            Fault::DropHeader(_)
+                | Fault::SetHeader(..)
+                | Fault::IgnoreRange
+                | Fault::Delay(_)
+                | Fault::Drip(_)
+                | Fault::Hold
         )
     }
 
@@ -179,6 +187,7 @@ impl fmt::Debug for Fault {
             Fault::Answer(_) => f.write_str("Answer"),
             Fault::ResetAfter(n) => write!(f, "ResetAfter({n})"),
             Fault::StallAfter(n) => write!(f, "StallAfter({n})"),
+            Fault::Drip(pause) => write!(f, "Drip({pause:?})"),
             Fault::WrongBytes { at } => write!(f, "WrongBytes({at})"),
             Fault::LongerBy(n) => write!(f, "LongerBy({n})"),
             Fault::ShorterBy(n) => write!(f, "ShorterBy({n})"),

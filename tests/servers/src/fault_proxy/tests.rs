@@ -257,3 +257,14 @@ fn a_delay_changes_nothing_else() {
     bench.proxy.delay_connections(Duration::from_millis(1));
     assert_eq!(bench.get().unwrap().body, bench.content());
 }
+
+#[test]
+fn a_dripping_body_arrives_a_byte_at_a_time_and_whole() {
+    let proxy = FaultProxy::scripted().unwrap();
+    proxy.add(Rule::new(Matcher::path("/slow"), Fault::Drip(Duration::from_micros(1))));
+    proxy.answer_with(|_| Some(Response::new(200).with_body("slow but whole")));
+    let mut download = Client::new(proxy.host()).download("/slow").unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut download, &mut text).unwrap();
+    assert_eq!(text, "slow but whole");
+}
