@@ -2,5 +2,9 @@
 //!
 //! The servers are stand-ins of `tests/servers`, each modelled on the real thing.
 
+mod case;
 mod destination;
+mod line;
 mod source;
+mod sources;
+mod targets;

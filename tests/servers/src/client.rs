@@ -259,8 +259,8 @@ pub(crate) fn base64_decoded(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// RFC 4648 §4.
-pub(crate) fn base64(bytes: &[u8]) -> String {
+/// Base64 with padding (RFC 4648 §4), as Basic credentials and credential files have it.
+pub fn base64(bytes: &[u8]) -> String {
     let mut text = String::new();
     for group in bytes.chunks(3) {
         let bits = group.iter().fold(0, |bits, &b| bits << 8 | usize::from(b)) << (8 * (3 - group.len()));
