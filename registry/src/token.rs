@@ -271,6 +271,10 @@ impl Client {
         }
         redirect::check_host(registry.is_loopback(), &url).map_err(refuse)?;
         let realm_host = url.host_str().unwrap_or_default().to_owned();
+        let at = match url.port() {
+            Some(port) => format!("{realm_host}:{port}"),
+            None => realm_host.clone(),
+        };
         let (credential, withheld) = self.credential_for(registry, scope, &url).await?;
         let anonymous = credential.is_none();
         let request = self.token_request(registry, scope, url, service, credential)?;
@@ -282,7 +286,7 @@ impl Client {
             _ => {
                 let mut answer = self.answer(&realm_host, &doing, anonymous, response).await;
                 answer.from_token_service = true;
-                let withheld_from = withheld.then_some(realm_host);
+                let withheld_from = withheld.then_some(at);
                 return Ok(Err(Refused { answer, withheld_from }));
             }
         }
