@@ -193,6 +193,15 @@ impl Connection {
         builder.build().map_err(Failure::from)
     }
 
+    /// What speaks to a registry with these credentials only.
+    pub(crate) fn client_as(
+        &self,
+        credentials: CredentialStore,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Client, Failure> {
+        self.builder(credentials, progress)?.build().map_err(Failure::from)
+    }
+
     /// What speaks to the registry that images go to; with `pushes`, something may be pushed.
     pub(crate) async fn client_to(
         &self,
@@ -230,7 +239,11 @@ impl Connection {
             limit_wait: self.wait_for_limit.map_or(Duration::ZERO, |Span(wait)| wait),
             ..defaults
         };
-        let mut builder = Client::builder().credentials(credentials).limits(limits).proxies(proxies);
+        let mut builder = Client::builder()
+            .credentials(credentials)
+            .limits(limits)
+            .proxies(proxies)
+            .certificate_directories(certificate_directories());
         for registry in &self.plain_http {
             builder = builder.plain_http(registry.clone());
         }
@@ -241,6 +254,15 @@ impl Connection {
         }
         Ok(notes::attach(builder, progress))
     }
+}
+
+/// Where Docker's and Podman's tools look for a registry's certificates, the user's first
+/// (containers-certs.d(5)).
+fn certificate_directories() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let own = home.map(|home| home.join(".config/containers/certs.d"));
+    let shared = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    own.into_iter().chain(shared).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod import;
 mod inspect;
 mod key;
 mod lock;
+mod login;
 mod mirror_config;
 mod receipt;
 mod schema;
@@ -61,6 +62,10 @@ pub(crate) enum Command {
     /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Store the account for a registry, where Docker and Podman keep it
+    Login(login::Login),
+    /// Remove the account for a registry
+    Logout(login::Logout),
     /// Print the JSON Schema of bundle.yaml
     Schema(schema::Schema),
 }
@@ -84,6 +89,8 @@ impl Command {
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run(),
             Self::Sync(command) => command.run().await,
+            Self::Login(command) => command.run().await,
+            Self::Logout(command) => command.run().await,
             Self::Schema(command) => command.run(),
         }
     }

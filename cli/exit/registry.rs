@@ -15,9 +15,10 @@ pub(super) fn registry_code(error: &RegistryError) -> Code {
             _ => Code::Network,
         },
         RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
-        RegistryError::Credentials(_) | RegistryError::Address { .. } | RegistryError::Path { .. } => {
-            Code::Usage
-        }
+        RegistryError::Credentials(_)
+        | RegistryError::Address { .. }
+        | RegistryError::HostCertificates { .. }
+        | RegistryError::Path { .. } => Code::Usage,
         RegistryError::Blocked { .. } => Code::Policy,
         RegistryError::Unreachable { .. }
         | RegistryError::UnknownHost { .. }
@@ -109,7 +110,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
         )),
         RegistryError::Answer(answer) => match answer.status {
             401 | 403 if answer.anonymous => Some(format!(
-                "log in with `docker login {0}` or `skopeo login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",
+                "log in with `bundle login {0}` or `docker login {0}`, or name a file of credentials in REGISTRY_AUTH_FILE",
                 answer.host
             )),
             401 => Some(format!("log in again at {}; the password or token may have expired", answer.host)),

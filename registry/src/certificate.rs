@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::host_certificates::Identity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
@@ -17,16 +18,23 @@ pub(crate) fn from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::
 }
 
 /// TLS towards registries: the system's authorities are trusted, and these certificates.
-pub(crate) fn client_config(given: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+/// With an identity, registries that ask for a certificate are shown it.
+pub(crate) fn client_config(
+    given: &[CertificateDer<'static>],
+    identity: Option<Identity>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let given = given.to_vec();
     let issued = rustls_platform_verifier::Verifier::new_with_extra_roots(given.clone(), provider.clone())?;
     let verifier = Verifier { issued, given };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

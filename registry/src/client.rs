@@ -14,11 +14,13 @@ use rustls::pki_types::CertificateDer;
 
 use crate::cache::ContentCache;
 use crate::certificate;
+use crate::host_certificates::HostCertificates;
 use crate::limits::LARGEST_CA_FILE;
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
 use crate::target::{Target, Targets};
 use crate::token::Authenticator;
+use crate::transport::authority;
 use crate::upload::Lines;
 use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry};
 
@@ -29,11 +31,10 @@ pub struct Client {
 }
 
 pub(crate) struct Inner {
-    http: reqwest::Client,
-    /// For this machine itself, past any proxy.
-    local: reqwest::Client,
-    /// Follows redirects to hosts that a registry chose: resolves names carefully.
-    elsewhere: reqwest::Client,
+    connections: Connections,
+    connector: Connector,
+    /// The connections to hosts that have certificates of their own, or none.
+    own_connections: Mutex<HashMap<String, Option<Connections>>>,
     pub(crate) limits: Limits,
     pub(crate) proxies: Proxies,
     pub(crate) auth: Authenticator,
@@ -59,6 +60,71 @@ pub(crate) struct Inner {
     pub(crate) unreachable: Mutex<HashSet<Registry>>,
 }
 
+/// Connections that trust the same certificates.
+#[derive(Clone)]
+struct Connections {
+    http: reqwest::Client,
+    /// For this machine itself, past any proxy.
+    local: reqwest::Client,
+    /// Follows redirects to hosts that a registry chose: resolves names carefully.
+    elsewhere: reqwest::Client,
+}
+
+/// What connections are made with.
+struct Connector {
+    agent: String,
+    limits: Limits,
+    proxies: Proxies,
+    certificates: Vec<CertificateDer<'static>>,
+    /// Where certificates of single hosts are.
+    directories: Vec<PathBuf>,
+}
+
+impl Connector {
+    /// Connections that trust what was given and what belongs to one host.
+    fn connect(&self, own: Option<HostCertificates>) -> Result<Connections, Error> {
+        let mut certificates = self.certificates.clone();
+        let identity = own.and_then(|own| {
+            certificates.extend(own.roots);
+            own.identity
+        });
+        let tls = certificate::client_config(&certificates, identity).map_err(Error::Certificates)?;
+        let proxy = || {
+            let proxies = self.proxies.clone();
+            reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned())
+        };
+        let http = || {
+            // One connection per blob: HTTP/2 would share one window among all of them. Digests
+            // describe the bytes on the wire, so nothing may be unpacked on the way, whichever
+            // features another crate switches on.
+            reqwest::Client::builder()
+                .http1_only()
+                .no_gzip()
+                .no_brotli()
+                .no_zstd()
+                .no_deflate()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(self.limits.connect)
+                .tcp_keepalive(Duration::from_secs(30))
+                .pool_max_idle_per_host(256)
+                .user_agent(&self.agent)
+                .tls_backend_preconfigured(tls.clone())
+        };
+        Ok(Connections {
+            http: http().proxy(proxy()).build().map_err(Error::Setup)?,
+            local: http().build().map_err(Error::Setup)?,
+            elsewhere: http()
+                .proxy(proxy())
+                .dns_resolver(Arc::new(CarefulResolver))
+                .build()
+                .map_err(Error::Setup)?,
+        })
+    }
+}
+
 /// How a [`Client`] is set up.
 pub struct ClientBuilder {
     limits: Limits,
@@ -68,6 +134,7 @@ pub struct ClientBuilder {
     certificates: Vec<CertificateDer<'static>>,
     mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
     targets: HashMap<Registry, Target>,
+    certificate_directories: Vec<PathBuf>,
     cache: Option<PathBuf>,
     credentials: CredentialStore,
     user_agent: Option<String>,
@@ -128,6 +195,15 @@ impl ClientBuilder {
         Ok(self)
     }
 
+    /// Looks into these directories for a registry's own certificates, in `HOST` or `HOST:PORT`
+    /// below them: `*.crt` are trusted for that registry, and it is shown `*.cert` with the `*.key`
+    /// of the same name. The first directory that has one for the registry counts.
+    #[must_use]
+    pub fn certificate_directories(mut self, directories: Vec<PathBuf>) -> Self {
+        self.certificate_directories = directories;
+        self
+    }
+
     /// Reads what is asked of `registry` from another one first, below `prefix` there. Nothing is
     /// pushed to a mirror.
     #[must_use]
@@ -185,41 +261,19 @@ impl ClientBuilder {
     /// [`Error::Certificates`] or [`Error::Setup`]: certificates or proxies cannot be used.
     pub fn build(self) -> Result<Client, Error> {
         let own_certificates = !self.certificates.is_empty();
-        let agent = self.user_agent.as_deref().unwrap_or(concat!("bundle/", env!("CARGO_PKG_VERSION")));
-        let tls = certificate::client_config(&self.certificates).map_err(Error::Certificates)?;
-        let proxies = self.proxies.clone();
-        let proxy = || {
-            let proxies = proxies.clone();
-            reqwest::Proxy::custom(move |url| proxies.proxy_for(url).cloned())
-        };
-        let http = || {
-            // One connection per blob: HTTP/2 would share one window among all of them. Digests
-            // describe the bytes on the wire, so nothing may be unpacked on the way, whichever
-            // features another crate switches on.
-            reqwest::Client::builder()
-                .http1_only()
-                .no_gzip()
-                .no_brotli()
-                .no_zstd()
-                .no_deflate()
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy()
-                .referer(false)
-                .connect_timeout(self.limits.connect)
-                .tcp_keepalive(Duration::from_secs(30))
-                .pool_max_idle_per_host(256)
-                .user_agent(agent)
-                .tls_backend_preconfigured(tls.clone())
+        let agent =
+            self.user_agent.unwrap_or_else(|| concat!("bundle/", env!("CARGO_PKG_VERSION")).to_owned());
+        let connector = Connector {
+            agent,
+            limits: self.limits,
+            proxies: self.proxies.clone(),
+            certificates: self.certificates,
+            directories: self.certificate_directories,
         };
         let inner = Inner {
-            http: http().proxy(proxy()).build().map_err(Error::Setup)?,
-            local: http().build().map_err(Error::Setup)?,
-            elsewhere: http()
-                .proxy(proxy())
-                .dns_resolver(Arc::new(CarefulResolver))
-                .build()
-                .map_err(Error::Setup)?,
+            connections: connector.connect(None)?,
+            connector,
+            own_connections: Mutex::default(),
             limits: self.limits,
             proxies: self.proxies,
             auth: Authenticator::new(self.credentials),
@@ -266,13 +320,45 @@ impl Client {
     }
 
     /// Which of the connections serves an address that was not chosen by a registry.
-    pub(crate) fn http(&self, url: &Url) -> &reqwest::Client {
-        if redirect::is_loopback(url) { &self.inner.local } else { &self.inner.http }
+    pub(crate) fn http(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let Connections { http, local, .. } = self.connections(url)?;
+        Ok(if redirect::is_loopback(url) { local } else { http })
     }
 
     /// Which of the connections serves an address that a registry redirects to.
-    pub(crate) fn elsewhere(&self, url: &Url) -> &reqwest::Client {
-        if redirect::is_loopback(url) { &self.inner.local } else { &self.inner.elsewhere }
+    pub(crate) fn elsewhere(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let Connections { local, elsewhere, .. } = self.connections(url)?;
+        Ok(if redirect::is_loopback(url) { local } else { elsewhere })
+    }
+
+    fn connections(&self, url: &Url) -> Result<Connections, Error> {
+        let inner = &self.inner;
+        if url.scheme() != "https" || inner.connector.directories.is_empty() {
+            return Ok(inner.connections.clone());
+        }
+        let host = authority(url);
+        let mut own = lock(&inner.own_connections);
+        let found = match own.get(&host) {
+            Some(known) => known.clone(),
+            None => {
+                let hub = if host == "registry-1.docker.io" { "docker.io" } else { host.as_str() };
+                let found = HostCertificates::find(&inner.connector.directories, &[hub, host.as_str()])?;
+                let made = found.map(|found| inner.connector.connect(Some(found))).transpose()?;
+                own.insert(host, made.clone());
+                made
+            }
+        };
+        Ok(found.unwrap_or_else(|| inner.connections.clone()))
+    }
+
+    /// Whether there are certificates for a registry of this machine, which then may speak HTTPS.
+    fn has_certificates(&self, registry: &Registry) -> bool {
+        let inner = &self.inner;
+        inner.own_certificates
+            || matches!(
+                HostCertificates::find(&inner.connector.directories, &[registry.as_str()]),
+                Ok(Some(_)) | Err(_)
+            )
     }
 
     /// `https`, or `http` for this machine and where it was allowed.
@@ -280,15 +366,19 @@ impl Client {
         if !self.allows_plain(registry) {
             return "https";
         }
-        if self.inner.plain_http.contains(registry) || !self.inner.own_certificates {
+        if self.inner.plain_http.contains(registry) || !self.has_certificates(registry) {
             return "http";
         }
         let known = lock(&self.inner.local_https).get(registry).copied();
         let encrypted = match known {
             Some(encrypted) => encrypted,
             None => {
-                let probe = self.inner.local.get(format!("https://{}/v2/", registry.endpoint()));
-                let encrypted = match self.send(registry.as_str(), probe).await {
+                let Ok(url) = format!("https://{}/v2/", registry.endpoint()).parse::<Url>() else {
+                    return "https";
+                };
+                // A certificate that cannot be used is told by the request itself.
+                let Ok(http) = self.http(&url) else { return "https" };
+                let encrypted = match self.send(registry.as_str(), http.get(url)).await {
                     Ok(_) | Err(Error::Certificate { .. }) => true,
                     Err(Error::PlainHttp { .. }) => false,
                     // Says nothing; the request itself will fail and tell.
@@ -330,6 +420,7 @@ impl Default for ClientBuilder {
             certificates: Vec::new(),
             mirrors: HashMap::new(),
             targets: HashMap::new(),
+            certificate_directories: Vec::new(),
             cache: None,
             credentials: CredentialStore::default(),
             user_agent: None,

@@ -60,6 +60,14 @@ pub enum CredentialError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file that cannot be written.
+    #[error("{} cannot be written", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file that is not what it should be.
     ///
     /// serde_json's message is left out: it quotes values, and these are secrets.
@@ -365,7 +373,7 @@ fn legacy(bytes: &[u8]) -> Option<HashMap<String, Entry>> {
 }
 
 /// Docker's spellings of a registry, `https://index.docker.io/v1/` among them, as ours.
-fn normal(key: &str) -> String {
+pub(crate) fn normal(key: &str) -> String {
     let key = key.trim_start_matches("https://").trim_start_matches("http://");
     let key = key.trim_end_matches('/').trim_end_matches("/v1").trim_end_matches("/v2");
     let (host, path) = key.split_once('/').map_or((key, ""), |(host, path)| (host, path));

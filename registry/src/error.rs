@@ -1,6 +1,7 @@
 //! Why a registry did not do what it was asked: one enum, sorted by who must act and whether a
 //! retry may help. Takes failed exchanges and answers, gives [`Error`].
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bundle_oci::{Digest, ManifestError, ParseRepositoryError, Printable};
@@ -228,6 +229,14 @@ pub enum Error {
     /// The client could not be set up.
     #[error("connections cannot be set up")]
     Setup(#[source] reqwest::Error),
+    /// A certificate or key for one registry cannot be used.
+    #[error("{} cannot be used: {why}", .path.display())]
+    HostCertificates {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The certificates that are trusted cannot be used.
     #[error("the trusted certificates cannot be used")]
     Certificates(#[source] rustls::Error),
@@ -319,6 +328,7 @@ impl Error {
             | Self::Credentials(_)
             | Self::Source(_)
             | Self::Setup(_)
+            | Self::HostCertificates { .. }
             | Self::Certificates(_) => false,
         }
     }
@@ -352,6 +362,7 @@ impl Error {
             | Self::Credentials(_)
             | Self::Source(_)
             | Self::Setup(_)
+            | Self::HostCertificates { .. }
             | Self::Certificates(_) => Blame::Local,
         }
     }

@@ -58,7 +58,7 @@ impl Client {
         let doing = format!("send {}", shown(url.as_str()));
         let header = self.stored_login(host, url.path().trim_start_matches('/')).await?;
         let anonymous = header.is_none();
-        let mut request = self.http(url).get(url.clone()).header("Accept-Encoding", "identity");
+        let mut request = self.http(url)?.get(url.clone()).header("Accept-Encoding", "identity");
         if let Some(header) = header {
             request = request.header("Authorization", header);
         }
@@ -75,7 +75,7 @@ impl Client {
             }
             hops += 1;
             sender = next.host_str().unwrap_or_default().to_owned();
-            let request = self.elsewhere(&next).get(next).header("Accept-Encoding", "identity");
+            let request = self.elsewhere(&next)?.get(next).header("Accept-Encoding", "identity");
             response = self.send(&sender, request).await?;
         }
         if response.status() != 200 {

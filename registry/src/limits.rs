@@ -115,6 +115,8 @@ pub(crate) const LIMIT_POLL: Duration = Duration::from_secs(15 * 60);
 /// A file of trusted certificates, in bytes: those of all public authorities together have a
 /// quarter of a MiB.
 pub(crate) const LARGEST_CA_FILE: u64 = 4 << 20;
+/// Files of one registry's directory of certificates.
+pub(crate) const MOST_HOST_FILES: usize = 64;
 /// A credential file, in bytes. People's files have a few KiB.
 pub(crate) const LARGEST_CREDENTIAL_FILE: u64 = 1 << 20;
 /// How long a credential helper may take. One that waits for a window that nobody sees never ends.

@@ -337,7 +337,7 @@ impl Client {
     ) -> Result<RequestBuilder, Error> {
         // The token service of another host is one that a registry chose.
         let own = registry.endpoint().starts_with(host_of(&url));
-        let http = if own { self.http(&url) } else { self.elsewhere(&url) };
+        let http = if own { self.http(&url)? } else { self.elsewhere(&url)? };
         if let Some(Credential::IdentityToken(token)) = &credential {
             self.inner.auth.sent.remember(token.reveal());
             let scopes: Vec<String> = scope.texts().collect();

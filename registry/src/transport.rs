@@ -209,7 +209,7 @@ impl Client {
         authorization: &Authorization,
         redirected: bool,
     ) -> Result<Response, Error> {
-        let http = if redirected { self.elsewhere(url) } else { self.http(url) };
+        let http = if redirected { self.elsewhere(url)? } else { self.http(url)? };
         let mut builder = http.request(request.method.clone(), url.clone());
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);

@@ -60,11 +60,7 @@ fn mistakes_are_told_before_any_work() {
             2,
             "path after the host: repository name must be lower case",
         ),
-        (
-            "import b.tar --to https://u:secret@h.example --trust key.pub",
-            2,
-            "must have no user name or password",
-        ),
+        ("import b.tar --to https://u:secret@h.example --trust key.pub", 2, "has a user name and password"),
         ("import b.tar --to 127.0.0.1:1 --trust missing", 2, "missing cannot be read"),
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),

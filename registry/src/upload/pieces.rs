@@ -133,7 +133,7 @@ impl Upload<'_> {
         let Self { client, registry, repository, .. } = *self;
         let scope = Scope::push(repository);
         let authorization = client.authorization(registry, &scope, refused.as_ref()).await.ok()?;
-        let mut request = client.http(url).get(url.clone());
+        let mut request = client.http(url).ok()?.get(url.clone());
         if let Some(header) = &authorization.header {
             request = request.header("Authorization", header);
         }

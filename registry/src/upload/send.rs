@@ -207,7 +207,7 @@ impl Upload<'_> {
         let authorization =
             client.authorization(registry, &Scope::push(repository), refused.as_ref()).await?;
         let mut request = client
-            .http(&url)
+            .http(&url)?
             .request(method.clone(), url)
             .header("Content-Type", "application/octet-stream")
             .header("Content-Length", length);

@@ -5,6 +5,7 @@
 mod case;
 mod destination;
 mod line;
+mod login;
 mod source;
 mod sources;
 mod targets;

@@ -269,4 +269,14 @@ fn a_registrys_own_certificate_is_accepted_once_it_is_given() {
     fetch(&own, "own.crt", "1.tar").succeeds();
     fetch(&own, "other.crt", "2.tar").ends_with(4).says("it is signed by itself").says("--ca-file FILE");
     fetch(&other, "other.crt", "3.tar").ends_with(4).says("it is for another name");
+    // Where Docker and Podman look for it; the client's own certificate is read as well.
+    let place = format!(".config/containers/certs.d/{}", own.host());
+    std::fs::create_dir_all(scene.path(&place)).unwrap();
+    for (from, to) in [("own.crt", "ca.crt"), ("own.crt", "client.cert"), ("own.key", "client.key")] {
+        std::fs::copy(scene.path(from), scene.path(&format!("{place}/{to}"))).unwrap();
+    }
+    let arguments = |out: &str| Scene::create_arguments(&[format!("{}/team/multi:1", own.host())], out);
+    scene.bundle(arguments("4.tar")).succeeds();
+    std::fs::write(scene.path(&format!("{place}/client.key")), "no key").unwrap();
+    scene.bundle(arguments("5.tar")).ends_with(2).says("client.key cannot be used");
 }
