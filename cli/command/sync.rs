@@ -249,7 +249,9 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
             Outcome::Again(bundle) => {
                 text.push_str(&format!("bundle {bundle} was imported before: {}\n", Printable(&item.name)));
             }
-            Outcome::Failed(error) => failed.push(Failure::from(error).about(&item.name)),
+            Outcome::Failed(error) | Outcome::Stuck(error) => {
+                failed.push(Failure::from(error).about(&item.name))
+            }
             Outcome::Refused(error) => refused.push(Failure::from(error).about(&item.name)),
             Outcome::Waiting(error) => {
                 let waits = Failure::from(error).about(&item.name);

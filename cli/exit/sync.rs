@@ -70,6 +70,11 @@ impl From<ItemError> for Failure {
             ItemError::Receipt(error) => error.into(),
             ItemError::Stream(_) => Self::new(Code::NotTrusted, &error)
                 .hint("bring it to its site, or name the stream in sync.yaml"),
+            ItemError::Superseded { .. } => Self::new(Code::NotTrusted, &error)
+                .hint("nothing is to be done: the stream has gone on; find out who brought it"),
+            ItemError::Stuck(error) => Self::new(Code::Failed, &error).hint(
+                "look at what lies in its way in the directories done and refused, and at their rights",
+            ),
             ItemError::Part => Self::new(Code::Incomplete, &error),
         }
     }

@@ -1,13 +1,14 @@
 //! The disconnected side's scheduled job: imports an inbox's bundles in the order of their streams.
 //! Takes a configuration and a destination; gives what became of each bundle.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bundle_format::{
-    BundleId, Damage, FileError, Limits, MediumError, Receipt, ShortReceipt, StreamName, Timestamp,
-    TrustError, Verdict, replace_file,
+    BundleId, Damage, FileError, Limits, MediumError, Receipt, Sequence, ShortReceipt, StreamName, Timestamp,
+    TrustError, Verdict, VolumeNames, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, MemoryError,
@@ -68,6 +69,8 @@ pub enum Outcome {
     Refused(ItemError),
     /// It stays in the inbox, for something may still come that makes it good.
     Waiting(ItemError),
+    /// It was imported or refused, and cannot be moved out of the inbox: nothing waits for that.
+    Stuck(ItemError),
     /// It stays in the inbox, for something else went wrong. What comes after it in its stream waits
     /// too.
     Failed(ItemError),
@@ -94,6 +97,17 @@ pub enum ItemError {
     /// Its receipt cannot be written.
     #[error(transparent)]
     Receipt(#[from] FileError),
+    /// Volumes of it are missing, and its stream has gone on.
+    #[error("bundle {bundle} is incomplete, and bundle {newest} of its stream was imported already")]
+    Superseded {
+        /// The bundle.
+        bundle: BundleId,
+        /// The newest number of its stream.
+        newest: Sequence,
+    },
+    /// It was dealt with, and cannot be moved out of the inbox.
+    #[error(transparent)]
+    Stuck(#[from] InboxError),
     /// Some of it is still to come.
     #[error("some of the bundle is still to come")]
     Part,
@@ -111,13 +125,11 @@ pub enum ImportJobError {
     /// The inbox.
     #[error(transparent)]
     Inbox(#[from] InboxError),
-    /// A reason that cannot be written.
-    #[error(transparent)]
-    Reason(#[from] FileError),
 }
 
-/// So many bundles are looked at in one run. What a run remembers of each is written again with each
-/// that it moves, and whoever fills an inbox with a million files must not fill the memory.
+/// So many bundles are refused, or remembered as unusable, in one run. What a run remembers is written
+/// again with each bundle that it moves, and whoever fills an inbox with a million files must not fill
+/// the memory. Bundles that can be imported are, however much junk lies beside them.
 const MOST: usize = 250;
 
 impl ImportJob<'_> {
@@ -129,20 +141,21 @@ impl ImportJob<'_> {
         let _lock = JobLock::take(&self.config.state, "import")?;
         let ledger_path = self.config.state.join("import.json");
         let mut ledger: ImportLedger = ledger::load(&ledger_path)?;
-        inbox::carry_out(&ledger.moving)?;
+        // What cannot be moved any further is found again below, if it is still there.
+        let _ = inbox::carry_out(&ledger.moving);
         ledger.moving.clear();
         let mut items = Vec::new();
         let mut taken = Vec::new();
-        let mut candidates = inbox::scan(&self.config.inbox)?;
-        let left = candidates.len().saturating_sub(MOST);
-        candidates.truncate(MOST);
-        for candidate in candidates {
+        let mut unusable = Vec::new();
+        let mut left = 0;
+        for candidate in inbox::scan(&self.config.inbox)? {
             match self.open(&candidate) {
                 Ok(bundle) => {
                     let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
                     taken.push((id, candidate));
                 }
-                Err(error) => items.push(self.sort(candidate, error, &mut ledger, &ledger_path)?),
+                Err(error) if unusable.len() < MOST => unusable.push((candidate, error)),
+                Err(_) => left += 1,
             }
         }
         taken.sort_by(|(a, _), (b, _)| (&a.stream, a.sequence).cmp(&(&b.stream, b.sequence)));
@@ -163,14 +176,19 @@ impl ImportJob<'_> {
             }
             items.push(item);
         }
-        self.prune(&mut ledger)?;
+        // After the imports: what was imported just now may show that a set is out of date.
+        for (candidate, error) in unusable {
+            let error = self.superseded(&candidate, error);
+            items.push(self.sort(candidate, error, &mut ledger, &ledger_path)?);
+        }
+        self.prune(&mut ledger);
         let named = |wanted: fn(&Outcome) -> Option<&ItemError>| -> Vec<(String, String)> {
             let items =
                 items.iter().filter_map(|item| Some((item.name.clone(), chain(wanted(&item.outcome)?))));
             items.collect()
         };
         let waiting = named(|outcome| match outcome {
-            Outcome::Waiting(error) | Outcome::Failed(error) => Some(error),
+            Outcome::Waiting(error) | Outcome::Failed(error) | Outcome::Stuck(error) => Some(error),
             _ => None,
         });
         let refused = named(|outcome| match outcome {
@@ -195,12 +213,30 @@ impl ImportJob<'_> {
     }
 
     fn open(&self, candidate: &Candidate) -> Result<Bundle, ItemError> {
-        let bundle = Bundle::open(&candidate.path, self.policy, &Limits::V1)?;
+        let bundle = Bundle::open_arrived(&candidate.path, self.policy, &Limits::V1)?;
         let stream = &bundle.statement().stream;
         if !self.config.expects(stream) {
             return Err(ItemError::Stream(stream.clone()));
         }
         Ok(bundle)
+    }
+
+    /// A set that is incomplete waits for its other volumes, unless its stream has gone on without it.
+    fn superseded(&self, candidate: &Candidate, error: ItemError) -> ItemError {
+        let ItemError::Open(OpenError::Missing(_)) = &error else { return error };
+        let identified = candidate.files.iter().find_map(|path| {
+            let is_part = VolumeNames::read(path).is_some() || *path == candidate.path;
+            is_part.then(|| Bundle::identify(path, self.policy, &Limits::V1).ok()).flatten()
+        });
+        let Some(bundle) = identified else { return error };
+        let state = StateFile::look(&self.options.state).ok();
+        let newest = state.and_then(|state| state.newest(self.destination.registry(), &bundle.stream));
+        match newest {
+            Some(newest) if bundle.sequence <= newest.sequence => {
+                ItemError::Superseded { bundle, newest: newest.sequence }
+            }
+            _ => error,
+        }
     }
 
     async fn import(
@@ -246,7 +282,7 @@ impl ImportJob<'_> {
         let directory = &self.config.receipts;
         let made = std::fs::create_dir_all(directory);
         made.map_err(|source| FileError { path: directory.clone(), source })?;
-        let name = format!("{}-{}", receipt.bundle.stream, receipt.bundle.sequence);
+        let name = free_name(directory, &format!("{}-{}", receipt.bundle.stream, receipt.bundle.sequence));
         let bytes = receipt.to_bytes();
         let signature = self.signer.sign(&bytes)?;
         if receipt.is_whole() {
@@ -280,11 +316,14 @@ impl ImportJob<'_> {
             blocked,
         };
         ledger.last.insert(id.stream.clone(), last);
-        let moves = candidate.moves(&self.config.done());
+        let moves = candidate.moves(&self.config.done()).moves;
         let files = moves.iter().map(|step| step.to.clone()).collect();
         ledger.done.push(Done { stream: id.stream.clone(), files });
-        self.carry_out(moves, ledger, ledger_path)?;
-        let outcome = if again { Outcome::Again(id) } else { Outcome::Imported(id) };
+        let outcome = match self.carry_out(moves, ledger, ledger_path)? {
+            Moved::Stuck(error) => Outcome::Stuck(error.into()),
+            Moved::Away if again => Outcome::Again(id),
+            Moved::Away => Outcome::Imported(id),
+        };
         Ok(Item { name: candidate.name, outcome })
     }
 
@@ -303,18 +342,18 @@ impl ImportJob<'_> {
             // It may be that somebody is still copying it.
             Judgement::Settle if !self.has_settled(&candidate, ledger) => Outcome::Waiting(error),
             Judgement::Settle | Judgement::Refuse => {
-                let moves = candidate.moves(&self.config.refused());
-                if let Some(first) = moves.iter().find(|step| step.from == candidate.path).or(moves.first()) {
-                    let mut reason = first.to.clone().into_os_string();
-                    reason.push(".reason.txt");
-                    let made = std::fs::create_dir_all(self.config.refused());
-                    made.map_err(|source| FileError { path: self.config.refused(), source })?;
+                let departure = candidate.moves(&self.config.refused());
+                if let Some(reason) = departure.reason {
                     let text = format!("{}\n", Printable(&chain(&error)));
-                    replace_file(&PathBuf::from(reason), text.as_bytes())?;
+                    // That it cannot be written is told by the move, which goes to the same place.
+                    let _ = std::fs::create_dir_all(self.config.refused());
+                    let _ = replace_file(&reason, text.as_bytes());
                 }
                 ledger.refused += 1;
                 ledger.unusable.remove(&name);
-                self.carry_out(moves, ledger, ledger_path)?;
+                if let Moved::Stuck(stuck) = self.carry_out(departure.moves, ledger, ledger_path)? {
+                    return Ok(Item { name, outcome: Outcome::Stuck(stuck.into()) });
+                }
                 Outcome::Refused(error)
             }
         };
@@ -337,23 +376,27 @@ impl ImportJob<'_> {
         }
     }
 
-    /// Moves files, in such a way that the next run goes on if this one is killed.
+    /// Moves files, in such a way that the next run goes on if this one is killed. What cannot be moved
+    /// is not the job's trouble.
     fn carry_out(
         &self,
         moves: Vec<ledger::Move>,
         ledger: &mut ImportLedger,
         ledger_path: &Path,
-    ) -> Result<(), ImportJobError> {
+    ) -> Result<Moved, ImportJobError> {
         ledger.moving = moves;
         ledger::save(ledger_path, ledger)?;
-        inbox::carry_out(&ledger.moving)?;
+        let moved = inbox::carry_out(&ledger.moving);
         ledger.moving.clear();
-        Ok(())
+        Ok(match moved {
+            Ok(()) => Moved::Away,
+            Err(error) => Moved::Stuck(error),
+        })
     }
 
     /// Removes what is old in `done`. What the job did not put there itself stays.
-    fn prune(&self, ledger: &mut ImportLedger) -> Result<(), ImportJobError> {
-        let mut kept: std::collections::BTreeMap<StreamName, usize> = std::collections::BTreeMap::new();
+    fn prune(&self, ledger: &mut ImportLedger) {
+        let mut kept: BTreeMap<StreamName, usize> = BTreeMap::new();
         let mut remaining = Vec::new();
         for done in ledger.done.drain(..).rev() {
             let count = kept.entry(done.stream.clone()).or_default();
@@ -363,19 +406,28 @@ impl ImportJob<'_> {
                 continue;
             }
             for path in &done.files {
-                match std::fs::remove_file(path) {
-                    Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                        let error = InboxError { path: path.clone(), doing: "removed", source };
-                        return Err(error.into());
-                    }
-                    _ => {}
-                }
+                // What somebody made of it since, such as a directory, is theirs.
+                let _ = std::fs::remove_file(path);
             }
         }
         remaining.reverse();
         ledger.done = remaining;
-        Ok(())
     }
+}
+
+/// A name for a receipt under which no directory or the like lies.
+fn free_name(directory: &Path, name: &str) -> String {
+    let is_free = |name: &str| {
+        ["json", "json.sig", "short"].iter().all(|end| {
+            let found = directory.join(format!("{name}.{end}")).symlink_metadata();
+            found.is_ok_and(|found| found.is_file()) || !directory.join(format!("{name}.{end}")).exists()
+        })
+    };
+    let numbered = (2..).map(|number| format!("{name}.{number}"));
+    std::iter::once(name.to_owned())
+        .chain(numbered.take(MOST))
+        .find(|name| is_free(name))
+        .unwrap_or_else(|| name.to_owned())
 }
 
 /// A bundle that was imported.
@@ -383,6 +435,12 @@ struct Delivered {
     id: BundleId,
     created: Timestamp,
     arrived: Arrived,
+}
+
+/// Whether a bundle's files left the inbox.
+enum Moved {
+    Away,
+    Stuck(InboxError),
 }
 
 /// What an error says about a bundle's future.
@@ -421,6 +479,8 @@ fn judge(error: &ItemError) -> Judgement {
             }
             DeliveryError::Plan(PlanError::Base { .. }) => Judgement::Wait,
             DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
+            // The registry understood it and refuses it for good: it would refuse it every night.
+            DeliveryError::Push { error, .. } if is_refused_for_good(error) => Judgement::Refuse,
             DeliveryError::Memory(_)
             | DeliveryError::Plan(_)
             | DeliveryError::Findings { .. }
@@ -429,9 +489,22 @@ fn judge(error: &ItemError) -> Judgement {
             | DeliveryError::Confirmation(_)
             | DeliveryError::Confirm(_) => Judgement::Fail,
         },
-        ItemError::Stream(_) => Judgement::Refuse,
+        ItemError::Stream(_) | ItemError::Superseded { .. } => Judgement::Refuse,
         ItemError::Part => Judgement::Wait,
-        ItemError::State(_) | ItemError::Sign(_) | ItemError::Receipt(_) => Judgement::Fail,
+        ItemError::State(_) | ItemError::Sign(_) | ItemError::Receipt(_) | ItemError::Stuck(_) => {
+            Judgement::Fail
+        }
+    }
+}
+
+/// HTTP 400, 413 and 415 are about the content (distribution-spec §Error Codes), not about the account or
+/// the hour.
+fn is_refused_for_good(error: &PushError) -> bool {
+    match error {
+        PushError::Blob { source, .. } | PushError::Manifest { source, .. } => {
+            matches!(source.status(), Some(400 | 413 | 415))
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The directory where bundles arrive: what in it is a bundle, whole, and settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use bundle_format::VolumeNames;
@@ -75,28 +76,62 @@ impl Candidate {
         self.files.iter().any(|path| *path == self.path || VolumeNames::read(path).is_some())
     }
 
-    /// How its files get to `directory`, where nothing is replaced.
-    pub(crate) fn moves(&self, directory: &Path) -> Vec<Move> {
-        let names: Vec<_> = self.files.iter().filter_map(|path| path.file_name()).collect();
+    /// How its files get to `directory`, where nothing is replaced, and where its reason can lie
+    /// beside them.
+    pub(crate) fn moves(&self, directory: &Path) -> Departure {
+        let names: Vec<&OsStr> = self.files.iter().filter_map(|path| path.file_name()).collect();
+        let first = self.files.iter().position(|path| *path == self.path).unwrap_or_default();
         let mut prefix = String::new();
         for number in 2.. {
-            let taken = names.iter().any(|name| {
-                let mut whole = std::ffi::OsString::from(&prefix);
-                whole.push(name);
-                directory.join(whole).symlink_metadata().is_ok()
+            let place = |name: &OsStr| directory.join(shortened(&prefix, name));
+            let mut places: Vec<PathBuf> = names.iter().map(|name| place(name)).collect();
+            let reason = names.get(first).map(|name| {
+                let mut named = name.to_os_string();
+                named.push(REASON);
+                place(&named)
             });
-            if !taken {
-                break;
+            places.extend(reason.clone());
+            let distinct = places.iter().collect::<BTreeSet<_>>().len() == places.len();
+            if distinct && !places.iter().any(|path| path.symlink_metadata().is_ok()) {
+                let moves = self.files.iter().cloned().zip(places);
+                let moves = moves.map(|(from, to)| Move { from, to }).collect();
+                return Departure { moves, reason };
             }
             prefix = format!("{number}.");
         }
-        let to = |path: &PathBuf| {
-            let mut name = std::ffi::OsString::from(&prefix);
-            name.push(path.file_name().unwrap_or_default());
-            Move { from: path.clone(), to: directory.join(name) }
-        };
-        self.files.iter().map(to).collect()
+        Departure { moves: Vec::new(), reason: None }
     }
+}
+
+/// Where a bundle's files go.
+pub(crate) struct Departure {
+    /// File by file.
+    pub(crate) moves: Vec<Move>,
+    /// Where the reason goes, if there is one to be written.
+    pub(crate) reason: Option<PathBuf>,
+}
+
+/// What is put after a refused file's name for its reason.
+const REASON: &str = ".reason.txt";
+
+/// In bytes: the longest name that Linux's file systems take.
+const LONGEST_NAME: usize = 255;
+
+/// A file name with something before it. One that would be too long keeps its end, and gets a digest for
+/// the rest.
+fn shortened(prefix: &str, name: &OsStr) -> OsString {
+    let mut whole = OsString::from(prefix);
+    whole.push(name);
+    if whole.len() <= LONGEST_NAME {
+        return whole;
+    }
+    let text = whole.to_string_lossy();
+    let digest = bundle_oci::Digest::of(text.as_bytes());
+    let mut end = text.len().saturating_sub(LONGEST_NAME / 2);
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    format!("{prefix}{}-{}", digest.short(), &text[end..]).into()
 }
 
 /// Moves files, and goes on where an earlier run was killed.
@@ -185,12 +220,33 @@ mod tests {
     }
 
     #[test]
+    fn no_name_and_nothing_in_the_way_keeps_a_file_in_the_inbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let (inbox, refused) = (directory.path().join("in"), directory.path().join("refused"));
+        std::fs::create_dir_all(&inbox).unwrap();
+        let longest = format!("{}.tar", "ä".repeat(125));
+        for name in [longest.as_str(), "a.tar"] {
+            std::fs::write(inbox.join(name), name).unwrap();
+        }
+        std::fs::create_dir_all(refused.join("a.tar.reason.txt")).unwrap();
+        std::fs::create_dir_all(refused.join("2.a.tar")).unwrap();
+        for candidate in scan(&inbox).unwrap() {
+            let departure = candidate.moves(&refused);
+            std::fs::write(departure.reason.unwrap(), "junk").unwrap();
+            carry_out(&departure.moves).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(&inbox).unwrap().count(), 0);
+        assert_eq!(std::fs::read_to_string(refused.join("3.a.tar")).unwrap(), "a.tar");
+        assert_eq!(std::fs::read_to_string(refused.join("3.a.tar.reason.txt")).unwrap(), "junk");
+    }
+
+    #[test]
     fn what_somebody_took_away_stops_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let inbox = directory.path().join("in");
         std::fs::create_dir_all(&inbox).unwrap();
         std::fs::write(inbox.join("a.tar"), "a").unwrap();
-        let moves = scan(&inbox).unwrap()[0].moves(&directory.path().join("done"));
+        let moves = scan(&inbox).unwrap()[0].moves(&directory.path().join("done")).moves;
         std::fs::remove_file(inbox.join("a.tar")).unwrap();
         carry_out(&moves).unwrap();
     }
@@ -214,7 +270,7 @@ mod tests {
         for round in ["one", "two", "three"] {
             std::fs::write(inbox.join("a.tar"), round).unwrap();
             std::fs::write(inbox.join("a.tar.0123456789abcdef.sig"), round).unwrap();
-            let moves = scan(&inbox).unwrap()[0].moves(&done);
+            let moves = scan(&inbox).unwrap()[0].moves(&done).moves;
             carry_out(&moves[..1]).unwrap();
             carry_out(&moves).unwrap();
             carry_out(&moves).unwrap();

@@ -80,6 +80,17 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
     names.into_iter().map(|name| Ok(read_signature(&directory.join(name))?)).collect()
 }
 
+/// Reads the countersignatures of these keys that lie beside a file, under the names that
+/// [`countersignature_path`] gives them. What else lies there is not looked at: whoever can write beside
+/// a bundle cannot make it unreadable.
+pub fn read_known_countersignatures<'a>(
+    signed: &Path,
+    keys: impl IntoIterator<Item = &'a PublicKey>,
+) -> Vec<SignatureBytes> {
+    let beside = keys.into_iter().map(|key| countersignature_path(signed, key));
+    beside.filter_map(|path| read_signature(&path).ok()).take(MOST).collect()
+}
+
 fn is_countersignature(found: &OsStr, signed: &OsStr) -> bool {
     let middle = found
         .as_encoded_bytes()
@@ -116,6 +127,8 @@ mod tests {
             assert!(found.contains(&key.sign(b"x")));
         }
         std::fs::write(directory.path().join("b.tar.0123456789abcdef.sig"), "short").unwrap();
+        let known = [keys[0].public(), PrivateKey::from_seed(&[3; 32]).public()];
+        assert_eq!(read_known_countersignatures(&bundle, &known), [keys[0].sign(b"x")]);
         assert!(matches!(
             read_countersignatures(&bundle),
             Err(CountersignatureError::File(SignatureFileError::Length(_)))

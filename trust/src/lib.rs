@@ -14,7 +14,8 @@ mod trust_file;
 mod trust_store;
 
 pub use countersignature::{
-    CountersignatureError, countersignature_path, read_countersignatures, write_countersignature,
+    CountersignatureError, countersignature_path, read_countersignatures, read_known_countersignatures,
+    write_countersignature,
 };
 pub use effective::{Effective, LoadKeysError, StoreLocation, StoreNotFound, load_keys};
 pub use key_file::{KeyFileError, generate, load_private, load_public};

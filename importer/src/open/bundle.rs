@@ -6,13 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
+    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
     SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
 
-use bundle_trust::{CountersignatureError, Effective, read_countersignatures};
+use bundle_trust::{CountersignatureError, Effective, read_countersignatures, read_known_countersignatures};
 
 use crate::Spool;
 
@@ -68,7 +68,38 @@ impl Bundle {
         if !missing.is_empty() {
             return Err(OpenError::Missing(missing));
         }
-        Self::on(medium, path, policy, limits)
+        let countersignatures = read_countersignatures(&Medium::name(path))?;
+        Self::on(medium, &countersignatures, policy, limits)
+    }
+
+    /// The same on a file that arrived where others can write, too: of what lies beside it, only the
+    /// countersignatures of keys that the policy knows are looked at.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn open_arrived(path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
+        let medium = Medium::open(path, limits)?;
+        let missing = medium.missing();
+        if !missing.is_empty() {
+            return Err(OpenError::Missing(missing));
+        }
+        Self::on(medium, &known_countersignatures(path, policy), policy, limits)
+    }
+
+    /// Steps 1 to 5 of docs/format.md §Verification on the start of a file or set, of which other
+    /// volumes may be missing: which bundle it is.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn identify(path: &Path, policy: &Effective, limits: &Limits) -> Result<BundleId, OpenError> {
+        let medium = Medium::open(path, limits)?;
+        if !medium.has(&(0..1)) {
+            return Err(OpenError::Missing(medium.missing()));
+        }
+        let countersignatures = known_countersignatures(path, policy);
+        let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
+        let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
+        Ok(BundleId::of(trusted.statement(), trusted.digest()))
     }
 
     /// The same on those volumes that are there, together with what `spool` has of the others. The
@@ -90,13 +121,18 @@ impl Bundle {
             let head = Unverified::read(&mut Cursor::new(volumes).map_err(Damage::Read)?, limits)?;
             Spool::of(spool, Digest::of(&head.statement)).lend(volumes)?;
         }
-        Self::on(medium, path, policy, limits)
+        let countersignatures = read_countersignatures(&Medium::name(path))?;
+        Self::on(medium, &countersignatures, policy, limits)
     }
 
-    fn on(medium: Medium, path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
-        let countersignatures = read_countersignatures(&Medium::name(path))?;
+    fn on(
+        medium: Medium,
+        countersignatures: &[SignatureBytes],
+        policy: &Effective,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
         let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
-        let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
+        let trusted = trust(&mut cursor, policy, countersignatures, limits)?;
         medium.belongs_to(trusted.digest())?;
         let archive = Archive::open(medium, trusted.clone())?;
         let graph = archive.graph(limits)?;
@@ -164,6 +200,11 @@ impl Bundle {
             Contents::Pipe { pipe, .. } => pipe.size(),
         }
     }
+}
+
+fn known_countersignatures(path: &Path, policy: &Effective) -> Vec<SignatureBytes> {
+    let keys = policy.policy().keys.iter().map(|trusted| &trusted.key);
+    read_known_countersignatures(&Medium::name(path), keys)
 }
 
 /// Steps 1 to 5 of docs/format.md §Verification.

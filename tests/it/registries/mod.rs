@@ -4,6 +4,7 @@
 
 mod case;
 mod destination;
+mod interface;
 mod line;
 mod login;
 mod source;
