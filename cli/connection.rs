@@ -23,17 +23,15 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// How many images or blobs are moved at once
+    /// Number of parallel transfers
     #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 
-    /// Try again when nothing moved on a connection for so long
+    /// Retry a connection after this many seconds without data
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     stall_timeout: u64,
 
-    /// How often to try again without progress before giving up
-    ///
-    /// By default 6 times, and twice if the host has not answered once.
+    /// Retries without progress [default: 6, or 2 for a host that has never answered]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
     retries: Option<u16>,
 

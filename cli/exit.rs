@@ -40,11 +40,11 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  usage: an argument or a file of yours is wrong
+  2  usage: invalid argument or configuration file
   3  the bundle is not trusted, or is damaged
   4  network or registry; trying again may help
   5  refused by a policy, such as a tag that must not move
-  6  incomplete: something that is needed is not here yet";
+  6  incomplete: a volume, base bundle, signature or scan result is missing";
 
 /// An error on its way to a person.
 #[derive(Debug)]

@@ -244,7 +244,7 @@ fn findings(image: &ImageScan) -> String {
         })
         .collect();
     if counts.is_empty() {
-        return "nothing of weight was found".to_owned();
+        return "no findings of medium severity or above".to_owned();
     }
     let mut text = format!("{} ({} fixable)", counts.join(", "), summary.fixable);
     let same = image.platforms.iter().all(|scan| scan.verdict == worst.verdict);

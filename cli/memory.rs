@@ -71,7 +71,7 @@ impl MemoryArguments {
 pub(crate) fn tell(memory: &Memory, registry: &Registry, progress: &dyn Progress) {
     match (memory.standing(), memory.newest()) {
         (Standing::First, _) => progress.note(&format!(
-            "no bundle of the stream '{}' is known to have been imported into {registry} before",
+            "first bundle of the stream '{}': nothing of it has been imported into {registry} before; rollback protection starts now",
             memory.bundle().stream
         )),
         (Standing::Older | Standing::Reused, Some(newest)) => {

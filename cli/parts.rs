@@ -14,13 +14,13 @@ pub(crate) struct PartArguments {
     #[arg(long)]
     pub(crate) partial: bool,
 
-    /// Where parts of blobs wait that are larger than one volume
+    /// Scratch directory for blobs that span volumes
     /// [default: bundle/spool in XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "DIRECTORY", requires = "partial")]
     spool: Option<PathBuf>,
 
-    /// Deliver only this part of the blobs, so that several can share the work: 0/4 to 3/4. Who ends
-    /// last sets the tags
+    /// Import one shard of the blobs (0/4 … 3/4), for parallel imports; the last to finish sets the
+    /// tags
     #[arg(long, value_name = "NUMBER/PARTS", conflicts_with = "partial")]
     share: Option<Share>,
 }

@@ -119,7 +119,7 @@ pub enum FieldError {
     #[error("a chart in a repository has a name")]
     ChartName,
     /// A version of a chart that is here.
-    #[error("a chart at a path is of the version that it is")]
+    #[error("'version' cannot be combined with 'path'")]
     ChartVersion,
     /// Where a chart is.
     #[error(transparent)]
@@ -612,7 +612,7 @@ projects:
             ),
             (
                 "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
-                "bundle.yaml:3:14: projects.cache.charts[0]: a chart at a path is of the version that it is",
+                "bundle.yaml:3:14: projects.cache.charts[0]: 'version' cannot be combined with 'path'",
             ),
             (
                 "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",

@@ -53,7 +53,7 @@ pub(crate) struct Create {
     #[arg(long)]
     locked: bool,
 
-    /// Say what would be carried, and write nothing
+    /// Print what would be carried, and write nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -279,7 +279,7 @@ fn summary(plan: &Plan) -> String {
         blobs => format!(", {} ({}) left out because they are there", count(blobs, "blob"), Bytes(required)),
     };
     format!(
-        "{}, {}, {} ({} saved by sharing){delta}",
+        "{}, {}, {} ({} deduplicated){delta}",
         count(plan.statement().artifacts.len(), "artifact"),
         count(plan.statement().blobs.len(), "blob"),
         Bytes(plan.layout().size()),

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::size::{Bytes, count};
 use crate::trust::StoreArguments;
 
-/// Say how two bundles, receipts or locks differ
+/// Compare two bundles, receipts or lock files
 #[derive(clap::Args)]
 pub(crate) struct Diff {
     /// The earlier one
@@ -50,7 +50,7 @@ impl Diff {
         }
         let mut text = format!("from {before}\nto   {after}\n");
         if !before.verified || !after.verified {
-            text.push_str("NOT VERIFIED: of what is not shown with --trust, anybody may have written it.\n");
+            text.push_str("NOT VERIFIED: pass --trust to check signatures\n");
         }
         text.push('\n');
         for change in &diff.changes {

@@ -43,11 +43,11 @@ pub(crate) struct Import {
     #[command(flatten)]
     memory: MemoryArguments,
 
-    /// What becomes of a tag that is there with another digest
+    /// What to do if a tag already exists with a different digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 
-    /// How Harbor's projects are run [default: harbor.yaml, if it is there]
+    /// Project policy file [default: harbor.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
@@ -60,7 +60,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10m")]
     wait_for_scan: Option<Span>,
 
-    /// Import although a project's quota may end before all is there
+    /// Import even if a project's quota may be exceeded
     #[arg(long)]
     ignore_quota: bool,
 

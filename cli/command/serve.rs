@@ -23,8 +23,8 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
-    /// The bundles; where two mean different things by one name, the later one of a stream counts,
-    /// and otherwise the one that is named last
+    /// Bundles to serve. If two define one tag, the higher sequence of a stream wins; across streams
+    /// the last on the command line wins
     #[arg(required = true, value_name = "FILE")]
     bundles: Vec<PathBuf>,
 

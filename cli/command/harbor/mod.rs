@@ -31,7 +31,7 @@ pub(crate) enum Harbor {
     Diff(diff::Diff),
     /// Print Harbor's chart values for vulnerability databases that came in a bundle
     TrivyValues(trivy::TrivyValues),
-    /// Write the values with which a chart in a bundle asks your registry for the bundle's images
+    /// Generate Helm values that point a chart's images to your registry
     Values(values::Values),
 }
 
@@ -55,7 +55,7 @@ struct Place {
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
-    /// How projects are run [default: harbor.yaml, if it is there]
+    /// Project policy file [default: harbor.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
@@ -96,7 +96,7 @@ struct Projects {
     #[arg(long = "project", value_name = "NAME")]
     projects: Vec<ProjectName>,
 
-    /// The projects of this bundle too
+    /// Also set up the projects that this bundle writes to
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 
