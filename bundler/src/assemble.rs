@@ -11,7 +11,8 @@ use bundle_registry::{Client, Progress};
 use crate::chart::discover_charts;
 use crate::{
     ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Head,
-    Lock, Notice, Pins, Plan, PlanError, Referrers, Request, ResolveErrors, ResolveOptions, merge, resolve,
+    Lock, MissingPlatforms, Notice, Pins, Plan, PlanError, Referrers, Request, ResolveErrors, ResolveOptions,
+    merge, resolve,
 };
 
 /// What is asked for, before any network is: images, and charts that have not been looked into.
@@ -72,6 +73,8 @@ pub struct Assembly<'a> {
     pub pins: Pins,
     /// Whether what is attached to images comes along.
     pub referrers: Referrers,
+    /// What becomes of images that lack some of the platforms that are wanted.
+    pub missing: MissingPlatforms,
     /// Whether registries are asked for images of charts that only look like some.
     pub confirm: Confirm,
     /// How much is looked up at once.
@@ -155,7 +158,12 @@ impl Assembly<'_> {
             let lock = beside.path.display().to_string();
             notices.push(Notice::KeptToLock { kept: pins.len(), of: requests.len(), lock });
         }
-        let options = ResolveOptions { referrers: self.referrers, pins: self.pins, jobs: self.jobs };
+        let options = ResolveOptions {
+            referrers: self.referrers,
+            pins: self.pins,
+            missing: self.missing,
+            jobs: self.jobs,
+        };
         let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
         notices.append(&mut resolved.notices);

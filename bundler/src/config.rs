@@ -416,7 +416,9 @@ pub fn from_list(
                 platforms: platforms.clone(),
                 reasons: vec![reason(&format!("{name}:{line}"))],
             }),
-            Err(error) => bad.push(list::BadLine { line, text: item.reference.to_string(), error }),
+            Err(error) => {
+                bad.push(list::BadLine { line, text: item.reference.to_string(), error, meant: None })
+            }
         }
     }
     if bad.is_empty() { Ok(requests) } else { Err(ListError { name: name.to_owned(), lines: bad }) }

@@ -11,6 +11,8 @@ pub struct BadLine {
     pub text: String,
     /// What is wrong with it.
     pub error: ItemError,
+    /// What was meant, where the line is written for another tool.
+    pub meant: Option<String>,
 }
 
 /// Every bad line of a list, and the list's name.
@@ -29,6 +31,9 @@ impl std::fmt::Display for ListError {
         for (position, bad) in self.lines.iter().take(SHOWN).enumerate() {
             let separator = if position == 0 { "" } else { "\n" };
             write!(f, "{separator}{name}:{}: '{}': {}", bad.line, Printable(&bad.text), bad.error)?;
+            if let Some(meant) = &bad.meant {
+                write!(f, "; did you mean '{}'?", Printable(meant))?;
+            }
         }
         match self.lines.len().checked_sub(SHOWN) {
             Some(1) => write!(f, "\n{name}: and 1 more bad line"),
@@ -49,22 +54,59 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, Item)>, ListEr
     let mut items = Vec::new();
     let mut bad = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (position, line) in text.lines().enumerate() {
+    for (position, line) in lines(text).enumerate() {
         let line_number = position + 1;
         let content = without_comment(line).trim();
         if content.is_empty() {
             continue;
         }
         if items.len() + bad.len() == Limits::DEFAULT.images {
-            bad.push(BadLine { line: line_number, text: content.to_owned(), error: ItemError::TooMany });
+            bad.push(BadLine {
+                line: line_number,
+                text: content.to_owned(),
+                error: ItemError::TooMany,
+                meant: None,
+            });
             break;
         }
         match content.parse() {
             Ok(item) => items.push((line_number, item)),
-            Err(error) => bad.push(BadLine { line: line_number, text: content.to_owned(), error }),
+            Err(error) => {
+                let meant = meant(content);
+                bad.push(BadLine { line: line_number, text: content.to_owned(), error, meant });
+            }
         }
     }
     if bad.is_empty() { Ok(items) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
+}
+
+/// Lines that end with a line feed, a carriage return, or both.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
+/// The item inside a line of another tool: skopeo's `docker://`, an entry of a YAML file, a list with quotes or
+/// commas, a mapping with another arrow. None if that is no item either.
+fn meant(line: &str) -> Option<String> {
+    let mut text: String = line.chars().filter(|letter| !matches!(letter, '\u{200b}' | '\u{feff}')).collect();
+    loop {
+        let mut rest = text.trim().trim_end_matches(',').trim_matches(['"', '\'']);
+        for prefix in ["- ", "image:", "docker://"] {
+            rest = rest.strip_prefix(prefix).unwrap_or(rest).trim_start();
+        }
+        if rest == text {
+            break;
+        }
+        text = rest.to_owned();
+    }
+    let arrow = ["->", "="].into_iter().find_map(|arrow| text.split_once(arrow));
+    if let Some((reference, name)) = arrow.filter(|_| !text.contains("=>")) {
+        // A new name has no registry here.
+        let name = name.trim();
+        let below = name.split_once('/').filter(|(host, _)| host.contains(['.', ':'])).map(|(_, path)| path);
+        text = format!("{} => {}", reference.trim(), below.unwrap_or(name));
+    }
+    (text != line && text.parse::<Item>().is_ok()).then_some(text)
 }
 
 fn without_comment(line: &str) -> &str {
@@ -106,6 +148,31 @@ mod tests {
              images.txt:10: 'x => y:1/z': new name must not have a registry"
         );
         assert_eq!(parse(text, "images.txt").unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn lines_of_other_tools_say_what_to_write() {
+        for (line, meant) in [
+            ("docker://a.example/x:1", "a.example/x:1"),
+            ("- a.example/x:1", "a.example/x:1"),
+            ("image: a.example/x:1", "a.example/x:1"),
+            ("- image: \"a.example/x:1\"", "a.example/x:1"),
+            ("\"a.example/x:1\",", "a.example/x:1"),
+            ("a.example/x:1\u{200b}", "a.example/x:1"),
+            ("a.example/x:1 -> y/app", "a.example/x:1 => y/app"),
+            ("a.example/x:1=b.example/y/app:2", "a.example/x:1 => y/app:2"),
+        ] {
+            let message = parse(line, "list").unwrap_err().to_string();
+            assert!(message.ends_with(&format!("; did you mean '{meant}'?")), "{message}");
+        }
+        assert!(!parse("A b", "list").unwrap_err().to_string().contains("mean"));
+    }
+
+    #[test]
+    fn a_line_may_end_with_a_carriage_return_alone() {
+        let items = parse("a:1\rb:2\r\nc:3\n", "list").unwrap();
+        assert_eq!(items.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(parse("a\nb\n", "list").unwrap().len(), 2);
     }
 
     #[test]

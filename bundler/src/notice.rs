@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use bundle_oci::{Digest, Printable, Reference};
+use bundle_oci::{Digest, Platform, Printable, Reference};
 
 use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
 
@@ -50,6 +50,13 @@ pub enum Notice {
         /// The image.
         image: Reference,
     },
+    /// Some of the platforms that are wanted are not there; the others are carried.
+    MissingPlatforms {
+        /// The image.
+        image: Reference,
+        /// The platforms that are wanted and not there.
+        missing: Vec<Platform>,
+    },
     /// Signatures of an index stay behind because platforms of it were chosen: they sign all of it.
     IndexSignatures {
         /// The image.
@@ -75,6 +82,7 @@ impl Notice {
             Self::KeptToLock { .. } => "kept-to-lock",
             Self::LockedDigestGone { .. } => "locked-digest-gone",
             Self::PinnedWhole { .. } => "pinned-carries-all-platforms",
+            Self::MissingPlatforms { .. } => "platforms-missing",
             Self::IndexSignatures { .. } => "index-signatures-dropped",
             Self::Unobtainable(_) => "referrer-unobtainable",
             Self::ForeignLayers { .. } => "foreign-layers",
@@ -118,6 +126,10 @@ impl fmt::Display for Notice {
             }
             Self::PinnedWhole { image } => {
                 write!(f, "{image}: pinned by digest, so all its platforms are carried")
+            }
+            Self::MissingPlatforms { image, missing } => {
+                let missing: Vec<_> = missing.iter().map(Platform::to_string).collect();
+                write!(f, "{image}: there is no {}; the other platforms are carried", missing.join(", "))
             }
             Self::IndexSignatures { image } => {
                 write!(f, "{image}: signatures of the index are left out, for they sign all of its platforms")

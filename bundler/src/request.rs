@@ -5,8 +5,8 @@ use crate::{CacheLayout, Limits};
 use bundle_format::Target;
 use bundle_oci::ProjectName;
 use bundle_oci::{
-    ParseReferenceError, ParseRepositoryError, ParseTagError, Platform, Reference, Registry, RepositoryName,
-    Tag,
+    Digest, ParseReferenceError, ParseRepositoryError, ParseTagError, Platform, Reference, Registry,
+    RepositoryName, Tag,
 };
 
 /// One thing that someone wants in the bundle, and where they want it.
@@ -190,10 +190,14 @@ impl std::error::Error for Conflict {}
 /// Makes one request of those that ask for the same thing at the same place. Of its reasons as many
 /// are kept as a statement takes, with the number of the others.
 ///
+/// An image by its tag and by tag and digest stays two requests, which [`crate::Resolved`] has as one artifact.
+///
 /// # Errors
 /// Two requests want different things at the same place.
 pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
     let mut places: BTreeMap<_, usize> = BTreeMap::new();
+    // The same image by its tag and by tag and digest: only the registry knows whether it is the same.
+    let mut pinned: BTreeMap<(Target, Option<Digest>), usize> = BTreeMap::new();
     let mut merged: Vec<(Request, HashSet<String>)> = Vec::new();
     for request in requests {
         // Without a tag, the digest is the name, and several can live in one repository.
@@ -205,7 +209,24 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
                 merged.push((request, known));
             }
             std::collections::btree_map::Entry::Occupied(place) => {
-                let (first, known) = &mut merged[*place.get()];
+                let mut at = *place.get();
+                let (first, _) = &merged[at];
+                if first.reference != request.reference
+                    && first.platforms == request.platforms
+                    && is_pinned_twin(&first.reference, &request.reference)
+                {
+                    let twin = (request.target.clone(), request.reference.digest());
+                    match pinned.get(&twin) {
+                        Some(known) => at = *known,
+                        None => {
+                            pinned.insert(twin, merged.len());
+                            let known = request.reasons.iter().cloned().collect();
+                            merged.push((request, known));
+                            continue;
+                        }
+                    }
+                }
+                let (first, known) = &mut merged[at];
                 if first.reference != request.reference || first.platforms != request.platforms {
                     return Err(Conflict {
                         target: request.target.clone(),
@@ -228,6 +249,14 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
         request
     };
     Ok(merged.into_iter().map(bounded).collect())
+}
+
+/// Whether two references have the same tag, and one of them a digest beside it.
+fn is_pinned_twin(first: &Reference, second: &Reference) -> bool {
+    first.registry() == second.registry()
+        && first.repository() == second.repository()
+        && first.tag() == second.tag()
+        && first.digest().is_some() != second.digest().is_some()
 }
 
 /// The places that ask for something, as many as can be read at a glance.

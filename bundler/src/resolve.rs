@@ -13,6 +13,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use crate::choose::missing;
 use crate::referrer::{Attached, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
@@ -25,8 +26,20 @@ pub struct ResolveOptions {
     pub referrers: Referrers,
     /// What a locked digest that is gone means.
     pub pins: Pins,
+    /// What becomes of an image that lacks some of the platforms that are wanted.
+    pub missing: MissingPlatforms,
     /// How many images are looked at at once.
     pub jobs: usize,
+}
+
+/// What becomes of an image, index or single, that lacks some of several platforms that are wanted. One that has
+/// none of them is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingPlatforms {
+    /// The others are carried, and people are told.
+    Note,
+    /// It is an error.
+    Refuse,
 }
 
 /// Whether what is attached to an artifact travels with it.
@@ -146,6 +159,18 @@ pub enum ResolveCause {
         /// Who wants it elsewhere.
         reasons: Vec<String>,
     },
+    /// A tag, and the same tag with a digest that it does not have.
+    #[error("{target} would be both {first}, as {} have it, and {second}", places(.reasons))]
+    TwoMeanings {
+        /// Where both go.
+        target: Target,
+        /// What is there already.
+        first: Digest,
+        /// Who asked for that.
+        reasons: Vec<String>,
+        /// What this one means.
+        second: Digest,
+    },
     /// More than [`Limits::manifests`].
     #[error("the manifests and configs of all images have more than {} MiB together", .0 >> 20)]
     TooMuch(u64),
@@ -216,8 +241,10 @@ pub(crate) async fn resolve(
         let cause = match found {
             Ok(image) => match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
                 (digest, _) if *digest == image.root.digest => {
-                    image.deliver(group, &mut resolved, &mut delivered);
-                    continue;
+                    match image.deliver(group, &mut resolved, &mut delivered) {
+                        Ok(()) => continue,
+                        Err(cause) => cause,
+                    }
                 }
                 (_, first) => ResolveCause::TwoDigests {
                     platforms: request.platforms.clone(),
@@ -258,13 +285,39 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    fn deliver(self, group: &[&Request], resolved: &mut Resolved, delivered: &mut HashSet<(Target, Digest)>) {
+    /// Gives the image its targets. One that has it already, by its tag or by tag and digest, gets further reasons.
+    fn deliver(
+        self,
+        group: &[&Request],
+        resolved: &mut Resolved,
+        delivered: &mut HashSet<(Target, Digest)>,
+    ) -> Result<(), ResolveCause> {
         let source = &group[0].reference;
         let origin = (source.registry().clone(), source.repository().clone());
         for digest in self.contents {
             resolved.origins.entry(digest).or_insert_with(|| origin.clone());
         }
         for request in group {
+            // Several digests without a tag can live in one repository.
+            let may_be_there = request.target.tag.is_some() && resolved.asked.contains_key(&request.target);
+            if may_be_there
+                && let Some(there) = resolved
+                    .artifacts
+                    .iter_mut()
+                    .find(|artifact| artifact.subject.is_none() && artifact.target == request.target)
+            {
+                if there.digest != self.root.digest {
+                    return Err(ResolveCause::TwoMeanings {
+                        target: request.target.clone(),
+                        first: there.digest,
+                        reasons: there.reasons.clone(),
+                        second: self.root.digest,
+                    });
+                }
+                let room = bundle_format::Limits::V1.reasons.saturating_sub(there.reasons.len());
+                there.reasons.extend(request.reasons.iter().take(room).cloned());
+                continue;
+            }
             resolved.chosen.insert(request.target.clone(), request.platforms.clone());
             resolved.asked.insert(request.target.clone(), request.reference.clone());
             delivered.insert((request.target.clone(), self.root.digest));
@@ -301,6 +354,7 @@ impl Image {
                 });
             }
         }
+        Ok(())
     }
 }
 
@@ -343,41 +397,37 @@ impl Resolver<'_> {
                     image.platforms.extend(platform_of(&bytes));
                     image.contents.insert(single.config.digest);
                 }
+                // What has no platform, a package or another artifact, is carried whatever is wanted.
                 if let Platforms::Only(wanted) = &request.platforms
-                    && image.kind == Kind::Image
-                    && !image
-                        .platforms
-                        .iter()
-                        .any(|platform| wanted.iter().any(|wanted| platform.satisfies(wanted)))
+                    && !image.platforms.is_empty()
                 {
-                    let (wanted, available) = (wanted[0].clone(), image.platforms);
-                    return Err(ResolveCause::Platform { wanted, available });
+                    let missing = missing(&image.platforms, wanted);
+                    if let (Some(first), true) = (missing.first(), missing.len() == wanted.len()) {
+                        let (wanted, available) = (first.clone(), image.platforms);
+                        return Err(ResolveCause::Platform { wanted, available });
+                    }
+                    self.lacks(reference, missing, &image.platforms)?;
                 }
             }
             Manifest::Index(index) => {
+                let mut found = None;
                 if let Platforms::Only(wanted) = &request.platforms {
-                    let chosen = choose(index, wanted)?;
+                    let choice = self.choose(reference, index, wanted).await?;
+                    self.lacks(reference, choice.missing, &choice.platforms)?;
+                    let chosen = choice.positions;
+                    found = Some(choice.platforms);
                     if chosen.len() < index.children.len() && reference.digest().is_some() {
                         self.say(Notice::PinnedWhole { image: reference.clone() });
+                        found = None;
                     } else if chosen.len() < index.children.len() {
                         image.derived_from = Some(original.digest);
                         image.root = self.derive(reference, index, &original, &chosen).await?;
                     }
                 }
-                image.platforms = match parse(&image.root)? {
-                    Manifest::Index(index) => index
-                        .children
-                        .iter()
-                        .filter_map(|child| child.platform.clone())
-                        .filter(|platform| !platform.is_unknown())
-                        .collect(),
-                    Manifest::Image(_) => index
-                        .children
-                        .iter()
-                        .filter(|child| child.descriptor.digest == image.root.digest)
-                        .filter_map(|child| child.platform.clone())
-                        .collect(),
-                };
+                image.platforms = found.unwrap_or_else(|| {
+                    let named = index.children.iter().filter_map(|child| child.platform.clone());
+                    named.filter(|platform| !platform.is_unknown()).collect()
+                });
             }
         }
         let mut subjects = vec![image.root.digest];
@@ -391,6 +441,25 @@ impl Resolver<'_> {
             self.attach(reference, subjects, &mut image).await?;
         }
         Ok(image)
+    }
+
+    /// Tells of platforms that are wanted and not there, or refuses.
+    fn lacks(
+        &self,
+        reference: &Reference,
+        missing: Vec<Platform>,
+        available: &[Platform],
+    ) -> Result<(), ResolveCause> {
+        match (missing.first(), self.options.missing) {
+            (None, _) => Ok(()),
+            (Some(wanted), MissingPlatforms::Refuse) => {
+                Err(ResolveCause::Platform { wanted: wanted.clone(), available: available.to_vec() })
+            }
+            (Some(_), MissingPlatforms::Note) => {
+                self.say(Notice::MissingPlatforms { image: reference.clone(), missing });
+                Ok(())
+            }
+        }
     }
 
     /// Takes note of something that people should know.
@@ -462,7 +531,7 @@ impl Resolver<'_> {
         Ok(manifest)
     }
 
-    async fn child(
+    pub(crate) async fn child(
         &self,
         reference: &Reference,
         child: &Descriptor,
@@ -471,7 +540,11 @@ impl Resolver<'_> {
         Ok(FetchedManifest { media_type: child.media_type.clone(), ..fetched })
     }
 
-    async fn config(&self, reference: &Reference, config: &Descriptor) -> Result<Bytes, ResolveCause> {
+    pub(crate) async fn config(
+        &self,
+        reference: &Reference,
+        config: &Descriptor,
+    ) -> Result<Bytes, ResolveCause> {
         let &Descriptor { digest, size, .. } = config;
         if let Some(known) = self.store.config(digest) {
             return Ok(known);
@@ -569,28 +642,6 @@ async fn not_found(client: &Client, reference: &Reference, error: Error) -> Reso
 pub(crate) fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause> {
     Manifest::parse(&fetched.bytes, &fetched.media_type)
         .map_err(|source| ResolveCause::Manifest { digest: fetched.digest, source })
-}
-
-/// The positions of the children for the wanted platforms, and of the attestations of these.
-pub(crate) fn choose(index: &bundle_oci::Index, wanted: &[Platform]) -> Result<Vec<usize>, ResolveCause> {
-    let mut chosen = HashSet::new();
-    for wanted in wanted {
-        let fits = |platform: &Platform| platform.satisfies(wanted);
-        let found: Vec<_> =
-            index.children.iter().filter(|child| child.platform.as_ref().is_some_and(fits)).collect();
-        if found.is_empty() {
-            let mut available: Vec<Platform> =
-                index.children.iter().filter_map(|child| child.platform.clone()).collect();
-            available.retain(|platform| !platform.is_unknown());
-            return Err(ResolveCause::Platform { wanted: wanted.clone(), available });
-        }
-        chosen.extend(found.iter().map(|child| child.descriptor.digest));
-    }
-    let wanted = |child: &bundle_oci::Child| {
-        chosen.contains(&child.descriptor.digest)
-            || child.attests().is_some_and(|digest| chosen.contains(&digest))
-    };
-    Ok((0..index.children.len()).filter(|&position| wanted(&index.children[position])).collect())
 }
 
 /// What an artifact of this type is to people.

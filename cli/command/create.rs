@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, Head, Inventory, LockBeside, Pins, Plan, Referrers, Shape, Sink,
-    Unchanged, create,
+    Assembled, Assembly, Confirm, Expires, Head, Inventory, LockBeside, MissingPlatforms, Pins, Plan,
+    Referrers, Shape, Sink, Unchanged, create,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
@@ -80,6 +80,10 @@ pub(crate) struct Create {
     #[arg(long)]
     no_referrers: bool,
 
+    /// Fail if an image lacks one of several platforms that are wanted, in place of carrying the others
+    #[arg(long)]
+    strict_platforms: bool,
+
     /// Read one registry through another
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
@@ -128,6 +132,7 @@ impl Create {
             lock: LockBeside::read(&self.wanted.lock_path(), pins)?,
             pins,
             referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
+            missing: if self.strict_platforms { MissingPlatforms::Refuse } else { MissingPlatforms::Note },
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
         };

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use bundle_bundler::{
-    Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, Referrers,
-    Request, Subject,
+    Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, MissingPlatforms, Pins,
+    Referrers, Request, Subject,
 };
 use bundle_chart::{Certainty, Grade};
 use bundle_oci::{Printable, Reference};
@@ -59,6 +59,7 @@ impl Images {
             lock: None,
             pins: Pins::Prefer,
             referrers: Referrers::Leave,
+            missing: MissingPlatforms::Note,
             confirm,
             jobs: self.connection.jobs(),
         };

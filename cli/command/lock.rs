@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, Referrers};
+use bundle_bundler::{
+    Assembled, Assembly, Confirm, Head, Lock as LockFile, MissingPlatforms, Pins, Referrers,
+};
 use bundle_format::{Sequence, Timestamp, replace_file};
 
 use crate::command::print;
@@ -50,6 +52,7 @@ impl Lock {
             lock: None,
             pins: Pins::Prefer,
             referrers: Referrers::Leave,
+            missing: MissingPlatforms::Note,
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
         };

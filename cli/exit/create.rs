@@ -63,9 +63,10 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
                 Code::Network
             }
-            ResolveCause::Platform { .. } | ResolveCause::NotLocked | ResolveCause::TwoDigests { .. } => {
-                Code::Usage
-            }
+            ResolveCause::Platform { .. }
+            | ResolveCause::NotLocked
+            | ResolveCause::TwoDigests { .. }
+            | ResolveCause::TwoMeanings { .. } => Code::Usage,
             ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
@@ -83,6 +84,9 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::Referrer { source, .. } => source_hint(source),
             ResolveCause::TwoDigests { .. } => {
                 Some("give both the same platforms, or make two bundles".to_owned())
+            }
+            ResolveCause::TwoMeanings { .. } => {
+                Some("leave one of them out, or give one another name: `reference => new-name`".to_owned())
             }
             ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {

@@ -26,12 +26,16 @@ pub enum TextError {
         /// The first such line, from 1.
         line: usize,
     },
+    /// Text of two bytes a letter, as Windows PowerShell writes it.
+    #[error("{} is UTF-16; save it as UTF-8", Printable(&.0.display().to_string()))]
+    Utf16(PathBuf),
 }
 
 /// What standard input is called in messages and reasons.
 pub const STDIN: &str = "<stdin>";
 
-/// Reads an image list, which may be `-` for standard input: what it is called, and its text.
+/// Reads an image list, which may be `-` for standard input: what it is called, and its text. Bytes of another
+/// encoding are no matter where they are in a comment, and make a reference that is refused elsewhere.
 ///
 /// # Errors
 /// Any [`TextError`].
@@ -40,9 +44,9 @@ pub fn read_list(path: &Path) -> Result<(String, String), TextError> {
         let path = Path::new(STDIN);
         let bytes = bundle_os::read_from(std::io::stdin().lock(), Limits::DEFAULT.file);
         let bytes = bytes.map_err(|source| TextError::Read { path: path.to_owned(), source })?;
-        return Ok((STDIN.to_owned(), text(bytes, path)?));
+        return Ok((STDIN.to_owned(), list(bytes, path)?));
     }
-    Ok((path.display().to_string(), read_text(path, Limits::DEFAULT.file)?))
+    Ok((path.display().to_string(), list(read_bytes(path, Limits::DEFAULT.file)?, path)?))
 }
 
 /// Reads a person's file: a regular file of at most `limit` bytes, in UTF-8.
@@ -61,7 +65,24 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
     bundle_os::read(path, limit).map_err(|source| TextError::Read { path: path.to_owned(), source })
 }
 
+fn list(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
+    refuse_utf16(&bytes, path)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// By its mark, or by the zero byte that every Latin letter of it has.
+fn refuse_utf16(bytes: &[u8], path: &Path) -> Result<(), TextError> {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            Err(TextError::Utf16(path.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
+    refuse_utf16(&bytes, path)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -79,7 +100,7 @@ mod tests {
         let path = directory.path().join("images.txt");
         let refusal = |path: &Path| match read_text(path, 4 << 20).unwrap_err() {
             TextError::Read { path, source } => format!("{} cannot be read: {source}", path.display()),
-            error @ TextError::Encoding { .. } => error.to_string(),
+            error @ (TextError::Encoding { .. } | TextError::Utf16(_)) => error.to_string(),
         };
         std::fs::write(&path, b"a\nb\xff\n").unwrap();
         assert_eq!(refusal(&path), format!("{}:2: is not UTF-8", path.display()));

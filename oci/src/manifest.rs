@@ -168,6 +168,8 @@ impl Manifest {
                 artifact_type: artifact_type(image.artifact_type)?,
                 annotations: image.annotations.unwrap_or_default(),
             }))
+        } else if is_schema1(media_type.as_str()) {
+            Err(ManifestError::Schema1)
         } else {
             Err(ManifestError::UnknownType(media_type.to_string()))
         }
@@ -193,7 +195,7 @@ impl Manifest {
             (None, None) if top.fields.iter().any(|field| field == "manifests") => MediaType::IMAGE_INDEX,
             (None, None) => MediaType::IMAGE_MANIFEST,
         };
-        if found.starts_with("application/vnd.docker.distribution.manifest.v1+") {
+        if is_schema1(found) {
             return Err(ManifestError::Schema1);
         }
         if !known(&found) {
@@ -399,10 +401,18 @@ impl WirePlatform {
 fn child(wire: WireDescriptor) -> Result<Child, ManifestError> {
     let platform = wire.platform.as_ref().and_then(WirePlatform::read);
     let descriptor = checked(wire)?;
-    if !descriptor.media_type.is_index() && !descriptor.media_type.is_image_manifest() {
+    // A child of schema 1 is refused when it is asked for itself: lists of old images have them beside
+    // others.
+    let known = descriptor.media_type.is_index() || descriptor.media_type.is_image_manifest();
+    if !known && !is_schema1(descriptor.media_type.as_str()) {
         return Err(ManifestError::UnknownType(descriptor.media_type.to_string()));
     }
     Ok(Child { descriptor, platform })
+}
+
+/// Whether a media type is one of Docker's schema 1, signed or not.
+fn is_schema1(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.docker.distribution.manifest.v1+")
 }
 
 fn checked(wire: WireDescriptor) -> Result<Descriptor, ManifestError> {

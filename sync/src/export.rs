@@ -12,7 +12,8 @@ use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
     Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError, Head,
-    Inventory, LockBeside, OutputError, Pins, Plan, PlanError, Referrers, Shape, Sink, Unchanged, create,
+    Inventory, LockBeside, MissingPlatforms, OutputError, Pins, Plan, PlanError, Referrers, Shape, Sink,
+    Unchanged, create,
 };
 use bundle_format::{
     BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp,
@@ -154,6 +155,7 @@ impl ExportJob<'_> {
             lock: LockBeside::read(&LockBeside::path_of(&config.file), pins)?,
             pins,
             referrers: if config.referrers { Referrers::Carry } else { Referrers::Leave },
+            missing: MissingPlatforms::Note,
             confirm: Confirm::Ask,
             jobs: self.jobs,
         };

@@ -11,7 +11,8 @@ use futures_util::StreamExt;
 
 use super::discovery::{ChartImage, Confirmation, DiscoveredChart};
 use super::error::{ChartCause, ChartError};
-use crate::resolve::{choose, kind_of, platform_of, whole_blob};
+use crate::choose::missing;
+use crate::resolve::{kind_of, platform_of, whole_blob};
 use crate::{Lock, Platforms};
 use bundle_format::Kind;
 
@@ -163,27 +164,31 @@ async fn ask(client: &Client, question: &Question) -> Answer {
 async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error> {
     let (registry, repository) = (question.reference.registry(), question.reference.repository());
     let fetched = client.manifest(registry, repository, &question.name()).await?;
-    let available = match Manifest::parse(&fetched.bytes, &fetched.media_type) {
-        Ok(Manifest::Index(index)) => match choose(&index, &question.platforms) {
-            Err(crate::ResolveCause::Platform { wanted, available }) => {
-                return Ok(Answer::NoPlatform { wanted, available });
-            }
-            _ => return Ok(Answer::Found),
-        },
+    let available: Vec<Platform> = match Manifest::parse(&fetched.bytes, &fetched.media_type) {
+        // Children without a platform are looked into by those who resolve it.
+        Ok(Manifest::Index(index))
+            if index.children.iter().all(|child| child.platform.is_some() || child.attests().is_some()) =>
+        {
+            let named = index.children.into_iter().filter_map(|child| child.platform);
+            named.filter(|platform| !platform.is_unknown()).collect()
+        }
         Ok(Manifest::Image(image)) if kind_of(image.kind(), image.artifact_type.is_some()) == Kind::Image => {
             let config = &image.config;
             if config.size > LARGEST_CONFIG {
                 return Ok(Answer::Found);
             }
             let bytes = whole_blob(client, &question.reference, config.digest, config.size).await?;
-            platform_of(&bytes)
+            match platform_of(&bytes) {
+                Some(platform) => vec![platform],
+                None => return Ok(Answer::Found),
+            }
         }
         _ => return Ok(Answer::Found),
     };
-    let fits = |wanted: &Platform| available.as_ref().is_some_and(|platform| platform.satisfies(wanted));
-    Ok(match question.platforms.first() {
-        Some(first) if !question.platforms.iter().any(fits) => {
-            Answer::NoPlatform { wanted: first.clone(), available: available.into_iter().collect() }
+    let missing = missing(&available, &question.platforms);
+    Ok(match missing.first() {
+        Some(first) if missing.len() == question.platforms.len() => {
+            Answer::NoPlatform { wanted: first.clone(), available }
         }
         _ => Answer::Found,
     })

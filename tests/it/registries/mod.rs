@@ -7,6 +7,7 @@ mod destination;
 mod interface;
 mod line;
 mod login;
+mod shapes;
 mod source;
 mod sources;
 mod targets;
