@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bundle_oci::{Registry, RepositoryName};
 use bundle_registry::{
-    Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Target,
+    Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Routes, Target,
 };
 
 use crate::exit::{Code, Failure};
@@ -180,6 +180,9 @@ impl Connection {
         if let Some(cache) = self.cache.clone().or(cache) {
             builder = builder.cache(cache);
         }
+        let routes = Routes::from_environment(|name| std::env::var(name).ok())
+            .map_err(|error| Failure::new(Code::Usage, &error))?;
+        builder = builder.routes(routes);
         let mut mirrored = HashSet::new();
         for mirror in mirrors {
             if !mirrored.insert(&mirror.from) {

@@ -1,6 +1,7 @@
 //! Blobs on their way here: looking one up, and downloading one from any offset, resumed where the
 //! connection broke. Takes repository, digest and size; gives exactly so many bytes, unverified.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use bundle_oci::{Digest, Registry, RepositoryName};
@@ -9,6 +10,7 @@ use reqwest::{Method, Response};
 
 use crate::answer::is_web_page;
 use crate::retry::Backoff;
+use crate::routes::{By, Place};
 use crate::transport::{Pace, Received, content_type, refuse_encoding};
 use crate::{Client, Error, FallbackTo};
 
@@ -26,8 +28,10 @@ pub struct Download {
     /// What the bytes come from: a mirror first, if there is one.
     registry: Registry,
     repository: RepositoryName,
-    /// The registry itself, as long as a mirror is read from.
-    origin: Option<(Registry, RepositoryName)>,
+    /// Where else it can be read from: other mirrors, and the registry itself at the end.
+    others: VecDeque<Place>,
+    /// Why it may not be read at all.
+    refused: Option<Error>,
     digest: Digest,
     size: u64,
     position: u64,
@@ -111,17 +115,20 @@ impl Client {
         offset: u64,
     ) -> Download {
         let limits = &self.inner.limits;
-        let origin = (registry.clone(), repository.clone());
-        let ((registry, repository), origin, backoff) = match self.mirror(registry, repository) {
-            Some(mirror) => (mirror, Some(origin), Backoff::none(limits)),
-            None => (origin, None, Backoff::new(limits)),
+        let (mut others, refused) = match self.places(registry, repository, By::Digest) {
+            Ok((mirrors, origin)) => (VecDeque::from_iter(mirrors.into_iter().chain([origin])), None),
+            Err(error) => (VecDeque::new(), Some(error)),
         };
+        let first = others.pop_front().unwrap_or_else(|| (registry.clone(), repository.clone()));
+        let (registry, repository) = first;
+        let backoff = if others.is_empty() { Backoff::new(limits) } else { Backoff::none(limits) };
         Download {
             client: self.clone(),
             sender: registry.to_string(),
             registry,
             repository,
-            origin,
+            others,
+            refused,
             digest,
             size,
             position: offset.min(size),
@@ -153,6 +160,9 @@ impl Download {
     /// # Errors
     /// Any [`Error`], after as many attempts without progress as the limits allow.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
         loop {
             match self.attempt().await {
                 Ok(bytes) => return Ok(bytes),
@@ -192,14 +202,15 @@ impl Download {
     }
 
     fn turn_to_origin(&mut self, error: Error) -> Result<(), Error> {
-        let Some((registry, repository)) = self.origin.take() else {
+        let Some((registry, repository)) = self.others.pop_front() else {
             return Err(error);
         };
         self.client.fell_back(&self.registry, &registry, FallbackTo::Registry, &error);
         (self.registry, self.repository) = (registry, repository);
         self.without_ranges = false;
         self.restarts = 0;
-        self.backoff = Backoff::new(&self.client.inner.limits);
+        let limits = &self.client.inner.limits;
+        self.backoff = if self.others.is_empty() { Backoff::new(limits) } else { Backoff::none(limits) };
         Ok(())
     }
 
@@ -261,7 +272,7 @@ impl Download {
     async fn connect(&mut self) -> Result<(), Error> {
         let client = self.client.clone();
         let (registry, digest) = (&self.registry, self.digest);
-        let repository = &client.path_at(registry, &self.repository)?;
+        let repository = &self.repository;
         // With both ends: go-containerregistry's registry answers 416 to a range without its last
         // byte. What answers 416 to any range is read from the start.
         let range = (self.position > 0 && !self.without_ranges)

@@ -22,7 +22,7 @@ use crate::target::{Target, Targets};
 use crate::token::Authenticator;
 use crate::transport::authority;
 use crate::upload::Lines;
-use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry};
+use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry, Routes};
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub(crate) struct Inner {
     own_certificates: bool,
     /// Which of this machine's registries were found to speak HTTPS.
     local_https: Mutex<HashMap<Registry, bool>>,
-    pub(crate) mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    pub(crate) routes: Routes,
     pub(crate) cache: Option<ContentCache>,
     /// What registries last said of their rate limits.
     pub(crate) rate_limits: Mutex<HashMap<Registry, RateLimit>>,
@@ -132,7 +132,8 @@ pub struct ClientBuilder {
     plain_http: HashSet<Registry>,
     https: HashSet<Registry>,
     certificates: Vec<CertificateDer<'static>>,
-    mirrors: HashMap<Registry, (Registry, Option<RepositoryName>)>,
+    routes: Routes,
+    mirrors: Vec<(Registry, Registry, Option<RepositoryName>)>,
     targets: HashMap<Registry, Target>,
     certificate_directories: Vec<PathBuf>,
     cache: Option<PathBuf>,
@@ -204,11 +205,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Reads repositories from where these routes lead. A mirror that is given by itself counts more.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
     /// Reads what is asked of `registry` from another one first, below `prefix` there. Nothing is
     /// pushed to a mirror.
     #[must_use]
     pub fn mirror(mut self, registry: Registry, to: Registry, prefix: Option<RepositoryName>) -> Self {
-        self.mirrors.insert(registry, (to, prefix));
+        self.mirrors.push((registry, to, prefix));
         self
     }
 
@@ -260,6 +268,10 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::Certificates`] or [`Error::Setup`]: certificates or proxies cannot be used.
     pub fn build(self) -> Result<Client, Error> {
+        let mut routes = self.routes;
+        for (registry, to, prefix) in self.mirrors {
+            routes.mirror(registry, to, prefix);
+        }
         let own_certificates = !self.certificates.is_empty();
         let agent =
             self.user_agent.unwrap_or_else(|| concat!("bundle/", env!("CARGO_PKG_VERSION")).to_owned());
@@ -281,7 +293,7 @@ impl ClientBuilder {
             https: self.https,
             own_certificates,
             local_https: Mutex::default(),
-            mirrors: self.mirrors,
+            routes,
             cache: self.cache.map(|directory| ContentCache::new(directory, self.limits.cache)),
             rate_limits: Mutex::default(),
             lines: Lines::new(self.limits),
@@ -366,7 +378,8 @@ impl Client {
         if !self.allows_plain(registry) {
             return "https";
         }
-        if self.inner.plain_http.contains(registry) || !self.has_certificates(registry) {
+        let asked = self.has_certificates(registry) || self.inner.routes.is_insecure(registry);
+        if self.inner.plain_http.contains(registry) || !asked {
             return "http";
         }
         let known = lock(&self.inner.local_https).get(registry).copied();
@@ -399,7 +412,9 @@ impl Client {
     }
 
     fn allows_plain(&self, registry: &Registry) -> bool {
-        let allowed = registry.is_loopback() || self.inner.plain_http.contains(registry);
+        let allowed = registry.is_loopback()
+            || self.inner.plain_http.contains(registry)
+            || self.inner.routes.is_insecure(registry);
         allowed && !self.inner.https.contains(registry)
     }
 }
@@ -418,7 +433,8 @@ impl Default for ClientBuilder {
             plain_http: HashSet::new(),
             https: HashSet::new(),
             certificates: Vec::new(),
-            mirrors: HashMap::new(),
+            routes: Routes::default(),
+            mirrors: Vec::new(),
             targets: HashMap::new(),
             certificate_directories: Vec::new(),
             cache: None,

@@ -117,6 +117,12 @@ pub(crate) const LIMIT_POLL: Duration = Duration::from_secs(15 * 60);
 pub(crate) const LARGEST_CA_FILE: u64 = 4 << 20;
 /// Files of one registry's directory of certificates.
 pub(crate) const MOST_HOST_FILES: usize = 64;
+/// A `registries.conf`, in bytes.
+pub(crate) const LARGEST_ROUTES_FILE: u64 = 1 << 20;
+/// Files in one `registries.conf.d`.
+pub(crate) const MOST_ROUTES_FILES: usize = 256;
+/// Registries in all of these files: each repository is compared with all of them.
+pub(crate) const MOST_ROUTES: usize = 4096;
 /// A credential file, in bytes. People's files have a few KiB.
 pub(crate) const LARGEST_CREDENTIAL_FILE: u64 = 1 << 20;
 /// How long a credential helper may take. One that waits for a window that nobody sees never ends.

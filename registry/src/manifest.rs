@@ -9,6 +9,7 @@ use reqwest::Method;
 
 use crate::answer::{is_web_page, title};
 use crate::retry::Backoff;
+use crate::routes::By;
 use crate::token::Scope;
 use crate::transport::{Received, announced, content_type};
 use crate::{Client, Error};
@@ -43,6 +44,13 @@ impl fmt::Display for Name {
 }
 
 impl Name {
+    fn by(&self) -> By {
+        match self {
+            Self::Tag(_) => By::Tag,
+            Self::Digest(_) => By::Digest,
+        }
+    }
+
     fn path(&self, repository: &RepositoryName) -> String {
         match self {
             Self::Tag(tag) => format!("{repository}/manifests/{tag}"),
@@ -168,7 +176,7 @@ impl Client {
         repository: &RepositoryName,
         name: &Name,
     ) -> Result<Option<ManifestInfo>, Error> {
-        self.at_places(registry, repository, |host, path| async move {
+        self.at_places(registry, repository, name.by(), |host, path| async move {
             let doing = format!("look up {path}{name}");
             let scope = self.scope_to_pull(&host, &path);
             let request = self.request(Method::HEAD, &host, &name.path(&path), scope, doing.clone());
@@ -258,7 +266,7 @@ impl Client {
         name: &Name,
         largest: usize,
     ) -> Result<FetchedManifest, Error> {
-        self.at_places(registry, repository, |host, path| async move {
+        self.at_places(registry, repository, name.by(), |host, path| async move {
             let doing = format!("send {path}{name}");
             let scope = self.scope_to_pull(&host, &path);
             let request = self.request(Method::GET, &host, &name.path(&path), scope, doing.clone());

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::lock::lock;
 use crate::retry::Backoff;
+use crate::routes::By;
 use crate::{Blame, Client, Error, FallbackTo};
 
 /// What the referrers API says of a manifest that is attached to another.
@@ -106,18 +107,22 @@ impl Client {
         if lock(&self.inner.without_referrers).contains(registry) {
             return Ok(ReferrerList::Unsupported);
         }
-        let here = self.path_at(registry, repository)?;
-        let Some((mirror, path)) = self.mirror(registry, repository) else {
-            return self.referrers_at(registry, &here, digest).await;
-        };
-        let mirrored = match self.list_referrers(&mirror, &path, digest).await {
-            Ok(Listing::All(found)) if !found.is_empty() => return Ok(ReferrerList::Listed(found)),
-            Ok(Listing::All(_)) => Ok(()),
-            Ok(Listing::NoIndex) => Err(None),
-            Err(error) => Err(Some(error)),
+        let (mirrors, (origin, here)) = self.places(registry, repository, By::Digest)?;
+        let mut mirrored = None;
+        for (mirror, path) in mirrors {
+            let listed = match self.list_referrers(&mirror, &path, digest).await {
+                Ok(Listing::All(found)) if !found.is_empty() => return Ok(ReferrerList::Listed(found)),
+                Ok(Listing::All(_)) => Ok(()),
+                Ok(Listing::NoIndex) => Err(None),
+                Err(error) => Err(Some(error)),
+            };
+            mirrored = Some((mirror, listed));
+        }
+        let Some((mirror, mirrored)) = mirrored else {
+            return self.referrers_at(&origin, &here, digest).await;
         };
         if !lock(&self.inner.unreachable).contains(registry) {
-            match self.referrers_at(registry, &here, digest).await {
+            match self.referrers_at(&origin, &here, digest).await {
                 Err(cause) if cause.blame() == Blame::Unreachable => {
                     if lock(&self.inner.unreachable).insert(registry.clone()) {
                         self.fell_back(&mirror, registry, FallbackTo::Mirror, &cause);

@@ -7,6 +7,7 @@ use backon::BackoffBuilder;
 use bundle_oci::{Registry, RepositoryName};
 
 use crate::lock::lock;
+use crate::routes::By;
 use crate::{Blame, Client, Error, Limits};
 
 /// An attempt that failed and will be made again.
@@ -160,20 +161,6 @@ impl Client {
         }
     }
 
-    /// Where a repository can also be read from.
-    pub(crate) fn mirror(
-        &self,
-        registry: &Registry,
-        repository: &RepositoryName,
-    ) -> Option<(Registry, RepositoryName)> {
-        let (to, prefix) = self.inner.mirrors.get(registry)?;
-        let path = match prefix {
-            Some(prefix) => repository.under(prefix.as_str()).ok()?,
-            None => repository.clone(),
-        };
-        Some((to.clone(), path))
-    }
-
     /// Reads from the mirror if there is one and it has what is asked for, or else from the
     /// registry itself. Whatever a mirror's error, only the registry's counts, unless that cannot
     /// be reached at all: then a mirror that answers has the last word.
@@ -181,21 +168,26 @@ impl Client {
         &self,
         registry: &Registry,
         repository: &RepositoryName,
+        by: By,
         read: impl Fn(Registry, RepositoryName) -> F,
     ) -> Result<T, Error> {
         let limits = &self.inner.limits;
-        let here = self.path_at(registry, repository)?;
-        let read_here = || read(registry.clone(), here.clone());
-        let Some((mirror, path)) = self.mirror(registry, repository) else {
-            return self.retrying(registry, Backoff::new(limits), read_here).await;
-        };
-        let backoff = Backoff::none(limits);
-        let lacking = match self.retrying(&mirror, backoff, || read(mirror.clone(), path.clone())).await {
-            Ok(found) => return Ok(found),
-            Err(cause) => cause,
-        };
-        self.fell_back(&mirror, registry, FallbackTo::Registry, &lacking);
-        if lacking.status() == Some(404) {
+        let (mirrors, (origin, here)) = self.places(registry, repository, by)?;
+        let read_here = || read(origin.clone(), here.clone());
+        let mut lacking = None;
+        for (mirror, path) in mirrors {
+            let backoff = Backoff::none(limits);
+            match self.retrying(&mirror, backoff, || read(mirror.clone(), path.clone())).await {
+                Ok(found) => return Ok(found),
+                Err(cause) => {
+                    self.fell_back(&mirror, registry, FallbackTo::Registry, &cause);
+                    lacking = Some((mirror, cause));
+                }
+            }
+        }
+        if let Some((mirror, lacking)) = lacking
+            && lacking.status() == Some(404)
+        {
             if lock(&self.inner.unreachable).contains(registry) {
                 return Err(lacking);
             }
@@ -210,7 +202,7 @@ impl Client {
                 done => return done,
             }
         }
-        self.retrying(registry, Backoff::new(limits), read_here).await
+        self.retrying(&origin, Backoff::new(limits), read_here).await
     }
 
     pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, to: FallbackTo, cause: &Error) {

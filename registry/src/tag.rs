@@ -4,6 +4,7 @@
 use bundle_oci::{Registry, RepositoryName, Tag};
 use serde::Deserialize;
 
+use crate::routes::By;
 use crate::{Client, Error};
 
 /// A repository's tags.
@@ -37,7 +38,7 @@ impl Client {
     /// Any [`Error`].
     pub async fn tags(&self, registry: &Registry, repository: &RepositoryName) -> Result<Tags, Error> {
         let limits = &self.inner.limits;
-        let listed = self.at_places(registry, repository, |host, path| async move {
+        let listed = self.at_places(registry, repository, By::Tag, |host, path| async move {
             let mut all = Tags::default();
             let mut next = Some(format!("{path}/tags/list?n=1000"));
             for _ in 0..limits.pages {

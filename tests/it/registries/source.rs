@@ -280,3 +280,23 @@ fn a_registrys_own_certificate_is_accepted_once_it_is_given() {
     std::fs::write(scene.path(&format!("{place}/client.key")), "no key").unwrap();
     scene.bundle(arguments("5.tar")).ends_with(2).says("client.key cannot be used");
 }
+
+#[test]
+fn registries_conf_says_where_a_name_is_read_from_and_what_is_blocked() {
+    let scene = Scene::with_images();
+    std::fs::create_dir_all(scene.path(".config/containers")).unwrap();
+    let conf = format!(
+        "[[registry]]\nprefix = \"docker.invalid/library\"\n[[registry.mirror]]\nlocation = \"{}/team\"\n\
+         [[registry]]\nlocation = \"blocked.invalid\"\nblocked = true\n",
+        scene.source.host()
+    );
+    std::fs::write(scene.path(".config/containers/registries.conf"), conf).unwrap();
+    let create =
+        |reference: &str, out: &str| scene.bundle(Scene::create_arguments(&[reference.to_owned()], out));
+    create("docker.invalid/library/multi:1", "b.tar").succeeds();
+    create("blocked.invalid/team/multi:1", "c.tar")
+        .ends_with(5)
+        .says("blocked.invalid is blocked for team/multi by registries.conf");
+    std::fs::write(scene.path(".config/containers/registries.conf"), "[[registry]]\nprefix = 7\n").unwrap();
+    create("docker.invalid/library/multi:1", "d.tar").ends_with(2).says("registries.conf: line 2");
+}
