@@ -227,8 +227,8 @@ async fn discover_one(
     }
     let fetched = fetch(fetcher, &request.source, request.root.as_deref(), locked.as_deref()).await?;
     let work = {
-        let request = request.clone();
-        tokio::task::spawn_blocking(move || look_into(fetched, &request))
+        let (request, confirm) = (request.clone(), fetcher.confirm());
+        tokio::task::spawn_blocking(move || look_into(fetched, &request, confirm))
     };
     let (mut chart, notes) = work.await??;
     chart.warnings.extend(notes);
@@ -340,7 +340,11 @@ fn locked_version(lock: &Lock, request: &ChartRequest) -> Option<String> {
 }
 
 /// Everything that needs no network: what the chart is, and what it asks for.
-fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChart, Vec<String>), ChartCause> {
+fn look_into(
+    fetched: Fetched,
+    request: &ChartRequest,
+    confirm: Confirm,
+) -> Result<(DiscoveredChart, Vec<String>), ChartCause> {
     let Fetched { chart, place } = fetched;
     let metadata = chart.metadata().clone();
     let mut notes = Vec::new();
@@ -366,6 +370,8 @@ fn look_into(fetched: Fetched, request: &ChartRequest) -> Result<(DiscoveredChar
             let artifact = ChartArtifact::new(&metadata, archive.into(), provenance).map_err(json)?;
             (source, Some(artifact))
         }
+        // Who only looks needs no archive, and large charts take a while to pack.
+        Place::Directory { source } if confirm == Confirm::Leave => (source, None),
         Place::Directory { source } => {
             let archive = chart.pack().map_err(ChartCause::Pack)?;
             (source, Some(ChartArtifact::new(&metadata, archive, None).map_err(json)?))

@@ -57,6 +57,11 @@ impl<'a> Fetcher<'a> {
         Self { client, confirm, indexes: Mutex::default() }
     }
 
+    /// Whether anybody may be asked.
+    pub(super) const fn confirm(&self) -> Confirm {
+        self.confirm
+    }
+
     /// Nobody is asked unless that is allowed.
     fn allow(&self, source: &ChartSource) -> Result<(), ChartCause> {
         match self.confirm {

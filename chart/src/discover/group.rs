@@ -99,7 +99,11 @@ impl Group {
         if names.is_empty() {
             return Vec::new();
         }
-        let says_more = fields.has(&TAG) || fields.has(&DIGEST) || fields.has(&REGISTRY) || tag.is_some();
+        let says_more = fields.has(&TAG)
+            || fields.has(&DIGEST)
+            || fields.has(&REGISTRY)
+            || tag.is_some()
+            || shared.tag.is_some() && has_repository;
         if !says_more {
             // A repository alone may be Git's or Helm's.
             let pulled = fields.has(&["pullpolicy", "imagepullpolicy"]);

@@ -75,6 +75,11 @@ pub(super) const LONGEST: usize = 600;
 /// How the address of an image starts in resources that can also fetch other things.
 const IMAGE_SCHEMES: [&str; 4] = ["docker://", "oci://", "docker-image://", "registry://"];
 
+/// Whether a text says by how it starts that it is the address of an image.
+pub(super) fn is_image_address(text: &str) -> bool {
+    IMAGE_SCHEMES.iter().any(|scheme| text.trim_start().starts_with(scheme))
+}
+
 /// The parts of a reference as it is written.
 pub(super) struct Written<'a> {
     host: Option<&'a str>,

@@ -68,14 +68,16 @@ pub fn render_switched(
         switches,
         known: Mutex::new(rendering.documents.iter().map(|document| hash(&document.text)).collect()),
     };
-    let state = State {
+    let mut state = State {
         values: rendering.values.clone(),
         prepared: Arc::new(prepared),
         turns: Vec::new(),
         filled: Vec::new(),
         options: options.clone(),
         run: Seen::of(run),
+        open: Vec::new(),
     };
+    state.run.writers = state.run.find_writers();
     let (switched, left) = search.run(state);
     rendering.switched = switched;
     if left > 0 {
@@ -153,6 +155,8 @@ struct State {
     filled: Vec<Vec<Arc<str>>>,
     options: RenderOptions,
     run: Seen,
+    /// The switches that it showed, of all but the first.
+    open: Vec<Candidate>,
 }
 
 /// What a rendering read, without its documents.
@@ -161,13 +165,21 @@ struct Seen {
     values: Map,
     release: Option<usize>,
     roots: Vec<usize>,
+    /// The files that change values, which others may read.
+    writers: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
     fn of(run: Run) -> Self {
         let release = run.roots.values().find_map(|root| root.get("Release")?.as_map().map(Map::address));
         let roots = run.roots.values().map(Map::address).collect();
-        Self { traces: run.traces, values: run.values, release, roots }
+        let writers = BTreeSet::new();
+        Self { traces: run.traces, values: run.values, release, roots, writers }
+    }
+
+    fn find_writers(&self) -> BTreeSet<Arc<str>> {
+        let maps = addresses(&self.values);
+        self.readers(|trace| trace.has_changed(&maps))
     }
 
     fn readers(&self, reads: impl Fn(&FileTrace) -> bool) -> BTreeSet<Arc<str>> {
@@ -176,6 +188,7 @@ impl Seen {
 }
 
 /// A switch, with the files that read it.
+#[derive(Clone)]
 struct Candidate {
     turn: Turn,
     readers: BTreeSet<Arc<str>>,
@@ -202,7 +215,8 @@ impl Search<'_> {
         for _ in 0..DEEPEST {
             let mut work = Vec::new();
             for (at, state) in states.iter().enumerate() {
-                for candidate in self.candidates(state) {
+                let found = if state.turns.is_empty() { self.candidates(state) } else { state.open.clone() };
+                for candidate in found {
                     if tried.insert(candidate.turn.key()) {
                         work.push((at, candidate));
                     }
@@ -213,11 +227,11 @@ impl Search<'_> {
             work.truncate(most);
             count += work.len();
             let mut next = Vec::new();
-            for turned in self.level(&states, &work) {
+            for turned in self.level(&states, &work, &tried) {
                 match turned {
                     Turned::New(switched, state) => {
                         found.push(switched);
-                        next.push(*state);
+                        next.extend(state.map(|state| *state));
                     }
                     Turned::Nothing => {}
                     Turned::Late => left += 1,
@@ -232,7 +246,7 @@ impl Search<'_> {
     }
 
     /// Turns the switches of one level, several at once; what they show is in the order of the work.
-    fn level(&self, states: &[State], work: &[(usize, Candidate)]) -> Vec<Turned> {
+    fn level(&self, states: &[State], work: &[(usize, Candidate)], tried: &BTreeSet<String>) -> Vec<Turned> {
         let next = AtomicUsize::new(0);
         let done: Mutex<BTreeMap<usize, (Turned, Vec<u64>)>> = Mutex::default();
         let threads = self.switches.threads.get().min(work.len());
@@ -240,7 +254,7 @@ impl Search<'_> {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some((state, candidate)) = work.get(at) else { break };
-                let turned = states.get(*state).map(|state| self.turn(state, candidate));
+                let turned = states.get(*state).map(|state| self.turn(state, candidate, tried));
                 if let Some(turned) = turned {
                     done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, turned);
                 }
@@ -313,14 +327,14 @@ impl Search<'_> {
     }
 
     /// Turns one switch. With the documents come the hashes of their texts.
-    fn turn(&self, state: &State, candidate: &Candidate) -> (Turned, Vec<u64>) {
+    fn turn(&self, state: &State, candidate: &Candidate, tried: &BTreeSet<String>) -> (Turned, Vec<u64>) {
         let mut filled = state.filled.clone();
         for _ in 0..=MISSING {
             if self.switches.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return (Turned::Late, Vec::new());
             }
             match self.attempt(state, candidate, &filled) {
-                Ok((run, next)) => return self.new_documents(run, next),
+                Ok((run, next, values)) => return self.new_documents(run, next, &values, tried),
                 // What it asks for is given, as a person would.
                 Err(RenderError::Template { wanted: Some(wanted), .. }) => {
                     let path: Vec<Arc<str>> = wanted.split('.').map(Arc::from).collect();
@@ -340,13 +354,12 @@ impl Search<'_> {
         state: &State,
         candidate: &Candidate,
         filled: &[Vec<Arc<str>>],
-    ) -> Result<(Run, State), RenderError> {
+    ) -> Result<(Run, State, TurnedValues), RenderError> {
         let mut options = state.options.clone();
-        let values = state.values.deep_copy(usize::MAX).unwrap_or_default();
         let mut prepared = Arc::clone(&state.prepared);
         let turns: Vec<Turn> = state.turns.iter().cloned().chain([candidate.turn.clone()]).collect();
         match &candidate.turn {
-            Turn::Value(path, flag) => put(&values, &self.named.dependencies, path, &flag.value()),
+            Turn::Value(..) => {}
             Turn::Chart(_) => {
                 let set = self.set_with(&turns, filled);
                 prepared = Arc::new(Prepared::new(self.chart, &set, &options)?);
@@ -360,26 +373,42 @@ impl Search<'_> {
             Turn::Upgrade => options.operation = Operation::Upgrade,
             Turn::Lookup => options.lookup = Lookup::Anything,
         }
-        let values = match &candidate.turn {
-            Turn::Chart(_) => prepared.values.deep_copy(usize::MAX).unwrap_or_default(),
-            _ => values,
+        let before = match &candidate.turn {
+            Turn::Chart(_) => prepared.values.clone(),
+            _ => state.values.clone(),
         };
-        for path in filled {
-            put(&values, &self.named.dependencies, path, &Value::from("bundle"));
-        }
-        let before: HashSet<&Arc<str>> = state.prepared.names().collect();
-        let maps = addresses(&state.run.values);
-        let writers = state.run.readers(|trace| trace.has_changed(&maps));
-        let wanted = |name: &str| {
-            candidate.readers.contains(name) || writers.contains(name) || !before.contains(&Arc::from(name))
+        let turned = TurnedValues { before, turn: candidate.turn.clone(), filled: filled.to_vec() };
+        let values = turned.values(&self.named.dependencies);
+        let is_new = |name: &str| !Arc::ptr_eq(&prepared, &state.prepared) && !state.prepared.has(name);
+        let wanted =
+            |name: &str| candidate.readers.contains(name) || state.run.writers.contains(name) || is_new(name);
+        let run = prepared.run(values, &options, Tracing::On, &wanted)?;
+        let seen = Seen {
+            traces: Vec::new(),
+            values: Map::new(),
+            release: None,
+            roots: Vec::new(),
+            writers: BTreeSet::new(),
         };
-        let run = prepared.run(&values, &options, Tracing::On, &wanted)?;
-        let seen = Seen { traces: Vec::new(), values: Map::new(), release: None, roots: Vec::new() };
-        let next = State { prepared, values, turns, filled: filled.to_vec(), options, run: seen };
-        Ok((run, next))
+        let next = State {
+            prepared,
+            values: Map::new(),
+            turns,
+            filled: filled.to_vec(),
+            options,
+            run: seen,
+            open: Vec::new(),
+        };
+        Ok((run, next, turned))
     }
 
-    fn new_documents(&self, mut run: Run, mut next: State) -> (Turned, Vec<u64>) {
+    fn new_documents(
+        &self,
+        mut run: Run,
+        mut next: State,
+        values: &TurnedValues,
+        tried: &BTreeSet<String>,
+    ) -> (Turned, Vec<u64>) {
         let known = {
             let hashes: Vec<u64> = run.documents.iter().map(|document| hash(&document.text)).collect();
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -396,8 +425,19 @@ impl Search<'_> {
             return (Turned::Nothing, Vec::new());
         }
         let switch = next.turns.iter().map(Turn::shown).collect::<Vec<_>>().join(", ");
+        // Most switches show no further ones.
+        // What templates made of their values may hold itself; what they were given cannot.
+        next.values = values.before.clone();
         next.run = Seen::of(run);
-        (Turned::New(Switched { switch, documents }, Box::new(next)), hashes)
+        next.open = self.candidates(&next);
+        next.open.retain(|candidate| !tried.contains(&candidate.turn.key()));
+        if next.open.is_empty() {
+            return (Turned::New(Switched { switch, documents }, None), hashes);
+        }
+        next.run.writers = next.run.find_writers();
+        // Those that were rendered may have been changed.
+        next.values = values.values(&self.named.dependencies);
+        (Turned::New(Switched { switch, documents }, Some(Box::new(next))), hashes)
     }
 
     /// The value set with what was turned in the values.
@@ -419,8 +459,29 @@ impl Search<'_> {
     }
 }
 
+/// Values with a switch turned, to be made as often as they are needed.
+struct TurnedValues {
+    before: Map,
+    turn: Turn,
+    filled: Vec<Vec<Arc<str>>>,
+}
+
+impl TurnedValues {
+    fn values(&self, charts: &[Chart]) -> Map {
+        let values = self.before.deep_copy(usize::MAX).unwrap_or_default();
+        if let Turn::Value(path, flag) = &self.turn {
+            put(&values, charts, path, &flag.value());
+        }
+        for path in &self.filled {
+            put(&values, charts, path, &Value::from("bundle"));
+        }
+        values
+    }
+}
+
 enum Turned {
-    New(Switched, Box<State>),
+    /// With the state from which further switches are turned, if it shows some.
+    New(Switched, Option<Box<State>>),
     Nothing,
     Late,
 }
@@ -493,18 +554,16 @@ fn put(values: &Map, charts: &[Chart], path: &[Arc<str>], value: &Value) {
     }
 }
 
+/// The addresses of a map and of all maps in it. Templates can nest them deeper than any stack, or into
+/// themselves.
 fn addresses(values: &Map) -> HashSet<usize> {
-    fn enter(map: &Map, found: &mut HashSet<usize>) {
+    let mut found = HashSet::new();
+    let mut open = vec![values.clone()];
+    while let Some(map) = open.pop() {
         if found.insert(map.address()) {
-            for (_, value) in map.entries() {
-                if let Value::Map(inner) = value {
-                    enter(&inner, found);
-                }
-            }
+            open.extend(map.entries().into_iter().filter_map(|(_, value)| value.as_map().cloned()));
         }
     }
-    let mut found = HashSet::new();
-    enter(values, &mut found);
     found
 }
 
@@ -687,6 +746,25 @@ mod tests {
             ("templates/other.yaml", "kind: ConfigMap\n"),
         ];
         assert_eq!(shown(&files), ["docker.io/a/b:from-z if x.active=true"]);
+    }
+
+    #[test]
+    fn values_that_a_template_puts_into_themselves_end_nothing() {
+        let pod = pod(".Values.x.active", "a/b:1.2");
+        let files = [
+            CHART,
+            ("values.yaml", "x: {active: false, more: {also: true}}\n"),
+            ("templates/p.yaml", pod.as_str()),
+            (
+                "templates/q.yaml",
+                "{{- $_ := set .Values.x \"own\" .Values.x }}{{- $_ := set .Values.x.more \"up\" .Values }}kind: ConfigMap\nmetadata: {name: {{ .Values.x.active }}}\n",
+            ),
+            (
+                "templates/r.yaml",
+                "{{- $d := dict }}{{- range until 20000 }}{{ $d = dict \"d\" $d }}{{ end }}{{- $_ := set .Values.x \"deep\" $d }}kind: ConfigMap\n",
+            ),
+        ];
+        assert_eq!(shown(&files), ["docker.io/a/b:1.2 if x.active=true"]);
     }
 
     #[test]

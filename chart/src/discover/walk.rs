@@ -13,7 +13,7 @@ use super::group::{Group, Shared};
 use super::pair::pairs;
 use super::path::{FieldPath, Step};
 use super::rules::{Rules, shipped};
-use super::shape::{Hint, LONGEST, image};
+use super::shape::{Hint, LONGEST, image, is_image_address};
 use super::text::{Comments, Inside, images_inside};
 use crate::metadata::scalar_text;
 use crate::render::label;
@@ -264,6 +264,10 @@ impl<'a> Walk<'a> {
             Value::String(text) if is_no_image(text, key) => {}
             // Below `images` all is one, but for what says a part of it.
             Value::String(text) if is_part(key) => self.text(text, hint),
+            // A name without a tag, which nothing says to be an image itself, is a part too.
+            Value::String(text) if hint == Hint::None && !has_tag(Some(text)) && !text.contains('\n') => {
+                self.text(text, hint);
+            }
             Value::String(text) => self.text(text, hint.max(self.ambient)),
             _ => {}
         }
@@ -348,6 +352,8 @@ impl<'a> Walk<'a> {
                     {
                         self.encoded(text, hint);
                     }
+                    // Knative's ConfigMaps show there what they could say.
+                    Value::String(_) if &*field == "_example" => {}
                     // A definition explains itself, with examples.
                     Value::String(_) if &*field == "description" && self.is_definition() => {}
                     _ => self.value(&value, &field, hint),
@@ -364,7 +370,7 @@ impl<'a> Walk<'a> {
 
     /// A text that is written in base64, as the values of a Secret are.
     fn encoded(&mut self, text: &str, hint: Hint) {
-        let bytes = BASE64_STANDARD.decode(text.as_bytes()).unwrap_or_default();
+        let bytes = BASE64_STANDARD.decode(text.trim().as_bytes()).unwrap_or_default();
         // What is no text holds no images.
         if let Ok(text) = std::str::from_utf8(&bytes) {
             self.text(text, hint);
@@ -397,6 +403,10 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, text: &str, hint: Hint) {
+        // What a flag is called, and how an address starts, speak of what follows.
+        let flag = text.strip_prefix('-').and_then(|flag| flag.split_once('='));
+        let hint = flag.map_or(Hint::None, |(name, _)| self.hint(name).min(Hint::Named)).max(hint);
+        let hint = if is_image_address(text) { hint.max(Hint::Named) } else { hint };
         if hint == Hint::Image
             && let Some((hub, tag)) = &self.hub
             && let Some(group) = Group::below(hub, text, tag)

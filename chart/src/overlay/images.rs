@@ -137,7 +137,7 @@ impl Overlay<'_> {
         for slot in unused {
             placement.placed.extend(self.place_alike(&slot, &ways)?);
         }
-        placement.placed.extend(self.point_leaves(to)?);
+        placement.placed.extend(self.point_leaves(&before, to)?);
         self.point_prefixes(&before, to)?;
         placement.placed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(placement)

@@ -31,9 +31,10 @@ struct Leaf {
 }
 
 impl Overlay<'_> {
-    /// Points the images that are not yet where `to` says, leaf by leaf.
+    /// Points the images that are still what they were `before`, leaf by leaf.
     pub(super) fn point_leaves(
         &mut self,
+        before: &BTreeMap<Spot, Vec<Reference>>,
         to: &dyn Fn(&Reference) -> Option<Reference>,
     ) -> Result<Vec<Placed>, OverlayError> {
         let mut placed = Vec::new();
@@ -41,7 +42,10 @@ impl Overlay<'_> {
         loop {
             let now = seen(&self.rendering, &self.options.limits);
             let open = now.iter().flat_map(|(spot, images)| images.iter().map(move |image| (spot, image)));
-            let open = open.filter(|(_, image)| to(image).is_some() && !tried.contains(*image));
+            let is_old = |spot: &Spot, image| before.get(spot).is_some_and(|images| images.contains(image));
+            let open = open.filter(|(spot, image)| {
+                is_old(spot, image) && to(image).is_some() && !tried.contains(*image)
+            });
             let Some((spot, image)) = open.map(|(spot, image)| (spot.clone(), image.clone())).next() else {
                 return Ok(placed);
             };

@@ -180,9 +180,9 @@ impl Prepared {
         Ok(Self { installed, values, declared, program: Arc::new(program), warnings })
     }
 
-    /// The files that are rendered.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.program.names()
+    /// Whether a file is among those that are rendered.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.program.has(name)
     }
 
     /// Renders all of it, and takes note of what is read.
@@ -202,7 +202,9 @@ impl Prepared {
     ) -> Result<(Rendering, Run), RenderError> {
         let mut documents = Vec::new();
         definitions(&self.installed, "", options, &mut documents)?;
-        let mut run = self.run(&self.values, options, tracing, &|_| true)?;
+        // Templates can change the values that they see.
+        let values: Map = self.values.deep_copy(usize::MAX).unwrap_or_default();
+        let mut run = self.run(values, options, tracing, &|_| true)?;
         documents.append(&mut run.documents);
         let rendering = Rendering {
             value_set: set.name.clone(),
@@ -217,16 +219,14 @@ impl Prepared {
         Ok((rendering, run))
     }
 
-    /// Renders the files that are `wanted` with `values`, which stay as they are.
+    /// Renders the files that are `wanted` with `values`, which they can change.
     pub(crate) fn run(
         &self,
-        values: &Map,
+        values: Map,
         options: &RenderOptions,
         tracing: Tracing,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Run, RenderError> {
-        // Templates can change the values that they see.
-        let values: Map = values.deep_copy(usize::MAX).unwrap_or_default();
         let roots = roots(&self.installed, &values, options);
         let engine = Engine::of(&self.program, &roots, options.limits, wanted);
         let (rendered, traces) = engine

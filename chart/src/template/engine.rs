@@ -2,7 +2,7 @@
 //! Takes [`TemplateSource`]s; gives their texts, with `include` and `tpl` among them, within [`Limits`].
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -76,6 +76,8 @@ pub(crate) struct Program {
     templates: HashMap<Arc<str>, Arc<Template>>,
     /// The files that are rendered, in Helm's order, and the path of the chart that each is of.
     files: Vec<(Arc<str>, String)>,
+    /// Their names.
+    names: HashSet<Arc<str>>,
 }
 
 /// Files that were read before, by their names and where their bytes are. A chart with one part
@@ -139,15 +141,16 @@ impl Program {
                 add(&mut program.templates, template);
             }
             if is_rendered(&name) {
+                program.names.insert(Arc::clone(&name));
                 program.files.push((name, source.chart));
             }
         }
         Ok(program)
     }
 
-    /// The names of all files that are rendered.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.files.iter().map(|(name, _)| name)
+    /// Whether a file is among those that are rendered.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
     }
 }
 
