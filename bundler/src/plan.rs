@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bundle_format::{
-    Artifact, Base, Blob, Contents, FORMAT_VERSION, Graph, GraphError, Layout, Limits, Sequence, Statement,
+    Artifact, Base, Blob, Contents, Draft, Graph, GraphError, Layout, Limits, Sequence, Statement,
     StatementError, StreamName, Timestamp,
 };
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
@@ -84,33 +84,22 @@ impl Plan {
                 origins.entry(blob.digest).or_insert_with(|| origin.clone());
             }
         }
-        let statement = Statement {
-            format_version: FORMAT_VERSION,
+        let draft = Draft {
             stream: head.stream.clone(),
             sequence: head.sequence,
             created: head.created,
             expires: head.expires,
             previous: head.previous,
             base: Vec::new(),
-            index: Blob { digest: Digest::of(b""), size: 0 },
             artifacts,
             blobs: graph.blobs.clone(),
             requires: Vec::new(),
         };
-        let mut plan = Self {
-            layout: Arc::new(Layout::of(&statement, 0)),
-            bytes: Vec::new(),
-            statement,
-            graph,
-            contents,
-            origins,
-            resolved: Asked { chosen, asked },
-            unobtainable,
-        };
-        plan.seal();
-        plan.statement.check(limits)?;
-        Statement::parse(&plan.bytes, limits)?;
-        Ok(plan)
+        let statement = draft.seal(limits)?;
+        let bytes = statement.to_bytes();
+        let layout = Arc::new(Layout::of(&statement, bytes.len() as u64));
+        let resolved = Asked { chosen, asked };
+        Ok(Self { layout, bytes, statement, graph, contents, origins, resolved, unobtainable })
     }
 
     /// What may be attached to the images and is not in the bundle, because a registry does not
@@ -145,15 +134,14 @@ impl Plan {
         if lasts(earlier) != lasts(&self.statement) {
             return false;
         }
-        let same = Statement {
+        let same = Draft {
             sequence: self.statement.sequence,
             created: self.statement.created,
             expires: self.statement.expires,
-            ..earlier.clone()
-        } == self.statement;
+            ..earlier.draft()
+        } == self.statement.draft();
         if same {
-            self.statement = earlier.clone();
-            self.seal();
+            self.say(earlier.clone());
         }
         same
     }
@@ -166,10 +154,8 @@ impl Plan {
         base: Vec<Base>,
         limits: &Limits,
     ) -> Result<(), PlanError> {
-        (self.statement.blobs, self.statement.requires, self.statement.base) = (blobs, requires, base);
-        self.seal();
-        self.statement.check(limits)?;
-        Statement::parse(&self.bytes, limits)?;
+        let draft = Draft { blobs, requires, base, ..self.statement.draft() };
+        self.say(draft.seal(limits)?);
         Ok(())
     }
 
@@ -178,11 +164,10 @@ impl Plan {
         &self.graph
     }
 
-    fn seal(&mut self) {
-        let index = self.statement.index_json();
-        self.statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
-        self.bytes = self.statement.to_bytes();
-        self.layout = Arc::new(Layout::of(&self.statement, self.bytes.len() as u64));
+    fn say(&mut self, statement: Statement) {
+        self.bytes = statement.to_bytes();
+        self.layout = Arc::new(Layout::of(&statement, self.bytes.len() as u64));
+        self.statement = statement;
     }
 
     /// The statement.
@@ -209,9 +194,8 @@ impl Plan {
     pub(crate) fn head_length(&self) -> u64 {
         let layers: HashSet<Digest> =
             self.graph.blobs[self.graph.first_layer..].iter().map(|blob| blob.digest).collect();
-        let first = self.statement.blobs.iter().zip(self.layout.blobs());
-        let first = first.into_iter().find(|(blob, _)| layers.contains(&blob.digest));
-        first.map_or(self.layout.size(), |(_, entry)| entry.header_offset())
+        let first = self.statement.blobs.iter().position(|blob| layers.contains(&blob.digest));
+        self.layout.start_of_blob(first.unwrap_or(usize::MAX))
     }
 
     /// Content that is known already.

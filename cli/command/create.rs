@@ -45,7 +45,8 @@ pub(crate) struct Create {
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …
+    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …; with
+    /// FILE.zst, the compressed bundle is cut
     #[arg(long, value_name = "SIZE")]
     volume_size: Option<VolumeSize>,
 
@@ -106,10 +107,6 @@ impl Create {
         }
         let compress =
             self.output.as_deref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
-        if compress && self.volume_size.is_some() {
-            return Err(Failure::text(Code::Usage, "volumes are not compressed")
-                .hint("leave out --volume-size, or the .zst of the output's name"));
-        }
         if to_pipe && self.volume_size.is_some() {
             return Err(Failure::text(Code::Usage, "a pipe has no volumes")
                 .hint("choose a file with -o FILE, or let the other end split the pipe"));

@@ -225,8 +225,8 @@ impl Observer for Console {
                 Printable(bundle)
             )),
             Event::Found { bundle } => Line::Message(format!("note: {} is there again", Printable(bundle))),
-            Event::Damaged { bundle, offset } => Line::Message(format!(
-                "error: {} has other bytes than were signed, in the blob at byte {offset}; they were not sent",
+            Event::Damaged { bundle, byte } => Line::Message(format!(
+                "error: {} has other bytes than were signed, in the blob at byte {byte}; they were not sent",
                 Printable(bundle)
             )),
             Event::Refused(error) => Line::Message(format!("error: no connection can be taken: {error}")),

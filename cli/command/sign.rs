@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use bundle_format::{Cursor, Limits, Medium, ReadAt, Unverified};
+use bundle_format::{Cursor, Layer, Limits, Medium, Unverified};
 use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
 use bundle_trust::write_countersignature;

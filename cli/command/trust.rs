@@ -221,7 +221,7 @@ fn rotate(
     };
     let bytes = rotation.to_bytes();
     let signature = Signer::Key(old).sign(&bytes)?;
-    replace_file(&signature_path(output), &signature)?;
+    replace_file(&signature_path(output), signature.as_ref())?;
     replace_file(output, &bytes)?;
     print(&format!(
         "wrote {0} and {0}.sig; take both to the other side, and there: bundle trust accept {0}\n",

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::{Limits, Medium, ReadAt};
+use bundle_format::{Layer, Limits, Medium};
 use bundle_importer::{Verdict, verify};
 use bundle_oci::Digest;
 use serde_json::json;

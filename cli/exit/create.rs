@@ -125,7 +125,7 @@ impl From<OutputError> for Failure {
                 Code::Usage,
                 Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
-            OutputError::TooManyVolumes { .. } => {
+            OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) => {
                 (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
             }
             OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Code::Failed, None),

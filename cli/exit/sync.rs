@@ -42,7 +42,9 @@ fn in_outbox(error: OutputError) -> Failure {
         OutputError::Space { .. } => Some("make room, or name another outbox in sync.yaml"),
         OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
         OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
-        OutputError::TooManyVolumes { .. } => Some("choose a larger volumeSize in sync.yaml"),
+        OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) => {
+            Some("choose a larger volumeSize in sync.yaml")
+        }
         OutputError::NoName(_)
         | OutputError::Busy(_)
         | OutputError::Io { .. }

@@ -1,3 +1,5 @@
+//! The bounds on what a bundle may ask of its reader, with their reasons.
+
 /// Every bound on what a bundle may ask of its reader. Changing one of the first seven changes
 /// which bundles are valid, and so the format.
 #[derive(Clone, Copy, Debug)]

@@ -1,3 +1,5 @@
+//! JSON objects that are only ever objects, for signed documents.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;

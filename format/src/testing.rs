@@ -6,7 +6,7 @@ use bundle_oci::{Digest, MediaType};
 use serde_json::json;
 
 use crate::{
-    Artifact, Blob, BundleId, Delivered, FORMAT_VERSION, Kind, Layout, OCI_LAYOUT, Outcome, PrivateKey,
+    Artifact, Blob, BundleId, Delivered, Draft, Kind, Layout, OCI_LAYOUT, Outcome, PrivateKey,
     RECEIPT_VERSION, Receipt, Sequence, Statement, StreamName, Target, Timestamp, TrustPolicy,
 };
 
@@ -39,15 +39,13 @@ pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
 
 /// The statement of one image with these blobs, its manifest first.
 fn statement_of(contents: &[Vec<u8>]) -> Statement {
-    let mut statement = Statement {
-        format_version: FORMAT_VERSION,
+    let draft = Draft {
         stream: StreamName::default(),
         sequence: Sequence::try_from(1).unwrap(),
         created: Timestamp::from_unix(1_795_000_000).unwrap(),
         expires: None,
         previous: None,
         base: Vec::new(),
-        index: Blob { digest: Digest::of(b""), size: 0 },
         artifacts: vec![Artifact {
             kind: Kind::Image,
             source: "docker.io/library/nginx:1.25".parse().unwrap(),
@@ -69,9 +67,7 @@ fn statement_of(contents: &[Vec<u8>]) -> Statement {
             .collect(),
         requires: Vec::new(),
     };
-    let index = statement.index_json();
-    statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
-    statement
+    draft.seal(&crate::Limits::V1).unwrap()
 }
 
 /// The receipt of [`statement`] with one layer.
@@ -94,7 +90,7 @@ pub(crate) fn receipt() -> Receipt {
             blobs: (0..statement.blobs.len() as u32).collect(),
             scan: None,
         }],
-        blobs: statement.blobs,
+        blobs: statement.blobs.clone(),
         policies: BTreeMap::new(),
         overrides: Vec::new(),
     }
@@ -127,7 +123,7 @@ pub(crate) fn signed(
     let statement = statement_of(&contents);
     let head = change(String::from_utf8(statement.to_bytes()).unwrap()).into_bytes();
     let layout = Layout::of(&statement, head.len() as u64);
-    let signature = key.sign(&head).to_vec();
+    let signature = key.sign(&head).as_ref().to_vec();
     let mut entries = vec![head, signature, OCI_LAYOUT.to_vec(), statement.index_json()];
     entries.extend(contents);
     let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 //! archives. Takes a trusted bundle in a file; what it writes has its name only when it is verified and
 //! synced.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_format::{
-    Archive, Artifact, Damage, Entry, EntryName, Medium, Named, OCI_LAYOUT, ReadAt, TRAILER, Target,
-    index_json,
+    Archive, Artifact, Blob, Damage, Entry, EntryName, Medium, Named, OCI_LAYOUT, TRAILER, Target, index_json,
 };
-use bundle_oci::{Digest, Hasher, Manifest, Registry};
+use bundle_oci::{Manifest, Registry};
 use bundle_os::{Access, available_at, create_new, set_directory_access, set_file_access, sync_file_system};
 use serde::Deserialize;
 use tempfile::{NamedTempFile, TempDir};
@@ -151,12 +150,12 @@ pub fn extract_archive(
     let mut archive = io::BufWriter::with_capacity(PIECE, &mut file.0);
     for (name, content) in [(EntryName::OciLayout, OCI_LAYOUT), (EntryName::Index, &part.index)] {
         let size = content.len() as u64;
-        entry(&mut archive, Entry { name, offset: 0, size }, |out| out.write_all(content)).map_err(failed)?;
+        entry(&mut archive, Entry::alone(name, size), |out| out.write_all(content)).map_err(failed)?;
     }
-    for &from in &part.entries {
+    for &blob in &part.blobs {
         let mut damage = None;
-        let written = entry(&mut archive, *from, |out| {
-            copy(part.archive, from, out, progress).map_err(|error| match error {
+        let written = entry(&mut archive, Entry::alone(EntryName::Blob(blob.digest), blob.size), |out| {
+            copy(part.archive, blob, out, progress).map_err(|error| match error {
                 CopyError::Write(error) => error,
                 CopyError::Damage(found) => {
                     damage = Some(found);
@@ -187,11 +186,10 @@ pub fn extract_charts(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<PathBuf>, ExtractError> {
     let archive = file_of(bundle)?;
-    let entries = entries(archive);
     let mut paths = Vec::new();
     for artifact in choice.artifacts(bundle.statement()) {
         let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
-        let (config, content) = chart_blobs(bundle, artifact, &entries)?;
+        let (config, content) = chart_blobs(bundle, archive, artifact)?;
         if config.size > LARGEST_METADATA {
             return Err(chart("its metadata is too large"));
         }
@@ -220,7 +218,7 @@ pub(crate) fn chart_content(
     limit: u64,
 ) -> Result<Vec<u8>, ExtractError> {
     let archive = file_of(bundle)?;
-    let (_, content) = chart_blobs(bundle, artifact, &entries(archive))?;
+    let (_, content) = chart_blobs(bundle, archive, artifact)?;
     if content.size > limit {
         return Err(ExtractError::Chart {
             target: artifact.target.clone(),
@@ -232,12 +230,12 @@ pub(crate) fn chart_content(
     Ok(bytes)
 }
 
-/// Where a chart's metadata and archive lie.
-fn chart_blobs<'a>(
+/// A chart's metadata and archive.
+fn chart_blobs(
     bundle: &Bundle,
+    archive: &Archive<Medium>,
     artifact: &Artifact,
-    entries: &HashMap<Digest, &'a Entry>,
-) -> Result<(&'a Entry, &'a Entry), ExtractError> {
+) -> Result<(Blob, Blob), ExtractError> {
     let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
     let node = bundle.graph().manifests.get(&artifact.digest);
     let Some(Manifest::Image(image)) = node.map(|node| &node.manifest) else {
@@ -245,7 +243,7 @@ fn chart_blobs<'a>(
     };
     let layer = image.layers.iter().find(|layer| layer.media_type.as_str() == CHART_CONTENT);
     let layer = layer.ok_or_else(|| chart("it has no layer with a chart"))?;
-    match (entries.get(&image.config.digest), entries.get(&layer.digest)) {
+    match (archive.blob(image.config.digest), archive.blob(layer.digest)) {
         (Some(config), Some(content)) => Ok((config, content)),
         _ => Err(ExtractError::Absent { target: artifact.target.clone(), count: 1 }),
     }
@@ -280,7 +278,7 @@ impl ChartMetadata {
 /// The blobs that were chosen, and their index.
 struct Part<'a> {
     archive: &'a Archive<Medium>,
-    entries: Vec<&'a Entry>,
+    blobs: Vec<Blob>,
     index: Vec<u8>,
 }
 
@@ -293,16 +291,15 @@ impl<'a> Part<'a> {
     ) -> Result<Self, ExtractError> {
         let archive = file_of(bundle)?;
         let statement = bundle.statement();
-        let places = entries(archive);
         let mut needed = HashSet::new();
         let mut named = Vec::new();
         for artifact in choice.artifacts(statement) {
             let reached = bundle.graph().extent(artifact.digest);
-            let count = reached.iter().filter(|blob| !places.contains_key(&blob.digest)).count();
+            let count = reached.iter().filter(|blob| archive.blob(blob.digest).is_none()).count();
             if count > 0 {
                 return Err(ExtractError::Absent { target: artifact.target.clone(), count });
             }
-            let size = places.get(&artifact.digest).map(|entry| entry.size).unwrap_or_default();
+            let size = archive.blob(artifact.digest).map(|blob| blob.size).unwrap_or_default();
             let names = names_of(bundle, artifact, names, by_digest);
             if names.is_empty() {
                 return Err(ExtractError::Names(bundle.trusted().signers().to_vec()));
@@ -311,14 +308,13 @@ impl<'a> Part<'a> {
             needed.extend(reached.iter().map(|blob| blob.digest));
         }
         let index = index_json(named);
-        let chosen =
-            |entry: &&Entry| matches!(entry.name, EntryName::Blob(digest) if needed.contains(&digest));
-        Ok(Self { archive, entries: archive.layout().blobs().iter().filter(chosen).collect(), index })
+        let chosen = statement.blobs.iter().filter(|blob| needed.contains(&blob.digest));
+        Ok(Self { archive, blobs: chosen.copied().collect(), index })
     }
 
     fn bytes(&self) -> u64 {
         // Each of them lies in the archive, whose size was checked.
-        self.entries.iter().map(|entry| entry.size).sum()
+        self.blobs.iter().map(|blob| blob.size).sum()
     }
 
     fn check_space(&self, place: &Path, path: &Path) -> Result<(), ExtractError> {
@@ -340,22 +336,21 @@ impl<'a> Part<'a> {
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         let work = || {
-            while let Some(entry) = self.entries.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let EntryName::Blob(digest) = entry.name else { continue };
-                let path = directory.join(digest.hex());
+            while let Some(&blob) = self.blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let path = directory.join(blob.digest.hex());
                 let failed = |source| ExtractError::Io { path: path.clone(), source };
                 let written = create_new(&path, Access::Everyone).map_err(failed).and_then(|mut file| {
-                    copy(self.archive, entry, &mut file, progress).map_err(|error| error.at(&path))
+                    copy(self.archive, blob, &mut file, progress).map_err(|error| error.at(&path))
                 });
                 if let Err(error) = written {
                     // The others need not go on.
-                    next.store(self.entries.len(), Ordering::Relaxed);
+                    next.store(self.blobs.len(), Ordering::Relaxed);
                     failure.lock().expect("no thread panics while it holds the lock").get_or_insert(error);
                 }
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, self.entries.len().max(1)) {
+            for _ in 0..threads.clamp(1, self.blobs.len().max(1)) {
                 scope.spawn(work);
             }
         });
@@ -368,11 +363,6 @@ impl<'a> Part<'a> {
 
 fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
     bundle.archive().ok_or(ExtractError::Pipe)
-}
-
-fn entries<R: ReadAt>(archive: &Archive<R>) -> HashMap<Digest, &Entry> {
-    let blobs = archive.statement().blobs.iter().zip(archive.layout().blobs());
-    blobs.map(|(blob, entry)| (blob.digest, entry)).collect()
 }
 
 /// When artifacts get the names with digests that they have at a registry.
@@ -414,27 +404,22 @@ impl CopyError {
 }
 
 /// Copies a blob out of an archive, and hashes it on the way.
-fn copy<R: ReadAt>(
-    archive: &Archive<R>,
-    entry: &Entry,
+fn copy(
+    archive: &Archive<Medium>,
+    blob: Blob,
     out: &mut impl Write,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), CopyError> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; PIECE.min(usize::try_from(entry.size).unwrap_or(PIECE))];
-    let mut done = 0;
-    while done < entry.size {
-        let piece = &mut buffer[..(entry.size - done).min(PIECE as u64) as usize];
-        let read = archive.reader().read_exact_at(piece, entry.offset + done);
-        read.map_err(|error| CopyError::Damage(Damage::Read(error)))?;
-        hasher.update(piece);
-        out.write_all(piece).map_err(CopyError::Write)?;
-        done += piece.len() as u64;
-        progress(piece.len() as u64);
-    }
-    match entry.name {
-        EntryName::Blob(digest) if hasher.finish() == digest => Ok(()),
-        _ => Err(CopyError::Damage(Damage::Content(*entry))),
+    let absent = || CopyError::Damage(Damage::BlobList(blob.digest));
+    let mut reader = archive.blob_reader(blob.digest).ok_or_else(absent)?;
+    let mut buffer = vec![0; PIECE.min(usize::try_from(blob.size).unwrap_or(PIECE))];
+    loop {
+        let length = reader.next(&mut buffer).map_err(CopyError::Damage)?;
+        if length == 0 {
+            return Ok(());
+        }
+        out.write_all(&buffer[..length]).map_err(CopyError::Write)?;
+        progress(length as u64);
     }
 }
 

@@ -162,7 +162,7 @@ pub fn signature_path(receipt: &Path) -> PathBuf {
 pub fn write_receipt(path: &Path, bytes: &[u8], signature: Option<&SignatureBytes>) -> Result<(), FileError> {
     let beside = signature_path(path);
     match signature {
-        Some(signature) => replace_file(&beside, signature)?,
+        Some(signature) => replace_file(&beside, signature.as_ref())?,
         // An earlier receipt's signature would make this one look forged.
         None => match std::fs::remove_file(&beside) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Archive, Entry, FileError, Medium, MediumError, ReadAt, Volumes};
+use bundle_format::{Archive, Blob, FileError, Layer, Medium, MediumError};
 use bundle_oci::Digest;
 use bundle_os::{Access, create_directory, open_or_create};
 
@@ -26,26 +26,23 @@ impl Spool {
     }
 
     /// Adds what was kept to the volumes that are there.
-    pub(crate) fn lend(&self, volumes: &mut Volumes) -> Result<(), MediumError> {
+    pub(crate) fn lend(&self, medium: &mut Medium) -> Result<(), MediumError> {
         for (range, path) in self.kept() {
             // What a run that was killed left half copied, and what is no part of ours, is of no use.
-            if volumes.add(range, &path).is_err() {
+            if medium.add(range, &path).is_err() {
                 let _ = std::fs::remove_file(&path);
             }
         }
         Ok(())
     }
 
-    /// Keeps the parts of these entries that are there, and drops all else.
+    /// Keeps the parts of these blobs that are there, and drops all else.
     ///
     /// # Errors
     /// A part cannot be read or written.
-    pub(crate) fn keep(&self, archive: &Archive<Medium>, entries: &[Entry]) -> Result<(), FileError> {
-        let Medium::Volumes(volumes) = archive.reader() else { return Ok(()) };
-        let mut wanted = Vec::new();
-        for entry in entries {
-            wanted.extend(volumes.parts_of(&(entry.offset..entry.offset + entry.size)));
-        }
+    pub(crate) fn keep(&self, archive: &Archive<Medium>, blobs: &[Blob]) -> Result<(), FileError> {
+        let wanted: Vec<Range<u64>> =
+            blobs.iter().flat_map(|blob| archive.parts_of_blob(blob.digest)).collect();
         let kept = self.kept();
         for range in wanted.iter().filter(|range| !kept.iter().any(|(kept, _)| kept == *range)) {
             self.copy(archive, range)?;

@@ -1,6 +1,7 @@
 //! Which of several parallel imports uploads which blobs.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 use std::str::FromStr;
 
 use bundle_format::Statement;
@@ -44,13 +45,15 @@ impl Share {
     pub(crate) fn blobs(self, statement: &Statement) -> Option<HashSet<Digest>> {
         let Self::Part { number, of } = self else { return None };
         let mut blobs: Vec<_> = statement.blobs.iter().collect();
-        blobs.sort_by_key(|blob| (std::cmp::Reverse(blob.size), blob.digest));
-        let mut loads = vec![0_u64; of];
+        blobs.sort_by_key(|blob| (Reverse(blob.size), blob.digest));
+        // The lightest part is on top; of equal ones, the first.
+        let mut loads: BinaryHeap<_> = (0..of).map(|part| Reverse((0_u64, part))).collect();
         let mut ours = HashSet::new();
         for blob in blobs {
-            let lightest = (0..of).min_by_key(|part| (loads[*part], *part)).unwrap_or_default();
-            loads[lightest] += blob.size;
-            if lightest == number {
+            let Some(mut top) = loads.peek_mut() else { break };
+            let Reverse((load, part)) = &mut *top;
+            *load += blob.size;
+            if *part == number {
                 ours.insert(blob.digest);
             }
         }

@@ -161,19 +161,19 @@ async fn content(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     let same = request.get(IF_RANGE).is_none_or(|condition| condition.as_bytes() == etag.as_bytes());
     let wanted = match request.get(RANGE).and_then(|range| range.to_str().ok()) {
-        Some(range) if *method == Method::GET && same => Wanted::parse(range, content.size),
+        Some(range) if *method == Method::GET && same => Wanted::parse(range, content.size()),
         _ => Wanted::Whole,
     };
     let (status, range) = match wanted {
-        Wanted::Whole => (StatusCode::OK, 0..content.size),
+        Wanted::Whole => (StatusCode::OK, 0..content.size()),
         Wanted::Part(range) => {
-            let text = format!("bytes {}-{}/{}", range.start, range.end - 1, content.size);
+            let text = format!("bytes {}-{}/{}", range.start, range.end - 1, content.size());
             headers.insert(CONTENT_RANGE, value(&text));
             (StatusCode::PARTIAL_CONTENT, range)
         }
         Wanted::Nothing => {
             let mut reply = Reply::problem(&Problem::no_such_range());
-            reply.headers.insert(CONTENT_RANGE, value(&format!("bytes */{}", content.size)));
+            reply.headers.insert(CONTENT_RANGE, value(&format!("bytes */{}", content.size())));
             return Ok(reply);
         }
     };

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use bundle_format::{Artifact, Blob, Graph, Layout, Sequence, StreamName, Target, Trusted};
+use bundle_format::{Artifact, Blob, BlobPlace, Graph, Sequence, StreamName, Target, Trusted};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
 use serde::Serialize;
 
@@ -28,12 +28,17 @@ pub(crate) struct Catalog {
 pub(crate) struct Content {
     /// The bundle, by its place among the arguments.
     pub(crate) bundle: u32,
-    /// The first byte in the archive.
-    pub(crate) offset: u64,
-    /// How many bytes there are.
-    pub(crate) size: u64,
+    /// Where it lies there.
+    pub(crate) place: BlobPlace,
     /// Which of [`MediaType::MANIFESTS`] it is, if it is one.
     pub(crate) manifest: Option<&'static str>,
+}
+
+impl Content {
+    /// How many bytes there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.place.size()
+    }
 }
 
 /// One repository.
@@ -88,7 +93,7 @@ pub enum Note {
 /// A bundle that is added to the catalog.
 pub(crate) struct Addition<'a> {
     pub(crate) trusted: &'a Trusted,
-    pub(crate) layout: &'a Layout,
+    pub(crate) places: Vec<BlobPlace>,
     pub(crate) graph: &'a Graph,
 }
 
@@ -131,7 +136,7 @@ impl Catalog {
 
     /// How many blobs there are, and their bytes.
     pub(crate) fn size(&self) -> (usize, u64) {
-        (self.contents.len(), self.contents.values().map(|content| content.size).sum())
+        (self.contents.len(), self.contents.values().map(|content| content.size()).sum())
     }
 
     pub(crate) fn notes(&self) -> &[Note] {
@@ -145,11 +150,10 @@ impl Catalog {
 
     fn add(&mut self, number: usize, bundle: &Addition<'_>, streams: &[(&StreamName, Sequence)]) {
         let statement = bundle.trusted.statement();
-        // The statement's blobs and the layout's entries are one list.
-        for (blob, entry) in statement.blobs.iter().zip(bundle.layout.blobs()) {
+        for (blob, &place) in statement.blobs.iter().zip(&bundle.places) {
             let manifest =
                 bundle.graph.manifests.get(&blob.digest).and_then(|node| name_of(&node.media_type));
-            let content = Content { bundle: number as u32, offset: entry.offset, size: entry.size, manifest };
+            let content = Content { bundle: number as u32, place, manifest };
             self.contents.entry(blob.digest).or_insert(content);
         }
         let speaks = bundle.trusted.speaks_for_sources();
@@ -240,7 +244,7 @@ impl Repository {
                 Manifest::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
             };
             let media_type = content.manifest.unwrap_or_default();
-            let referrer = Referrer { media_type, digest, size: content.size, artifact_type, annotations };
+            let referrer = Referrer { media_type, digest, size: content.size(), artifact_type, annotations };
             self.referrers.entry(subject.digest).or_default().insert(digest, referrer);
         }
     }

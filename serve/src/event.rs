@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// The bundle.
         bundle: &'a str,
         /// Where the blob begins that has them.
-        offset: u64,
+        byte: u64,
     },
     /// No connection can be taken at the moment.
     Refused(&'a io::Error),

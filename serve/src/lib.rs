@@ -30,7 +30,7 @@ mod users;
 pub use catalog::Note;
 pub use event::{Access, Ending, Event, Observer};
 pub use limits::Limits;
-pub use medium::{FileMedium, Medium};
+pub use medium::{FileMedium, Reopen};
 pub use server::Server;
 pub use store::{Source, Store, StoreError, Summary};
 pub use tls::{Identity, IdentityError};

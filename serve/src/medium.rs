@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_format::ReadAt;
+use bundle_format::{BlobPlace, Layer};
 
 use crate::{Event, Observer};
 
 /// Where a bundle's bytes lie. They can be looked for again after a stick was pulled out and put
 /// back in.
-pub trait Medium: Send + Sync {
+pub trait Reopen: Send + Sync {
     /// What people call it: a path.
     fn name(&self) -> String;
 
@@ -19,19 +19,19 @@ pub trait Medium: Send + Sync {
     ///
     /// # Errors
     /// It is not there, or cannot be read.
-    fn open(&self) -> io::Result<Arc<dyn ReadAt>>;
+    fn open(&self) -> io::Result<Arc<dyn Layer>>;
 }
 
 /// A bundle in one file, or in volumes beside each other.
 #[derive(Clone, Debug)]
 pub struct FileMedium(pub PathBuf);
 
-impl Medium for FileMedium {
+impl Reopen for FileMedium {
     fn name(&self) -> String {
         self.0.display().to_string()
     }
 
-    fn open(&self) -> io::Result<Arc<dyn ReadAt>> {
+    fn open(&self) -> io::Result<Arc<dyn Layer>> {
         let medium = bundle_format::Medium::open(&self.0, &bundle_format::Limits::V1);
         let medium = medium.map_err(io::Error::other)?;
         match medium.missing().first() {
@@ -43,7 +43,7 @@ impl Medium for FileMedium {
 
 /// A medium that is opened again when it fails.
 pub(crate) struct Reopening {
-    medium: Box<dyn Medium>,
+    medium: Box<dyn Reopen>,
     /// How long the bundle is. Nothing else of what is found again is believed: every piece proves
     /// itself ([`crate::proof`]).
     size: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Reopening {
 }
 
 struct Slot {
-    reader: Arc<dyn ReadAt>,
+    reader: Arc<dyn Layer>,
     /// Whether the last reads gave what was asked for.
     health: Health,
     looked: Instant,
@@ -69,8 +69,8 @@ enum Health {
 
 impl Reopening {
     pub(crate) fn new(
-        medium: Box<dyn Medium>,
-        reader: Arc<dyn ReadAt>,
+        medium: Box<dyn Reopen>,
+        reader: Arc<dyn Layer>,
         size: u64,
         again: Duration,
         observer: Arc<dyn Observer>,
@@ -79,24 +79,29 @@ impl Reopening {
         Self { medium, size, again, observer, slot: Mutex::new(slot) }
     }
 
-    /// Fills `buffer` from `offset` if that can be done without waiting, and says whether it did.
-    pub(crate) fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+    /// Fills `buffer` from a blob's byte `from` on if that can be done without waiting, and says
+    /// whether it did.
+    pub(crate) fn read_at_once(&self, place: BlobPlace, buffer: &mut [u8], from: u64) -> bool {
         let reader = {
             let slot = self.slot();
             (slot.health == Health::Good).then(|| slot.reader.clone())
         };
-        reader.is_some_and(|reader| reader.read_at_once(buffer, offset))
+        reader.is_some_and(|reader| place.read_at_once(&reader, buffer, from))
     }
 
-    /// Fills `buffer` from `offset`, if need be after opening the medium again.
-    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    /// Fills `buffer` from a blob's byte `from` on, if need be after opening the medium again.
+    pub(crate) fn read(&self, place: BlobPlace, buffer: &mut [u8], from: u64) -> io::Result<()> {
+        self.read_with(|reader| place.read_at(reader, buffer, from))
+    }
+
+    fn read_with(&self, mut read: impl FnMut(&dyn Layer) -> io::Result<()>) -> io::Result<()> {
         let reader = self.reader();
-        let error = match reader.read_exact_at(buffer, offset) {
+        let error = match read(&reader) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
         match self.fresh(&reader, &error) {
-            Some(fresh) => fresh.read_exact_at(buffer, offset),
+            Some(fresh) => read(&fresh),
             None => Err(error),
         }
     }
@@ -114,7 +119,7 @@ impl Reopening {
         self.slot().health == Health::Good
     }
 
-    fn reader(&self) -> Arc<dyn ReadAt> {
+    fn reader(&self) -> Arc<dyn Layer> {
         let mut slot = self.slot();
         if slot.health != Health::Good && slot.looked.elapsed() >= self.again {
             self.look(&mut slot);
@@ -123,7 +128,7 @@ impl Reopening {
     }
 
     /// Another reader than the one that failed, if there is one.
-    fn fresh(&self, failed: &Arc<dyn ReadAt>, error: &io::Error) -> Option<Arc<dyn ReadAt>> {
+    fn fresh(&self, failed: &Arc<dyn Layer>, error: &io::Error) -> Option<Arc<dyn Layer>> {
         let mut slot = self.slot();
         if Arc::ptr_eq(&slot.reader, failed) {
             if slot.health != Health::Gone {
@@ -171,7 +176,7 @@ mod tests {
         let reopening = Reopening::new(Box::new(medium), reader, 10, Duration::ZERO, Arc::new(Deaf));
         let read = || {
             let mut buffer = [0; 4];
-            reopening.read(&mut buffer, 6).map(|()| buffer)
+            reopening.read_with(|reader| reader.read_exact_at(&mut buffer, 6)).map(|()| buffer)
         };
         assert_eq!(read().unwrap(), *b"6789");
         std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
@@ -197,10 +202,10 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"right").unwrap();
         let mut buffer = [0; 5];
-        reopening.read(&mut buffer, 0).unwrap();
+        reopening.read_with(|reader| reader.read_exact_at(&mut buffer, 0)).unwrap();
         assert_eq!(&buffer, b"wrong");
         reopening.doubt();
-        reopening.read(&mut buffer, 0).unwrap();
+        reopening.read_with(|reader| reader.read_exact_at(&mut buffer, 0)).unwrap();
         assert_eq!(&buffer, b"right");
     }
 }

@@ -29,11 +29,11 @@ impl Marker {
         Ok(Self(LessSafeKey::new(key)))
     }
 
-    /// The mark of `piece`, which begins at `offset` of the bundle `bundle`.
-    pub(crate) fn mark(&self, bundle: u32, offset: u64, piece: &[u8]) -> u64 {
+    /// The mark of `piece`, which begins at the byte with this number of the bundle `bundle`.
+    pub(crate) fn mark(&self, bundle: u32, number: u64, piece: &[u8]) -> u64 {
         let mut place = [0; NONCE_LEN];
         place[..4].copy_from_slice(&bundle.to_be_bytes());
-        place[4..].copy_from_slice(&offset.to_be_bytes());
+        place[4..].copy_from_slice(&number.to_be_bytes());
         let nonce = Nonce::assume_unique_for_key(place);
         let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(piece), &mut []);
         let tag = tag.expect("a piece is shorter than the 2^61 bytes that GCM allows");

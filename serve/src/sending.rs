@@ -41,7 +41,7 @@ impl Sending {
     /// They cannot be sent; nothing may follow.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Unreadable> {
         if self.at == self.until {
-            if self.content.size == 0 {
+            if self.content.size() == 0 {
                 // There is no last piece that could be held back.
                 self.proof.wait(Until::Proven).await.map_err(|_| Unreadable)?;
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bundle_format::{Archive, Graph, ReadAt};
+use bundle_format::{Archive, Graph, Layer};
 use bundle_oci::{Digest, Hasher};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use crate::buffer::{Buffer, Buffers};
 use crate::catalog::{Addition, Catalog, Content};
 use crate::medium::Reopening;
 use crate::proof::{Marker, PIECE, Proof, State};
-use crate::{Event, Limits, Medium, Note, Observer};
+use crate::{Event, Limits, Note, Observer, Reopen};
 
 /// Bundles that are trusted, whose frames and manifests are right, and whose blobs prove themselves
 /// as they are read.
@@ -70,11 +70,11 @@ pub(crate) struct Counts {
 /// A trusted bundle whose frame and manifests are right, on its way into a [`Store`].
 pub struct Source {
     /// The bundle. That its frame is right, opening it has proven.
-    pub archive: Archive<Arc<dyn ReadAt>>,
+    pub archive: Archive<Arc<dyn Layer>>,
     /// What its manifests name.
     pub graph: Graph,
     /// Where to look for its bytes when they cannot be read any more.
-    pub medium: Box<dyn Medium>,
+    pub medium: Box<dyn Reopen>,
 }
 
 /// Why bundles cannot be served.
@@ -109,7 +109,7 @@ impl Store {
             .iter()
             .map(|Source { archive, graph, .. }| Addition {
                 trusted: archive.trusted(),
-                layout: archive.layout(),
+                places: archive.places_of_blobs().collect(),
                 graph,
             })
             .collect();
@@ -191,9 +191,9 @@ impl Store {
         let medium = &self.bundles.get(content.bundle as usize)?.medium;
         let start = from - from % PIECE;
         let wanted = (from - start) as usize..(until - start) as usize;
-        let mut piece = self.buffers.take(PIECE.min(content.size - start) as usize);
+        let mut piece = self.buffers.take(PIECE.min(content.size() - start) as usize);
         // What is in memory already needs no other thread.
-        if medium.read_at_once(piece.as_mut(), content.offset + start) {
+        if medium.read_at_once(content.place, piece.as_mut(), start) {
             return self.proven(proof, content, start, piece, wanted);
         }
         let permit = self.reads.clone().acquire_owned().await;
@@ -201,7 +201,7 @@ impl Store {
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let medium = &store.bundles.get(content.bundle as usize)?.medium;
-            if medium.read(piece.as_mut(), content.offset + start).is_err() {
+            if medium.read(content.place, piece.as_mut(), start).is_err() {
                 store.counts.unreadable.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
@@ -219,7 +219,7 @@ impl Store {
         piece: Buffer,
         wanted: std::ops::Range<usize>,
     ) -> Option<Bytes> {
-        let mark = self.marker.mark(content.bundle, content.offset + start, piece.as_ref());
+        let mark = self.marker.mark(content.bundle, content.place.number(start), piece.as_ref());
         if proof.matches((start / PIECE) as usize, mark) {
             return Some(piece.into_bytes(wanted));
         }
@@ -235,18 +235,18 @@ impl Store {
             return false;
         };
         let mut hasher = Hasher::new();
-        let mut buffer = vec![0; STEP.min(content.size) as usize];
+        let mut buffer = vec![0; STEP.min(content.size()) as usize];
         let mut done = 0;
-        while done < content.size {
-            let step = &mut buffer[..STEP.min(content.size - done) as usize];
-            if held.medium.read(step, content.offset + done).is_err() {
+        while done < content.size() {
+            let step = &mut buffer[..STEP.min(content.size() - done) as usize];
+            if held.medium.read(content.place, step, done).is_err() {
                 self.counts.unreadable.fetch_add(1, Ordering::Relaxed);
                 return false;
             }
             hasher.update(step);
             let marks = step.chunks(PIECE as usize).enumerate().map(|(position, piece)| {
-                let offset = content.offset + done + position as u64 * PIECE;
-                self.marker.mark(content.bundle, offset, piece)
+                let number = content.place.number(done + position as u64 * PIECE);
+                self.marker.mark(content.bundle, number, piece)
             });
             proof.add(&marks.collect::<Vec<_>>());
             done += step.len() as u64;
@@ -265,7 +265,8 @@ impl Store {
         self.counts.damaged.fetch_add(1, Ordering::Relaxed);
         if let Some(held) = self.bundles.get(content.bundle as usize) {
             held.medium.doubt();
-            self.observer.event(&Event::Damaged { bundle: &held.summary.name, offset: content.offset });
+            self.observer
+                .event(&Event::Damaged { bundle: &held.summary.name, byte: content.place.number(0) });
         }
     }
 }
@@ -282,7 +283,7 @@ impl Held {
             sequence: statement.sequence.into(),
             artifacts: statement.artifacts.len(),
         };
-        let (reader, size) = (archive.reader().clone(), archive.layout().size());
+        let (reader, size) = (archive.reader().clone(), archive.size());
         let medium = Reopening::new(medium, reader, size, limits.again, observer.clone());
         Self { medium, summary }
     }

@@ -157,11 +157,6 @@ impl SyncConfig {
             if export.receipt_trust.is_empty() {
                 return Err(wrong("export.receiptTrust names no key, so that no receipt would count"));
             }
-            if export.compress && export.volume_size.is_some() {
-                return Err(wrong(
-                    "export has both 'compress' and 'volumeSize', and volumes are not compressed",
-                ));
-            }
         }
         if let Some(import) = &mut config.import {
             import.resolve(directory);
@@ -325,10 +320,6 @@ mod tests {
             (
                 &EXPORT.replace("[site.pub]", "[]"),
                 "D/sync.yaml: export.receiptTrust names no key, so that no receipt would count",
-            ),
-            (
-                &format!("{EXPORT}  compress: true\n  volumeSize: 4GiB\n"),
-                "D/sync.yaml: export has both 'compress' and 'volumeSize', and volumes are not compressed",
             ),
         ] {
             let error = load(text).unwrap_err();

@@ -37,7 +37,8 @@ pub struct InboxError {
 }
 
 /// What lies beside a bundle, under its name and one of these.
-const BESIDE: [&str; 5] = [".volumes.json", ".head", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
+const BESIDE: [&str; 6] =
+    [".volumes.json", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
 
 /// Finds the bundles of an inbox. Files with other names, hidden ones (as copying programs make
 /// them), directories and links are left alone.

@@ -88,8 +88,9 @@ impl Outbox {
                     sent.path = path.clone();
                     sent.files.insert(0, path);
                 }
-                ".tar.volumes.json" => {
+                ".tar.volumes.json" | ".tar.zst.volumes.json" => {
                     parts.index = true;
+                    sent.path = self.path(sequence, rest == ".tar.zst.volumes.json");
                     sent.files.insert(0, path);
                 }
                 _ => {

@@ -51,7 +51,7 @@ pub fn write_countersignature(
     signature: &SignatureBytes,
 ) -> Result<PathBuf, FileError> {
     let path = countersignature_path(signed, key);
-    replace_file(&path, signature)?;
+    replace_file(&path, signature.as_ref())?;
     Ok(path)
 }
 

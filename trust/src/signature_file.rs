@@ -30,5 +30,5 @@ pub fn read_signature(path: &Path) -> Result<SignatureBytes, SignatureFileError>
     let mut bytes = Vec::new();
     // One byte more than it may have, so that what is too long is seen to be.
     bundle_os::open(path).map_err(failed)?.take(65).read_to_end(&mut bytes).map_err(failed)?;
-    bytes.try_into().map_err(|_| SignatureFileError::Length(path.to_owned()))
+    SignatureBytes::try_from(&bytes[..]).map_err(|_| SignatureFileError::Length(path.to_owned()))
 }

@@ -159,8 +159,7 @@ const MOST_RENAMED: usize = 50;
 #[cfg(test)]
 pub(super) mod tests {
     use bundle_format::{
-        Artifact, Blob, FORMAT_VERSION, Limits, PrivateKey, Sequence, Statement, StreamName, Timestamp,
-        TrustPolicy, Unverified,
+        Artifact, Blob, Draft, Limits, PrivateKey, Sequence, StreamName, Timestamp, TrustPolicy, Unverified,
     };
     use bundle_oci::{Digest, MediaType};
 
@@ -191,21 +190,18 @@ pub(super) mod tests {
             })
             .collect();
         let blobs = artifacts.iter().map(|artifact| Blob { digest: artifact.digest, size: 1 }).collect();
-        let mut statement = Statement {
-            format_version: FORMAT_VERSION,
+        let draft = Draft {
             stream: "nightly".parse::<StreamName>().unwrap(),
             sequence: Sequence::try_from(42).unwrap(),
             created: Timestamp::from_unix(1_795_000_000).unwrap(),
             expires: None,
             previous: None,
             base: Vec::new(),
-            index: Blob { digest: Digest::of(b""), size: 0 },
             artifacts,
             blobs,
             requires: Vec::new(),
         };
-        let index = statement.index_json();
-        statement.index = Blob { digest: Digest::of(&index), size: index.len() as u64 };
+        let statement = draft.seal(&Limits::V1).unwrap();
         let key = PrivateKey::from_seed(&[7; 32]);
         let bytes = statement.to_bytes();
         let head = Unverified { signature: key.sign(&bytes), statement: bytes };

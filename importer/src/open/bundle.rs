@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Limits, Medium, MediumError, Pipe, ReadAt,
+    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError, Pipe,
     SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
@@ -114,12 +114,12 @@ impl Bundle {
         limits: &Limits,
     ) -> Result<Self, OpenError> {
         let mut medium = Medium::open(path, limits)?;
-        if let Medium::Volumes(volumes) = &mut medium {
-            if !volumes.has(&(0..1)) {
-                return Err(OpenError::Missing(vec![volumes.names().head()]));
+        if let Some(head) = medium.head() {
+            if !medium.has(&(0..1)) {
+                return Err(OpenError::Missing(vec![head]));
             }
-            let head = Unverified::read(&mut Cursor::new(volumes).map_err(Damage::Read)?, limits)?;
-            Spool::of(spool, Digest::of(&head.statement)).lend(volumes)?;
+            let head = Unverified::read(&mut Cursor::new(&medium).map_err(Damage::Read)?, limits)?;
+            Spool::of(spool, Digest::of(&head.statement)).lend(&mut medium)?;
         }
         let countersignatures = read_countersignatures(&Medium::name(path))?;
         Self::on(medium, &countersignatures, policy, limits)
@@ -196,7 +196,7 @@ impl Bundle {
     /// The length of the archive in bytes.
     pub fn size(&self) -> u64 {
         match &self.contents {
-            Contents::File(archive) => archive.layout().size(),
+            Contents::File(archive) => archive.size(),
             Contents::Pipe { pipe, .. } => pipe.size(),
         }
     }

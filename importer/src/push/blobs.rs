@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bundle_format::{Archive, Blob, Damage, Entry, EntryName, Graph, Medium};
+use bundle_format::{Archive, Blob, Damage, Graph, Medium};
 use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{BlobSource, Error, Uploaded};
 use futures_util::{StreamExt, TryStreamExt};
@@ -22,16 +22,14 @@ impl Push<'_> {
         file: &Stock,
         knowledge: Knowledge,
         is_wanted: impl Fn(Digest) -> bool,
-    ) -> Result<Vec<Entry>, PushError> {
+    ) -> Result<Vec<Blob>, PushError> {
         futures_util::stream::iter(self.plan.blobs.iter().filter(|step| is_wanted(step.blob.digest)))
             .map(|step| async move {
                 let digest = step.blob.digest;
                 let source = self.is_ours(digest).then(|| file.blob(digest, self.progress)).flatten();
                 let source = source.as_ref().map(|source| source as &dyn BlobSource);
                 match self.blob(step, knowledge, source).await {
-                    Err(PushError::Gone { .. }) if step.supply == Supply::Carried => {
-                        Ok(file.entries.get(&digest).copied())
-                    }
+                    Err(PushError::Gone { .. }) if step.supply == Supply::Carried => Ok(file.0.blob(digest)),
                     done => done.map(|()| None),
                 }
             })
@@ -51,15 +49,12 @@ impl Push<'_> {
         let sent = lock(&self.counters.read).clone();
         let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
         let hash = move || {
-            let unread = archive.layout().blobs().iter().filter(|entry| match entry.name {
-                EntryName::Blob(digest) => {
-                    let ours = share.as_ref().is_none_or(|share| share.contains(&digest));
-                    ours && !sent.contains(&digest) && archive.has(entry)
-                }
-                _ => false,
-            });
+            let unread = |blob: &Blob| {
+                let ours = share.as_ref().is_none_or(|share| share.contains(&blob.digest));
+                ours && !sent.contains(&blob.digest) && archive.has_blob(blob.digest)
+            };
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
-            archive.damaged_among(unread.collect(), threads, &|_| ()).into_iter().next()
+            archive.damaged_where(unread, threads, &|_| ()).into_iter().next()
         };
         match tokio::task::spawn_blocking(hash).await? {
             Some(damage) => Err(damage.into()),

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bundle_format::{Archive, Entry, EntryName, Graph, Medium, Statement};
+use bundle_format::{Archive, Blob, Graph, Layer, Medium};
 use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{Clamped, Progress, Refusal};
 use bytes::Bytes;
@@ -139,7 +139,7 @@ pub async fn push(
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
     let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
-    let manifests = match push.everything(trusted.statement(), &graph, contents, spool.as_ref()).await? {
+    let manifests = match push.everything(&graph, contents, spool.as_ref()).await? {
         Stored::All(manifests) => manifests,
         Stored::Part(remaining) => return Ok(Progressed::Part(remaining)),
     };
@@ -165,41 +165,30 @@ pub async fn push(
 impl Push<'_> {
     async fn everything(
         &self,
-        statement: &Statement,
         graph: &Graph,
         contents: Contents,
         spool: Option<&Spool>,
     ) -> Result<Stored, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
-                let file = Stock::new(archive);
+                let file = Stock(Arc::new(archive));
                 let mut absent = self.blobs_from(&file, Knowledge::Current, |_| true).await?;
-                self.unread(&file.archive).await?;
+                self.unread(&file.0).await?;
                 if self.share.is_some() && !absent.is_empty() {
                     // Those who have the other shares work at the same time. Whoever is done last with its
                     // own, and looks then, finds all of theirs.
-                    let digests: HashSet<Digest> = absent
-                        .iter()
-                        .filter_map(|entry| match entry.name {
-                            EntryName::Blob(digest) => Some(digest),
-                            _ => None,
-                        })
-                        .collect();
+                    let digests: HashSet<Digest> = absent.iter().map(|blob| blob.digest).collect();
                     let is_absent = |digest: Digest| digests.contains(&digest);
                     absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
                 }
                 if !absent.is_empty() {
-                    return Ok(Stored::Part(self.remaining(&file.archive, absent, spool).await?));
+                    return Ok(Stored::Part(self.remaining(&file.0, absent, spool).await?));
                 }
                 let wanted = self.manifests_to_read(graph);
                 let mut manifests = HashMap::new();
-                for (blob, entry) in statement.blobs.iter().zip(file.archive.layout().blobs()) {
-                    if wanted.contains(&blob.digest) {
-                        let bytes = file.archive.read(entry)?;
-                        if Digest::of(&bytes) != blob.digest {
-                            return Err(file.archive.damaged(entry).into());
-                        }
-                        manifests.insert(blob.digest, Bytes::from(bytes));
+                for digest in wanted {
+                    if let Some(bytes) = file.0.read_blob(digest) {
+                        manifests.insert(digest, Bytes::from(bytes?));
                     }
                 }
                 let mut rounds = 1;
@@ -229,19 +218,15 @@ impl Push<'_> {
     async fn remaining(
         &self,
         archive: &Arc<Archive<Medium>>,
-        absent: Vec<Entry>,
+        absent: Vec<Blob>,
         spool: Option<&Spool>,
     ) -> Result<Remaining, PushError> {
-        let mut volumes = Vec::new();
-        if let Medium::Volumes(set) = archive.reader() {
-            let missing = set.missing();
-            let of_absent =
-                absent.iter().flat_map(|entry| set.volumes_of(&(entry.offset..entry.offset + entry.size)));
-            volumes = of_absent.filter(|path| missing.contains(path)).collect();
-            volumes.sort();
-            volumes.dedup();
-        }
-        let (blobs, bytes) = (absent.len(), absent.iter().map(|entry| entry.size).sum());
+        let missing = archive.reader().missing();
+        let of_absent = absent.iter().flat_map(|blob| archive.files_of_blob(blob.digest));
+        let mut volumes: Vec<_> = of_absent.filter(|path| missing.contains(path)).collect();
+        volumes.sort();
+        volumes.dedup();
+        let (blobs, bytes) = (absent.len(), absent.iter().map(|blob| blob.size).sum());
         if let Some(spool) = spool.cloned() {
             let archive = archive.clone();
             tokio::task::spawn_blocking(move || spool.keep(&archive, &absent)).await??;

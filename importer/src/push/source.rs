@@ -1,12 +1,11 @@
 //! Where a blob's bytes come from on their way to the registry: the file, a pipe, memory, or another
 //! repository of the same registry.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bundle_format::{Archive, Blob, BlobSink, Entry, EntryName, Medium};
-use bundle_oci::{Digest, Hasher, Registry, RepositoryName};
+use bundle_format::{Archive, Blob, BlobSink, Medium};
+use bundle_oci::{Digest, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Progress};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -19,8 +18,7 @@ const PIECE: usize = 1 << 20;
 /// A blob in a file. Its last piece is only given away once the whole was found right.
 pub(crate) struct Stored {
     pub(crate) archive: Arc<Archive<Medium>>,
-    pub(crate) entry: Entry,
-    pub(crate) digest: Digest,
+    pub(crate) blob: Blob,
     pub(crate) progress: Arc<dyn Progress>,
     /// The bytes that were told of since it was opened last.
     pub(crate) told: Arc<AtomicU64>,
@@ -28,35 +26,33 @@ pub(crate) struct Stored {
 
 impl BlobSource for Stored {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let (archive, entry, digest, progress) =
-            (self.archive.clone(), self.entry, self.digest, self.progress.clone());
+        let (Blob { digest, size }, progress) = (self.blob, self.progress.clone());
+        let reader = self.archive.open_blob(digest)?;
         let told = self.told.clone();
         let in_vain = told.swap(0, Ordering::Relaxed);
         if in_vain > 0 {
             progress.rewind(digest, in_vain);
         }
-        let pieces = futures_util::stream::try_unfold((0, Hasher::new()), move |(done, mut hasher)| {
-            let (archive, progress, told) = (archive.clone(), progress.clone(), told.clone());
+        let pieces = futures_util::stream::try_unfold((0, reader), move |(done, mut reader)| {
+            let (progress, told) = (progress.clone(), told.clone());
             async move {
-                if done == entry.size {
+                if done == size && size > 0 {
                     return Ok(None);
                 }
-                let length = (entry.size - done).min(PIECE as u64);
-                let reading = archive.clone();
                 let read = move || {
-                    let mut piece = vec![0; length as usize];
-                    bundle_format::ReadAt::read_exact_at(reading.reader(), &mut piece, entry.offset + done)?;
-                    hasher.update(&piece);
-                    Ok::<_, std::io::Error>((piece, hasher))
+                    let mut piece = vec![0; (size - done).min(PIECE as u64) as usize];
+                    let read = reader.next(&mut piece);
+                    read.map(|_| (piece, reader)).map_err(std::io::Error::other)
                 };
-                let (piece, hasher) =
+                let (piece, reader) =
                     tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
-                if done + length == entry.size && hasher.clone().finish() != digest {
-                    return Err(std::io::Error::other(archive.damaged(&entry)));
+                let length = piece.len() as u64;
+                if length == 0 {
+                    return Ok(None);
                 }
                 told.fetch_add(length, Ordering::Relaxed);
                 progress.advance(digest, length);
-                Ok(Some((Bytes::from(piece), (done + length, hasher))))
+                Ok(Some((Bytes::from(piece), (done + length, reader))))
             }
         });
         Some(pieces.boxed())
@@ -134,25 +130,13 @@ impl BlobSink for Forward {
     }
 }
 
-/// An archive, and where in it each blob lies.
-pub(crate) struct Stock {
-    pub(crate) archive: Arc<Archive<Medium>>,
-    pub(crate) entries: HashMap<Digest, Entry>,
-}
+/// An archive whose blobs are sent.
+pub(crate) struct Stock(pub(crate) Arc<Archive<Medium>>);
 
 impl Stock {
-    pub(crate) fn new(archive: Archive<Medium>) -> Self {
-        let entries = archive.layout().blobs().iter().filter_map(|entry| match entry.name {
-            EntryName::Blob(digest) => Some((digest, *entry)),
-            _ => None,
-        });
-        Self { entries: entries.collect(), archive: Arc::new(archive) }
-    }
-
-    /// The blob, if all of it is there.
+    /// The blob, if all of it can be read.
     pub(crate) fn blob(&self, digest: Digest, progress: &Arc<dyn Progress>) -> Option<Stored> {
-        let entry = *self.entries.get(&digest).filter(|entry| self.archive.has(entry))?;
-        let told = Arc::default();
-        Some(Stored { archive: self.archive.clone(), entry, digest, progress: progress.clone(), told })
+        let blob = self.0.blob(digest).filter(|_| self.0.has_blob(digest))?;
+        Some(Stored { archive: self.0.clone(), blob, progress: progress.clone(), told: Arc::default() })
     }
 }

@@ -39,8 +39,75 @@ fn a_compressed_bundle_is_used_as_it_is() {
         .shell(&format!("cat b.tar.zst | $BUNDLE import - --to {} --trust key.pub", piped.host()))
         .succeeds();
     assert_eq!(piped.client().check_complete(Check::Hash).unwrap(), []);
-    let volumes = Scene::create_arguments(&[format!("{}/team/a:1", scene.source.host())], "v.tar.zst");
-    scene.bundle(volumes.iter().map(String::as_str).chain(["--volume-size", "fat32"])).ends_with(2);
+}
+
+#[test]
+fn compressed_volumes_are_read_together_and_one_after_the_other() {
+    let scene = Scene::empty();
+    let layer = |seed| LayerSpec::new(seed, 5_000_000).uncompressed();
+    let image = ImageSpec::oci().layer(layer(1)).layer(layer(2)).layer(layer(3)).build();
+    scene.source.client().push("team/a", "1", &image).unwrap();
+    let create = |output: &str| {
+        let reference = format!("{}/team/a:1", scene.source.host());
+        Scene::create_arguments(&[reference], output)
+    };
+    let cut = ["--volume-size", "3MiB"];
+    scene.bundle(create("b.tar.zst")).succeeds();
+    let tiny = ["--volume-size", "1MiB"];
+    scene
+        .bundle(create("v.tar.zst").iter().map(String::as_str).chain(tiny))
+        .ends_with(2)
+        .says("at least 3 MiB");
+    scene.bundle(create("v.tar.zst").iter().map(String::as_str).chain(cut)).succeeds();
+    let names = scene.files();
+    let volumes: Vec<&String> = names.iter().filter(|name| name.contains("-of-")).collect();
+    assert!(volumes.len() >= 3, "{names:?}");
+    for name in ["volumes.json", "head", "frames", "bundle.json", "bundle.json.sig", "SHA256SUMS"] {
+        assert!(names.contains(&format!("v.tar.zst.{name}")), "{name} of {names:?}");
+    }
+    let joined: Vec<u8> = volumes.iter().flat_map(|name| std::fs::read(scene.path(name)).unwrap()).collect();
+    assert!(joined == std::fs::read(scene.path("b.tar.zst")).unwrap(), "the volumes join to the file");
+    scene.shell("sha256sum -c --quiet v.tar.zst.SHA256SUMS").succeeds();
+    for name in ["v.tar.zst", volumes[1].as_str(), "v.tar.zst.volumes.json"] {
+        scene.bundle(["verify", name, "--trust", "key.pub"]).succeeds();
+    }
+    scene.bundle(["inspect", "v.tar.zst", "--trust", "key.pub"]).succeeds();
+    scene.bundle(["diff", "b.tar.zst", "v.tar.zst"]).succeeds().says("0 changes, 1 unchanged");
+    scene.bundle(["extract", "v.tar.zst", "--trust", "key.pub", "--to", "out"]).succeeds();
+    let whole = DockerRegistry::start().unwrap();
+    scene.bundle(["import", "v.tar.zst", "--to", whole.host(), "--trust", "key.pub"]).succeeds();
+    assert_eq!(whole.client().check_complete(Check::Hash).unwrap(), []);
+
+    // Without the last volume, the copy of the table says where the others belong.
+    let target = DockerRegistry::start().unwrap();
+    let partial = ["import", "v.tar.zst", "--partial", "--to", target.host(), "--trust", "key.pub"];
+    let away = scene.path("away");
+    std::fs::create_dir(&away).unwrap();
+    for here in volumes.iter().rev() {
+        for name in &volumes {
+            let (stick, drawer) = (scene.path(name), away.join(name));
+            let (from, to) = if name == here { (drawer, stick) } else { (stick, drawer) };
+            if from.exists() {
+                std::fs::rename(from, to).unwrap();
+            }
+        }
+        scene.bundle(partial).ends_with(if here == &volumes[0] { 0 } else { 6 });
+    }
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    for name in &volumes {
+        let drawer = away.join(name);
+        if drawer.exists() {
+            std::fs::rename(drawer, scene.path(name)).unwrap();
+        }
+    }
+
+    let path = scene.path(volumes[1]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    scene.bundle(["verify", "v.tar.zst", "--trust", "key.pub"]).ends_with(3).says(volumes[1]);
+    std::fs::remove_file(&path).unwrap();
+    scene.bundle(["verify", "v.tar.zst", "--trust", "key.pub"]).ends_with(6).says(volumes[1]);
 }
 
 #[test]

@@ -1,125 +1,32 @@
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+//! A compressed archive, unpacked at any place: the frames that are asked for, and a few of them kept.
+//! The Zstandard Seekable Format (zstd's contrib/seekable_format), docs/format.md §Outer compression.
+
+use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Decompressor;
 
-use crate::{Limits, ReadAt};
+use crate::{Layer, Limits};
 
 /// The magic number of a Zstandard frame (RFC 8878 §3.1.1).
 const FRAME_MAGIC: u32 = 0xFD2F_B528;
 /// The magic number of the skippable frame that has the seek table, the one ending in E, which the
 /// Zstandard Seekable Format chose (zstd's contrib/seekable_format).
-const TABLE_MAGIC: u32 = 0x184D_2A5E;
+pub(crate) const TABLE_MAGIC: u32 = 0x184D_2A5E;
 /// The last four bytes of a seekable file.
-const SEEKABLE_MAGIC: u32 = 0x8F92_EAB1;
+pub(crate) const SEEKABLE_MAGIC: u32 = 0x8F92_EAB1;
 /// Magic number and size of a skippable frame.
-const TABLE_HEADER: u64 = 8;
+pub(crate) const TABLE_HEADER: u64 = 8;
 /// Number of frames, descriptor and magic number at a seek table's end.
-const TABLE_FOOTER: u64 = 9;
-
-/// How much is compressed into one frame, in bytes: what must be unpacked to read one byte of it.
-const FRAME: usize = 2 << 20;
-/// Layers are compressed already; this gets nearly all there is to get in what is not.
-const LEVEL: i32 = 3;
-
-/// Compresses an archive into frames that can be unpacked alone, with a table of them at the end
-/// (docs/format.md §Outer compression). Any `zstd` unpacks it.
-pub struct CompressedWriter<W> {
-    writer: W,
-    compressor: Compressor<'static>,
-    pending: Vec<u8>,
-    table: Vec<(u32, u32)>,
-}
-
-impl<W: Write> CompressedWriter<W> {
-    /// A writer that has written nothing.
-    ///
-    /// # Errors
-    /// There is no memory for the compression.
-    pub fn new(writer: W) -> io::Result<Self> {
-        let mut compressor = Compressor::new(LEVEL)?;
-        compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
-        Ok(Self { writer, compressor, pending: Vec::with_capacity(FRAME), table: Vec::new() })
-    }
-
-    /// What the frames are written to.
-    pub fn get_ref(&self) -> &W {
-        &self.writer
-    }
-
-    /// What the frames are written to, each in one call.
-    pub fn get_mut(&mut self) -> &mut W {
-        &mut self.writer
-    }
-
-    /// Writes the last frame and the table, and returns the table's bytes too.
-    ///
-    /// # Errors
-    /// The bytes cannot be written.
-    pub fn finish(mut self) -> io::Result<(W, Vec<u8>)> {
-        if !self.pending.is_empty() {
-            self.frame()?;
-        }
-        let too_many = || io::Error::other("the archive has too many frames for a seek table");
-        let frames = u32::try_from(self.table.len()).map_err(|_| too_many())?;
-        let size = frames.checked_mul(8).and_then(|size| size.checked_add(TABLE_FOOTER as u32));
-        let size = size.ok_or_else(too_many)?;
-        let mut table = Vec::with_capacity(size as usize + TABLE_HEADER as usize);
-        for number in [TABLE_MAGIC, size] {
-            table.extend_from_slice(&number.to_le_bytes());
-        }
-        for (compressed, content) in &self.table {
-            table.extend_from_slice(&compressed.to_le_bytes());
-            table.extend_from_slice(&content.to_le_bytes());
-        }
-        table.extend_from_slice(&frames.to_le_bytes());
-        // No checksums in the table: each frame has its own.
-        table.push(0);
-        table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
-        self.writer.write_all(&table)?;
-        self.writer.flush()?;
-        Ok((self.writer, table))
-    }
-
-    fn frame(&mut self) -> io::Result<()> {
-        let frame = self.compressor.compress(&self.pending)?;
-        self.writer.write_all(&frame)?;
-        // Both are a little more than FRAME at most.
-        self.table.push((frame.len() as u32, self.pending.len() as u32));
-        self.pending.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for CompressedWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = bytes.len().min(FRAME - self.pending.len());
-        self.pending.extend_from_slice(&bytes[..length]);
-        if self.pending.len() == FRAME {
-            self.frame()?;
-        }
-        Ok(length)
-    }
-
-    /// Ends no frame: where frames end must not depend on how the bytes come.
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-impl<W> std::fmt::Debug for CompressedWriter<W> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CompressedWriter({} frames)", self.table.len())
-    }
-}
+pub(crate) const TABLE_FOOTER: u64 = 9;
 
 /// A compressed archive that is read as what it unpacks to. Only the frames that are asked for are
 /// unpacked, and a few of them kept.
 pub struct Compressed {
-    file: File,
-    /// Where each frame begins in the file and in the archive; and where the last one ends.
+    stored: Arc<dyn Layer>,
+    /// Where each frame begins in what is stored and in the archive; and where the last one ends.
     borders: Vec<(u64, u64)>,
     cache: Mutex<Cache>,
 }
@@ -137,15 +44,30 @@ impl Compressed {
         bytes.starts_with(&FRAME_MAGIC.to_le_bytes())
     }
 
-    /// Reads the table. Of what it says, nothing is believed but how the file is to be cut: a frame
-    /// must unpack to as many bytes as it says, and these are held to the statement.
+    /// The most bytes that a table may have.
+    pub(crate) fn largest_table(limits: &Limits) -> u64 {
+        TABLE_HEADER + limits.frames as u64 * 12 + TABLE_FOOTER
+    }
+
+    /// Reads the table, from the end of what is stored, or where that is missing from the copy.
+    /// Of what it says, nothing is believed but how the bytes are to be cut: a frame must unpack to
+    /// as many bytes as it says, and these are held to the statement.
     ///
     /// # Errors
-    /// The file cannot be read, has no table, or one that cannot be.
-    pub(crate) fn open(file: File, limits: &Limits) -> Result<Self, CompressedError> {
-        let length = file.size().map_err(CompressedError::Read)?;
+    /// The table cannot be read, there is none, or one that cannot be.
+    pub(crate) fn open(
+        stored: Arc<dyn Layer>,
+        copy: Option<Vec<u8>>,
+        limits: &Limits,
+    ) -> Result<Self, CompressedError> {
+        let length = stored.size().map_err(CompressedError::Read)?;
+        let copy = copy.unwrap_or_default();
+        let copied_from = length.checked_sub(copy.len() as u64).ok_or(CompressedError::NoTable)?;
         let read = |offset: u64, buffer: &mut [u8]| {
-            ReadAt::read_exact_at(&file, buffer, offset).map_err(CompressedError::Read)
+            if stored.has(&(offset..offset + buffer.len() as u64)) || offset < copied_from {
+                return stored.read_exact_at(buffer, offset).map_err(CompressedError::Read);
+            }
+            copy.read_exact_at(buffer, offset - copied_from).map_err(|_| CompressedError::NoTable)
         };
         let mut footer = [0; TABLE_FOOTER as usize];
         let end = length.checked_sub(TABLE_FOOTER).ok_or(CompressedError::NoTable)?;
@@ -168,12 +90,16 @@ impl Compressed {
         }
         let mut borders = Vec::with_capacity(frames as usize + 1);
         borders.push((0, 0));
-        let mut table = BufReader::new(Section { file: &file, at: start + TABLE_HEADER });
-        let mut fields = [0; 12];
         let (mut compressed, mut content) = (0_u64, 0_u64);
-        for _ in 0..frames {
-            let fields = &mut fields[..entry as usize];
-            table.read_exact(fields).map_err(CompressedError::Read)?;
+        // A thousand entries at a time.
+        let mut batch = vec![0; entry as usize * 1000];
+        for number_of_frame in 0..frames {
+            let at = number_of_frame % 1000;
+            if at == 0 {
+                let length = ((frames - number_of_frame).min(1000) * entry) as usize;
+                read(start + TABLE_HEADER + number_of_frame * entry, &mut batch[..length])?;
+            }
+            let fields = &batch[(at * entry) as usize..((at + 1) * entry) as usize];
             let (packed, unpacked) = (number(&fields[0..4]), number(&fields[4..8]));
             let largest = zstd::zstd_safe::compress_bound(limits.frame as usize) as u64;
             if unpacked == 0 || u64::from(unpacked) > limits.frame || u64::from(packed) > largest {
@@ -187,7 +113,18 @@ impl Compressed {
             return Err(CompressedError::Table);
         }
         let cache = Cache { frames: Vec::new(), bytes: 0, limit: limits.cached_frames as usize };
-        Ok(Self { file, borders, cache: Mutex::new(cache) })
+        Ok(Self { stored, borders, cache: Mutex::new(cache) })
+    }
+
+    fn content_size(&self) -> u64 {
+        self.borders.last().map_or(0, |(_, content)| *content)
+    }
+
+    /// The frames, as they are stored, of which some content is asked for; `None` beyond the end.
+    fn stored_of(&self, bytes: &Range<u64>) -> Option<Range<u64>> {
+        let first = self.borders.partition_point(|(_, content)| *content <= bytes.start).checked_sub(1)?;
+        let last = self.borders.partition_point(|(_, content)| *content < bytes.end);
+        Some(self.borders[first].0..self.borders.get(last)?.0)
     }
 
     /// The content of a frame.
@@ -197,9 +134,14 @@ impl Compressed {
         }
         let (from, to) = (self.borders[position], self.borders[position + 1]);
         let mut packed = vec![0; (to.0 - from.0) as usize];
-        ReadAt::read_exact_at(&self.file, &mut packed, from.0)?;
+        self.stored.read_exact_at(&mut packed, from.0)?;
         let lies = || {
-            let text = format!("frame {position}, at byte {}, is not what the table of frames says", from.0);
+            let place = self.stored.place(&(from.0..to.0)).map(|place| format!(" (in {place})"));
+            let text = format!(
+                "frame {position}, at byte {}{}, is not what the table of frames says",
+                from.0,
+                place.unwrap_or_default()
+            );
             io::Error::new(io::ErrorKind::InvalidData, text)
         };
         // One frame and nothing else: two would unpack as well.
@@ -244,7 +186,7 @@ impl Cache {
     }
 }
 
-impl ReadAt for Compressed {
+impl Layer for Compressed {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
@@ -263,11 +205,44 @@ impl ReadAt for Compressed {
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.borders.last().map_or(0, |(_, content)| *content))
+        Ok(self.content_size())
+    }
+
+    fn read_at_once(&self, _: &mut [u8], _: u64) -> bool {
+        // To unpack a frame takes longer than a reader that must not wait has.
+        false
     }
 
     fn has(&self, bytes: &Range<u64>) -> bool {
-        bytes.end <= self.borders.last().map_or(0, |(_, content)| *content)
+        bytes.is_empty() || self.stored_of(bytes).is_some_and(|stored| self.stored.has(&stored))
+    }
+
+    fn parts_of(&self, bytes: &Range<u64>) -> Vec<Range<u64>> {
+        let end = bytes.end.min(self.content_size());
+        let bytes = bytes.start..end.max(bytes.start);
+        let Some(stored) = self.stored_of(&bytes) else { return Vec::new() };
+        let parts = self.stored.parts_of(&stored).into_iter();
+        // Of frames, only whole ones can be unpacked.
+        let whole = parts.filter_map(|part| {
+            let first = self.borders.partition_point(|(stored, _)| *stored < part.start);
+            let last = self.borders.partition_point(|(stored, _)| *stored <= part.end).checked_sub(1)?;
+            let (start, end) =
+                (self.borders.get(first)?.1.max(bytes.start), self.borders[last].1.min(bytes.end));
+            (start < end).then_some(start..end)
+        });
+        whole.collect()
+    }
+
+    fn files_of(&self, bytes: &Range<u64>) -> Vec<PathBuf> {
+        self.stored_of(bytes).map(|stored| self.stored.files_of(&stored)).unwrap_or_default()
+    }
+
+    fn missing(&self) -> Vec<PathBuf> {
+        self.stored.missing()
+    }
+
+    fn place(&self, bytes: &Range<u64>) -> Option<String> {
+        self.stored.place(&self.stored_of(bytes)?)
     }
 }
 
@@ -295,76 +270,14 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// A file from some place on.
-struct Section<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for Section<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = bundle_os::read_at(self.file, buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// The largest window that a frame in a pipe may need, as a power of 2, in bytes: what the
-/// decompression keeps in memory.
-const WINDOW: u32 = 23;
-
-/// Reads a pipe that may be compressed, as what it unpacks to.
-///
-/// # Errors
-/// The first bytes cannot be read.
-pub fn uncompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
-    let mut start = Vec::new();
-    reader.by_ref().take(4).read_to_end(&mut start)?;
-    let compressed = Compressed::starts(&start);
-    let whole = io::Cursor::new(start).chain(reader);
-    if !compressed {
-        return Ok(Box::new(whole));
-    }
-    let source = Watched { reader: whole, failed: false };
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(128 << 10, source))?;
-    decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW))?;
-    Ok(Box::new(Unpacked(decoder)))
-}
-
-/// Notes whether it was the medium that failed.
-struct Watched<R> {
-    reader: R,
-    failed: bool,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer);
-        self.failed |= read.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
-        read
-    }
-}
-
-/// What a pipe unpacks to. That it cannot be unpacked is damage, not a failure of the medium.
-struct Unpacked<R>(zstd::stream::read::Decoder<'static, BufReader<Watched<R>>>);
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => error,
-            _ if self.0.get_ref().get_ref().failed => error,
-            _ => io::Error::new(io::ErrorKind::InvalidData, error),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Seek;
+    use std::io::Write;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::CompressedWriter;
 
     fn packed(content: &[u8]) -> Vec<u8> {
         let mut writer = CompressedWriter::new(Vec::new()).unwrap();
@@ -373,10 +286,7 @@ mod tests {
     }
 
     fn open(bytes: &[u8], limits: &Limits) -> Result<Compressed, CompressedError> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        Compressed::open(file, limits)
+        Compressed::open(Arc::new(bytes.to_vec()), None, limits)
     }
 
     fn content() -> Vec<u8> {
@@ -444,30 +354,6 @@ mod tests {
         bomb.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
         let compressed = open(&bomb, &Limits::V1).unwrap();
         assert_eq!(compressed.read_exact_at(&mut [0], 0).unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn a_pipe_is_unpacked_as_it_comes() {
-        let content = content();
-        let read = |bytes: Vec<u8>| {
-            let mut all = Vec::new();
-            let result = uncompressed(Box::new(io::Cursor::new(bytes))).unwrap().read_to_end(&mut all);
-            result.map(|_| all)
-        };
-        assert!(read(content.clone()).unwrap() == content);
-        let bytes = packed(&content);
-        assert!(read(bytes.clone()).unwrap() == content);
-        assert!(read(zstd::bulk::compress(&content, 3).unwrap()).unwrap() == content);
-        let cut = read(bytes[..bytes.len() / 2].to_vec()).unwrap_err();
-        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
-        let more = read([&bytes[..], b"garbage"].concat()).unwrap_err();
-        assert_eq!(more.kind(), io::ErrorKind::InvalidData);
-        let mut flipped = bytes;
-        flipped[1000] ^= 1;
-        assert_eq!(read(flipped).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        for short in [&b""[..], b"a", b"abc"] {
-            assert_eq!(read(short.to_vec()).unwrap(), short);
-        }
     }
 
     proptest! {

@@ -1,3 +1,5 @@
+//! What an import proved to have delivered, as signed JSON.
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;

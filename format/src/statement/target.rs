@@ -1,3 +1,5 @@
+//! Where an artifact lands: project, repository and tag.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! The name of a bundle that arrived whole, short enough for a telephone.
+
 use std::fmt;
 use std::str::FromStr;
 

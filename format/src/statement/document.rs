@@ -1,3 +1,5 @@
+//! The signed JSON at a bundle's head: its fields, and the rules between them.
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -13,10 +15,24 @@ pub const FORMAT_VERSION: u32 = 1;
 /// The signed JSON at a bundle's head, which determines every byte of the archive that is not
 /// blob content (docs/format.md §Statement).
 ///
-/// A value of this type is consistent in itself. That it is signed is what [`crate::Trusted`] says.
+/// A value of this type is consistent in itself: it comes from [`Statement::parse`] or
+/// [`Draft::seal`], and nobody can change it. That it is signed is what [`crate::Trusted`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Statement(Terms);
+
+impl std::ops::Deref for Statement {
+    type Target = Terms;
+
+    fn deref(&self) -> &Terms {
+        &self.0
+    }
+}
+
+/// What a [`Statement`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Statement {
+pub struct Terms {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,
     /// The series that this bundle belongs to.
@@ -44,6 +60,58 @@ pub struct Statement {
     /// The blobs that a delta leaves out because the other side has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Blob>,
+}
+
+/// What a statement is to say, before it is known to be consistent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The series that the bundle belongs to.
+    pub stream: StreamName,
+    /// The bundle's place in the series.
+    pub sequence: Sequence,
+    /// When the bundle is made.
+    pub created: Timestamp,
+    /// When the bundle stops being importable.
+    pub expires: Option<Timestamp>,
+    /// The digest of the statement before this one in the series.
+    pub previous: Option<Digest>,
+    /// What a delta builds on.
+    pub base: Vec<Base>,
+    /// What the bundle delivers, in order.
+    pub artifacts: Vec<Artifact>,
+    /// Every blob in the archive, in order.
+    pub blobs: Vec<Blob>,
+    /// The blobs that a delta leaves out.
+    pub requires: Vec<Blob>,
+}
+
+impl Draft {
+    /// The statement that says so.
+    ///
+    /// # Errors
+    /// Any [`StatementError`]: it would not be consistent, or could not be read again.
+    pub fn seal(self, limits: &Limits) -> Result<Statement, StatementError> {
+        let sizes = self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
+        let index = index_of(&self.artifacts, &sizes);
+        let terms = Terms {
+            format_version: FORMAT_VERSION,
+            stream: self.stream,
+            sequence: self.sequence,
+            created: self.created,
+            expires: self.expires,
+            previous: self.previous,
+            base: self.base,
+            index: Blob { digest: Digest::of(&index), size: index.len() as u64 },
+            artifacts: self.artifacts,
+            blobs: self.blobs,
+            requires: self.requires,
+        };
+        terms.check(limits)?;
+        let statement = Statement(terms);
+        // What is written is what a reader takes.
+        Statement::parse(&statement.to_bytes(), limits)?;
+        Ok(statement)
+    }
 }
 
 /// What a delta builds on. It is named for people: what counts is that the required blobs are there.
@@ -236,16 +304,44 @@ impl Statement {
         if versioned.format_version != u64::from(FORMAT_VERSION) {
             return Err(StatementError::Version(versioned.format_version));
         }
-        let statement: Self = serde_json::from_slice(bytes)?;
-        statement.check(limits)?;
-        Ok(statement)
+        let terms: Terms = serde_json::from_slice(bytes)?;
+        terms.check(limits)?;
+        Ok(Self(terms))
     }
 
+    /// The same as a draft, from which another statement can be made.
+    pub fn draft(&self) -> Draft {
+        let Terms { format_version: _, index: _, stream, sequence, created, expires, .. } = &self.0;
+        Draft {
+            stream: stream.clone(),
+            sequence: *sequence,
+            created: *created,
+            expires: *expires,
+            previous: self.previous,
+            base: self.base.clone(),
+            artifacts: self.artifacts.clone(),
+            blobs: self.blobs.clone(),
+            requires: self.requires.clone(),
+        }
+    }
+
+    /// The statement's bytes, to be signed and written.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a statement has no map with keys other than strings")
+    }
+
+    /// The size of all blobs in the archive together, in bytes.
+    pub fn blob_bytes(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.size).sum()
+    }
+}
+
+impl Terms {
     /// Checks the rules that the shape of the JSON does not express.
     ///
     /// # Errors
     /// Any [`StatementError`] but those about JSON.
-    pub fn check(&self, limits: &Limits) -> Result<(), StatementError> {
+    fn check(&self, limits: &Limits) -> Result<(), StatementError> {
         over("artifacts", self.artifacts.len() as u64, limits.artifacts as u64)?;
         over("blobs", (self.blobs.len() + self.requires.len()) as u64, limits.blobs as u64)?;
         if self.artifacts.is_empty() {
@@ -302,27 +398,20 @@ impl Statement {
         Ok(())
     }
 
-    /// The statement's bytes, to be signed and written.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a statement has no map with keys other than strings")
-    }
-
-    /// The size of all blobs in the archive together, in bytes.
-    pub fn blob_bytes(&self) -> u64 {
-        self.blobs.iter().map(|blob| blob.size).sum()
-    }
-
     /// The bytes of `index.json`, which follow from the artifacts and their blobs' sizes
     /// (docs/format.md §index.json; image-spec, image-layout.md).
     pub fn index_json(&self) -> Vec<u8> {
-        let sizes: HashMap<Digest, u64> =
-            self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
-        crate::index_json(self.artifacts.iter().map(|artifact| Named {
-            name: artifact.source.runtime_name(),
-            artifact,
-            size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
-        }))
+        let blobs = self.blobs.iter().chain(&self.requires);
+        index_of(&self.artifacts, &blobs.map(|blob| (blob.digest, blob.size)).collect())
     }
+}
+
+fn index_of(artifacts: &[Artifact], sizes: &HashMap<Digest, u64>) -> Vec<u8> {
+    crate::index_json(artifacts.iter().map(|artifact| Named {
+        name: artifact.source.runtime_name(),
+        artifact,
+        size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
+    }))
 }
 
 /// A text as a statement takes it for a reason: what cannot be shown is escaped, and the start of
@@ -363,9 +452,9 @@ mod tests {
     fn every_text_makes_a_reason_that_a_statement_takes() {
         for text in ["images.txt:1", "a\nb\u{200b}.txt:1", &"漢".repeat(5_000), &"\u{1b}".repeat(5_000), "x"]
         {
-            let mut statement = statement(&[b"layer"]);
-            statement.artifacts[0].reasons = vec![reason(text)];
-            statement.check(&Limits::V1).unwrap();
+            let mut draft = statement(&[b"layer"]).draft();
+            draft.artifacts[0].reasons = vec![reason(text)];
+            draft.seal(&Limits::V1).unwrap();
         }
         assert_eq!(reason("images.txt:1"), "images.txt:1");
         assert_eq!(reason("a\nb:1"), "a\\u{a}b:1");

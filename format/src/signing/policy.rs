@@ -1,3 +1,5 @@
+//! Whose bundles are accepted, and for what: the check between bytes and a statement that counts.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -346,7 +348,7 @@ mod tests {
         policy.keys[0].projects = vec!["*".parse().unwrap()];
         policy.keys[0].streams = Some(vec!["another".parse().unwrap()]);
         assert!(matches!(check(&policy, 1), Err(TrustError::Stream { .. })));
-        policy.keys[0].streams = Some(vec![statement(&[b"layer"]).stream]);
+        policy.keys[0].streams = Some(vec![statement(&[b"layer"]).stream.clone()]);
         check(&policy, 1).unwrap();
         policy.keys[0].until = Some(Timestamp::from_unix(1_900_000_000).unwrap());
         assert!(matches!(check(&policy, 1), Err(TrustError::KeyTime { .. })));
@@ -385,7 +387,8 @@ mod tests {
     fn an_expired_bundle_is_refused_unless_its_time_is_ignored() {
         let mut policy = TrustPolicy::single("ops", key(1).public());
         let expires = Timestamp::from_unix(1_900_000_000).unwrap();
-        let statement = Statement { expires: Some(expires), ..statement(&[b"layer"]) };
+        let draft = crate::Draft { expires: Some(expires), ..statement(&[b"layer"]).draft() };
+        let statement = draft.seal(&Limits::V1).unwrap();
         let bytes = statement.to_bytes();
         let check = |policy: &TrustPolicy, now: i64| {
             let head = Unverified { statement: bytes.clone(), signature: key(1).sign(&bytes) };

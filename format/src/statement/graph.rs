@@ -1,3 +1,5 @@
+//! All that artifacts name: manifests, configs and layers, in the archive's order.
+
 use std::collections::{HashMap, HashSet};
 
 use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
@@ -312,7 +314,7 @@ mod tests {
     }
 
     fn walk(store: &mut Store, root: Digest, media_type: &str) -> Result<Graph, GraphError<Digest>> {
-        let artifact = statement(&[b"layer"]).artifacts.remove(0);
+        let artifact = statement(&[b"layer"]).draft().artifacts.remove(0);
         let artifact = Artifact { digest: root, media_type: media_type.parse().unwrap(), ..artifact };
         Graph::walk(&[artifact], store, &Limits::V1)
     }

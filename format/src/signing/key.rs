@@ -1,3 +1,5 @@
+//! Ed25519 keys as PEM, signatures and fingerprints.
+
 use std::fmt;
 
 use bundle_oci::Digest;
@@ -10,7 +12,44 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument, pkcs5};
 use zeroize::Zeroizing;
 
 /// A raw Ed25519 signature (RFC 8032 §5.1.6).
-pub type SignatureBytes = [u8; 64];
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SignatureBytes([u8; Self::LENGTH]);
+
+impl SignatureBytes {
+    /// Its length in bytes.
+    pub const LENGTH: usize = 64;
+}
+
+/// Bytes of another length than a signature has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signature has {length} bytes, and these are {0}", length = SignatureBytes::LENGTH)]
+pub struct SignatureLengthError(usize);
+
+impl From<[u8; Self::LENGTH]> for SignatureBytes {
+    fn from(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TryFrom<&[u8]> for SignatureBytes {
+    type Error = SignatureLengthError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        bytes.try_into().map(Self).map_err(|_| SignatureLengthError(bytes.len()))
+    }
+}
+
+impl AsRef<[u8]> for SignatureBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignatureBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignatureBytes(…)")
+    }
+}
 
 /// The key that signs bundles: Ed25519, as PKCS#8 PEM (RFC 8410), wiped from memory on drop.
 pub struct PrivateKey(SigningKey);
@@ -118,7 +157,7 @@ impl PrivateKey {
 
     /// Signs a message.
     pub fn sign(&self, message: &[u8]) -> SignatureBytes {
-        self.0.sign(message).to_bytes()
+        SignatureBytes(self.0.sign(message).to_bytes())
     }
 }
 
@@ -159,7 +198,7 @@ impl PublicKey {
     /// Whether `signature` is this key's over `message`. Strict: small-order and non-canonical
     /// points are refused, so that no signature fits two messages.
     pub fn verify(&self, message: &[u8], signature: &SignatureBytes) -> bool {
-        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
     }
 }
 

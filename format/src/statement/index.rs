@@ -1,3 +1,5 @@
+//! `index.json`, which follows from a statement and makes of an archive an OCI image layout.
+
 use std::collections::HashSet;
 
 use bundle_oci::{Digest, MediaType};

@@ -1,3 +1,5 @@
+//! The volumes of a set, as far as they exist, read as the bytes that they were cut from.
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 use bundle_oci::Hasher;
 
-use crate::medium::open_regular;
-use crate::{Limits, MediumError, ReadAt, VolumeIndex, VolumeNames};
+use crate::medium::error::open_regular;
+use crate::{Layer, Limits, MediumError, VolumeIndex, VolumeNames};
 
-/// The volumes of a bundle, as far as they are there, read as the one archive that they are.
+/// The volumes of a bundle, as far as they exist.
 #[derive(Debug)]
 pub struct Volumes {
     names: VolumeNames,
     /// Where each volume belongs, whether it is there or not.
     ranges: Vec<Range<u64>>,
     index: Option<VolumeIndex>,
-    /// What is there; parts may overlap.
+    /// Those that exist, in order.
     pieces: Vec<Piece>,
     size: u64,
 }
@@ -26,8 +28,6 @@ struct Piece {
     range: Range<u64>,
     file: File,
     path: PathBuf,
-    /// Whether it is one of the volumes.
-    is_volume: bool,
 }
 
 /// How much is read at once, in bytes.
@@ -84,84 +84,15 @@ impl Volumes {
             if found != expected {
                 return Err(MediumError::VolumeSize { path, expected, found });
             }
-            pieces.push(Piece { range, file, path, is_volume: true });
+            pieces.push(Piece { range, file, path });
         }
         let size = ranges.last().map_or(0, |range| range.end);
-        let mut volumes = Self { names, ranges, index, pieces, size };
-        volumes.add_head()?;
-        Ok(volumes)
-    }
-
-    /// The archive's start, which lies beside each volume.
-    fn add_head(&mut self) -> Result<(), MediumError> {
-        let path = self.names.head();
-        match open_regular(&path) {
-            Ok(file) => {
-                let length =
-                    file.size().map_err(|source| MediumError::Open { path: path.clone(), source })?;
-                if length <= self.size {
-                    self.pieces.push(Piece { range: 0..length, file, path, is_volume: false });
-                }
-                Ok(())
-            }
-            Err(MediumError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Adds bytes of the archive that were kept from a volume that is gone.
-    ///
-    /// # Errors
-    /// The file cannot be opened, or has another length than the range.
-    pub fn add(&mut self, range: Range<u64>, path: &Path) -> Result<(), MediumError> {
-        let file = open_regular(path)?;
-        let found = file.size().map_err(|source| MediumError::Open { path: path.to_owned(), source })?;
-        let expected = range.end.saturating_sub(range.start);
-        if found != expected || range.end > self.size {
-            return Err(MediumError::VolumeSize { path: path.to_owned(), expected, found });
-        }
-        self.pieces.push(Piece { range, file, path: path.to_owned(), is_volume: false });
-        Ok(())
-    }
-
-    /// The names of the set's files.
-    pub fn names(&self) -> &VolumeNames {
-        &self.names
+        Ok(Self { names, ranges, index, pieces, size })
     }
 
     /// What says where the volumes belong, if it is there.
     pub fn index(&self) -> Option<&VolumeIndex> {
         self.index.as_ref()
-    }
-
-    /// The volumes that are not there.
-    pub fn missing(&self) -> Vec<PathBuf> {
-        self.names_of(|range| !self.pieces.iter().any(|piece| piece.is_volume && piece.range == *range))
-    }
-
-    /// The volumes that have some of these bytes of the archive, there or not.
-    pub fn volumes_of(&self, bytes: &Range<u64>) -> Vec<PathBuf> {
-        self.names_of(|range| range.start < bytes.end && bytes.start < range.end)
-    }
-
-    /// The parts of these bytes that are there, in order and without overlaps.
-    pub fn parts_of(&self, bytes: &Range<u64>) -> Vec<Range<u64>> {
-        let mut parts: Vec<Range<u64>> = Vec::new();
-        let mut at = bytes.start;
-        while at < bytes.end {
-            if let Some(piece) = self.piece_at(at) {
-                let end = piece.range.end.min(bytes.end);
-                match parts.last_mut() {
-                    Some(last) if last.end == at => last.end = end,
-                    _ => parts.push(at..end),
-                }
-                at = end;
-            } else {
-                let starts = self.pieces.iter().map(|piece| piece.range.start);
-                at = starts.filter(|start| *start > at).min().unwrap_or(bytes.end);
-            }
-        }
-        parts
     }
 
     fn names_of(&self, wanted: impl Fn(&Range<u64>) -> bool) -> Vec<PathBuf> {
@@ -174,14 +105,14 @@ impl Volumes {
     fn is_damaged(&self, path: &Path) -> bool {
         let Some((_, number, _)) = VolumeNames::read(path) else { return false };
         let entry = self.index.as_ref().and_then(|index| index.volumes.get(number - 1));
-        let piece = self.pieces.iter().find(|piece| piece.is_volume && piece.path == path);
+        let piece = self.pieces.iter().find(|piece| piece.path == path);
         let (Some(entry), Some(piece)) = (entry, piece) else { return false };
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; PIECE];
         let mut done = 0;
         while done < entry.size {
             let length = usize::try_from(entry.size - done).unwrap_or(PIECE).min(PIECE);
-            if ReadAt::read_exact_at(&piece.file, &mut buffer[..length], done).is_err() {
+            if Layer::read_exact_at(&piece.file, &mut buffer[..length], done).is_err() {
                 return true;
             }
             hasher.update(&buffer[..length]);
@@ -190,13 +121,14 @@ impl Volumes {
         hasher.finish() != entry.digest
     }
 
-    /// The piece that has this byte, a volume rather than another.
+    /// The volume that has this byte, if it exists.
     fn piece_at(&self, offset: u64) -> Option<&Piece> {
-        self.pieces.iter().find(|piece| piece.range.contains(&offset))
+        let position = self.pieces.partition_point(|piece| piece.range.end <= offset);
+        self.pieces.get(position).filter(|piece| piece.range.contains(&offset))
     }
 }
 
-impl ReadAt for Volumes {
+impl Layer for Volumes {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
         while done < buffer.len() {
@@ -205,13 +137,13 @@ impl ReadAt for Volumes {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let Some(piece) = self.piece_at(at) else {
-                let missing = self.volumes_of(&(at..at + 1)).pop().unwrap_or_default();
+                let missing = self.files_of(&(at..at + 1)).pop().unwrap_or_default();
                 let text = format!("{} is missing", missing.display());
                 return Err(io::Error::new(io::ErrorKind::NotFound, text));
             };
             let left = usize::try_from(piece.range.end - at).unwrap_or(usize::MAX);
             let end = done + left.min(buffer.len() - done);
-            ReadAt::read_exact_at(&piece.file, &mut buffer[done..end], at - piece.range.start).map_err(
+            Layer::read_exact_at(&piece.file, &mut buffer[done..end], at - piece.range.start).map_err(
                 |error| {
                     // A volume that became shorter is no end of the archive.
                     io::Error::other(format!("{} cannot be read: {error}", piece.path.display()))
@@ -237,8 +169,29 @@ impl ReadAt for Volumes {
         bytes.is_empty() || self.parts_of(bytes) == [bytes.clone()]
     }
 
+    fn parts_of(&self, bytes: &Range<u64>) -> Vec<Range<u64>> {
+        let mut parts: Vec<Range<u64>> = Vec::new();
+        let first = self.pieces.partition_point(|piece| piece.range.end <= bytes.start);
+        for piece in self.pieces[first..].iter().take_while(|piece| piece.range.start < bytes.end) {
+            let part = piece.range.start.max(bytes.start)..piece.range.end.min(bytes.end);
+            match parts.last_mut() {
+                Some(last) if last.end == part.start => last.end = part.end,
+                _ => parts.push(part),
+            }
+        }
+        parts
+    }
+
+    fn files_of(&self, bytes: &Range<u64>) -> Vec<PathBuf> {
+        self.names_of(|range| range.start < bytes.end && bytes.start < range.end)
+    }
+
+    fn missing(&self) -> Vec<PathBuf> {
+        self.names_of(|range| !self.pieces.iter().any(|piece| piece.range == *range))
+    }
+
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
-        let mut names = self.volumes_of(bytes);
+        let mut names = self.files_of(bytes);
         if names.len() > 1 {
             let damaged: Vec<PathBuf> = names.iter().filter(|path| self.is_damaged(path)).cloned().collect();
             if !damaged.is_empty() {

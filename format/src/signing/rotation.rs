@@ -1,3 +1,5 @@
+//! The signed document by which one key names its successor.
+
 use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, Printable};
 use serde::{Deserialize, Serialize};

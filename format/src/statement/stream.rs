@@ -1,3 +1,5 @@
+//! Streams, sequences and times: what names a bundle among others.
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;

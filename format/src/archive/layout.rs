@@ -1,15 +1,17 @@
+//! Where every entry of an archive lies, and its header: all that follows from a statement.
+
 use std::fmt;
 
 use bundle_oci::Digest;
 
-use crate::Statement;
+use crate::{SignatureBytes, Statement};
 
 /// The block that headers fill and contents are padded to, in bytes (POSIX ustar).
 pub const BLOCK: u64 = 512;
 /// The bytes of the entry `oci-layout` (image-spec, image-layout.md §oci-layout file).
 pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The length of a raw Ed25519 signature in bytes (RFC 8032 §5.1.6).
-pub const SIGNATURE: u64 = 64;
+pub const SIGNATURE: u64 = SignatureBytes::LENGTH as u64;
 /// The two closing blocks of zeros.
 pub const TRAILER: u64 = 2 * BLOCK;
 
@@ -52,6 +54,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// An entry of an archive of another kind, whose place is not asked for.
+    pub fn alone(name: EntryName, size: u64) -> Self {
+        Self { name, offset: BLOCK, size }
+    }
+
     /// The first byte of the entry's header in the archive.
     pub fn header_offset(&self) -> u64 {
         self.offset - BLOCK
@@ -134,6 +141,12 @@ impl Layout {
     /// The entries of the blobs, in the order of the statement's list.
     pub fn blobs(&self) -> &[Entry] {
         &self.entries[Self::HEAD..]
+    }
+
+    /// Where the blob at a position of the statement's list begins, with its header; the end, if
+    /// there is none.
+    pub fn start_of_blob(&self, position: usize) -> u64 {
+        self.blobs().get(position).map_or(self.size, Entry::header_offset)
     }
 
     /// The length of the archive in bytes.

@@ -1,0 +1,92 @@
+//! The manifests of an archive that is read at any place: each is held to its digest, and together they
+//! must name the statement's blobs.
+
+use bundle_oci::{Digest, MediaType};
+
+use crate::archive::file::fill_at;
+use crate::archive::layout::{Entry, Layout};
+use crate::{Blob, Contents, Damage, Graph, GraphError, Layer, Limits, Statement, Unverified};
+
+impl Unverified {
+    /// What a bundle says to hold whose signature nobody checks: its statement, and all that its
+    /// manifests name. The manifests are what their digests say; that is all that is known.
+    ///
+    /// # Errors
+    /// Any [`Damage`] to the statement or the manifests.
+    pub fn contents<R: Layer>(&self, reader: &R, limits: &Limits) -> Result<(Statement, Graph), Damage> {
+        let statement = Statement::parse(&self.statement, limits).map_err(Damage::Statement)?;
+        let layout = Layout::of(&statement, self.statement.len() as u64);
+        let graph = graph_of(reader, &statement, &layout, limits)?;
+        Ok((statement, graph))
+    }
+}
+
+/// Step 8 of docs/format.md §Verification.
+pub(crate) fn graph_of<R: Layer>(
+    reader: &R,
+    statement: &Statement,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Graph, Damage> {
+    let entries = statement.blobs.iter().zip(layout.blobs());
+    let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
+    let mut stored = Stored { reader, size: layout.size(), entries };
+    let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
+    check_blob_list(statement, &graph)?;
+    Ok(graph)
+}
+
+pub(crate) fn from_graph(error: GraphError<Damage>) -> Damage {
+    match error {
+        GraphError::Contents(damage) => damage,
+        other => Damage::Graph(Box::new(other)),
+    }
+}
+
+/// What is present, and what a delta requires, together are what the manifests name, in its order.
+pub(crate) fn check_blob_list(statement: &Statement, graph: &Graph) -> Result<(), Damage> {
+    let (mut present, mut required) = (statement.blobs.iter(), statement.requires.iter());
+    let (mut blob, mut requirement) = (present.next(), required.next());
+    for named in &graph.blobs {
+        if blob == Some(named) {
+            blob = present.next();
+        } else if requirement == Some(named) && !graph.manifests.contains_key(&named.digest) {
+            requirement = required.next();
+        } else {
+            return Err(Damage::BlobList(named.digest));
+        }
+    }
+    match blob.or(requirement) {
+        Some(extra) => Err(Damage::BlobList(extra.digest)),
+        None => Ok(()),
+    }
+}
+
+struct Stored<'a, R> {
+    reader: &'a R,
+    size: u64,
+    entries: std::collections::HashMap<Digest, Entry>,
+}
+
+impl<R: Layer> Contents for Stored<'_, R> {
+    type Error = Damage;
+
+    fn manifest(&mut self, digest: Digest, _: &MediaType, _: Option<u64>) -> Result<Vec<u8>, Damage> {
+        let entry = self.entries.get(&digest).ok_or(Damage::BlobList(digest))?;
+        if entry.size > bundle_oci::Manifest::LARGEST as u64 {
+            return Err(from_graph(GraphError::Manifest {
+                digest,
+                source: bundle_oci::ManifestError::TooLarge(
+                    usize::try_from(entry.size).unwrap_or(usize::MAX),
+                ),
+            }));
+        }
+        let mut bytes = vec![0; entry.size as usize];
+        fill_at(self.reader, &mut bytes, entry.offset, self.size)?;
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(Damage::Content(*entry)) }
+    }
+
+    fn config(&mut self, _: Blob) -> Result<(), Damage> {
+        Ok(())
+    }
+}

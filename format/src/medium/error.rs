@@ -1,0 +1,68 @@
+//! Why a medium cannot be opened: facts, with the file.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{CompressedError, VolumeIndexError};
+
+/// Why a medium cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum MediumError {
+    /// A file that cannot be opened.
+    #[error("{} cannot be opened", .path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A compressed file that cannot be read at any place.
+    #[error("{}: {source}", .path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CompressedError,
+    },
+    /// An index of volumes that cannot be used.
+    #[error("{}: {source}", .path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: VolumeIndexError,
+    },
+    /// An index of volumes of another bundle.
+    #[error("{} belongs to another bundle than the volumes beside it", .0.display())]
+    OtherIndex(PathBuf),
+    /// Volumes of which nobody knows where they belong.
+    #[error("{} is missing, and so it is not known where the volumes that are there belong", .0.display())]
+    NoIndex(PathBuf),
+    /// No volume at all.
+    #[error("there is no volume of {}", .0.display())]
+    NoVolume(PathBuf),
+    /// A volume whose name says that it is of another set.
+    #[error("{} is of another set: this one has {of} volumes", .path.display())]
+    OtherSet {
+        /// The volume.
+        path: PathBuf,
+        /// How many volumes this set has.
+        of: usize,
+    },
+    /// A volume that is cut short, or of another set.
+    #[error("{} has {found} bytes instead of {expected}: it is damaged, or of another set", .path.display())]
+    VolumeSize {
+        /// The volume.
+        path: PathBuf,
+        /// How many bytes it should have.
+        expected: u64,
+        /// How many it has.
+        found: u64,
+    },
+}
+
+/// Opens a file that is neither a device nor a pipe.
+pub(crate) fn open_regular(path: &Path) -> Result<File, MediumError> {
+    bundle_os::open(path).map_err(|source| MediumError::Open { path: path.to_owned(), source })
+}

@@ -1,0 +1,15 @@
+//! What an archive lies on: layers that wrap each other, each of which gives bytes at any place and
+//! says which it has. A file is one, volumes are another, what is compressed is unpacked by a third.
+
+pub(crate) mod compressed;
+pub(crate) mod compressed_pipe;
+pub(crate) mod compressed_writer;
+pub(crate) mod cursor;
+pub(crate) mod error;
+pub(crate) mod layer;
+pub(crate) mod patched;
+pub(crate) mod stack;
+pub(crate) mod volume_index;
+pub(crate) mod volume_names;
+pub(crate) mod volume_size;
+pub(crate) mod volumes;

@@ -1,0 +1,7 @@
+//! What a bundle delivers, as it is signed; the manifests that it names; and the names in it.
+
+pub(crate) mod document;
+pub(crate) mod graph;
+pub(crate) mod index;
+pub(crate) mod stream;
+pub(crate) mod target;
