@@ -47,6 +47,7 @@ pub(crate) fn word(decision: &Decision) -> &'static str {
         Decision::Push => "push",
         Decision::Move(_) => "move",
         Decision::Skip(_) => "skip",
+        Decision::Omit => "omit",
     }
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn short_plan(outlook: &Outlook, import: &ImportPlan) -> String {
     for step in &import.steps {
         *decisions.entry(word(&step.decision)).or_default() += 1;
     }
-    let artifacts: Vec<_> = ["push", "move", "present", "skip"]
+    let artifacts: Vec<_> = ["push", "move", "present", "skip", "omit"]
         .into_iter()
         .filter_map(|word| Some(format!("{} {word}", decisions.get(word)?)))
         .collect();

@@ -1,12 +1,14 @@
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Expiry, Limits, Verdict};
+use bundle_format::{Expiry, Limits, Statement, Target, Verdict};
+use bundle_handout::{Attached, Choice};
 use bundle_importer::{
-    Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, Portion, Report,
-    Rollback, ScanReport, Share,
+    Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, OnFailure, Portion,
+    Report, Rollback, ScanReport, Share,
 };
-use bundle_oci::Digest;
+use bundle_oci::{Digest, Printable, ProjectName};
 use bundle_site::{
     HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
 };
@@ -72,6 +74,19 @@ pub(crate) struct Import {
     /// make none by themselves, such as Amazon ECR
     #[arg(long, conflicts_with = "dry_run")]
     list_repositories: bool,
+
+    /// Import only this image, by the name that it has in the bundle or at its source, with its
+    /// signatures; repeatable. The receipt names the rest as missing
+    #[arg(long = "image", value_name = "REFERENCE")]
+    images: Vec<String>,
+
+    /// Import only what goes into this project; repeatable
+    #[arg(long = "project", value_name = "NAME")]
+    projects: Vec<ProjectName>,
+
+    /// If the registry refuses an image, import the others; its tag is not set, and the exit code is 6
+    #[arg(long)]
+    keep_going: bool,
 
     #[command(flatten)]
     parts: PartArguments,
@@ -139,7 +154,7 @@ impl Import {
         let started = Instant::now();
         let mut policy = self.trust.effective()?;
         let receipt = self.receipt.requested()?;
-        let options = self.options()?;
+        let mut options = self.options()?;
         if options.rollback != Rollback::Refuse {
             policy = policy.with_expiry(Expiry::Ignore);
         }
@@ -154,6 +169,7 @@ impl Import {
             let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
             return print(&names.iter().map(|name| format!("{below}{name}\n")).collect::<String>());
         }
+        options.only = self.only(bundle.statement())?;
         let head = Head {
             signers: bundle.trusted().signers().to_vec(),
             digest: bundle.trusted().digest(),
@@ -218,6 +234,8 @@ impl Import {
         };
         Ok(DeliveryOptions {
             on_existing: self.on_existing(),
+            only: None,
+            on_failure: if self.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop },
             rollback: self.memory.rollback()?,
             portion: Portion { share: self.parts.share(), spool: self.parts.spool()? },
             receipt,
@@ -241,6 +259,28 @@ impl Import {
             Some(spool) => Bundle::open_partial(&self.bundle, spool, policy, &limits)?,
             None => Bundle::open(&self.bundle, policy, &limits)?,
         })
+    }
+
+    /// The targets that were asked for; none for all.
+    fn only(&self, statement: &Statement) -> Result<Option<HashSet<Target>>, Failure> {
+        if self.images.is_empty() && self.projects.is_empty() {
+            return Ok(None);
+        }
+        let mut only = HashSet::new();
+        if !self.images.is_empty() {
+            let choice = Choice::images(statement, &self.images, Attached::Along)?;
+            only.extend(choice.artifacts(statement).map(|artifact| artifact.target.clone()));
+        }
+        for project in &self.projects {
+            let targets = statement.artifacts.iter().map(|artifact| &artifact.target);
+            let mut of_project = targets.filter(|target| target.project == *project).peekable();
+            if of_project.peek().is_none() {
+                let text = format!("the bundle has nothing for the project {project}");
+                return Err(Failure::text(Code::Usage, text));
+            }
+            only.extend(of_project.cloned());
+        }
+        Ok(Some(only))
     }
 
     fn harbor_options(&self) -> Result<HarborOptions, Failure> {
@@ -307,6 +347,11 @@ impl Import {
                 "blobs": {"sent": report.sent, "sentBytes": report.sent_bytes, "mounted": report.mounted, "found": report.found},
                 "seconds": started.elapsed().as_secs_f64(),
             });
+            if !report.unstored.is_empty() {
+                let missing =
+                    report.unstored.iter().map(|it| json!({"target": it.target, "reason": it.reason}));
+                document["missing"] = missing.collect();
+            }
             if let Some(plan) = &ended.plan {
                 document["plan"] = plan.clone();
             }
@@ -331,6 +376,16 @@ impl Import {
                 text.push_str(&harbor_text::scans(scans));
             }
             print(&text)?;
+        }
+        if !report.unstored.is_empty() {
+            let lines = report.unstored.iter().map(|it| format!("{}: {}", it.target, Printable(&it.reason)));
+            let mut lines: Vec<String> = lines.collect();
+            lines.push(format!(
+                "{} could not be stored; everything else is in place",
+                count(lines.len(), "artifact")
+            ));
+            return Err(Failure::text(Code::Incomplete, lines.join("\n"))
+                .hint("its tag is not set; mend the cause and run the same command again"));
         }
         let Some(scans) = &ended.scans else { return Ok(()) };
         let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle_format::Timestamp;
-use bundle_importer::{DeliveryOptions, Portion, Rollback};
+use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_oci::Printable;
 use bundle_registry::Progress;
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
@@ -198,6 +198,8 @@ impl Import {
         };
         let options = DeliveryOptions {
             on_existing: config.on_existing_tag,
+            only: None,
+            on_failure: OnFailure::Stop,
             rollback: Rollback::Refuse,
             portion: Portion::default(),
             receipt: Some(config.site.clone()),

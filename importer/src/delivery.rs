@@ -1,17 +1,19 @@
 //! One import from beginning to end: compares a bundle with its destination, and then delivers it,
 //! remembers it, sets tags, looks at all of it again and gives a receipt.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_format::{Override, Receipt, SiteName, Timestamp};
-use bundle_oci::Registry;
+use bundle_format::{Override, Receipt, SiteName, Statement, Target, Timestamp};
+use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
 
 use crate::{
     Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, ImportPlan, Limits, Memory,
-    MemoryError, OnExistingTag, Outlook, PlanError, Portion, Preparation, PrepareError, Progressed,
-    PushError, Pushed, ReceiptDraft, Remaining, Report, Rollback, ScanReport, Share, StateFile, push,
+    MemoryError, OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError,
+    Progressed, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Share,
+    StateFile, push,
 };
 
 /// How a bundle is delivered, to whatever destination.
@@ -19,6 +21,10 @@ use crate::{
 pub struct DeliveryOptions {
     /// What becomes of tags that are there with another digest.
     pub on_existing: OnExistingTag,
+    /// The targets that are delivered; all, if it does not say. The others are omitted.
+    pub only: Option<HashSet<Target>>,
+    /// What becomes of the others if an artifact cannot be stored.
+    pub on_failure: OnFailure,
     /// Whether the rules of streams are set aside.
     pub rollback: Rollback,
     /// The part of the bundle that is delivered.
@@ -31,6 +37,20 @@ pub struct DeliveryOptions {
     pub jobs: usize,
     /// The bounds of the import; [`Limits::DEFAULT`] unless there is a reason.
     pub limits: Limits,
+}
+
+impl DeliveryOptions {
+    /// Whether an artifact is to be delivered.
+    pub(crate) fn asks_for(&self, target: &Target) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(target))
+    }
+
+    /// The projects that are written to, with those of the stream's record.
+    fn projects(&self, statement: &Statement) -> BTreeSet<ProjectName> {
+        let targets = statement.artifacts.iter().map(|artifact| &artifact.target);
+        let asked = targets.filter(|target| self.asks_for(target)).map(|target| target.project.clone());
+        asked.chain(Record::of(statement).projects().iter().cloned()).collect()
+    }
 }
 
 /// A bundle and what will be done with it: nothing is written yet. The plan, and what the destination
@@ -117,12 +137,11 @@ impl Delivery {
         state: StateFile,
         options: &DeliveryOptions,
     ) -> Result<Self, DeliveryError> {
-        let (on_existing, jobs) = (options.on_existing, options.jobs);
+        let projects = options.projects(bundle.statement());
         let expired = bundle.trusted().is_expired();
-        let mut preparation = destination.prepare(bundle.statement(), jobs).await.map_err(PlanError::from)?;
+        let mut preparation = destination.prepare(projects, options.jobs).await.map_err(PlanError::from)?;
         let mut findings = preparation.findings().to_vec();
-        let import =
-            ImportPlan::against(&bundle, &*destination, &*preparation, on_existing, jobs, &mut findings);
+        let import = ImportPlan::against(&bundle, &*destination, &*preparation, options, &mut findings);
         let import = match import.await {
             Ok(import) => import,
             // A bundle that is too old waits for nothing: its base need not come any more.
@@ -183,18 +202,9 @@ impl Delivery {
         let draft = options
             .receipt
             .clone()
-            .map(|site| ReceiptDraft::new(&bundle, &import, &registry, site, memory.newest(), overrides));
+            .map(|site| ReceiptDraft::new(&bundle, &registry, site, memory.newest(), overrides));
         preparation.make().await?;
-        let pushed = push(
-            bundle,
-            import,
-            destination.clone(),
-            &options.portion,
-            jobs,
-            &options.limits,
-            progress.clone(),
-        )
-        .await;
+        let pushed = push(bundle, import, destination.clone(), options, progress.clone()).await;
         let pushed: Pushed = match pushed {
             Ok(Progressed::All(pushed)) => *pushed,
             Ok(Progressed::Part(remaining)) => return Ok(Arrival::Part(remaining)),
@@ -207,20 +217,20 @@ impl Delivery {
             memory.lock(state, &registry);
         }
         memory.accept(&*destination, &options.rollback).await?;
-        let report = match pushed.set_tags(jobs).await {
-            Ok(report) => report,
+        let tagged = match pushed.set_tags(options).await {
+            Ok(tagged) => tagged,
             Err(error) => return Err(explained(error, &*destination).await),
         };
         let request = ConfirmRequest { receipt: draft.is_some(), jobs };
         let confirmation = preparation.confirm(request).await.map_err(DeliveryError::Confirmation)?;
         let receipt = match draft {
             Some(draft) => {
-                let draft = draft.with(&confirmation);
+                let draft = draft.of(&tagged.plan, &tagged.graph).with(&confirmation);
                 Some(draft.confirm(&*destination, Timestamp::now(), jobs).await?)
             }
             None => None,
         };
-        Ok(Arrival::Whole(Box::new(Arrived { report, receipt, scans: confirmation.scans })))
+        Ok(Arrival::Whole(Box::new(Arrived { report: tagged.report, receipt, scans: confirmation.scans })))
     }
 }
 

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use bundle_format::{Base, Blob, Graph, Kind, Target};
 use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
 use bundle_registry::Error;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use crate::{Bundle, Destination, Finding, Found, Preparation};
+use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation};
 
 /// What becomes of a tag that is there with another digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -33,6 +33,8 @@ pub enum Decision {
     Move(Digest),
     /// It is left out, for its tag is there with another digest.
     Skip(Digest),
+    /// It is left out, for nobody asked for it, or it could not be stored.
+    Omit,
 }
 
 /// One artifact of the bundle and what will become of it.
@@ -184,6 +186,11 @@ impl Decision {
         }
     }
 
+    /// Whether the artifact is in its place in the end.
+    pub fn is_in_place(&self) -> bool {
+        !matches!(self, Self::Skip(_) | Self::Omit)
+    }
+
     /// Whether the artifact is pushed.
     pub fn is_push(&self) -> bool {
         matches!(self, Self::Push | Self::Move(_))
@@ -200,19 +207,26 @@ impl ImportPlan {
         bundle: &Bundle,
         destination: &dyn Destination,
         preparation: &dyn Preparation,
-        on_existing: OnExistingTag,
-        jobs: usize,
+        options: &DeliveryOptions,
         findings: &mut Vec<Finding>,
     ) -> Result<Self, PlanError> {
+        let (on_existing, jobs) = (options.on_existing, options.jobs);
         let artifacts = &bundle.statement().artifacts;
         let found: Vec<Found> = futures_util::stream::iter(artifacts)
-            .map(|artifact| preparation.find(&artifact.target, artifact.digest))
+            .map(|artifact| match options.asks_for(&artifact.target) {
+                true => preparation.find(&artifact.target, artifact.digest),
+                false => futures_util::future::ready(Ok(Found::Unknown)).boxed(),
+            })
             .buffered(jobs.max(1) * 4)
             .try_collect()
             .await?;
         let mut steps = Vec::new();
         for (artifact, found) in artifacts.iter().zip(found) {
-            match Decision::of(&artifact.target, artifact.digest, found, on_existing) {
+            let decision = match options.asks_for(&artifact.target) {
+                true => Decision::of(&artifact.target, artifact.digest, found, on_existing),
+                false => Ok(Decision::Omit),
+            };
+            match decision {
                 Ok(decision) => steps.push(Step {
                     target: artifact.target.clone(),
                     digest: artifact.digest,
@@ -265,7 +279,7 @@ impl ImportPlan {
                     }
                     continue;
                 }
-                Decision::Skip(_) => continue,
+                Decision::Skip(_) | Decision::Omit => continue,
             }
             for digest in children_first(graph, root) {
                 if !planned.insert((digest, &step.repository)) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    BundleId, Delivered, FileError, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes, SiteName,
-    Target, Timestamp, replace_file,
+    BundleId, Delivered, FileError, Graph, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes,
+    SiteName, Target, Timestamp, replace_file,
 };
 use bundle_oci::{Digest, Registry};
 use bundle_registry::Error;
@@ -44,25 +44,42 @@ pub enum ConfirmError {
 }
 
 impl ReceiptDraft {
-    /// What `plan` is going to deliver of `bundle`.
+    /// The head of a receipt: nothing of `bundle` is delivered yet.
     pub fn new(
         bundle: &Bundle,
-        plan: &ImportPlan,
         registry: &Registry,
         site: SiteName,
         previous: Option<BundleId>,
         overrides: Vec<Override>,
     ) -> Self {
-        let graph = bundle.graph();
+        let receipt = Receipt {
+            receipt_version: RECEIPT_VERSION,
+            bundle: BundleId::of(bundle.statement(), bundle.trusted().digest()),
+            previous,
+            site,
+            registry: registry.clone(),
+            imported: bundle.statement().created,
+            signers: bundle.trusted().signers().to_vec(),
+            artifacts: Vec::new(),
+            blobs: Vec::new(),
+            policies: BTreeMap::new(),
+            overrides,
+        };
+        Self { receipt }
+    }
+
+    /// Adds what became of the artifacts of `plan`.
+    #[must_use]
+    pub fn of(mut self, plan: &ImportPlan, graph: &Graph) -> Self {
         let mut positions: HashMap<Digest, u32> = HashMap::new();
-        let mut blobs = Vec::new();
-        let mut artifacts = Vec::new();
+        let blobs = &mut self.receipt.blobs;
         for step in &plan.steps {
             let (outcome, found) = match step.decision {
                 Decision::Push => (Outcome::Pushed, None),
                 Decision::Present => (Outcome::Present, None),
                 Decision::Move(found) => (Outcome::Moved, Some(found)),
                 Decision::Skip(found) => (Outcome::Skipped, Some(found)),
+                Decision::Omit => (Outcome::Missing, None),
             };
             let mut own = Vec::new();
             if outcome.is_in_place() {
@@ -75,7 +92,7 @@ impl ReceiptDraft {
                 }
             }
             own.sort_unstable();
-            artifacts.push(Delivered {
+            self.receipt.artifacts.push(Delivered {
                 target: step.target.clone(),
                 digest: step.digest,
                 outcome,
@@ -84,20 +101,7 @@ impl ReceiptDraft {
                 scan: None,
             });
         }
-        let receipt = Receipt {
-            receipt_version: RECEIPT_VERSION,
-            bundle: BundleId::of(bundle.statement(), bundle.trusted().digest()),
-            previous,
-            site,
-            registry: registry.clone(),
-            imported: bundle.statement().created,
-            signers: bundle.trusted().signers().to_vec(),
-            artifacts,
-            blobs,
-            policies: BTreeMap::new(),
-            overrides,
-        };
-        Self { receipt }
+        self
     }
 
     /// Adds what the destination makes of what was delivered: how its projects are run, and what its

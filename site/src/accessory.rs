@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bundle_format::Graph;
 use bundle_harbor::Harbor;
-use bundle_importer::{Decision, ImportPlan, PushError, Pushed, Step};
+use bundle_importer::{ImportPlan, PushError, Pushed, Step};
 use bundle_oci::{Digest, Manifest, RepositoryName};
 use bundle_registry::Name;
 use futures_util::{StreamExt, TryStreamExt};
@@ -28,7 +28,7 @@ const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// tags of cosign's are tags to Harbor, and no more. What belongs to something that the bundle leaves
 /// elsewhere cannot be attached.
 pub(crate) fn attached<'a>(plan: &'a ImportPlan, graph: &'a Graph) -> impl Iterator<Item = Attached<'a>> {
-    let in_place = |step: &&Step| !matches!(step.decision, Decision::Skip(_));
+    let in_place = |step: &&Step| step.decision.is_in_place();
     let places: HashSet<(&RepositoryName, Digest)> = plan
         .steps
         .iter()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use bundle_format::{Blob, Graph, Statement, Target};
+use bundle_format::{Blob, Graph, Target};
 use bundle_harbor::Harbor;
 use bundle_importer::{
     Answer, Cause, Destination, ImportPlan, PlainRegistry, Preparation, PushError, PushRules, Pushed,
@@ -81,10 +81,12 @@ impl Destination for HarborSite {
         }
     }
 
-    fn prepare<'a>(&'a self, statement: &'a Statement, jobs: usize) -> Answer<'a, Box<dyn Preparation>> {
+    fn prepare<'a>(
+        &'a self,
+        projects: BTreeSet<ProjectName>,
+        jobs: usize,
+    ) -> Answer<'a, Box<dyn Preparation>> {
         async move {
-            let projects: BTreeSet<ProjectName> =
-                statement.artifacts.iter().map(|artifact| artifact.target.project.clone()).collect();
             let live = LiveState::of(&self.harbor, projects, jobs).await?;
             let preparation = HarborPreparation::new(self.harbor.clone(), self.options.clone(), live);
             Ok(Box::new(preparation) as Box<dyn Preparation>)

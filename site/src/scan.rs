@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use bundle_format::{Kind, Severity as ReceiptSeverity, Target, Verdict};
 use bundle_harbor::{Account, Harbor, Policy, Prevention, Right, ScanState, Severity};
 use bundle_importer::{
-    Bundle, Decision, ImageScan, ImportPlan, PlatformScan, ScanPolicy, ScanReport, ScanSummary, Scanning,
-    Unscanned,
+    Bundle, ImageScan, ImportPlan, PlatformScan, ScanPolicy, ScanReport, ScanSummary, Scanning, Unscanned,
 };
 use bundle_oci::{Digest, Manifest, Platform, ProjectName};
 use bundle_registry::{Error, Name};
@@ -153,7 +152,7 @@ impl ScanTargets {
     /// The images that `plan` puts in place, or finds there.
     pub(crate) fn of(bundle: &Bundle, plan: &ImportPlan) -> Self {
         let mut images = Vec::new();
-        for step in plan.steps.iter().filter(|step| !matches!(step.decision, Decision::Skip(_))) {
+        for step in plan.steps.iter().filter(|step| step.decision.is_in_place()) {
             if step.kind != Kind::Image {
                 continue;
             }

@@ -100,7 +100,7 @@ pub struct Delivered {
     pub scan: Option<Scan>,
 }
 
-/// What became of an artifact. All but [`Outcome::Skipped`] were seen in their place afterwards.
+/// What became of an artifact. All but [`Outcome::Skipped`] and [`Outcome::Missing`] were seen in their place afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -112,6 +112,8 @@ pub enum Outcome {
     Present,
     /// It was left out, for its tag is there with another digest.
     Skipped,
+    /// It was not delivered: nobody asked for it, or it could not be stored.
+    Missing,
 }
 
 impl Outcome {
@@ -122,12 +124,13 @@ impl Outcome {
             Self::Moved => "moved",
             Self::Present => "present",
             Self::Skipped => "skipped",
+            Self::Missing => "missing",
         }
     }
 
     /// Whether the artifact is in its place.
     pub fn is_in_place(self) -> bool {
-        self != Self::Skipped
+        !matches!(self, Self::Skipped | Self::Missing)
     }
 }
 
@@ -399,7 +402,7 @@ impl Receipt {
                 Outcome::Moved | Outcome::Skipped => {
                     artifact.found.is_some_and(|found| found != artifact.digest)
                 }
-                Outcome::Pushed | Outcome::Present => artifact.found.is_none(),
+                Outcome::Pushed | Outcome::Present | Outcome::Missing => artifact.found.is_none(),
             };
             if !found {
                 return Err(ReceiptError::Found(target.clone()));

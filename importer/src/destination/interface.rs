@@ -2,11 +2,11 @@
 //! and manifests, set tags, attach, confirm. A new kind of destination is one implementation of
 //! [`Destination`] and one of [`Preparation`]; nothing else decides by kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use bundle_format::{Blob, Graph, ProjectPolicy, Statement, Target};
+use bundle_format::{Blob, Graph, ProjectPolicy, Target};
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
@@ -34,8 +34,12 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// How it wants to be written to.
     fn rules(&self) -> PushRules;
 
-    /// Looks at what an import of this statement needs there before its artifacts are looked for.
-    fn prepare<'a>(&'a self, statement: &'a Statement, jobs: usize) -> Answer<'a, Box<dyn Preparation>>;
+    /// Looks at what an import into these projects needs there, before artifacts are looked for.
+    fn prepare<'a>(
+        &'a self,
+        projects: BTreeSet<ProjectName>,
+        jobs: usize,
+    ) -> Answer<'a, Box<dyn Preparation>>;
 
     /// The digest that a target has now: that of its tag, or `digest` itself if the target has no tag
     /// and the digest exists. `None` if there is nothing.

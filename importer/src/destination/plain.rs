@@ -1,8 +1,10 @@
 //! The adapter for a registry of the distribution specification. It tells nothing of itself, has
 //! nothing to prepare, and lists what belongs to something under its subject's tag.
 
-use bundle_format::{Blob, Graph, Statement, Target};
-use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
+use std::collections::BTreeSet;
+
+use bundle_format::{Blob, Graph, Target};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -54,7 +56,11 @@ impl Destination for PlainRegistry {
         PushRules::default()
     }
 
-    fn prepare<'a>(&'a self, _statement: &'a Statement, _jobs: usize) -> Answer<'a, Box<dyn Preparation>> {
+    fn prepare<'a>(
+        &'a self,
+        _projects: BTreeSet<ProjectName>,
+        _jobs: usize,
+    ) -> Answer<'a, Box<dyn Preparation>> {
         async move {
             self.client.ping(&self.registry).await?;
             Ok(Box::new(NoPreparation { registry: self.clone() }) as Box<dyn Preparation>)

@@ -91,12 +91,25 @@ impl Push<'_> {
         let found = step.places.iter().zip(&there).find(|(_, there)| **there);
         let mut holder = found.map(|(place, _)| &place.repository).or(step.holders.first());
         let mut passed = false;
+        let mut refused: Option<&RepositoryName> = None;
         for (place, there) in step.places.iter().zip(there) {
             let repository = &place.repository;
             if there {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
             } else {
-                let uploaded = self.upload(blob, repository, holder, source).await?;
+                let spent = refused.filter(|_| source.is_some_and(|source| !source.is_repeatable()));
+                if let Some(refused) = spent {
+                    self.failures.spread(blob.digest, refused, repository);
+                    continue;
+                }
+                let uploaded = match self.upload(blob, repository, holder, source).await {
+                    Ok(uploaded) => uploaded,
+                    Err(error) => {
+                        self.failures.note(blob.digest, repository, error)?;
+                        refused = Some(repository);
+                        continue;
+                    }
+                };
                 if uploaded == Uploaded::Sent {
                     passed = true;
                     // It could not be mounted; the next one has a better place to take it from.

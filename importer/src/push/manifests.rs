@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bundle_format::Graph;
-use bundle_oci::{Digest, RepositoryName};
+use bundle_oci::{Digest, Manifest, RepositoryName};
 use bundle_registry::Name;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -42,14 +42,24 @@ impl Push<'_> {
                         repository: repository.clone(),
                         source,
                     };
-                    self.refresh(&node.manifest, repository, file).await?;
-                    let name = Name::Digest(digest);
-                    let permit = self.rate_limit.enter(repository).await;
-                    self.destination
-                        .put_manifest(repository, &name, &node.media_type, bytes.clone())
-                        .await
-                        .map_err(failed)?;
-                    drop(permit);
+                    if self.failures.inherit(digest, needs(&node.manifest), repository) {
+                        continue;
+                    }
+                    let pushed = async {
+                        self.refresh(&node.manifest, repository, file).await?;
+                        let name = Name::Digest(digest);
+                        let _permit = self.rate_limit.enter(repository).await;
+                        self.destination
+                            .put_manifest(repository, &name, &node.media_type, bytes.clone())
+                            .await
+                            .map_err(failed)
+                    };
+                    match pushed.await {
+                        Ok(()) => {}
+                        // Content that was lost is sent again first.
+                        Err(error) if self.lost_content(&error) => return Err(error),
+                        Err(error) => self.failures.note(digest, repository, error)?,
+                    }
                 }
                 Ok(())
             })
@@ -57,4 +67,13 @@ impl Push<'_> {
             .try_collect()
             .await
     }
+}
+
+/// What must be in a repository before a manifest.
+fn needs(manifest: &Manifest) -> Vec<Digest> {
+    let mut needs: Vec<Digest> = Graph::blobs_of(manifest).map(|blob| blob.digest).collect();
+    if let Manifest::Index(index) = manifest {
+        needs.extend(index.children.iter().map(|child| child.descriptor.digest));
+    }
+    needs
 }

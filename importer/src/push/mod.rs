@@ -2,6 +2,7 @@
 
 pub(crate) mod blobs;
 pub(crate) mod error;
+pub(crate) mod failures;
 pub(crate) mod manifests;
 pub(crate) mod piped;
 pub(crate) mod rate_limit;

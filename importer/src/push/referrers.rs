@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::plan::children_first;
-use crate::{Decision, ImportPlan, PushError};
+use crate::{ImportPlan, PushError};
 
 /// Lists what belongs to something under the tag of its subject, in registries that have no referrers
 /// API. What is listed already stays, and what an earlier import pushed and did not come to list is
@@ -24,7 +24,7 @@ pub(crate) async fn list(
     jobs: usize,
 ) -> Result<(), PushError> {
     let mut repositories: BTreeMap<RepositoryName, Vec<(Digest, Digest)>> = BTreeMap::new();
-    for step in plan.steps.iter().filter(|step| !matches!(step.decision, Decision::Skip(_))) {
+    for step in plan.steps.iter().filter(|step| step.decision.is_in_place()) {
         for digest in children_first(graph, step.digest) {
             let subject = graph.manifests.get(&digest).and_then(|node| node.manifest.subject());
             if let Some(subject) = subject {

@@ -13,9 +13,13 @@ use bundle_registry::{Clamped, Progress, Refusal};
 use bytes::Bytes;
 
 use crate::open::bundle::Contents;
+use crate::push::failures::Failures;
 use crate::push::rate_limit::RateLimit;
 use crate::push::source::Stock;
-use crate::{Bundle, Decision, Destination, ImportPlan, Limits, PushError, PushRules, Pushed, Share, Spool};
+use crate::{
+    Bundle, Decision, DeliveryOptions, Destination, ImportPlan, Limits, PushError, PushRules, Pushed, Share,
+    Spool,
+};
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Report {
     pub mounted: u64,
     /// Blobs that were there already.
     pub found: u64,
+    /// Artifacts that could not be stored, where the import went on without them.
+    pub unstored: Vec<Unstored>,
 }
 
 #[derive(Default)]
@@ -44,6 +50,25 @@ pub(super) struct Counters {
     pub(super) found: AtomicU64,
     /// Blobs that were hashed on their way.
     pub(super) read: Mutex<HashSet<Digest>>,
+}
+
+/// An artifact that could not be stored, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unstored {
+    /// Where it should be.
+    pub target: String,
+    /// What the destination said.
+    pub reason: String,
+}
+
+/// What becomes of the others if an artifact cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The import ends, and no tag is set.
+    #[default]
+    Stop,
+    /// They are delivered. The tag of the artifact is not set.
+    KeepGoing,
 }
 
 /// What one import delivers of a bundle.
@@ -89,6 +114,7 @@ pub(super) struct Push<'a> {
     /// that.
     pub(super) seen: Mutex<HashMap<(Digest, RepositoryName), Instant>>,
     pub(super) rate_limit: RateLimit,
+    pub(super) failures: Failures,
 }
 
 /// Whether what the plan knows of blobs still counts.
@@ -116,11 +142,11 @@ pub async fn push(
     bundle: Bundle,
     plan: ImportPlan,
     destination: Arc<dyn Destination>,
-    portion: &Portion,
-    jobs: usize,
-    limits: &Limits,
+    options: &DeliveryOptions,
     progress: Arc<dyn Progress>,
 ) -> Result<Progressed, PushError> {
+    let portion = &options.portion;
+    let mut plan = plan;
     let rules = destination.rules();
     let rate_limit = RateLimit::new(rules.uploads_per_project, &plan);
     let progress: Arc<dyn Progress> = Arc::new(Clamped::new(progress));
@@ -129,8 +155,9 @@ pub async fn push(
         rules,
         plan: &plan,
         progress: &progress,
-        jobs: jobs.max(1),
-        limits: *limits,
+        jobs: options.jobs.max(1),
+        limits: options.limits,
+        failures: Failures::new(options.on_failure),
         share: portion.share.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),
@@ -146,18 +173,20 @@ pub async fn push(
     if let Some(spool) = spool {
         spool.clear();
     }
+    let Push { counters, rate_limit, failures, .. } = push;
+    let unstored = failures.omit(&mut plan, &graph);
     let count =
         |wanted: fn(&Decision) -> bool| plan.steps.iter().filter(|step| wanted(&step.decision)).count();
     let report = Report {
         pushed: plan.pushes(),
         present: count(|decision| matches!(decision, Decision::Present)),
         skipped: count(|decision| matches!(decision, Decision::Skip(_))),
-        sent: push.counters.sent.into_inner(),
-        sent_bytes: push.counters.sent_bytes.into_inner(),
-        mounted: push.counters.mounted.into_inner(),
-        found: push.counters.found.into_inner(),
+        sent: counters.sent.into_inner(),
+        sent_bytes: counters.sent_bytes.into_inner(),
+        mounted: counters.mounted.into_inner(),
+        found: counters.found.into_inner(),
+        unstored,
     };
-    let rate_limit = push.rate_limit;
     let pushed = Pushed { destination, plan, graph, manifests, report, rate_limit };
     Ok(Progressed::All(Box::new(pushed)))
 }
@@ -242,7 +271,7 @@ impl Push<'_> {
 
     /// Whether garbage collection took something between its push and that of a manifest which names
     /// it.
-    fn lost_content(&self, error: &PushError) -> bool {
+    pub(super) fn lost_content(&self, error: &PushError) -> bool {
         let PushError::Manifest { source, .. } = error else { return false };
         match source.refusal() {
             Some(Refusal::MissingContent) => true,

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bundle_format::Graph;
-use bundle_oci::Digest;
+use bundle_oci::{Digest, Tag};
 use bundle_registry::{Name, Refusal};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
+use crate::push::failures::Failures;
 use crate::push::rate_limit::RateLimit;
-use crate::{Destination, ImportPlan, PushError, Report};
+use crate::{DeliveryOptions, Destination, ImportPlan, PushError, Report, Step};
 
 /// All blobs and manifests of a plan are verified and in place at its destination. Only
 /// [`push`](crate::push()) makes one, of the plan that it carried out, and without one no tag is moved.
@@ -45,48 +46,70 @@ impl Pushed {
     ///
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
-    pub async fn set_tags(self, jobs: usize) -> Result<Report, PushError> {
-        let (pushed, destination) = (&self, &*self.destination);
+    pub async fn set_tags(mut self, options: &DeliveryOptions) -> Result<Tagged, PushError> {
+        let jobs = options.jobs;
+        let failures = Failures::new(options.on_failure);
+        let (pushed, noted) = (&self, &failures);
         futures_util::stream::iter(pushed.plan.steps.iter().filter(|step| step.decision.is_push()))
             .map(|step| async move {
                 let bytes = pushed.manifests.get(&step.digest);
                 let (Some(tag), Some(bytes)) = (&step.target.tag, bytes) else {
                     return Ok(());
                 };
-                let failed = |source| PushError::Manifest {
-                    name: tag.to_string(),
-                    repository: step.repository.clone(),
-                    source,
-                };
-                let name = Name::Tag(tag.clone());
-                let permit = pushed.rate_limit.enter(&step.repository).await;
-                let set =
-                    destination.put_manifest(&step.repository, &name, &step.media_type, bytes.clone()).await;
-                drop(permit);
-                let found = destination.digest_at(&step.target, step.digest).await;
-                match set {
-                    Ok(()) => {}
-                    // Another import may have set it since the plan was made.
-                    Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
-                        if !matches!(found, Ok(Some(found)) if found == step.digest) {
-                            return Err(failed(error));
-                        }
-                    }
-                    Err(error) => return Err(failed(error)),
-                }
-                match found.map_err(failed)? {
-                    Some(found) if found == step.digest => Ok(()),
-                    found => Err(PushError::Moved {
-                        target: step.target.to_string(),
-                        expected: step.digest,
-                        found: found.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
-                    }),
-                }
+                let set = pushed.set_tag(step, tag, bytes.clone()).await;
+                set.or_else(|error| noted.note(step.digest, &step.repository, error))
             })
             .buffer_unordered(jobs.max(1))
             .try_collect::<()>()
             .await?;
-        destination.attach(pushed, jobs).await?;
-        Ok(self.report)
+        let unstored = failures.omit(&mut self.plan, &self.graph);
+        self.report.pushed -= unstored.len();
+        self.report.unstored.extend(unstored);
+        self.destination.attach(&self, jobs).await?;
+        Ok(Tagged { report: self.report, plan: self.plan, graph: self.graph })
     }
+
+    /// Sets one tag, and looks at it again.
+    async fn set_tag(&self, step: &Step, tag: &Tag, bytes: Bytes) -> Result<(), PushError> {
+        let destination = &*self.destination;
+        let failed = |source| PushError::Manifest {
+            name: tag.to_string(),
+            repository: step.repository.clone(),
+            source,
+        };
+        let name = Name::Tag(tag.clone());
+        let permit = self.rate_limit.enter(&step.repository).await;
+        let set = destination.put_manifest(&step.repository, &name, &step.media_type, bytes).await;
+        drop(permit);
+        let found = destination.digest_at(&step.target, step.digest).await;
+        match set {
+            Ok(()) => {}
+            // Another import may have set it since the plan was made.
+            Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => {
+                if !matches!(found, Ok(Some(found)) if found == step.digest) {
+                    return Err(failed(error));
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        match found.map_err(failed)? {
+            Some(found) if found == step.digest => Ok(()),
+            found => Err(PushError::Moved {
+                target: step.target.to_string(),
+                expected: step.digest,
+                found: found.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string()),
+            }),
+        }
+    }
+}
+
+/// What is in place under its tags, and what is not.
+#[derive(Debug)]
+pub struct Tagged {
+    /// What was done.
+    pub report: Report,
+    /// The plan, in which what could not be stored is omitted.
+    pub plan: ImportPlan,
+    /// What the bundle's manifests name.
+    pub graph: Graph,
 }

@@ -52,6 +52,11 @@ impl Record {
         Self { projects: chosen.into_iter().cloned().collect() }
     }
 
+    /// The projects that have the record.
+    pub fn projects(&self) -> &[ProjectName] {
+        &self.projects
+    }
+
     /// The newest bundle of a stream, as far as the registry knows.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::harbor::scene::HarborScene;
 use bundle_importer::{
-    Arrival, Bundle, Delivery, DeliveryOptions, OnExistingTag, Portion, Rollback, StateFile,
+    Arrival, Bundle, Delivery, DeliveryOptions, OnExistingTag, OnFailure, Portion, Rollback, StateFile,
 };
 use bundle_oci::Registry;
 use bundle_registry::{Client, CredentialStore, Silent};
@@ -240,6 +240,8 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
     let state = it.scene.path("state.json");
     let options = DeliveryOptions {
         on_existing: OnExistingTag::Error,
+        only: None,
+        on_failure: OnFailure::Stop,
         rollback: Rollback::Refuse,
         portion: Portion::default(),
         receipt: None,

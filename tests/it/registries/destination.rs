@@ -191,3 +191,80 @@ fn a_path_below_the_host_holds_all_repositories_that_are_listed_before() {
     // And again: nothing is left to do.
     scene.bundle(["import", "b.tar", "--to", &to, "--trust", "key.pub"]).succeeds().says("0 blobs sent");
 }
+
+#[test]
+fn an_image_that_the_registry_refuses_holds_up_no_other_when_asked() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    for (matcher, fault) in [
+        (Matcher::new("PUT", "/team/docker/manifests/"), Fault::status(403)),
+        (Matcher::new("POST", "/team/docker/blobs/uploads/"), Fault::status(403)),
+    ] {
+        let target = DockerRegistry::start().unwrap();
+        let proxy = FaultProxy::start(target.host()).unwrap();
+        proxy.add(Rule::new(matcher, fault));
+        let state = format!("state-{}", target.host());
+        let import = [
+            "import",
+            "b.tar",
+            "--to",
+            proxy.host(),
+            "--trust",
+            "key.pub",
+            "--state",
+            &state,
+            "--site",
+            "plant",
+            "--receipt",
+            "r.json",
+        ];
+        scene.bundle(import).ends_with(4);
+        let contents = target.client().contents().unwrap();
+        assert_eq!(contents.values().map(|tags| tags.len()).sum::<usize>(), 0, "{contents:?}");
+        let keep = import.into_iter().chain(["--keep-going"]);
+        scene.bundle(keep).ends_with(6).says("team/docker:1").says("everything else is in place");
+        let contents = target.client().contents().unwrap();
+        assert!(contents.keys().any(|name| name.ends_with("team/multi")), "{contents:?}");
+        assert!(!contents.keys().any(|name| name.ends_with("team/docker")), "{contents:?}");
+        let receipt: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(scene.path("r.json")).unwrap()).unwrap();
+        let outcomes = receipt["artifacts"].as_array().unwrap().iter();
+        let missing: Vec<&str> = outcomes
+            .filter(|artifact| artifact["outcome"] == "missing")
+            .map(|artifact| artifact["target"]["repository"].as_str().unwrap())
+            .collect();
+        assert!(missing.len() == 1 && missing[0].ends_with("team/docker"), "{missing:?}");
+        proxy.clear_rules();
+        scene.bundle(import).succeeds();
+        assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_part_of_a_bundle_is_imported_and_its_receipt_says_so() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let import = ["import", "b.tar", "--to", target.host(), "--trust", "key.pub"];
+    let signed = format!("{}/team/signed:1", scene.source.host());
+    let part = ["--image", &signed, "--site", "plant", "--receipt", "r.json"];
+    scene.bundle(import.into_iter().chain(part)).succeeds();
+    let contents = target.client().contents().unwrap();
+    let images: Vec<&String> = contents.keys().filter(|name| !name.ends_with("bundle-state")).collect();
+    assert!(images.len() == 1 && images[0].ends_with("team/signed"), "{contents:?}");
+    // Its signatures came along.
+    assert!(contents[images[0]].len() > 1, "{contents:?}");
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    let receipt = std::fs::read_to_string(scene.path("r.json")).unwrap();
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    let outcome = |artifact: &serde_json::Value| artifact["outcome"].as_str().unwrap().to_owned();
+    let outcomes: Vec<String> = receipt["artifacts"].as_array().unwrap().iter().map(outcome).collect();
+    assert!(outcomes.iter().any(|outcome| outcome == "missing"), "{outcomes:?}");
+    assert!(outcomes.iter().any(|outcome| outcome == "pushed"), "{outcomes:?}");
+    scene
+        .bundle(import.into_iter().chain(["--project", "platform"]))
+        .ends_with(2)
+        .says("nothing for the project");
+    scene.bundle(import.into_iter().chain(["--project", "cache"])).succeeds();
+    assert!(target.client().contents().unwrap().keys().any(|name| name.ends_with("team/multi")));
+}

@@ -2,16 +2,16 @@
 //! in memory that is made here. The last one shows what a third kind costs: this file, and no `match`
 //! anywhere else.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use bundle_format::{Blob, Graph, Statement, Target};
+use bundle_format::{Blob, Graph, Target};
 use bundle_importer::{
     Answer, Arrival, Arrived, Bundle, Cause, ConfirmRequest, Confirmation, Delivery, DeliveryError,
-    DeliveryOptions, Destination, Finding, Found, ImportPlan, OnExistingTag, Outlook, Portion, Preparation,
-    PrepareError, Presence, PushError, PushRules, Pushed, RecordedTag, Rollback, StateFile,
+    DeliveryOptions, Destination, Finding, Found, ImportPlan, OnExistingTag, OnFailure, Outlook, Portion,
+    Preparation, PrepareError, Presence, PushError, PushRules, Pushed, RecordedTag, Rollback, StateFile,
 };
-use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, CredentialStore, Error, FetchedManifest, Name, Silent, Uploaded};
 use bundle_site::{HarborOptions, RegistryKind, connect};
 use bundle_test_servers::{Check, DockerRegistry};
@@ -78,7 +78,7 @@ impl Destination for InMemory {
         PushRules { uploads_per_project: Some(2), ..PushRules::default() }
     }
 
-    fn prepare<'a>(&'a self, _: &'a Statement, _: usize) -> Answer<'a, Box<dyn Preparation>> {
+    fn prepare<'a>(&'a self, _: BTreeSet<ProjectName>, _: usize) -> Answer<'a, Box<dyn Preparation>> {
         ready(Ok(Box::new(InMemoryPreparation(self.clone())) as Box<dyn Preparation>)).boxed()
     }
 
@@ -214,6 +214,8 @@ impl Preparation for InMemoryPreparation {
 fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
     DeliveryOptions {
         on_existing,
+        only: None,
+        on_failure: OnFailure::Stop,
         rollback: Rollback::Refuse,
         portion: Portion::default(),
         receipt: Some("plant".parse().unwrap()),
