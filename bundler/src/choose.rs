@@ -2,13 +2,17 @@
 //! wanted; gives the children that fit, with the attestations of these, and what is wanted and not there. Children
 //! of which the index names no platform are looked up in their configs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bundle_format::{Kind, Limits};
 use bundle_oci::{Child, Digest, Index, Manifest, Platform, Reference};
 
 use crate::ResolveCause;
 use crate::resolve::{Resolver, kind_of, parse, platform_of};
+
+/// The most platforms of one nested index: people build for a few dozen, and a hostile registry could make the
+/// lists of nested ones as long as they multiply.
+const MOST_PLATFORMS: usize = 256;
 
 /// What is carried of an index.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,48 +47,75 @@ impl Resolver<'_> {
         index: &Index,
         wanted: &[Platform],
     ) -> Result<Choice, ResolveCause> {
+        // Each manifest is looked into once, however often and from wherever it is listed.
+        let mut known = HashMap::new();
         let mut all = Vec::new();
         for child in &index.children {
-            all.push(self.runs_on(reference, child).await?);
+            all.push(self.runs_on(reference, child, Limits::V1.index_depth, &mut known).await?);
         }
         choice(index, &all, wanted)
     }
 
-    async fn runs_on(&self, reference: &Reference, child: &Child) -> Result<RunsOn, ResolveCause> {
-        let mut platforms = Vec::new();
-        let mut level = vec![child.clone()];
-        for _ in 0..=Limits::V1.index_depth {
-            let mut below = Vec::new();
-            for child in level {
-                let media_type = &child.descriptor.media_type;
-                if let Some(platform) = &child.platform {
-                    platforms.push(platform.clone());
-                } else if child.attests().is_some() {
-                    continue;
-                } else if media_type.is_index() || media_type.is_image_manifest() {
-                    let fetched = self.child(reference, &child.descriptor).await?;
-                    match parse(&fetched)? {
-                        Manifest::Index(index) => below.extend(index.children),
-                        Manifest::Image(image)
-                            if kind_of(image.kind(), image.artifact_type.is_some()) != Kind::Image =>
-                        {
-                            return Ok(RunsOn::Anything);
-                        }
-                        Manifest::Image(image) => {
-                            match platform_of(&self.config(reference, &image.config).await?) {
-                                Some(platform) => platforms.push(platform),
-                                None => return Ok(RunsOn::Anything),
+    async fn runs_on(
+        &self,
+        reference: &Reference,
+        child: &Child,
+        depth: usize,
+        known: &mut HashMap<Digest, RunsOn>,
+    ) -> Result<RunsOn, ResolveCause> {
+        let media_type = &child.descriptor.media_type;
+        if let Some(platform) = &child.platform {
+            return Ok(RunsOn::Platforms(vec![platform.clone()]));
+        }
+        let is_manifest = media_type.is_index() || media_type.is_image_manifest();
+        if child.attests().is_some() || !is_manifest {
+            return Ok(RunsOn::Unknown);
+        }
+        if let Some(found) = known.get(&child.descriptor.digest) {
+            return Ok(found.clone());
+        }
+        let fetched = self.child(reference, &child.descriptor).await?;
+        let found = match parse(&fetched)? {
+            Manifest::Image(image) if kind_of(image.kind(), image.artifact_type.is_some()) != Kind::Image => {
+                RunsOn::Anything
+            }
+            Manifest::Image(image) => match platform_of(&self.config(reference, &image.config).await?) {
+                Some(platform) => RunsOn::Platforms(vec![platform]),
+                None => RunsOn::Anything,
+            },
+            Manifest::Index(index) => {
+                let depth = depth.checked_sub(1).ok_or(ResolveCause::TooDeep)?;
+                let mut platforms: Vec<Platform> = Vec::new();
+                let mut seen = HashSet::new();
+                let mut anything = false;
+                for child in &index.children {
+                    if child.platform.is_none() && !seen.insert(child.descriptor.digest) {
+                        continue;
+                    }
+                    match Box::pin(self.runs_on(reference, child, depth, known)).await? {
+                        RunsOn::Platforms(more) => {
+                            for platform in more {
+                                if !platforms.contains(&platform) {
+                                    platforms.push(platform);
+                                }
                             }
                         }
+                        RunsOn::Anything => anything = true,
+                        RunsOn::Unknown => {}
+                    }
+                    if platforms.len() > MOST_PLATFORMS {
+                        return Err(ResolveCause::TooDeep);
                     }
                 }
+                match (platforms.is_empty(), anything) {
+                    (false, _) => RunsOn::Platforms(platforms),
+                    (true, true) => RunsOn::Anything,
+                    (true, false) => RunsOn::Unknown,
+                }
             }
-            if below.is_empty() {
-                return Ok(if platforms.is_empty() { RunsOn::Unknown } else { RunsOn::Platforms(platforms) });
-            }
-            level = below;
-        }
-        Err(ResolveCause::TooDeep)
+        };
+        known.insert(child.descriptor.digest, found.clone());
+        Ok(found)
     }
 }
 
