@@ -196,7 +196,7 @@ fn a_night_accepts_no_key_that_the_store_has_revoked_and_none_where_the_store_is
         nights.scene.bundle(["trust", "add", key, "--name", name]).succeeds();
         nights.scene.bundle(["trust", "revoke", name]).succeeds();
     }
-    nights.import().ends_with(3).says("signed by the key 'ops', which is revoked");
+    nights.import().ends_with(3).says("is signed by the key 'key.pub', which is revoked");
     nights.export(&[]).ends_with(3).says("the trust store has revoked this key, as 'site'");
 }
 
