@@ -15,7 +15,6 @@ mod parts;
 mod place;
 mod progress;
 mod size;
-mod span;
 mod trust;
 
 use std::process::ExitCode;

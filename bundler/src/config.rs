@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bundle_chart::{ParseKubeVersionError, Rules};
 use bundle_format::{ParseStreamError, StreamName, reason};
 use bundle_oci::{ParsePlatformError, ParseProjectError, Platform, Printable, ProjectName};
+use schemars::JsonSchema;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
@@ -14,7 +15,7 @@ use crate::chart::{
 };
 use crate::list::{self, ListError};
 use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
-use bundle_input::{Dialect, TextError, YamlError, parse_yaml};
+use bundle_input::{Dialect, TextError, YamlError, parse_yaml, schema, schema_of};
 
 /// What a `bundle.yaml` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -426,44 +427,113 @@ pub fn from_list(
 
 // Values are read as text first: only later is the path known to the field that they are in.
 
-#[derive(Deserialize)]
+/// The JSON Schema of `bundle.yaml`.
+pub fn bundle_schema() -> serde_json::Value {
+    schema_of::<File>("bundle.yaml", "What a bundle carries, and into which Harbor project")
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// The stream: the importer accepts only newer bundles of the same stream
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::Stream")]
     name: Option<Spanned<String>>,
+    /// OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT; without it, all platforms are carried
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<schema::Platform>", length(min = 1))]
     platforms: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The names of images in the project cache; {host}, {path} and {name} are parts of the source's
+    /// reference [default: {host}/{path}]
     #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
+    #[schemars(with = "schema::CacheLayout")]
     cache_layout: Option<Spanned<String>>,
+    /// What only you know of charts and operators; added to the rules that come with the program
     #[serde(default)]
     rules: Rules,
+    /// Files beside this one with such rules
     #[serde(default, rename = "ruleFiles")]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     rule_files: Vec<Spanned<String>>,
+    /// Harbor's projects; at least one of them asks for something
     projects: Projects,
 }
 
-#[derive(Deserialize)]
+/// Harbor's projects
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["cache"], "properties": {"cache": {"$ref": "#/$defs/Project/$defs/asking"}}},
+    {"required": ["platform"], "properties": {"platform": {"$ref": "#/$defs/Project/$defs/asking"}}},
+    {
+        "required": ["tenants"],
+        "properties": {
+            "tenants": {"not": {"additionalProperties": {"not": {"$ref": "#/$defs/Project/$defs/asking"}}}},
+        },
+    },
+]))]
 struct Projects {
+    /// Mirrored upstream images, under their source's name
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Project")]
     cache: Option<Spanned<Project>>,
+    /// The platform team's own images
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Project")]
     platform: Option<Spanned<Project>>,
+    /// One project for each tenant
     #[serde(default, deserialize_with = "present")]
+    #[schemars(
+        with = "std::collections::BTreeMap<String, Project>",
+        extend("propertyNames" = {
+            "pattern": "^[a-z0-9]+([._-][a-z0-9]+)*$",
+            "maxLength": 255,
+            "not": {"enum": ["cache", "platform"]},
+        })
+    )]
     tenants: Option<Tenants>,
 }
 
-#[derive(Deserialize)]
+/// What is wanted in one project
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("$defs" = {
+    "asking": {
+        "anyOf": [
+            {"required": ["images"], "properties": {"images": {"minItems": 1}}},
+            {"required": ["lists"], "properties": {"lists": {"minItems": 1}}},
+            {"required": ["charts"], "properties": {"charts": {"minItems": 1}}},
+            {"required": ["manifests"]},
+        ],
+    },
+}))]
 struct Project {
+    /// References; `ref => new-name` renames
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<ImageWord>")]
     images: Option<Spanned<Vec<Spanned<Image>>>>,
+    /// Files beside this one, with one reference a line
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     lists: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Helm charts: carried with every image that they can ask for
     #[serde(default)]
+    #[schemars(with = "Vec<ChartEntry>")]
     charts: Vec<Spanned<ChartEntry>>,
+    /// Files and directories of Kubernetes manifests beside this one: their images travel, and the charts
+    /// that HelmChart, HelmRelease and Application objects name
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     manifests: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// What [`Image`] reads.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ImageWord {
+    Line(#[schemars(with = "schema::NonEmpty")] String),
+    Map(ImageMap),
 }
 
 /// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake
@@ -507,13 +577,20 @@ enum Image {
     Map(Box<ImageMap>),
 }
 
-#[derive(Deserialize)]
+/// A reference with a name or platforms of its own
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImageMap {
+    /// The reference
+    #[schemars(with = "schema::NonEmpty")]
     r#ref: Spanned<String>,
+    /// The name inside the project
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::NonEmpty")]
     r#as: Option<Spanned<String>>,
+    /// The platforms of this image
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<schema::Platform>", length(min = 1))]
     platforms: Option<Spanned<Vec<Spanned<String>>>>,
 }
 

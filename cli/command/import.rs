@@ -23,7 +23,7 @@ use crate::memory::{self, MemoryArguments};
 use crate::parts::PartArguments;
 use crate::progress::progress;
 use crate::size::{Bytes, Took, count};
-use crate::span::Span;
+use bundle_input::Span;
 use bundle_trust::Effective;
 
 use crate::trust::TrustArguments;

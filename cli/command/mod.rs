@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Login(login::Login),
     /// Remove the account for a registry
     Logout(login::Logout),
-    /// Print the JSON Schema of bundle.yaml
+    /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
     Schema(schema::Schema),
 }
 

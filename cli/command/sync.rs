@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use bundle_format::Timestamp;
 use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
+use bundle_input::Span;
 use bundle_oci::Printable;
 use bundle_registry::Progress;
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
@@ -19,7 +20,6 @@ use crate::connection::{Connection, Login, Mirror, To};
 use crate::exit::{Code, Failure};
 use crate::progress::{Running, progress};
 use crate::size::Bytes;
-use crate::span::Span;
 use crate::trust::StoreArguments;
 
 #[derive(clap::Subcommand)]
@@ -186,14 +186,10 @@ impl Import {
             Failure::text(Code::Usage, format!("{}: '{text}' {error}", self.config.display()))
         };
         let to: To = config.to.parse().map_err(|error: String| wrong(&config.to, &error))?;
-        let scans = match &config.wait_for_scan {
-            Some(text) => Some(text.parse::<Span>().map_err(|error| wrong(text, &error))?),
-            None => None,
-        };
         let harbor = HarborOptions {
             settings: settings(config.harbor.as_deref())?,
             quota: QuotaCheck::Enforce,
-            scans: scans.map(|Span(time)| ScanWait::Wait(time)),
+            scans: config.wait_for_scan.map(|Span(time)| ScanWait::Wait(time)),
             limits: bundle_site::Limits::DEFAULT,
         };
         let options = DeliveryOptions {

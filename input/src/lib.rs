@@ -6,10 +6,16 @@
 
 mod limits;
 mod nearest;
+mod plain;
+pub mod schema;
+mod span;
 mod text;
 mod yaml;
 
 pub use limits::Limits;
 pub use nearest::nearest;
+pub use plain::{Plain, plain};
+pub use schema::schema_of;
+pub use span::Span;
 pub use text::{STDIN, TextError, read_bytes, read_list, read_text};
 pub use yaml::{Dialect, InputError, YamlError, parse_yaml, read_yaml};

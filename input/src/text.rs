@@ -19,12 +19,16 @@ pub enum TextError {
         source: std::io::Error,
     },
     /// Bytes that are no text.
-    #[error("{}:{line}: is not UTF-8", Printable(&.path.display().to_string()))]
+    #[error("{}:{line}:{column}: byte 0x{byte:02x} is not UTF-8", Printable(&.path.display().to_string()))]
     Encoding {
         /// The file.
         path: PathBuf,
         /// The first such line, from 1.
         line: usize,
+        /// The column of the first such byte, from 1.
+        column: usize,
+        /// The byte.
+        byte: u8,
     },
     /// Text of two bytes a letter, as Windows PowerShell writes it.
     #[error("{} is UTF-16; save it as UTF-8", Printable(&.0.display().to_string()))]
@@ -81,13 +85,18 @@ fn refuse_utf16(bytes: &[u8], path: &Path) -> Result<(), TextError> {
     }
 }
 
+/// The text without a byte order mark, which editors on Windows put before it.
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
     refuse_utf16(&bytes, path)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        TextError::Encoding { path: path.to_owned(), line }
-    })
+        let start = good.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let column = String::from_utf8_lossy(good.get(start..).unwrap_or_default()).chars().count() + 1;
+        let byte = bad.first().copied().unwrap_or_default();
+        TextError::Encoding { path: path.to_owned(), line, column, byte }
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 #[cfg(test)]
@@ -103,7 +112,9 @@ mod tests {
             error @ (TextError::Encoding { .. } | TextError::Utf16(_)) => error.to_string(),
         };
         std::fs::write(&path, b"a\nb\xff\n").unwrap();
-        assert_eq!(refusal(&path), format!("{}:2: is not UTF-8", path.display()));
+        assert_eq!(refusal(&path), format!("{}:2:2: byte 0xff is not UTF-8", path.display()));
+        std::fs::write(&path, b"\xef\xbb\xbfa\n").unwrap();
+        assert_eq!(read_text(&path, 10).unwrap(), "a\n");
         std::fs::write(&path, vec![b'a'; (4 << 20) + 1]).unwrap();
         assert_eq!(refusal(&path), format!("{} cannot be read: it has more than 4 MiB", path.display()));
         assert_eq!(refusal(Path::new("/dev/zero")), "/dev/zero cannot be read: it is no regular file");

@@ -72,6 +72,11 @@ pub fn read_yaml<T: DeserializeOwned>(path: &Path, dialect: Dialect) -> Result<T
 pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect) -> Result<T, YamlError> {
     let limits = Limits::DEFAULT;
     let ours = dialect != Dialect::Helm;
+    // Where all fields may be left out, a file that was cut to nothing would mean something.
+    if ours && text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#')) {
+        let message = "the file is empty".to_owned();
+        return Err(YamlError { name: name.to_owned(), line: 1, column: 1, message });
+    }
     let nodes = if ours { limits.nodes } else { limits.index_nodes };
     let aliases = if dialect == Dialect::Anchors { limits.aliases } else { 0 };
     let options = serde_saphyr::options! {
@@ -103,6 +108,9 @@ pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect)
         YamlError { name: name.to_owned(), line, column, message: message(error) }
     })
 }
+
+/// What is said of a file that asks for more than [`Limits`] allow.
+const TOO_MUCH: &str = "too deep, too many values, or too many anchors and aliases";
 
 /// What is wrong in the words of someone who writes YAML, without the place, which is told before.
 fn message(error: &Error) -> String {
@@ -143,7 +151,7 @@ fn message(error: &Error) -> String {
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            "too deep, too many values, or too many anchors and aliases".to_owned()
+            TOO_MUCH.to_owned()
         }
         other => {
             let text = other.to_string();
@@ -152,7 +160,11 @@ fn message(error: &Error) -> String {
             if text.starts_with("tabs disallowed") {
                 return "tabs cannot indent YAML; use spaces".to_owned();
             }
-            Printable(text.trim_start_matches("error: ")).to_string()
+            if text.contains("recursion limit") {
+                return TOO_MUCH.to_owned();
+            }
+            // Words that are quoted for people who write YAML, not for those who write Rust.
+            Printable(&text.trim_start_matches("error: ").replace('`', "'")).to_string()
         }
     }
 }

@@ -37,6 +37,6 @@ pub use reconcile::{Difference, ProjectChange, ProjectStep, ReconcilePlan, polic
 pub use scan::ScanWait;
 pub use settings::{
     ExistingProjects, HarborFileError, HarborSettings, Namespace, RobotSettings, Setting, TagPattern,
-    WantedProject,
+    WantedProject, harbor_schema,
 };
 pub use trivy::{PUBLIC, TrivyDatabases, TrivySetting};

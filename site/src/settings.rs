@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use bundle_harbor::{Access, Policy, Prevention, RobotLifetime, Severity, StorageLimit};
 use bundle_oci::ProjectName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-use bundle_input::{Dialect, InputError, read_yaml};
+use bundle_input::{Dialect, InputError, read_yaml, schema, schema_of};
 
 /// How Harbor's projects are run: what a `harbor.yaml` says, and what holds where it says nothing.
 ///
@@ -26,7 +27,7 @@ pub struct HarborSettings {
 }
 
 /// What becomes of projects that are there and run otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExistingProjects {
     /// They are changed.
@@ -251,34 +252,106 @@ impl HarborSettings {
     }
 }
 
-#[derive(Deserialize)]
+/// The JSON Schema of `harbor.yaml`.
+pub fn harbor_schema() -> serde_json::Value {
+    schema_of::<File>("harbor.yaml", "How a Harbor's projects are run")
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct File {
+    /// What holds for each project that says nothing else
     defaults: Option<ProjectSettings>,
+    /// Single projects
+    #[schemars(
+        with = "Option<BTreeMap<String, ProjectSettings>>",
+        extend("propertyNames" = {"pattern": "^[a-z0-9]+([._-][a-z0-9]+)*$", "maxLength": 255})
+    )]
     projects: Option<BTreeMap<ProjectName, ProjectSettings>>,
+    /// What happens to projects that exist and are run otherwise
     existing_projects: Option<ExistingProjects>,
+    /// The robot accounts that `bundle harbor bootstrap` makes
     robots: Option<Robots>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// How a project is run
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct ProjectSettings {
+    /// Who may pull without an account
+    #[schemars(with = "Option<AccessWord>")]
     access: Option<Access>,
+    /// Whether images are scanned when they are pushed
+    #[serde(deserialize_with = "bundle_input::plain")]
     auto_scan: Option<bool>,
+    /// The severity from which on images may not be pulled
+    #[schemars(with = "Option<PreventionWord>")]
     prevent_pulls: Option<Parsed<Prevention>>,
+    /// How much may be stored: 100GiB, or unlimited
+    #[schemars(with = "Option<schema::Quota>")]
     quota: Option<Parsed<StorageLimit>>,
+    /// Patterns of tags that must not move
+    #[schemars(with = "Option<Vec<schema::TagPattern>>")]
     immutable_tags: Option<Vec<Parsed<TagPattern>>>,
+    /// The other projects from which the pull account may pull
+    #[schemars(with = "Option<Vec<schema::Project>>")]
     pulls: Option<Vec<ProjectName>>,
+    /// The Kubernetes namespaces that get the pull account's secret
+    #[schemars(with = "Option<Vec<schema::Namespace>>")]
     namespaces: Option<Vec<Parsed<Namespace>>>,
 }
 
-#[derive(Default, Deserialize)]
+/// The robot accounts
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct Robots {
+    /// The name of the importer's, without Harbor's prefix
+    #[schemars(with = "Option<schema::Project>")]
     importer: Option<RobotName>,
+    /// How many days the importer's lives, or forever
+    #[schemars(with = "Option<DaysWord>")]
     importer_days: Option<Days>,
+    /// What comes before a project's name in the name of its pull account
+    #[schemars(with = "Option<schema::RobotPrefix>")]
     pull_prefix: Option<RobotPrefix>,
+    /// How many days pull accounts live, or forever
+    #[schemars(with = "Option<DaysWord>")]
     pull_days: Option<Days>,
+}
+
+/// The words for [`Access`].
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AccessWord {
+    Private,
+    Public,
+}
+
+/// The words for [`Prevention`].
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum PreventionWord {
+    Never,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// What [`Days`] reads.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum DaysWord {
+    Number(#[schemars(range(min = 1, max = 3650))] u32),
+    Word(
+        #[schemars(regex(
+            pattern = r"^(forever|0*([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650))$"
+        ))]
+        String,
+    ),
 }
 
 /// A value that is written as text.

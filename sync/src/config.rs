@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use bundle_bundler::Expires;
 use bundle_format::{SiteName, StreamName, VolumeSize};
 use bundle_importer::OnExistingTag;
-use bundle_input::{Dialect, InputError, read_yaml};
+use bundle_input::{Dialect, InputError, Span, read_yaml, schema, schema_of};
 use bundle_site::RegistryKind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 /// What a `sync.yaml` says. One file can have both sides; each job reads its own.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncConfig {
     /// The connected side.
@@ -21,13 +22,23 @@ pub struct SyncConfig {
 }
 
 /// How bundles are made and handed over.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = [
+    {
+        "required": ["key"],
+        "properties": {"key": {"type": "string"}, "signCommand": {"type": "null"}, "publicKey": {"type": "null"}},
+    },
+    {
+        "required": ["signCommand", "publicKey"],
+        "properties": {"signCommand": {"type": "string"}, "publicKey": {"type": "string"}, "key": {"type": "null"}},
+    },
+], "not" = {"required": ["compress", "volumeSize"], "properties": {"compress": {"const": true}}}))]
 pub struct ExportConfig {
     /// What to carry.
     pub file: PathBuf,
     /// Whether to keep to the lock beside it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bundle_input::plain")]
     pub locked: bool,
     /// The key that signs.
     pub key: Option<PathBuf>,
@@ -40,25 +51,29 @@ pub struct ExportConfig {
     /// Where receipts are put that came back.
     pub receipts: PathBuf,
     /// The public keys of the sites whose receipts count.
+    #[schemars(length(min = 1))]
     pub receipt_trust: Vec<PathBuf>,
     /// Where the job keeps what it remembers.
     pub state: PathBuf,
     /// How many bundles stay in the outbox after they arrived.
-    #[serde(default = "two")]
+    #[serde(default = "two", deserialize_with = "bundle_input::plain")]
     pub keep: usize,
     /// How large volumes may be, if bundles are cut.
     #[serde(default, deserialize_with = "from_text")]
+    #[schemars(with = "schema::VolumeSize")]
     pub volume_size: Option<VolumeSize>,
     /// Whether bundles are compressed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bundle_input::plain")]
     pub compress: bool,
     /// When bundles stop being importable.
     #[serde(default, deserialize_with = "from_text")]
+    #[schemars(with = "schema::Expires")]
     pub expires: Option<Expires>,
     /// After how many deltas a whole bundle is made.
+    #[serde(default, deserialize_with = "bundle_input::plain")]
     pub full_every: Option<u32>,
     /// Whether signatures and other referrers travel.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "bundle_input::plain")]
     pub referrers: bool,
     /// Where to write what the job did, as JSON.
     pub status: Option<PathBuf>,
@@ -67,7 +82,7 @@ pub struct ExportConfig {
 }
 
 /// How bundles are taken in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ImportConfig {
     /// Where bundles arrive.
@@ -80,32 +95,37 @@ pub struct ImportConfig {
     pub to: String,
     /// What it is.
     #[serde(default, deserialize_with = "kind")]
+    #[schemars(with = "String", extend("enum" = ["auto", "harbor", "plain"]))]
     pub registry_kind: RegistryKind,
     /// How a Harbor's projects are run.
     pub harbor: Option<PathBuf>,
     /// Whose bundles are accepted; the keys of `bundle trust`, unless it says otherwise.
     pub trust: Option<PathBuf>,
     /// The streams that belong here; all, unless it says otherwise.
+    #[schemars(with = "Option<Vec<schema::Stream>>")]
     pub streams: Option<Vec<StreamName>>,
     /// Where receipts are written.
     pub receipts: PathBuf,
     /// The key that signs them.
     pub receipt_key: PathBuf,
     /// What this site is called in them.
+    #[schemars(with = "schema::Site")]
     pub site: SiteName,
     /// Where the job keeps what it remembers, the newest bundle of each stream among it.
     pub state: PathBuf,
     /// What becomes of tags that are there with another digest.
     #[serde(default = "overwrite", deserialize_with = "on_existing")]
+    #[schemars(with = "String", extend("enum" = ["error", "skip", "overwrite"]))]
     pub on_existing_tag: OnExistingTag,
     /// How long a Harbor's scans are waited for: `10m`.
-    pub wait_for_scan: Option<String>,
+    #[schemars(with = "Option<schema::Span>")]
+    pub wait_for_scan: Option<Span>,
     /// For how many seconds a bundle that cannot be used must look the same before it is refused: until
     /// then it may be that somebody is still copying it.
-    #[serde(default = "a_minute")]
+    #[serde(default = "a_minute", deserialize_with = "bundle_input::plain")]
     pub settle_seconds: u32,
     /// How many imported bundles of a stream stay in `done`.
-    #[serde(default = "two")]
+    #[serde(default = "two", deserialize_with = "bundle_input::plain")]
     pub keep: usize,
     /// Where to write what the job did, as JSON.
     pub status: Option<PathBuf>,
@@ -135,6 +155,11 @@ pub enum SyncConfigError {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+/// The JSON Schema of `sync.yaml`.
+pub fn sync_schema() -> serde_json::Value {
+    schema_of::<SyncConfig>("sync.yaml", "What the scheduled jobs of both sides do")
 }
 
 impl SyncConfig {

@@ -18,7 +18,7 @@ mod outbox;
 mod receipts;
 mod status;
 
-pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError};
+pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError, sync_schema};
 pub use export::{ExportError, ExportJob, Exported, Nothing};
 pub use import::{ImportJob, ImportJobError, Imported, Item, ItemError, Outcome};
 pub use inbox::{Candidate, InboxError};

@@ -22,5 +22,5 @@ pub use key_file::{KeyFileError, generate, load_private, load_public};
 pub use receipt_file::{ReceiptFileError, load_receipt};
 pub use signature_file::{SignatureFileError, read_signature};
 pub use signer::{SignError, Signer};
-pub use trust_file::TrustFileError;
+pub use trust_file::{TrustFileError, trust_schema};
 pub use trust_store::{KeyScope, TrustStore, TrustStoreError};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use bundle_format::{
     Expiry, KeyError, ProjectPattern, PublicKey, StreamName, Timestamp, TrustPolicy, TrustedKey,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use bundle_input::{Dialect, InputError, Limits, parse_yaml, read_text};
+use bundle_input::{Dialect, InputError, Limits, parse_yaml, read_text, schema, schema_of};
 
 /// Why a trust policy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -150,12 +151,21 @@ fn public_key(path: &Path, what: &str, pem: &str) -> Result<PublicKey, TrustFile
     PublicKey::from_pem(pem).map_err(wrong)
 }
 
+/// The JSON Schema of `trust.yaml`.
+pub fn trust_schema() -> serde_json::Value {
+    schema_of::<TrustFile>("trust.yaml", "Whose bundles a site accepts")
+}
+
 /// A `trust.yaml` as it is written.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustFile {
-    #[serde(default = "one")]
+    /// How many different keys must sign a bundle; at most as many as there are
+    #[serde(default = "one", deserialize_with = "bundle_input::plain")]
+    #[schemars(range(min = 1))]
     pub(crate) signatures: usize,
+    /// The keys
+    #[schemars(length(min = 1, max = 1000))]
     pub(crate) keys: Vec<KeyEntry>,
 }
 
@@ -163,23 +173,40 @@ fn one() -> usize {
     1
 }
 
-/// One key as it is written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A key, and what it may do
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["key"], "properties": {"key": {"type": "string"}, "file": {"type": "null"}}},
+    {"required": ["file"], "properties": {"file": {"type": "string"}, "key": {"type": "null"}}},
+]))]
 pub(crate) struct KeyEntry {
+    /// What the key is called when it signed, and when it is refused
     pub(crate) name: String,
+    /// The public key (PEM)
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "-----BEGIN"))]
     pub(crate) key: Option<String>,
+    /// The public key's file, relative to this one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file: Option<PathBuf>,
+    /// The projects that the key may write to; * stands for any characters
+    #[schemars(with = "Vec<schema::ProjectPattern>")]
     pub(crate) projects: Vec<ProjectPattern>,
+    /// The streams that the key may sign for; any, if left out
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<schema::Stream>>")]
     pub(crate) streams: Option<Vec<StreamName>>,
+    /// Bundles made before are refused
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Time>")]
     pub(crate) since: Option<Timestamp>,
+    /// Bundles made after, and all bundles from then on, are refused
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Time>")]
     pub(crate) until: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    /// Whether bundles with this key's signature are refused
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "bundle_input::plain")]
     pub(crate) revoked: bool,
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bundle_chart::{KubeVersion, Purpose, Rules, ValueSet, ValuesFile};
+use bundle_input::schema;
 use bundle_oci::ProjectName;
+use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
@@ -14,45 +16,86 @@ use super::request::{Carry, ChartRequest, ChartSource, Empty, Exclusion};
 use crate::config::{FieldError, present, wrong};
 use crate::{CacheLayout, ConfigError, ItemError, Platforms};
 
-/// An entry of `charts` in a bundle.yaml.
-#[derive(Deserialize)]
+/// A Helm chart, in a repository or beside this file
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend(
+    "oneOf" = [
+        {"required": ["repo", "name"], "properties": {"path": false}},
+        {"required": ["path"], "properties": {"repo": false, "name": false, "version": false}},
+    ],
+    // In an OCI registry the chart's name is part of a repository's.
+    "if" = {"properties": {"repo": {"type": "string", "pattern": "^oci:"}}, "required": ["repo"]},
+    "then" = {"properties": {"name": {"pattern": "^[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*$"}}},
+))]
 pub(crate) struct ChartEntry {
+    /// The repository: https://… with an index.yaml, or oci://…
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::ChartRepository")]
     repo: Option<Spanned<String>>,
+    /// The chart's name in the repository
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::ChartName")]
     name: Option<Spanned<String>>,
+    /// A version or a range such as 1.x; the newest release if left out
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
     version: Option<Spanned<String>>,
+    /// A directory or a .tgz beside this file
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
     path: Option<Spanned<String>>,
+    /// Values files beside this one; later ones win
     #[serde(default)]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     values: Vec<Spanned<String>>,
+    /// Values as after helm's --set: a.b=1,c[0]=x
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     set: Vec<Spanned<String>>,
+    /// Further values to render with, each on top of values and set
     #[serde(default)]
+    #[schemars(
+        with = "std::collections::BTreeMap<String, Set>",
+        extend("propertyNames" = {"minLength": 1, "not": {"enum": ["defaults", "values"]}})
+    )]
     value_sets: Sets,
+    /// The version of Kubernetes to render for
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::KubeVersion")]
     kube_version: Option<Spanned<String>>,
+    /// What Kubernetes serves besides its own, such as monitoring.coreos.com/v1
     #[serde(default)]
     api_versions: Vec<String>,
+    /// Images of the chart that are left out; without a tag, whatever their tag; HOST/* all below
     #[serde(default)]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     exclude: Vec<Spanned<String>>,
+    /// Which images travel: rendered with these values; also once a switch is turned; also named in
+    /// values; or all that are named anywhere and exist
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", extend("enum" = ["rendered", "switched", "declared", "all"]))]
     carry: Option<Spanned<String>>,
+    /// A directory around that of path, such as the checkout: links may lead as far
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
     root: Option<Spanned<String>>,
-    #[serde(default)]
+    /// Whether the chart may have no image
+    #[serde(default, deserialize_with = "bundle_input::plain")]
     allow_empty: bool,
 }
 
-/// An entry of `valueSets`.
-#[derive(Deserialize)]
+/// A further set of values
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Set {
+    /// Values files beside this one; later ones win
     #[serde(default)]
+    #[schemars(with = "Vec<schema::NonEmpty>")]
     values: Vec<Spanned<String>>,
+    /// Values as after helm's --set
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     set: Vec<Spanned<String>>,
 }
 

@@ -4,13 +4,14 @@
 use std::sync::OnceLock;
 
 use bundle_oci::Reference;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::yaml::parse_values;
 use crate::{Limits, Map, Value};
 
 /// What only a person can know of charts and operators.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Rules {
     /// Hosts that are registries and nothing else: `quay.io`, `*.gcr.io`.
@@ -28,7 +29,7 @@ pub struct Rules {
 }
 
 /// An operator that makes an image of the version in its custom resource.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct OperatorRule {
     /// The resource's kind.

@@ -1,9 +1,13 @@
+//! A length of time as people write it, in arguments and in files: a number with `s`, `m` or `h`.
+
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
 /// A time as people write it: `90s`, `10m`, `2h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 impl FromStr for Span {
     type Err = &'static str;
@@ -21,6 +25,12 @@ impl FromStr for Span {
         let number: u64 = number.parse().map_err(|_| wrong)?;
         let seconds = number.checked_mul(seconds).filter(|seconds| *seconds <= 24 * 3600).ok_or(wrong)?;
         Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
