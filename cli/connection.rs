@@ -10,7 +10,7 @@ use bundle_registry::{
 
 use crate::exit::{Code, Failure};
 use crate::notes;
-use crate::span::Span;
+use bundle_input::Span;
 
 /// How registries are reached.
 #[derive(clap::Args)]

@@ -150,9 +150,7 @@ fn message(error: &Error) -> String {
         Error::MergeKeyNotAllowed { .. } => "merge keys (<<) are not read".to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            TOO_MUCH.to_owned()
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => TOO_MUCH.to_owned(),
         other => {
             let text = other.to_string();
             let text = text.lines().next().unwrap_or_default();

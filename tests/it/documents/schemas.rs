@@ -361,20 +361,25 @@ fn each_kind_of_mistake_has_one_message_in_every_file() {
     let fields = [
         ("bundle", "projects", "name", "projcts"),
         ("harbor", "defaults", "existingProjects", "defualts"),
-        ("trust", "keys", "signatures", "signatres"),
+        ("trust", "keys", "signatures", "kyes"),
         ("sync", "export", "import", "exprt"),
     ];
     for (file, field, other, mistyped) in fields {
         let list = file == "trust";
+        let document = match file {
+            "bundle" => "projects: {}",
+            "trust" => "keys: []",
+            _ => "{}",
+        };
         let form = if list { "expected a list" } else { "expected a map" };
         let wrong = if list { "{a: b}" } else { "[a]" };
         let mistakes: Vec<(Vec<u8>, String, String)> = vec![
             (b"".to_vec(), "1:1".to_owned(), "the file is empty".to_owned()),
             (b"# nothing\n".to_vec(), "1:1".to_owned(), "the file is empty".to_owned()),
             (
-                format!("{field}: {{}}\n---\n{field}: {{}}\n").into_bytes(),
-                String::new(),
-                if list { form.to_owned() } else { "a second document; one file is one document".to_owned() },
+                format!("{document}\n---\n{document}\n").into_bytes(),
+                "3:1".to_owned(),
+                "a second document; one file is one document".to_owned(),
             ),
             (
                 format!("{field}:\n\ta: {{}}\n").into_bytes(),
@@ -394,7 +399,11 @@ fn each_kind_of_mistake_has_one_message_in_every_file() {
                 String::new(),
                 if file == "trust" { format!("field '{other}' appears twice") } else { String::new() },
             ),
-            ([b"a: b\n# f".as_slice(), &[0xfc], b"r\n"].concat(), "2:4: ".to_owned(), "byte 0xfc is not UTF-8".to_owned()),
+            (
+                [b"a: b\n# f".as_slice(), &[0xfc], b"r\n"].concat(),
+                "2:4: ".to_owned(),
+                "byte 0xfc is not UTF-8".to_owned(),
+            ),
             (
                 format!("{field}: *a\n").into_bytes(),
                 "1:".to_owned(),
