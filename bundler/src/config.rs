@@ -533,7 +533,7 @@ struct Project {
 #[expect(dead_code, reason = "only its schema is used")]
 enum ImageWord {
     Line(#[schemars(with = "schema::NonEmpty")] String),
-    Map(ImageMap),
+    Map(Box<ImageMap>),
 }
 
 /// A field that is there has a value: `platforms:` with nothing behind it is more likely a mistake
