@@ -252,6 +252,9 @@ pub enum StatementError {
     /// One source with two digests.
     #[error("statement gives {0} two digests")]
     TwoDigests(Reference),
+    /// A source pinned by a digest that is neither the artifact's nor the one it was derived from.
+    #[error("statement gives {0} content with another digest")]
+    SourceDigest(Reference),
     /// An artifact that is in no blob list.
     #[error("statement names {target} with {digest}, which is not among its blobs")]
     AbsentArtifact {
@@ -371,6 +374,11 @@ impl Terms {
             }
             if *sources.entry(&artifact.source).or_insert(artifact.digest) != artifact.digest {
                 return Err(StatementError::TwoDigests(artifact.source.clone()));
+            }
+            // A runtime believes the digest in a name; `derivedFrom` says that platforms were chosen.
+            let is_promised = |pinned| artifact.digest == pinned || artifact.derived_from == Some(pinned);
+            if !artifact.source.digest().is_none_or(is_promised) {
+                return Err(StatementError::SourceDigest(artifact.source.clone()));
             }
             if !sizes.contains_key(&artifact.digest) {
                 return Err(StatementError::AbsentArtifact {
