@@ -142,6 +142,40 @@ impl Harbor {
     }
 }
 
+#[derive(Deserialize)]
+struct WireRepository {
+    /// With the project before it.
+    name: String,
+}
+
+impl Harbor {
+    /// The names of a project's repositories, without the project's; none if it is not there.
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 for those who may not list repositories in the project.
+    pub async fn repositories(&self, project: &ProjectName) -> Result<Vec<RepositoryName>, Error> {
+        let path = format!("/projects/{project}/repositories");
+        let found = match self.list::<WireRepository>(&path, &format!("list {project}")).await {
+            Ok(found) => found,
+            Err(error) if error.status() == Some(404) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let misbehaved = |name: &str| Error::Misbehaved {
+            host: self.registry().to_string(),
+            what: format!("{} is no repository of the project {project}", bundle_oci::Printable(name)),
+        };
+        found
+            .into_iter()
+            .map(|repository| {
+                let inside = repository.name.strip_prefix(project.as_str());
+                let inside =
+                    inside.and_then(|rest| rest.strip_prefix('/')).and_then(|name| name.parse().ok());
+                inside.ok_or_else(|| misbehaved(&repository.name))
+            })
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -1,15 +1,16 @@
 //! In which points a Harbor is no longer what a receipt says.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
-use bundle_format::{Delivered, ProjectPolicy, Receipt};
+use bundle_format::{Delivered, ProjectPolicy, Receipt, Target};
 use bundle_harbor::{Account, Harbor};
 use bundle_oci::Digest;
 use bundle_oci::ProjectName;
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use bundle_importer::Destination;
+use bundle_importer::{Destination, RECORD_REPOSITORY};
 
 use crate::{HarborOptions, HarborSite, LiveProject};
 
@@ -24,6 +25,13 @@ pub enum Drift {
         delivered: Box<Delivered>,
         /// What the tag names now.
         found: Digest,
+    },
+    /// An artifact that no receipt names.
+    Extra {
+        /// Its target; without a tag if it has none.
+        target: Target,
+        /// Its digest.
+        digest: Digest,
     },
     /// A project is no longer there, or can no longer be seen.
     ProjectGone(ProjectName),
@@ -46,6 +54,7 @@ impl Drift {
         match self {
             Self::Gone(_) => "gone",
             Self::Moved { .. } => "moved",
+            Self::Extra { .. } => "extra",
             Self::ProjectGone(_) => "project-gone",
             Self::Policy { .. } => "policy",
         }
@@ -59,6 +68,7 @@ impl fmt::Display for Drift {
             Self::Moved { delivered, found } => {
                 write!(f, "{} is {found}; it was {}", delivered.target, delivered.digest)
             }
+            Self::Extra { target, digest } => write!(f, "{target} is {digest}, which no receipt names"),
             Self::ProjectGone(project) => write!(f, "the project {project} is gone, or hidden"),
             Self::Policy { project, what, was, is } => {
                 write!(f, "the project {project}: {what} is {is}; it was {was}")
@@ -106,6 +116,47 @@ pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Ve
         .try_collect()
         .await?;
     all.extend(found.into_iter().flatten());
+    Ok(all)
+}
+
+/// The artifacts in the projects of receipts that none of the receipts names, and tags that none names:
+/// what somebody else has put there. The record of accepted bundles is the importer's own.
+///
+/// # Errors
+/// Any [`Error`].
+pub async fn extra(harbor: &Harbor, receipts: &[Receipt], jobs: usize) -> Result<Vec<Drift>, Error> {
+    let delivered = || receipts.iter().flat_map(|receipt| &receipt.artifacts);
+    let tags: HashSet<(&Target, Digest)> = delivered().map(|it| (&it.target, it.digest)).collect();
+    let known: HashSet<Digest> =
+        receipts.iter().flat_map(|receipt| receipt.blobs.iter().map(|blob| blob.digest)).collect();
+    let projects: BTreeSet<&ProjectName> = delivered().map(|it| &it.target.project).collect();
+    let mut all = Vec::new();
+    for project in projects {
+        let repositories = harbor.repositories(project).await?;
+        let repositories = repositories.into_iter().filter(|name| name.as_str() != RECORD_REPOSITORY);
+        let listed: Vec<_> = futures_util::stream::iter(repositories.collect::<Vec<_>>())
+            .map(|repository| async move {
+                let artifacts = harbor.artifacts(project, &repository).await?;
+                Ok::<_, Error>((repository, artifacts))
+            })
+            .buffered(jobs.max(1))
+            .try_collect()
+            .await?;
+        for (repository, artifacts) in listed {
+            for artifact in artifacts {
+                let target = |tag| Target { project: project.clone(), repository: repository.clone(), tag };
+                for tag in &artifact.tags {
+                    let target = target(Some(tag.name.clone()));
+                    if !tags.contains(&(&target, artifact.digest)) {
+                        all.push(Drift::Extra { target, digest: artifact.digest });
+                    }
+                }
+                if artifact.tags.is_empty() && !known.contains(&artifact.digest) {
+                    all.push(Drift::Extra { target: target(None), digest: artifact.digest });
+                }
+            }
+        }
+    }
     Ok(all)
 }
 

@@ -1,4 +1,6 @@
-use bundle_site::drift;
+use std::path::PathBuf;
+
+use bundle_site::{drift, extra};
 use serde_json::json;
 
 use super::Place;
@@ -15,6 +17,14 @@ pub(crate) struct Diff {
     #[command(flatten)]
     place: Place,
 
+    /// Also list artifacts and tags in the receipt's projects that no receipt names
+    #[arg(long)]
+    extra: bool,
+
+    /// Another receipt whose artifacts are known, for --extra; repeatable
+    #[arg(long, value_name = "FILE", requires = "extra")]
+    known: Vec<PathBuf>,
+
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -28,7 +38,14 @@ impl Diff {
             return Err(Failure::text(Code::Usage, text).hint("name that one with --to"));
         }
         let (harbor, progress) = self.place.connect("comparing").await?;
-        let found = drift(&harbor, &receipt, self.place.connection.jobs()).await?;
+        let mut found = drift(&harbor, &receipt, self.place.connection.jobs()).await?;
+        if self.extra {
+            let mut receipts = vec![receipt.clone()];
+            for path in &self.known {
+                receipts.push(self.receipt.load_other(path)?);
+            }
+            found.extend(extra(&harbor, &receipts, self.place.connection.jobs()).await?);
+        }
         drop(progress);
         if self.json {
             let drift: Vec<_> =

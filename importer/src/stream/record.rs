@@ -22,8 +22,8 @@ pub struct Record {
     projects: Vec<ProjectName>,
 }
 
-/// The repository in the project.
-const REPOSITORY: &str = "bundle-state";
+/// The repository of the record in a project.
+pub const RECORD_REPOSITORY: &str = "bundle-state";
 /// What the artifact is.
 const ARTIFACT_TYPE: &str = "application/vnd.bundle.accepted.v1+json";
 /// The type and content of a config that says nothing (image-spec, manifest.md §Guidance for an
@@ -129,7 +129,7 @@ pub fn repositories(statement: &Statement) -> Vec<RepositoryName> {
     let names = record
         .projects
         .iter()
-        .filter_map(|project| REPOSITORY.parse::<RepositoryName>().ok()?.under(project.as_str()).ok());
+        .filter_map(|project| RECORD_REPOSITORY.parse::<RepositoryName>().ok()?.under(project.as_str()).ok());
     let mut all: Vec<RepositoryName> =
         statement.artifacts.iter().filter_map(|artifact| artifact.target.path().ok()).chain(names).collect();
     all.sort();
@@ -150,7 +150,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn of(destination: &'a dyn Destination, project: &'a ProjectName) -> Result<Self, Error> {
         let too_long = || misbehaved(destination, "the name of the record is too long");
-        let name: RepositoryName = REPOSITORY.parse().map_err(|_| too_long())?;
+        let name: RepositoryName = RECORD_REPOSITORY.parse().map_err(|_| too_long())?;
         let target = Target { project: project.clone(), repository: name.clone(), tag: None };
         let repository = destination.repository(&target)?;
         Ok(Self { destination, project, name, repository })

@@ -34,6 +34,13 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
     let to = format!("http://{}", it.harbor.host());
     let diff = ["harbor", "diff", "r.json", "--to", &to, "--trust", "key-site.pub"];
     it.bundle(&diff).succeeds().says("are as the receipt says");
+    // What a stranger pushes is seen when it is asked for, and the record is no stranger's.
+    let extra: Vec<&str> = diff.iter().copied().chain(["--extra"]).collect();
+    it.bundle(&extra).succeeds().says("are as the receipt says");
+    let stranger = bundle_test_servers::ImageSpec::oci().label("stranger", "yes").build();
+    it.harbor.admin().push("cache/stranger", "1", &stranger).unwrap();
+    it.bundle(&diff).succeeds();
+    it.bundle(&extra).ends_with(6).says("cache/stranger:1 is sha256:").says("which no receipt names");
     // Someone does things by hand.
     it.harbor.set_metadata("cache", "public", "true");
     it.harbor.set_metadata("platform", "prevent_vul", "false");
