@@ -11,8 +11,8 @@ use bundle_registry::{Client, Progress};
 use crate::chart::discover_charts;
 use crate::{
     ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Head,
-    Lock, MissingPlatforms, Notice, Pins, Plan, PlanError, Referrers, Request, ResolveErrors, ResolveOptions,
-    merge, resolve,
+    Lock, Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors, ResolveOptions, merge,
+    resolve,
 };
 
 /// What is asked for, before any network is: images, and charts that have not been looked into.
@@ -71,10 +71,8 @@ pub struct Assembly<'a> {
     pub lock: Option<LockBeside>,
     /// What becomes of images that the lock does not know, or whose digest is gone.
     pub pins: Pins,
-    /// Whether what is attached to images comes along.
-    pub referrers: Referrers,
-    /// What becomes of images that lack some of the platforms that are wanted.
-    pub missing: MissingPlatforms,
+    /// What overrules what files say is wanted of images.
+    pub overrule: PolicyOverride,
     /// Whether registries are asked for images of charts that only look like some.
     pub confirm: Confirm,
     /// How much is looked up at once.
@@ -152,18 +150,16 @@ impl Assembly<'_> {
     ) -> Result<Assembled, AssembleError> {
         let Discovered { mut requests, charts, mut notices } = self.discover(asked).await?;
         requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
-        let requests = merge(requests)?;
+        let mut requests = merge(requests)?;
+        for request in &mut requests {
+            request.policy = request.policy.with(self.overrule);
+        }
         let pins = self.lock.as_ref().map(|beside| beside.lock.pins(&requests)).unwrap_or_default();
         if let (Some(beside), false) = (&self.lock, pins.is_empty()) {
             let lock = beside.path.display().to_string();
             notices.push(Notice::KeptToLock { kept: pins.len(), of: requests.len(), lock });
         }
-        let options = ResolveOptions {
-            referrers: self.referrers,
-            pins: self.pins,
-            missing: self.missing,
-            jobs: self.jobs,
-        };
+        let options = ResolveOptions { pins: self.pins, jobs: self.jobs };
         let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
         notices.append(&mut resolved.notices);

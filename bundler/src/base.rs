@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 
 use crate::inventory::{Held, Locked};
 use crate::{
-    Head, Inventory, InventoryError, MissingPlatforms, Pins, Plan, PlanError, Platforms, Referrers, Request,
-    ResolveOptions, resolve,
+    Head, ImagePolicy, Inventory, InventoryError, Pins, Plan, PlanError, Platforms, Reason, Referrers,
+    Request, ResolveOptions, resolve,
 };
 
 /// Whether a plan delivers anything that its bases do not have.
@@ -195,15 +195,11 @@ async fn blobs_of(
         reference: reference.clone(),
         target: target.clone(),
         platforms: Platforms::only(only).unwrap_or_default(),
-        reasons: vec!["lock".to_owned()],
+        policy: ImagePolicy { referrers: Referrers::Leave, ..ImagePolicy::default() },
+        reasons: vec![Reason::Lock],
     };
     let pins: HashMap<(Reference, Target), Digest> = HashMap::from([((reference, target), pinned)]);
-    let options = ResolveOptions {
-        referrers: Referrers::Leave,
-        pins: Pins::Demand,
-        missing: MissingPlatforms::Note,
-        jobs: 1,
-    };
+    let options = ResolveOptions { pins: Pins::Demand, jobs: 1 };
     let resolved = resolve(client, &[request], &pins, options, progress).await.ok()?;
     let head = Head {
         stream: Default::default(),

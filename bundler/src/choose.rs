@@ -8,7 +8,8 @@ use bundle_format::{Kind, Limits};
 use bundle_oci::{Child, Digest, Index, Manifest, Platform, Reference};
 
 use crate::ResolveCause;
-use crate::resolve::{Resolver, kind_of, parse, platform_of};
+use crate::kind::kind_of;
+use crate::resolve::{Resolver, parse, platform_of};
 
 /// The most platforms of one nested index: people build for a few dozen, and a hostile registry could make the
 /// lists of nested ones as long as they multiply.

@@ -1,9 +1,12 @@
+//! `bundle.yaml`: what a bundle carries, into which project, and what is wanted of it. Takes a file with the
+//! lists and values that it names; gives a [`Config`] of requests, or what is wrong and where.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bundle_chart::{ParseKubeVersionError, Rules};
-use bundle_format::{ParseStreamError, StreamName, reason};
+use bundle_format::{ParseStreamError, StreamName};
 use bundle_oci::{ParsePlatformError, ParseProjectError, Platform, Printable, ProjectName};
 use schemars::JsonSchema;
 use serde::de::{self, MapAccess, Visitor};
@@ -14,7 +17,8 @@ use crate::chart::{
     ChartEntry, ChartRequest, ChartSource, ParseCarryError, ParseChartSourceError, manifests,
 };
 use crate::list::{self, ListError};
-use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Request};
+use crate::policy::{ImagePolicy, MissingPlatforms, ParsePolicyError, PolicyOverride};
+use crate::{CacheLayout, Item, ItemError, Limits, ParseLayoutError, Platforms, Reason, Request};
 use bundle_input::{Dialect, TextError, YamlError, parse_yaml, schema, schema_of};
 
 /// What a `bundle.yaml` asks for.
@@ -24,6 +28,8 @@ pub struct Config {
     pub name: Option<StreamName>,
     /// The platforms for every image that does not choose its own.
     pub platforms: Platforms,
+    /// What is wanted of every image that says nothing else.
+    pub policy: ImagePolicy,
     /// How images are named in the project `cache`.
     pub cache_layout: CacheLayout,
     /// The requests, in the order of the file.
@@ -134,6 +140,12 @@ pub enum FieldError {
     /// Which images of a chart travel.
     #[error(transparent)]
     Carry(#[from] ParseCarryError),
+    /// What is wanted of images.
+    #[error(transparent)]
+    Policy(#[from] ParsePolicyError),
+    /// A word in place of a list of platforms.
+    #[error("platforms are a list, or the word all")]
+    PlatformsWord,
 }
 
 /// Reads a bundle.yaml or a file that one names.
@@ -177,6 +189,7 @@ impl Config {
         read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<Self, ConfigError> {
         let file: File = parse_yaml(text, name, Dialect::Anchors)?;
+        let policy = ImagePolicy::default().with(file.wanted(name)?);
         let stream = file.name.map(|stream| {
             let parsed = stream.value.parse::<StreamName>();
             parsed.map_err(|error| wrong(name, stream.referenced, "name".to_owned(), error))
@@ -191,15 +204,18 @@ impl Config {
         let rules = read_rules(file.rules, file.rule_files, name, &read_list)?;
         let (mut requests, mut charts) = (Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
-            let (field, project, platforms, layout) = (field.as_str(), &project, &platforms, &layout);
+            let said = wanted.platforms.clone();
+            let chosen = choice(said, name, &format!("{field}."))?.unwrap_or_else(|| platforms.clone());
+            let policy = policy.with(wanted.wanted(name, &field)?);
+            let (field, project, platforms, layout) = (field.as_str(), &project, &chosen, &layout);
             let rules = &rules;
-            let reader = ProjectReader { name, field, project, platforms, layout, rules };
+            let reader = ProjectReader { name, field, project, platforms, policy, layout, rules };
             reader.read(wanted, &read_list, &mut requests, &mut charts)?;
         }
         if requests.is_empty() && charts.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, cache_layout: layout, requests, charts })
+        Ok(Self { name: stream, platforms, policy, cache_layout: layout, requests, charts })
     }
 }
 
@@ -257,6 +273,7 @@ struct ProjectReader<'a> {
     field: &'a str,
     project: &'a ProjectName,
     platforms: &'a Platforms,
+    policy: ImagePolicy,
     layout: &'a CacheLayout,
     rules: &'a Arc<Rules>,
 }
@@ -271,7 +288,7 @@ impl ProjectReader<'_> {
     ) -> Result<(), ConfigError> {
         for (position, chart) in wanted.charts.into_iter().enumerate() {
             let field = format!("{}.charts[{position}]", self.field);
-            let wanted = (self.project, self.layout, self.platforms);
+            let wanted = (self.project, self.layout, self.platforms, self.policy);
             charts.push(chart.value.read(
                 self.name,
                 &field,
@@ -282,7 +299,7 @@ impl ProjectReader<'_> {
             )?);
         }
         if let Some(paths) = wanted.manifests {
-            let wanted = (self.project, self.layout, self.platforms);
+            let wanted = (self.project, self.layout, self.platforms, self.policy);
             let empty = paths.value.iter().position(|path| path.value.is_empty());
             if let Some(position) = empty {
                 let field = format!("{}.manifests[{position}]", self.field);
@@ -309,11 +326,14 @@ impl ProjectReader<'_> {
             let name = self.name;
             let field = format!("{}.images[{position}]", self.field);
             let at = image.referenced;
-            let (item, platforms) = match image.value {
+            let (item, platforms, policy) = match image.value {
                 Image::Line(line) => {
-                    (line.parse().map_err(|error: ItemError| wrong(name, at, field.clone(), error))?, None)
+                    let item =
+                        line.parse().map_err(|error: ItemError| wrong(name, at, field.clone(), error))?;
+                    (item, None, self.policy)
                 }
                 Image::Map(map) => {
+                    let policy = self.policy.with(map.wanted(name, &field)?);
                     let reference = map.r#ref.value.parse().map_err(ItemError::Reference);
                     let reference = reference
                         .map_err(|error| wrong(name, map.r#ref.referenced, format!("{field}.ref"), error))?;
@@ -324,7 +344,7 @@ impl ProjectReader<'_> {
                         })
                     });
                     let item = Item { reference, rename: rename.transpose()? };
-                    (item, choice(map.platforms, name, &format!("{field}."))?)
+                    (item, choice(map.platforms, name, &format!("{field}."))?, policy)
                 }
             };
             let target =
@@ -333,7 +353,8 @@ impl ProjectReader<'_> {
                 reference: item.reference,
                 target,
                 platforms: platforms.unwrap_or_else(|| self.platforms.clone()),
-                reasons: vec![reason(&format!("{name}:{}", at.line()))],
+                policy,
+                reasons: vec![Reason::File { name: name.to_owned(), line: at.line() }],
             });
             self.bounded(requests)?;
         }
@@ -358,7 +379,7 @@ impl ProjectReader<'_> {
                 field,
                 source: Box::new(source),
             })?;
-            requests.extend(from_list(&text, &name, self.project, self.layout, self.platforms)?);
+            requests.extend(from_list(&text, &name, self.project, self.layout, self.platforms, self.policy)?);
             self.bounded(requests)?;
         }
         Ok(())
@@ -374,13 +395,21 @@ impl ProjectReader<'_> {
 
 /// The platforms of a field `platforms` inside `parent`.
 fn choice(
-    written: Option<Spanned<Vec<Spanned<String>>>>,
+    written: Option<Spanned<PlatformsField>>,
     name: &str,
     parent: &str,
 ) -> Result<Option<Platforms>, ConfigError> {
     let Some(written) = written else { return Ok(None) };
+    let texts = match &written.value {
+        PlatformsField::Word(word) if word == "all" => return Ok(Some(Platforms::All)),
+        PlatformsField::Word(_) => {
+            let field = format!("{parent}platforms");
+            return Err(wrong(name, written.referenced, field, FieldError::PlatformsWord));
+        }
+        PlatformsField::List(texts) => texts,
+    };
     let mut platforms = Vec::new();
-    for (position, platform) in written.value.iter().enumerate() {
+    for (position, platform) in texts.iter().enumerate() {
         let field = || format!("{parent}platforms[{position}]");
         let parsed = platform.value.parse::<Platform>();
         platforms.push(parsed.map_err(|error| wrong(name, platform.referenced, field(), error))?);
@@ -406,6 +435,7 @@ pub fn from_list(
     project: &ProjectName,
     layout: &CacheLayout,
     platforms: &Platforms,
+    policy: ImagePolicy,
 ) -> Result<Vec<Request>, ListError> {
     let mut requests = Vec::new();
     let mut bad = Vec::new();
@@ -415,7 +445,8 @@ pub fn from_list(
                 reference: item.reference,
                 target,
                 platforms: platforms.clone(),
-                reasons: vec![reason(&format!("{name}:{line}"))],
+                policy,
+                reasons: vec![Reason::File { name: name.to_owned(), line: line as u64 }],
             }),
             Err(error) => {
                 bad.push(list::BadLine { line, text: item.reference.to_string(), error, meant: None })
@@ -441,8 +472,22 @@ struct File {
     name: Option<Spanned<String>>,
     /// OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT; without it, all platforms are carried
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Vec<schema::Platform>", length(min = 1))]
-    platforms: Option<Spanned<Vec<Spanned<String>>>>,
+    #[schemars(with = "PlatformsWord")]
+    platforms: Option<Spanned<PlatformsField>>,
+    /// Signatures and other referrers: require fails without any, or if one cannot be fetched; carry notes it;
+    /// leave does not look for them [default: carry]
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "ReferrersWord")]
+    referrers: Option<Spanned<String>>,
+    /// What becomes of a signed index when platforms are chosen: whole carries all of them and the
+    /// signatures, split leaves both behind [default: split]
+    #[serde(default, rename = "signedIndexes", deserialize_with = "present")]
+    #[schemars(with = "SignedIndexesWord")]
+    signed_indexes: Option<Spanned<String>>,
+    /// Whether an image that lacks one of the chosen platforms is an error [default: false]
+    #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
+    #[schemars(with = "bool")]
+    strict_platforms: Option<bool>,
     /// The names of images in the project cache; {host}, {path} and {name} are parts of the source's
     /// reference [default: {host}/{path}]
     #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
@@ -508,6 +553,24 @@ struct Projects {
     },
 }))]
 struct Project {
+    /// The platforms of its images, in place of those at the top
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "PlatformsWord")]
+    platforms: Option<Spanned<PlatformsField>>,
+    /// Signatures and other referrers: require fails without any, or if one cannot be fetched; carry notes it;
+    /// leave does not look for them [default: carry]
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "ReferrersWord")]
+    referrers: Option<Spanned<String>>,
+    /// What becomes of a signed index when platforms are chosen: whole carries all of them and the
+    /// signatures, split leaves both behind [default: split]
+    #[serde(default, rename = "signedIndexes", deserialize_with = "present")]
+    #[schemars(with = "SignedIndexesWord")]
+    signed_indexes: Option<Spanned<String>>,
+    /// Whether an image that lacks one of the chosen platforms is an error [default: false]
+    #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
+    #[schemars(with = "bool")]
+    strict_platforms: Option<bool>,
     /// References; `ref => new-name` renames
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Vec<ImageWord>")]
@@ -542,6 +605,117 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+impl File {
+    fn wanted(&self, name: &str) -> Result<PolicyOverride, ConfigError> {
+        policy(name, "", &self.referrers, &self.signed_indexes, self.strict_platforms)
+    }
+}
+
+impl Project {
+    fn wanted(&self, name: &str, field: &str) -> Result<PolicyOverride, ConfigError> {
+        let parent = format!("{field}.");
+        policy(name, &parent, &self.referrers, &self.signed_indexes, self.strict_platforms)
+    }
+}
+
+impl ImageMap {
+    fn wanted(&self, name: &str, field: &str) -> Result<PolicyOverride, ConfigError> {
+        let parent = format!("{field}.");
+        policy(name, &parent, &self.referrers, &self.signed_indexes, self.strict_platforms)
+    }
+}
+
+/// What fields inside `parent` say of images.
+fn policy(
+    name: &str,
+    parent: &str,
+    referrers: &Option<Spanned<String>>,
+    signed_indexes: &Option<Spanned<String>>,
+    strict_platforms: Option<bool>,
+) -> Result<PolicyOverride, ConfigError> {
+    fn read<T: std::str::FromStr<Err = ParsePolicyError>>(
+        name: &str,
+        field: String,
+        written: &Option<Spanned<String>>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(written) = written else { return Ok(None) };
+        let parsed = written.value.parse().map(Some);
+        parsed.map_err(|error: ParsePolicyError| wrong(name, written.referenced, field, error))
+    }
+    Ok(PolicyOverride {
+        referrers: read(name, format!("{parent}referrers"), referrers)?,
+        signed_indexes: read(name, format!("{parent}signedIndexes"), signed_indexes)?,
+        missing_platforms: strict_platforms.map(|strict| match strict {
+            true => MissingPlatforms::Fail,
+            false => MissingPlatforms::Note,
+        }),
+    })
+}
+
+/// The word all, or a list of platforms
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum PlatformsWord {
+    All(AllWord),
+    Chosen(#[schemars(length(min = 1))] Vec<schema::Platform>),
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum AllWord {
+    All,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum ReferrersWord {
+    Require,
+    Carry,
+    Leave,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum SignedIndexesWord {
+    Whole,
+    Split,
+}
+
+/// A list of platforms, or the word `all`.
+#[derive(Clone)]
+enum PlatformsField {
+    Word(String),
+    List(Vec<Spanned<String>>),
+}
+
+impl<'de> Deserialize<'de> for PlatformsField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlatformsVisitor;
+
+        impl<'de> Visitor<'de> for PlatformsVisitor {
+            type Value = PlatformsField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of platforms, or the word all")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PlatformsField, E> {
+                Ok(PlatformsField::Word(text.to_owned()))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, sequence: A) -> Result<PlatformsField, A::Error> {
+                Vec::deserialize(de::value::SeqAccessDeserializer::new(sequence)).map(PlatformsField::List)
+            }
+        }
+
+        deserializer.deserialize_any(PlatformsVisitor)
+    }
 }
 
 /// Tenants in the order of the file.
@@ -590,8 +764,22 @@ struct ImageMap {
     r#as: Option<Spanned<String>>,
     /// The platforms of this image
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Vec<schema::Platform>", length(min = 1))]
-    platforms: Option<Spanned<Vec<Spanned<String>>>>,
+    #[schemars(with = "PlatformsWord")]
+    platforms: Option<Spanned<PlatformsField>>,
+    /// Signatures and other referrers: require fails without any, or if one cannot be fetched; carry notes it;
+    /// leave does not look for them [default: carry]
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "ReferrersWord")]
+    referrers: Option<Spanned<String>>,
+    /// What becomes of a signed index when platforms are chosen: whole carries all of them and the
+    /// signatures, split leaves both behind [default: split]
+    #[serde(default, rename = "signedIndexes", deserialize_with = "present")]
+    #[schemars(with = "SignedIndexesWord")]
+    signed_indexes: Option<Spanned<String>>,
+    /// Whether an image that lacks one of the chosen platforms is an error [default: false]
+    #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
+    #[schemars(with = "bool")]
+    strict_platforms: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for Image {
@@ -624,6 +812,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::{Referrers, SignedIndexes};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, "bundle.yaml", |list| Ok((list.to_owned(), "busybox:1\n".to_owned())))
@@ -649,7 +838,7 @@ projects:
         let seen: Vec<_> = config
             .requests
             .iter()
-            .map(|request| (request.target.to_string(), request.reasons[0].clone()))
+            .map(|request| (request.target.to_string(), request.reasons[0].to_string()))
             .collect();
         let expected = [
             ("cache/docker.io/library/nginx:1.25", "bundle.yaml:6"),
@@ -674,6 +863,42 @@ projects:
                 "tenant-a/tools/app:3"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_said_nearest_to_an_image_counts() {
+        let text = "\
+platforms: [linux/amd64]
+referrers: require
+projects:
+  cache:
+    referrers: leave
+    platforms: all
+    images:
+      - a:1
+      - {ref: 'b:1', referrers: carry, platforms: [linux/arm64], strictPlatforms: true}
+  platform:
+    signedIndexes: whole
+    images: [c:1]
+";
+        let config = parse(text).unwrap();
+        let [a, b, c] = config.requests.as_slice() else { panic!("three images are expected") };
+        assert_eq!((a.policy.referrers, &a.platforms), (Referrers::Leave, &Platforms::All));
+        assert_eq!(
+            (b.policy.referrers, b.policy.missing_platforms),
+            (Referrers::Carry, MissingPlatforms::Fail)
+        );
+        assert_eq!(b.platforms.to_string(), "linux/arm64");
+        assert_eq!((c.policy.referrers, c.policy.signed_indexes), (Referrers::Require, SignedIndexes::Whole));
+        assert_eq!(c.platforms.to_string(), "linux/amd64");
+        for (line, message) in [
+            ("referrers: must", "bundle.yaml:1:12: referrers: 'must' is not one of require, carry, leave"),
+            ("platforms: some", "bundle.yaml:1:12: platforms: platforms are a list, or the word all"),
+            ("signedIndexes: 1.x", "bundle.yaml:1:16: signedIndexes: '1.x' is not one of whole, split"),
+        ] {
+            let error = parse(&format!("{line}\nprojects: {{cache: {{images: [a]}}}}\n")).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
     }
 
     #[test]

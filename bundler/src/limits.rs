@@ -1,3 +1,5 @@
+//! Every bound of this crate, with its reason.
+
 /// Every bound on what the files of a person may ask of this crate. They are read on machines that
 /// build bundles unattended, often from a repository that many can write. None is part of the
 /// bundle's format.
@@ -16,6 +18,13 @@ pub struct Limits {
     /// are kept in memory, and a registry chooses how many an image has. Enough for ten thousand
     /// images of five platforms.
     pub manifests: u64,
+    /// Bytes of a config that is looked into for its platform: it is kept in memory.
+    pub config: u64,
+    /// How far signatures of signatures are followed.
+    pub referrer_depth: usize,
+    /// Reasons of one image. The format has room for a thousand; what became of the image's platforms and
+    /// signatures is added to them.
+    pub reasons: usize,
 }
 
 impl Limits {
@@ -26,5 +35,8 @@ impl Limits {
         manifest_depth: 32,
         images: 100_000,
         manifests: 256 << 20,
+        config: 8 << 20,
+        referrer_depth: 3,
+        reasons: 984,
     };
 }

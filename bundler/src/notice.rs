@@ -62,6 +62,11 @@ pub enum Notice {
         /// The image.
         image: Reference,
     },
+    /// All platforms of an index are carried, because it is signed and signed indexes stay whole.
+    SignedWhole {
+        /// The image.
+        image: Reference,
+    },
     /// What may be attached to an image and is not carried.
     Unobtainable(UnobtainableReferrer),
     /// Layers that are marked non-distributable stay with their vendor, so that the image is incomplete.
@@ -84,6 +89,7 @@ impl Notice {
             Self::PinnedWhole { .. } => "pinned-carries-all-platforms",
             Self::MissingPlatforms { .. } => "platforms-missing",
             Self::IndexSignatures { .. } => "index-signatures-dropped",
+            Self::SignedWhole { .. } => "signed-index-carries-all-platforms",
             Self::Unobtainable(_) => "referrer-unobtainable",
             Self::ForeignLayers { .. } => "foreign-layers",
         }
@@ -133,6 +139,9 @@ impl fmt::Display for Notice {
             }
             Self::IndexSignatures { image } => {
                 write!(f, "{image}: signatures of the index are left out, for they sign all of its platforms")
+            }
+            Self::SignedWhole { image } => {
+                write!(f, "{image}: its index is signed, so all its platforms are carried")
             }
             Self::Unobtainable(referrer) => referrer.fmt(f),
             Self::ForeignLayers { image, layers: 1 } => {

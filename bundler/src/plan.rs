@@ -1,3 +1,6 @@
+//! A bundle before its first byte moves: statement, layout, and where each blob comes from. Takes what was
+//! resolved; gives a [`Plan`], which can be printed, compared, built on bases, and written.
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -42,6 +45,8 @@ pub struct Plan {
 struct Asked {
     chosen: HashMap<bundle_format::Target, Platforms>,
     asked: HashMap<bundle_format::Target, bundle_oci::Reference>,
+    /// The last reasons of artifacts, which say what became of them and not who asked.
+    marks: HashMap<(bundle_format::Target, Digest), Vec<String>>,
 }
 
 /// Why what was resolved makes no bundle.
@@ -76,8 +81,27 @@ impl Plan {
     /// # Errors
     /// Any [`PlanError`].
     pub fn new(resolved: Resolved, head: &Head, limits: &Limits) -> Result<Self, PlanError> {
-        let Resolved { artifacts, chosen, asked, contents, mut origins, unobtainable, notices: _ } = resolved;
+        let Resolved {
+            mut artifacts,
+            chosen,
+            asked,
+            contents,
+            mut origins,
+            unobtainable,
+            mut marks,
+            notices: _,
+        } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
+        for artifact in &mut artifacts {
+            let layers = foreign_layers(&graph, artifact.digest);
+            if layers > 0 {
+                let layers =
+                    if layers == 1 { "1 layer is".to_owned() } else { format!("{layers} layers are") };
+                let mark = format!("incomplete: {layers} marked non-distributable and not in the bundle");
+                artifact.reasons.push(mark.clone());
+                marks.entry((artifact.target.clone(), artifact.digest)).or_default().push(mark);
+            }
+        }
         for (digest, node) in &graph.manifests {
             let Some(origin) = origins.get(digest).cloned() else { continue };
             for blob in Graph::blobs_of(&node.manifest) {
@@ -98,7 +122,7 @@ impl Plan {
         let statement = draft.seal(limits)?;
         let bytes = statement.to_bytes();
         let layout = Arc::new(Layout::of(&statement, bytes.len() as u64));
-        let resolved = Asked { chosen, asked };
+        let resolved = Asked { chosen, asked, marks };
         Ok(Self { layout, bytes, statement, graph, contents, origins, resolved, unobtainable })
     }
 
@@ -213,26 +237,9 @@ impl Plan {
         if self.graph.foreign_layers.is_empty() {
             return Vec::new();
         }
-        let missing = |artifact: &Artifact| {
-            let (mut open, mut layers) = (vec![artifact.digest], HashSet::new());
-            while let Some(digest) = open.pop() {
-                match self.graph.manifests.get(&digest).map(|node| &node.manifest) {
-                    Some(Manifest::Index(index)) => {
-                        open.extend(index.children.iter().map(|child| child.descriptor.digest));
-                    }
-                    Some(Manifest::Image(image)) => {
-                        let foreign =
-                            image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
-                        layers.extend(foreign.map(|layer| layer.digest));
-                    }
-                    None => {}
-                }
-            }
-            layers.len()
-        };
         let mut notices: Vec<Notice> = Vec::new();
         for artifact in &self.statement.artifacts {
-            let layers = missing(artifact);
+            let layers = foreign_layers(&self.graph, artifact.digest);
             let notice = Notice::ForeignLayers { image: artifact.source.clone(), layers };
             // The same image may have several targets.
             if layers > 0 && !notices.contains(&notice) {
@@ -240,6 +247,12 @@ impl Plan {
             }
         }
         notices
+    }
+
+    /// The reasons of an artifact that say who asked for it.
+    fn asked_by<'a>(&self, artifact: &'a Artifact) -> &'a [String] {
+        let marks = self.resolved.marks.get(&(artifact.target.clone(), artifact.digest)).map_or(0, Vec::len);
+        &artifact.reasons[..artifact.reasons.len().saturating_sub(marks)]
     }
 
     /// The bytes that artifacts share: what they would need one by one, less what they need
@@ -277,12 +290,36 @@ impl Plan {
                 platforms: artifact.platforms.clone(),
                 size: extent.iter().map(|blob| blob.size).sum(),
                 blobs: extent.len() as u64,
-                why: artifact.reasons.clone(),
+                why: self.asked_by(artifact).to_vec(),
             })
             .collect();
         artifacts.sort_by(|a, b| (&a.target, a.digest).cmp(&(&b.target, b.digest)));
         Lock { version: 1, name: self.statement.stream.clone(), artifacts }
     }
+}
+
+/// How many layers of what a digest names are marked non-distributable (image-spec, layer.md).
+fn foreign_layers(graph: &Graph, root: Digest) -> usize {
+    if graph.foreign_layers.is_empty() {
+        return 0;
+    }
+    let (mut open, mut seen, mut layers) = (vec![root], HashSet::new(), HashSet::new());
+    while let Some(digest) = open.pop() {
+        if !seen.insert(digest) {
+            continue;
+        }
+        match graph.manifests.get(&digest).map(|node| &node.manifest) {
+            Some(Manifest::Index(index)) => {
+                open.extend(index.children.iter().map(|child| child.descriptor.digest));
+            }
+            Some(Manifest::Image(image)) => {
+                let foreign = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
+                layers.extend(foreign.map(|layer| layer.digest));
+            }
+            None => {}
+        }
+    }
+    layers.len()
 }
 
 struct Fetched<'a>(&'a HashMap<Digest, Bytes>);

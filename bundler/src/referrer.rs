@@ -1,4 +1,7 @@
-use std::collections::{HashMap, HashSet};
+//! What is attached to images: signatures, attestations, SBOMs and the like, found by the referrers API, its
+//! fallback tag and cosign's tags. Takes manifests; gives what travels with them, and notes what cannot be had.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +11,9 @@ use bundle_registry::{Blame, Client, FetchedManifest, Name, ReferrerList};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
-use crate::resolve::{Image, Resolver, kind_of, parse};
-use crate::{Notice, ResolveCause};
+use crate::kind::kind_of;
+use crate::resolve::{Image, Resolver, parse};
+use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
 
 /// What is attached to a manifest, and travels with it.
 pub(crate) struct Attached {
@@ -68,13 +72,13 @@ impl fmt::Display for UnobtainableReferrer {
     }
 }
 
+/// How many characters of an error a statement has.
+const LONGEST_WHY: usize = 120;
+
 /// Whether a registry answered, so that asking once more changes nothing.
 fn is_answer(error: &bundle_registry::Error) -> bool {
     matches!(error.blame(), Blame::Refused(_) | Blame::Misbehaved | Blame::NotFollowed)
 }
-
-/// Signatures of signatures end here.
-const REFERRER_DEPTH: usize = 3;
 
 impl Resolver<'_> {
     /// Finds what is attached to these manifests of an image, and to that again.
@@ -85,7 +89,7 @@ impl Resolver<'_> {
         image: &mut Image,
     ) -> Result<(), ResolveCause> {
         let mut seen: HashSet<Digest> = subjects.iter().copied().collect();
-        for _ in 0..REFERRER_DEPTH {
+        for _ in 0..Limits::DEFAULT.referrer_depth {
             let found: Vec<Vec<Attached>> = futures_util::stream::iter(&subjects)
                 .map(|&subject| self.referrers_of(reference, subject))
                 .buffered(8)
@@ -96,7 +100,14 @@ impl Resolver<'_> {
                 if seen.insert(attached.manifest.digest) {
                     subjects.push(attached.manifest.digest);
                     let mut below = Vec::new();
-                    self.gather(reference, &attached.manifest, &mut image.contents, &mut below).await?;
+                    match self.gather(reference, &attached.manifest, &mut image.contents, &mut below).await {
+                        Err(ResolveCause::Registry(error)) if is_answer(&error) => {
+                            let digest = attached.manifest.digest;
+                            self.lose(reference, attached.subject, Some(digest), error.to_string());
+                            continue;
+                        }
+                        other => other?,
+                    }
                 }
                 image.attached.push(attached);
             }
@@ -128,7 +139,7 @@ impl Resolver<'_> {
             }
         };
         if let (None, Ok(tag)) = (&listed, fallback.parse::<Tag>())
-            && let Some(index) = self.tagged(reference, &tag).await?
+            && let Some(index) = self.tagged(reference, subject, &tag).await?
             && let Ok(Manifest::Index(index)) = parse(&index)
         {
             listed = Some(index.children.iter().map(|child| child.descriptor.digest).collect());
@@ -163,12 +174,42 @@ impl Resolver<'_> {
         }
         for (suffix, kind) in [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)] {
             if let Ok(tag) = format!("{fallback}.{suffix}").parse::<Tag>()
-                && let Some(manifest) = self.tagged(reference, &tag).await?
+                && let Some(manifest) = self.tagged(reference, subject, &tag).await?
             {
                 found.push(Attached { kind, tag: Some(tag), subject, manifest });
             }
         }
         Ok(found)
+    }
+
+    /// What became of what may be attached to an image; `split` if its index was cut and what signs all of it
+    /// stays behind.
+    pub(crate) fn outcomes(&self, reference: &Reference, image: &Image, split: bool) -> Vec<ReferrerOutcome> {
+        let mut seen = HashSet::new();
+        let mut carried: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for attached in image.attached.iter().filter(|attached| seen.insert(attached.manifest.digest)) {
+            *carried.entry(attached.kind.as_str()).or_default() += 1;
+        }
+        let carried: Vec<_> = carried.into_iter().collect();
+        let all = self.unobtainable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost: Vec<&str> =
+            all.iter().filter(|lost| lost.reference == *reference).map(|lost| lost.why.as_str()).collect();
+        lost.sort_unstable();
+        let mut outcomes = Vec::new();
+        if split {
+            outcomes.push(ReferrerOutcome::Split);
+        }
+        match lost.first() {
+            Some(why) => {
+                // A reason of a statement has an end, and the first words say most.
+                let why: String = why.chars().take(LONGEST_WHY).collect();
+                outcomes.push(ReferrerOutcome::NotObtainable { why, carried });
+            }
+            None if !carried.is_empty() => outcomes.push(ReferrerOutcome::Carried(carried)),
+            None if !split => outcomes.push(ReferrerOutcome::NoneUpstream),
+            None => {}
+        }
+        outcomes
     }
 
     /// Takes note of what may be attached and is not carried.
@@ -188,6 +229,7 @@ impl Resolver<'_> {
     async fn tagged(
         &self,
         reference: &Reference,
+        subject: Digest,
         tag: &Tag,
     ) -> Result<Option<FetchedManifest>, ResolveCause> {
         let (registry, repository) = (reference.registry(), reference.repository());
@@ -195,14 +237,23 @@ impl Resolver<'_> {
         match self.tags.of(self.client, reference).await.get() {
             Some(Some(tags)) if !tags.contains(tag) => return Ok(None),
             Some(Some(_)) => {}
-            _ if self.client.manifest_exists(registry, repository, &name).await?.is_none() => {
-                return Ok(None);
-            }
-            _ => {}
+            _ => match self.client.manifest_exists(registry, repository, &name).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(_)) => {}
+                Err(error) if is_answer(&error) => {
+                    self.lose(reference, subject, None, error.to_string());
+                    return Ok(None);
+                }
+                Err(error) => return Err(error.into()),
+            },
         }
         match self.named(reference, &name).await {
             Ok(manifest) => Ok(Some(manifest)),
             Err(ResolveCause::Registry(error)) if error.status() == Some(404) => Ok(None),
+            Err(ResolveCause::Registry(error)) if is_answer(&error) => {
+                self.lose(reference, subject, None, format!("{tag}: {error}"));
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

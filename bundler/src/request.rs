@@ -1,7 +1,10 @@
+//! What people ask for, image by image: references, the names they get, platforms, policy. Takes texts and
+//! gives [`Request`]s, of which those for the same image become one.
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use crate::{CacheLayout, Limits};
+use crate::{CacheLayout, ImagePolicy, Limits, Reason};
 use bundle_format::Target;
 use bundle_oci::ProjectName;
 use bundle_oci::{
@@ -18,12 +21,14 @@ pub struct Request {
     pub target: Target,
     /// Which platforms of it.
     pub platforms: Platforms,
-    /// The places that ask for it, as [`bundle_format::reason`] makes them: `bundle.yaml:12`.
-    pub reasons: Vec<String>,
+    /// What is wanted of it beside its contents.
+    pub policy: ImagePolicy,
+    /// The places that ask for it.
+    pub reasons: Vec<Reason>,
 }
 
 /// A choice of platforms.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Platforms {
     /// The image as it is.
     #[default]
@@ -198,7 +203,7 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
     let mut places: BTreeMap<_, usize> = BTreeMap::new();
     // The same image by its tag and by tag and digest: only the registry knows whether it is the same.
     let mut pinned: BTreeMap<(Target, Option<Digest>), usize> = BTreeMap::new();
-    let mut merged: Vec<(Request, HashSet<String>)> = Vec::new();
+    let mut merged: Vec<(Request, HashSet<Reason>)> = Vec::new();
     for request in requests {
         // Without a tag, the digest is the name, and several can live in one repository.
         let untagged = request.target.tag.is_none().then_some(request.reference.digest()).flatten();
@@ -234,17 +239,18 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
                         second: Box::new(request),
                     });
                 }
+                first.policy = first.policy.stricter(request.policy);
                 let new = request.reasons.into_iter().filter(|reason| known.insert(reason.clone()));
                 first.reasons.extend(new);
             }
         }
     }
-    let most = bundle_format::Limits::V1.reasons;
-    let bounded = |(mut request, _): (Request, HashSet<String>)| {
+    let most = Limits::DEFAULT.reasons;
+    let bounded = |(mut request, _): (Request, HashSet<Reason>)| {
         if request.reasons.len() > most {
             let more = request.reasons.len() - (most - 1);
             request.reasons.truncate(most - 1);
-            request.reasons.push(format!("and {more} more"));
+            request.reasons.push(Reason::More(more));
         }
         request
     };
@@ -260,9 +266,9 @@ fn is_pinned_twin(first: &Reference, second: &Reference) -> bool {
 }
 
 /// The places that ask for something, as many as can be read at a glance.
-pub(crate) fn places(reasons: &[String]) -> String {
+pub(crate) fn places(reasons: &[Reason]) -> String {
     const SHOWN: usize = 5;
-    let shown = reasons.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = reasons.iter().take(SHOWN).map(Reason::to_string).collect::<Vec<_>>().join(", ");
     match reasons.len().checked_sub(SHOWN) {
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
@@ -329,7 +335,8 @@ mod tests {
             target: item.place(&target.parse().unwrap()).unwrap(),
             reference: item.reference,
             platforms: Platforms::All,
-            reasons: vec![format!("here: {reference}")],
+            policy: ImagePolicy::default(),
+            reasons: vec![Reason::Chart { chart: "here".to_owned(), place: reference.to_owned() }],
         }
     }
 
@@ -349,15 +356,15 @@ mod tests {
 
     #[test]
     fn reasons_are_as_many_as_a_statement_takes() {
-        let wanted =
-            |line: usize| Request { reasons: vec![format!("list:{line}")], ..request("a/app:1", "platform") };
-        let most = bundle_format::Limits::V1.reasons;
-        for (lines, last) in [(most, "list:999"), (most + 1, "and 2 more"), (100_000, "and 99001 more")] {
+        let of_list = |line: usize| Reason::File { name: "list".to_owned(), line: line as u64 };
+        let wanted = |line: usize| Request { reasons: vec![of_list(line)], ..request("a/app:1", "platform") };
+        let most = Limits::DEFAULT.reasons;
+        for (lines, last) in [(most, "list:983"), (most + 1, "and 2 more"), (100_000, "and 99017 more")] {
             let merged = merge((0..lines).chain(0..lines).map(wanted).collect()).unwrap();
             assert_eq!(merged[0].reasons.len(), most);
-            assert_eq!(merged[0].reasons.last().unwrap(), last);
+            assert_eq!(merged[0].reasons.last().unwrap().to_string(), last);
         }
-        let few: Vec<String> = (0..7).map(|line| format!("l:{line}")).collect();
+        let few: Vec<Reason> = (0..7).map(|line| Reason::File { name: "l".to_owned(), line }).collect();
         assert_eq!(places(&few), "l:0, l:1, l:2, l:3, l:4 and 2 more");
         assert_eq!(places(&few[..5]), "l:0, l:1, l:2, l:3, l:4");
     }

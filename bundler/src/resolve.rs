@@ -1,11 +1,21 @@
+//! From references to digests: each request is looked up once, with every manifest that belongs to it, its
+//! platforms are chosen, and what is attached to it is found. Takes requests and what a lock says of them;
+//! gives [`Resolved`], or why each image that failed did.
+//!
+//! - What a lock says is kept to; an image that it does not know is resolved, or refused if the lock is
+//!   demanded.
+//! - Of an index, the manifests for the platforms that are wanted make a new index, which says all else that
+//!   the first one said. A reference with a digest, and an index that is signed where that is the policy,
+//!   stay whole.
+//! - A bundle has one digest of each source.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bundle_format::{Artifact, Kind, Target, reason};
 use bundle_oci::{
-    Descriptor, Digest, Manifest, ManifestError, MediaType, Platform, Reference, Registry, RepositoryName,
-    Tag,
+    Descriptor, Digest, Manifest, ManifestError, Platform, Reference, Registry, RepositoryName, Tag,
 };
 use bundle_registry::{Client, Error, FetchedManifest, Name, Progress};
 use bytes::Bytes;
@@ -14,41 +24,20 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::choose::missing;
+use crate::kind::kind_of;
+use crate::policy::{MissingPlatforms, Referrers, SignedIndexes};
 use crate::referrer::{Attached, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
-use crate::{Limits, Notice, Platforms, Request};
+use crate::{ImagePolicy, Limits, Notice, Platforms, Reason, ReferrerOutcome, Request};
 
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct ResolveOptions {
-    /// Whether signatures and the like come along.
-    pub referrers: Referrers,
     /// What a locked digest that is gone means.
     pub pins: Pins,
-    /// What becomes of an image that lacks some of the platforms that are wanted.
-    pub missing: MissingPlatforms,
     /// How many images are looked at at once.
     pub jobs: usize,
-}
-
-/// What becomes of an image, index or single, that lacks some of several platforms that are wanted. One that has
-/// none of them is an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingPlatforms {
-    /// The others are carried, and people are told.
-    Note,
-    /// It is an error.
-    Refuse,
-}
-
-/// Whether what is attached to an artifact travels with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Referrers {
-    /// It does.
-    Carry,
-    /// It stays.
-    Leave,
 }
 
 /// What becomes of a reference that the lock does not know, or whose locked digest is gone.
@@ -71,6 +60,9 @@ pub struct Resolved {
     pub asked: HashMap<Target, Reference>,
     /// The bytes of every manifest, and of configs that were looked into.
     pub contents: HashMap<Digest, Bytes>,
+    /// What became of each image's signatures and platforms, in the statement's words; they are the last of
+    /// its artifact's reasons.
+    pub marks: HashMap<(Target, Digest), Vec<String>>,
     /// Where each artifact's blobs are read from.
     pub origins: HashMap<Digest, (Registry, RepositoryName)>,
     /// What may be attached to the images and is not carried.
@@ -91,7 +83,7 @@ pub struct ResolveError {
     /// The image.
     pub reference: Reference,
     /// Who asked for it.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
     /// Why not.
     #[source]
     pub cause: ResolveCause,
@@ -157,10 +149,10 @@ pub enum ResolveCause {
         /// For which ones it is wanted elsewhere.
         others: Platforms,
         /// Who wants it elsewhere.
-        reasons: Vec<String>,
+        reasons: Vec<Reason>,
     },
     /// A tag, and the same tag with a digest that it does not have.
-    #[error("{target} would be both {first}, as {} have it, and {second}", places(.reasons))]
+    #[error("{target} would be both {first}, as {} have it, and {second}", .reasons.join(", "))]
     TwoMeanings {
         /// Where both go.
         target: Target,
@@ -171,6 +163,9 @@ pub enum ResolveCause {
         /// What this one means.
         second: Digest,
     },
+    /// What is attached to it is required, and does not travel.
+    #[error("its signatures or other referrers are required: {0}")]
+    Required(ReferrerOutcome),
     /// More than [`Limits::manifests`].
     #[error("the manifests and configs of all images have more than {} MiB together", .0 >> 20)]
     TooMuch(u64),
@@ -187,6 +182,15 @@ fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Requests that differ in their targets and reasons only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'a> {
+    reference: &'a Reference,
+    pin: Option<Digest>,
+    platforms: &'a Platforms,
+    policy: ImagePolicy,
+}
+
 /// Resolves each request to a digest, and fetches every manifest that belongs to it.
 ///
 /// # Errors
@@ -199,12 +203,17 @@ pub(crate) async fn resolve(
     progress: &dyn Progress,
 ) -> Result<Resolved, ResolveErrors> {
     // Several targets may want the same image; it is looked up once.
-    let mut groups: BTreeMap<(Reference, Option<Digest>, String), Vec<&Request>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group<'_>, Vec<&Request>> = BTreeMap::new();
     let mut order = Vec::new();
     for request in requests {
         let pin = pins.get(&(request.reference.clone(), request.target.clone())).copied();
-        let key = (request.reference.clone(), pin, format!("{:?}", request.platforms));
-        let group = groups.entry(key.clone()).or_default();
+        let key = Group {
+            reference: &request.reference,
+            pin,
+            platforms: &request.platforms,
+            policy: request.policy,
+        };
+        let group = groups.entry(key).or_default();
         if group.is_empty() {
             order.push(key);
         }
@@ -223,7 +232,7 @@ pub(crate) async fn resolve(
     progress.looked_at(0, order.len());
     let mut found = futures_util::stream::iter(&order)
         .map(|key| {
-            let (resolver, group, pin) = (&resolver, &groups[key], key.1);
+            let (resolver, group, pin) = (&resolver, &groups[key], key.pin);
             let (done, all) = (&done, order.len());
             async move {
                 let found = resolver.image(group[0], pin).await;
@@ -282,6 +291,8 @@ pub(crate) struct Image {
     /// The manifests and configs that were looked into.
     pub(crate) contents: HashSet<Digest>,
     pub(crate) attached: Vec<Attached>,
+    /// What became of its signatures and platforms, for the statement.
+    marks: Vec<String>,
 }
 
 impl Image {
@@ -306,16 +317,19 @@ impl Image {
                     .iter_mut()
                     .find(|artifact| artifact.subject.is_none() && artifact.target == request.target)
             {
+                let marks = resolved.marks.get(&(request.target.clone(), there.digest)).map_or(0, Vec::len);
+                let asked = there.reasons.len().saturating_sub(marks);
                 if there.digest != self.root.digest {
                     return Err(ResolveCause::TwoMeanings {
                         target: request.target.clone(),
                         first: there.digest,
-                        reasons: there.reasons.clone(),
+                        reasons: there.reasons[..asked].to_vec(),
                         second: self.root.digest,
                     });
                 }
-                let room = bundle_format::Limits::V1.reasons.saturating_sub(there.reasons.len());
-                there.reasons.extend(request.reasons.iter().take(room).cloned());
+                let room = Limits::DEFAULT.reasons.saturating_sub(asked);
+                let more: Vec<String> = Reason::texts(&request.reasons).into_iter().take(room).collect();
+                there.reasons.splice(asked..asked, more);
                 continue;
             }
             resolved.chosen.insert(request.target.clone(), request.platforms.clone());
@@ -330,8 +344,10 @@ impl Image {
                 platforms: self.platforms.clone(),
                 derived_from: self.derived_from,
                 subject: None,
-                reasons: request.reasons.clone(),
+                reasons: Reason::texts(&request.reasons).into_iter().chain(self.marks.clone()).collect(),
             });
+            let named = (request.target.clone(), self.root.digest);
+            resolved.marks.insert(named, self.marks.clone());
             for attached in &self.attached {
                 let source = match &attached.tag {
                     Some(tag) => Reference::tagged(origin.0.clone(), origin.1.clone(), tag.clone()),
@@ -379,6 +395,7 @@ impl Resolver<'_> {
         if self.options.pins == Pins::Demand && pin.is_none() {
             return Err(ResolveCause::NotLocked);
         }
+        let policy = request.policy;
         let original = self.original(reference, pin).await?;
         let manifest = parse(&original)?;
         let mut image = Image {
@@ -388,7 +405,9 @@ impl Resolver<'_> {
             derived_from: None,
             contents: HashSet::new(),
             attached: Vec::new(),
+            marks: Vec::new(),
         };
+        let mut lacking: Vec<Platform> = Vec::new();
         match &manifest {
             Manifest::Image(single) => {
                 image.kind = kind_of(single.kind(), single.artifact_type.is_some());
@@ -401,25 +420,29 @@ impl Resolver<'_> {
                 if let Platforms::Only(wanted) = &request.platforms
                     && !image.platforms.is_empty()
                 {
-                    let missing = missing(&image.platforms, wanted);
-                    if let (Some(first), true) = (missing.first(), missing.len() == wanted.len()) {
+                    lacking = missing(&image.platforms, wanted);
+                    if let (Some(first), true) = (lacking.first(), lacking.len() == wanted.len()) {
                         let (wanted, available) = (first.clone(), image.platforms);
                         return Err(ResolveCause::Platform { wanted, available });
                     }
-                    self.lacks(reference, missing, &image.platforms)?;
                 }
             }
             Manifest::Index(index) => {
                 let mut found = None;
                 if let Platforms::Only(wanted) = &request.platforms {
                     let choice = self.choose(reference, index, wanted).await?;
-                    self.lacks(reference, choice.missing, &choice.platforms)?;
+                    lacking = choice.missing;
                     let chosen = choice.positions;
-                    found = Some(choice.platforms);
-                    if chosen.len() < index.children.len() && reference.digest().is_some() {
+                    if chosen.len() == index.children.len() {
+                        found = Some(choice.platforms);
+                    } else if reference.digest().is_some() {
                         self.say(Notice::PinnedWhole { image: reference.clone() });
-                        found = None;
-                    } else if chosen.len() < index.children.len() {
+                    } else if policy.signed_indexes == SignedIndexes::Whole
+                        && !self.referrers_of(reference, original.digest).await?.is_empty()
+                    {
+                        self.say(Notice::SignedWhole { image: reference.clone() });
+                    } else {
+                        found = Some(choice.platforms);
                         image.derived_from = Some(original.digest);
                         image.root = self.derive(reference, index, &original, &chosen).await?;
                     }
@@ -432,34 +455,34 @@ impl Resolver<'_> {
         }
         let mut subjects = vec![image.root.digest];
         self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;
-        if self.options.referrers == Referrers::Carry {
-            if image.derived_from.is_some()
-                && !self.referrers_of(reference, original.digest).await?.is_empty()
-            {
-                self.say(Notice::IndexSignatures { image: reference.clone() });
+        if let Some(first) = lacking.first() {
+            if policy.missing_platforms == MissingPlatforms::Fail {
+                let (wanted, available) = (first.clone(), image.platforms);
+                return Err(ResolveCause::Platform { wanted, available });
             }
-            self.attach(reference, subjects, &mut image).await?;
+            image.marks.push(reason(&format!("platforms: no {} upstream", list(&lacking))));
+            self.say(Notice::MissingPlatforms { image: reference.clone(), missing: lacking });
         }
+        let outcomes = match policy.referrers {
+            Referrers::Leave => vec![ReferrerOutcome::Left],
+            Referrers::Carry | Referrers::Require => {
+                let split = image.derived_from.is_some()
+                    && !self.referrers_of(reference, original.digest).await?.is_empty();
+                if split {
+                    self.say(Notice::IndexSignatures { image: reference.clone() });
+                }
+                self.attach(reference, subjects, &mut image).await?;
+                self.outcomes(reference, &image, split)
+            }
+        };
+        if policy.referrers == Referrers::Require
+            && let Some(lost) =
+                outcomes.iter().find(|outcome| !matches!(outcome, ReferrerOutcome::Carried(_)))
+        {
+            return Err(ResolveCause::Required(lost.clone()));
+        }
+        image.marks.extend(outcomes.iter().map(|outcome| reason(&format!("referrers: {outcome}"))));
         Ok(image)
-    }
-
-    /// Tells of platforms that are wanted and not there, or refuses.
-    fn lacks(
-        &self,
-        reference: &Reference,
-        missing: Vec<Platform>,
-        available: &[Platform],
-    ) -> Result<(), ResolveCause> {
-        match (missing.first(), self.options.missing) {
-            (None, _) => Ok(()),
-            (Some(wanted), MissingPlatforms::Refuse) => {
-                Err(ResolveCause::Platform { wanted: wanted.clone(), available: available.to_vec() })
-            }
-            (Some(_), MissingPlatforms::Note) => {
-                self.say(Notice::MissingPlatforms { image: reference.clone(), missing });
-                Ok(())
-            }
-        }
     }
 
     /// Takes note of something that people should know.
@@ -549,7 +572,7 @@ impl Resolver<'_> {
         if let Some(known) = self.store.config(digest) {
             return Ok(known);
         }
-        if size > LARGEST_CONFIG {
+        if size > Limits::DEFAULT.config {
             let what = format!("an image's config has {size} bytes");
             return Err(Error::Misbehaved { host: reference.registry().to_string(), what }.into());
         }
@@ -643,32 +666,6 @@ pub(crate) fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause>
     Manifest::parse(&fetched.bytes, &fetched.media_type)
         .map_err(|source| ResolveCause::Manifest { digest: fetched.digest, source })
 }
-
-/// What an artifact of this type is to people.
-pub(crate) fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
-    let text = media_type.as_str();
-    if text == "application/vnd.cncf.helm.config.v1+json" {
-        Kind::Chart
-    } else if !is_artifact
-        && matches!(
-            text,
-            "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
-        )
-    {
-        Kind::Image
-    } else if text.contains("spdx") || text.contains("cyclonedx") || text.contains("sbom") {
-        Kind::Sbom
-    } else if text.contains("in-toto") || text.contains("attestation") {
-        Kind::Attestation
-    } else if text.contains("signature") || text.contains("cosign") || text.contains("sigstore") {
-        Kind::Signature
-    } else {
-        Kind::Artifact
-    }
-}
-
-/// The largest config that is looked into, in bytes.
-const LARGEST_CONFIG: u64 = 8 << 20;
 
 /// A blob that fits into memory.
 pub(crate) async fn whole_blob(

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::exit::{Code, Failure};
-use bundle_bundler::{CacheLayout, Carry, ChartRequest, ChartSource, Empty, Platforms, helm_repository};
+use bundle_bundler::{
+    CacheLayout, Carry, ChartRequest, ChartSource, Empty, ImagePolicy, Platforms, Reason, helm_repository,
+};
 use bundle_chart::{KubeVersion, Purpose, Rules, ValueSet, ValuesFile};
 use bundle_input::read_text;
 use bundle_oci::{Printable, ProjectName};
@@ -93,7 +95,8 @@ impl ChartArguments {
             rules: Arc::new(Rules::default().with_shipped()),
             root: None,
             empty: Empty::Allow,
-            reason: "command line".to_owned(),
+            policy: ImagePolicy::default(),
+            reason: Reason::CommandLine,
         }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bundle_bundler::{
     Assembled, Assembly, Confirm, Expires, Head, Inventory, LockBeside, MissingPlatforms, Pins, Plan,
-    Referrers, Shape, Sink, Unchanged, create,
+    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, Unchanged, create,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
@@ -81,9 +81,17 @@ pub(crate) struct Create {
     #[arg(long)]
     no_referrers: bool,
 
-    /// Fail if an image lacks one of several platforms that are wanted, in place of carrying the others
+    /// Fail unless each image comes with all its signatures and other referrers, at least one
+    #[arg(long, conflicts_with = "no_referrers")]
+    require_referrers: bool,
+
+    /// Fail if an image lacks one of the platforms that are wanted
     #[arg(long)]
     strict_platforms: bool,
+
+    /// Carry all platforms of an image whose index is signed, so that its signatures stay valid
+    #[arg(long)]
+    keep_signed_indexes: bool,
 
     /// Read one registry through another
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
@@ -128,8 +136,7 @@ impl Create {
             client: &client,
             lock: LockBeside::read(&self.wanted.lock_path(), pins)?,
             pins,
-            referrers: if self.no_referrers { Referrers::Leave } else { Referrers::Carry },
-            missing: if self.strict_platforms { MissingPlatforms::Refuse } else { MissingPlatforms::Note },
+            overrule: self.overrule(),
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
         };
@@ -194,6 +201,19 @@ impl Create {
         };
         let public = load_public(public)?;
         Ok(Some(Signer::Command { command: command.clone(), public }))
+    }
+
+    /// What the arguments say of all images, whatever bundle.yaml says.
+    fn overrule(&self) -> PolicyOverride {
+        PolicyOverride {
+            referrers: match (self.no_referrers, self.require_referrers) {
+                (true, _) => Some(Referrers::Leave),
+                (false, true) => Some(Referrers::Require),
+                (false, false) => None,
+            },
+            signed_indexes: self.keep_signed_indexes.then_some(SignedIndexes::Whole),
+            missing_platforms: self.strict_platforms.then_some(MissingPlatforms::Fail),
+        }
     }
 
     fn created(&self) -> Result<Timestamp, Failure> {

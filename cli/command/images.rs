@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use bundle_bundler::{
-    Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, MissingPlatforms, Pins,
-    Referrers, Request, Subject,
+    Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, PolicyOverride,
+    Reason, Referrers, Request, Subject,
 };
 use bundle_chart::{Certainty, Grade};
 use bundle_oci::{Printable, Reference};
@@ -58,8 +58,7 @@ impl Images {
             client: &client,
             lock: None,
             pins: Pins::Prefer,
-            referrers: Referrers::Leave,
-            missing: MissingPlatforms::Note,
+            overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm,
             jobs: self.connection.jobs(),
         };
@@ -85,13 +84,17 @@ impl Images {
         }
         let mut text = String::new();
         for request in requests {
-            text.push_str(&format!("listed    {}  ({})\n", request.reference, request.reasons.join(", ")));
+            text.push_str(&format!(
+                "listed    {}  ({})\n",
+                request.reference,
+                texts(&request.reasons).join(", ")
+            ));
         }
         for chart in charts {
             text.push_str(&format!(
                 "{} ({}): {}\n",
                 chart.label(),
-                Printable(&chart.reason),
+                chart.reason,
                 count(chart.images.len(), "image")
             ));
             for image in &chart.images {
@@ -113,7 +116,7 @@ impl Images {
         };
         let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for request in requests.iter().filter(|request| is_it(&request.reference)) {
-            places.entry(request.reference.to_string()).or_default().extend(request.reasons.clone());
+            places.entry(request.reference.to_string()).or_default().extend(texts(&request.reasons));
         }
         for chart in charts {
             for image in chart.images.iter().filter(|image| is_it(&image.find.reference)) {
@@ -138,6 +141,10 @@ impl Images {
         }
         print(&text)
     }
+}
+
+fn texts(reasons: &[Reason]) -> Vec<String> {
+    reasons.iter().map(Reason::to_string).collect()
 }
 
 /// One line for an image: how it is asked for, its name, and what is to be said of it.

@@ -1,8 +1,6 @@
 use std::path::PathBuf;
 
-use bundle_bundler::{
-    Assembled, Assembly, Confirm, Head, Lock as LockFile, MissingPlatforms, Pins, Referrers,
-};
+use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, PolicyOverride, Referrers};
 use bundle_format::{Sequence, Timestamp, replace_file};
 
 use crate::command::print;
@@ -51,8 +49,7 @@ impl Lock {
             client: &client,
             lock: None,
             pins: Pins::Prefer,
-            referrers: Referrers::Leave,
-            missing: MissingPlatforms::Note,
+            overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
         };

@@ -1,8 +1,12 @@
+//! What a command is asked to carry: references, lists and a bundle.yaml, read into one value. Takes the
+//! arguments; gives requests and charts.
+
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
-    Asked, CacheLayout, Config, ConfigError, Item, LockBeside, Notice, Platforms, Request, from_list, merge,
+    Asked, CacheLayout, Config, ConfigError, ImagePolicy, Item, LockBeside, Notice, Platforms, Reason,
+    Request, from_list, merge,
 };
 use bundle_input::read_list;
 use bundle_oci::{Platform, Printable, ProjectName};
@@ -82,10 +86,12 @@ impl Wanted {
         let mut charts = Vec::new();
         let mut name = None;
         let mut layout = CacheLayout::default();
+        let mut policy = ImagePolicy::default();
         if let Some(file) = file {
             let config = Config::load(&file)?;
             name = config.name;
             layout = config.cache_layout;
+            policy = config.policy;
             requests.extend(config.requests);
             charts = config.charts;
         }
@@ -99,12 +105,13 @@ impl Wanted {
                 target: item.place_by(&self.project, &layout).map_err(wrong)?,
                 reference: item.reference,
                 platforms: here.clone(),
-                reasons: vec!["command line".to_owned()],
+                policy,
+                reasons: vec![Reason::CommandLine],
             });
         }
         for list in &self.images {
             let (name, text) = read_list(list).map_err(ConfigError::from)?;
-            requests.extend(from_list(&text, &name, &self.project, &layout, &here)?);
+            requests.extend(from_list(&text, &name, &self.project, &layout, &here, policy)?);
         }
         if requests.is_empty() && charts.is_empty() {
             return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));

@@ -2,7 +2,7 @@
 
 use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError,
-    PlanError, Request, ResolveCause, ResolveError, ResolveErrors,
+    PlanError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors,
 };
 
 use super::import::medium_code;
@@ -42,7 +42,7 @@ impl From<bundle_bundler::ListError> for Failure {
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
-        let of_chart = |request: &Request| request.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let of_chart = |request: &Request| request.reasons.iter().any(Reason::is_of_chart);
         let hint = if of_chart(&error.first) || of_chart(&error.second) {
             "in the project cache, images keep their host and path; or leave one out with exclude"
         } else {
@@ -67,11 +67,12 @@ impl From<ResolveErrors> for Failure {
             | ResolveCause::NotLocked
             | ResolveCause::TwoDigests { .. }
             | ResolveCause::TwoMeanings { .. } => Code::Usage,
+            ResolveCause::Required(_) => Code::Policy,
             ResolveCause::TooMuch(_) => Code::Failed,
             ResolveCause::Gone(_) => Code::Incomplete,
         });
         let code = codes.max().unwrap_or(Code::Failed);
-        let of_chart = |error: &ResolveError| error.reasons.iter().any(|reason| reason.starts_with("chart "));
+        let of_chart = |error: &ResolveError| error.reasons.iter().any(Reason::is_of_chart);
         let hint = errors.0.iter().find_map(|error| match &error.cause {
             ResolveCause::NotFound { .. } if of_chart(error) => Some(
                 "give the chart another image with set or values, or leave this one out with exclude"
@@ -87,6 +88,13 @@ impl From<ResolveErrors> for Failure {
             }
             ResolveCause::TwoMeanings { .. } => {
                 Some("leave one of them out, or give one another name: `reference => new-name`".to_owned())
+            }
+            ResolveCause::Required(ReferrerOutcome::Split) => Some(
+                "carry all platforms of the image: platforms: all, signedIndexes: whole or --keep-signed-indexes"
+                    .to_owned(),
+            ),
+            ResolveCause::Required(_) => {
+                Some("referrers: carry or leave in bundle.yaml makes an exception for one image".to_owned())
             }
             ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {

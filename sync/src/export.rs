@@ -12,7 +12,7 @@ use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
     Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError, Head,
-    Inventory, LockBeside, MissingPlatforms, OutputError, Pins, Plan, PlanError, Referrers, Shape, Sink,
+    Inventory, LockBeside, OutputError, Pins, Plan, PlanError, PolicyOverride, Referrers, Shape, Sink,
     Unchanged, create,
 };
 use bundle_format::{
@@ -154,8 +154,10 @@ impl ExportJob<'_> {
             client: self.client,
             lock: LockBeside::read(&LockBeside::path_of(&config.file), pins)?,
             pins,
-            referrers: if config.referrers { Referrers::Carry } else { Referrers::Leave },
-            missing: MissingPlatforms::Note,
+            overrule: PolicyOverride {
+                referrers: (!config.referrers).then_some(Referrers::Leave),
+                ..PolicyOverride::default()
+            },
             confirm: Confirm::Ask,
             jobs: self.jobs,
         };

@@ -12,8 +12,9 @@ use futures_util::StreamExt;
 use super::discovery::{ChartImage, Confirmation, DiscoveredChart};
 use super::error::{ChartCause, ChartError};
 use crate::choose::missing;
-use crate::resolve::{kind_of, platform_of, whole_blob};
-use crate::{Lock, Platforms};
+use crate::kind::kind_of;
+use crate::resolve::{platform_of, whole_blob};
+use crate::{Limits, Lock, Platforms};
 use bundle_format::Kind;
 
 /// What one image is asked for.
@@ -174,7 +175,7 @@ async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error
         }
         Ok(Manifest::Image(image)) if kind_of(image.kind(), image.artifact_type.is_some()) == Kind::Image => {
             let config = &image.config;
-            if config.size > LARGEST_CONFIG {
+            if config.size > Limits::DEFAULT.config {
                 return Ok(Answer::Found);
             }
             let bytes = whole_blob(client, &question.reference, config.digest, config.size).await?;
@@ -193,9 +194,6 @@ async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error
         _ => Answer::Found,
     })
 }
-
-/// The largest config of an image that is looked into for its platform, in bytes.
-const LARGEST_CONFIG: u64 = 8 << 20;
 
 /// How many tags are told.
 const TAGS: usize = 10;

@@ -39,7 +39,7 @@ impl DiscoveredChart {
             platforms: Vec::new(),
             derived_from: None,
             subject: None,
-            reasons: vec![self.reason.clone()],
+            reasons: vec![self.reason.to_string()],
         });
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::error::{ChartCause, ChartError, ChartErrors};
 use super::fetch::{Fetched, Fetcher, Place, fetch};
 use super::manifest;
 use super::request::{Carry, ChartRequest, ChartSource, Empty};
-use crate::{Item, Lock, Pins, Platforms, Rename, Request};
+use crate::{ImagePolicy, Item, Lock, Pins, Platforms, Reason, Rename, Request};
 
 /// How charts are looked into.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ pub struct DiscoveredChart {
     /// Its version; manifests have none.
     pub version: String,
     /// The place that asked for it.
-    pub reason: String,
+    pub reason: Reason,
     /// What it is called where it comes from.
     pub source: Reference,
     /// Where the chart itself goes.
@@ -71,6 +71,7 @@ pub struct DiscoveredChart {
     /// What is likely a mistake.
     pub warnings: Vec<String>,
     platforms: Platforms,
+    policy: ImagePolicy,
     /// The artifact that is made of it, unless it is one already.
     pub(super) artifact: Option<ChartArtifact>,
 }
@@ -278,6 +279,7 @@ fn manifests(
         images,
         warnings,
         platforms: request.platforms.clone(),
+        policy: request.policy,
         artifact: None,
     };
     Ok((found, charts))
@@ -389,6 +391,7 @@ fn look_into(
         images,
         warnings,
         platforms: request.platforms.clone(),
+        policy: request.policy,
         artifact,
     };
     Ok((found, notes))
@@ -480,6 +483,14 @@ impl DiscoveredChart {
         }
     }
 
+    /// A place in it that asks for an image.
+    fn place(&self, place: String) -> Reason {
+        match self.subject {
+            Subject::Chart => Reason::Chart { chart: self.label(), place },
+            Subject::Manifests => Reason::Manifests { name: self.label(), place },
+        }
+    }
+
     pub(super) const fn platforms(&self) -> &Platforms {
         &self.platforms
     }
@@ -492,21 +503,23 @@ impl DiscoveredChart {
                 reference: self.source.clone(),
                 target: self.target.clone(),
                 platforms: self.platforms.clone(),
+                policy: self.policy,
                 reasons: vec![self.reason.clone()],
             });
         }
         for image in self.images.iter().filter(|image| image.is_wanted()) {
             let places = image.find.places.iter();
-            let mut reasons: Vec<String> = places.map(|place| format!("{}: {place}", self.label())).collect();
+            let mut reasons: Vec<Reason> = places.map(|place| self.place(place.to_string())).collect();
             if let Some(more) = reasons.len().checked_sub(PLACES).filter(|more| *more > 0) {
                 reasons.truncate(PLACES);
-                reasons.push(format!("{}: and {more} more places", self.label()));
+                reasons.push(self.place(format!("and {more} more places")));
             }
             requests.push(Request {
                 reference: image.find.reference.clone(),
                 target: image.target.clone(),
                 platforms: self.platforms.clone(),
-                reasons: reasons.iter().map(|reason| Printable(reason).to_string()).collect(),
+                policy: self.policy,
+                reasons,
             });
         }
         requests

@@ -14,7 +14,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::request::{Carry, ChartRequest, ChartSource, Empty, Exclusion};
 use crate::config::{FieldError, present, wrong};
-use crate::{CacheLayout, ConfigError, ItemError, Platforms};
+use crate::{CacheLayout, ConfigError, ImagePolicy, ItemError, Platforms, Reason};
 
 /// A Helm chart, in a repository or beside this file
 #[derive(Deserialize, JsonSchema)]
@@ -138,7 +138,7 @@ impl ChartEntry {
         name: &str,
         field: &str,
         at: Location,
-        (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
+        (project, layout, platforms, policy): (&ProjectName, &CacheLayout, &Platforms, ImagePolicy),
         rules: &Arc<Rules>,
         read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<ChartRequest, ConfigError> {
@@ -196,7 +196,8 @@ impl ChartEntry {
             rules: Arc::clone(rules),
             root: self.root.map(|root| root.value.into()),
             empty: if self.allow_empty { Empty::Allow } else { Empty::Refuse },
-            reason: format!("{name}:{}", at.line()),
+            policy,
+            reason: Reason::File { name: name.to_owned(), line: at.line() },
         })
     }
 
@@ -229,7 +230,7 @@ pub(crate) fn manifests(
     paths: Vec<Spanned<String>>,
     name: &str,
     at: Location,
-    (project, layout, platforms): (&ProjectName, &CacheLayout, &Platforms),
+    (project, layout, platforms, policy): (&ProjectName, &CacheLayout, &Platforms, ImagePolicy),
     rules: &Arc<Rules>,
 ) -> ChartRequest {
     ChartRequest {
@@ -246,7 +247,8 @@ pub(crate) fn manifests(
         rules: Arc::clone(rules),
         root: None,
         empty: Empty::Refuse,
-        reason: format!("{name}:{}", at.line()),
+        policy,
+        reason: Reason::File { name: name.to_owned(), line: at.line() },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why the images of a chart cannot be told.
 //! Every [`ChartError`] names the chart and who asked for it.
 
-use crate::ItemError;
+use crate::{ItemError, Reason};
 use std::path::PathBuf;
 
 use bundle_chart::{LoadError, RenderError};
@@ -20,7 +20,7 @@ pub struct ChartError {
     /// The chart.
     pub chart: String,
     /// Who asked for it.
-    pub reason: String,
+    pub reason: Reason,
     /// Why not.
     #[source]
     pub cause: ChartCause,

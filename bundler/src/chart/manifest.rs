@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 use super::error::ChartCause;
 use super::request::{ChartRequest, ChartSource, Empty};
-use crate::Limits;
+use crate::{Limits, Reason};
 
 /// What manifests ask for.
 pub(super) struct Found {
@@ -91,7 +91,10 @@ fn chart_of(named: &NamedChart, request: &ChartRequest) -> Result<ChartRequest, 
         value_sets: Vec::new(),
         empty: Empty::Allow,
         root: None,
-        reason: format!("{} ({} {})", request.reason, named.file, named.object),
+        reason: Reason::Named {
+            by: Box::new(request.reason.clone()),
+            object: format!("{} {}", named.file, named.object),
+        },
         ..request.clone()
     })
 }

@@ -12,7 +12,7 @@ use bundle_oci::{
     Registry, RepositoryName,
 };
 
-use crate::{CacheLayout, Platforms};
+use crate::{CacheLayout, ImagePolicy, Platforms, Reason};
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,10 @@ pub struct ChartRequest {
     pub root: Option<PathBuf>,
     /// What a chart without any image is.
     pub empty: Empty,
-    /// The place that asks for it: `bundle.yaml:12`.
-    pub reason: String,
+    /// What is wanted of the images beside their contents.
+    pub policy: ImagePolicy,
+    /// The place that asks for it.
+    pub reason: Reason,
 }
 
 /// Images that are left out, though a chart asks for them: `a/b:1`, `a/b` whatever its tag, or

@@ -5,6 +5,7 @@
 mod compressed;
 mod delta;
 mod extract;
+mod in_process;
 mod interop;
 pub(crate) mod kill;
 mod receipt;

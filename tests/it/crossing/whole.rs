@@ -57,7 +57,7 @@ fn inspect_says_what_is_inside_why_and_with_what_it_is_shared() {
         artifacts.iter().find(ends).unwrap()
     };
     let docker = of("team/docker");
-    assert_eq!(docker["reasons"], serde_json::json!(["command line"]));
+    assert_eq!(docker["reasons"], serde_json::json!(["command line", "referrers: none upstream"]));
     let with: Vec<_> = docker["sharedWith"].as_array().unwrap().iter().collect();
     assert_eq!(with.len(), 2, "the base layer is in two other images: {with:?}");
     let shared = docker["size"].as_u64().unwrap() - docker["ownSize"].as_u64().unwrap();

@@ -7,6 +7,7 @@ mod destination;
 mod interface;
 mod line;
 mod login;
+mod policy;
 mod shapes;
 mod source;
 mod sources;

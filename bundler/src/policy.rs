@@ -1,0 +1,182 @@
+//! What is wanted of an image beside its contents: its signatures, its platforms, its index as it was
+//! signed. Read from bundle.yaml for all images, for a project or for one; the command line may overrule it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bundle_oci::Printable;
+
+/// Whether what is attached to an artifact (signatures, attestations, SBOMs) travels with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Referrers {
+    /// It stays.
+    Leave,
+    /// It does, and people are told of what cannot be carried.
+    #[default]
+    Carry,
+    /// It does, at least one, and whatever cannot be carried is an error.
+    Require,
+}
+
+/// What becomes of an index that is signed when only some of its platforms are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignedIndexes {
+    /// It is cut to the platforms that are wanted, and its signatures stay behind.
+    #[default]
+    Split,
+    /// All its platforms are carried, and its signatures with them.
+    Whole,
+}
+
+/// What becomes of an image that lacks one of the platforms that are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MissingPlatforms {
+    /// The others are carried, and people are told; one of them must exist.
+    #[default]
+    Note,
+    /// It is an error.
+    Fail,
+}
+
+/// What is wanted of one image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImagePolicy {
+    /// Its signatures.
+    pub referrers: Referrers,
+    /// Its index.
+    pub signed_indexes: SignedIndexes,
+    /// Its platforms.
+    pub missing_platforms: MissingPlatforms,
+}
+
+impl ImagePolicy {
+    /// What satisfies both of two that ask for the same image.
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        Self {
+            referrers: self.referrers.max(other.referrers),
+            signed_indexes: self.signed_indexes.max(other.signed_indexes),
+            missing_platforms: self.missing_platforms.max(other.missing_platforms),
+        }
+    }
+
+    /// With what is said nearer to the image.
+    pub(crate) fn with(self, said: PolicyOverride) -> Self {
+        Self {
+            referrers: said.referrers.unwrap_or(self.referrers),
+            signed_indexes: said.signed_indexes.unwrap_or(self.signed_indexes),
+            missing_platforms: said.missing_platforms.unwrap_or(self.missing_platforms),
+        }
+    }
+}
+
+/// What overrules a policy; nothing of it that is not said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyOverride {
+    /// The signatures.
+    pub referrers: Option<Referrers>,
+    /// The indexes.
+    pub signed_indexes: Option<SignedIndexes>,
+    /// The platforms.
+    pub missing_platforms: Option<MissingPlatforms>,
+}
+
+/// A word that no policy has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{}' is not one of {choices}", Printable(.found))]
+pub struct ParsePolicyError {
+    found: String,
+    choices: &'static str,
+}
+
+impl FromStr for Referrers {
+    type Err = ParsePolicyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        match text {
+            "leave" => Ok(Self::Leave),
+            "carry" => Ok(Self::Carry),
+            "require" => Ok(Self::Require),
+            _ => Err(ParsePolicyError { found: text.to_owned(), choices: "require, carry, leave" }),
+        }
+    }
+}
+
+impl FromStr for SignedIndexes {
+    type Err = ParsePolicyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        match text {
+            "split" => Ok(Self::Split),
+            "whole" => Ok(Self::Whole),
+            _ => Err(ParsePolicyError { found: text.to_owned(), choices: "whole, split" }),
+        }
+    }
+}
+
+/// What became of what may be attached to an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferrerOutcome {
+    /// The registry has none.
+    NoneUpstream,
+    /// So many of each kind travel, in order of the kinds' words.
+    Carried(Vec<(&'static str, usize)>),
+    /// Something is or may be attached and does not travel; with what does.
+    NotObtainable {
+        /// Why not.
+        why: String,
+        /// What travels all the same.
+        carried: Vec<(&'static str, usize)>,
+    },
+    /// The index was cut to the platforms that are wanted, and what signs all of it stays behind.
+    Split,
+    /// Nobody asked, because it was to stay.
+    Left,
+}
+
+impl fmt::Display for ReferrerOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |carried: &[(&str, usize)]| {
+            let each: Vec<String> = carried.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            each.join(", ")
+        };
+        match self {
+            Self::NoneUpstream => f.write_str("none upstream"),
+            Self::Carried(carried) => write!(f, "carried {}", count(carried)),
+            Self::NotObtainable { why, carried } if carried.is_empty() => {
+                write!(f, "not obtainable: {why}")
+            }
+            Self::NotObtainable { why, carried } => {
+                write!(f, "carried {}; others not obtainable: {why}", count(carried))
+            }
+            Self::Split => f.write_str("those of the whole index are left behind"),
+            Self::Left => f.write_str("left behind"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_policies_the_stricter_holds() {
+        let lax = ImagePolicy { referrers: Referrers::Leave, ..ImagePolicy::default() };
+        let strict = ImagePolicy { signed_indexes: SignedIndexes::Whole, ..ImagePolicy::default() };
+        let both = lax.stricter(strict);
+        assert_eq!((both.referrers, both.signed_indexes), (Referrers::Carry, SignedIndexes::Whole));
+        let said = PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() };
+        assert_eq!(both.with(said).referrers, Referrers::Leave);
+        assert_eq!(both.with(said).signed_indexes, SignedIndexes::Whole);
+    }
+
+    #[test]
+    fn an_outcome_is_one_of_few_sentences() {
+        let both =
+            ReferrerOutcome::NotObtainable { why: "HTTP 403".to_owned(), carried: vec![("signature", 2)] };
+        assert_eq!(both.to_string(), "carried 2 signature; others not obtainable: HTTP 403");
+        assert_eq!(
+            "must".parse::<Referrers>().unwrap_err().to_string(),
+            "'must' is not one of require, carry, leave"
+        );
+    }
+}
