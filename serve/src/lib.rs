@@ -1,17 +1,22 @@
 //! A read-only OCI registry straight from bundles: nothing is extracted, nothing is written.
 //!
-//! Start at [`Store`], which proves what it reads from trusted bundles, and [`Server`], which answers the distribution specification's pull, list and referrers requests. A name is that
-//! of the source (`docker.io/library/nginx`, or `library/nginx` with `?ns=docker.io`, as
+//! Start at [`Store`], which proves what it reads from trusted bundles, and [`Server`], which answers the
+//! distribution specification's pull, list and referrers requests. A name is that of the source (`docker.io/library/nginx`, or `library/nginx` with `?ns=docker.io`, as
 //! containerd asks mirrors) or that of the target (`cache/docker.io/library/nginx`).
 //!
-//! No byte leaves that was not found to be what the trusted statement says, whatever becomes of the
-//! file meanwhile; the module `proof` says how. Memory does not grow with the size of blobs, nor
+//! No blob ends that is not what the trusted statement says: the last bytes of an answer leave only after the
+//! digest of the whole blob was found right, and from then on no byte that differs leaves at all, whatever
+//! becomes of the file meanwhile; the module `proof` says how. Until then, the first bytes of a damaged blob
+//! may leave, and the connection is closed before its end. Memory does not grow with the size of blobs, nor
 //! with the number of readers: [`Limits`] has every bound.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod answer;
 mod body;
 mod buffer;
 mod catalog;
+mod clients;
 mod event;
 mod limits;
 mod medium;

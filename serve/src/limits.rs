@@ -7,6 +7,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Connections at once. More wait in the kernel's queue, so that memory has an end.
     pub connections: usize,
+    /// Connections at once of one client address, or of one /64 of IPv6. More are closed at once, so that
+    /// one client cannot keep the places of the others.
+    pub client_connections: usize,
+    /// Passwords of one client address that are hashed or wait for it. More wait for each other and not
+    /// before those of other clients.
+    pub client_passwords: usize,
     /// For the handshake of TLS. A client that only connects must not keep a place.
     pub handshake: Duration,
     /// For the head of a request, from the end of the one before. Half-open and idle connections
@@ -42,6 +48,8 @@ impl Default for Limits {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             connections: 4096,
+            client_connections: 512,
+            client_passwords: 2,
             handshake: Duration::from_secs(15),
             head: Duration::from_secs(30),
             head_bytes: 16 << 10,

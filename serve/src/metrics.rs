@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     sent: AtomicU64,
     pub(crate) connections: AtomicU64,
     pub(crate) accepted: AtomicU64,
+    pub(crate) turned_away: AtomicU64,
 }
 
 impl Metrics {
@@ -69,6 +70,12 @@ impl Metrics {
             "counter",
             "Connections that were accepted.",
             &plain(load(&self.accepted)),
+        );
+        family(
+            "bundle_serve_connections_refused_total",
+            "counter",
+            "Connections that were closed at once because their address has its share.",
+            &plain(load(&self.turned_away)),
         );
         let streams = store.streams.load(Ordering::Relaxed) as u64;
         family(

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::{Reply, answer};
 use crate::body::{Body, Record};
+use crate::clients::{Clients, Place};
 use crate::metrics::Metrics;
 use crate::patient::Patient;
 use crate::problem::Problem;
@@ -54,6 +55,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> usize {
         let server = Arc::new(self);
         let places = Arc::new(Semaphore::new(server.limits.connections));
+        let clients = Clients::new(server.limits.client_connections, server.limits.client_passwords);
         let (stopping, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
@@ -69,12 +71,16 @@ impl Server {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(client) = clients.admit(peer.ip()) else {
+                        server.metrics.turned_away.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    };
                     let (server, stopped) = (server.clone(), stopped.clone());
                     connections.spawn(async move {
                         let _place = place;
                         server.metrics.accepted.fetch_add(1, Ordering::Relaxed);
                         server.metrics.connections.fetch_add(1, Ordering::Relaxed);
-                        server.connection(stream, peer, stopped).await;
+                        server.connection(stream, &client, peer, stopped).await;
                         server.metrics.connections.fetch_sub(1, Ordering::Relaxed);
                     });
                 }
@@ -97,27 +103,40 @@ impl Server {
         connections.len()
     }
 
-    async fn connection(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stopped: watch::Receiver<()>) {
+    async fn connection(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        client: &Place,
+        peer: SocketAddr,
+        stopped: watch::Receiver<()>,
+    ) {
         // Small answers are not to wait for more; a connection that cannot be told so works too.
         let _ = stream.set_nodelay(true);
         let stream = Patient::new(stream, self.limits.stall, self.limits.progress);
         match &self.identity {
-            None => self.talk(stream, peer, stopped).await,
+            None => self.talk(stream, client, peer, stopped).await,
             Some(Identity(acceptor)) => {
                 let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
                 if let Ok(Ok(stream)) = handshake.await {
-                    self.talk(stream, peer, stopped).await;
+                    self.talk(stream, client, peer, stopped).await;
                 }
             }
         }
     }
 
-    async fn talk<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, mut stopped: watch::Receiver<()>)
-    where
+    async fn talk<S>(
+        self: &Arc<Self>,
+        stream: S,
+        client: &Place,
+        peer: SocketAddr,
+        mut stopped: watch::Receiver<()>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let service =
-            service_fn(|request| async move { Ok::<_, Infallible>(self.respond(request, peer).await) });
+            service_fn(
+                |request| async move { Ok::<_, Infallible>(self.respond(request, client, peer).await) },
+            );
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
@@ -135,12 +154,12 @@ impl Server {
         }
     }
 
-    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>, client: &Place, peer: SocketAddr) -> Response<Body> {
         let started = Instant::now();
         let (method, headers) = (request.method(), request.headers());
         let route = Route::parse(request.uri().path());
         let kind = route.as_ref().map_or("none", Route::kind);
-        let (user, reply) = match self.user(headers).await {
+        let (user, reply) = match self.user(headers, client).await {
             Err(problem) => (None, Err(problem)),
             Ok(user) => {
                 let reply = async {
@@ -180,13 +199,13 @@ impl Server {
     }
 
     /// Who asks, if that matters.
-    async fn user(&self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    async fn user(&self, headers: &HeaderMap, client: &Place) -> Result<Option<String>, Problem> {
         let Some(users) = &self.users else {
             return Ok(None);
         };
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let user = match header {
-            Some(header) => users.check(header).await,
+            Some(header) => users.check(header, &client.passwords).await,
             None => None,
         };
         user.map(Some).ok_or_else(Problem::unauthorized)
@@ -202,4 +221,91 @@ fn lasts(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn event(&self, _: &Event<'_>) {}
+    }
+
+    /// A server without bundles, and its address.
+    async fn serving(limits: Limits, users: Option<Users>) -> SocketAddr {
+        let store = Arc::new(Store::new(Vec::new(), limits, Arc::new(Silent)).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Server::new(store, users, None, Arc::new(Silent));
+        tokio::spawn(server.run(listener, std::future::pending()));
+        address
+    }
+
+    async fn connect(from: &str, to: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        socket.connect(to).await.unwrap()
+    }
+
+    /// The answer to a request, or nothing if the connection was closed.
+    async fn ask(mut stream: TcpStream, login: &str) -> String {
+        let request = format!("GET /v2/ HTTP/1.1\r\nHost: r\r\n{login}Connection: close\r\n\r\n");
+        let mut answer = String::new();
+        // A connection that was closed at once is an answer, too.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn one_address_cannot_keep_the_places_of_the_others() {
+        let limits = Limits { client_connections: 3, ..Limits::default() };
+        let address = serving(limits, None).await;
+        let mut idle = Vec::new();
+        for _ in 0..3 {
+            idle.push(connect("127.0.0.2:0", address).await);
+        }
+        let more = ask(connect("127.0.0.2:0", address).await, "").await;
+        assert_eq!(more, "");
+        let other = ask(connect("127.0.0.3:0", address).await, "").await;
+        assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    }
+
+    #[tokio::test]
+    async fn who_guesses_passwords_does_not_stand_before_those_who_know_theirs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("htpasswd");
+        let hash = bcrypt::hash("right", 6).unwrap();
+        std::fs::write(&path, format!("user:{hash}\n")).unwrap();
+        let limits = Limits { passwords: 1, client_passwords: 1, ..Limits::default() };
+        let address = serving(limits, Some(Users::load(&path, 1).unwrap())).await;
+        let basic = |password: &str| {
+            use base64::Engine;
+            let login = base64::engine::general_purpose::STANDARD.encode(format!("user:{password}"));
+            format!("Authorization: Basic {login}\r\n")
+        };
+        let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for number in 0..60 {
+            let (done, login) = (done.clone(), basic(&format!("guess {number}")));
+            let stream = connect("127.0.0.2:0", address).await;
+            tokio::spawn(async move {
+                let answer = ask(stream, &login).await;
+                assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        // They are all there before the one who knows.
+        while done.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let answer = ask(connect("127.0.0.3:0", address).await, &basic("right")).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let before = done.load(Ordering::Relaxed);
+        assert!(before < 30, "{before} of 60 guesses were hashed first");
+    }
 }

@@ -98,7 +98,9 @@ impl Users {
     }
 
     /// The user that the header `Authorization` proves to be.
-    pub(crate) async fn check(&self, header: &str) -> Option<String> {
+    ///
+    /// Only what `client` has room for joins the queue of all clients.
+    pub(crate) async fn check(&self, header: &str, client: &Semaphore) -> Option<String> {
         let (user, password) = basic(header)?;
         let mut seen = Hasher::new();
         for part in [&self.salt[..], &(user.len() as u64).to_be_bytes(), user.as_bytes(), password.as_bytes()]
@@ -109,6 +111,7 @@ impl Users {
         if self.right.lock().unwrap_or_else(PoisonError::into_inner).contains(&seen) {
             return Some(user);
         }
+        let _turn = client.acquire().await;
         let _permit = self.hashing.acquire().await;
         let hashes = self.hashes.clone();
         let name = user.clone();
@@ -203,14 +206,15 @@ mod tests {
     async fn a_password_is_right_or_it_is_not() {
         let hash = bcrypt::hash("secret", 4).unwrap();
         let users = load(&format!("user:{hash}\n")).unwrap();
+        let client = Semaphore::new(1);
         for _ in 0..2 {
-            assert_eq!(users.check(&header("user", "secret")).await.as_deref(), Some("user"));
-            assert_eq!(users.check(&header("user", "Secret")).await, None);
-            assert_eq!(users.check(&header("User", "secret")).await, None);
-            assert_eq!(users.check(&header("use", "r:secret")).await, None);
+            assert_eq!(users.check(&header("user", "secret"), &client).await.as_deref(), Some("user"));
+            assert_eq!(users.check(&header("user", "Secret"), &client).await, None);
+            assert_eq!(users.check(&header("User", "secret"), &client).await, None);
+            assert_eq!(users.check(&header("use", "r:secret"), &client).await, None);
         }
         for bad in ["", "Basic", "Basic !", "Bearer x", "Basic dXNlcg=="] {
-            assert_eq!(users.check(bad).await, None, "{bad:?}");
+            assert_eq!(users.check(bad, &client).await, None, "{bad:?}");
         }
         assert_eq!(format!("{users:?}"), "Users(1)");
     }
