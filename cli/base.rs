@@ -1,3 +1,5 @@
+//! What a delta builds on. Takes --base arguments, gives inventories.
+
 use std::path::PathBuf;
 
 use crate::exit::Failure;
@@ -10,8 +12,8 @@ use crate::trust::StoreArguments;
 /// What is known to be on the other side.
 #[derive(clap::Args)]
 pub(crate) struct BaseArguments {
-    /// Create a delta: leave out blobs that this receipt, bundle or lock shows to be delivered, or
-    /// SHORT=FILE with the short receipt of a bundle; repeatable
+    /// Leave out what this shows to be on the other side: a receipt, a bundle or lock that arrived,
+    /// or SHORT=FILE with the short receipt of a bundle. Several count together
     #[arg(long, value_name = "FILE|SHORT=FILE")]
     base: Vec<String>,
 

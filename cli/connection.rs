@@ -1,3 +1,6 @@
+//! How registries are reached: the arguments for connections, accounts and mirrors. Gives clients and
+//! credentials.
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +11,7 @@ use bundle_registry::{
     Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Routes, Target,
 };
 
+use crate::environment::{self, BUNDLE_PASSWORD, BUNDLE_USERNAME, HOME};
 use crate::exit::{Code, Failure};
 use crate::notes;
 use bundle_input::Span;
@@ -23,15 +27,17 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// Number of parallel transfers
+    /// How many images or blobs are moved at once
     #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: u16,
 
-    /// Retry a connection after this many seconds without data
+    /// Try again when nothing moved on a connection for so long
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     stall_timeout: u64,
 
-    /// Retries without progress [default: 6, or 2 for a host that has never answered]
+    /// How often to try again without progress before giving up
+    ///
+    /// By default 6 times, and twice if the host has not answered once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
     retries: Option<u16>,
 
@@ -120,12 +126,11 @@ pub(crate) struct Login {
 impl Login {
     async fn store(&self, registry: &Registry) -> Result<CredentialStore, Failure> {
         let wrong = |error: CredentialError| Failure::from(error);
-        let variable = |name: &str| std::env::var(name).ok();
-        let store = CredentialStore::from_environment(variable).map_err(wrong)?;
+        let store = CredentialStore::from_environment(environment::lookup).map_err(wrong)?;
         if let Some(path) = &self.credentials {
             return store.with_file(registry.clone(), path).await.map_err(wrong);
         }
-        match (variable("BUNDLE_USERNAME"), variable("BUNDLE_PASSWORD")) {
+        match (environment::text(BUNDLE_USERNAME), environment::text(BUNDLE_PASSWORD)) {
             (None, None) => Ok(store),
             (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
                 Ok(store.with_login(registry.clone(), user, password))
@@ -174,8 +179,7 @@ impl Connection {
         cache: Option<PathBuf>,
         progress: &Arc<dyn Progress>,
     ) -> Result<Client, Failure> {
-        let credentials =
-            CredentialStore::from_environment(|name| std::env::var(name).ok()).map_err(Failure::from)?;
+        let credentials = CredentialStore::from_environment(environment::lookup).map_err(Failure::from)?;
         let mut builder = self.builder(credentials, progress)?;
         if let Some(cache) = self.cache.clone().or(cache) {
             builder = builder.cache(cache);
@@ -227,7 +231,7 @@ impl Connection {
         credentials: CredentialStore,
         progress: &Arc<dyn Progress>,
     ) -> Result<ClientBuilder, Failure> {
-        let proxies = Proxies::from_environment(|name| std::env::var(name).ok())
+        let proxies = Proxies::from_environment(environment::lookup)
             .map_err(|error| Failure::new(Code::Usage, &error))?;
         let stall = Duration::from_secs(self.stall_timeout);
         let defaults = Limits::default();
@@ -260,7 +264,7 @@ impl Connection {
 /// Where Docker's and Podman's tools look for a registry's certificates, the user's first
 /// (containers-certs.d(5)).
 fn certificate_directories() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = environment::path(HOME).filter(|path| path.is_absolute());
     let own = home.map(|home| home.join(".config/containers/certs.d"));
     let shared = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
     own.into_iter().chain(shared).collect()

@@ -12,26 +12,16 @@ mod sync;
 mod trust;
 
 use std::error::Error;
-use std::process::ExitCode;
 
 use bundle_importer::Finding;
 use bundle_oci::Printable;
+use bundle_report::ErrorReport;
+pub(crate) use bundle_report::{ErrorId as Id, ExitCode as Code};
 
 pub(crate) use harbor::advice;
 
-use crate::harbor_text;
-use crate::output::tell;
-
-/// What the exit code says. Stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Code {
-    Failed = 1,
-    Usage = 2,
-    NotTrusted = 3,
-    Network = 4,
-    Policy = 5,
-    Incomplete = 6,
-}
+use crate::destination;
+use crate::output::{self, tell, tell_json};
 
 /// Of what can be thousands, a person reads so many lines.
 const MOST_NAMED: usize = 20;
@@ -40,27 +30,27 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  usage: invalid argument or configuration file
-  3  the bundle is not trusted, or is damaged
-  4  network or registry; trying again may help
-  5  refused by a policy, such as a tag that must not move
-  6  incomplete: a volume, base bundle, signature or scan result is missing";
+  2  invalid argument or configuration file
+  3  the bundle is not trusted, damaged, stale, or made by a newer program
+  4  network or registry error; a retry may help
+  5  refused by a policy, such as an immutable tag or a quota
+  6  a volume, base bundle, image or scan result is missing";
 
 /// An error on its way to a person.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: Code,
+    id: Id,
     lines: Vec<String>,
     hint: Option<String>,
 }
 
 impl Failure {
-    pub(crate) fn new(code: Code, error: &dyn Error) -> Self {
-        Self { code, lines: vec![chain(error)], hint: None }
+    pub(crate) fn new(id: impl Into<Id>, error: &dyn Error) -> Self {
+        Self { id: id.into(), lines: vec![chain(error)], hint: None }
     }
 
-    pub(crate) fn text(code: Code, text: impl Into<String>) -> Self {
-        Self { code, lines: vec![text.into()], hint: None }
+    pub(crate) fn text(id: impl Into<Id>, text: impl Into<String>) -> Self {
+        Self { id: id.into(), lines: vec![text.into()], hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -77,7 +67,7 @@ impl Failure {
     /// Preflight checks that failed; nothing was written.
     pub(crate) fn findings(findings: &[Finding], host: &str) -> Self {
         let nobody = findings.iter().any(|finding| matches!(finding, Finding::Nobody));
-        let mut lines: Vec<String> = findings.iter().map(harbor_text::what_is_wrong).collect();
+        let mut lines: Vec<String> = findings.iter().map(destination::what_is_wrong).collect();
         let tags = findings.iter().filter(|finding| finding.is_about_a_tag()).count();
         lines.push(match tags == findings.len() {
             true => format!("{tags} of the tags are there with another digest; nothing was written"),
@@ -89,16 +79,16 @@ impl Failure {
                 hints.push(hint);
             }
         }
-        let code = if nobody { Code::Network } else { Code::Policy };
-        Self { code, lines, hint: Some(hints.join("\n")) }
+        let id = if nobody { Id::Unauthorized } else { preflight(findings) };
+        Self { id, lines, hint: Some(hints.join("\n")) }
     }
 
     /// Preflight checks that failed, after they were shown with what to do.
     pub(crate) fn refused(findings: &[Finding]) -> Self {
-        let Self { code, .. } = Self::findings(findings, "");
+        let Self { id, .. } = Self::findings(findings, "");
         let number = findings.len();
         let what = if number == 1 { "one thing stands" } else { "several things stand" };
-        Self { code, lines: vec![format!("{what} in the way of an import")], hint: None }
+        Self { id, lines: vec![format!("{what} in the way of an import")], hint: None }
     }
 
     /// Says of which file the first line tells.
@@ -114,7 +104,12 @@ impl Failure {
 
     /// The exit code that it ends with.
     pub(crate) fn code(&self) -> Code {
-        self.code
+        self.id.code()
+    }
+
+    /// The stable identifier of its cause.
+    pub(crate) fn id(&self) -> Id {
+        self.id
     }
 
     /// The first thing that is wrong.
@@ -122,9 +117,11 @@ impl Failure {
         self.lines.first().and_then(|text| text.lines().next()).unwrap_or_default()
     }
 
-    /// The same with another code.
+    /// The same with another code. The cause stays, if it has this code.
     pub(crate) fn with_code(mut self, code: Code) -> Self {
-        self.code = code;
+        if self.id.code() != code {
+            self.id = code.into();
+        }
         self
     }
 
@@ -146,14 +143,42 @@ impl Failure {
         self
     }
 
-    pub(crate) fn report(self) -> ExitCode {
+    /// Tells a person, or a program with `--json`, and gives the exit code.
+    pub(crate) fn report(self) -> std::process::ExitCode {
+        let code = self.code().number();
+        if output::is_json() {
+            tell_json(&ErrorReport::new(self.id, &self.lines, self.hint.as_deref()));
+            return code.into();
+        }
         for line in self.lines.iter().flat_map(|text| text.lines()) {
             tell(&format!("error: {line}"));
         }
         for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
             tell(&format!("hint: {hint}"));
         }
-        ExitCode::from(self.code as u8)
+        code.into()
+    }
+}
+
+/// The identifier of preflight checks that failed: their own, if all are of one kind.
+fn preflight(findings: &[Finding]) -> Id {
+    let id = |finding: &Finding| match finding {
+        Finding::Nobody => Id::Unauthorized,
+        Finding::ReadOnly => Id::ReadOnly,
+        Finding::Quota { .. } => Id::Quota,
+        Finding::Immutable { .. } => Id::TagImmutable,
+        Finding::Conflict { .. } => Id::TagExists,
+        Finding::NoAdministrator
+        | Finding::Hidden { .. }
+        | Finding::MayNotCreate { .. }
+        | Finding::MissingRights { .. }
+        | Finding::MayNotReconcile { .. } => Id::MissingRights,
+        Finding::ProxyCache { .. } => Id::Policy,
+    };
+    let mut ids = findings.iter().map(id);
+    match ids.next() {
+        Some(first) if ids.all(|other| other == first) => first,
+        _ => Id::Preflight,
     }
 }
 

@@ -1,3 +1,5 @@
+//! The stream's history: arguments of rollback protection, and what is said of a bundle's place.
+
 use std::path::PathBuf;
 
 use bundle_importer::{Memory, Rollback, Standing, StateFile};
@@ -71,7 +73,7 @@ impl MemoryArguments {
 pub(crate) fn tell(memory: &Memory, registry: &Registry, progress: &dyn Progress) {
     match (memory.standing(), memory.newest()) {
         (Standing::First, _) => progress.note(&format!(
-            "first bundle of the stream '{}': nothing of it has been imported into {registry} before; rollback protection starts now",
+            "no bundle of the stream '{}' is known to have been imported into {registry} before",
             memory.bundle().stream
         )),
         (Standing::Older | Standing::Reused, Some(newest)) => {

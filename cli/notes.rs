@@ -1,3 +1,5 @@
+//! Retries and mirrors, as people read of them. Takes the client's events, gives notes.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ pub(crate) fn attach(builder: ClientBuilder, progress: &Arc<dyn Progress>) -> Cl
         let cause_text = chain(*cause);
         let text = match to {
             FallbackTo::Mirror => {
-                format!("{cause_text}; only its mirror {mirror} is used; signatures that the mirror does not have are not carried")
+                format!("{cause_text}; what its mirror {mirror} lacks, signatures too, counts as absent")
             }
             // A mirror need not have everything.
             FallbackTo::Registry if cause.status() == Some(404) => return,

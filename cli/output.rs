@@ -1,9 +1,64 @@
+//! Standard output and standard error. Takes reports and texts, and writes them as text or JSON; a
+//! terminal is safe from whatever others wrote into them.
+
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bundle_oci::Printable;
+use bundle_report::Report;
+use serde::Serialize;
 
 use crate::exit::{Code, Failure};
+
+/// Whether results and errors are JSON. The command line says so once, before anything is written.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on, results and errors are JSON.
+pub(crate) fn print_as_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
+/// Whether results and errors are JSON.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// Writes a command's result to standard output, as text or JSON.
+///
+/// # Errors
+/// As [`print()`].
+pub(crate) fn report(report: &impl Report) -> Result<(), Failure> {
+    write(&rendered(report)?)
+}
+
+/// Writes a command's result to standard error, for standard output has something else.
+///
+/// # Errors
+/// It cannot be made into JSON.
+pub(crate) fn report_aside(report: &impl Report) -> Result<(), Failure> {
+    tell(rendered(report)?.trim_end_matches('\n'));
+    Ok(())
+}
+
+fn rendered(report: &impl Report) -> Result<String, Failure> {
+    if !is_json() {
+        return Ok(safe(&report.text()));
+    }
+    let value = bundle_report::json(report).map_err(|error| Failure::new(Code::Failed, &error))?;
+    Ok(format!("{}\n", json(&value)))
+}
+
+/// Says something on standard error for programs, on one line.
+pub(crate) fn tell_json(value: &impl Serialize) {
+    // Nobody is left to be told that standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{}", json_line(value));
+}
+
+/// JSON on one line. What cannot be JSON, which no report is, is null.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    harmless(&serde_json::to_value(value).unwrap_or_default().to_string())
+}
 
 /// Writes a result to standard output. Whatever others wrote into it, a terminal is safe.
 ///
@@ -23,11 +78,16 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 
 /// JSON as [`print_json`] writes it.
 pub(crate) fn json(value: &serde_json::Value) -> String {
+    harmless(&format!("{value:#}"))
+}
+
+/// JSON in which what a terminal may not see is escaped.
+fn harmless(json: &str) -> String {
     let escape = |character: char| {
         let mut units = [0; 2];
         character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
     };
-    escaped(&format!("{value:#}"), escape)
+    escaped(json, escape)
 }
 
 /// Says something on standard error. That nobody hears it is no reason to end differently.

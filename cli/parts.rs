@@ -1,8 +1,13 @@
+//! Importing a bundle in parts: shards, and volumes one after the other. Takes arguments, gives which part is
+//! meant and what is said of the rest.
+
 use std::path::PathBuf;
 
 use bundle_importer::{Remaining, Share};
+use bundle_oci::Registry;
+use bundle_report::PartReport;
 
-use crate::exit::{Code, Failure};
+use crate::exit::{Failure, Id};
 use crate::place;
 use crate::size::{Bytes, count};
 
@@ -14,13 +19,13 @@ pub(crate) struct PartArguments {
     #[arg(long)]
     pub(crate) partial: bool,
 
-    /// Scratch directory for blobs that span volumes
+    /// Where parts of blobs wait that are larger than one volume
     /// [default: bundle/spool in XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "DIRECTORY", requires = "partial")]
     spool: Option<PathBuf>,
 
-    /// Import one shard of the blobs (0/4 … 3/4), for parallel imports; the last to finish sets the
-    /// tags
+    /// Deliver only this part of the blobs, so that several can share the work: 0/4 to 3/4. Who ends
+    /// last sets the tags
     #[arg(long, value_name = "NUMBER/PARTS", conflicts_with = "partial")]
     share: Option<Share>,
 }
@@ -46,15 +51,20 @@ impl PartArguments {
     }
 
     /// What is said when something is still to come: an error, unless others were to bring it.
-    pub(crate) fn remaining(&self, remaining: &Remaining) -> Result<String, Failure> {
+    pub(crate) fn remaining(&self, remaining: &Remaining, to: &Registry) -> Result<PartReport, Failure> {
         let left = format!("{} ({})", count(remaining.blobs, "blob"), Bytes(remaining.bytes));
         if let Share::Part { number, of } = self.share() {
-            return Ok(format!("share {number} of {of} is done; {left} of the others' are not there yet\n"));
+            return Ok(PartReport {
+                to: to.to_string(),
+                share: format!("{number}/{of}"),
+                remaining_blobs: remaining.blobs,
+                remaining_bytes: remaining.bytes,
+            });
         }
         let mut lines: Vec<String> =
             remaining.volumes.iter().map(|path| format!("still to come: {}", path.display())).collect();
         lines.push(format!("what was there is imported; {left} are missing, and no tag is set"));
-        Err(Failure::text(Code::Incomplete, lines.join("\n"))
+        Err(Failure::text(Id::VolumeMissing, lines.join("\n"))
             .hint("bring these volumes, and run the same command again"))
     }
 }

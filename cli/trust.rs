@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bundle_format::{PublicKey, SignatureBytes};
 use bundle_trust::{Effective, StoreLocation, StoreNotFound, load_keys, read_signature};
 
+use crate::environment::{self, HOME, XDG_CONFIG_HOME};
 use crate::exit::Failure;
 use crate::output::tell;
 
@@ -55,9 +56,9 @@ impl StoreArguments {
 
     /// Where the store is, which may be nowhere.
     pub(crate) fn find(&self) -> Result<StoreLocation, StoreNotFound> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let named = self.trust_store.as_deref().filter(|path| !path.as_os_str().is_empty());
-        let (config, home) = (variable("XDG_CONFIG_HOME"), variable("HOME"));
+        let (config, home) = (environment::value(XDG_CONFIG_HOME), environment::value(HOME));
+        let (config, home) = (config.map(PathBuf::from), home.map(PathBuf::from));
         StoreLocation::find(named, config.as_deref(), home.as_deref())
     }
 

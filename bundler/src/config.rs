@@ -126,7 +126,7 @@ pub enum FieldError {
     #[error("a chart in a repository has a name")]
     ChartName,
     /// A version of a chart that is here.
-    #[error("'version' cannot be combined with 'path'")]
+    #[error("a chart at a path is of the version that it is")]
     ChartVersion,
     /// Where a chart is.
     #[error(transparent)]
@@ -916,7 +916,7 @@ projects:
             ),
             (
                 "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
-                "bundle.yaml:3:14: projects.cache.charts[0]: 'version' cannot be combined with 'path'",
+                "bundle.yaml:3:14: projects.cache.charts[0]: a chart at a path is of the version that it is",
             ),
             (
                 "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",

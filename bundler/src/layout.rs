@@ -41,7 +41,7 @@ pub enum ParseLayoutError {
     #[error("layout must have {{path}} or {{name}}")]
     Constant,
     /// What it makes is no repository's name.
-    #[error("cacheLayout gives no valid repository name: the {0}")]
+    #[error("layout makes no names: the {0}")]
     Repository(ParseRepositoryError),
 }
 

@@ -7,6 +7,8 @@
 //!
 //! Nothing here touches a network, a clock of its own or a file that it was not given.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod artifact;
 mod chart;
 mod dependency;

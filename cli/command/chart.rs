@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::environment::{self, HELM_CONFIG_HOME, HELM_REPOSITORY_CONFIG, HOME, XDG_CONFIG_HOME};
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
     CacheLayout, Carry, ChartRequest, ChartSource, Empty, ImagePolicy, Platforms, Reason, helm_repository,
@@ -133,11 +134,10 @@ impl ChartArguments {
 /// The address of a repository that Helm knows by a name. Its file lies where Helm puts it (helm,
 /// pkg/helmpath).
 fn repository(name: &str) -> Result<String, Failure> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let path = variable("HELM_REPOSITORY_CONFIG")
-        .or_else(|| variable("HELM_CONFIG_HOME").map(|home| home.join("repositories.yaml")))
-        .or_else(|| variable("XDG_CONFIG_HOME").map(|home| home.join("helm/repositories.yaml")))
-        .or_else(|| variable("HOME").map(|home| home.join(".config/helm/repositories.yaml")));
+    let path = environment::path(HELM_REPOSITORY_CONFIG)
+        .or_else(|| environment::path(HELM_CONFIG_HOME).map(|home| home.join("repositories.yaml")))
+        .or_else(|| environment::path(XDG_CONFIG_HOME).map(|home| home.join("helm/repositories.yaml")))
+        .or_else(|| environment::path(HOME).map(|home| home.join(".config/helm/repositories.yaml")));
     const HINT: &str = "run `helm repo add`, or name the address with --repo URL";
     let Some(path) = path.filter(|path| path.exists()) else {
         let text = format!("the repository '{}' is not known: Helm has none here", Printable(name));

@@ -1,26 +1,27 @@
+//! `create`: packs images into one signed bundle, or says what it would pack.
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, Head, Inventory, LockBeside, MissingPlatforms, Pins, Plan,
-    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, Unchanged, create,
+    Assembled, Assembly, Confirm, Expires, Head, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
+    Referrers, Shape, SignedIndexes, Sink, Unchanged, create,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
+use bundle_report::{ArtifactEntry, CreateReport, PlanReport, UnchangedReport};
 use bundle_trust::{Signer, load_private, load_public};
-use serde_json::json;
 
 use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
 use crate::command::wanted::{Wanted, tell_notices};
-use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
+use crate::environment::{self, SOURCE_DATE_EPOCH};
 use crate::exit::{Code, Failure};
-use crate::output::{json, name, tell};
+use crate::output::{self, name};
 use crate::progress::progress;
-use crate::size::{Bytes, Took, count};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command", "dry_run"]).required(true).multiple(true)))]
@@ -54,7 +55,7 @@ pub(crate) struct Create {
     #[arg(long)]
     locked: bool,
 
-    /// Print what would be carried, and write nothing
+    /// Say what would be carried, and write nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -96,10 +97,6 @@ pub(crate) struct Create {
     /// Read one registry through another
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
-
-    /// Print the result as JSON; with -o - on standard error
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     connection: Connection,
@@ -159,7 +156,8 @@ impl Create {
             BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
                 drop(progress);
-                return self.tell_unchanged(&bases);
+                let bases = bases.iter().map(ToString::to_string).collect();
+                return output::report(&UnchangedReport { changed: false, bases });
             }
         }
         if to_pipe {
@@ -167,13 +165,14 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            return self.tell_plan(&plan);
+            return output::report(&planned(&plan));
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
         };
-        let unpinned =
-            self.sequence.is_none() && self.created.is_none() && std::env::var("SOURCE_DATE_EPOCH").is_err();
+        let unpinned = self.sequence.is_none()
+            && self.created.is_none()
+            && environment::text(SOURCE_DATE_EPOCH).is_none();
         if let Some(output) = &output
             && let Some(earlier) = output.earlier(&Limits::V1)
         {
@@ -220,91 +219,51 @@ impl Create {
         if let Some(created) = self.created {
             return Ok(created);
         }
-        match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(seconds) => {
+        match environment::text(SOURCE_DATE_EPOCH) {
+            Some(seconds) => {
                 let wrong = |_| Failure::text(Code::Usage, "SOURCE_DATE_EPOCH is not a number of seconds");
                 seconds.trim().parse().map_err(wrong)
             }
-            Err(_) => Ok(Timestamp::now()),
+            None => Ok(Timestamp::now()),
         }
-    }
-
-    fn tell_unchanged(&self, bases: &[Inventory]) -> Result<(), Failure> {
-        let bases: Vec<String> = bases.iter().map(ToString::to_string).collect();
-        if self.json {
-            return print_json(&json!({"changed": false, "bases": bases}));
-        }
-        print(&format!("nothing has changed since {}; nothing was written\n", bases.join(" and ")))
-    }
-
-    fn tell_plan(&self, plan: &Plan) -> Result<(), Failure> {
-        if self.json {
-            return print_json(&json!({
-                "size": plan.layout().size(),
-                "changed": true,
-                "blobs": plan.statement().blobs.len(),
-                "requires": plan.statement().requires.len(),
-                "artifacts": plan.statement().artifacts,
-            }));
-        }
-        let mut text = String::new();
-        for artifact in &plan.statement().artifacts {
-            text.push_str(&format!(
-                "{:>10}  {} <- {}  ({})\n",
-                Bytes(plan.size_of(artifact.digest)).to_string(),
-                artifact.target,
-                artifact.source,
-                artifact.reasons.join(", ")
-            ));
-        }
-        text.push_str(&summary(plan));
-        text.push_str("; nothing was written\n");
-        print(&text)
     }
 
     /// Standard output may have the bundle; then the result is told on standard error.
     fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
-        let digest = Digest::of(plan.statement_bytes());
-        let place = self.output.as_deref().unwrap_or(Path::new("-"));
-        if self.json {
-            let result = json!({
-                "changed": true,
-                "output": place.to_string_lossy(),
-                "statement": digest,
-                "stream": plan.statement().stream,
-                "sequence": plan.statement().sequence,
-                "size": plan.layout().size(),
-                "blobs": plan.statement().blobs.len(),
-                "requires": plan.statement().requires.len(),
-                "artifacts": plan.statement().artifacts.len(),
-                "seconds": started.elapsed().as_secs_f64(),
-            });
-            if !to_pipe {
-                return print_json(&result);
-            }
-            tell(&json(&result));
-            return Ok(());
-        }
-        let line = format!("{} in {}: {}", summary(plan), Took(started.elapsed()), name(place));
-        if !to_pipe {
-            return print(&format!("{line}\n"));
-        }
-        tell(&line);
-        Ok(())
+        let statement = plan.statement();
+        let report = CreateReport {
+            changed: true,
+            output: name(self.output.as_deref().unwrap_or(Path::new("-"))),
+            statement: Digest::of(plan.statement_bytes()).to_string(),
+            stream: statement.stream.to_string(),
+            sequence: statement.sequence.into(),
+            size: plan.layout().size(),
+            blobs: statement.blobs.len(),
+            requires: statement.requires.len(),
+            required_bytes: required_bytes(plan),
+            artifacts: statement.artifacts.len(),
+            deduplicated_bytes: plan.saved(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        if to_pipe { output::report_aside(&report) } else { output::report(&report) }
     }
 }
 
-fn summary(plan: &Plan) -> String {
-    let required: u64 = plan.statement().requires.iter().map(|blob| blob.size).sum();
-    let delta = match plan.statement().requires.len() {
-        0 => String::new(),
-        blobs => format!(", {} ({}) left out because they are there", count(blobs, "blob"), Bytes(required)),
-    };
-    format!(
-        "{}, {}, {} ({} deduplicated){delta}",
-        count(plan.statement().artifacts.len(), "artifact"),
-        count(plan.statement().blobs.len(), "blob"),
-        Bytes(plan.layout().size()),
-        Bytes(plan.saved())
-    )
+/// What a dry run reports.
+fn planned(plan: &Plan) -> PlanReport {
+    let statement = plan.statement();
+    PlanReport {
+        changed: true,
+        size: plan.layout().size(),
+        blobs: statement.blobs.len(),
+        requires: statement.requires.len(),
+        required_bytes: required_bytes(plan),
+        deduplicated_bytes: plan.saved(),
+        artifacts: statement.artifacts.iter().map(ArtifactEntry::from).collect(),
+        artifact_bytes: statement.artifacts.iter().map(|artifact| plan.size_of(artifact.digest)).collect(),
+    }
+}
+
+fn required_bytes(plan: &Plan) -> u64 {
+    plan.statement().requires.iter().map(|blob| blob.size).sum()
 }

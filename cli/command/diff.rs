@@ -1,16 +1,16 @@
+//! `diff`: compares two bundles, receipts or lockfiles.
+
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Change, Diff as Difference, Inventory};
 use bundle_format::{Limits, PublicKey};
-use bundle_oci::Printable;
-use serde_json::json;
+use bundle_report::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 
-use crate::command::{print, print_json};
 use crate::exit::Failure;
-use crate::size::{Bytes, count};
+use crate::output;
 use crate::trust::StoreArguments;
 
-/// Compare two bundles, receipts or lock files
+/// Say how two bundles, receipts or locks differ
 #[derive(clap::Args)]
 pub(crate) struct Diff {
     /// The earlier one
@@ -25,10 +25,6 @@ pub(crate) struct Diff {
 
     #[command(flatten)]
     store: StoreArguments,
-
-    /// Print as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl Diff {
@@ -36,35 +32,17 @@ impl Diff {
         let keys = self.store.keys(&self.trust)?;
         let (before, after) = (load(&self.before, &keys)?, load(&self.after, &keys)?);
         let diff = Difference::between(&before, &after);
-        if self.json {
-            let side = |inventory: &Inventory| {
-                json!({
-                    "kind": inventory.origin.as_str(),
-                    "stream": inventory.base.stream,
-                    "sequence": inventory.base.sequence,
-                    "digest": inventory.base.digest,
-                    "verified": inventory.verified,
-                })
-            };
-            return print_json(&json!({"before": side(&before), "after": side(&after), "diff": diff}));
-        }
-        let mut text = format!("from {before}\nto   {after}\n");
-        if !before.verified || !after.verified {
-            text.push_str("NOT VERIFIED: pass --trust to check signatures\n");
-        }
-        text.push('\n');
-        for change in &diff.changes {
-            text.push_str(&line(change));
-        }
-        text.push_str(&format!("{}, {} unchanged", count(diff.changes.len(), "change"), diff.unchanged));
-        if let (Some(bytes), Some(blobs)) = (diff.new_bytes, diff.new_blobs) {
-            text.push_str(&format!("; {} new, {}", count(blobs, "blob"), Bytes(bytes)));
-        }
-        if let Some(bytes) = diff.dropped_bytes.filter(|bytes| *bytes > 0) {
-            text.push_str(&format!("; {} no longer used", Bytes(bytes)));
-        }
-        text.push('\n');
-        print(&text)
+        output::report(&DiffReport {
+            before: side(&before),
+            after: side(&after),
+            diff: DifferenceEntry {
+                changes: diff.changes.into_iter().map(change).collect(),
+                unchanged: diff.unchanged,
+                new_bytes: diff.new_bytes,
+                new_blobs: diff.new_blobs,
+                dropped_bytes: diff.dropped_bytes,
+            },
+        })
     }
 }
 
@@ -72,16 +50,27 @@ fn load(path: &Path, keys: &[PublicKey]) -> Result<Inventory, Failure> {
     Ok(Inventory::load(path, keys, &Limits::V1)?)
 }
 
-fn line(change: &Change) -> String {
+fn side(inventory: &Inventory) -> SideEntry {
+    SideEntry {
+        kind: inventory.origin.as_str().to_owned(),
+        stream: inventory.base.stream.to_string(),
+        sequence: inventory.base.sequence.map(u64::from),
+        digest: inventory.base.digest.to_string(),
+        verified: inventory.verified,
+        name: inventory.to_string(),
+    }
+}
+
+fn change(change: Change) -> ChangeEntry {
     match change {
         Change::Added { target, digest, size } => {
-            format!("added    {}  {}  {digest}\n", Bytes(*size), Printable(&target.0))
+            ChangeEntry::Added { target: target.0, digest: digest.to_string(), size }
         }
         Change::Moved { target, from, to, size } => {
-            format!("moved    {}  {}  {from} -> {to}\n", Bytes(*size), Printable(&target.0))
+            ChangeEntry::Moved { target: target.0, from: from.to_string(), to: to.to_string(), size }
         }
         Change::Removed { target, digest, size } => {
-            format!("removed  {}  {}  {digest}\n", Bytes(*size), Printable(&target.0))
+            ChangeEntry::Removed { target: target.0, digest: digest.to_string(), size }
         }
     }
 }

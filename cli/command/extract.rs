@@ -1,3 +1,5 @@
+//! `extract`: takes images or charts out of a bundle.
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -5,12 +7,11 @@ use bundle_format::Limits;
 use bundle_handout::{Attached, Choice, NamesFor, extract_archive, extract_charts, extract_layout};
 use bundle_importer::Bundle;
 use bundle_oci::{Digest, Registry};
+use bundle_report::ExtractReport;
 
-use crate::command::print;
 use crate::exit::Failure;
-use crate::output::name;
+use crate::output::{self, name};
 use crate::progress::progress;
-use crate::size::{Took, count};
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -86,12 +87,10 @@ impl Extract {
             }
         };
         drop(progress);
-        let mut text: String = paths.iter().map(|path| format!("{}\n", name(path))).collect();
-        text.push_str(&format!(
-            "{} extracted in {}\n",
-            count(choice.artifacts(statement).count(), "artifact"),
-            Took(started.elapsed())
-        ));
-        print(&text)
+        output::report(&ExtractReport {
+            files: paths.iter().map(|path| name(path)).collect(),
+            artifacts: choice.artifacts(statement).count(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
     }
 }

@@ -1,20 +1,21 @@
+//! `images`: the images that charts and lists ask for, and why.
+
 use std::collections::BTreeMap;
 
 use bundle_bundler::{
     Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, PolicyOverride,
     Reason, Referrers, Request, Subject,
 };
-use bundle_chart::{Certainty, Grade};
+use bundle_chart::Certainty;
 use bundle_oci::{Printable, Reference};
-use serde_json::json;
+use bundle_report::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
 
 use crate::command::chart::ChartArguments;
 use crate::command::wanted::{Wanted, tell_notices};
-use crate::command::{print, print_json};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
+use crate::output;
 use crate::progress::progress;
-use crate::size::count;
 
 #[derive(clap::Args)]
 pub(crate) struct Images {
@@ -35,10 +36,6 @@ pub(crate) struct Images {
     /// Read one registry through another
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     connection: Connection,
@@ -67,41 +64,8 @@ impl Images {
         drop(progress);
         match &self.why {
             Some(image) => self.tell_why(image, &requests, &charts),
-            None => self.tell(&requests, &charts),
+            None => output::report(&found(&requests, &charts)),
         }
-    }
-
-    fn tell(&self, requests: &[Request], charts: &[DiscoveredChart]) -> Result<(), Failure> {
-        if self.json {
-            let charts: Vec<_> = charts.iter().map(chart_json).collect();
-            let listed: Vec<_> = requests
-                .iter()
-                .map(|request| {
-                    json!({"image": request.reference, "target": request.target.to_string(), "why": request.reasons})
-                })
-                .collect();
-            return print_json(&json!({"listed": listed, "charts": charts}));
-        }
-        let mut text = String::new();
-        for request in requests {
-            text.push_str(&format!(
-                "listed    {}  ({})\n",
-                request.reference,
-                texts(&request.reasons).join(", ")
-            ));
-        }
-        for chart in charts {
-            text.push_str(&format!(
-                "{} ({}): {}\n",
-                chart.label(),
-                chart.reason,
-                count(chart.images.len(), "image")
-            ));
-            for image in &chart.images {
-                text.push_str(&line(image));
-            }
-        }
-        print(&text)
     }
 
     fn tell_why(&self, image: &str, requests: &[Request], charts: &[DiscoveredChart]) -> Result<(), Failure> {
@@ -131,15 +95,7 @@ impl Images {
                 Failure::text(Code::Incomplete, text).hint("`bundle images` shows all that is asked for")
             );
         }
-        if self.json {
-            return print_json(&json!(places));
-        }
-        let mut text = String::new();
-        for (image, places) in places {
-            text.push_str(&format!("{image}\n"));
-            places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
-        }
-        print(&text)
+        output::report(&WhyReport { places })
     }
 }
 
@@ -147,66 +103,59 @@ fn texts(reasons: &[Reason]) -> Vec<String> {
     reasons.iter().map(Reason::to_string).collect()
 }
 
-/// One line for an image: how it is asked for, its name, and what is to be said of it.
-fn line(image: &ChartImage) -> String {
+/// What lists and charts ask for.
+fn found(requests: &[Request], charts: &[DiscoveredChart]) -> ImagesReport {
+    let listed = |request: &Request| ListedEntry {
+        image: request.reference.to_string(),
+        target: request.target.to_string(),
+        why: texts(&request.reasons),
+    };
+    ImagesReport {
+        listed: requests.iter().map(listed).collect(),
+        charts: charts.iter().map(chart_entry).collect(),
+    }
+}
+
+fn chart_entry(chart: &DiscoveredChart) -> ChartEntry {
+    let itself = chart.subject == Subject::Chart;
+    ChartEntry {
+        name: chart.name.clone(),
+        version: chart.version.clone(),
+        why: chart.reason.to_string(),
+        source: itself.then(|| chart.source.to_string()),
+        target: itself.then(|| chart.target.to_string()),
+        warnings: chart.warnings.clone(),
+        images: chart.images.iter().map(image_entry).collect(),
+        label: chart.label(),
+    }
+}
+
+fn image_entry(image: &ChartImage) -> ChartImageEntry {
     let find = &image.find;
-    let mut remarks = Vec::new();
-    if let (Grade::Switched, Some(switch)) = (find.grade, find.switches.first()) {
-        remarks.push(format!("once {}", Printable(switch)));
+    ChartImageEntry {
+        image: find.reference.to_string(),
+        grade: find.grade.as_str().to_owned(),
+        switches: find.switches.iter().cloned().collect(),
+        readings: find.readings.iter().map(ToString::to_string).collect(),
+        certainty: match find.certainty {
+            Certainty::Certain => "certain",
+            Certainty::Probable => "probable",
+        }
+        .to_owned(),
+        rendered: find.is_rendered(),
+        registry: match image.confirmation {
+            Confirmation::Excluded | Confirmation::NotCarried | Confirmation::NotAsked => "not asked",
+            Confirmation::Found | Confirmation::NameTaken(_) => "found",
+            Confirmation::NotFound | Confirmation::OtherReading(_) => "not found",
+            Confirmation::NoPlatform(_) => "other platforms",
+            Confirmation::Refused(_) => "refused",
+            Confirmation::Unreachable(_) => "unreachable",
+        }
+        .to_owned(),
+        left_out: image.left_out().map(|why| why.to_string()),
+        excluded: image.confirmation == Confirmation::Excluded,
+        carried: image.is_wanted(),
+        target: image.target.to_string(),
+        why: find.places.iter().map(ToString::to_string).collect(),
     }
-    if !find.readings.is_empty() && image.confirmation == Confirmation::NotAsked {
-        let readings: Vec<String> = find.readings.iter().map(ToString::to_string).collect();
-        remarks.push(format!("or {}", readings.join(", ")));
-    }
-    remarks.extend(image.left_out().map(|why| format!("left out: {why}")));
-    remarks.extend(find.places.first().map(ToString::to_string));
-    format!("{:<9}  {}  ({})\n", find.grade.as_str(), find.reference, remarks.join("; "))
-}
-
-fn word(certainty: Certainty) -> &'static str {
-    match certainty {
-        Certainty::Certain => "certain",
-        Certainty::Probable => "probable",
-    }
-}
-
-fn chart_json(chart: &DiscoveredChart) -> serde_json::Value {
-    let images: Vec<_> = chart
-        .images
-        .iter()
-        .map(|image| {
-            let places: Vec<String> = image.find.places.iter().map(ToString::to_string).collect();
-            json!({
-                "image": image.find.reference,
-                "grade": image.find.grade.as_str(),
-                "switches": image.find.switches,
-                "readings": image.find.readings,
-                "certainty": word(image.find.certainty),
-                "rendered": image.find.is_rendered(),
-                "registry": match image.confirmation {
-                    Confirmation::Excluded | Confirmation::NotCarried | Confirmation::NotAsked => "not asked",
-                    Confirmation::Found => "found",
-                    Confirmation::NotFound | Confirmation::OtherReading(_) => "not found",
-                    Confirmation::NameTaken(_) => "found",
-                    Confirmation::NoPlatform(_) => "other platforms",
-                    Confirmation::Refused(_) => "refused",
-                    Confirmation::Unreachable(_) => "unreachable",
-                },
-                "leftOut": image.left_out(),
-                "excluded": image.confirmation == Confirmation::Excluded,
-                "carried": image.is_wanted(),
-                "target": image.target.to_string(),
-                "why": places,
-            })
-        })
-        .collect();
-    json!({
-        "name": chart.name,
-        "version": chart.version,
-        "why": chart.reason,
-        "source": (chart.subject == Subject::Chart).then_some(&chart.source),
-        "target": (chart.subject == Subject::Chart).then(|| chart.target.to_string()),
-        "warnings": chart.warnings,
-        "images": images,
-    })
 }

@@ -1,3 +1,5 @@
+//! `import`: verifies a bundle and puts it into a registry, or says what it would do.
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,20 +11,23 @@ use bundle_importer::{
     Report, Rollback, ScanReport, Share,
 };
 use bundle_oci::{Digest, Printable, ProjectName};
+use bundle_report::{
+    ImportReport, ImportedBlobs, OutlookReport, RepositoriesReport, StepsReport, UnstoredEntry,
+};
 use bundle_site::{
     HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
 };
-use serde_json::{Value, json};
 
 use crate::command::receipt::ReceiptArguments;
-use crate::command::{print, print_json, refuse_terminal};
+use crate::command::{print, refuse_terminal};
 use crate::connection::{Connection, Login, To};
-use crate::exit::{Code, Failure};
-use crate::harbor_text::{self, word};
+use crate::destination;
+use crate::exit::{Code, Failure, Id};
 use crate::memory::{self, MemoryArguments};
+use crate::output;
 use crate::parts::PartArguments;
 use crate::progress::progress;
-use crate::size::{Bytes, Took, count};
+use crate::size::count;
 use bundle_input::Span;
 use bundle_trust::Effective;
 
@@ -45,11 +50,11 @@ pub(crate) struct Import {
     #[command(flatten)]
     memory: MemoryArguments,
 
-    /// What to do if a tag already exists with a different digest
+    /// What becomes of a tag that is there with another digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 
-    /// Project policy file [default: harbor.yaml, if it is there]
+    /// How Harbor's projects are run [default: harbor.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
@@ -62,7 +67,7 @@ pub(crate) struct Import {
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10m")]
     wait_for_scan: Option<Span>,
 
-    /// Import even if a project's quota may be exceeded
+    /// Import although a project's quota may end before all is there
     #[arg(long)]
     ignore_quota: bool,
 
@@ -93,10 +98,6 @@ pub(crate) struct Import {
 
     #[command(flatten)]
     receipt: ReceiptArguments,
-
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     login: Login,
@@ -146,7 +147,7 @@ struct Head {
 struct Ended {
     report: Report,
     scans: Option<ScanReport>,
-    plan: Option<Value>,
+    plan: Option<OutlookReport>,
 }
 
 impl Import {
@@ -167,7 +168,8 @@ impl Import {
         if self.list_repositories {
             let names = bundle_importer::repositories(bundle.statement());
             let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
-            return print(&names.iter().map(|name| format!("{below}{name}\n")).collect::<String>());
+            let repositories = names.iter().map(|name| format!("{below}{name}")).collect();
+            return output::report(&RepositoriesReport { repositories });
         }
         options.only = self.only(bundle.statement())?;
         let head = Head {
@@ -197,9 +199,9 @@ impl Import {
         }
         let plan = delivery
             .outlook()
-            .map(|outlook| harbor_text::plan_json(outlook, delivery.import(), delivery.findings(), host));
-        if let Some(outlook) = delivery.outlook().filter(|_| !self.json) {
-            print(&harbor_text::short_plan(outlook, delivery.import()))?;
+            .map(|outlook| destination::outlook(outlook, delivery.import(), delivery.findings(), host));
+        if let Some(plan) = plan.as_ref().filter(|_| !output::is_json()) {
+            print(&plan.short_text())?;
         }
         memory::tell(delivery.memory(), &self.to.registry, &**progress);
         let skipped = skipped(delivery.import());
@@ -207,7 +209,7 @@ impl Import {
             Arrival::Whole(arrived) => *arrived,
             Arrival::Part(remaining) => {
                 drop(progress);
-                return print(&self.parts.remaining(&remaining)?);
+                return output::report(&self.parts.remaining(&remaining, &self.to.registry)?);
             }
         };
         if let (Some(requested), Some(receipt)) = (receipt, &arrived.receipt) {
@@ -220,11 +222,11 @@ impl Import {
             ));
         }
         drop(progress);
-        if !self.json {
+        if !output::is_json() {
             print(&skipped)?;
         }
         let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
-        self.tell(&head, &Ended { report: arrived.report, scans, plan }, started)
+        self.tell(head, Ended { report: arrived.report, scans, plan }, started)
     }
 
     fn options(&self) -> Result<DeliveryOptions, Failure> {
@@ -308,20 +310,13 @@ impl Import {
         let host = self.to.registry.as_str();
         let Some(outlook) = delivery.outlook() else {
             return match findings.is_empty() {
-                true => self.tell_plan(import),
+                true => output::report(&self.steps(import)),
                 false => Err(Failure::findings(findings, host)),
             };
         };
-        if self.json {
-            print_json(&harbor_text::plan_json(outlook, import, findings, host))?;
-        } else {
-            print(&harbor_text::plan(outlook, import, findings, host))?;
-        }
+        output::report(&destination::outlook(outlook, import, findings, host))?;
         if !findings.is_empty() {
             return Err(Failure::refused(findings));
-        }
-        if !self.json {
-            print("\nnothing was written\n")?;
         }
         Ok(())
     }
@@ -334,51 +329,26 @@ impl Import {
         }
     }
 
-    fn tell(&self, head: &Head, ended: &Ended, started: Instant) -> Result<(), Failure> {
-        let report = &ended.report;
-        if self.json {
-            let mut document = json!({
-                "to": self.to.registry,
-                "statement": head.digest,
-                "signers": head.signers,
-                "pushed": report.pushed,
-                "present": report.present,
-                "skipped": report.skipped,
-                "blobs": {"sent": report.sent, "sentBytes": report.sent_bytes, "mounted": report.mounted, "found": report.found},
-                "seconds": started.elapsed().as_secs_f64(),
-            });
-            if !report.unstored.is_empty() {
-                let missing =
-                    report.unstored.iter().map(|it| json!({"target": it.target, "reason": it.reason}));
-                document["missing"] = missing.collect();
-            }
-            if let Some(plan) = &ended.plan {
-                document["plan"] = plan.clone();
-            }
-            if let Some(scans) = &ended.scans {
-                document["scans"] = harbor_text::scans_json(scans);
-            }
-            print_json(&document)?;
-        } else {
-            let mut text = format!(
-                "{} pushed, {} there already{}; {} sent ({}), {} mounted, {} found, in {}: {}\n",
-                count(report.pushed, "artifact"),
-                report.present,
-                if report.skipped > 0 { format!(", {} left out", report.skipped) } else { String::new() },
-                count(usize::try_from(report.sent).unwrap_or(usize::MAX), "blob"),
-                Bytes(report.sent_bytes),
-                report.mounted,
-                report.found,
-                Took(started.elapsed()),
-                self.to
-            );
-            if let Some(scans) = &ended.scans {
-                text.push_str(&harbor_text::scans(scans));
-            }
-            print(&text)?;
-        }
-        if !report.unstored.is_empty() {
-            let lines = report.unstored.iter().map(|it| format!("{}: {}", it.target, Printable(&it.reason)));
+    fn tell(&self, head: Head, ended: Ended, started: Instant) -> Result<(), Failure> {
+        let Report { pushed, present, skipped, sent, sent_bytes, mounted, found, unstored } = ended.report;
+        let missing = unstored
+            .iter()
+            .map(|each| UnstoredEntry { target: each.target.clone(), reason: each.reason.clone() });
+        output::report(&ImportReport {
+            to: self.to.registry.to_string(),
+            statement: head.digest.to_string(),
+            signers: head.signers,
+            pushed,
+            present,
+            skipped,
+            blobs: ImportedBlobs { sent, sent_bytes, mounted, found },
+            seconds: started.elapsed().as_secs_f64(),
+            missing: missing.collect(),
+            plan: ended.plan,
+            scans: ended.scans.as_ref().map(destination::scans),
+        })?;
+        if !unstored.is_empty() {
+            let lines = unstored.iter().map(|it| format!("{}: {}", it.target, Printable(&it.reason)));
             let mut lines: Vec<String> = lines.collect();
             lines.push(format!(
                 "{} could not be stored; everything else is in place",
@@ -394,33 +364,24 @@ impl Import {
                 "{} delivered without a scan that ended; Harbor holds back what it has not scanned",
                 count(unfinished, "image")
             );
-            return Err(Failure::text(Code::Incomplete, text)
+            return Err(Failure::text(Id::ScanMissing, text)
                 .hint("wait longer with --wait-for-scan TIME, or look at the scanner's log in Harbor"));
         }
         if blocked > 0 {
             let text = format!("{} delivered that Harbor does not let anybody pull", count(blocked, "image"));
-            return Err(Failure::text(Code::Policy, text)
+            return Err(Failure::text(Id::ImagesBlocked, text)
                 .hint("bring a newer image, or exempt the vulnerabilities in the project's CVE allowlist"));
         }
         Ok(())
     }
 
-    fn tell_plan(&self, plan: &ImportPlan) -> Result<(), Failure> {
-        if self.json {
-            let steps: Vec<_> = plan.steps.iter().map(harbor_text::step_json).collect();
-            return print_json(&json!({"to": self.to.registry, "steps": steps}));
+    fn steps(&self, plan: &ImportPlan) -> StepsReport {
+        StepsReport {
+            to: self.to.to_string(),
+            steps: plan.steps.iter().map(destination::step).collect(),
+            pushes: plan.pushes(),
+            bytes: plan.bytes(),
         }
-        let mut text = String::new();
-        for step in &plan.steps {
-            text.push_str(&format!("{:<8} {} {}\n", word(&step.decision), step.target, step.digest));
-        }
-        text.push_str(&format!(
-            "{} to push to {}, at most {}; nothing was written\n",
-            count(plan.pushes(), "artifact"),
-            self.to,
-            Bytes(plan.bytes())
-        ));
-        print(&text)
     }
 }
 

@@ -1,16 +1,14 @@
-use std::collections::BTreeMap;
+//! `inspect`: the statement of a bundle, verified or not.
+
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, OpenError, Sharing, sharing};
+use bundle_report::{BaseEntry, Extent, InspectReport, InspectedArtifact, SharedWith};
 use bundle_trust::{Effective, TrustStoreError};
-use serde_json::json;
 
-use crate::command::{print, print_json, quoted};
 use crate::exit::{Code, Failure};
-use crate::output::name;
-use crate::output::tell;
-use crate::size::{Bytes, count};
+use crate::output::{self, name, tell};
 use crate::trust::StoreArguments;
 
 #[derive(clap::Args)]
@@ -29,13 +27,7 @@ pub(crate) struct Inspect {
 
     #[command(flatten)]
     store: StoreArguments,
-
-    /// Print as JSON
-    #[arg(long)]
-    json: bool,
 }
-
-const WARNING: &str = "NOT VERIFIED: no key was checked, so anybody may have written what follows.";
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
@@ -66,100 +58,28 @@ impl Inspect {
             }
         };
         let shares = graph.as_ref().map(|graph| sharing(&statement.artifacts, graph));
-        let share = |position: usize| shares.as_ref().and_then(|shares| shares.get(position));
-        if self.json {
-            let artifacts: Vec<_> = statement
-                .artifacts
-                .iter()
-                .enumerate()
-                .map(|(position, artifact)| {
-                    let mut value = json!(artifact);
-                    if let Some(Sharing { size, own, with, more }) = share(position) {
-                        let with = with.iter();
-                        let with = with.map(
-                            |(other, bytes)| json!({"target": other.target.to_string(), "bytes": bytes}),
-                        );
-                        value["size"] = json!(size);
-                        value["ownSize"] = json!(own);
-                        value["sharedWith"] = with.collect();
-                        value["sharedWithMore"] = json!(more);
-                    }
-                    value
+        let extent = |position: usize| shares.as_ref()?.get(position).map(extent);
+        let artifacts = statement.artifacts.iter().enumerate();
+        output::report(&InspectReport {
+            verified: !signers.is_empty(),
+            signers,
+            stream: statement.stream.to_string(),
+            sequence: statement.sequence.into(),
+            created: statement.created.to_string(),
+            expires: statement.expires.map(|time| time.to_string()),
+            previous: statement.previous.map(|digest| digest.to_string()),
+            base: statement.base.iter().map(BaseEntry::from).collect(),
+            requires: statement.requires.len(),
+            required_bytes: statement.requires.iter().map(|blob| blob.size).sum(),
+            blobs: statement.blobs.len(),
+            blob_bytes: statement.blob_bytes(),
+            artifacts: artifacts
+                .map(|(position, artifact)| InspectedArtifact {
+                    artifact: artifact.into(),
+                    extent: extent(position),
                 })
-                .collect();
-            return print_json(&json!({
-                "verified": !signers.is_empty(),
-                "signers": signers,
-                "stream": statement.stream,
-                "sequence": statement.sequence,
-                "created": statement.created,
-                "expires": statement.expires,
-                "previous": statement.previous,
-                "base": statement.base,
-                "requires": statement.requires.len(),
-                "blobs": statement.blobs.len(),
-                "blobBytes": statement.blob_bytes(),
-                "artifacts": artifacts,
-            }));
-        }
-        let mut text = String::new();
-        if signers.is_empty() {
-            text.push_str(&format!("{WARNING}\n"));
-        } else {
-            text.push_str(&format!("signed by {}\n", quoted(&signers)));
-        }
-        text.push_str(&format!(
-            "stream {}, sequence {}, created {}\n",
-            statement.stream, statement.sequence, statement.created
-        ));
-        if let Some(expires) = statement.expires {
-            text.push_str(&format!("cannot be imported after {expires}\n"));
-        }
-        if !statement.requires.is_empty() {
-            let base: Vec<String> = statement.base.iter().map(ToString::to_string).collect();
-            let bytes = statement.requires.iter().map(|blob| blob.size).sum();
-            text.push_str(&format!(
-                "a delta: {} ({}) must be there already, from {}\n",
-                count(statement.requires.len(), "blob"),
-                Bytes(bytes),
-                base.join(", ")
-            ));
-        }
-        let mut projects: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (position, artifact) in statement.artifacts.iter().enumerate() {
-            projects.entry(&artifact.target.project).or_default().push((position, artifact));
-        }
-        for (project, artifacts) in projects {
-            text.push_str(&format!("\nproject {project}: {}\n", count(artifacts.len(), "artifact")));
-            for (position, artifact) in artifacts {
-                text.push_str(&format!("  {}\n", artifact.target));
-                let platforms: Vec<_> = artifact.platforms.iter().map(ToString::to_string).collect();
-                text.push_str(&format!(
-                    "    {} {} {}\n",
-                    artifact.kind.as_str(),
-                    artifact.digest,
-                    platforms.join(" ")
-                ));
-                text.push_str(&format!(
-                    "    from {}, because of {}\n",
-                    artifact.source,
-                    artifact.reasons.join(", ")
-                ));
-                if let Some(share) = share(position) {
-                    text.push_str(&format!("    {}\n", extent(share)));
-                }
-            }
-        }
-        text.push_str(&format!(
-            "\n{}, {}, {}\n",
-            count(statement.artifacts.len(), "artifact"),
-            count(statement.blobs.len(), "blob"),
-            Bytes(statement.blob_bytes())
-        ));
-        if signers.is_empty() {
-            text.push_str(&format!("{WARNING}\n"));
-        }
-        print(&text)
+                .collect(),
+        })
     }
 }
 
@@ -182,16 +102,15 @@ impl Inspect {
     }
 }
 
-fn extent(share: &Sharing<'_>) -> String {
-    let size = Bytes(share.size);
-    let Some((first, _)) = share.with.first() else {
-        return format!("{size}, shared with no other");
+fn extent(share: &Sharing<'_>) -> Extent {
+    let with = |(other, bytes): &(&bundle_format::Artifact, u64)| SharedWith {
+        target: other.target.to_string(),
+        bytes: *bytes,
     };
-    let others = match share.with.len() - 1 {
-        _ if share.more => " and many others".to_owned(),
-        0 => String::new(),
-        1 => " and one other".to_owned(),
-        more => format!(" and {more} others"),
-    };
-    format!("{size}, of which {} is shared with {}{others}", Bytes(share.size - share.own), first.target)
+    Extent {
+        size: share.size,
+        own_size: share.own,
+        shared_with: share.with.iter().map(with).collect(),
+        shared_with_more: share.more,
+    }
 }

@@ -1,12 +1,15 @@
+//! `key`: makes and shows keys; asks for passphrases for all commands that sign.
+
 use std::path::PathBuf;
 
 use bundle_format::KeyError;
+use bundle_report::KeyReport;
 use bundle_trust::{KeyFileError, generate, load_private, load_public};
 use zeroize::Zeroizing;
 
-use crate::command::print;
+use crate::environment::{self, BUNDLE_KEY_PASSPHRASE};
 use crate::exit::{Code, Failure};
-use crate::output::name;
+use crate::output::{self, name};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Key {
@@ -31,11 +34,11 @@ impl Key {
             Self::Generate { path, encrypt } => {
                 let passphrase = if encrypt { Some(new_passphrase()?) } else { None };
                 let public = generate(&path, passphrase.as_ref().map(|passphrase| passphrase.as_str()))?;
-                print(&format!(
-                    "wrote {0} (keep it secret) and {0}.pub (take it to the other side)\nfingerprint {1}\n",
-                    name(&path),
-                    public.fingerprint()
-                ))
+                output::report(&KeyReport {
+                    fingerprint: public.fingerprint().to_string(),
+                    private: Some(name(&path)),
+                    public: Some(format!("{}.pub", name(&path))),
+                })
             }
             Self::Show { path } => {
                 let public = match load_public(&path) {
@@ -44,7 +47,8 @@ impl Key {
                     }
                     other => other?,
                 };
-                print(&format!("{}\n", public.fingerprint()))
+                let fingerprint = public.fingerprint().to_string();
+                output::report(&KeyReport { fingerprint, private: None, public: None })
             }
         }
     }
@@ -52,7 +56,7 @@ impl Key {
 
 /// Asks for a key's passphrase, three times at most; scripts give it in BUNDLE_KEY_PASSPHRASE.
 pub(crate) fn ask_passphrase(attempt: u32) -> Option<Zeroizing<String>> {
-    if let Ok(passphrase) = std::env::var("BUNDLE_KEY_PASSPHRASE") {
+    if let Some(passphrase) = environment::text(BUNDLE_KEY_PASSPHRASE) {
         return (attempt == 1).then(|| Zeroizing::new(passphrase));
     }
     if attempt > 3 {
@@ -87,7 +91,7 @@ const INTERRUPTED: i32 = 128 + 2;
 
 fn new_passphrase() -> Result<Zeroizing<String>, Failure> {
     let empty = || Failure::text(Code::Usage, "an empty passphrase protects nothing");
-    if let Ok(passphrase) = std::env::var("BUNDLE_KEY_PASSPHRASE") {
+    if let Some(passphrase) = environment::text(BUNDLE_KEY_PASSPHRASE) {
         let passphrase = Zeroizing::new(passphrase);
         return if passphrase.is_empty() { Err(empty()) } else { Ok(passphrase) };
     }

@@ -1,15 +1,18 @@
+//! `lock`: resolves references to digests and writes the lockfile.
+
 use std::path::PathBuf;
 
 use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, PolicyOverride, Referrers};
 use bundle_format::{Sequence, Timestamp, replace_file};
 
+use bundle_report::LockReport;
+
 use crate::command::print;
 use crate::command::wanted::{Wanted, tell_notices};
 use crate::connection::{Connection, Mirror};
 use crate::exit::{Code, Failure};
-use crate::output::{name, tell};
+use crate::output::{self, name};
 use crate::progress::progress;
-use crate::size::{Bytes, count};
 
 #[derive(clap::Args)]
 pub(crate) struct Lock {
@@ -61,14 +64,15 @@ impl Lock {
             replace_file(&path, text.as_bytes())?;
         }
         drop(progress);
-        let artifacts = count(lock.artifacts.len(), "artifact");
-        let size = Bytes(plan.statement().blob_bytes());
-        let line = format!("locked {artifacts}, {size} in all, in {}", name(&path));
+        let report = LockReport {
+            output: name(&path),
+            artifacts: lock.artifacts.len(),
+            bytes: plan.statement().blob_bytes(),
+        };
         if !to_pipe {
-            return print(&format!("{line}\n"));
+            return output::report(&report);
         }
         print(&text)?;
-        tell(&line);
-        Ok(())
+        output::report_aside(&report)
     }
 }

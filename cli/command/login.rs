@@ -6,12 +6,13 @@ use std::io::{IsTerminal, Read};
 
 use bundle_oci::Registry;
 use bundle_registry::{CredentialStore, LoginFile, LoginPlace, Ping};
+use bundle_report::{LoginReport, LogoutReport};
 use zeroize::Zeroizing;
 
-use crate::command::print;
 use crate::connection::Connection;
+use crate::environment;
 use crate::exit::{Code, Failure};
-use crate::output::name;
+use crate::output::{self, name};
 use crate::progress::progress;
 
 /// The longest password, in bytes: tokens of cloud registries have a few KiB.
@@ -70,7 +71,11 @@ impl Login {
             }
         }
         let place = file.store(&self.registry, &self.username, password.to_string()).await?;
-        print(&format!("logged in at {} as {}, stored in {}\n", self.registry, self.username, shown(&place)))
+        output::report(&LoginReport {
+            registry: self.registry.to_string(),
+            username: self.username,
+            stored: shown(&place),
+        })
     }
 
     fn password(&self) -> Result<Zeroizing<String>, Failure> {
@@ -99,17 +104,16 @@ impl Login {
 
 impl Logout {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        match file()?.remove(&self.registry).await? {
-            Some(place) => {
-                print(&format!("logged out from {}, removed from {}\n", self.registry, shown(&place)))
-            }
-            None => print(&format!("not logged in at {}\n", self.registry)),
-        }
+        let removed = file()?.remove(&self.registry).await?;
+        output::report(&LogoutReport {
+            registry: self.registry.to_string(),
+            removed: removed.as_ref().map(shown),
+        })
     }
 }
 
 fn file() -> Result<LoginFile, Failure> {
-    LoginFile::from_environment(|name| std::env::var(name).ok()).ok_or_else(|| {
+    LoginFile::from_environment(environment::lookup).ok_or_else(|| {
         Failure::text(
             Code::Usage,
             "neither REGISTRY_AUTH_FILE, DOCKER_CONFIG nor HOME says where logins are kept",

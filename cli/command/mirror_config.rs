@@ -1,13 +1,15 @@
+//! `mirror-config`: registry-mirror configuration for nodes.
+
 use std::path::{Path, PathBuf};
 
 use bundle_format::Limits;
 use bundle_handout::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
 use bundle_importer::Bundle;
 use bundle_oci::Registry;
+use bundle_report::{ConfigFile, MirrorConfigReport};
 
-use crate::command::print;
 use crate::exit::{Code, Failure};
-use crate::output::{name, tell};
+use crate::output::{self, name, tell};
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -73,15 +75,6 @@ impl MirrorConfig {
         };
         let files = runtime.files(&mirrored, &mirror);
         write_tree(&files, &self.output)?;
-        let hosts: Vec<_> = mirrored.hosts().map(Registry::as_str).collect();
-        let mut text = format!("{} from {}\n", hosts.join(", "), self.registry);
-        for file in &files {
-            let secret = match file.secrecy {
-                Secrecy::Owner => "  (has a password: for root only)",
-                Secrecy::Everyone => "",
-            };
-            text.push_str(&format!("{}{secret}\n", name(&self.output.join(&file.path))));
-        }
         if !mirrored.renamed.is_empty() {
             let images = match mirrored.renamed.len() {
                 1 => "1 image is".to_owned(),
@@ -89,7 +82,21 @@ impl MirrorConfig {
             };
             tell(&format!("note: {images} not found by the name of the source; the files say which"));
         }
-        print(&text)
+        output::report(&MirrorConfigReport {
+            hosts: mirrored.hosts().map(ToString::to_string).collect(),
+            mirror: self.registry.to_string(),
+            files: files
+                .iter()
+                .map(|file| ConfigFile {
+                    path: name(&self.output.join(&file.path)),
+                    secret: match file.secrecy {
+                        Secrecy::Owner => true,
+                        Secrecy::Everyone => false,
+                    },
+                })
+                .collect(),
+            renamed: mirrored.renamed.len(),
+        })
     }
 }
 

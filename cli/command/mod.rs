@@ -1,3 +1,5 @@
+//! The commands: one file for each, and what they share.
+
 mod chart;
 mod create;
 mod diff;
@@ -11,6 +13,7 @@ mod lock;
 mod login;
 mod mirror_config;
 mod receipt;
+mod reference;
 mod schema;
 mod serve;
 mod sign;
@@ -33,33 +36,33 @@ pub(crate) enum Command {
     Lock(lock::Lock),
     /// Show the images of charts and lists, and why each is there
     Images(images::Images),
-    /// Create a bundle: pack images into one signed file
+    /// Pack images into one signed file
     Create(create::Create),
-    /// Verify every byte of a bundle
+    /// Check every byte of a bundle
     Verify(verify::Verify),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
-    /// Compare two bundles, receipts or lock files
+    /// Say how two bundles, receipts or locks differ
     Diff(diff::Diff),
-    /// Import a bundle into a registry
+    /// Put a bundle's images into a registry
     Import(import::Import),
     /// Set up a Harbor, look after its accounts, and compare it with what was delivered
     #[command(subcommand)]
     Harbor(harbor::Harbor),
-    /// Show or shorten an import receipt
+    /// Show what an import proved to have delivered
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     /// Add a second person's signature to a bundle
     Sign(sign::Sign),
-    /// Manage the keys this site trusts
+    /// Keep the keys whose bundles this site accepts
     Trust(trust::Trust),
     /// Serve bundles' images as a read-only registry, straight from the files
     Serve(serve::Serve),
-    /// Extract images or charts from a bundle, without a registry
+    /// Take images or charts out of a bundle, without a registry
     Extract(extract::Extract),
-    /// Generate registry-mirror configuration for K3s, RKE2, containerd or CRI-O
+    /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
     MirrorConfig(mirror_config::MirrorConfig),
-    /// Run the scheduled export or import job once
+    /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
     #[command(subcommand)]
     Sync(sync::Sync),
     /// Store the account for a registry, where Docker and Podman keep it
@@ -68,9 +71,38 @@ pub(crate) enum Command {
     Logout(login::Logout),
     /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
     Schema(schema::Schema),
+    /// Print one page of docs/reference, as it is made from this program
+    #[command(hide = true)]
+    Reference(reference::Reference),
 }
 
 impl Command {
+    /// Whether it waits for the network, so that more than one thread is of use.
+    pub(crate) fn moves_data(&self) -> bool {
+        match self {
+            Self::Lock(_)
+            | Self::Images(_)
+            | Self::Create(_)
+            | Self::Import(_)
+            | Self::Harbor(_)
+            | Self::Serve(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Sync(_) => true,
+            Self::Key(_)
+            | Self::Verify(_)
+            | Self::Inspect(_)
+            | Self::Diff(_)
+            | Self::Receipt(_)
+            | Self::Sign(_)
+            | Self::Trust(_)
+            | Self::Extract(_)
+            | Self::MirrorConfig(_)
+            | Self::Schema(_)
+            | Self::Reference(_) => false,
+        }
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Key(command) => command.run(),
@@ -92,6 +124,7 @@ impl Command {
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,
             Self::Schema(command) => command.run(),
+            Self::Reference(command) => command.run(),
         }
     }
 }

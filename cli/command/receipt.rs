@@ -1,15 +1,16 @@
+//! `receipt`: shows and shortens receipts; the arguments of commands that write one.
+
 use std::path::PathBuf;
 
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::write_receipt;
 use bundle_oci::Registry;
+use bundle_report::{ReceiptReport, ShortReceiptReport};
 use bundle_trust::{Signer, load_private, load_receipt};
-use serde_json::json;
 
 use crate::command::key::ask_passphrase;
-use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
-use crate::harbor_text;
+use crate::output;
 use crate::size::count;
 use crate::trust::StoreArguments;
 
@@ -86,9 +87,6 @@ pub(crate) enum Receipt {
     Show {
         #[command(flatten)]
         file: ReceiptFile,
-        /// Print as JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Print a receipt's short form, to be read out, or put into a QR code
     Short {
@@ -112,8 +110,6 @@ pub(crate) struct ReceiptFile {
     store: StoreArguments,
 }
 
-const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
-
 impl ReceiptFile {
     /// Whether a key was given that must have signed it.
     pub(crate) fn is_verified(&self) -> bool {
@@ -135,14 +131,9 @@ impl ReceiptFile {
 impl Receipt {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Show { file, json } => {
+            Self::Show { file } => {
                 let receipt = file.load()?;
-                if json {
-                    print_json(&json!({"verified": !file.trust.is_empty(), "receipt": receipt}))
-                } else {
-                    let warning = if file.trust.is_empty() { format!("{WARNING}\n") } else { String::new() };
-                    print(&format!("{warning}{}", shown(&receipt)))
-                }
+                output::report(&ReceiptReport { verified: file.is_verified(), receipt })
             }
             Self::Short { file } => {
                 let receipt = file.load()?;
@@ -156,50 +147,8 @@ impl Receipt {
                     );
                     return Err(Failure::text(Code::Incomplete, text).hint("bring the receipt itself"));
                 }
-                print(&format!("{}\n", ShortReceipt::of(&receipt.bundle)))
+                output::report(&ShortReceiptReport { short: ShortReceipt::of(&receipt.bundle).to_string() })
             }
         }
     }
-}
-
-fn shown(receipt: &Document) -> String {
-    let mut text = format!(
-        "{} imported bundle {} into {}, {}\nsigned by {}\n",
-        receipt.site,
-        receipt.bundle,
-        receipt.registry,
-        receipt.imported,
-        receipt.signers.join(", ")
-    );
-    match &receipt.previous {
-        Some(previous) => text.push_str(&format!("the newest one before was {previous}\n")),
-        None => text.push_str("no bundle of this stream is known to have come before\n"),
-    }
-    for made in &receipt.overrides {
-        text.push_str(&format!("the rule '{}' was set aside: {}\n", made.rule.as_str(), made.reason));
-    }
-    text.push('\n');
-    for artifact in &receipt.artifacts {
-        text.push_str(&format!("{:<8} {} {}", artifact.outcome.as_str(), artifact.target, artifact.digest));
-        if let Some(found) = artifact.found {
-            let word = if artifact.outcome.is_in_place() { "was" } else { "is" };
-            text.push_str(&format!(" ({word} {found})"));
-        }
-        text.push('\n');
-        if let Some(scan) = &artifact.scan {
-            text.push_str(&format!("         {}\n", harbor_text::scan(scan)));
-        }
-    }
-    for (project, policy) in &receipt.policies {
-        text.push_str(&format!("\nproject {project}: {}", harbor_text::receipt_policy(policy)));
-    }
-    if !receipt.policies.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(&format!(
-        "\n{}, {}\n",
-        count(receipt.artifacts.len(), "artifact"),
-        count(receipt.blobs.len(), "blob")
-    ));
-    text
 }

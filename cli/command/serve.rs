@@ -1,3 +1,5 @@
+//! `serve`: bundles as a read-only registry. Writes the access log to standard output.
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,15 +9,15 @@ use bundle_format::Timestamp;
 use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_os::{Signals, allow_many_files};
+use bundle_report::AccessReport;
 use bundle_serve::{
     Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
 };
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
-use crate::output::tell;
+use crate::output::{self, tell};
 use crate::size::{Bytes, count};
 use bundle_trust::Effective;
 
@@ -23,8 +25,8 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
-    /// Bundles to serve. If two define one tag, the higher sequence of a stream wins; across streams
-    /// the last on the command line wins
+    /// The bundles; where two mean different things by one name, the later one of a stream counts,
+    /// and otherwise the one that is named last
     #[arg(required = true, value_name = "FILE")]
     bundles: Vec<PathBuf>,
 
@@ -46,10 +48,6 @@ pub(crate) struct Serve {
     /// Ask for a password: an htpasswd file with bcrypt hashes (`htpasswd -B`)
     #[arg(long, value_name = "HTPASSWD")]
     auth: Option<PathBuf>,
-
-    /// Print the access log as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl Serve {
@@ -80,7 +78,7 @@ impl Serve {
             connections: limits.connections.min(files.saturating_sub(64).max(16)),
             ..limits
         };
-        let console: Arc<dyn Observer> = Arc::new(Console::start(self.json));
+        let console: Arc<dyn Observer> = Arc::new(Console::start());
         let sources = self.bundles.iter().map(|path| source(path, &policy)).collect::<Result<_, _>>()?;
         let store = Store::new(sources, limits, console.clone())?;
         self.tell(&store, &address.to_string(), identity.is_some());
@@ -154,7 +152,6 @@ const MOST_NOTES: usize = 20;
 /// terminal that was stopped does not stop the server.
 struct Console {
     lines: SyncSender<Line>,
-    json: bool,
 }
 
 enum Line {
@@ -166,7 +163,7 @@ enum Line {
 const WAITING: usize = 4096;
 
 impl Console {
-    fn start(json: bool) -> Self {
+    fn start() -> Self {
         let (lines, waiting) = sync_channel(WAITING);
         std::thread::spawn(move || {
             for line in waiting {
@@ -177,56 +174,45 @@ impl Console {
                 };
             }
         });
-        Self { lines, json }
+        Self { lines }
     }
+}
 
-    fn access(&self, access: &Access) -> String {
-        let ending = match access.ending {
+fn line(access: &Access) -> String {
+    let report = AccessReport {
+        time: Timestamp::now().to_string(),
+        peer: access.peer.to_string(),
+        user: access.user.clone(),
+        method: access.method.to_string(),
+        target: access.target.clone(),
+        status: access.status,
+        bytes: access.bytes,
+        ending: match access.ending {
             Ending::Complete => "complete",
             Ending::Left => "left",
             Ending::Broken => "broken",
-        };
-        if self.json {
-            return json!({
-                "time": Timestamp::now(),
-                "peer": access.peer.to_string(),
-                "user": access.user,
-                "method": access.method,
-                "target": access.target,
-                "status": access.status,
-                "bytes": access.bytes,
-                "ending": ending,
-                "seconds": access.took.as_secs_f64(),
-                "agent": access.agent,
-            })
-            .to_string();
         }
-        format!(
-            "{} {} {} \"{} {}\" {} {} {ending} {:.3}s \"{}\"",
-            Timestamp::now(),
-            access.peer.ip(),
-            access.user.as_deref().map_or("-".to_owned(), |user| Printable(user).to_string()),
-            access.method,
-            Printable(&access.target),
-            access.status,
-            access.bytes,
-            access.took.as_secs_f64(),
-            Printable(&access.agent)
-        )
+        .to_owned(),
+        seconds: access.took.as_secs_f64(),
+        agent: access.agent.clone(),
+    };
+    match output::is_json() {
+        true => output::json_line(&report),
+        false => report.line(&access.peer.ip().to_string()),
     }
 }
 
 impl Observer for Console {
     fn event(&self, event: &Event<'_>) {
         let line = match event {
-            Event::Answered(access) => Line::Access(self.access(access)),
+            Event::Answered(access) => Line::Access(line(access)),
             Event::Lost { bundle, error } => Line::Message(format!(
                 "error: {} cannot be read: {error}; looking for it again when it is asked for",
                 Printable(bundle)
             )),
             Event::Found { bundle } => Line::Message(format!("note: {} is there again", Printable(bundle))),
             Event::Damaged { bundle, byte } => Line::Message(format!(
-                "error: {} has other bytes than were signed, in the blob at byte {byte}; they were not sent",
+                "error: {} has other bytes than were signed, in the blob at byte {byte}; answers with it are cut off before their end",
                 Printable(bundle)
             )),
             Event::Refused(error) => Line::Message(format!("error: no connection can be taken: {error}")),

@@ -1,15 +1,17 @@
+//! `sign`: checks a bundle and writes a countersignature beside it.
+
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Layer, Limits, Medium, Unverified};
-use bundle_importer::{Verdict, verify};
+use bundle_importer::{Verdict, Verification, verify};
 use bundle_oci::Digest;
+use bundle_report::SignReport;
 use bundle_trust::write_countersignature;
 use bundle_trust::{Signer, load_private, load_public};
 
 use crate::command::key::ask_passphrase;
-use crate::command::{print, quoted};
-use crate::exit::{Code, Failure};
-use crate::output::name;
+use crate::exit::{Code, Failure, Id};
+use crate::output::{self, name};
 use crate::progress::progress;
 use crate::trust::TrustArguments;
 
@@ -59,7 +61,8 @@ impl Sign {
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
         let limits = Limits::V1;
-        let (checks, bundle) = verify(Some(&self.bundle), &policy, &[], &limits, threads, &tell)?;
+        let Verification { checks, bundle, refused } =
+            verify(Some(&self.bundle), &policy, &[], &limits, threads, &tell)?;
         drop(progress);
         let reasons: Vec<&str> = checks
             .iter()
@@ -72,7 +75,8 @@ impl Sign {
         let Some(bundle) = bundle.filter(|_| reasons.is_empty()) else {
             let text =
                 format!("{} is not signed, for it is not right: {}", name(&self.bundle), reasons.join("; "));
-            return Err(Failure::text(Code::NotTrusted, text));
+            let id = refused.map_or(Id::NotTrusted, |error| Failure::from(error).id());
+            return Err(Failure::text(id, text));
         };
         let failed = |error: std::io::Error| {
             Failure::text(Code::Failed, format!("{} cannot be read: {error}", name(&self.bundle)))
@@ -86,12 +90,11 @@ impl Sign {
         }
         let signature = signer.sign(&head.statement)?;
         let path = write_countersignature(&Medium::name(&self.bundle), &public, &signature)?;
-        print(&format!(
-            "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
-            bundle.trusted.statement().sequence,
-            bundle.trusted.statement().stream,
-            quoted(bundle.trusted.signers()),
-            name(&path)
-        ))
+        output::report(&SignReport {
+            signature: name(&path),
+            stream: bundle.trusted.statement().stream.to_string(),
+            sequence: bundle.trusted.statement().sequence.into(),
+            signers: bundle.trusted.signers().to_vec(),
+        })
     }
 }

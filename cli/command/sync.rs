@@ -1,25 +1,26 @@
+//! `sync`: one run of the scheduled export or import. Gives its report, its status and its metrics.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle_format::Timestamp;
 use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_input::Span;
-use bundle_oci::Printable;
 use bundle_registry::Progress;
+use bundle_report::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, Report, SyncImportReport};
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
 use bundle_sync::{
     Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
-    Imported, LockError, Outcome, RunEnd, SyncConfig,
+    Imported, Item, LockError, Outcome, RunEnd, SyncConfig,
 };
 use bundle_trust::{Signer, load_private, load_public};
 
 use crate::command::import::settings;
 use crate::command::key::ask_passphrase;
-use crate::command::print;
 use crate::connection::{Connection, Login, Mirror, To};
 use crate::exit::{Code, Failure};
+use crate::output;
 use crate::progress::{Running, progress};
-use crate::size::Bytes;
 use crate::trust::StoreArguments;
 
 #[derive(clap::Subcommand)]
@@ -103,7 +104,9 @@ impl Export {
                 let noted = boards.export(&exported.status, end(refused.as_ref())).map_err(Failure::from);
                 all([refused.map_or(Ok(()), Err), told, noted])
             }
-            Err(ExportError::Lock(LockError::Busy)) => busy(&progress),
+            Err(ExportError::Lock(LockError::Busy)) => {
+                busy(&progress, &ExportReport { bundle: None, pruned: 0, busy: true })
+            }
             Err(error) => {
                 drop(progress);
                 let failure = Failure::from(error);
@@ -132,17 +135,13 @@ fn signer(config: &ExportConfig) -> Result<Signer, Failure> {
 }
 
 fn tell_exported(exported: &Exported) -> Result<(), Failure> {
-    let mut text = String::new();
-    if let Ok(path) = &exported.bundle {
-        let last = exported.status.last.as_ref();
-        let (bytes, sequence) =
-            last.map_or((0, String::new()), |last| (last.bytes, last.sequence.to_string()));
-        text.push_str(&format!("wrote bundle {sequence}, {}: {}\n", Bytes(bytes), path.display()));
-    }
-    if exported.pruned > 0 {
-        text.push_str(&format!("removed {} that arrived\n", exported.pruned));
-    }
-    print(&text)
+    let last = exported.status.last.as_ref();
+    let bundle = exported.bundle.as_ref().ok().map(|path| ExportedBundle {
+        file: path.display().to_string(),
+        sequence: last.map_or_else(String::new, |last| last.sequence.to_string()),
+        bytes: last.map_or(0, |last| last.bytes),
+    });
+    output::report(&ExportReport { bundle, pruned: exported.pruned, busy: false })
 }
 
 fn refused_receipts(exported: &Exported) -> Option<Failure> {
@@ -167,7 +166,9 @@ impl Import {
                 let noted = boards.import(&status, end(told.as_ref().err())).map_err(Failure::from);
                 all([told, noted])
             }
-            Err(Stopped::Busy) => busy(&progress),
+            Err(Stopped::Busy) => {
+                busy(&progress, &SyncImportReport { items: Vec::new(), left: 0, busy: true })
+            }
             Err(Stopped::Failed(failure)) => {
                 drop(progress);
                 let noted = match ImportJob::status(&config) {
@@ -237,28 +238,45 @@ impl From<Failure> for Stopped {
 
 /// Tells of what was done, and fails with the gravest of what was not.
 fn tell_imported(imported: Imported) -> Result<(), Failure> {
-    let mut text = String::new();
+    let mut items = Vec::new();
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    for item in imported.items {
-        match item.outcome {
-            Outcome::Imported(bundle) => {
-                text.push_str(&format!("imported bundle {bundle}: {}\n", Printable(&item.name)));
-            }
-            Outcome::Again(bundle) => {
-                text.push_str(&format!("bundle {bundle} was imported before: {}\n", Printable(&item.name)));
-            }
+    for Item { name, outcome } in imported.items {
+        let done = |outcome, bundle| ImportedItem {
+            name: name.clone(),
+            outcome,
+            bundle: Some(bundle),
+            error: None,
+            error_id: None,
+        };
+        let left = |outcome, failure: &Failure| ImportedItem {
+            name: name.clone(),
+            outcome,
+            bundle: None,
+            error: Some(failure.first_line().to_owned()),
+            error_id: Some(failure.id().as_str().to_owned()),
+        };
+        match outcome {
+            Outcome::Imported(bundle) => items.push(done(ItemOutcome::Imported, bundle.to_string())),
+            Outcome::Again(bundle) => items.push(done(ItemOutcome::Again, bundle.to_string())),
             Outcome::Failed(error) | Outcome::Stuck(error) => {
-                failed.push(Failure::from(error).about(&item.name))
+                let failure = Failure::from(error);
+                items.push(left(ItemOutcome::Failed, &failure));
+                failed.push(failure.about(&name));
             }
-            Outcome::Refused(error) => refused.push(Failure::from(error).about(&item.name)),
+            Outcome::Refused(error) => {
+                let failure = Failure::from(error);
+                items.push(left(ItemOutcome::Refused, &failure));
+                refused.push(failure.about(&name));
+            }
             Outcome::Waiting(error) => {
-                let waits = Failure::from(error).about(&item.name);
                 // That something is still to come is all that is known.
-                waiting.push(waits.with_code(Code::Incomplete));
+                let failure = Failure::from(error).with_code(Code::Incomplete);
+                items.push(left(ItemOutcome::Waiting, &failure));
+                waiting.push(failure.about(&name));
             }
         }
     }
-    let told = print(&text);
+    let told = output::report(&SyncImportReport { items, left: imported.left, busy: false });
     if imported.left > 0 {
         let text = format!("the inbox has {} more bundles", imported.left);
         waiting.push(Failure::text(Code::Incomplete, text).hint("the next run looks at them"));
@@ -275,15 +293,15 @@ fn all(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Fai
     }
 }
 
-fn busy(progress: &Running) -> Result<(), Failure> {
+fn busy(progress: &Running, report: &impl Report) -> Result<(), Failure> {
     progress.note("another run is at work; it does what there is to do");
-    Ok(())
+    output::report(report)
 }
 
 fn end(failure: Option<&Failure>) -> RunEnd<'_> {
     RunEnd {
         at: Timestamp::now(),
-        exit_code: failure.map_or(0, |failure| failure.code() as u8),
+        exit_code: failure.map_or(0, |failure| failure.code().number()),
         error: failure.map(Failure::first_line),
     }
 }

@@ -1,3 +1,5 @@
+//! `trust`: manages the keys that this site trusts.
+
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
@@ -5,13 +7,15 @@ use bundle_format::{
 };
 use bundle_importer::signature_path;
 use bundle_oci::Printable;
+use bundle_report::{
+    AcceptReport, RequireReport, RevokeReport, RotationReport, TrustListReport, TrustReport, TrustedKeyEntry,
+};
 use bundle_trust::{KeyScope, TrustStore, read_countersignatures, read_signature};
 use bundle_trust::{Signer, load_private, load_public};
-use serde_json::json;
 
 use crate::command::key::ask_passphrase;
-use crate::command::{print, print_json};
 use crate::exit::{Code, Failure};
+use crate::output::{self, name as name_of};
 use crate::trust::StoreArguments;
 
 /// The keys whose bundles this site accepts.
@@ -56,11 +60,7 @@ enum Action {
         until: Option<Timestamp>,
     },
     /// Show the keys
-    List {
-        /// Print as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Refuse a key from now on; it stays in the list, so that the refusal says its name
     Revoke {
         /// The key's name or fingerprint
@@ -119,16 +119,19 @@ impl Trust {
                 let streams = (!streams.is_empty()).then(|| streams.clone());
                 let scope = KeyScope { projects, streams, since: *since, until: *until };
                 open()?.add(name, &key, scope)?;
-                print(&format!("'{name}' is trusted: {}\n", key.fingerprint()))?;
+                output::report(&TrustReport {
+                    name: name.clone(),
+                    fingerprint: key.fingerprint().to_string(),
+                })?;
             }
-            Action::List { json } => list(&open()?, *json)?,
+            Action::List => list(&open()?)?,
             Action::Revoke { key } => {
                 open()?.revoke(key)?;
-                print(&format!("{} is revoked\n", Printable(key)))?;
+                output::report(&RevokeReport { revoked: Printable(key).to_string() })?;
             }
             Action::Require { signatures } => {
                 open()?.demand(*signatures)?;
-                print(&format!("bundles need {signatures} signatures\n"))?;
+                output::report(&RequireReport { signatures: *signatures })?;
             }
             Action::Rotate { key, new, name, retire, output } => {
                 rotate(key, new, name, *retire, output)?;
@@ -141,75 +144,37 @@ impl Trust {
                 let mut signatures = read_countersignatures(rotation)?;
                 signatures.push(read_signature(&signature_path(rotation))?);
                 let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;
-                print(&format!("'{}' is trusted in the place of {}\n", accepted.name, accepted.from))?;
+                let (name, replaces) = (accepted.name.clone(), accepted.from.to_string());
+                output::report(&AcceptReport { name, replaces })?;
             }
         }
         Ok(())
     }
 }
 
-fn list(store: &TrustStore, as_json: bool) -> Result<(), Failure> {
+fn list(store: &TrustStore) -> Result<(), Failure> {
     if store.is_empty() {
-        if as_json {
-            print_json(&json!({"signatures": 1, "keys": []}))?;
-        } else {
-            print("no key is trusted\n")?;
-        }
-        return Ok(());
+        return output::report(&TrustListReport { signatures: 1, keys: Vec::new() });
     }
     let policy = store.policy()?;
-    if as_json {
-        let keys: Vec<_> = policy
-            .keys
-            .iter()
-            .map(|key| {
-                json!({
-                    "name": key.name,
-                    "fingerprint": key.key.fingerprint(),
-                    "projects": key.projects,
-                    "streams": key.streams,
-                    "since": key.since,
-                    "until": key.until,
-                    "revoked": key.revoked,
-                })
-            })
-            .collect();
-        return print_json(&json!({"signatures": policy.signatures, "keys": keys}));
-    }
-    let mut text = format!("signatures needed: {}\n", policy.signatures);
-    for key in &policy.keys {
-        text.push_str(&line(key));
-    }
-    print(&text)
+    let keys = policy.keys.iter().map(entry).collect();
+    output::report(&TrustListReport { signatures: policy.signatures, keys })
 }
 
-fn line(key: &TrustedKey) -> String {
-    let projects: Vec<String> = key.projects.iter().map(ToString::to_string).collect();
-    let mut text = format!("{} {}\n  projects {}", key.name, key.key.fingerprint(), projects.join(", "));
-    if let Some(streams) = &key.streams {
-        let streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
-        text.push_str(&format!(", streams {}", streams.join(", ")));
+fn entry(key: &TrustedKey) -> TrustedKeyEntry {
+    let texts = |streams: &Vec<StreamName>| streams.iter().map(ToString::to_string).collect();
+    TrustedKeyEntry {
+        name: key.name.clone(),
+        fingerprint: key.key.fingerprint().to_string(),
+        projects: key.projects.iter().map(ToString::to_string).collect(),
+        streams: key.streams.as_ref().map(texts),
+        since: key.since.map(|time| time.to_string()),
+        until: key.until.map(|time| time.to_string()),
+        revoked: key.revoked,
     }
-    if let Some(since) = key.since {
-        text.push_str(&format!(", since {since}"));
-    }
-    if let Some(until) = key.until {
-        text.push_str(&format!(", until {until}"));
-    }
-    if key.revoked {
-        text.push_str(", REVOKED");
-    }
-    text.push('\n');
-    text
 }
 
-fn rotate(
-    old: &Path,
-    new: &Path,
-    name: &str,
-    retires: Option<Timestamp>,
-    output: &Path,
-) -> Result<(), Failure> {
+fn rotate(old: &Path, new: &Path, name: &str, retires: Option<Timestamp>, to: &Path) -> Result<(), Failure> {
     let old = load_private(old, ask_passphrase)?;
     let key = load_public(new)?;
     let rotation = Rotation {
@@ -221,11 +186,7 @@ fn rotate(
     };
     let bytes = rotation.to_bytes();
     let signature = Signer::Key(old).sign(&bytes)?;
-    replace_file(&signature_path(output), signature.as_ref())?;
-    replace_file(output, &bytes)?;
-    print(&format!(
-        "wrote {0} and {0}.sig; take both to the other side, and there: bundle trust accept {0}\n",
-        output.display()
-    ))?;
-    Ok(())
+    replace_file(&signature_path(to), signature.as_ref())?;
+    replace_file(to, &bytes)?;
+    output::report(&RotationReport { document: name_of(to), signature: name_of(&signature_path(to)) })
 }

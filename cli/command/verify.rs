@@ -1,95 +1,125 @@
-use std::path::PathBuf;
+//! `verify`: checks every byte of one bundle or of several. Gives the verdict of each check.
+
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Layer, Limits, Medium};
-use bundle_importer::{Verdict, verify};
+use bundle_format::{Layer, Limits, Medium, SignatureBytes};
+use bundle_importer::{Verdict, Verification, verify};
 use bundle_oci::Digest;
-use serde_json::json;
+use bundle_report::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
+use bundle_trust::Effective;
 
-use crate::command::{print, print_json, quoted, refuse_terminal};
-use crate::exit::{Code, Failure};
-use crate::output::name;
+use crate::command::refuse_terminal;
+use crate::exit::{Code, Failure, Id};
+use crate::output::{self, name};
 use crate::progress::progress;
-use crate::size::{Bytes, Took, count};
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Verify {
-    /// The bundle; - reads standard input
-    #[arg(value_name = "FILE|-")]
-    bundle: PathBuf,
+    /// Bundles to check; - reads one from standard input
+    #[arg(required = true, value_name = "FILE|-")]
+    bundles: Vec<PathBuf>,
 
     #[command(flatten)]
     trust: TrustArguments,
 
-    /// How many blobs are hashed at once [default: one for each processor]
+    /// Number of blobs that are hashed in parallel [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
-
-    /// Print the verdicts as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl Verify {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let started = Instant::now();
         let policy = self.trust.effective()?;
         let countersignatures = self.trust.countersignatures()?;
-        let path = (self.bundle.as_os_str() != "-").then_some(self.bundle.as_path());
-        if path.is_none() {
+        let pipes = self.bundles.iter().filter(|bundle| is_pipe(bundle)).count();
+        if pipes > 0 {
             refuse_terminal()?;
         }
-        let progress = progress("verifying");
-        if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
-            progress.total(medium.size().unwrap_or_default());
+        if pipes > 1 {
+            return Err(Failure::text(Code::Usage, "standard input has one bundle, and - is given twice"));
         }
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.jobs.map_or_else(processors, usize::from);
-        let blob = Digest::of(b"");
-        let tell = |bytes| progress.advance(blob, bytes);
-        let (checks, bundle) = verify(path, &policy, &countersignatures, &Limits::V1, threads, &tell)?;
-        drop(progress);
-        let trusted = checks.iter().all(|check| check.verdict == Verdict::Passed);
-        if self.json {
-            let checks: Vec<_> = checks
-                .iter()
-                .map(|check| {
-                    let (verdict, reasons): (_, &[String]) = match &check.verdict {
-                        Verdict::Passed => ("passed", &[]),
-                        Verdict::Failed(reasons) => ("failed", reasons),
-                        Verdict::NotReached => ("not reached", &[]),
-                    };
-                    json!({"check": check.name.as_str(), "verdict": verdict, "reasons": reasons})
-                })
-                .collect();
-            print_json(&json!({"trusted": trusted, "checks": checks}))?;
-        } else {
-            let mut text = String::new();
-            for check in &checks {
-                let verdict = match &check.verdict {
-                    Verdict::Passed => "passed".to_owned(),
-                    Verdict::Failed(reasons) => format!("FAILED  {}", reasons.join("\n                   ")),
-                    Verdict::NotReached => "not reached".to_owned(),
-                };
-                text.push_str(&format!("{:<10} {verdict}\n", check.name.as_str()));
-            }
-            if trusted && let Some(bundle) = &bundle {
-                text.push_str(&format!(
-                    "{} is whole and signed by {}: {}, {}, {}, in {}\n",
-                    name(&self.bundle),
-                    quoted(bundle.trusted.signers()),
-                    count(bundle.trusted.statement().artifacts.len(), "artifact"),
-                    count(bundle.trusted.statement().blobs.len(), "blob"),
-                    Bytes(bundle.size),
-                    Took(started.elapsed())
-                ));
-            }
-            print(&text)?;
+        let check = |bundle: &PathBuf| checked(bundle, &policy, &countersignatures, threads);
+        if let [bundle] = self.bundles.as_slice() {
+            let (report, refused) = check(bundle)?;
+            output::report(&report)?;
+            return match refused {
+                None => Ok(()),
+                Some(id) => Err(Failure::text(id, format!("{} must not be used", name(bundle)))),
+            };
         }
-        if trusted {
-            return Ok(());
-        }
-        Err(Failure::text(Code::NotTrusted, format!("{} must not be used", name(&self.bundle))))
+        self.all(check)
     }
+
+    /// One bundle that cannot be looked at does not hide what is known of the others.
+    fn all(
+        &self,
+        check: impl Fn(&PathBuf) -> Result<(VerifyReport, Option<Id>), Failure>,
+    ) -> Result<(), Failure> {
+        let (mut bundles, mut failures) = (Vec::new(), Vec::new());
+        for bundle in &self.bundles {
+            match check(bundle) {
+                Ok((report, refused)) => {
+                    let text = format!("{} must not be used", name(bundle));
+                    failures.extend(refused.map(|id| Failure::text(id, text)));
+                    bundles.push(report);
+                }
+                Err(error) => failures.push(error.of(bundle)),
+            }
+        }
+        output::report(&VerifySetReport { trusted: failures.is_empty(), bundles })?;
+        failures.into_iter().reduce(Failure::and).map_or(Ok(()), Err)
+    }
+}
+
+fn is_pipe(bundle: &Path) -> bool {
+    bundle.as_os_str() == "-"
+}
+
+fn checked(
+    bundle: &Path,
+    policy: &Effective,
+    countersignatures: &[SignatureBytes],
+    threads: usize,
+) -> Result<(VerifyReport, Option<Id>), Failure> {
+    let started = Instant::now();
+    let path = (!is_pipe(bundle)).then_some(bundle);
+    let progress = progress("verifying");
+    if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
+        progress.total(medium.size().unwrap_or_default());
+    }
+    let blob = Digest::of(b"");
+    let tell = |bytes| progress.advance(blob, bytes);
+    // Additional signatures are for what comes through a pipe; those beside a file are found.
+    let Verification { checks, bundle: verified, refused } =
+        verify(path, policy, countersignatures, &Limits::V1, threads, &tell)?;
+    drop(progress);
+    let trusted = refused.is_none();
+    let entry = |check: &bundle_importer::Check| {
+        let (verdict, reasons) = match &check.verdict {
+            Verdict::Passed => ("passed", Vec::new()),
+            Verdict::Failed(reasons) => ("failed", reasons.clone()),
+            Verdict::NotReached => ("not reached", Vec::new()),
+        };
+        CheckEntry { check: check.name.as_str().to_owned(), verdict: verdict.to_owned(), reasons }
+    };
+    let report = VerifyReport {
+        file: name(bundle),
+        trusted,
+        checks: checks.iter().map(entry).collect(),
+        bundle: verified.filter(|_| trusted).map(|bundle| VerifiedBundle {
+            signers: bundle.trusted.signers().to_vec(),
+            stream: bundle.trusted.statement().stream.to_string(),
+            sequence: bundle.trusted.statement().sequence.into(),
+            statement: bundle.trusted.digest().to_string(),
+            artifacts: bundle.trusted.statement().artifacts.len(),
+            blobs: bundle.trusted.statement().blobs.len(),
+            size: bundle.size,
+        }),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    Ok((report, refused.map(|error| Failure::from(error).id())))
 }

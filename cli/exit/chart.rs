@@ -4,8 +4,8 @@ use bundle_bundler::{ChartCause, ChartErrors};
 use bundle_chart::{LoadCause, RenderError};
 use bundle_oci::Printable;
 
-use super::registry::{registry_code, source_hint};
-use super::{Code, Failure, chain};
+use super::registry::{registry_id, source_hint};
+use super::{Failure, Id, chain};
 
 impl From<ChartErrors> for Failure {
     fn from(errors: ChartErrors) -> Self {
@@ -13,22 +13,28 @@ impl From<ChartErrors> for Failure {
         if errors.0.len() > 1 {
             lines.push(errors.to_string());
         }
-        let code = errors.0.iter().map(|error| chart_code(&error.cause)).max().unwrap_or(Code::Failed);
+        let id = errors
+            .0
+            .iter()
+            .map(|error| chart_id(&error.cause))
+            .max_by_key(|id| id.code())
+            .unwrap_or(Id::Failed);
         let hint = errors.0.iter().find_map(|error| chart_hint(&error.cause));
-        Self { code, lines, hint }
+        Self { id, lines, hint }
     }
 }
 
-fn chart_code(cause: &ChartCause) -> Code {
+fn chart_id(cause: &ChartCause) -> Id {
     match cause {
-        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_code(error),
-        ChartCause::Load(error) => load_code(&error.cause),
-        ChartCause::Digest { .. } => Code::NotTrusted,
-        ChartCause::Index(_) | ChartCause::NoChart | ChartCause::NoVersion { .. } | ChartCause::NoContent => {
-            Code::Network
-        }
-        ChartCause::Dependency { cause, .. } => chart_code(cause),
-        ChartCause::Changed { .. } | ChartCause::NoRepository | ChartCause::Absent { .. } => Code::Incomplete,
+        ChartCause::Registry(error) | ChartCause::Confirm { error, .. } => registry_id(error),
+        ChartCause::Load(error) => load_id(&error.cause),
+        ChartCause::Digest { .. } => Id::Damaged,
+        ChartCause::NoChart | ChartCause::NoVersion { .. } => Id::NotFound,
+        ChartCause::Index(_) | ChartCause::NoContent => Id::RegistryBroken,
+        ChartCause::Dependency { cause, .. } => chart_id(cause),
+        ChartCause::Changed { .. } => Id::LockOutdated,
+        ChartCause::NoRepository => Id::Incomplete,
+        ChartCause::Absent { .. } => Id::ImageMissing,
         ChartCause::Text(_)
         | ChartCause::Alias(_)
         | ChartCause::Beside(_)
@@ -41,15 +47,16 @@ fn chart_code(cause: &ChartCause) -> Code {
         | ChartCause::ManifestFiles(_)
         | ChartCause::Offline
         | ChartCause::Platform { .. }
-        | ChartCause::NotLocked => Code::Usage,
-        ChartCause::Pack(_) | ChartCause::Task(_) => Code::Failed,
+        | ChartCause::NotLocked => Id::ChartInput,
+        ChartCause::Pack(_) | ChartCause::Task(_) => Id::Failed,
     }
 }
 
 /// What is wrong with the bytes is nobody's usage.
-pub(super) fn load_code(cause: &LoadCause) -> Code {
+pub(super) fn load_id(cause: &LoadCause) -> Id {
     match cause {
-        LoadCause::Read(_) | LoadCause::NotAFile | LoadCause::Escape | LoadCause::Ignore(_) => Code::Usage,
+        LoadCause::Read(_) | LoadCause::NotAFile => Id::FileUnreadable,
+        LoadCause::Escape | LoadCause::Ignore(_) => Id::ChartInput,
         LoadCause::Gzip(_)
         | LoadCause::Tar(_)
         | LoadCause::Path
@@ -65,7 +72,7 @@ pub(super) fn load_code(cause: &LoadCause) -> Code {
         | LoadCause::Metadata(_)
         | LoadCause::Yaml(_)
         | LoadCause::Encoding(_)
-        | LoadCause::NoMap => Code::NotTrusted,
+        | LoadCause::NoMap => Id::Damaged,
     }
 }
 

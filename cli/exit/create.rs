@@ -5,14 +5,14 @@ use bundle_bundler::{
     PlanError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors,
 };
 
-use super::import::medium_code;
-use super::registry::{registry_code, source_hint};
-use super::{Code, Failure, chain};
+use super::import::{damage_id, medium_id};
+use super::registry::{registry_id, source_hint};
+use super::{Failure, Id, chain};
 use crate::output::name;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        let failure = Self::new(Code::Usage, &error);
+        let failure = Self::new(Id::FileInvalid, &error);
         match error {
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
             _ => failure,
@@ -23,12 +23,14 @@ impl From<ConfigError> for Failure {
 impl From<AssembleError> for Failure {
     fn from(error: AssembleError) -> Self {
         match error {
-            AssembleError::NoLock(_) => Self::new(Code::Usage, &error).hint("make it with `bundle lock`"),
+            AssembleError::NoLock(_) => {
+                Self::new(Id::FileUnreadable, &error).hint("make it with `bundle lock`")
+            }
             AssembleError::Config(error) => error.into(),
             AssembleError::Charts(error) => error.into(),
             AssembleError::Conflict(error) => error.into(),
             AssembleError::Resolve(error) => error.into(),
-            AssembleError::Chart(_) => Self::new(Code::Failed, &error),
+            AssembleError::Chart(_) => Self::new(Id::Failed, &error),
             AssembleError::Plan(error) => error.into(),
         }
     }
@@ -36,7 +38,7 @@ impl From<AssembleError> for Failure {
 
 impl From<bundle_bundler::ListError> for Failure {
     fn from(error: bundle_bundler::ListError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::FileInvalid, &error)
     }
 }
 
@@ -48,7 +50,7 @@ impl From<bundle_bundler::Conflict> for Failure {
         } else {
             "give one of them another name: `reference => new-name`"
         };
-        Self::new(Code::Usage, &error).hint(hint)
+        Self::new(Id::TargetConflict, &error).hint(hint)
     }
 }
 
@@ -56,22 +58,19 @@ impl From<ResolveErrors> for Failure {
     fn from(errors: ResolveErrors) -> Self {
         let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
         lines.push(format!("{errors}; nothing was written"));
-        let codes = errors.0.iter().map(|error| match &error.cause {
+        let ids = errors.0.iter().map(|error| match &error.cause {
             ResolveCause::Registry(error) | ResolveCause::Referrer { source: error, .. } => {
-                registry_code(error)
+                registry_id(error)
             }
-            ResolveCause::NotFound { .. } | ResolveCause::Manifest { .. } | ResolveCause::TooDeep => {
-                Code::Network
-            }
-            ResolveCause::Platform { .. }
-            | ResolveCause::NotLocked
-            | ResolveCause::TwoDigests { .. }
-            | ResolveCause::TwoMeanings { .. } => Code::Usage,
-            ResolveCause::Required(_) => Code::Policy,
-            ResolveCause::TooMuch(_) => Code::Failed,
-            ResolveCause::Gone(_) => Code::Incomplete,
+            ResolveCause::NotFound { .. } => Id::NotFound,
+            ResolveCause::Manifest { .. } | ResolveCause::TooDeep => Id::RegistryBroken,
+            ResolveCause::Platform { .. } | ResolveCause::NotLocked => Id::Usage,
+            ResolveCause::TwoDigests { .. } | ResolveCause::TwoMeanings { .. } => Id::TargetConflict,
+            ResolveCause::Required(_) => Id::Policy,
+            ResolveCause::TooMuch(_) => Id::LimitReached,
+            ResolveCause::Gone(_) => Id::LockOutdated,
         });
-        let code = codes.max().unwrap_or(Code::Failed);
+        let id = ids.max_by_key(|id| id.code()).unwrap_or(Id::Failed);
         let of_chart = |error: &ResolveError| error.reasons.iter().any(Reason::is_of_chart);
         let hint = errors.0.iter().find_map(|error| match &error.cause {
             ResolveCause::NotFound { .. } if of_chart(error) => Some(
@@ -102,13 +101,13 @@ impl From<ResolveErrors> for Failure {
             }
             _ => None,
         });
-        Self { code, lines, hint }
+        Self { id, lines, hint }
     }
 }
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        let failure = Self::new(Code::Failed, &error);
+        let failure = Self::new(Id::LimitReached, &error);
         match error {
             PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
             PlanError::Graph(_) | PlanError::Statement(_) => failure,
@@ -118,27 +117,27 @@ impl From<PlanError> for Failure {
 
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
-        let (code, hint) = match &error {
-            OutputError::NoName(_) => (Code::Usage, Some("name a file with -o".to_owned())),
+        let (id, hint) = match &error {
+            OutputError::NoName(_) => (Id::OutputUnsuitable, Some("name a file with -o".to_owned())),
             OutputError::Exists(path) => {
-                (Code::Usage, Some(format!("remove {} or choose another name with -o", name(path))))
+                (Id::OutputExists, Some(format!("remove {} or choose another name with -o", name(path))))
             }
             OutputError::Busy(_) => {
-                (Code::Usage, Some("wait for it, or choose another name with -o".to_owned()))
+                (Id::Busy, Some("wait for it, or choose another name with -o".to_owned()))
             }
             OutputError::Space { .. } => {
-                (Code::Failed, Some("make room, or choose another place with -o".to_owned()))
+                (Id::NoSpace, Some("make room, or choose another place with -o".to_owned()))
             }
             OutputError::TooLarge { .. } => (
-                Code::Usage,
+                Id::OutputUnsuitable,
                 Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
             OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) => {
-                (Code::Usage, Some("choose larger ones with --volume-size".to_owned()))
+                (Id::OutputUnsuitable, Some("choose larger ones with --volume-size".to_owned()))
             }
-            OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Code::Failed, None),
+            OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Id::FileSystem, None),
         };
-        Self { code, lines: vec![chain(&error)], hint }
+        Self { id, lines: vec![chain(&error)], hint }
     }
 }
 
@@ -155,9 +154,9 @@ impl From<CreateError> for Failure {
                     Some(hint) => format!("{hint}\n{again}"),
                     None => again.to_owned(),
                 };
-                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
-            CreateError::NoOrigin(_) | CreateError::Task(_) => Self::new(Code::Failed, &error),
+            CreateError::NoOrigin(_) | CreateError::Task(_) => Self::new(Id::Failed, &error),
         }
     }
 }
@@ -168,13 +167,12 @@ impl From<InventoryError> for Failure {
             InventoryError::Receipt(error) => error.into(),
             InventoryError::Lock(error) => error.into(),
             InventoryError::Bundle { source: bundle_format::Damage::Read(_), .. } => {
-                Self::new(Code::Failed, &error)
+                Self::new(Id::FileSystem, &error)
             }
-            InventoryError::Bundle { .. } | InventoryError::Stranger(_) => {
-                Self::new(Code::NotTrusted, &error)
-            }
-            InventoryError::Medium(ref medium) => Self::new(medium_code(medium), &error),
-            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Code::Usage, &error),
+            InventoryError::Bundle { ref source, .. } => Self::new(damage_id(source), &error),
+            InventoryError::Stranger(_) => Self::new(Id::UnknownSigner, &error),
+            InventoryError::Medium(ref medium) => Self::new(medium_id(medium), &error),
+            InventoryError::Target { .. } | InventoryError::Unknown(_) => Self::new(Id::FileInvalid, &error),
         }
     }
 }
@@ -185,16 +183,16 @@ impl From<BaseError> for Failure {
             BaseError::Inventory(error) => error.into(),
             BaseError::OnlyShort(ref short) => {
                 let hint = format!("name the bundle or lock as well: --base {short}=FILE");
-                Self::new(Code::Usage, &error).hint(hint)
+                Self::new(Id::Usage, &error).hint(hint)
             }
-            BaseError::Short(_) => Self::new(Code::Usage, &error).hint("let it be read out again"),
-            BaseError::Other { .. } => Self::new(Code::Usage, &error),
+            BaseError::Short(_) => Self::new(Id::Usage, &error).hint("let it be read out again"),
+            BaseError::Other { .. } => Self::new(Id::Usage, &error),
         }
     }
 }
 
 impl From<ExpiresError> for Failure {
     fn from(error: ExpiresError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::Usage, &error)
     }
 }

@@ -3,11 +3,11 @@
 use bundle_handout::node::{LoginError, NoMirror, WriteError};
 use bundle_handout::{ChoiceError, ExtractError};
 
-use super::{Code, Failure};
+use super::{Failure, Id};
 
 impl From<ChoiceError> for Failure {
     fn from(error: ChoiceError) -> Self {
-        let failure = Self::new(Code::Usage, &error);
+        let failure = Self::new(Id::NotInBundle, &error);
         match error {
             ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
             ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
@@ -17,21 +17,21 @@ impl From<ChoiceError> for Failure {
 
 impl From<ExtractError> for Failure {
     fn from(error: ExtractError) -> Self {
-        let failure = |code| Self::new(code, &error);
+        let failure = |id| Self::new(id, &error);
         match &error {
-            ExtractError::Exists(_) => failure(Code::Usage)
+            ExtractError::Exists(_) => failure(Id::OutputExists)
                 .hint("nothing is overwritten: remove it, or choose another place with --to"),
-            ExtractError::Pipe => failure(Code::Usage),
+            ExtractError::Pipe => failure(Id::Usage),
             ExtractError::Space { .. } => {
-                failure(Code::Failed).hint("make room, or choose another place with --to")
+                failure(Id::NoSpace).hint("make room, or choose another place with --to")
             }
             ExtractError::Io { .. } | ExtractError::Damage(bundle_format::Damage::Read(_)) => {
-                failure(Code::Failed)
+                failure(Id::FileSystem)
             }
-            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Code::NotTrusted),
-            ExtractError::Absent { .. } => failure(Code::Incomplete)
+            ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Id::Damaged),
+            ExtractError::Absent { .. } => failure(Id::BaseMissing)
                 .hint("take it from the bundle that this one builds on, or from a full one"),
-            ExtractError::Names(_) => failure(Code::NotTrusted)
+            ExtractError::Names(_) => failure(Id::NotTrusted)
                 .hint("name them as they are called at your registry, with --registry HOST"),
         }
     }
@@ -39,21 +39,23 @@ impl From<ExtractError> for Failure {
 
 impl From<NoMirror> for Failure {
     fn from(error: NoMirror) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::Usage, &error)
     }
 }
 
 impl From<LoginError> for Failure {
     fn from(error: LoginError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::Credentials, &error)
     }
 }
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match &error {
-            WriteError::Exists(_) => Self::new(Code::Usage, &error).hint("remove it, or choose another -o"),
-            WriteError::Io { .. } => Self::new(Code::Failed, &error),
+            WriteError::Exists(_) => {
+                Self::new(Id::OutputExists, &error).hint("remove it, or choose another -o")
+            }
+            WriteError::Io { .. } => Self::new(Id::FileSystem, &error),
         }
     }
 }

@@ -6,9 +6,9 @@ use bundle_importer::{Finding, PrepareError};
 use bundle_oci::{Printable, ProjectName};
 use bundle_site::{BootstrapError, ConnectError, HarborFileError};
 
-use super::chart::load_code;
-use super::registry::{registry_code, registry_hint};
-use super::{Code, Failure, chain};
+use super::chart::load_id;
+use super::registry::{registry_hint, registry_id};
+use super::{Failure, Id, chain};
 use crate::size::Bytes;
 
 /// What to do about a finding.
@@ -57,10 +57,10 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Registry(error) => error.into(),
-            ConnectError::NoHarbor { .. } => Self::new(Code::Usage, &error)
+            ConnectError::NoHarbor { .. } => Self::new(Id::Usage, &error)
                 .hint("if it is one all the same, say so with --registry-kind harbor"),
             ConnectError::Path { .. } => {
-                Self::new(Code::Usage, &error).hint("leave the path out: the projects are in the bundle")
+                Self::new(Id::Usage, &error).hint("leave the path out: the projects are in the bundle")
             }
         }
     }
@@ -68,7 +68,7 @@ impl From<ConnectError> for Failure {
 
 impl From<HarborFileError> for Failure {
     fn from(error: HarborFileError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::FileInvalid, &error)
     }
 }
 
@@ -78,14 +78,14 @@ impl From<PrepareError> for Failure {
         match &error {
             PrepareError::Refused { source, .. } => {
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
-                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
-            PrepareError::NotKept { .. } => Self::new(Code::Network, &error).hint(again),
-            PrepareError::Rights { project, .. } => Self::new(Code::Policy, &error).hint(format!(
+            PrepareError::NotKept { .. } => Self::new(Id::RegistryBroken, &error).hint(again),
+            PrepareError::Rights { project, .. } => Self::new(Id::MissingRights, &error).hint(format!(
                 "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
             )),
             PrepareError::ProxyCache(_) => {
-                Self::new(Code::Policy, &error).hint("someone made it just now; give it another name")
+                Self::new(Id::Policy, &error).hint("someone made it just now; give it another name")
             }
         }
     }
@@ -99,16 +99,16 @@ impl From<BootstrapError> for Failure {
             BootstrapError::Robot { ref source, .. } => {
                 let again = "run the same command again to go on";
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
-                Self { code: registry_code(source), lines: vec![chain(&error)], hint: Some(hint) }
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
             BootstrapError::NoRobot(_) => {
-                Self::new(Code::Usage, &error).hint("make it with `bundle harbor bootstrap`")
+                Self::new(Id::Usage, &error).hint("make it with `bundle harbor bootstrap`")
             }
-            BootstrapError::Random(_) => Self::new(Code::Failed, &error),
+            BootstrapError::Random(_) => Self::new(Id::Failed, &error),
             BootstrapError::Kubectl { ref path, .. } => {
                 let hint =
                     format!("the old secret no longer works; run: kubectl apply -f {}", path.display());
-                Self::new(Code::Failed, &error).hint(hint)
+                Self::new(Id::CommandFailed, &error).hint(hint)
             }
         }
     }
@@ -116,14 +116,14 @@ impl From<BootstrapError> for Failure {
 
 impl From<ValuesError> for Failure {
     fn from(error: ValuesError) -> Self {
-        let failure = |code| Self::new(code, &error);
+        let failure = |id| Self::new(id, &error);
         match error {
             ValuesError::Extract(error) => error.into(),
-            ValuesError::NoChart { .. } => failure(Code::Incomplete).hint(
+            ValuesError::NoChart { .. } => failure(Id::ImageMissing).hint(
                 "name one of those with --chart; or list it in bundle.yaml, below charts, so that it travels with its images",
             ),
-            ValuesError::SeveralCharts(_) => failure(Code::Usage).hint("say which with --chart NAME:VERSION"),
-            ValuesError::Load(ref error) => failure(load_code(&error.cause)),
+            ValuesError::SeveralCharts(_) => failure(Id::Usage).hint("say which with --chart NAME:VERSION"),
+            ValuesError::Load(ref error) => failure(load_id(&error.cause)),
             ValuesError::Overlay(ref cause) | ValuesError::Ingress(IngressError::Overlay(ref cause)) => {
                 let hint = match cause {
                     OverlayError::Render(RenderError::Template { wanted: Some(value), .. }) => {
@@ -137,18 +137,18 @@ impl From<ValuesError> for Failure {
                     }
                     OverlayError::Render(_) | OverlayError::Trials(_) | OverlayError::Limit(_) => None,
                 };
-                Self { hint, ..failure(Code::Usage) }
+                Self { hint, ..failure(Id::ChartInput) }
             }
             ValuesError::Ingress(IngressError::None) => {
-                failure(Code::Usage).hint("switch it on with -f or --set, or leave --ingress-host out")
+                failure(Id::ChartInput).hint("switch it on with -f or --set, or leave --ingress-host out")
             }
             ValuesError::Ingress(IngressError::Several(_) | IngressError::NoValue(_)) => {
-                failure(Code::Usage).hint("give the hosts with -f or --set, and leave --ingress-host out")
+                failure(Id::ChartInput).hint("give the hosts with -f or --set, and leave --ingress-host out")
             }
-            ValuesError::Absent { .. } => failure(Code::Incomplete).hint(
+            ValuesError::Absent { .. } => failure(Id::ImageMissing).hint(
                 "name the bundle that has them too; or carry them: give the chart in bundle.yaml the values that you give it here",
             ),
-            ValuesError::Unmapped { .. } => failure(Code::Incomplete).hint(
+            ValuesError::Unmapped { .. } => failure(Id::Incomplete).hint(
                 "with --keep-unmapped they keep their names, and nodes find them by `bundle mirror-config`; with --kustomization FILE, kustomize replaces them in what Helm renders",
             ),
         }

@@ -1,31 +1,28 @@
 //! Reading a bundle, and delivering it.
 
-use bundle_format::{FileError, MediumError};
+use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
 use bundle_importer::{Cause, ConfirmError, DeliveryError, MemoryError, OpenError, PushError, StateError};
 use bundle_registry::Refusal;
 
-use super::registry::{registry_code, registry_hint};
-use super::trust::countersignature_code;
-use super::{Code, Failure, MOST_NAMED, chain};
+use super::registry::{registry_hint, registry_id};
+use super::trust::countersignature_id;
+use super::{Failure, Id, MOST_NAMED, chain};
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        let code = match &error {
-            OpenError::Open(error) => medium_code(error),
-            OpenError::Missing(_) => Code::Incomplete,
-            OpenError::Countersignature(error) => countersignature_code(error),
-            OpenError::Trust(_) => Code::NotTrusted,
-            OpenError::Damage(damage) => match damage.itself() {
-                bundle_format::Damage::Read(_) => Code::Failed,
-                _ => Code::NotTrusted,
-            },
+        let id = match &error {
+            OpenError::Open(error) => medium_id(error),
+            OpenError::Missing(_) => Id::VolumeMissing,
+            OpenError::Countersignature(error) => countersignature_id(error),
+            OpenError::Trust(error) => trust_id(error),
+            OpenError::Damage(damage) => damage_id(damage),
         };
         if let OpenError::Missing(missing) = &error {
             let mut lines: Vec<String> =
                 missing.iter().map(|path| format!("{} is missing", path.display())).collect();
             lines.push(chain(&error));
             let hint = "bring them together, or take one after the other with --partial".to_owned();
-            return Self { code, lines, hint: Some(hint) };
+            return Self { id, lines, hint: Some(hint) };
         }
         let hint = match &error {
             OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
@@ -44,7 +41,7 @@ impl From<OpenError> for Failure {
             ),
             _ => None,
         };
-        Self { code, lines: vec![chain(&error)], hint }
+        Self { id, lines: vec![chain(&error)], hint }
     }
 }
 
@@ -67,7 +64,7 @@ impl From<bundle_importer::PlanError> for Failure {
                     "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
                     base.join(", ")
                 );
-                Self { code: Code::Incomplete, lines, hint: Some(hint) }
+                Self { id: Id::BaseMissing, lines, hint: Some(hint) }
             }
         }
     }
@@ -79,9 +76,9 @@ impl From<PushError> for Failure {
         match &error {
             PushError::Blob { source, .. } | PushError::Manifest { source, .. } => {
                 // Harbor and others say 412 or 409 for a tag that must not move.
-                let code = match source.status() {
-                    Some(409 | 412) => Code::Policy,
-                    _ => registry_code(source),
+                let id = match source.status() {
+                    Some(409 | 412) => Id::TagImmutable,
+                    _ => registry_id(source),
                 };
                 let hint = match registry_hint(source) {
                     _ if source.refusal() == Some(Refusal::ImmutableTag) => {
@@ -91,26 +88,26 @@ impl From<PushError> for Failure {
                     Some(hint) => format!("{hint}; then run the same command again to go on"),
                     None => "run the same command again to go on".to_owned(),
                 };
-                Self { code, lines: vec![chain(&error)], hint: Some(hint) }
+                Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
-            PushError::Damage(_) => Self::new(Code::NotTrusted, &error)
+            PushError::Damage(_) => Self::new(Id::Damaged, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
-            PushError::Gone { .. } => Self::new(Code::Incomplete, &error).hint(again),
-            PushError::Moved { .. } => Self::new(Code::Incomplete, &error)
+            PushError::Gone { .. } => Self::new(Id::Changed, &error).hint(again),
+            PushError::Moved { .. } => Self::new(Id::Changed, &error)
                 .hint("find out who else pushes there, and run the import again"),
-            PushError::NotAttached { .. } => Self::new(Code::Incomplete, &error)
+            PushError::NotAttached { .. } => Self::new(Id::Incomplete, &error)
                 .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
             PushError::Spool(_) => {
-                Self::new(Code::Failed, &error).hint("choose another place with --spool DIRECTORY")
+                Self::new(Id::FileSystem, &error).hint("choose another place with --spool DIRECTORY")
             }
-            PushError::Task(_) => Self::new(Code::Failed, &error).hint(again),
+            PushError::Task(_) => Self::new(Id::Failed, &error).hint(again),
         }
     }
 }
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        Self::new(Code::Failed, &error)
+        Self::new(Id::FileSystem, &error)
     }
 }
 
@@ -119,45 +116,80 @@ impl From<ConfirmError> for Failure {
         let again = "everything was pushed, but there is no receipt; run the same command again";
         match &error {
             ConfirmError::Registry { source, .. } => {
-                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: registry_hint(source) }
             }
-            ConfirmError::Changed { .. } => Self::new(Code::Incomplete, &error).hint(again),
+            ConfirmError::Changed { .. } => Self::new(Id::Changed, &error).hint(again),
         }
     }
 }
 
-pub(super) fn medium_code(error: &MediumError) -> Code {
+/// Why nobody may act on a bundle whose bytes may be right.
+pub(super) fn trust_id(error: &TrustError) -> Id {
     match error {
-        MediumError::Open { .. } => Code::Usage,
-        MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Code::Failed,
+        TrustError::Stranger { .. } => Id::UnknownSigner,
+        TrustError::TooFew { .. } => Id::TooFewSignatures,
+        TrustError::Revoked(_) => Id::KeyRevoked,
+        TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Stream { .. } => Id::KeyScope,
+        TrustError::Expired(_) => Id::Expired,
+        TrustError::Statement(error) => statement_id(error),
+    }
+}
+
+/// A newer program's statement is no damage.
+pub(super) fn statement_id(error: &StatementError) -> Id {
+    match error {
+        StatementError::Version(version) if *version > u64::from(FORMAT_VERSION) => Id::NewerVersion,
+        _ => Id::Damaged,
+    }
+}
+
+/// What is wrong with a bundle's bytes.
+pub(super) fn damage_id(damage: &Damage) -> Id {
+    match damage.itself() {
+        Damage::Read(_) => Id::FileSystem,
+        Damage::Truncated { .. } => Id::Truncated,
+        Damage::Statement(error) => statement_id(error),
+        _ => Id::Damaged,
+    }
+}
+
+pub(super) fn medium_id(error: &MediumError) -> Id {
+    match error {
+        MediumError::Open { .. } => Id::FileUnreadable,
+        MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Id::FileSystem,
+        MediumError::Index { source: bundle_format::VolumeIndexError::Version(_), .. } => Id::NewerVersion,
         MediumError::Compressed { .. }
         | MediumError::Index { .. }
         | MediumError::OtherIndex(_)
         | MediumError::OtherSet { .. }
-        | MediumError::VolumeSize { .. } => Code::NotTrusted,
-        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Code::Incomplete,
+        | MediumError::VolumeSize { .. } => Id::Damaged,
+        MediumError::NoIndex(_) | MediumError::NoVolume(_) => Id::VolumeMissing,
     }
 }
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
-        let hint = match &error {
-            StateError::Io { .. } | StateError::Write(_) => "choose another place with --state FILE",
-            StateError::Version { .. } => "use the newer program that wrote it",
-        };
-        Self::new(Code::Failed, &error).hint(hint)
+        match &error {
+            StateError::Io { .. } | StateError::Write(_) => {
+                Self::new(Id::FileSystem, &error).hint("choose another place with --state FILE")
+            }
+            StateError::Version { .. } => {
+                Self::new(Id::Failed, &error).hint("use the newer program that wrote it")
+            }
+        }
     }
 }
 
 impl From<MemoryError> for Failure {
     fn from(error: MemoryError) -> Self {
         match error {
-            MemoryError::Rollback(_) => Self::new(Code::NotTrusted, &error)
-                .hint("to go back on purpose: --allow-rollback --reason TEXT"),
+            MemoryError::Rollback(_) => {
+                Self::new(Id::Stale, &error).hint("to go back on purpose: --allow-rollback --reason TEXT")
+            }
             MemoryError::State(error) => error.into(),
             MemoryError::Registry(error) => error.into(),
             MemoryError::Record { ref source, .. } => {
-                Self { code: registry_code(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: registry_hint(source) }
             }
         }
     }
@@ -165,7 +197,7 @@ impl From<MemoryError> for Failure {
 
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
-        Self::new(medium_code(&error), &error)
+        Self::new(medium_id(&error), &error)
     }
 }
 

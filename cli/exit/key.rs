@@ -3,7 +3,7 @@
 use bundle_format::KeyError;
 use bundle_trust::{KeyFileError, SignError};
 
-use super::{Code, Failure, chain};
+use super::{Failure, Id, chain};
 use crate::output::name;
 
 impl From<KeyFileError> for Failure {
@@ -22,19 +22,22 @@ impl From<KeyFileError> for Failure {
             }
             _ => None,
         };
-        let code = match &error {
-            KeyFileError::Write { .. } => Code::Failed,
-            KeyFileError::Read { .. }
-            | KeyFileError::Exists(_)
-            | KeyFileError::Open { .. }
-            | KeyFileError::Key { .. } => Code::Usage,
+        let id = match &error {
+            KeyFileError::Write { .. } => Id::FileSystem,
+            KeyFileError::Read { .. } => Id::FileUnreadable,
+            KeyFileError::Exists(_) => Id::OutputExists,
+            KeyFileError::Open { .. } => Id::FileOpenToAll,
+            KeyFileError::Key { source: KeyError::NeedsPassphrase | KeyError::WrongPassphrase, .. } => {
+                Id::Passphrase
+            }
+            KeyFileError::Key { .. } => Id::KeyInvalid,
         };
-        Self { code, lines: vec![chain(&error)], hint }
+        Self { id, lines: vec![chain(&error)], hint }
     }
 }
 
 impl From<SignError> for Failure {
     fn from(error: SignError) -> Self {
-        Self::new(Code::Failed, &error)
+        Self::new(Id::CommandFailed, &error)
     }
 }

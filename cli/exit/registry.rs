@@ -5,41 +5,50 @@ use bundle_registry::{
     AddressError, CertificateProblem, CredentialError, Error as RegistryError, ProxyProblem, Refusal,
 };
 
-use super::{Code, Failure, chain};
+use super::{Failure, Id, chain};
 use crate::output::name;
 
-pub(super) fn registry_code(error: &RegistryError) -> Code {
+/// Which of the registry's answers, or what on the way to it, is to blame.
+pub(super) fn registry_id(error: &RegistryError) -> Id {
     match error {
         RegistryError::Answer(answer) => match answer.refusal() {
-            Refusal::Quota | Refusal::ReadOnly => Code::Policy,
-            _ => Code::Network,
+            Refusal::Quota => Id::Quota,
+            Refusal::ReadOnly => Id::ReadOnly,
+            Refusal::Unauthorized | Refusal::Denied => Id::Unauthorized,
+            Refusal::NotFound => Id::NotFound,
+            Refusal::RateLimited => Id::RateLimited,
+            Refusal::MissingContent
+            | Refusal::ImmutableTag
+            | Refusal::Rule
+            | Refusal::TooLarge
+            | Refusal::ServerError
+            | Refusal::Invalid => Id::RegistryRefused,
         },
-        RegistryError::Source(_) | RegistryError::Setup(_) | RegistryError::Certificates(_) => Code::Failed,
-        RegistryError::Credentials(_)
-        | RegistryError::Address { .. }
+        RegistryError::Source(_) => Id::FileSystem,
+        RegistryError::Setup(_) | RegistryError::Certificates(_) => Id::Failed,
+        RegistryError::Credentials(_) => Id::Credentials,
+        RegistryError::Address { .. }
         | RegistryError::HostCertificates { .. }
-        | RegistryError::Path { .. } => Code::Usage,
-        RegistryError::Blocked { .. } => Code::Policy,
+        | RegistryError::Path { .. } => Id::Usage,
+        RegistryError::Blocked { .. } => Id::Blocked,
         RegistryError::Unreachable { .. }
-        | RegistryError::UnknownHost { .. }
-        | RegistryError::Proxy { .. }
-        | RegistryError::Handshake { .. }
-        | RegistryError::WebPage { .. }
-        | RegistryError::Unusable { .. }
         | RegistryError::Slow { .. }
         | RegistryError::Cut { .. }
-        | RegistryError::Certificate { .. }
-        | RegistryError::PlainHttp { .. }
-        | RegistryError::HttpsOnly { .. }
+        | RegistryError::Stalled { .. } => Id::Unreachable,
+        RegistryError::UnknownHost { .. } => Id::UnknownHost,
+        RegistryError::Proxy { .. } => Id::Proxy,
+        RegistryError::Handshake { .. } | RegistryError::Certificate { .. } => Id::Certificate,
+        RegistryError::PlainHttp { .. } | RegistryError::HttpsOnly { .. } => Id::PlainHttp,
+        RegistryError::Withheld { .. } => Id::Unauthorized,
+        RegistryError::WebPage { .. }
+        | RegistryError::Unusable { .. }
         | RegistryError::NotARegistry { .. }
-        | RegistryError::Withheld { .. }
-        | RegistryError::Stalled { .. }
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
         | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
-        | RegistryError::WrongContent { .. } => Code::Network,
+        | RegistryError::WrongContent { .. } => Id::RegistryBroken,
     }
 }
 
@@ -116,7 +125,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             401 => Some(format!("log in again at {}; the password or token may have expired", answer.host)),
             403 => Some("the account lacks a right that this needs".to_owned()),
             404 => Some(
-                "check the name and the account: some registries answer 404 to accounts without access"
+                "is the name right, and may this account see it? Some registries say this to strangers"
                     .to_owned(),
             ),
             429 => Some(format!(
@@ -175,12 +184,16 @@ impl From<CredentialError> for Failure {
             CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
             _ => None,
         };
-        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+        let id = match &error {
+            CredentialError::Open { .. } => Id::FileOpenToAll,
+            _ => Id::Credentials,
+        };
+        Self { id, lines: vec![chain(&error)], hint }
     }
 }
 
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
-        Self { code: registry_code(&error), lines: vec![chain(&error)], hint: registry_hint(&error) }
+        Self { id: registry_id(&error), lines: vec![chain(&error)], hint: registry_hint(&error) }
     }
 }

@@ -2,23 +2,23 @@
 
 use bundle_serve::{IdentityError, StoreError, UsersError};
 
-use super::{Code, Failure};
+use super::{Failure, Id};
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let failure = |code| Self::new(code, &error);
+        let failure = |id| Self::new(id, &error);
         match &error {
             StoreError::Base { .. } => {
-                failure(Code::Incomplete).hint("serve the bundle that this one builds on beside it")
+                failure(Id::BaseMissing).hint("serve the bundle that this one builds on beside it")
             }
-            StoreError::Random(_) => failure(Code::Failed),
+            StoreError::Random(_) => failure(Id::Failed),
         }
     }
 }
 
 impl From<UsersError> for Failure {
     fn from(error: UsersError) -> Self {
-        let failure = Self::new(Code::Usage, &error);
+        let failure = Self::new(Id::FileInvalid, &error);
         match error {
             UsersError::Line { .. } => failure.hint("make lines with `htpasswd -B`"),
             _ => failure,
@@ -28,6 +28,6 @@ impl From<UsersError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::FileInvalid, &error)
     }
 }

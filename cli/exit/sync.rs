@@ -3,17 +3,17 @@
 use bundle_bundler::{CreateError, OutputError};
 use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
 
-use super::{Code, Failure};
+use super::{Failure, Id};
 
 impl From<SyncConfigError> for Failure {
     fn from(error: SyncConfigError) -> Self {
-        Self::new(Code::Usage, &error)
+        Self::new(Id::FileInvalid, &error)
     }
 }
 
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
-        Self::new(Code::Failed, &error)
+        Self::new(Id::FileSystem, &error)
     }
 }
 
@@ -29,9 +29,9 @@ impl From<ExportError> for Failure {
             ExportError::Sign(error) => error.into(),
             ExportError::Create(CreateError::Output(error)) => in_outbox(error),
             ExportError::Create(error) => error.into(),
-            ExportError::Sequence { .. } => Self::new(Code::Failed, &error)
+            ExportError::Sequence { .. } => Self::new(Id::LimitReached, &error)
                 .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
-            ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Code::Failed, &error),
+            ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Id::FileSystem, &error),
         }
     }
 }
@@ -58,7 +58,7 @@ fn in_outbox(error: OutputError) -> Failure {
 
 impl From<ImportJobError> for Failure {
     fn from(error: ImportJobError) -> Self {
-        Self::new(Code::Failed, &error)
+        Self::new(Id::Failed, &error)
     }
 }
 
@@ -70,14 +70,14 @@ impl From<ItemError> for Failure {
             ItemError::State(error) => error.into(),
             ItemError::Sign(error) => error.into(),
             ItemError::Receipt(error) => error.into(),
-            ItemError::Stream(_) => Self::new(Code::NotTrusted, &error)
+            ItemError::Stream(_) => Self::new(Id::NotTrusted, &error)
                 .hint("bring it to its site, or name the stream in sync.yaml"),
-            ItemError::Superseded { .. } => Self::new(Code::NotTrusted, &error)
+            ItemError::Superseded { .. } => Self::new(Id::Stale, &error)
                 .hint("nothing is to be done: the stream has gone on; find out who brought it"),
-            ItemError::Stuck(error) => Self::new(Code::Failed, &error).hint(
+            ItemError::Stuck(error) => Self::new(Id::FileSystem, &error).hint(
                 "look at what lies in its way in the directories done and refused, and at their rights",
             ),
-            ItemError::Part => Self::new(Code::Incomplete, &error),
+            ItemError::Part => Self::new(Id::VolumeMissing, &error),
         }
     }
 }

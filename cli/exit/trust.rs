@@ -6,7 +6,7 @@ use bundle_trust::{
     CountersignatureError, LoadKeysError, SignatureFileError, StoreNotFound, TrustFileError, TrustStoreError,
 };
 
-use super::{Code, Failure, chain};
+use super::{Failure, Id, chain};
 
 impl From<TrustFileError> for Failure {
     fn from(error: TrustFileError) -> Self {
@@ -16,17 +16,19 @@ impl From<TrustFileError> for Failure {
             }
             _ => None,
         };
-        Self { code: Code::Usage, lines: vec![chain(&error)], hint }
+        Self { id: Id::FileInvalid, lines: vec![chain(&error)], hint }
     }
 }
 
 impl From<ReceiptFileError> for Failure {
     fn from(error: ReceiptFileError) -> Self {
         use bundle_format::ReceiptError;
-        let code = match &error {
-            ReceiptFileError::Read { .. } => Code::Usage,
-            ReceiptFileError::Signature(error) => signature_code(error),
-            ReceiptFileError::Receipt { .. } => Code::NotTrusted,
+        let id = match &error {
+            ReceiptFileError::Read { .. } => Id::FileUnreadable,
+            ReceiptFileError::Signature(error) => signature_id(error),
+            ReceiptFileError::Receipt { source: ReceiptError::Version(_), .. } => Id::NewerVersion,
+            ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => Id::UnknownSigner,
+            ReceiptFileError::Receipt { .. } => Id::Damaged,
         };
         let hint = match &error {
             ReceiptFileError::Signature(SignatureFileError::Read { .. }) => {
@@ -37,34 +39,34 @@ impl From<ReceiptFileError> for Failure {
             }
             _ => None,
         };
-        Self { code, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
+        Self { id, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
     }
 }
 
-pub(super) fn countersignature_code(error: &CountersignatureError) -> Code {
+pub(super) fn countersignature_id(error: &CountersignatureError) -> Id {
     match error {
-        CountersignatureError::Read { .. } => Code::Usage,
-        CountersignatureError::File(error) => signature_code(error),
-        CountersignatureError::TooMany(_) => Code::NotTrusted,
+        CountersignatureError::Read { .. } => Id::FileUnreadable,
+        CountersignatureError::File(error) => signature_id(error),
+        CountersignatureError::TooMany(_) => Id::NotTrusted,
     }
 }
 
-fn signature_code(error: &SignatureFileError) -> Code {
+fn signature_id(error: &SignatureFileError) -> Id {
     match error {
-        SignatureFileError::Read { .. } => Code::Usage,
-        SignatureFileError::Length(_) => Code::NotTrusted,
+        SignatureFileError::Read { .. } => Id::FileUnreadable,
+        SignatureFileError::Length(_) => Id::Damaged,
     }
 }
 
 impl From<SignatureFileError> for Failure {
     fn from(error: SignatureFileError) -> Self {
-        Self::new(signature_code(&error), &error)
+        Self::new(signature_id(&error), &error)
     }
 }
 
 impl From<StoreNotFound> for Failure {
     fn from(error: StoreNotFound) -> Self {
-        Self::new(Code::Usage, &error).hint(
+        Self::new(Id::NoTrustedKey, &error).hint(
             "name it with --trust-store FILE or BUNDLE_TRUST_STORE; `none` accepts keys that were revoked",
         )
     }
@@ -75,14 +77,14 @@ impl From<LoadKeysError> for Failure {
         match error {
             LoadKeysError::Key(error) => error.into(),
             LoadKeysError::Store(error) => error.into(),
-            LoadKeysError::Revoked { .. } => Self::new(Code::NotTrusted, &error),
+            LoadKeysError::Revoked { .. } => Self::new(Id::KeyRevoked, &error),
         }
     }
 }
 
 impl From<CountersignatureError> for Failure {
     fn from(error: CountersignatureError) -> Self {
-        Self::new(countersignature_code(&error), &error)
+        Self::new(countersignature_id(&error), &error)
     }
 }
 
@@ -92,20 +94,20 @@ impl From<TrustStoreError> for Failure {
             TrustStoreError::File(error) => error.into(),
             TrustStoreError::Open { ref path, .. } => {
                 let hint = format!("chmod o-w {}, and look at what is in it", path.display());
-                Self::new(Code::Usage, &error).hint(hint)
+                Self::new(Id::FileOpenToAll, &error).hint(hint)
             }
-            TrustStoreError::Missing(_) => Self::new(Code::Usage, &error).hint(
+            TrustStoreError::Missing(_) => Self::new(Id::NoTrustedKey, &error).hint(
                 "check the name; `bundle trust add KEY.pub --name NAME` makes a store, and --trust-store none does \
                  without one",
             ),
-            TrustStoreError::NoKey(_) => Self::new(Code::Usage, &error)
+            TrustStoreError::NoKey(_) => Self::new(Id::NoTrustedKey, &error)
                 .hint("`bundle trust add KEY.pub --name NAME`, or --trust <PUBKEY|FILE>"),
-            TrustStoreError::Rotation(_) => Self::new(Code::NotTrusted, &error),
+            TrustStoreError::Rotation(_) => Self::new(Id::NotTrusted, &error),
             TrustStoreError::Known(_)
             | TrustStoreError::NameTaken(_)
             | TrustStoreError::Unknown { .. }
-            | TrustStoreError::Key(_) => Self::new(Code::Usage, &error),
-            TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Code::Failed, &error),
+            | TrustStoreError::Key(_) => Self::new(Id::KeyInvalid, &error),
+            TrustStoreError::Serialize(_) | TrustStoreError::Write(_) => Self::new(Id::FileSystem, &error),
         }
     }
 }

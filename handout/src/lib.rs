@@ -4,6 +4,8 @@
 //! Start at [`Choice`], some of a bundle's artifacts, and [`extract_layout`]; at [`node`] for nodes'
 //! configuration; at [`chart_values`] for charts.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod choice;
 mod extract;
 pub mod node;

@@ -6,6 +6,8 @@
 //! and retries. Each request carries user and password and no cookie: with Harbor's session cookie,
 //! the next change would be refused for want of a CSRF token (Harbor's middleware/csrf).
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod account;
 mod artifact;
 mod client;

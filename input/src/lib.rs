@@ -4,6 +4,8 @@
 //! Start at [`read_yaml`], which gives a value of any type that serde knows, or an [`InputError`]
 //! that names file, line and column. [`parse_yaml`] does the same to a text that is at hand.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod limits;
 mod nearest;
 mod plain;

@@ -5,6 +5,8 @@
 //! [`replace_file`], after which nobody keeps half a file. Another system needs other bodies here, and
 //! nothing elsewhere.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod access;
 mod positional;
 mod process;

@@ -4,6 +4,8 @@
 //! importer's [`Destination`](bundle_importer::Destination). The rest serves that adapter, and the
 //! commands that administer a Harbor: [`bootstrap`], [`rotate`], [`drift`].
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod accessory;
 mod bootstrap;
 mod cause;

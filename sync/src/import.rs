@@ -260,7 +260,7 @@ impl ImportJob<'_> {
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
         if delivery.memory().standing() == Standing::First {
             progress.note(&format!(
-                "first bundle of the stream '{}': nothing of it has been imported into {} before; rollback protection starts now",
+                "no bundle of the stream '{}' is known to have been imported into {} before",
                 delivery.memory().bundle().stream,
                 self.destination.registry()
             ));

@@ -6,6 +6,8 @@
 //! to do. What they remember is a hint: it can be lost, and is made anew from the directories, the
 //! receipts and the registry.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod config;
 mod export;
 mod import;

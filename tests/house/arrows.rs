@@ -10,7 +10,7 @@ use crate::sources::root;
 
 /// Each crate, and those of ours that it may know. Whatever is missing here is an arrow that nobody
 /// decided on.
-const ALLOWED: [(&str, &str); 16] = [
+const ALLOWED: [(&str, &str); 17] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
@@ -24,6 +24,7 @@ const ALLOWED: [(&str, &str); 16] = [
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci input format registry harbor importer"),
     ("bundle-handout", "oci os format importer site chart"),
+    ("bundle-report", "oci format"),
     ("bundle-sync", "oci os input format trust registry bundler importer site"),
     ("bundle-test-servers", "test-needs"),
     ("bundle-test-needs", ""),

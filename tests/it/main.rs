@@ -8,6 +8,7 @@ mod documents;
 mod harbor;
 mod mistakes;
 mod registries;
+mod reports;
 mod scene;
 mod serve;
 mod sync;

@@ -4,6 +4,8 @@
 //! Start at [`Effective`], without which nobody reads a bundle: it is a key or a `trust.yaml` with the
 //! revocations of the [`TrustStore`]. What it then demands of a bundle is `bundle_format::TrustPolicy`.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod countersignature;
 mod effective;
 mod key_file;

@@ -1,15 +1,19 @@
+//! `harbor bootstrap`: makes projects, robot accounts and their secrets.
+
 use std::path::PathBuf;
 
 use bundle_format::Timestamp;
-use bundle_oci::{Printable, Registry};
+use bundle_oci::Registry;
+use bundle_report::{BootstrapReport, RobotStep as RobotEntry, SecretStep};
 use bundle_site::{
     BootstrapPlan, Delivered, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlaces, bootstrap,
 };
 
 use super::{Place, Projects};
 use crate::command::print;
+use crate::destination;
 use crate::exit::{Code, Failure};
-use crate::harbor_text;
+use crate::output;
 
 #[derive(clap::Args)]
 pub(crate) struct Bootstrap {
@@ -56,14 +60,16 @@ impl Secrets {
     }
 }
 
-/// Where a secret went, for people.
-pub(crate) fn delivered(delivered: &Delivered) -> String {
+/// Where a secret went.
+pub(crate) fn delivered(delivered: &Delivered) -> SecretStep {
     match delivered {
-        Delivered::File(path) => format!("  wrote    {}\n", path.display()),
-        Delivered::Cluster(namespaces) => {
-            let names: Vec<&str> = namespaces.iter().map(|namespace| namespace.as_str()).collect();
-            format!("  applied  the secret harbor-registry in {}\n", names.join(", "))
+        Delivered::File(path) => {
+            SecretStep { file: Some(path.display().to_string()), namespaces: Vec::new() }
         }
+        Delivered::Cluster(namespaces) => SecretStep {
+            file: None,
+            namespaces: namespaces.iter().map(|namespace| namespace.as_str().to_owned()).collect(),
+        },
     }
 }
 
@@ -82,33 +88,48 @@ impl Bootstrap {
                 "the name of the project {project} is no namespace's, so it gets no pull account; give it 'namespaces' in harbor.yaml"
             ));
         }
-        let mut text = "projects\n".to_owned();
-        for step in &plan.reconcile.projects {
-            text.push_str(&harbor_text::project(&step.outlook()));
-        }
-        text.push_str("robot accounts\n");
-        for step in &plan.robots {
-            text.push_str(&robot(step));
-        }
-        print(&text)?;
+        let mut report = BootstrapReport {
+            projects: plan
+                .reconcile
+                .projects
+                .iter()
+                .map(|step| destination::project(&step.outlook()))
+                .collect(),
+            robots: plan.robots.iter().map(robot).collect(),
+            secrets: Vec::new(),
+            written: !self.dry_run,
+        };
         if self.dry_run {
-            return print("nothing was written\n");
+            return output::report(&report);
+        }
+        // People see what is going to be done before it is, and each secret as soon as it is written.
+        let people = !output::is_json();
+        if people {
+            print(&report.plan_text())?;
         }
         let places = self.secrets.places(&self.place.to.registry)?;
-        let mut first = true;
         let mut printed = Ok(());
         let told = |_: &RobotStep, place: &Delivered| {
-            let head = "secrets, which Harbor never shows again\n";
-            let head = if std::mem::take(&mut first) { head } else { "" };
-            let now = print(&format!("{head}{}", delivered(place)));
-            printed = std::mem::replace(&mut printed, Ok(())).and(now);
+            let step = delivered(place);
+            if people {
+                let first = report.secrets.is_empty();
+                let head = if first { "secrets, which Harbor never shows again\n" } else { "" };
+                let now = print(&format!("{head}{}", step.text()));
+                printed = std::mem::replace(&mut printed, Ok(())).and(now);
+            }
+            report.secrets.push(step);
         };
-        bootstrap(&harbor, &plan, &settings, &places, told).await?;
+        let done = bootstrap(&harbor, &plan, &settings, &places, told).await;
+        // What was written is told even if the rest failed.
+        if !people {
+            output::report(&report)?;
+        }
+        done?;
         printed
     }
 }
 
-fn robot(step: &RobotStep) -> String {
+fn robot(step: &RobotStep) -> RobotEntry {
     let word = match &step.change {
         RobotChange::Create => "create",
         RobotChange::Update(_) => "change",
@@ -125,21 +146,19 @@ fn robot(step: &RobotStep) -> String {
         names.dedup();
         names.join(", ")
     };
-    let purpose = match &step.purpose {
+    let mut purpose = match &step.purpose {
         Purpose::Importer => format!("brings bundles into {}", projects("push")),
         Purpose::Pull { .. } => format!("pulls from {}", projects("pull")),
     };
-    let mut text = format!("  {word:<8} {}: {purpose}", Printable(&step.spec.name));
     if let RobotChange::Update(robot) | RobotChange::Keep(robot) = &step.change {
         if robot.disabled {
-            text.push_str("; it is disabled");
+            purpose.push_str("; it is disabled");
         }
         if let Some(end) = Timestamp::from_unix(robot.expires_at).ok().filter(|_| robot.days != -1)
             && matches!(step.change, RobotChange::Keep(_))
         {
-            text.push_str(&format!("; ends {end}"));
+            purpose.push_str(&format!("; ends {end}"));
         }
     }
-    text.push('\n');
-    text
+    RobotEntry { name: step.spec.name.clone(), change: word.to_owned(), purpose }
 }

@@ -1,12 +1,14 @@
+//! `harbor diff`: compares Harbor with a receipt, and lists what no receipt names.
+
 use std::path::PathBuf;
 
+use bundle_report::{DriftEntry, DriftReport};
 use bundle_site::{drift, extra};
-use serde_json::json;
 
 use super::Place;
 use crate::command::receipt::ReceiptFile;
-use crate::command::{print, print_json};
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Failure, Id};
+use crate::output;
 use crate::size::count;
 
 #[derive(clap::Args)]
@@ -24,10 +26,6 @@ pub(crate) struct Diff {
     /// Another receipt whose artifacts are known, for --extra; repeatable
     #[arg(long, value_name = "FILE", requires = "extra")]
     known: Vec<PathBuf>,
-
-    /// Print as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 impl Diff {
@@ -47,34 +45,23 @@ impl Diff {
             found.extend(extra(&harbor, &receipts, self.place.connection.jobs()).await?);
         }
         drop(progress);
-        if self.json {
-            let drift: Vec<_> =
-                found.iter().map(|each| json!({"what": each.name(), "message": each.to_string()})).collect();
-            print_json(&json!({
-                "bundle": receipt.bundle,
-                "imported": receipt.imported,
-                "verified": self.receipt.is_verified(),
-                "drift": drift,
-            }))?;
-        } else {
-            let mut text = format!("bundle {}, imported {}\n", receipt.bundle, receipt.imported);
-            for each in &found {
-                text.push_str(&format!("{each}\n"));
-            }
-            if found.is_empty() {
-                text.push_str(&format!(
-                    "{} and {} are as the receipt says\n",
-                    count(receipt.artifacts.len(), "artifact"),
-                    count(receipt.policies.len(), "project")
-                ));
-            }
-            print(&text)?;
-        }
+        let drift = found
+            .iter()
+            .map(|each| DriftEntry { what: each.name().to_owned(), message: each.to_string() })
+            .collect();
+        output::report(&DriftReport {
+            bundle: (&receipt.bundle).into(),
+            imported: receipt.imported.to_string(),
+            verified: self.receipt.is_verified(),
+            artifacts: receipt.artifacts.len(),
+            projects: receipt.policies.len(),
+            drift,
+        })?;
         if found.is_empty() {
             return Ok(());
         }
         let text = format!("Harbor differs from the receipt in {}", count(found.len(), "point"));
-        Err(Failure::text(Code::Incomplete, text)
+        Err(Failure::text(Id::Drift, text)
             .hint("find out who changed it; to bring back what was delivered, import the bundle again"))
     }
 }

@@ -1,3 +1,5 @@
+//! The commands for Harbor, and what they share: which Harbor, which account, which projects.
+
 mod bootstrap;
 mod check;
 mod diff;
@@ -31,7 +33,7 @@ pub(crate) enum Harbor {
     Diff(diff::Diff),
     /// Print Harbor's chart values for vulnerability databases that came in a bundle
     TrivyValues(trivy::TrivyValues),
-    /// Generate Helm values that point a chart's images to your registry
+    /// Write the values with which a chart in a bundle asks your registry for the bundle's images
     Values(values::Values),
 }
 
@@ -55,7 +57,7 @@ struct Place {
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
-    /// Project policy file [default: harbor.yaml, if it is there]
+    /// How projects are run [default: harbor.yaml, if it is there]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
@@ -96,7 +98,7 @@ struct Projects {
     #[arg(long = "project", value_name = "NAME")]
     projects: Vec<ProjectName>,
 
-    /// Also set up the projects that this bundle writes to
+    /// The projects of this bundle too
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 

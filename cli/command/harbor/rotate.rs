@@ -1,12 +1,15 @@
+//! `harbor rotate`: gives accounts new secrets.
+
 use std::collections::BTreeSet;
 
 use bundle_oci::ProjectName;
+use bundle_report::{RotateReport, RotatedAccount};
 use bundle_site::{Purpose, rotate};
 
 use super::Place;
 use super::bootstrap::{Secrets, delivered};
-use crate::command::print;
 use crate::exit::{Code, Failure};
+use crate::output;
 
 #[derive(clap::Args)]
 pub(crate) struct Rotate {
@@ -43,9 +46,18 @@ impl Rotate {
         }
         let (harbor, _) = self.place.connect("rotating").await?;
         let places = self.secrets.places(&self.place.to.registry)?;
+        let mut accounts = Vec::new();
         for (name, purpose) in wanted {
             let place = rotate(&harbor, &name, &purpose, &places).await?;
-            print(&format!("{name} has a new secret; the old one no longer works\n{}", delivered(&place)))?;
+            let step = RotateReport { accounts: vec![RotatedAccount { name, secret: delivered(&place) }] };
+            // People see each at once: the old secret no longer works.
+            if !output::is_json() {
+                output::report(&step)?;
+            }
+            accounts.extend(step.accounts);
+        }
+        if output::is_json() {
+            output::report(&RotateReport { accounts })?;
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
+//! `harbor trivy-values`: values for vulnerability databases that came in a bundle.
+
 use std::path::PathBuf;
 
 use bundle_format::Limits;
 use bundle_importer::Bundle;
+use bundle_report::FileReport;
 use bundle_site::TrivyDatabases;
 
-use crate::command::print;
 use crate::connection::To;
 use crate::exit::{Code, Failure};
+use crate::output;
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -33,6 +36,6 @@ impl TrivyValues {
                 "list ghcr.io/aquasecurity/trivy-db:2 and ghcr.io/aquasecurity/trivy-java-db:1 in bundle.yaml",
             ));
         }
-        print(&databases.values(&self.to.registry))
+        output::report(&FileReport { text: databases.values(&self.to.registry) })
     }
 }

@@ -1,3 +1,5 @@
+//! `harbor values`: Helm values that point a chart's images to a registry.
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,12 +10,11 @@ use bundle_handout::{
 };
 use bundle_importer::Bundle;
 use bundle_oci::{Printable, Registry};
+use bundle_report::ValuesReport;
 use bundle_site::PULL_SECRET;
 
-use crate::command::print;
 use crate::exit::{Code, Failure};
-use crate::output::{name, tell};
-use crate::size::count;
+use crate::output::{self, name, tell};
 use crate::trust::TrustArguments;
 
 /// The chart is Harbor's unless `--chart` names another. Its values are found by rendering it: what is
@@ -138,27 +139,30 @@ impl Values {
             deadline: Instant::now() + TIME,
         };
         let values = chart_values(&chart, &Carried::of(&bundles), &request)?;
-        for text in values.notes.iter().flat_map(note) {
+        let notes: Vec<String> = values.notes.iter().flat_map(note).collect();
+        for text in &notes {
             tell(&format!("note: {text}"));
         }
         if let (Some(path), Some(text)) = (&self.kustomization, &values.kustomization) {
             write(path, text)?;
         }
-        self.write(&chart, &values)
+        self.write(&chart, values, notes)
     }
 
-    fn write(&self, chart: &CarriedChart, values: &ChartValues) -> Result<(), Failure> {
-        if self.output == Path::new("-") {
-            return print(&values.text);
+    fn write(&self, chart: &CarriedChart, values: ChartValues, notes: Vec<String>) -> Result<(), Failure> {
+        let to_pipe = self.output == Path::new("-");
+        if !to_pipe {
+            write(&self.output, &values.text)?;
         }
-        write(&self.output, &values.text)?;
-        print(&format!(
-            "{}: {} of {} at {}\n",
-            name(&self.output),
-            count(values.placed.len(), "image"),
-            Printable(&chart.name()),
-            self.registry
-        ))
+        output::report(&ValuesReport {
+            output: name(&self.output),
+            chart: Printable(&chart.name()).to_string(),
+            registry: self.registry.to_string(),
+            images: values.placed.len(),
+            values: to_pipe.then_some(values.text),
+            kustomization: self.kustomization.as_deref().map(name),
+            notes,
+        })
     }
 }
 

@@ -222,7 +222,7 @@ pub enum TrustError {
     #[error("bundle is signed by the key '{0}', which is revoked")]
     Revoked(String),
     /// The key that signed is outside its time.
-    #[error("bundle is signed by the key '{key}' outside its validity period{}{}", bound("from", .since), bound("until", .until))]
+    #[error("bundle is signed by the key '{key}' outside its time{}{}", bound("from", .since), bound("until", .until))]
     KeyTime {
         /// The key's name.
         key: String,
@@ -232,7 +232,7 @@ pub enum TrustError {
         until: Option<Timestamp>,
     },
     /// The key that signed may not write to a project.
-    #[error("bundle writes to project '{project}', which key '{key}' is not allowed to write to")]
+    #[error("bundle writes to the project '{project}', which the key '{key}' may not")]
     Scope {
         /// The key's name.
         key: String,

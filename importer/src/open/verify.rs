@@ -80,6 +80,17 @@ pub struct Checked {
     pub size: u64,
 }
 
+/// What the checks found.
+#[derive(Debug)]
+pub struct Verification {
+    /// Every check, in order.
+    pub checks: Vec<Check>,
+    /// The bundle; none if its head or its signatures are not right.
+    pub bundle: Option<Checked>,
+    /// Why the check that failed did, if one failed: the first of its reasons.
+    pub refused: Option<OpenError>,
+}
+
 /// Makes every check on a file, or on a pipe if there is no path, whose countersignatures come
 /// beside it. Blobs of a file are hashed on `threads` threads.
 ///
@@ -92,7 +103,7 @@ pub fn verify(
     limits: &Limits,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Vec<Check>, Option<Checked>), OpenError> {
+) -> Result<Verification, OpenError> {
     let opened = match path {
         Some(path) => Bundle::open(path, policy, limits),
         None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, limits),
@@ -105,22 +116,29 @@ pub fn verify(
         Err(OpenError::Damage(damage)) if unreadable(&damage) => return Err(OpenError::Damage(damage)),
         Err(error) => {
             let failed = failed_check(&error);
-            return Ok((checks(failed, vec![told(&error)]), None));
+            let checks = checks(failed, vec![told(&error)]);
+            return Ok(Verification { checks, bundle: None, refused: Some(error) });
         }
     };
     let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
-    let damages = match bundle.contents {
+    let damages: Vec<Damage> = match bundle.contents {
         Contents::File(archive) => archive.damaged_blobs(threads, progress),
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
     };
     let reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
-    if damages.iter().all(unreadable)
-        && let Some(damage) = damages.into_iter().next()
-    {
-        return Err(OpenError::Damage(damage));
+    let medium = damages.iter().all(unreadable);
+    // What cannot be read says less than what is wrong.
+    let first = damages.into_iter().min_by_key(unreadable).map(OpenError::Damage);
+    match first {
+        Some(error) if medium => Err(error),
+        refused => {
+            let checks = match refused {
+                Some(_) => checks(CheckName::Blobs, reasons),
+                None => checks_passed(),
+            };
+            Ok(Verification { checks, bundle: Some(checked), refused })
+        }
     }
-    let checks = if reasons.is_empty() { checks_passed() } else { checks(CheckName::Blobs, reasons) };
-    Ok((checks, Some(checked)))
 }
 
 /// Whether it is the medium that cannot be read, which says nothing about the bundle.

@@ -409,7 +409,7 @@ fn a_chart_that_cannot_be_used_stops_the_run_and_says_what_to_do() {
         (
             "{path: web, version: 1.x}",
             2,
-            "projects.platform.charts[0]: 'version' cannot be combined with 'path'",
+            "projects.platform.charts[0]: a chart at a path is of the version that it is",
             "",
         ),
         ("{repo: 'https://a.example'}", 2, "a chart in a repository has a name", ""),

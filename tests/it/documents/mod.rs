@@ -3,5 +3,6 @@
 //! Commands do what the text says, and `manifests/` works as it is.
 
 mod manifests;
+mod reference;
 mod runbook;
 mod schemas;

@@ -206,7 +206,7 @@ fn a_tenants_bundle_that_names_platform_is_refused_whole() {
     let to = format!("http://{}", it.harbor.host());
     it.bundle(&["import", "b.tar", "--to", &to, "--trust", "trust.yaml"])
         .ends_with(3)
-        .says("bundle writes to project 'cache', which key 'tenant-a' is not allowed to write to");
+        .says("bundle writes to the project 'cache', which the key 'tenant-a' may not");
     assert_eq!(it.harbor.projects(), ["library"]);
     assert!(it.harbor.requests().is_empty());
 }

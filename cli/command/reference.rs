@@ -1,0 +1,33 @@
+//! `reference`: prints a page of docs/reference. Hidden; the test `reference` writes and compares the pages.
+
+use crate::exit::Failure;
+use crate::output::print;
+use crate::reference;
+
+#[derive(clap::Args)]
+pub(crate) struct Reference {
+    /// The page
+    #[arg(value_enum)]
+    page: Page,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Page {
+    Commands,
+    Json,
+    ExitCodes,
+    Environment,
+    Files,
+}
+
+impl Reference {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        print(&match self.page {
+            Page::Commands => reference::commands(),
+            Page::Json => reference::json(),
+            Page::ExitCodes => reference::exit_codes(),
+            Page::Environment => reference::environment(),
+            Page::Files => reference::files(),
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! The environment variables that the program knows: one table, from which the code reads and
+//! docs/reference/environment.md is made. No other file of `cli/` asks the environment.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variable {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Which commands read it.
+    pub(crate) readers: &'static str,
+    /// What it says, and what holds without it.
+    pub(crate) meaning: &'static str,
+}
+
+macro_rules! variables {
+    ($($constant:ident = $readers:literal, $meaning:literal;)*) => {
+        $(pub(crate) const $constant: Variable =
+            Variable { name: stringify!($constant), readers: $readers, meaning: $meaning };)*
+
+        /// All of them, in the order of the page.
+        pub(crate) const ALL: &[Variable] = &[$($constant),*];
+    };
+}
+
+variables! {
+    BUNDLE_USERNAME = "import, sync import, harbor",
+        "User name of the account at the destination. Needs BUNDLE_PASSWORD. --credentials takes precedence; without both, the account of `docker login` is used.";
+    BUNDLE_PASSWORD = "import, sync import, harbor",
+        "Password of the account at the destination. Needs BUNDLE_USERNAME.";
+    BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
+        "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
+    BUNDLE_TRUST_STORE = "all commands that verify",
+        "File of the trust store, or `none` to do without its revocations. --trust-store takes precedence. Default: bundle/trust.yaml below XDG_CONFIG_HOME.";
+    SOURCE_DATE_EPOCH = "create",
+        "Creation time of the bundle in seconds since 1970, for reproducible bundles. --created takes precedence. Default: now.";
+    DOCKER_CONFIG = "all commands that reach a registry",
+        "Directory of Docker's config.json with credentials. Default: ~/.docker.";
+    REGISTRY_AUTH_FILE = "all commands that reach a registry",
+        "File with credentials in Docker's form, as Podman and Skopeo use it. If it is set, no other credential file is read.";
+    XDG_RUNTIME_DIR = "all commands that reach a registry",
+        "containers/auth.json below it has credentials, as Podman writes them.";
+    HTTPS_PROXY = "all commands that reach a registry",
+        "URL of the proxy for HTTPS requests; user and password may be in it. Also in lower case.";
+    HTTP_PROXY = "all commands that reach a registry",
+        "URL of the proxy for HTTP requests. Also in lower case.";
+    ALL_PROXY = "all commands that reach a registry",
+        "URL of the proxy for requests that the other two do not name. Also in lower case.";
+    NO_PROXY = "all commands that reach a registry",
+        "Hosts, domains and networks that are reached without a proxy, separated by commas. Also in lower case.";
+    SSL_CERT_FILE = "all commands that reach a registry",
+        "PEM file that replaces the system's certificate authorities. --ca-file adds to them.";
+    SSL_CERT_DIR = "all commands that reach a registry",
+        "Directory of PEM files that replaces the system's certificate authorities.";
+    HELM_REPOSITORY_CONFIG = "create, images, lock, sync export",
+        "Helm's repositories.yaml with the names of chart repositories. Default: helm/repositories.yaml below XDG_CONFIG_HOME.";
+    HELM_CONFIG_HOME = "create, images, lock, sync export",
+        "Directory of Helm's configuration. Default: helm below XDG_CONFIG_HOME.";
+    XDG_CONFIG_HOME = "all commands",
+        "Directory of the user's configuration: bundle/trust.yaml, and Helm's and Podman's files. Default: ~/.config.";
+    XDG_STATE_HOME = "import, sync import",
+        "Directory of the user's state: bundle/state.json (rollback protection) and bundle/spool. Default: ~/.local/state.";
+    HOME = "all commands",
+        "Home directory, below which the defaults of the variables before are.";
+    NO_COLOR = "all commands",
+        "If set, help and errors have no colours. Meaning is never in colour only.";
+}
+
+/// The value of a variable, if it is set and is text.
+pub(crate) fn text(variable: Variable) -> Option<String> {
+    std::env::var(variable.name).ok()
+}
+
+/// The value of a variable, if it is set.
+pub(crate) fn value(variable: Variable) -> Option<OsString> {
+    std::env::var_os(variable.name)
+}
+
+/// The value of a variable that a library asks for by name, in capital or small letters. Whatever is not in
+/// the table is not set.
+pub(crate) fn lookup(name: &str) -> Option<String> {
+    let known = ALL.iter().any(|variable| variable.name.eq_ignore_ascii_case(name));
+    known.then(|| std::env::var(name).ok()).flatten()
+}
+
+/// As [`lookup`], for paths, which need not be text.
+pub(crate) fn path(variable: Variable) -> Option<PathBuf> {
+    value(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_in_the_table_is_read() {
+        assert_eq!(lookup("HOME"), std::env::var("HOME").ok());
+        assert!(std::env::var("PATH").is_ok() && lookup("PATH").is_none());
+    }
+}

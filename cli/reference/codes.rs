@@ -1,0 +1,32 @@
+//! docs/reference/exit-codes.md: exit codes and error identifiers.
+
+use crate::exit::{Code, Id};
+
+/// The page.
+pub(crate) fn exit_codes() -> String {
+    let mut page = format!(
+        "{}# Exit codes and error identifiers\n\n## Exit codes\n\n| code | meaning |\n|---|---|\n",
+        super::MADE
+    );
+    for code in Code::ALL {
+        page.push_str(&format!("| {} | {} |\n", code.number(), code.meaning()));
+    }
+    page.push_str(
+        "\nNever 0 on a partial result. If several things fail, the code is that of the first one that \
+         is printed.\nA program that is killed by a signal ends with 128 and the signal's number; \
+         Ctrl-C at a passphrase prompt is 130.\n\n\
+         ## Errors as JSON\n\nWith `--json`, an error is one line of JSON on standard error, wrong arguments \
+         included:\n\n```json\n\
+         {\"version\":1,\"error\":{\"id\":\"truncated\",\"code\":3,\"message\":\"...\",\"causes\":[],\"hints\":[\"...\"]}}\n\
+         ```\n\nNotes and progress on standard error stay lines of text: the error is the last line that begins \
+         with `{`. A script looks at `id`, which never gets another meaning; `message`, `causes` and `hints` are \
+         for people and may change. New identifiers may be added: treat one that you do not know as its `code`.\n",
+    );
+    for code in &Code::ALL[1..] {
+        page.push_str(&format!("\n### Code {}\n\n| id | meaning |\n|---|---|\n", code.number()));
+        for id in Id::ALL.iter().filter(|id| id.code() == *code) {
+            page.push_str(&format!("| `{}` | {} |\n", id.as_str(), id.meaning()));
+        }
+    }
+    page
+}

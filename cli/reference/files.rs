@@ -1,0 +1,138 @@
+//! docs/reference/files.md: the files that the program reads and writes.
+
+/// A file, which commands read or write it, and what it is.
+struct Entry {
+    name: &'static str,
+    reads: &'static str,
+    writes: &'static str,
+    what: &'static str,
+}
+
+const FILES: &[Entry] = &[
+    Entry {
+        name: "bundle.yaml",
+        reads: "create, lock, images, sync export",
+        writes: "",
+        what: "What to carry: images, lists, charts, manifests. `bundle schema` prints its JSON Schema. Any name will do.",
+    },
+    Entry {
+        name: "bundle.lock",
+        reads: "create, sync export, diff, --base",
+        writes: "lock",
+        what: "The digests of all references. It lies beside bundle.yaml and has its name with the ending .lock.",
+    },
+    Entry {
+        name: "FILE.tar, FILE.tar.zst",
+        reads: "verify, inspect, diff, import, sign, serve, extract, mirror-config, harbor",
+        writes: "create, sync export",
+        what: "A bundle ([format.md](../format.md)). With the ending .zst it is compressed with Zstandard.",
+    },
+    Entry {
+        name: "FILE.001-of-003 and so on",
+        reads: "the same",
+        writes: "create --volume-size",
+        what: "A bundle in volumes. Name the first one, or the name without the number.",
+    },
+    Entry {
+        name: ".FILE.partial, .FILE.001.partial, .FILE.journal beside an output",
+        reads: "create",
+        writes: "create",
+        what: "What an interrupted run fetched. The same command goes on with it; delete it to begin anew.",
+    },
+    Entry {
+        name: "FILE.FINGERPRINT.sig",
+        reads: "verify, import, serve, extract, sign",
+        writes: "sign",
+        what: "A countersignature, 64 bytes. It lies beside the bundle and is found by itself.",
+    },
+    Entry {
+        name: "NAME, NAME.pub",
+        reads: "create, sign, verify, import, trust",
+        writes: "key generate",
+        what: "A private key (PEM, PKCS #8, mode 0600) and its public key. The private key stays on its side.",
+    },
+    Entry {
+        name: "trust.yaml",
+        reads: "--trust, sync import",
+        writes: "trust",
+        what: "Keys, what each may sign, and how many must. The trust store of a site is such a file, by default ~/.config/bundle/trust.yaml.",
+    },
+    Entry {
+        name: "ROTATION, ROTATION.sig",
+        reads: "trust accept",
+        writes: "trust rotate",
+        what: "The old key's word that a new one takes its place.",
+    },
+    Entry {
+        name: "harbor.yaml",
+        reads: "import, sync import, harbor",
+        writes: "",
+        what: "How Harbor's projects are run ([harbor.md](../harbor.md)). Read from the current directory if it is there, or named with --harbor.",
+    },
+    Entry {
+        name: "sync.yaml",
+        reads: "sync",
+        writes: "",
+        what: "The scheduled jobs: outbox and inbox, keys, registry, where receipts go.",
+    },
+    Entry {
+        name: "status.json, metrics",
+        reads: "",
+        writes: "sync",
+        what: "How the last run of a job ended, for people and for Prometheus. sync.yaml names them.",
+    },
+    Entry {
+        name: "RECEIPT.json, RECEIPT.json.sig",
+        reads: "receipt, diff, harbor diff, --base, sync export",
+        writes: "import --receipt, sync import",
+        what: "What was delivered, signed with the site's key.",
+    },
+    Entry {
+        name: "state.json",
+        reads: "import, sync import",
+        writes: "import, sync import",
+        what: "The newest bundle of each stream, for rollback protection; by default ~/.local/state/bundle/state.json. The registry has the same in the project bundle-state.",
+    },
+    Entry {
+        name: "spool",
+        reads: "import --partial",
+        writes: "import --partial",
+        what: "Scratch directory for blobs that span volumes; by default ~/.local/state/bundle/spool.",
+    },
+    Entry {
+        name: "harbor-secrets/",
+        reads: "",
+        writes: "harbor bootstrap, harbor rotate",
+        what: "Robot accounts and Kubernetes secrets, readable by the owner only.",
+    },
+    Entry {
+        name: "config.json, auth.json",
+        reads: "all commands that reach a registry",
+        writes: "",
+        what: "Credentials in Docker's form: REGISTRY_AUTH_FILE, or ~/.docker/config.json, containers/auth.json below XDG_RUNTIME_DIR and ~/.config/containers/auth.json.",
+    },
+    Entry {
+        name: "repositories.yaml",
+        reads: "images --chart",
+        writes: "",
+        what: "Helm's chart repositories, by name.",
+    },
+    Entry {
+        name: "htpasswd",
+        reads: "serve --auth",
+        writes: "",
+        what: "Users with bcrypt hashes, as `htpasswd -B` writes them.",
+    },
+];
+
+/// The page.
+pub(crate) fn files() -> String {
+    let mut page = format!(
+        "{}# Files\n\n| file | read by | written by | what it is |\n|---|---|---|---|\n",
+        super::MADE
+    );
+    for Entry { name, reads, writes, what } in FILES {
+        page.push_str(&format!("| {name} | {reads} | {writes} | {what} |\n"));
+    }
+    page
+}

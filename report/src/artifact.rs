@@ -1,0 +1,131 @@
+//! Artifacts, targets and bundles as reports name them. Take the format's values, give their JSON form.
+
+use bundle_format::{Artifact, Base, BundleId, Target};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One thing that a bundle delivers to one place.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArtifactEntry {
+    /// image, chart, signature, attestation, sbom or artifact.
+    pub kind: String,
+    /// The reference at the source.
+    pub source: String,
+    /// The place at the destination.
+    pub target: TargetEntry,
+    /// The digest of the manifest or index.
+    pub digest: String,
+    /// The media type of the manifest or index.
+    pub media_type: String,
+    /// The platforms, as os/architecture[/variant]. Absent for what runs nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
+    /// The digest at the source, if only chosen platforms were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived_from: Option<String>,
+    /// The digest of the artifact that this one is attached to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The files, lists and charts that ask for it.
+    pub reasons: Vec<String>,
+}
+
+impl From<&Artifact> for ArtifactEntry {
+    fn from(artifact: &Artifact) -> Self {
+        Self {
+            kind: artifact.kind.as_str().to_owned(),
+            source: artifact.source.to_string(),
+            target: (&artifact.target).into(),
+            digest: artifact.digest.to_string(),
+            media_type: artifact.media_type.to_string(),
+            platforms: artifact.platforms.iter().map(ToString::to_string).collect(),
+            derived_from: artifact.derived_from.map(|digest| digest.to_string()),
+            subject: artifact.subject.map(|digest| digest.to_string()),
+            reasons: artifact.reasons.clone(),
+        }
+    }
+}
+
+/// A place at the destination.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TargetEntry {
+    /// The Harbor project.
+    pub project: String,
+    /// The repository inside the project.
+    pub repository: String,
+    /// The tag. Absent for what is only pulled by digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+}
+
+impl From<&Target> for TargetEntry {
+    fn from(target: &Target) -> Self {
+        Self {
+            project: target.project.to_string(),
+            repository: target.repository.to_string(),
+            tag: target.tag.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl std::fmt::Display for TargetEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.project, self.repository)?;
+        self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
+    }
+}
+
+/// What a delta builds on.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BaseEntry {
+    /// The stream.
+    pub stream: String,
+    /// The bundle's number in the stream. Absent for a lockfile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// The digest of the bundle's statement or of the lockfile.
+    pub digest: String,
+    /// How people name it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub name: String,
+}
+
+impl From<&Base> for BaseEntry {
+    fn from(base: &Base) -> Self {
+        Self {
+            stream: base.stream.to_string(),
+            sequence: base.sequence.map(u64::from),
+            digest: base.digest.to_string(),
+            name: base.to_string(),
+        }
+    }
+}
+
+/// What names a bundle.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BundleEntry {
+    /// The stream.
+    pub stream: String,
+    /// The bundle's number in the stream.
+    pub sequence: u64,
+    /// The digest of the statement.
+    pub statement: String,
+}
+
+impl From<&BundleId> for BundleEntry {
+    fn from(bundle: &BundleId) -> Self {
+        Self {
+            stream: bundle.stream.to_string(),
+            sequence: bundle.sequence.into(),
+            statement: bundle.statement.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for BundleEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({})", self.stream, self.sequence, self.statement)
+    }
+}

@@ -1,0 +1,137 @@
+//! What `images` and `images --why` report.
+
+use std::collections::BTreeMap;
+
+use bundle_oci::Printable;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Report, count};
+
+/// `images`: the images that lists and charts ask for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ImagesReport {
+    /// The images of lists and of bundle.yaml itself.
+    pub listed: Vec<ListedEntry>,
+    /// The charts and their images.
+    pub charts: Vec<ChartEntry>,
+}
+
+/// An image of a list.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ListedEntry {
+    /// The reference.
+    pub image: String,
+    /// The target at the destination.
+    pub target: String,
+    /// The places that ask for it.
+    pub why: Vec<String>,
+}
+
+/// A chart or a directory of manifests.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartEntry {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The place that asks for it.
+    pub why: String,
+    /// The reference of the chart; null for manifests.
+    pub source: Option<String>,
+    /// The target of the chart; null for manifests.
+    pub target: Option<String>,
+    /// What the program could not be sure of.
+    pub warnings: Vec<String>,
+    /// Its images.
+    pub images: Vec<ChartImageEntry>,
+    /// How people name it.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub label: String,
+}
+
+/// An image that a chart asks for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartImageEntry {
+    /// The reference.
+    pub image: String,
+    /// How it is asked for: the grade of the find.
+    pub grade: String,
+    /// The values that switch it on.
+    pub switches: Vec<String>,
+    /// Other references that the same text may mean.
+    pub readings: Vec<String>,
+    /// certain or probable.
+    pub certainty: String,
+    /// Whether the rendered manifests ask for it.
+    pub rendered: bool,
+    /// What the registry said: "not asked", found, "not found", "other platforms", refused or unreachable.
+    pub registry: String,
+    /// Why it is left out; null if it is carried.
+    pub left_out: Option<String>,
+    /// Whether an exclude leaves it out.
+    pub excluded: bool,
+    /// Whether the bundle carries it.
+    pub carried: bool,
+    /// The target at the destination.
+    pub target: String,
+    /// The places in the chart.
+    pub why: Vec<String>,
+}
+
+impl Report for ImagesReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for ListedEntry { image, why, .. } in &self.listed {
+            text.push_str(&format!("listed    {image}  ({})\n", why.join(", ")));
+        }
+        for chart in &self.charts {
+            text.push_str(&format!(
+                "{} ({}): {}\n",
+                chart.label,
+                Printable(&chart.why),
+                count(chart.images.len(), "image")
+            ));
+            chart.images.iter().for_each(|image| text.push_str(&image.line()));
+        }
+        text
+    }
+}
+
+impl ChartImageEntry {
+    /// One line for an image: how it is asked for, its name, and remarks.
+    fn line(&self) -> String {
+        let mut remarks = Vec::new();
+        if let (true, Some(switch)) = (self.grade == "switched", self.switches.first()) {
+            remarks.push(format!("once {}", Printable(switch)));
+        }
+        if !self.readings.is_empty() && self.registry == "not asked" && !self.excluded {
+            remarks.push(format!("or {}", self.readings.join(", ")));
+        }
+        remarks.extend(self.left_out.iter().map(|why| format!("left out: {why}")));
+        remarks.extend(self.why.first().cloned());
+        format!("{:<9}  {}  ({})\n", self.grade, self.image, remarks.join("; "))
+    }
+}
+
+/// `images --why IMAGE`: the places that ask for one image, by reference.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct WhyReport {
+    /// The places, by reference.
+    pub places: BTreeMap<String, Vec<String>>,
+}
+
+impl Report for WhyReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (image, places) in &self.places {
+            text.push_str(&format!("{image}\n"));
+            places.iter().for_each(|place| text.push_str(&format!("  {place}\n")));
+        }
+        text
+    }
+}

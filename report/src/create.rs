@@ -1,0 +1,172 @@
+//! What `create`, `create --dry-run` and `lock` report.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{ArtifactEntry, Bytes, Report, Took, count};
+
+/// How much a bundle carries, beside its numbers in JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Saving {
+    /// The number of artifacts.
+    pub artifacts: usize,
+    /// The number of blobs.
+    pub blobs: usize,
+    /// The size of the bundle in bytes.
+    pub size: u64,
+    /// The bytes that are not carried twice because artifacts share blobs.
+    pub deduplicated: u64,
+    /// The number of blobs that the other side has.
+    pub requires: usize,
+    /// Their bytes.
+    pub required_bytes: u64,
+}
+
+impl Saving {
+    fn text(&self) -> String {
+        let delta = match self.requires {
+            0 => String::new(),
+            blobs => format!(
+                ", {} ({}) left out because they are there",
+                count(blobs, "blob"),
+                Bytes(self.required_bytes)
+            ),
+        };
+        format!(
+            "{}, {}, {} ({} saved by sharing){delta}",
+            count(self.artifacts, "artifact"),
+            count(self.blobs, "blob"),
+            Bytes(self.size),
+            Bytes(self.deduplicated)
+        )
+    }
+}
+
+/// `create`: the bundle that was written.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateReport {
+    /// Whether anything changed since the bases; true.
+    pub changed: bool,
+    /// The file, or - for standard output.
+    pub output: String,
+    /// The digest of the statement.
+    pub statement: String,
+    /// The stream.
+    pub stream: String,
+    /// The number in the stream.
+    pub sequence: u64,
+    /// The size of the uncompressed bundle in bytes.
+    pub size: u64,
+    /// The number of blobs.
+    pub blobs: usize,
+    /// The number of blobs that a delta leaves out.
+    pub requires: usize,
+    /// The bytes of these blobs.
+    pub required_bytes: u64,
+    /// The number of artifacts.
+    pub artifacts: usize,
+    /// The bytes that are not carried twice because artifacts share blobs.
+    pub deduplicated_bytes: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Report for CreateReport {
+    fn text(&self) -> String {
+        let saving = Saving {
+            artifacts: self.artifacts,
+            blobs: self.blobs,
+            size: self.size,
+            deduplicated: self.deduplicated_bytes,
+            requires: self.requires,
+            required_bytes: self.required_bytes,
+        };
+        let took = Took(Duration::from_secs_f64(self.seconds.max(0.0)));
+        format!("{} in {took}: {}\n", saving.text(), self.output)
+    }
+}
+
+/// `create --dry-run`: what would be carried.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanReport {
+    /// Whether anything changed since the bases; true.
+    pub changed: bool,
+    /// The size of the uncompressed bundle in bytes.
+    pub size: u64,
+    /// The number of blobs.
+    pub blobs: usize,
+    /// The number of blobs that a delta leaves out.
+    pub requires: usize,
+    /// The bytes of these blobs.
+    pub required_bytes: u64,
+    /// The bytes that are not carried twice because artifacts share blobs.
+    pub deduplicated_bytes: u64,
+    /// What would be carried, in the order of the statement.
+    pub artifacts: Vec<ArtifactEntry>,
+    /// The size of each artifact in bytes, in the same order.
+    pub artifact_bytes: Vec<u64>,
+}
+
+impl Report for PlanReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (artifact, size) in self.artifacts.iter().zip(&self.artifact_bytes) {
+            text.push_str(&format!(
+                "{:>10}  {} <- {}  ({})\n",
+                Bytes(*size).to_string(),
+                artifact.target,
+                artifact.source,
+                artifact.reasons.join(", ")
+            ));
+        }
+        let saving = Saving {
+            artifacts: self.artifacts.len(),
+            blobs: self.blobs,
+            size: self.size,
+            deduplicated: self.deduplicated_bytes,
+            requires: self.requires,
+            required_bytes: self.required_bytes,
+        };
+        text.push_str(&format!("{}; nothing was written\n", saving.text()));
+        text
+    }
+}
+
+/// `create` with bases: nothing changed, so nothing was written.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnchangedReport {
+    /// Whether anything changed since the bases; false.
+    pub changed: bool,
+    /// What was compared with.
+    pub bases: Vec<String>,
+}
+
+impl Report for UnchangedReport {
+    fn text(&self) -> String {
+        format!("nothing has changed since {}; nothing was written\n", self.bases.join(" and "))
+    }
+}
+
+/// `lock`: the lockfile that was written.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LockReport {
+    /// The lockfile, or - for standard output.
+    pub output: String,
+    /// The number of artifacts.
+    pub artifacts: usize,
+    /// The bytes of all their blobs.
+    pub bytes: u64,
+}
+
+impl Report for LockReport {
+    fn text(&self) -> String {
+        let artifacts = count(self.artifacts, "artifact");
+        format!("locked {artifacts}, {} in all, in {}\n", Bytes(self.bytes), self.output)
+    }
+}

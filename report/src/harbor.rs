@@ -1,0 +1,266 @@
+//! What `harbor check`, `diff`, `bootstrap` and `rotate` report.
+
+use bundle_oci::Printable;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{BundleEntry, Report, count};
+
+/// A preflight check that failed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FindingEntry {
+    /// The stable name of the check.
+    pub what: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub advice: String,
+    /// The project that it is about. Absent if it is about the whole registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// What becomes of a project.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectStep {
+    /// The project.
+    pub project: String,
+    /// create, change, leave or keep.
+    pub change: String,
+    /// In which points it differs from what is wanted.
+    pub differences: Vec<String>,
+    /// How a project that is made is run. Absent for one that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The quota of a project that is made. Absent for one that exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// The patterns of immutable tags of a project that is made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub immutable_tags: Vec<String>,
+}
+
+impl ProjectStep {
+    /// One line for each point.
+    pub fn text(&self) -> String {
+        let Self { project, change, .. } = self;
+        let points = match (change.as_str(), &self.policy) {
+            ("create", Some(policy)) => {
+                let mut words = vec![policy.clone()];
+                words.extend(self.quota.iter().map(|quota| format!("quota {quota}")));
+                words.extend(self.immutable_tags.iter().map(|pattern| format!("tags {pattern} immutable")));
+                vec![words.join(", ")]
+            }
+            ("keep", _) => return format!("  keep     {project}\n"),
+            _ => self.differences.clone(),
+        };
+        points.iter().map(|point| format!("  {change:<8} {project}: {point}\n")).collect()
+    }
+}
+
+/// `harbor check`: whether an account may do all that an import needs.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// The registry.
+    pub to: String,
+    /// The version of Harbor; null if it does not say.
+    pub harbor: Option<String>,
+    /// The account, in words.
+    pub account: String,
+    /// Whether the account may create projects.
+    pub may_create_projects: bool,
+    /// The projects.
+    pub projects: Vec<ProjectCheck>,
+    /// The preflight checks that failed.
+    pub refused: Vec<FindingEntry>,
+}
+
+/// A project, as the account sees it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ProjectCheck {
+    /// The project.
+    pub project: String,
+    /// there, missing or hidden.
+    pub state: String,
+    /// The rights that an import needs and the account lacks.
+    pub missing: Vec<String>,
+    /// How the project is run. Absent if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What scans it, in words. Absent if it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanner: Option<String>,
+    /// Rights that are useful and the account lacks, with what they are good for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+impl Report for CheckReport {
+    fn text(&self) -> String {
+        let version = self.harbor.as_deref().unwrap_or("of unknown version");
+        let mut text = format!("Harbor {} at {}, as {}\n", Printable(version), self.to, self.account);
+        for FindingEntry { message, advice, .. } in
+            self.refused.iter().filter(|finding| finding.project.is_none())
+        {
+            text.push_str(&format!("  no   {message}\n       {advice}\n"));
+        }
+        for each in &self.projects {
+            let wrong =
+                || self.refused.iter().filter(|finding| finding.project.as_ref() == Some(&each.project));
+            let verdict = if wrong().next().is_none() { "ok" } else { "no" };
+            text.push_str(&format!("  {verdict:<4} {}", each.project));
+            if let (Some(policy), Some(scanner)) = (&each.policy, &each.scanner) {
+                text.push_str(&format!(": {policy}, {scanner}"));
+            }
+            text.push('\n');
+            for FindingEntry { message, advice, .. } in wrong() {
+                text.push_str(&format!("       {message}\n         {advice}\n"));
+            }
+            for without in &each.without {
+                text.push_str(&format!("       without {without}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// `harbor diff`: how a Harbor differs from a receipt.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DriftReport {
+    /// The bundle of the receipt.
+    pub bundle: BundleEntry,
+    /// When the receipt says that it was imported.
+    pub imported: String,
+    /// Whether the receipt's signature was checked.
+    pub verified: bool,
+    /// The number of artifacts that the receipt names.
+    pub artifacts: usize,
+    /// The number of projects that the receipt names.
+    pub projects: usize,
+    /// The differences.
+    pub drift: Vec<DriftEntry>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DriftEntry {
+    /// The stable name of the kind of difference.
+    pub what: String,
+    /// The difference, in words.
+    pub message: String,
+}
+
+impl Report for DriftReport {
+    fn text(&self) -> String {
+        let mut text = format!("bundle {}, imported {}\n", self.bundle, self.imported);
+        self.drift.iter().for_each(|each| text.push_str(&format!("{}\n", each.message)));
+        if self.drift.is_empty() {
+            text.push_str(&format!(
+                "{} and {} are as the receipt says\n",
+                count(self.artifacts, "artifact"),
+                count(self.projects, "project")
+            ));
+        }
+        text
+    }
+}
+
+/// `harbor bootstrap`: the projects, accounts and secrets that were made.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BootstrapReport {
+    /// What became of the projects.
+    pub projects: Vec<ProjectStep>,
+    /// What became of the robot accounts.
+    pub robots: Vec<RobotStep>,
+    /// Where secrets went. Empty with --dry-run.
+    pub secrets: Vec<SecretStep>,
+    /// Whether anything was written; false with --dry-run.
+    pub written: bool,
+}
+
+/// What became of a robot account.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RobotStep {
+    /// The account's name.
+    pub name: String,
+    /// create, change or keep.
+    pub change: String,
+    /// What it is for, and remarks.
+    pub purpose: String,
+}
+
+/// Where a secret went.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SecretStep {
+    /// The file. Absent if it was applied to a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The namespaces that it was applied in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+}
+
+impl SecretStep {
+    /// One line.
+    pub fn text(&self) -> String {
+        match &self.file {
+            Some(file) => format!("  wrote    {file}\n"),
+            None => format!("  applied  the secret harbor-registry in {}\n", self.namespaces.join(", ")),
+        }
+    }
+}
+
+impl BootstrapReport {
+    /// What becomes of projects and accounts, said before anything is done.
+    pub fn plan_text(&self) -> String {
+        let mut text = "projects\n".to_owned();
+        self.projects.iter().for_each(|step| text.push_str(&step.text()));
+        text.push_str("robot accounts\n");
+        for RobotStep { name, change, purpose } in &self.robots {
+            text.push_str(&format!("  {change:<8} {}: {purpose}\n", Printable(name)));
+        }
+        text
+    }
+}
+
+impl Report for BootstrapReport {
+    fn text(&self) -> String {
+        let mut text = self.plan_text();
+        if !self.written {
+            text.push_str("nothing was written\n");
+        }
+        if !self.secrets.is_empty() {
+            text.push_str("secrets, which Harbor never shows again\n");
+        }
+        self.secrets.iter().for_each(|step| text.push_str(&step.text()));
+        text
+    }
+}
+
+/// `harbor rotate`: the accounts with new secrets.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RotateReport {
+    /// The accounts, each with the place of its secret.
+    pub accounts: Vec<RotatedAccount>,
+}
+
+/// An account with a new secret; the old one no longer works.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RotatedAccount {
+    /// The account's name.
+    pub name: String,
+    /// Where the secret went.
+    pub secret: SecretStep,
+}
+
+impl Report for RotateReport {
+    fn text(&self) -> String {
+        let line = |RotatedAccount { name, secret }: &RotatedAccount| {
+            format!("{name} has a new secret; the old one no longer works\n{}", secret.text())
+        };
+        self.accounts.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,150 @@
+//! What `inspect` reports.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::keys::quoted;
+use crate::{ArtifactEntry, BaseEntry, Bytes, Report, count};
+
+/// `inspect`: the statement of a bundle.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectReport {
+    /// Whether a trusted key signed. If false, anybody may have written the rest.
+    pub verified: bool,
+    /// The names of the keys that signed.
+    pub signers: Vec<String>,
+    /// The stream.
+    pub stream: String,
+    /// The number in the stream.
+    pub sequence: u64,
+    /// When the bundle was made.
+    pub created: String,
+    /// When the bundle stops being importable; null for never.
+    pub expires: Option<String>,
+    /// The digest of the previous statement in the series; null if it is not known.
+    pub previous: Option<String>,
+    /// What a delta builds on. Empty for a full bundle.
+    pub base: Vec<BaseEntry>,
+    /// The number of blobs that a delta leaves out.
+    pub requires: usize,
+    /// The bytes of these blobs.
+    pub required_bytes: u64,
+    /// The number of blobs.
+    pub blobs: usize,
+    /// The bytes of all blobs.
+    pub blob_bytes: u64,
+    /// What the bundle delivers, in the order of the statement.
+    pub artifacts: Vec<InspectedArtifact>,
+}
+
+/// An artifact, and how much of the bundle it takes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct InspectedArtifact {
+    /// The artifact.
+    #[serde(flatten)]
+    pub artifact: ArtifactEntry,
+    /// Its share of the bundle. Absent if the bundle is not verified.
+    #[serde(flatten)]
+    pub extent: Option<Extent>,
+}
+
+/// How much of a bundle an artifact takes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Extent {
+    /// The bytes of all its blobs.
+    pub size: u64,
+    /// The bytes of the blobs that no other artifact has.
+    pub own_size: u64,
+    /// The artifacts that it shares most with, the largest share first.
+    pub shared_with: Vec<SharedWith>,
+    /// Whether it shares with more artifacts than are listed.
+    pub shared_with_more: bool,
+}
+
+/// Another artifact with the same blobs.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SharedWith {
+    /// The target of the other artifact.
+    pub target: String,
+    /// The bytes that both have.
+    pub bytes: u64,
+}
+
+const WARNING: &str = "NOT VERIFIED: no key was checked, so anybody may have written what follows.";
+
+impl Report for InspectReport {
+    fn text(&self) -> String {
+        let mut text = match self.verified {
+            true => format!("signed by {}\n", quoted(&self.signers)),
+            false => format!("{WARNING}\n"),
+        };
+        text.push_str(&format!(
+            "stream {}, sequence {}, created {}\n",
+            self.stream, self.sequence, self.created
+        ));
+        if let Some(expires) = &self.expires {
+            text.push_str(&format!("cannot be imported after {expires}\n"));
+        }
+        if self.requires > 0 {
+            let base: Vec<&str> = self.base.iter().map(|base| base.name.as_str()).collect();
+            text.push_str(&format!(
+                "a delta: {} ({}) must be there already, from {}\n",
+                count(self.requires, "blob"),
+                Bytes(self.required_bytes),
+                base.join(", ")
+            ));
+        }
+        let mut projects: BTreeMap<&str, Vec<&InspectedArtifact>> = BTreeMap::new();
+        for artifact in &self.artifacts {
+            projects.entry(&artifact.artifact.target.project).or_default().push(artifact);
+        }
+        for (project, artifacts) in projects {
+            text.push_str(&format!("\nproject {project}: {}\n", count(artifacts.len(), "artifact")));
+            for InspectedArtifact { artifact, extent } in artifacts {
+                text.push_str(&format!(
+                    "  {}\n    {} {} {}\n    from {}, because of {}\n",
+                    artifact.target,
+                    artifact.kind,
+                    artifact.digest,
+                    artifact.platforms.join(" "),
+                    artifact.source,
+                    artifact.reasons.join(", ")
+                ));
+                if let Some(extent) = extent {
+                    text.push_str(&format!("    {}\n", extent.text()));
+                }
+            }
+        }
+        text.push_str(&format!(
+            "\n{}, {}, {}\n",
+            count(self.artifacts.len(), "artifact"),
+            count(self.blobs, "blob"),
+            Bytes(self.blob_bytes)
+        ));
+        if !self.verified {
+            text.push_str(&format!("{WARNING}\n"));
+        }
+        text
+    }
+}
+
+impl Extent {
+    fn text(&self) -> String {
+        let size = Bytes(self.size);
+        let Some(first) = self.shared_with.first() else {
+            return format!("{size}, shared with no other");
+        };
+        let others = match self.shared_with.len() - 1 {
+            _ if self.shared_with_more => " and many others".to_owned(),
+            0 => String::new(),
+            1 => " and one other".to_owned(),
+            more => format!(" and {more} others"),
+        };
+        let shared = Bytes(self.size.saturating_sub(self.own_size));
+        format!("{size}, of which {shared} is shared with {}{others}", first.target)
+    }
+}

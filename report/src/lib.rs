@@ -1,0 +1,55 @@
+//! What every command reports, as models with a version: one value, from which text and JSON are both
+//! made. Start at [`Report`], which each model implements, and at [`ErrorReport`], which is printed if a
+//! command fails.
+//!
+//! A field may be added at any time. A field that is taken away, or gets another meaning, raises
+//! [`REPORT_VERSION`]. Sizes are bytes, times are seconds, points in time are RFC 3339 in UTC.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+mod artifact;
+mod chart_images;
+mod create;
+mod difference;
+mod error;
+mod error_id;
+mod exit_code;
+mod extract;
+mod harbor;
+mod import;
+mod inspect;
+mod keys;
+mod model;
+mod receipt;
+mod serve;
+mod size;
+mod sync;
+mod verify;
+
+pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, TargetEntry};
+pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
+pub use create::{CreateReport, LockReport, PlanReport, Saving, UnchangedReport};
+pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
+pub use error::{ErrorBody, ErrorReport};
+pub use error_id::ErrorId;
+pub use exit_code::ExitCode;
+pub use extract::{ConfigFile, ExtractReport, FileReport, MirrorConfigReport, ValuesReport};
+pub use harbor::{
+    BootstrapReport, CheckReport, DriftEntry, DriftReport, FindingEntry, ProjectCheck, ProjectStep,
+    RobotStep, RotateReport, RotatedAccount, SecretStep,
+};
+pub use import::{
+    BlobCounts, BlobWays, ImportReport, ImportStep, ImportedBlobs, OutlookReport, PartReport, ProjectScans,
+    RepositoriesReport, ScanEntry, ScansReport, StepsReport, StorageEntry, UnstoredEntry,
+};
+pub use inspect::{Extent, InspectReport, InspectedArtifact, SharedWith};
+pub use keys::{
+    AcceptReport, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport, RotationReport,
+    SignReport, TrustListReport, TrustReport, TrustedKeyEntry,
+};
+pub use model::{REPORT_VERSION, Report, json};
+pub use receipt::{ReceiptReport, ShortReceiptReport};
+pub use serve::AccessReport;
+pub use size::{Bytes, Took, count};
+pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
+pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};

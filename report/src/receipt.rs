@@ -1,0 +1,116 @@
+//! What `receipt show` and `receipt short` report.
+
+use bundle_format::{ProjectPolicy, Receipt, Scan, Verdict};
+use bundle_oci::Printable;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Bytes, Report, count};
+
+/// `receipt show`: a receipt.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReceiptReport {
+    /// Whether the site's signature was checked. If false, anybody may have written the rest.
+    pub verified: bool,
+    /// The receipt as it was read; its fields are in docs/format.md.
+    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
+    pub receipt: Receipt,
+}
+
+const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
+
+impl Report for ReceiptReport {
+    fn text(&self) -> String {
+        let warning = if self.verified { String::new() } else { format!("{WARNING}\n") };
+        format!("{warning}{}", shown(&self.receipt))
+    }
+}
+
+fn shown(receipt: &Receipt) -> String {
+    let mut text = format!(
+        "{} imported bundle {} into {}, {}\nsigned by {}\n",
+        receipt.site,
+        receipt.bundle,
+        receipt.registry,
+        receipt.imported,
+        receipt.signers.join(", ")
+    );
+    match &receipt.previous {
+        Some(previous) => text.push_str(&format!("the newest one before was {previous}\n")),
+        None => text.push_str("no bundle of this stream is known to have come before\n"),
+    }
+    for made in &receipt.overrides {
+        text.push_str(&format!("the rule '{}' was set aside: {}\n", made.rule.as_str(), made.reason));
+    }
+    text.push('\n');
+    for artifact in &receipt.artifacts {
+        text.push_str(&format!("{:<8} {} {}", artifact.outcome.as_str(), artifact.target, artifact.digest));
+        if let Some(found) = artifact.found {
+            let word = if artifact.outcome.is_in_place() { "was" } else { "is" };
+            text.push_str(&format!(" ({word} {found})"));
+        }
+        text.push('\n');
+        if let Some(scan) = &artifact.scan {
+            text.push_str(&format!("         {}\n", scanned(scan)));
+        }
+    }
+    for (project, settings) in &receipt.policies {
+        text.push_str(&format!("\nproject {project}: {}", policy(settings)));
+    }
+    if !receipt.policies.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!(
+        "\n{}, {}\n",
+        count(receipt.artifacts.len(), "artifact"),
+        count(receipt.blobs.len(), "blob")
+    ));
+    text
+}
+
+/// The word for a verdict.
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allowed => "allowed",
+        Verdict::Warned => "warned",
+        Verdict::Blocked => "blocked",
+        Verdict::Unscanned => "unscanned",
+    }
+}
+
+fn scanned(scan: &Scan) -> String {
+    let counts: Vec<String> =
+        scan.counts.iter().rev().map(|(severity, count)| format!("{count} {}", severity.as_str())).collect();
+    match counts.is_empty() {
+        true => verdict(scan.verdict).to_owned(),
+        false => format!("{}: {} ({} fixable)", verdict(scan.verdict), counts.join(", "), scan.fixable),
+    }
+}
+
+fn policy(policy: &ProjectPolicy) -> String {
+    let mut words = vec![
+        if policy.public { "public" } else { "private" }.to_owned(),
+        if policy.scan_on_push { "automatic scan" } else { "no automatic scan" }.to_owned(),
+        match policy.blocked_from {
+            Some(severity) => format!("pulls prevented from {} on", severity.as_str()),
+            None => "pulls never prevented".to_owned(),
+        },
+    ];
+    words.extend(policy.quota.map(|bytes| format!("quota {}", Bytes(bytes))));
+    words
+        .extend(policy.immutable_tags.iter().map(|pattern| format!("tags {} immutable", Printable(pattern))));
+    words.join(", ")
+}
+
+/// `receipt short`: the short form of a receipt.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ShortReceiptReport {
+    /// The short receipt, to be read out or put into a QR code.
+    pub short: String,
+}
+
+impl Report for ShortReceiptReport {
+    fn text(&self) -> String {
+        format!("{}\n", self.short)
+    }
+}

@@ -1,0 +1,96 @@
+//! What `verify` reports, of one bundle or of several.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::keys::quoted;
+use crate::{Bytes, Report, Took, count};
+
+/// `verify FILE`: the verdict of each check.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyReport {
+    /// The file, or - for standard input.
+    pub file: String,
+    /// Whether every check passed.
+    pub trusted: bool,
+    /// The checks, in the order in which they are done.
+    pub checks: Vec<CheckEntry>,
+    /// What is in the bundle. Absent if a check failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<VerifiedBundle>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CheckEntry {
+    /// Its name.
+    pub check: String,
+    /// passed, failed or "not reached".
+    pub verdict: String,
+    /// Why it failed.
+    pub reasons: Vec<String>,
+}
+
+/// A bundle that passed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct VerifiedBundle {
+    /// The names of the keys that signed.
+    pub signers: Vec<String>,
+    /// The stream.
+    pub stream: String,
+    /// The number in the stream.
+    pub sequence: u64,
+    /// The digest of the statement.
+    pub statement: String,
+    /// The number of artifacts.
+    pub artifacts: usize,
+    /// The number of blobs.
+    pub blobs: usize,
+    /// The size of the uncompressed bundle in bytes.
+    pub size: u64,
+}
+
+impl Report for VerifyReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for CheckEntry { check, verdict, reasons } in &self.checks {
+            let verdict = match reasons.is_empty() {
+                true => verdict.clone(),
+                false => format!("FAILED  {}", reasons.join("\n                   ")),
+            };
+            text.push_str(&format!("{check:<10} {verdict}\n"));
+        }
+        if let Some(bundle) = &self.bundle {
+            text.push_str(&format!(
+                "{} is whole and signed by {}: {}, {}, {}, in {}\n",
+                self.file,
+                quoted(&bundle.signers),
+                count(bundle.artifacts, "artifact"),
+                count(bundle.blobs, "blob"),
+                Bytes(bundle.size),
+                Took(Duration::from_secs_f64(self.seconds.max(0.0)))
+            ));
+        }
+        text
+    }
+}
+
+/// `verify FILE FILE...`: the verdicts of several bundles.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct VerifySetReport {
+    /// Whether every bundle passed every check.
+    pub trusted: bool,
+    /// The bundles, in the order of the command line.
+    pub bundles: Vec<VerifyReport>,
+}
+
+impl Report for VerifySetReport {
+    fn text(&self) -> String {
+        self.bundles.iter().map(|each| format!("{}:\n{}", each.file, each.text())).collect()
+    }
+}
