@@ -256,7 +256,7 @@ fn a_repository_with_a_login_is_shown_it_and_nobody_else_is() {
         Some(if known { files.answer(request.path()) } else { refusal })
     });
     ask(&scene, &format!("{{repo: '{}', name: web}}", repository.address()));
-    create(&scene, "b.tar", &[]).ends_with(4).says(&format!("hint: log in with `docker login {closed}`"));
+    create(&scene, "b.tar", &[]).ends_with(4).says(&format!("hint: log in with `bundle login {closed}`"));
     let login = format!(r#"{{"auths":{{"{closed}":{{"auth":"dXNlcjpwYXNzd29yZA=="}}}}}}"#);
     write(&scene, ".docker/config.json", &login);
     create(&scene, "b.tar", &[]).succeeds();
