@@ -9,7 +9,7 @@ use crate::scene::{Ran, Scene};
 /// The error object that a failed command printed with `--json`.
 #[track_caller]
 fn error(ran: &Ran) -> Value {
-    let line = ran.stderr.lines().filter(|line| line.starts_with('{')).next_back();
+    let line = ran.stderr.lines().rfind(|line| line.starts_with('{'));
     let report: Value = serde_json::from_str(line.unwrap_or_default())
         .unwrap_or_else(|error| panic!("{error}: no error report in\n{}", ran.stderr));
     assert_eq!(report["version"], 1);
