@@ -68,7 +68,7 @@ impl Lock {
         Ok(format!("{HEADER}{}", serde_saphyr::to_string_with_options(self, options)?))
     }
 
-    /// Reads a file of at most [`Limits::lock`] bytes.
+    /// Reads a file of at most [`bundle_input::Limits::lock`] bytes.
     ///
     /// # Errors
     /// [`ConfigError::Text`] or [`ConfigError::Yaml`].

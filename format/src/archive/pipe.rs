@@ -31,7 +31,7 @@ pub trait BlobSink {
 }
 
 impl<R: Read> Pipe<R> {
-    /// Goes on after [`Unverified::read`] and [`crate::TrustPolicy::check`]: checks `oci-layout`
+    /// Goes on after [`crate::Unverified::read`] and [`crate::TrustPolicy::check`]: checks `oci-layout`
     /// and `index.json`.
     ///
     /// # Errors
