@@ -45,6 +45,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    bundle_os::forbid_core_dumps();
     if let Some(failure) = usage::login_in_arguments() {
         return failure.report();
     }

@@ -22,7 +22,7 @@ pub use access::{
     same_file, set_directory_access, set_file_access,
 };
 pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};
-pub use process::allow_many_files;
+pub use process::{allow_many_files, forbid_core_dumps};
 pub use read::{open, read, read_from, read_text};
 pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};
