@@ -1,4 +1,5 @@
-//! What a delta builds on. Takes --base arguments, gives inventories.
+//! What a delta builds on.
+//! Takes --base arguments, gives inventories.
 
 use std::path::PathBuf;
 

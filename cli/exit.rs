@@ -1,4 +1,5 @@
 //! Exit codes, and what people are told of errors: one file below for those of each part.
+//! Takes any library's error, gives an identifier, an exit code, the lines to print and a hint.
 
 mod chart;
 mod create;

@@ -1,4 +1,5 @@
 //! The stream's history: arguments of rollback protection, and what is said of a bundle's place.
+//! Takes --state and its kin, gives the state file and the rule for rollbacks.
 
 use std::path::PathBuf;
 

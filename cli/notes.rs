@@ -1,4 +1,5 @@
-//! Retries and mirrors, as people read of them. Takes the client's events, gives notes.
+//! Retries and mirrors, as people read of them.
+//! Takes the client's events, gives notes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

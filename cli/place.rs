@@ -1,4 +1,5 @@
-//! Where files of the user lie if nobody says so. Takes the environment, gives paths.
+//! Where files of the user lie if nobody says so.
+//! Takes the environment, gives paths.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Progress on standard error: bars on a terminal, lines elsewhere. Takes the events of the libraries.
+//! Progress on standard error: bars on a terminal, lines elsewhere.
+//! Takes the events of the libraries.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;

@@ -1,3 +1,6 @@
+//! What a delta leaves out, and whether a plan has anything new.
+//! Takes a plan and the inventories of what is on the other side; names of bases for people become inventories.
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

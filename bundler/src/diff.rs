@@ -1,3 +1,6 @@
+//! How one inventory differs from another.
+//! Takes two inventories, gives what is added, moved and removed by target, and the bytes that this costs.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle_format::Target;

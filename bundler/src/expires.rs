@@ -1,3 +1,6 @@
+//! When a bundle stops being importable, as people write it: a time, or a span after its creation.
+//! Takes text and the time of creation, gives the time.
+
 use std::str::FromStr;
 
 use bundle_format::Timestamp;

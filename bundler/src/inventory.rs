@@ -1,3 +1,6 @@
+//! What is known to be in one place: the contents of a bundle, a receipt or a lockfile, in one form.
+//! Takes a file of any of these kinds, gives artifacts with their blobs as far as the file names them.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,6 @@
+//! The template by which mirrored images are named in a project: `{host}/{path}`.
+//! Takes the template and a reference, gives the repository below the project.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,4 +1,5 @@
 //! Every bound of this crate, with its reason.
+//! Takes nothing; gives the numbers that every reader and resolver of this crate keeps to.
 
 /// Every bound on what the files of a person may ask of this crate. They are read on machines that
 /// build bundles unattended, often from a repository that many can write. None is part of the

@@ -1,3 +1,6 @@
+//! Plain lists of images, one a line.
+//! Takes text, gives items with their lines, or every bad line with what was meant.
+
 use bundle_oci::Printable;
 
 use crate::{Item, ItemError, Limits};

@@ -1,3 +1,6 @@
+//! The lockfile: references resolved to digests, for people to review and for `create` to keep to.
+//! Takes and gives its YAML; gives the digests that requests are pinned to.
+
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 

@@ -1,3 +1,6 @@
+//! The manifests and configs of one run, each fetched and kept once, within one bound for all.
+//! Takes what was fetched, gives it to whoever asks by digest.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
 //! `create`: packs images into one signed bundle, or says what it would pack.
+//! Takes what is wanted, a key and an output; gives a file, volumes or a pipe, and a report.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! `diff`: compares two bundles, receipts or lockfiles.
+//! Takes two files, gives what was added, moved and removed.
 
 use std::path::{Path, PathBuf};
 

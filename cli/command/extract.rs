@@ -1,4 +1,5 @@
 //! `extract`: takes images or charts out of a bundle.
+//! Takes a bundle and what to choose; gives an OCI layout, an archive for K3s, or chart files.
 
 use std::path::PathBuf;
 use std::time::Instant;

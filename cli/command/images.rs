@@ -1,4 +1,5 @@
 //! `images`: the images that charts and lists ask for, and why.
+//! Takes charts and lists; gives references with the chart and place that ask for each.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! `import`: verifies a bundle and puts it into a registry, or says what it would do.
+//! Takes a bundle, a registry and trust; gives a report, a receipt, and the exit code of a partial import.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! `inspect`: the statement of a bundle, verified or not.
+//! Takes a bundle, gives its artifacts, sizes and signers; no blob is read but manifests.
 
 use std::path::PathBuf;
 

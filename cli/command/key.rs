@@ -1,4 +1,5 @@
 //! `key`: makes and shows keys; asks for passphrases for all commands that sign.
+//! Takes a file's name and a passphrase; gives a key pair, or a key's fingerprint.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! `lock`: resolves references to digests and writes the lockfile.
+//! Takes what is wanted, gives bundle.lock or the same on standard output.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! `mirror-config`: registry-mirror configuration for nodes.
+//! Takes bundles or receipts and a mirror's host; gives files for the runtime that is named.
 
 use std::path::{Path, PathBuf};
 

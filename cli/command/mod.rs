@@ -1,4 +1,5 @@
 //! The commands: one file for each, and what they share.
+//! Takes parsed arguments, gives the result of the command that they name.
 
 mod chart;
 mod create;

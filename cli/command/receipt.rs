@@ -1,4 +1,5 @@
 //! `receipt`: shows and shortens receipts; the arguments of commands that write one.
+//! Takes a receipt's file and keys, gives its contents or its short form.
 
 use std::path::PathBuf;
 

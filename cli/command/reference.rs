@@ -1,4 +1,5 @@
 //! `reference`: prints a page of docs/reference. Hidden; the test `reference` writes and compares the pages.
+//! Takes the page's name, gives Markdown on standard output.
 
 use crate::exit::Failure;
 use crate::output::print;

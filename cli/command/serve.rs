@@ -1,4 +1,5 @@
 //! `serve`: bundles as a read-only registry. Writes the access log to standard output.
+//! Takes bundles, an address and trust; serves until a signal ends it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

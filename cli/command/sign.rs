@@ -1,4 +1,5 @@
 //! `sign`: checks a bundle and writes a countersignature beside it.
+//! Takes a bundle, trust and a key; gives FILE.NAME.sig.
 
 use std::path::PathBuf;
 

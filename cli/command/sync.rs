@@ -1,4 +1,5 @@
-//! `sync`: one run of the scheduled export or import. Gives its report, its status and its metrics.
+//! `sync`: one run of the scheduled export or import.
+//! Gives its report, its status and its metrics.
 
 use std::path::PathBuf;
 use std::sync::Arc;

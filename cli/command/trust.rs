@@ -1,4 +1,5 @@
 //! `trust`: manages the keys that this site trusts.
+//! Takes public keys and names, changes the store and gives what it has.
 
 use std::path::{Path, PathBuf};
 

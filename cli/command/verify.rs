@@ -1,4 +1,5 @@
-//! `verify`: checks every byte of one bundle or of several. Gives the verdict of each check.
+//! `verify`: checks every byte of one bundle or of several.
+//! Gives the verdict of each check.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,4 +1,5 @@
 //! Charts and their images.
+//! Takes the errors of charts, gives identifiers and hints.
 
 use bundle_bundler::{ChartCause, ChartErrors};
 use bundle_chart::{LoadCause, RenderError};

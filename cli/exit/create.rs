@@ -1,4 +1,5 @@
 //! What a bundle is made from, and writing it.
+//! Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError,

@@ -1,4 +1,5 @@
 //! Projects, accounts and values of a Harbor.
+//! Takes findings and the errors of `site`, gives identifiers and hints.
 
 use bundle_chart::{IngressError, OverlayError, RenderError};
 use bundle_handout::ValuesError;

@@ -1,4 +1,5 @@
 //! Reading a bundle, and delivering it.
+//! Takes the errors of `format` and `importer`, gives identifiers and hints.
 
 use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
 use bundle_importer::{Cause, ConfirmError, DeliveryError, MemoryError, OpenError, PushError, StateError};

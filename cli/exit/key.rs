@@ -1,4 +1,5 @@
 //! Private keys, and signing.
+//! Takes the errors of key files and signers, gives identifiers and hints.
 
 use bundle_format::KeyError;
 use bundle_trust::{KeyFileError, SignError};

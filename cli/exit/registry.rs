@@ -1,4 +1,5 @@
 //! What a registry answers, and how it is reached.
+//! Takes the errors of the client, gives identifiers and hints.
 
 use bundle_oci::{Printable, Registry};
 use bundle_registry::{

@@ -1,4 +1,5 @@
 //! Serving bundles.
+//! Takes the errors of `serve`, gives identifiers and hints.
 
 use bundle_serve::{IdentityError, StoreError, UsersError};
 

@@ -1,4 +1,5 @@
 //! The jobs of every night.
+//! Takes the errors of `sync`, gives identifiers and hints.
 
 use bundle_bundler::{CreateError, OutputError};
 use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};

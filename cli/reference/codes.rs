@@ -1,4 +1,5 @@
 //! docs/reference/exit-codes.md: exit codes and error identifiers.
+//! Takes the tables of `report`, gives Markdown.
 
 use crate::exit::{Code, Id};
 

@@ -1,4 +1,5 @@
 //! docs/reference/commands.md: every command with its help, as clap prints it.
+//! Takes the definition of the arguments, gives Markdown.
 
 use clap::CommandFactory;
 

@@ -1,4 +1,5 @@
 //! docs/reference/files.md: the files that the program reads and writes.
+//! Takes the schemas of people's files, gives Markdown.
 
 /// A file, which commands read or write it, and what it is.
 struct Entry {

@@ -1,4 +1,5 @@
 //! docs/reference/json.md: every field of every report, from the models' own schemas.
+//! Takes each model's schema, gives Markdown.
 
 use bundle_report as report;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -1,4 +1,5 @@
 //! docs/reference/environment.md: the environment variables.
+//! Takes the table in `environment`, gives Markdown.
 
 use crate::environment::ALL;
 

@@ -1,4 +1,5 @@
 //! The bounds on what a bundle may ask of its reader, with their reasons.
+//! Takes nothing; [`Limits::V1`] belongs to version 1 of the format.
 
 /// Every bound on what a bundle may ask of its reader. Changing one of the first seven changes
 /// which bundles are valid, and so the format.

@@ -1,4 +1,5 @@
 //! JSON objects that are only ever objects, for signed documents.
+//! Takes what serde reads, and refuses the arrays that it would take for structs, and names that stand twice.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
 //! The example in docs/format.md is a bundle that this crate writes.
+//! Takes the text of the document, compares its bytes.
 
 use std::fmt::Write as _;
 

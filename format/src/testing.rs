@@ -1,4 +1,5 @@
 //! One small bundle, made by hand, for the tests of this crate.
+//! Takes layers' bytes, gives manifests, statements, keys and whole bundles.
 
 use std::collections::BTreeMap;
 

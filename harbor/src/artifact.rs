@@ -1,4 +1,5 @@
 //! Artifacts as Harbor's own API shows them, which counts as no pull and is hidden by no policy.
+//! Takes a project and repository, gives artifacts with tags, scans and accessories.
 
 use std::collections::BTreeMap;
 

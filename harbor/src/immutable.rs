@@ -1,4 +1,5 @@
 //! Tag immutability rules of a project: read and made (Harbor's `src/server/v2.0/handler/immutable.go`).
+//! Takes a project, gives its rules, or adds one.
 
 use bundle_oci::ProjectName;
 use bundle_registry::{Error, Method};

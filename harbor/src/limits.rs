@@ -1,4 +1,5 @@
 //! The bounds on what a Harbor may answer: pages, rules, members.
+//! Takes nothing; each number has the reason why it is as it is.
 
 /// Every bound on what a Harbor may ask of its client beside those of `bundle_registry::Limits`,
 /// which hold for each single answer.

@@ -1,4 +1,5 @@
 //! Projects and their metadata: found, made, changed (Harbor's `src/server/v2.0/handler/project.go`).
+//! Takes names and wanted metadata, gives what Harbor has.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
 //! Storage quotas of projects: read and set (Harbor's `src/server/v2.0/handler/quota.go`).
+//! Takes a project, gives the bytes that it has and may have; sets the latter.
 
 use std::fmt;
 use std::str::FromStr;

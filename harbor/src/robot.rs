@@ -1,4 +1,5 @@
 //! Robot accounts: listed, made, given rights and new secrets (Harbor's `handler/robot.go`).
+//! Takes names and rights, gives accounts; a secret is given once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
 //! Vulnerability scans of artifacts: asked for, looked at, their severities.
+//! Takes an artifact, gives the state of its report.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
 //! A robot account's secret, which masks itself and wipes its memory.
+//! Takes text of the form that Harbor takes, gives it to whoever asks by name.
 
 use std::fmt;
 

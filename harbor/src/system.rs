@@ -1,4 +1,5 @@
 //! What a Harbor says of itself: its version, and whether it is read-only.
+//! Takes a client, gives these facts.
 
 use bundle_oci::Registry;
 use bundle_registry::{Call, Client, Error, Method};

@@ -1,4 +1,5 @@
 //! How many bytes a bundle saves because its artifacts have blobs in common.
+//! Takes artifacts and the graph of their manifests, gives the bytes of each that others need too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,5 @@
 //! The receipt of an import: a draft from the plan, confirmed by looking at the registry again.
+//! Takes a plan and the registry, gives a document to sign.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! A directory for the parts of blobs that span volumes which are not all there yet.
+//! Takes parts of a blob as volumes come, gives the blob when the last part is here.
 
 use std::fs::File;
 use std::io::Write;

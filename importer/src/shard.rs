@@ -1,4 +1,5 @@
 //! Which of several parallel imports uploads which blobs.
+//! Takes `N/M` and a plan's blobs, gives those of one shard.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};

@@ -1,4 +1,5 @@
 //! "Did you mean": the known name that a mistyped one is closest to.
+//! Takes the name and those that are known, gives the nearest if it is near enough.
 
 /// The known name that `written` is likely to mean; none if nothing is close.
 pub fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {

@@ -1,4 +1,5 @@
 //! A length of time as people write it, in arguments and in files: a number with `s`, `m` or `h`.
+//! Takes text, gives a duration within its bounds.
 
 use std::str::FromStr;
 use std::time::Duration;

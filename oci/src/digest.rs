@@ -1,4 +1,5 @@
 //! SHA-256 content digests, and hashing bytes as they pass.
+//! Takes text or bytes, gives 32 bytes that compare and print.
 
 use std::fmt;
 use std::str::FromStr;

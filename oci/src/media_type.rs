@@ -1,4 +1,5 @@
 //! Media types (RFC 6838), as descriptors and HTTP headers have them.
+//! Takes text, gives a type without parameters, of at most 127 characters on each side.
 
 use std::str::FromStr;
 

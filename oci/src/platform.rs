@@ -1,4 +1,5 @@
 //! Platforms (`linux/arm64`), with the spellings that mean the same made one.
+//! Takes text or a descriptor's fields, gives one spelling of each platform.
 
 use std::fmt;
 use std::str::FromStr;

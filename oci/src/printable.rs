@@ -1,4 +1,5 @@
 //! Untrusted text made safe for terminals and logs, and errors told with their causes.
+//! Takes any text, gives text without control characters.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! Names of Harbor's projects: the first component of every target's repository.
+//! Takes text, gives a name that Harbor would take.
 
 use std::fmt;
 use std::str::FromStr;

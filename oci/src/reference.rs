@@ -1,4 +1,5 @@
 //! Image references as people write them, completed as Docker and Kubernetes complete them.
+//! Takes text, gives a registry, a repository, and a tag or digest or both.
 
 use std::fmt;
 use std::str::FromStr;

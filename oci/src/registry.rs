@@ -1,4 +1,5 @@
 //! Registries: a host and an optional port, in one spelling.
+//! Takes text, gives a host that can be connected to; Docker Hub's names are one.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;

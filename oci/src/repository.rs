@@ -1,4 +1,5 @@
 //! Names of repositories, without their registry.
+//! Takes text, gives a name within the distribution specification's grammar.
 
 use std::str::FromStr;
 

@@ -1,4 +1,5 @@
 //! Tags of the distribution specification.
+//! Takes text, gives a tag of at most 128 characters.
 
 use std::str::FromStr;
 

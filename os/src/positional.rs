@@ -1,4 +1,5 @@
 //! Reading and writing at a place of a file, by several threads at once: no shared position moves.
+//! Takes a file, an offset and a buffer.
 
 use std::fs::File;
 use std::io::{IoSliceMut, Result};

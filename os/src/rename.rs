@@ -1,4 +1,5 @@
 //! Giving a file its final name, which nothing else may have.
+//! Takes two paths on one file system; fails if the second exists.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Writing small files of ours: whole under their names, on the medium, or not at all.
+//! Takes a path and all bytes; on an error the old file is as it was.
 
 use std::fs::{File, Permissions};
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! The signals with which people and services end a program.
+//! Takes nothing, gives something to wait on; from then on these signals end nothing by themselves.
 
 use std::io::Result;
 

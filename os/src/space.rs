@@ -1,4 +1,5 @@
 //! Room on a file system, what kind it is, and bringing all of it to the medium.
+//! Takes an open file or a path, gives bytes.
 
 use std::fs::File;
 use std::io::{Error, Result};

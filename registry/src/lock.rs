@@ -1,4 +1,5 @@
 //! A mutex's guard, whether or not a thread panicked while it had one.
+//! Takes a mutex whose contents are whole between any two statements, gives its guard.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

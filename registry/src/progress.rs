@@ -1,4 +1,5 @@
 //! Events for whoever shows the progress of transfers; nothing depends on what is done with them.
+//! Takes bytes, notes and totals through [`Progress`], gives nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

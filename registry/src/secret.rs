@@ -1,4 +1,5 @@
-//! Text that no log may show. Takes a string, wipes its memory when it is dropped.
+//! Text that no log may show.
+//! Takes a string, wipes its memory when it is dropped.
 
 use std::fmt;
 

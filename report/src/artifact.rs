@@ -1,4 +1,5 @@
-//! Artifacts, targets and bundles as reports name them. Take the format's values, give their JSON form.
+//! Artifacts, targets and bundles as reports name them.
+//! Take the format's values, give their JSON form.
 
 use bundle_format::{Artifact, Base, BundleId, Target};
 use schemars::JsonSchema;

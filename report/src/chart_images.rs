@@ -1,4 +1,5 @@
 //! What `images` and `images --why` report.
+//! Takes charts and their images, gives a model with the place that asks for each.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! What `create`, `create --dry-run` and `lock` report.
+//! Takes the facts of a plan or a lockfile, gives models.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! What `diff` reports.
+//! Takes two inventories' differences, gives a model.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! An error for programs. Takes what a command says of its failure, gives one JSON object.
+//! An error for programs.
+//! Takes what a command says of its failure, gives one JSON object.
 
 use schemars::JsonSchema;
 use serde::Serialize;

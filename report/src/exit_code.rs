@@ -1,4 +1,5 @@
 //! The exit codes of the program. Stable: a code never gets another meaning.
+//! Takes nothing; gives each code's number and meaning.
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

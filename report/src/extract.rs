@@ -1,4 +1,5 @@
 //! What `extract`, `mirror-config`, `harbor values` and `harbor trivy-values` report.
+//! Takes the files that were written, gives models.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! What `harbor check`, `diff`, `bootstrap` and `rotate` report.
+//! Takes findings, steps and differences as facts, gives models.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

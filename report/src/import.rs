@@ -1,4 +1,5 @@
 //! What `import` and `import --dry-run` report: the plan, what was sent, and what scanners say.
+//! Takes a plan or a finished import as facts, gives models.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! What `inspect` reports.
+//! Takes a statement and its signers, gives a model.
 
 use std::collections::BTreeMap;
 

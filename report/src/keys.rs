@@ -1,4 +1,5 @@
 //! What `key`, `sign`, `trust`, `login` and `logout` report.
+//! Takes names and fingerprints, never a secret; gives models.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,5 @@
-//! What a report is, and its JSON form. Takes any model, gives JSON with the version in it.
+//! What a report is, and its JSON form.
+//! Takes any model, gives JSON with the version in it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,5 @@
 //! What `receipt show` and `receipt short` report.
+//! Takes a receipt and whether its signature was checked, gives models.
 
 use bundle_format::{ProjectPolicy, Receipt, Scan, Verdict};
 use bundle_oci::Printable;

@@ -1,4 +1,5 @@
 //! One line of the access log of `serve`.
+//! Takes one request and how it ended, gives a line.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! Numbers for people: bytes, times, counts. Take a number, give text.
+//! Numbers for people: bytes, times, counts.
+//! Take a number, give text.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! What `sync export` and `sync import` report.
+//! Takes what a run did, gives models.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

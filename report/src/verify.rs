@@ -1,4 +1,5 @@
 //! What `verify` reports, of one bundle or of several.
+//! Takes the verdicts of checks, gives models.
 
 use std::time::Duration;
 

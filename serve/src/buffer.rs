@@ -1,4 +1,5 @@
 //! Memory for pieces of blobs, used again and again so that it stays small.
+//! Takes lengths, gives buffers that come back when they are dropped.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
 //! What happens in the server, for an access log or a console. Nothing here prints.
+//! Takes requests and troubles through [`Observer`], gives nothing.
 
 use std::io;
 use std::net::SocketAddr;

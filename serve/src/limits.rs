@@ -1,4 +1,5 @@
 //! The bounds on what clients may ask of the server: connections, sizes, times.
+//! Takes nothing; each number has the attack that it stops.
 
 use std::time::Duration;
 

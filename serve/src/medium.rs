@@ -1,4 +1,5 @@
 //! Where a bundle's bytes lie, and looking for them again after a stick was pulled out and put back.
+//! Takes a path, gives bytes by place, or says that the medium is gone.
 
 use std::io;
 use std::path::PathBuf;

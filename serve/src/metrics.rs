@@ -1,4 +1,5 @@
 //! Counters of the server as text for Prometheus.
+//! Takes events, gives the text of `/metrics`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
 //! A connection that gives slow readers a bounded time.
+//! Takes any stream, gives one that fails when its client is slower than the floor.
 
 use std::io;
 use std::pin::Pin;

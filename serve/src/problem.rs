@@ -1,4 +1,5 @@
 //! Why a request gets no content, with the distribution specification's error codes.
+//! Takes the cause, gives a status and a JSON body.
 
 use bundle_oci::{ParseRepositoryError, ParseTagError};
 use hyper::StatusCode;

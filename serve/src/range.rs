@@ -1,4 +1,5 @@
 //! The part of a blob that a request asks for (RFC 9110 §14).
+//! Takes the header and the blob's size; gives the whole, a part, or that none fits.
 
 use std::ops::Range;
 

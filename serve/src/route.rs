@@ -1,4 +1,5 @@
 //! What a request's path and query name (distribution-spec §Endpoints).
+//! Takes the path, gives one of the endpoints with parsed names.
 
 use bundle_oci::{Digest, ParseDigestError, Registry, RepositoryName, Tag};
 use url::form_urlencoded;

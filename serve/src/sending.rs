@@ -1,4 +1,5 @@
 //! A part of a blob on its way to a client, read and checked step by step.
+//! Takes a blob and a range; the last piece of a whole blob is held back until its digest is right.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,5 @@
 //! The HTTP server over a [`Store`]: accepts, authenticates, answers, and ends in good order.
+//! Takes a listener and a future that ends it; gives how many clients were cut off at the end.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,4 +1,5 @@
 //! The certificate and key with which the server proves who it is.
+//! Takes two PEM files, gives an acceptor.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The people who may read, from an htpasswd file with bcrypt hashes.
+//! Takes the file, gives the user of an `Authorization` header.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

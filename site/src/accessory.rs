@@ -1,4 +1,5 @@
 //! Whether a Harbor shows signatures and the like as accessories of what they belong to.
+//! Takes proof of what was pushed; pushes once more what Harbor does not show.
 
 use std::collections::HashSet;
 

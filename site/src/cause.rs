@@ -1,4 +1,5 @@
 //! What is behind a refusal in the middle of an import, found by asking Harbor's own API.
+//! Takes the error and a client, gives a cause if Harbor names one.
 
 use bundle_harbor::{Account, Harbor};
 use bundle_importer::{Cause, PushError};

@@ -1,4 +1,5 @@
 //! The one place that decides what kind of destination a host is.
+//! Takes a host and what the operator said of it, gives a [`Destination`](bundle_importer::Destination).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! Every bound on what is asked of a Harbor and of the programs beside it, with its reason.
+//! Takes nothing; the rest of this crate keeps to them.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! What a Harbor is like now, as far as this account may know.
+//! Takes a client and project names, gives values; every request is a GET or HEAD.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! The checks of a Harbor and an account that run before anything is written.
+//! Takes live state and settings, gives steps and findings, all at once.
 
 use bundle_harbor::{Account, Right};
 use bundle_importer::Finding;

@@ -1,4 +1,5 @@
 //! The bytes that an import adds to each project of a Harbor, against those that it may store.
+//! Takes live state and a plan, gives storage by project, and findings where it does not fit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -1,4 +1,5 @@
 //! Makes and changes a Harbor's projects so that they are run as `harbor.yaml` says.
+//! Takes live state and settings, gives a plan of steps, then carries it out.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! What a Harbor's scanners say of a bundle's images, and whether these can be pulled.
+//! Takes images and how long to wait, gives each one's verdict.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

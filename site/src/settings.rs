@@ -1,4 +1,5 @@
 //! `harbor.yaml`: how a Harbor's projects should be run, and which robots and databases it has.
+//! Takes the file's text, gives checked values and the file's JSON Schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

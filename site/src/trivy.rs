@@ -1,4 +1,5 @@
 //! The vulnerability databases for Trivy that a bundle carries.
+//! Takes a statement, gives the repositories' names and values for Harbor's chart.
 
 use bundle_format::{Statement, Target};
 use bundle_oci::Registry;

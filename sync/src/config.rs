@@ -1,4 +1,5 @@
 //! `sync.yaml`: what the scheduled jobs of both sides are told.
+//! Takes the file, gives one side's settings with paths made whole, and the file's JSON Schema.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

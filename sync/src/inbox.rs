@@ -1,4 +1,5 @@
 //! The directory where bundles arrive: what in it is a bundle, whole, and settled.
+//! Takes a directory, gives candidates in order, and moves them when they are dealt with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,5 @@
 //! What an export job remembers between runs. A hint: lost, it is made anew from outbox and receipts.
+//! Takes the state directory, gives and keeps one document for each job.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! The lock that keeps two runs of one job apart.
+//! Takes the state directory and the job's name, gives a guard.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Text for Prometheus' textfile collector.
+//! Takes samples, gives the exposition format.
 
 use std::fmt::Write as _;
 

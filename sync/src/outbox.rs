@@ -1,4 +1,5 @@
 //! The directory where finished bundles wait to be carried over, until a receipt says that they arrived.
+//! Takes the directory and a stream, gives paths; removes only what a receipt names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

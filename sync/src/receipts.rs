@@ -1,4 +1,5 @@
 //! Receipts that came back from the other side: read, checked, and put aside if they cannot be believed.
+//! Takes the directory and keys, gives what arrived.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! What operators are told of a job's last run: a JSON file and metrics.
+//! Takes a report, gives both.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! The project's own source files, as the tests of this room read them.
+//! Takes the checkout, gives paths and texts.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! Key files: a private key that only its owner can read, its public half, and making a pair.
+//! Takes paths and passphrases, gives keys; refuses a private key that others can read.
 
 use std::path::{Path, PathBuf};
 

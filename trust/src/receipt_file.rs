@@ -1,4 +1,5 @@
 //! Receipts as files, with the signature beside them.
+//! Takes a path and keys, gives a receipt whose signature was checked if keys were given.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

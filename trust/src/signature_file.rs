@@ -1,4 +1,5 @@
 //! The one reader of a signature's file: 64 raw bytes of Ed25519, beside what they sign.
+//! Takes a path, gives the signature.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! What signs a statement: a key at hand, or a command that leads to an HSM or a KMS.
+//! Takes the statement's bytes, gives a signature that was verified with the public key.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
 //! `trust.yaml`: whose bundles a site accepts, for which projects, streams and times.
+//! Takes the file, gives a policy and the file's JSON Schema.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

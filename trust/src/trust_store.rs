@@ -1,4 +1,5 @@
 //! The site's trust store: the `trust.yaml` that `bundle trust` keeps, with its revocations.
+//! Takes its path, gives a policy, and changes it for `bundle trust`.
 
 use std::path::{Path, PathBuf};
 

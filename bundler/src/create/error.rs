@@ -1,4 +1,5 @@
 //! Why a bundle could not be made, and what becomes of what was fetched for it.
+//! Takes the errors of registries, media and sinks; gives one type that names the blob and its image.
 
 use bundle_oci::Digest;
 use bundle_registry::Error;

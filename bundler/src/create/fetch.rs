@@ -1,4 +1,5 @@
 //! Downloads of blobs from where a plan says they are, in batches that are worth a thread.
+//! Takes the plan's blobs in order, gives their bytes through a channel, verified by the client.
 
 use bundle_oci::Digest;
 use bundle_registry::{Client, Download, Error};

@@ -1,4 +1,5 @@
 //! The one way to make a bundle of a plan.
+//! Takes a plan, its signature and a [`Sink`](crate::Sink); gives a whole bundle under its name.
 
 use std::sync::Arc;
 

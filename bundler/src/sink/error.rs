@@ -1,4 +1,5 @@
 //! Why a bundle cannot be written: facts, with the file and what was tried.
+//! Takes the system's errors; the command maps each to an exit code and a hint.
 
 use std::path::PathBuf;
 

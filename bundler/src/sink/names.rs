@@ -1,4 +1,5 @@
 //! What files are called until they are complete, and opening them so that only one run writes them.
+//! Takes the path of the bundle, gives the hidden names beside it and the files open for one writer.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -1,4 +1,5 @@
 //! Writes an archive to a pipe.
+//! Takes the archive's bytes in order, each blob's last piece only after its digest was right.
 
 use std::io::Write;
 

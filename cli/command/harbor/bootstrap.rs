@@ -1,4 +1,5 @@
 //! `harbor bootstrap`: makes projects, robot accounts and their secrets.
+//! Takes harbor.yaml and bundles; gives the steps, and secrets to files or the cluster.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! `harbor check`: whether an account may do all that an import needs.
+//! Takes a Harbor and projects, gives findings; writes nothing.
 
 use bundle_harbor::Right;
 use bundle_importer::Finding;

@@ -1,4 +1,5 @@
 //! `harbor diff`: compares Harbor with a receipt, and lists what no receipt names.
+//! Takes a Harbor and receipts, gives each point in which they differ; writes nothing.
 
 use std::path::PathBuf;
 

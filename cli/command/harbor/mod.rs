@@ -1,4 +1,5 @@
 //! The commands for Harbor, and what they share: which Harbor, which account, which projects.
+//! Takes their arguments, gives a client of Harbor's API, settings and project names.
 
 mod bootstrap;
 mod check;

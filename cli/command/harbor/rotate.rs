@@ -1,4 +1,5 @@
 //! `harbor rotate`: gives accounts new secrets.
+//! Takes harbor.yaml and the accounts' names; gives secrets to the places that bootstrap uses.
 
 use std::collections::BTreeSet;
 

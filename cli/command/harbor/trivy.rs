@@ -1,4 +1,5 @@
 //! `harbor trivy-values`: values for vulnerability databases that came in a bundle.
+//! Takes bundles and a host, gives YAML for Harbor's chart and for trivy.
 
 use std::path::PathBuf;
 

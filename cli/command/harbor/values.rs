@@ -1,4 +1,5 @@
 //! `harbor values`: Helm values that point a chart's images to a registry.
+//! Takes a bundle, a chart of it and its values; gives a values file.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

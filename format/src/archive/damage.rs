@@ -1,4 +1,5 @@
 //! How an archive differs from the one that its statement determines, and in which file.
+//! Takes what a reader found and expected, with the offset; gives one fact with the entry's name.
 
 use std::io;
 use std::ops::Range;

@@ -1,4 +1,5 @@
 //! The two entries at an archive's head, before anything about them is known.
+//! Takes any reader, gives the statement's and the signature's bytes, within the limits.
 
 use std::io::{self, Read};
 

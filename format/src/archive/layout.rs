@@ -1,4 +1,5 @@
 //! Where every entry of an archive lies, and its header: all that follows from a statement.
+//! Takes the sizes of entries, gives their offsets and 512-byte headers (docs/format.md §Archive).
 
 use std::fmt;
 

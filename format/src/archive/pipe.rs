@@ -1,4 +1,5 @@
 //! An archive that arrives through a pipe: each byte is seen once and in order.
+//! Takes a reader and a trusted statement; gives blobs to a sink, each one's end only when its digest is right.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};

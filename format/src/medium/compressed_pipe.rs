@@ -1,4 +1,5 @@
 //! Reads a pipe that may be compressed.
+//! Takes a reader, gives its bytes uncompressed, or as they are if they were not compressed.
 
 use std::io::{self, BufReader, Read};
 

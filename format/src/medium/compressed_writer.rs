@@ -1,4 +1,5 @@
 //! Writes an archive compressed, in frames that can be unpacked alone.
+//! Takes the archive's bytes, gives frames and the seek table at their end.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,5 @@
 //! Reads a medium from its start, like a pipe.
+//! Takes a layer, gives `Read`.
 
 use std::io::{self, Read};
 

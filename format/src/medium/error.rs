@@ -1,4 +1,5 @@
 //! Why a medium cannot be opened: facts, with the file.
+//! Takes the system's errors and what the files say; the command maps each to an exit code.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
 //! One layer of what an archive lies on, and the layers at the bottom: files, and memory.
+//! Takes an offset and a buffer, gives bytes of the archive, and whether they are here.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
 //! The index beside a set's volumes: which bytes each of them has, and what each should be.
+//! Takes and gives its JSON (docs/format.md §Volumes).
 
 use std::ops::Range;
 

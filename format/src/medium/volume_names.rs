@@ -1,4 +1,5 @@
 //! What the files of a set of volumes are called.
+//! Takes a bundle's name, or any of the set's; gives the names of all the others.
 
 use std::path::{Path, PathBuf};
 

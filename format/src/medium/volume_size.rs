@@ -1,4 +1,5 @@
 //! How large volumes may be, and where an archive is cut into them.
+//! Takes text such as `4GiB` or `fat32` and a layout, gives ranges that end between blobs where possible.
 
 use std::ops::Range;
 use std::str::FromStr;

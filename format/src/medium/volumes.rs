@@ -1,4 +1,5 @@
 //! The volumes of a set, as far as they exist, read as the bytes that they were cut from.
+//! Takes the set's names, gives a [`Layer`](crate::Layer) that knows which of its bytes are here.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,4 +1,5 @@
 //! What an import proved to have delivered, as signed JSON.
+//! Takes and gives its canonical bytes; its signature lies beside it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;

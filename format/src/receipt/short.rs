@@ -1,4 +1,5 @@
 //! The name of a bundle that arrived whole, short enough for a telephone.
+//! Takes and gives text with a check of its own, so that a slip of the tongue is found.
 
 use std::fmt;
 use std::str::FromStr;

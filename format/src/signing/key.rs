@@ -1,4 +1,5 @@
 //! Ed25519 keys as PEM, signatures and fingerprints.
+//! Takes PEM and passphrases, gives keys that sign and verify bytes.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
 //! Keys, the policy of whose signature counts, and the rotation of keys.
+//! Takes bytes and a policy, gives proof that a statement may be used.
 
 pub(crate) mod key;
 pub(crate) mod policy;

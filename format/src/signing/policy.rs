@@ -1,4 +1,5 @@
 //! Whose bundles are accepted, and for what: the check between bytes and a statement that counts.
+//! Takes an unverified head, a policy and the time; gives [`Trusted`] (docs/format.md §Verification).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
 //! The signed document by which one key names its successor.
+//! Takes the document, its signatures and a policy; gives the policy with the new key in it.
 
 use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, Printable};

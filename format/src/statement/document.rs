@@ -1,4 +1,5 @@
 //! The signed JSON at a bundle's head: its fields, and the rules between them.
+//! Takes a draft or bytes, gives a [`Statement`] that is consistent in itself.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -1,4 +1,5 @@
 //! All that artifacts name: manifests, configs and layers, in the archive's order.
+//! Takes the contents of manifests by digest, gives nodes, children before parents, within depth and count.
 
 use std::collections::{HashMap, HashSet};
 

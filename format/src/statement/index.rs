@@ -1,4 +1,5 @@
 //! `index.json`, which follows from a statement and makes of an archive an OCI image layout.
+//! Takes the artifacts, gives bytes.
 
 use std::collections::HashSet;
 

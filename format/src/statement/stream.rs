@@ -1,4 +1,5 @@
 //! Streams, sequences and times: what names a bundle among others.
+//! Takes text, gives names and numbers in one spelling.
 
 use std::fmt;
 use std::num::NonZeroU64;

@@ -1,4 +1,5 @@
 //! Where an artifact lands: project, repository and tag.
+//! Takes text `project/repository:tag`, gives its parts.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
 //! How a node's container runtime is told to take images from a mirror.
+//! Takes what a bundle mirrors and the mirror's host, gives files for each runtime.
 
 mod containerd;
 mod crio;

@@ -1,4 +1,5 @@
 //! Why a chart gets no values, with the image and the place in the chart that stand in the way.
+//! Takes nothing from outside; the command maps each to an exit code.
 
 use bundle_chart::{IngressError, LoadError, OverlayError};
 use bundle_oci::{Printable, Reference};

@@ -1,4 +1,5 @@
 //! Values with which a chart of a bundle asks the site's registry for the bundle's images.
+//! Takes a chart's bytes, values and the bundle's targets; gives a values file.
 
 mod carried;
 mod error;

@@ -1,4 +1,5 @@
 //! The values file as text: the comment at its head, which says what it is for and which image is where.
+//! Takes the overlay, gives YAML.
 
 use bundle_chart::{Placed, Proof};
 use bundle_oci::{Printable, Reference};

@@ -1,4 +1,5 @@
 //! What a destination's scanners say of a bundle's images, and which of them can be pulled.
+//! Takes nothing; a destination that scans gives these values, reports print them.
 
 use std::collections::BTreeMap;
 use std::fmt;

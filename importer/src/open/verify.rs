@@ -1,4 +1,5 @@
 //! Checks a bundle without a destination, down to the last blob, and says what passed.
+//! Takes a file and a trust policy, gives each check with its verdict.
 
 use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, Trusted};
 use bundle_trust::Effective;

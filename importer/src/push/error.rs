@@ -1,4 +1,5 @@
 //! Why an import stopped: facts for people, with the repository and what could not be put there.
+//! Takes the errors of the registry and the archive; the command maps each to an exit code.
 
 use bundle_format::{Damage, FileError};
 use bundle_oci::{Digest, RepositoryName};

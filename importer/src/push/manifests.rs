@@ -1,4 +1,5 @@
 //! Puts manifests in place by their digests, each after all that it names.
+//! Takes the plan's manifests and the proof that their blobs are in place.
 
 use std::collections::HashMap;
 

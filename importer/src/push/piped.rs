@@ -1,4 +1,5 @@
 //! Puts the blobs of a pipe in place: what was kept of its start first, then layers as they come.
+//! Takes a pipe behind its manifests; no blob is read twice.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
 //! How many uploads each project of a destination gets at a time.
+//! Takes a project's name, gives a permit.
 
 use std::collections::HashMap;
 

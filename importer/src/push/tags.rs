@@ -1,4 +1,5 @@
 //! Sets the tags of a bundle of which all else is in place, and looks at each of them again.
+//! Takes proof that all is in place, gives the tags that were set.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! What is known of a bundle's stream, from the state file and from the registry together.
+//! Takes both, gives what is known of the stream; remembers what was accepted.
 
 use bundle_format::{BundleId, Override, Rule};
 use bundle_oci::Registry;

@@ -1,4 +1,5 @@
 //! The record of accepted bundles in the registry itself: one tag of `bundle-state` for each.
+//! Takes a registry and a bundle's name, gives the newest record, or writes one.
 
 use std::collections::BTreeMap;
 

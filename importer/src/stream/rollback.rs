@@ -1,4 +1,5 @@
 //! How a bundle stands to the newest one of its stream, and whether that is allowed.
+//! Takes two bundles' names and what the operator allows; gives a verdict.
 
 use bundle_format::{BundleId, Rule, Sequence};
 use bundle_oci::Digest;

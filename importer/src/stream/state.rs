@@ -1,4 +1,5 @@
 //! The state file on this machine: the newest bundle of each stream of each registry.
+//! Takes a path, gives entries by registry and stream; written whole, under a lock.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};

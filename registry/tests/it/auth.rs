@@ -1,4 +1,5 @@
 //! Challenges, tokens and passwords: which host is shown what, and how often it is asked.
+//! Takes the client as callers use it, against a server that follows a script.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

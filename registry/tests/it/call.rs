@@ -1,4 +1,5 @@
 //! Requests to an API beside `/v2/`.
+//! Takes the client as `harbor` uses it, against a server that follows a script.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Downloads that break, resume, are redirected or lie.
+//! Takes the client as `create` uses it, against a server that follows a script.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

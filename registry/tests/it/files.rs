@@ -1,4 +1,5 @@
 //! Files from web servers.
+//! Takes the client as charts use it, against a server that follows a script.
 
 use bundle_registry::Error;
 

@@ -1,4 +1,5 @@
 //! Rate limits, and what is kept across runs: how many requests are made, and which of them count.
+//! Takes the client as `create` uses it, against a server that follows a script.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

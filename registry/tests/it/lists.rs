@@ -1,4 +1,5 @@
 //! Lists of tags and referrers, and their pages.
+//! Takes the client as `create` and `serve`'s clients do, against a server that follows a script.
 
 use bundle_oci::Digest;
 use bundle_registry::{Error, ReferrerList};

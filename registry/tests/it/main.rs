@@ -1,4 +1,5 @@
 //! The client against registries that follow a script: one connection, one thread, no clock.
+//! Each file takes one subject of the client.
 
 mod auth;
 mod call;

@@ -1,4 +1,5 @@
 //! A registry that answers as a test says, byte for byte, and remembers each request.
+//! Takes answers in order, gives its address and what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

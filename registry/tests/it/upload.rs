@@ -1,4 +1,5 @@
 //! Uploads that break, are refused or mounted.
+//! Takes the client as `import` uses it, against a server that follows a script.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Runs `kubectl apply` with a document on standard input.
+//! Takes YAML; the document never lies in an argument or a file.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Makes a site's robot accounts, delivers their secrets, and rotates them.
+//! Takes settings and the places for secrets; gives steps before anything is made.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

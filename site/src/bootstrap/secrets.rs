@@ -1,4 +1,5 @@
 //! The pull secret of Kubernetes that carries a robot's account.
+//! Takes a name and a secret, gives Kubernetes' YAML or Docker's JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -58,21 +58,24 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
         confirm: Confirm::Ask,
         jobs: 2,
     };
-    let written = tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let Assembled { plan, notices } = assembly.plan(asked, &head, &Silent).await.unwrap();
-        let [Notice::MissingPlatforms { missing, .. }] = notices.as_slice() else {
-            panic!("one notice is expected: {notices:?}")
-        };
-        assert_eq!(missing[0].to_string(), "linux/arm64");
-        assert!(said.contains(&notices[0].to_string()), "{said}");
-        let signer =
-            Signer::Key(load_private(&scene.path("key"), |_| panic!("the key has no passphrase")).unwrap());
-        let signature = signer.sign(plan.statement_bytes()).unwrap();
-        plan.fits_pipe(&Limits::V1).unwrap();
-        let path = scene.path("library.tar");
-        let sink = Sink::file(&path, Shape { compress: false, volumes: None }).unwrap();
-        create(&registries, Arc::new(plan), &signature, sink, 2, Arc::new(Silent)).await.unwrap();
-        std::fs::read(path).unwrap()
-    });
-    assert_eq!(sha256(&written), sha256(&std::fs::read(scene.path("program.tar")).unwrap()));
+    let signer =
+        Signer::Key(load_private(&scene.path("key"), |_| panic!("the key has no passphrase")).unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for name in ["first.tar", "second.tar"] {
+        let (path, asked) = (scene.path(name), asked.clone());
+        let written = runtime.block_on(async {
+            let Assembled { plan, notices } = assembly.plan(asked, &head, &Silent).await.unwrap();
+            let [Notice::MissingPlatforms { missing, .. }] = notices.as_slice() else {
+                panic!("one notice is expected: {notices:?}")
+            };
+            assert_eq!(missing[0].to_string(), "linux/arm64");
+            assert!(said.contains(&notices[0].to_string()), "{said}");
+            let signature = signer.sign(plan.statement_bytes()).unwrap();
+            plan.fits_pipe(&Limits::V1).unwrap();
+            let sink = Sink::file(&path, Shape { compress: false, volumes: None }).unwrap();
+            create(&registries, Arc::new(plan), &signature, sink, 2, Arc::new(Silent)).await.unwrap();
+            std::fs::read(&path).unwrap()
+        });
+        assert_eq!(sha256(&written), sha256(&std::fs::read(scene.path("program.tar")).unwrap()), "{name}");
+    }
 }

@@ -1,4 +1,5 @@
 //! docs/reference is what the program says of itself. With `BUNDLE_BLESS=1` the pages are written anew.
+//! Takes `bundle reference PAGE`, compares it with the page.
 
 use std::path::Path;
 use std::process::Command;

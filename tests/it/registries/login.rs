@@ -1,4 +1,5 @@
 //! Logging in and out: what is checked, where it is kept, and that no password is shown.
+//! Takes the program with a home of its own, against the double.
 
 use bundle_test_servers::DockerRegistry;
 
