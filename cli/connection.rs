@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_oci::{Registry, RepositoryName};
+use bundle_oci::{Registry, RegistryPath, RepositoryName};
 use bundle_registry::{
     Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Routes, Target,
 };
@@ -62,6 +62,11 @@ pub(crate) struct To {
 }
 
 impl To {
+    /// The host with its path.
+    pub(crate) fn root(&self) -> RegistryPath {
+        RegistryPath::new(self.registry.clone(), self.below.clone())
+    }
+
     /// Makes sure that there is no path, for a registry whose projects are in the bundle.
     pub(crate) fn refuse_path(&self) -> Result<(), Failure> {
         match &self.below {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bundle_importer::{Memory, Rollback, Standing, StateFile};
-use bundle_oci::{Printable, Registry};
+use bundle_oci::{Printable, RegistryPath};
 use bundle_registry::Progress;
 
 use crate::exit::{Code, Failure};
@@ -71,7 +71,7 @@ impl MemoryArguments {
 }
 
 /// Says what people should know of a bundle's place in its stream.
-pub(crate) fn tell(memory: &Memory, registry: &Registry, progress: &dyn Progress) {
+pub(crate) fn tell(memory: &Memory, registry: &RegistryPath, progress: &dyn Progress) {
     match (memory.standing(), memory.newest()) {
         (Standing::First, _) => progress.note(&format!(
             "no bundle of the stream '{}' is known to have been imported into {registry} before",

@@ -3,6 +3,7 @@
 //! and the scheduled export call it, so that the same request gives the same bytes and the same notices.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bundle_format::{Limits, StreamName};
 use bundle_oci::ParseMediaTypeError;
@@ -77,6 +78,8 @@ pub struct Assembly<'a> {
     pub confirm: Confirm,
     /// How much is looked up at once.
     pub jobs: usize,
+    /// How long what a registry said of referrers in an earlier run counts at most; zero to ask each time.
+    pub referrers_max_age: Duration,
 }
 
 /// What is asked for, with the charts looked into: all that can be said without resolving a digest.
@@ -159,7 +162,8 @@ impl Assembly<'_> {
             let lock = beside.path.display().to_string();
             notices.push(Notice::KeptToLock { kept: pins.len(), of: requests.len(), lock });
         }
-        let options = ResolveOptions { pins: self.pins, jobs: self.jobs };
+        let options =
+            ResolveOptions { pins: self.pins, jobs: self.jobs, referrers_max_age: self.referrers_max_age };
         let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
         notices.append(&mut resolved.notices);

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use bundle_format::{
     Artifact, Base, Blob, Limits, ParseShortError, PublicKey, Sequence, ShortReceipt, Target, Timestamp,
@@ -202,7 +203,7 @@ async fn blobs_of(
         reasons: vec![Reason::Lock],
     };
     let pins: HashMap<(Reference, Target), Digest> = HashMap::from([((reference, target), pinned)]);
-    let options = ResolveOptions { pins: Pins::Demand, jobs: 1 };
+    let options = ResolveOptions { pins: Pins::Demand, jobs: 1, referrers_max_age: Duration::ZERO };
     let resolved = resolve(client, &[request], &pins, options, progress).await.ok()?;
     let head = Head {
         stream: Default::default(),
@@ -229,6 +230,8 @@ mod tests {
             digest: digest(name),
             blobs: Some(blobs.iter().map(blob).collect()),
             size: 0,
+            platforms: None,
+            lacks: Vec::new(),
             locked: None,
         });
         let base = Base {

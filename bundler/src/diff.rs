@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bundle_format::Target;
-use bundle_oci::Digest;
+use bundle_oci::{Digest, Platform};
 use serde::Serialize;
 
-use crate::Inventory;
+use crate::{Held, Inventory};
 
 /// How one inventory differs from another, for those who decide whether it may cross.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +38,8 @@ pub enum Change {
         digest: Digest,
         /// The size of all its blobs in bytes.
         size: u64,
+        /// What is lacking of it, as the second says.
+        lacks: Vec<String>,
     },
     /// It is another artifact in the second.
     Moved {
@@ -49,6 +51,12 @@ pub enum Change {
         to: Digest,
         /// The size of all its blobs in the second, in bytes.
         size: u64,
+        /// The platforms that only the first has, where both say theirs.
+        lost: Vec<Platform>,
+        /// The platforms that only the second has, where both say theirs.
+        gained: Vec<Platform>,
+        /// What is lacking of it, as the second says and the first does not.
+        lacks: Vec<String>,
     },
     /// It is only in the first.
     Removed {
@@ -75,12 +83,25 @@ impl Diff {
         for key in targets {
             let target = Place(key.0.to_string());
             match (old.get(key), new.get(key)) {
-                (Some((from, _)), Some((to, _))) if from == to => unchanged += 1,
-                (Some(&(from, _)), Some(&(to, size))) => {
-                    changes.push(Change::Moved { target, from, to, size });
+                (Some(from), Some(to)) if from.digest == to.digest => unchanged += 1,
+                (Some(from), Some(to)) => changes.push(Change::Moved {
+                    target,
+                    from: from.digest,
+                    to: to.digest,
+                    size: to.size,
+                    lost: only_first(&from.platforms, &to.platforms),
+                    gained: only_first(&to.platforms, &from.platforms),
+                    lacks: to.lacks.iter().filter(|lack| !from.lacks.contains(lack)).cloned().collect(),
+                }),
+                (None, Some(held)) => changes.push(Change::Added {
+                    target,
+                    digest: held.digest,
+                    size: held.size,
+                    lacks: held.lacks.clone(),
+                }),
+                (Some(held), None) => {
+                    changes.push(Change::Removed { target, digest: held.digest, size: held.size });
                 }
-                (None, Some(&(digest, size))) => changes.push(Change::Added { target, digest, size }),
-                (Some(&(digest, size)), None) => changes.push(Change::Removed { target, digest, size }),
                 (None, None) => {}
             }
         }
@@ -98,12 +119,18 @@ impl Diff {
 }
 
 /// What is at each target. Without a tag, the digest is the name.
-fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), (Digest, u64)> {
+fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), &Held> {
     let artifacts = inventory.artifacts.iter();
     artifacts
         .map(|held| {
             let name = held.target.tag.is_none().then_some(held.digest);
-            ((held.target.clone(), name), (held.digest, held.size))
+            ((held.target.clone(), name), held)
         })
         .collect()
+}
+
+/// The platforms that the first has and the second has not; none where one of them does not say.
+fn only_first(first: &Option<Vec<Platform>>, second: &Option<Vec<Platform>>) -> Vec<Platform> {
+    let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
+    first.iter().filter(|platform| !second.contains(platform)).cloned().collect()
 }

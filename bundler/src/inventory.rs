@@ -10,6 +10,7 @@ use bundle_format::{
 };
 use bundle_oci::{Digest, Platform, Printable, Reference};
 
+use crate::policy::says_lack;
 use crate::{ConfigError, Lock};
 use bundle_input::read_text;
 use bundle_trust::{ReceiptFileError, load_receipt};
@@ -60,6 +61,10 @@ pub struct Held {
     pub blobs: Option<Vec<Blob>>,
     /// The size of all its blobs, in bytes.
     pub size: u64,
+    /// What it runs on; none if that is not known, for a receipt does not say.
+    pub platforms: Option<Vec<Platform>>,
+    /// What is lacking of it, as the bundle says: platforms, signatures, layers.
+    pub lacks: Vec<String>,
     /// How to find out what it consists of.
     pub(crate) locked: Option<Locked>,
 }
@@ -147,6 +152,8 @@ impl Inventory {
                     digest: artifact.digest,
                     size: blobs.iter().map(|blob| blob.size).sum(),
                     blobs: Some(blobs),
+                    platforms: Some(artifact.platforms.clone()),
+                    lacks: artifact.reasons.iter().filter(|reason| says_lack(reason)).cloned().collect(),
                     locked: None,
                 }
             })
@@ -166,6 +173,8 @@ impl Inventory {
                     digest: artifact.digest,
                     size: blobs.iter().map(|blob| blob.size).sum(),
                     blobs: Some(blobs),
+                    platforms: None,
+                    lacks: Vec::new(),
                     locked: None,
                 }
             })
@@ -185,6 +194,8 @@ impl Inventory {
                 digest: entry.delivered.unwrap_or(entry.digest),
                 blobs: None,
                 size: entry.size,
+                platforms: Some(entry.platforms),
+                lacks: Vec::new(),
                 locked: Some(Locked { reference: entry.reference, digest: entry.digest, only: entry.only }),
             })
         });

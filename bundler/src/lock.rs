@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use bundle_format::{Kind, StreamName, Target};
-use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
+use bundle_oci::{Digest, MediaType, Platform, Printable, Reference, Registry, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
@@ -136,8 +136,19 @@ impl Lock {
     pub fn pins(&self, requests: &[Request]) -> HashMap<(Reference, Target), Digest> {
         let known: HashMap<_, _> =
             self.artifacts.iter().map(|entry| ((&entry.reference, entry.target.as_str()), entry)).collect();
+        // One artifact that was asked for by its tag and by its tag and digest has one entry.
+        let by_tag: HashMap<_, _> = self
+            .artifacts
+            .iter()
+            .filter_map(|entry| Some(((name_of(&entry.reference)?, entry.target.as_str()), entry)))
+            .collect();
         let pin = |request: &Request| {
-            let entry = known.get(&(&request.reference, request.target.to_string().as_str())).copied()?;
+            let target = request.target.to_string();
+            let twin = || {
+                let entry = by_tag.get(&(name_of(&request.reference)?, target.as_str()))?;
+                request.reference.digest().is_none_or(|digest| digest == entry.digest).then_some(entry)
+            };
+            let entry = known.get(&(&request.reference, target.as_str())).or_else(twin).copied()?;
             let only: &[Platform] = match &request.platforms {
                 Platforms::All => &[],
                 Platforms::Only(platforms) => platforms,
@@ -155,6 +166,11 @@ impl Lock {
         let known = |entry: &&LockEntry| entry.reference == *reference && entry.target == target;
         self.artifacts.iter().find(known).map(|entry| entry.digest)
     }
+}
+
+/// A reference's registry, repository and tag.
+fn name_of(reference: &Reference) -> Option<(&Registry, &RepositoryName, &Tag)> {
+    Some((reference.registry(), reference.repository(), reference.tag()?))
 }
 
 fn unknown_version(name: &str, version: &Spanned<u32>) -> YamlError {

@@ -154,6 +154,15 @@ impl fmt::Display for ReferrerOutcome {
     }
 }
 
+/// Whether a reason of a statement says that something of the artifact is lacking: the others say who asked for
+/// it, or that all is well.
+pub(crate) fn says_lack(reason: &str) -> bool {
+    reason.starts_with("platforms: ")
+        || reason.starts_with("incomplete: ")
+        || (reason.starts_with("referrers: ")
+            && ["not obtainable", "left behind"].iter().any(|words| reason.contains(words)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use bundle_registry::{Blame, Client, FetchedManifest, Name, ReferrerList};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
+use crate::kept_referrers::{self, KeptReferrer};
 use crate::kind::kind_of;
 use crate::resolve::{Image, Resolver, parse};
 use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
@@ -21,6 +22,15 @@ pub(crate) struct Attached {
     pub(crate) tag: Option<Tag>,
     pub(crate) subject: Digest,
     pub(crate) manifest: FetchedManifest,
+}
+
+/// Whether what an earlier run was told of referrers counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Anew {
+    /// It does.
+    No,
+    /// Registries are asked.
+    Yes,
 }
 
 /// Lists of tags by repository, each fetched once, for all tasks.
@@ -87,11 +97,12 @@ impl Resolver<'_> {
         reference: &Reference,
         mut subjects: Vec<Digest>,
         image: &mut Image,
+        anew: Anew,
     ) -> Result<(), ResolveCause> {
         let mut seen: HashSet<Digest> = subjects.iter().copied().collect();
         for _ in 0..Limits::DEFAULT.referrer_depth {
             let found: Vec<Vec<Attached>> = futures_util::stream::iter(&subjects)
-                .map(|&subject| self.referrers_of(reference, subject))
+                .map(|&subject| self.referrers_of(reference, subject, anew))
                 .buffered(8)
                 .try_collect()
                 .await?;
@@ -118,9 +129,50 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// What is attached to a manifest, as the registry says, or as it said in an earlier run if that still counts
+    /// and nobody asks for it `anew`.
+    pub(crate) async fn referrers_of(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+        anew: Anew,
+    ) -> Result<Vec<Attached>, ResolveCause> {
+        let longest = self.options.referrers_max_age;
+        if anew == Anew::No
+            && let Some(kept) = kept_referrers::recall(self.client, reference, subject, longest)
+            && let Some(found) = self.as_kept(reference, subject, &kept).await
+        {
+            return Ok(found);
+        }
+        let found = self.listed_referrers(reference, subject).await?;
+        let all = self.unobtainable.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = all.iter().any(|lost| lost.reference == *reference && lost.subject == subject);
+        drop(all);
+        if !lost {
+            kept_referrers::keep(self.client, reference, subject, &found);
+        }
+        Ok(found)
+    }
+
+    /// The manifests of what an earlier run was told; none if one of them cannot be had any more.
+    async fn as_kept(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+        kept: &[KeptReferrer],
+    ) -> Option<Vec<Attached>> {
+        let mut found = Vec::new();
+        for KeptReferrer { digest, kind, tag } in kept.iter().cloned() {
+            let manifest = self.manifest(reference, digest, None).await.ok()?;
+            parse(&manifest).ok()?;
+            found.push(Attached { kind, tag, subject, manifest });
+        }
+        Some(found)
+    }
+
     /// What is attached to a manifest: by the referrers API or its fallback tag (distribution-spec
     /// §Referrers Tag Schema), and by cosign's tags.
-    pub(crate) async fn referrers_of(
+    async fn listed_referrers(
         &self,
         reference: &Reference,
         subject: Digest,

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bundle_format::{Artifact, Kind, Target, reason};
 use bundle_oci::{
@@ -26,7 +27,7 @@ use tokio::sync::Semaphore;
 use crate::choose::missing;
 use crate::kind::kind_of;
 use crate::policy::{MissingPlatforms, Referrers, SignedIndexes};
-use crate::referrer::{Attached, TagCache, UnobtainableReferrer};
+use crate::referrer::{Anew, Attached, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
 use crate::{ImagePolicy, Limits, Notice, Platforms, Reason, ReferrerOutcome, Request};
@@ -38,6 +39,9 @@ pub struct ResolveOptions {
     pub pins: Pins,
     /// How many images are looked at at once.
     pub jobs: usize,
+    /// How long what a registry said of referrers counts at most, where the client keeps it across runs; zero to
+    /// ask each time.
+    pub referrers_max_age: Duration,
 }
 
 /// What becomes of a reference that the lock does not know, or whose locked digest is gone.
@@ -382,7 +386,7 @@ pub(crate) struct Resolver<'a> {
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
     /// What is to be said.
     notices: Mutex<Vec<Notice>>,
-    options: ResolveOptions,
+    pub(crate) options: ResolveOptions,
     store: Store,
     /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
     /// manifest can.
@@ -396,6 +400,8 @@ impl Resolver<'_> {
             return Err(ResolveCause::NotLocked);
         }
         let policy = request.policy;
+        // A signature that is required and missing may have been made since.
+        let anew = if policy.referrers == Referrers::Require { Anew::Yes } else { Anew::No };
         let original = self.original(reference, pin).await?;
         let manifest = parse(&original)?;
         let mut image = Image {
@@ -438,7 +444,7 @@ impl Resolver<'_> {
                     } else if reference.digest().is_some() {
                         self.say(Notice::PinnedWhole { image: reference.clone() });
                     } else if policy.signed_indexes == SignedIndexes::Whole
-                        && !self.referrers_of(reference, original.digest).await?.is_empty()
+                        && !self.referrers_of(reference, original.digest, anew).await?.is_empty()
                     {
                         self.say(Notice::SignedWhole { image: reference.clone() });
                     } else {
@@ -467,11 +473,11 @@ impl Resolver<'_> {
             Referrers::Leave => vec![ReferrerOutcome::Left],
             Referrers::Carry | Referrers::Require => {
                 let split = image.derived_from.is_some()
-                    && !self.referrers_of(reference, original.digest).await?.is_empty();
+                    && !self.referrers_of(reference, original.digest, anew).await?.is_empty();
                 if split {
                     self.say(Notice::IndexSignatures { image: reference.clone() });
                 }
-                self.attach(reference, subjects, &mut image).await?;
+                self.attach(reference, subjects, &mut image, anew).await?;
                 self.outcomes(reference, &image, split)
             }
         };

@@ -4,7 +4,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bundle_bundler::{
     Assembled, Assembly, Confirm, Expires, Head, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
@@ -137,6 +137,7 @@ impl Create {
             overrule: self.overrule(),
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
+            referrers_max_age: Duration::ZERO,
         };
         let created = self.created()?;
         let sequence = match self.sequence {

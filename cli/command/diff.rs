@@ -64,12 +64,18 @@ fn side(inventory: &Inventory) -> SideEntry {
 
 fn change(change: Change) -> ChangeEntry {
     match change {
-        Change::Added { target, digest, size } => {
-            ChangeEntry::Added { target: target.0, digest: digest.to_string(), size }
+        Change::Added { target, digest, size, lacks } => {
+            ChangeEntry::Added { target: target.0, digest: digest.to_string(), size, lacks }
         }
-        Change::Moved { target, from, to, size } => {
-            ChangeEntry::Moved { target: target.0, from: from.to_string(), to: to.to_string(), size }
-        }
+        Change::Moved { target, from, to, size, lost, gained, lacks } => ChangeEntry::Moved {
+            target: target.0,
+            from: from.to_string(),
+            to: to.to_string(),
+            size,
+            lost_platforms: lost.iter().map(ToString::to_string).collect(),
+            gained_platforms: gained.iter().map(ToString::to_string).collect(),
+            lacks,
+        },
         Change::Removed { target, digest, size } => {
             ChangeEntry::Removed { target: target.0, digest: digest.to_string(), size }
         }

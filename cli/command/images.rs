@@ -2,6 +2,7 @@
 //! Takes charts and lists; gives references with the chart and place that ask for each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bundle_bundler::{
     Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, PolicyOverride,
@@ -59,6 +60,7 @@ impl Images {
             overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm,
             jobs: self.connection.jobs(),
+            referrers_max_age: Duration::ZERO,
         };
         let Discovered { requests, charts, notices } = assembly.discover(asked).await?;
         tell_notices(&notices, &**progress);

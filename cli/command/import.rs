@@ -191,7 +191,7 @@ impl Import {
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
         if self.dry_run {
-            memory::tell(delivery.memory(), &self.to.registry, &**progress);
+            memory::tell(delivery.memory(), &self.to.root(), &**progress);
             drop(progress);
             return self.tell_steps(&delivery);
         }
@@ -204,7 +204,7 @@ impl Import {
         if let Some(plan) = plan.as_ref().filter(|_| !output::is_json()) {
             print(&plan.short_text())?;
         }
-        memory::tell(delivery.memory(), &self.to.registry, &**progress);
+        memory::tell(delivery.memory(), &self.to.root(), &**progress);
         let skipped = skipped(delivery.import());
         let arrived = match delivery.carry_out(&options, progress.clone()).await? {
             Arrival::Whole(arrived) => *arrived,

@@ -2,6 +2,7 @@
 //! Takes what is wanted, gives bundle.lock or the same on standard output.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, PolicyOverride, Referrers};
 use bundle_format::{Sequence, Timestamp, replace_file};
@@ -56,6 +57,7 @@ impl Lock {
             overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm: Confirm::Ask,
             jobs: self.connection.jobs(),
+            referrers_max_age: Duration::ZERO,
         };
         let Assembled { plan, notices } = assembly.plan(asked, &head, &**progress).await?;
         tell_notices(&notices, &**progress);

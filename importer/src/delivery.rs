@@ -158,7 +158,7 @@ impl Delivery {
         // Whether a stream goes back is the graver question, if it can be asked at all.
         let memory = match findings.iter().all(Finding::is_about_a_tag) {
             true => Memory::recall(state, &bundle, &*destination).await?,
-            false => Memory::of_file(state, &bundle, destination.registry()),
+            false => Memory::of_file(state, &bundle, &destination.root()),
         };
         let overrides = memory.judge(expired, &options.rollback)?;
         Ok(Self { bundle, destination, memory, overrides, preparation, import, findings })
@@ -195,14 +195,14 @@ impl Delivery {
         progress: Arc<dyn Progress>,
     ) -> Result<Arrival, DeliveryError> {
         let Self { bundle, destination, mut memory, overrides, preparation, import, findings } = self;
-        let (registry, jobs) = (destination.registry().clone(), options.jobs);
+        let (registry, root, jobs) = (destination.registry().clone(), destination.root(), options.jobs);
         if !findings.is_empty() {
             return Err(DeliveryError::Findings { findings, host: registry });
         }
         let draft = options
             .receipt
             .clone()
-            .map(|site| ReceiptDraft::new(&bundle, &registry, site, memory.newest(), overrides));
+            .map(|site| ReceiptDraft::new(&bundle, &root, site, memory.newest(), overrides));
         preparation.make().await?;
         let pushed = push(bundle, import, destination.clone(), options, progress.clone()).await;
         let pushed: Pushed = match pushed {
@@ -214,7 +214,7 @@ impl Delivery {
         if options.portion.share != Share::All {
             let waiting = || progress.note("waiting for another import to end");
             let state = StateFile::open(&options.state, waiting).map_err(MemoryError::State)?;
-            memory.lock(state, &registry);
+            memory.lock(state, &root);
         }
         memory.accept(&*destination, &options.rollback).await?;
         let tagged = match pushed.set_tags(options).await {

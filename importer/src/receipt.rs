@@ -8,7 +8,7 @@ use bundle_format::{
     BundleId, Delivered, FileError, Graph, Outcome, Override, RECEIPT_VERSION, Receipt, SignatureBytes,
     SiteName, Target, Timestamp, replace_file,
 };
-use bundle_oci::{Digest, Registry};
+use bundle_oci::{Digest, RegistryPath};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -48,7 +48,7 @@ impl ReceiptDraft {
     /// The head of a receipt: nothing of `bundle` is delivered yet.
     pub fn new(
         bundle: &Bundle,
-        registry: &Registry,
+        registry: &RegistryPath,
         site: SiteName,
         previous: Option<BundleId>,
         overrides: Vec<Override>,

@@ -48,7 +48,23 @@ impl ContentCache {
     /// Keeps bytes whose digest was checked.
     pub(crate) fn put(&self, digest: Digest, bytes: &[u8]) {
         let path = self.path(digest);
-        if bytes.len() as u64 > self.limit / 16 || path.exists() {
+        if !path.exists() {
+            self.write(&path, bytes);
+        }
+    }
+
+    /// What was last noted under a name, of at most so many bytes. Nothing proves that it is right.
+    pub(crate) fn noted(&self, name: &str, largest: u64) -> Option<Bytes> {
+        Some(bundle_os::read(&self.note_path(name), largest).ok()?.into())
+    }
+
+    /// Notes something under a name, instead of what was there.
+    pub(crate) fn note(&self, name: &str, bytes: &[u8]) {
+        self.write(&self.note_path(name), bytes);
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) {
+        if bytes.len() as u64 > self.limit / 16 {
             return;
         }
         let mut stored = lock(&self.stored);
@@ -67,7 +83,7 @@ impl ContentCache {
         // It need not outlive a crash: what is damaged is fetched again.
         let kept = std::fs::create_dir_all(&self.directory)
             .and_then(|()| std::fs::write(&written, bytes))
-            .and_then(|()| std::fs::rename(&written, &path));
+            .and_then(|()| std::fs::rename(&written, path));
         if kept.is_err() {
             let _ = std::fs::remove_file(&written);
         }
@@ -77,12 +93,16 @@ impl ContentCache {
         self.directory.join(format!("sha256-{}", digest.hex()))
     }
 
+    fn note_path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("note-{}", Digest::of(name.as_bytes()).hex()))
+    }
+
     /// All files of ours with their age and size.
     fn files(&self) -> Vec<(PathBuf, SystemTime, u64)> {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
         let ours = |path: &Path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("sha256-") || name.ends_with(".new")
+            name.starts_with("sha256-") || name.starts_with("note-") || name.ends_with(".new")
         };
         entries
             .filter_map(|entry| {
@@ -130,6 +150,11 @@ mod tests {
         }
         let sizes: Vec<u64> = cache.files().into_iter().map(|(_, _, size)| size).collect();
         assert!(sizes.iter().sum::<u64>() <= 1600 && sizes.len() >= 8, "{sizes:?}");
+        assert_eq!(cache.noted("a", 100), None);
+        cache.note("a", b"first");
+        cache.note("a", b"second");
+        assert_eq!(cache.noted("a", 100).unwrap(), b"second".as_slice());
+        assert_eq!(cache.noted("a", 3), None);
         // What is larger than a share of the whole is not kept.
         cache.put(digest(&[1; 101]), &[1; 101]);
         assert_eq!(cache.get(digest(&[1; 101]), 101), None);

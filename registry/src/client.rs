@@ -326,6 +326,19 @@ impl Client {
         }
     }
 
+    /// What was last noted under a name, if there is a place, of at most so many bytes. Only the
+    /// place itself vouches for it.
+    pub fn noted(&self, name: &str, largest: u64) -> Option<Bytes> {
+        self.inner.cache.as_ref()?.noted(name, largest)
+    }
+
+    /// Notes something for later runs, if there is a place, instead of what was there.
+    pub fn note(&self, name: &str, bytes: &[u8]) {
+        if let Some(cache) = &self.inner.cache {
+            cache.note(name, bytes);
+        }
+    }
+
     /// What a registry last said of its rate limit.
     pub fn rate_limit(&self, registry: &Registry) -> Option<RateLimit> {
         lock(&self.inner.rate_limits).get(registry).copied()

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use bundle_oci::{Registry, RepositoryName};
+use bundle_oci::{Registry, RegistryPath, RepositoryName};
 
 use crate::lock::lock;
 use crate::token::Scope;
@@ -36,6 +36,12 @@ impl Targets {
 }
 
 impl Client {
+    /// The part of a registry that this client uses: all of it, or what is below its target's path.
+    pub fn root(&self, registry: &Registry) -> RegistryPath {
+        let below = self.inner.targets.known.get(registry).and_then(|target| target.below.clone());
+        RegistryPath::new(registry.clone(), below)
+    }
+
     /// The name of a repository on the registry itself.
     pub(crate) fn path_at(
         &self,

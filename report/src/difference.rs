@@ -65,6 +65,8 @@ pub enum ChangeEntry {
         digest: String,
         /// The bytes of all its blobs.
         size: u64,
+        /// What is lacking of it: platforms, signatures or layers.
+        lacks: Vec<String>,
     },
     /// It has another digest in the later one.
     Moved {
@@ -76,6 +78,14 @@ pub enum ChangeEntry {
         to: String,
         /// The bytes of all its blobs in the later one.
         size: u64,
+        /// The platforms that only the earlier one has.
+        #[serde(rename = "lostPlatforms")]
+        lost_platforms: Vec<String>,
+        /// The platforms that only the later one has.
+        #[serde(rename = "gainedPlatforms")]
+        gained_platforms: Vec<String>,
+        /// What is lacking of it and was not lacking of the earlier one: platforms, signatures or layers.
+        lacks: Vec<String>,
     },
     /// It is only in the earlier one.
     Removed {
@@ -112,15 +122,27 @@ impl Report for DiffReport {
 impl ChangeEntry {
     fn line(&self) -> String {
         match self {
-            Self::Added { target, digest, size } => {
-                format!("added    {}  {}  {digest}\n", Bytes(*size), Printable(target))
+            Self::Added { target, digest, size, lacks } => {
+                format!("added    {}  {}  {digest}\n{}", Bytes(*size), Printable(target), lines(lacks))
             }
-            Self::Moved { target, from, to, size } => {
-                format!("moved    {}  {}  {from} -> {to}\n", Bytes(*size), Printable(target))
+            Self::Moved { target, from, to, size, lost_platforms, gained_platforms, lacks } => {
+                let mut line = format!("moved    {}  {}  {from} -> {to}\n", Bytes(*size), Printable(target));
+                for (word, platforms) in [("lost", lost_platforms), ("gained", gained_platforms)] {
+                    if !platforms.is_empty() {
+                        line.push_str(&format!("         {word} platforms: {}\n", platforms.join(", ")));
+                    }
+                }
+                line.push_str(&lines(lacks));
+                line
             }
             Self::Removed { target, digest, size } => {
                 format!("removed  {}  {}  {digest}\n", Bytes(*size), Printable(target))
             }
         }
     }
+}
+
+/// Each on a line of its own, below its change.
+fn lines(lacks: &[String]) -> String {
+    lacks.iter().map(|lack| format!("         {}\n", Printable(lack))).collect()
 }

@@ -9,7 +9,7 @@ use bundle_importer::{
     Answer, Cause, Destination, ImportPlan, PlainRegistry, Preparation, PushError, PushRules, Pushed,
     RecordedTag,
 };
-use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{BlobSource, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -65,6 +65,10 @@ pub(crate) fn project_of(repository: &RepositoryName) -> &str {
 impl Destination for HarborSite {
     fn registry(&self) -> &Registry {
         self.harbor.registry()
+    }
+
+    fn root(&self) -> RegistryPath {
+        self.registry.root()
     }
 
     fn repository(&self, target: &Target) -> Result<RepositoryName, Error> {

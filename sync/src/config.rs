@@ -76,6 +76,11 @@ pub struct ExportConfig {
     /// Whether signatures and other referrers travel.
     #[serde(default = "yes", deserialize_with = "bundle_input::plain")]
     pub referrers: bool,
+    /// For how many days what a registry said of an image's signatures and other referrers counts at most:
+    /// after half a day they are asked for again at first, and later as long after as the image had been known.
+    /// 0 asks each night.
+    #[serde(default = "a_week", deserialize_with = "bundle_input::plain")]
+    pub referrers_max_age_days: u32,
     /// Where to write what the job did, as JSON.
     pub status: Option<PathBuf>,
     /// Where to write it for Prometheus' textfile collector.
@@ -252,6 +257,10 @@ fn two() -> usize {
 
 fn a_minute() -> u32 {
     60
+}
+
+fn a_week() -> u32 {
+    7
 }
 
 fn yes() -> bool {

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ledger::{self, ExportLedger, Last, LedgerError};
 use crate::outbox::{Outbox, OutboxError};
@@ -160,6 +161,7 @@ impl ExportJob<'_> {
             },
             confirm: Confirm::Ask,
             jobs: self.jobs,
+            referrers_max_age: Duration::from_secs(u64::from(config.referrers_max_age_days) * 24 * 3600),
         };
         let Assembled { mut plan, notices } = assembly.plan(asked, &head, &*progress).await?;
         notices.iter().for_each(|notice| progress.note(&notice.to_string()));

@@ -230,7 +230,7 @@ impl ImportJob<'_> {
         });
         let Some(bundle) = identified else { return error };
         let state = StateFile::look(&self.options.state).ok();
-        let newest = state.and_then(|state| state.newest(self.destination.registry(), &bundle.stream));
+        let newest = state.and_then(|state| state.newest(&self.destination.root(), &bundle.stream));
         match newest {
             Some(newest) if bundle.sequence <= newest.sequence => {
                 ItemError::Superseded { bundle, newest: newest.sequence }
@@ -262,7 +262,7 @@ impl ImportJob<'_> {
             progress.note(&format!(
                 "no bundle of the stream '{}' is known to have been imported into {} before",
                 delivery.memory().bundle().stream,
-                self.destination.registry()
+                self.destination.root()
             ));
         }
         match delivery.carry_out(self.options, progress).await? {

@@ -32,7 +32,7 @@ pub(crate) struct Diff {
 impl Diff {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let receipt = self.receipt.load()?;
-        if receipt.registry != self.place.to.registry {
+        if receipt.registry != self.place.to.root() {
             let text = format!("the receipt is of {}, not of {}", receipt.registry, self.place.to);
             return Err(Failure::text(Code::Usage, text).hint("name that one with --to"));
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bundle_oci::json::Bounds;
-use bundle_oci::{Digest, Printable, Registry};
+use bundle_oci::{Digest, Printable, RegistryPath};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{self, Object};
@@ -33,8 +33,8 @@ pub struct Receipt {
     pub previous: Option<BundleId>,
     /// What the importing site calls itself.
     pub site: SiteName,
-    /// The registry that was imported into.
-    pub registry: Registry,
+    /// The registry that was imported into, with the path below which all repositories are.
+    pub registry: RegistryPath,
     /// When the import ended, by the importing machine's clock.
     pub imported: Timestamp,
     /// The names that the site's trust policy gives to the keys that signed the bundle.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bundle_format::{Blob, Graph, ProjectPolicy, Target};
-use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName, Tag};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -22,8 +22,11 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// Where a bundle goes. All methods that look change nothing and do not count as pulls where the
 /// destination counts pulls.
 pub trait Destination: fmt::Debug + Send + Sync {
-    /// The host, as receipts and the state file name it.
+    /// The host.
     fn registry(&self) -> &Registry;
+
+    /// The host with the path below which all repositories are, as receipts and the state file name it.
+    fn root(&self) -> RegistryPath;
 
     /// The whole name of a target's repository there.
     ///

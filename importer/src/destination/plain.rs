@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use bundle_format::{Blob, Graph, Target};
-use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -43,6 +43,10 @@ fn name_of(target: &Target, digest: Digest) -> Name {
 impl Destination for PlainRegistry {
     fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn root(&self) -> RegistryPath {
+        self.client.root(&self.registry)
     }
 
     fn repository(&self, target: &Target) -> Result<RepositoryName, Error> {

@@ -2,7 +2,7 @@
 //! Takes both, gives what is known of the stream; remembers what was accepted.
 
 use bundle_format::{BundleId, Override, Rule};
-use bundle_oci::Registry;
+use bundle_oci::RegistryPath;
 use bundle_registry::Error;
 
 use crate::{Bundle, Destination, Newest, Record, RollbackError, Standing, StateError, StateFile};
@@ -61,7 +61,7 @@ impl Memory {
         bundle: &Bundle,
         destination: &dyn Destination,
     ) -> Result<Self, MemoryError> {
-        let mut memory = Self::of_file(file, bundle, destination.registry());
+        let mut memory = Self::of_file(file, bundle, &destination.root());
         let recorded = memory.record.newest(destination, &memory.bundle.stream).await;
         let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
         memory.newest = Newest::merge(memory.newest, recorded);
@@ -69,7 +69,7 @@ impl Memory {
     }
 
     /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
-    pub fn of_file(file: StateFile, bundle: &Bundle, registry: &Registry) -> Self {
+    pub fn of_file(file: StateFile, bundle: &Bundle, registry: &RegistryPath) -> Self {
         let record = Record::of(bundle.statement());
         let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let newest = file.newest(registry, &bundle.stream);
@@ -106,7 +106,7 @@ impl Memory {
     }
 
     /// Takes the file that is open now for the one that was only looked into.
-    pub fn lock(&mut self, file: StateFile, registry: &Registry) {
+    pub fn lock(&mut self, file: StateFile, registry: &RegistryPath) {
         let known = file.newest(registry, &self.bundle.stream);
         self.newest = Newest::merge(self.newest.take(), known);
         self.file = file;
@@ -136,7 +136,7 @@ impl Memory {
             remembered.map_err(|source| MemoryError::Record { doing: "written", source })?;
         }
         let newest = Newest::after(self.newest.as_ref(), &self.bundle);
-        self.file.remember(destination.registry(), &self.bundle.stream, newest)?;
+        self.file.remember(&destination.root(), &self.bundle.stream, newest)?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The state file on this machine: the newest bundle of each stream of each registry.
+//! The state file on this machine: the newest bundle of each stream of each registry, or path of one.
 //! Takes a path, gives entries by registry and stream; written whole, under a lock.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, Sequence, StreamName, replace_file};
-use bundle_oci::{Digest, Registry};
+use bundle_oci::{Digest, RegistryPath};
 use bundle_os::{Access, create_directory, open_or_create};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ const LARGEST: u64 = 16 << 20;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Document {
     state_version: u64,
-    registries: BTreeMap<Registry, BTreeMap<StreamName, Entry>>,
+    registries: BTreeMap<RegistryPath, BTreeMap<StreamName, Entry>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ impl StateFile {
     }
 
     /// What the file knows of a stream.
-    pub fn newest(&self, registry: &Registry, stream: &StreamName) -> Option<Newest> {
+    pub fn newest(&self, registry: &RegistryPath, stream: &StreamName) -> Option<Newest> {
         let entry = self.document.registries.get(registry)?.get(stream)?;
         Some(Newest { sequence: entry.sequence, statements: entry.statements.clone() })
     }
@@ -144,7 +144,7 @@ impl StateFile {
     /// The file cannot be written.
     pub fn remember(
         &mut self,
-        registry: &Registry,
+        registry: &RegistryPath,
         stream: &StreamName,
         newest: Newest,
     ) -> Result<(), StateError> {
@@ -208,14 +208,17 @@ mod tests {
     fn what_was_remembered_is_there_again_for_its_registry_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/state.json");
-        let (registry, stream): (Registry, StreamName) = ("a.example".parse().unwrap(), "s".parse().unwrap());
+        let (registry, stream): (RegistryPath, StreamName) =
+            ("a.example/group".parse().unwrap(), "s".parse().unwrap());
         let mut state = StateFile::open(&path, || ()).unwrap();
         assert_eq!(state.newest(&registry, &stream), None);
         state.remember(&registry, &stream, newest(7)).unwrap();
         drop(state);
         let state = StateFile::open(&path, || ()).unwrap();
         assert_eq!(state.newest(&registry, &stream), Some(newest(7)));
-        assert_eq!(state.newest(&"b.example".parse().unwrap(), &stream), None);
+        for other in ["b.example", "a.example", "a.example/group/sub", "a.example/other"] {
+            assert_eq!(state.newest(&other.parse().unwrap(), &stream), None, "{other}");
+        }
     }
 
     #[test]

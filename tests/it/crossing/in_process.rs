@@ -57,6 +57,7 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
         overrule: PolicyOverride::default(),
         confirm: Confirm::Ask,
         jobs: 2,
+        referrers_max_age: std::time::Duration::ZERO,
     };
     let signer =
         Signer::Key(load_private(&scene.path("key"), |_| panic!("the key has no passphrase")).unwrap());

@@ -3,7 +3,7 @@
 
 use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
 
-use crate::scene::Scene;
+use crate::scene::{CREATED, Scene};
 
 #[test]
 fn a_bundle_that_was_touched_changes_nothing_in_the_registry() {
@@ -267,4 +267,44 @@ fn a_part_of_a_bundle_is_imported_and_its_receipt_says_so() {
         .says("nothing for the project");
     scene.bundle(import.into_iter().chain(["--project", "cache"])).succeeds();
     assert!(target.client().contents().unwrap().keys().any(|name| name.ends_with("team/multi")));
+}
+
+#[test]
+fn two_paths_of_one_host_are_two_places_with_a_history_each() {
+    let scene = Scene::with_images();
+    let numbered = |output: &str, created: &str| {
+        let mut arguments =
+            Scene::create_arguments(&[format!("{}/team/multi:1", scene.source.host())], output);
+        let at = arguments.iter().position(|argument| argument == CREATED).unwrap();
+        arguments[at] = created.to_owned();
+        scene.bundle(arguments).succeeds();
+    };
+    numbered("old.tar", "2026-11-25T00:00:00Z");
+    numbered("new.tar", "2026-11-26T00:00:00Z");
+    let target = DockerRegistry::start().unwrap();
+    let import = |bundle: &str, path: &str| {
+        let to = format!("{}/{path}", target.host());
+        scene.bundle([
+            "import",
+            bundle,
+            "--to",
+            &to,
+            "--trust",
+            "key.pub",
+            "--site",
+            "plant",
+            "--receipt",
+            "r.json",
+        ])
+    };
+    import("new.tar", "group/one").succeeds().says("/group/one before");
+    // One place has a newer bundle; that is no reason to refuse an older one to another.
+    import("old.tar", "group/two").succeeds().says("/group/two before");
+    let receipt: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(scene.path("r.json")).unwrap()).unwrap();
+    assert_eq!(receipt["registry"], format!("{}/group/two", target.host()));
+    scene.bundle(["receipt", "show", "r.json"]).succeeds();
+    std::fs::remove_file(scene.path("r.json")).unwrap();
+    import("old.tar", "group/one").ends_with(3).says("is older than");
+    assert!(!scene.path("r.json").exists());
 }

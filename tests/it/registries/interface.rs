@@ -11,7 +11,7 @@ use bundle_importer::{
     DeliveryOptions, Destination, Finding, Found, ImportPlan, OnExistingTag, OnFailure, Outlook, Portion,
     Preparation, PrepareError, Presence, PushError, PushRules, Pushed, RecordedTag, Rollback, StateFile,
 };
-use bundle_oci::{Digest, MediaType, ProjectName, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{BlobSource, Client, CredentialStore, Error, FetchedManifest, Name, Silent, Uploaded};
 use bundle_site::{HarborOptions, RegistryKind, connect};
 use bundle_test_servers::{Check, DockerRegistry};
@@ -68,6 +68,10 @@ impl InMemory {
 impl Destination for InMemory {
     fn registry(&self) -> &Registry {
         &self.host
+    }
+
+    fn root(&self) -> RegistryPath {
+        self.host.clone().into()
     }
 
     fn repository(&self, target: &Target) -> Result<RepositoryName, Error> {

@@ -6,7 +6,7 @@ use bundle_test_servers::{
 };
 use serde_json::{Value, json};
 
-use crate::scene::Scene;
+use crate::scene::{CREATED, Scene};
 
 fn image(seed: u64, platform: Platform) -> Manifest {
     ImageSpec::oci().platform(platform).layer(LayerSpec::new(seed, 10_000)).build()
@@ -147,4 +147,37 @@ fn referrers_are_required_carried_or_left_and_the_statement_says_what_became_of_
         .bundle(["create", "--dry-run", "--require-referrers", &name("signed")])
         .ends_with(5)
         .says("are required: not obtainable: ");
+}
+
+#[test]
+fn diff_shows_platforms_that_were_lost_and_gained_and_what_is_lacking() {
+    let scene = Scene::empty();
+    let (client, host) = (scene.source.client(), scene.source.host());
+    let (amd64, arm64) = (image(1, Platform::linux_amd64()), image(2, Platform::linux_arm64()));
+    let both = Index::oci().manifest(amd64.clone()).manifest(arm64).build();
+    client.push("team/app", "1", &both).unwrap();
+    client.push("team/app", &both.cosign_tag(), &both.cosign_signature("team/app")).unwrap();
+    let reference = format!("{host}/team/app:1");
+    let create = |output: &str, more: &[&str]| {
+        let base = ["create", reference.as_str(), "--key", "key", "--created", CREATED, "-o", output];
+        scene.bundle([&base[..], more].concat()).succeeds()
+    };
+    create("whole.tar", &[]);
+    create("part.tar", &["--platform", "linux/amd64", "--platform", "linux/s390x"]);
+    let diff =
+        |from: &str, to: &str| scene.bundle(["diff", from, to, "--json"]).succeeds().json()["diff"].clone();
+    let moved = |diff: &Value| {
+        let changes = diff["changes"].as_array().unwrap();
+        changes.iter().find(|change| change["change"] == "moved").unwrap().clone()
+    };
+    let lost = moved(&diff("whole.tar", "part.tar"));
+    assert_eq!((&lost["lostPlatforms"], &lost["gainedPlatforms"]), (&json!(["linux/arm64"]), &json!([])));
+    let lacks =
+        json!(["platforms: no linux/s390x upstream", "referrers: those of the whole index are left behind"]);
+    assert_eq!(lost["lacks"], lacks);
+    let gained = moved(&diff("part.tar", "whole.tar"));
+    assert_eq!((&gained["lostPlatforms"], &gained["gainedPlatforms"]), (&json!([]), &json!(["linux/arm64"])));
+    assert_eq!(gained["lacks"], json!([]));
+    let text = scene.bundle(["diff", "whole.tar", "part.tar"]).succeeds().stdout;
+    assert!(text.contains("lost platforms: linux/arm64") && text.contains("removed "), "{text}");
 }

@@ -272,6 +272,14 @@ fn an_image_by_tag_and_by_tag_with_digest_is_one_artifact() {
     create(&scene, &[format!("{host}/x:1"), format!("{host}/x:1@{digest}")], &[]).succeeds();
     let found = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().json();
     assert_eq!(found["artifacts"].as_array().unwrap().len(), 1, "{found}");
+    // The lock has one entry for both, and keeps both to it.
+    let both = format!(
+        "name: n\nprojects:\n  platform:\n    images:\n    - '{host}/x:1 => x:1'\n    - '{host}/x:1@{digest} => x:1'\n"
+    );
+    std::fs::write(scene.path("bundle.yaml"), both).unwrap();
+    scene.bundle(["lock"]).succeeds();
+    create(&scene, &[], &["--locked"]).succeeds();
+    std::fs::remove_file(scene.path("bundle.yaml")).unwrap();
     let other = text(&other["digest"]);
     let ran = create(&scene, &[format!("{host}/x:1"), format!("{host}/x:1@{other}")], &[]);
     assert_ne!(ran.code, Some(0));

@@ -5,3 +5,4 @@
 mod bad_nights;
 pub(crate) mod jobs;
 mod nights;
+mod thrift;
