@@ -25,7 +25,7 @@ use crate::destination;
 use crate::output::{self, tell, tell_json};
 
 /// Of what can be thousands, a person reads so many lines.
-const MOST_NAMED: usize = 20;
+const NAMED: usize = 20;
 
 pub(crate) const HELP: &str = "\
 Exit codes:

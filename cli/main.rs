@@ -10,6 +10,7 @@ mod connection;
 mod destination;
 mod environment;
 mod exit;
+mod limits;
 mod memory;
 mod notes;
 mod output;

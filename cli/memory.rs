@@ -1,6 +1,7 @@
 //! The stream's history: arguments of rollback protection, and what is said of a bundle's place.
 //! Takes --state and its kin, gives the state file and the rule for rollbacks.
 
+use crate::limits::ROLLBACK_REASON;
 use std::path::PathBuf;
 
 use bundle_importer::{Memory, Rollback, Standing, StateFile};
@@ -27,16 +28,13 @@ pub(crate) struct MemoryArguments {
     reason: Option<String>,
 }
 
-/// The longest reason, in bytes, as in a receipt.
-const LONGEST_REASON: usize = 1000;
-
 impl MemoryArguments {
     /// Whether rules are to be set aside.
     pub(crate) fn rollback(&self) -> Result<Rollback, Failure> {
         let Some(reason) = &self.reason else { return Ok(Rollback::Refuse) };
         let reason = reason.trim();
-        if reason.is_empty() || reason.len() > LONGEST_REASON || Printable(reason).to_string() != reason {
-            let text = format!("--reason must be 1 to {LONGEST_REASON} printable characters");
+        if reason.is_empty() || reason.len() > ROLLBACK_REASON || Printable(reason).to_string() != reason {
+            let text = format!("--reason must be 1 to {ROLLBACK_REASON} printable characters");
             return Err(Failure::text(Code::Usage, text));
         }
         Ok(Rollback::Allow { reason: reason.to_owned() })

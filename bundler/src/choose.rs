@@ -11,10 +11,6 @@ use crate::ResolveCause;
 use crate::kind::kind_of;
 use crate::resolve::{Resolver, parse, platform_of};
 
-/// The most platforms of one nested index: people build for a few dozen, and a hostile registry could make the
-/// lists of nested ones as long as they multiply.
-const MOST_PLATFORMS: usize = 256;
-
 /// What is carried of an index.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
@@ -104,7 +100,7 @@ impl Resolver<'_> {
                         RunsOn::Anything => anything = true,
                         RunsOn::Unknown => {}
                     }
-                    if platforms.len() > MOST_PLATFORMS {
+                    if platforms.len() > crate::Limits::DEFAULT.platforms {
                         return Err(ResolveCause::TooDeep);
                     }
                 }

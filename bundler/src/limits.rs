@@ -1,6 +1,8 @@
 //! Every bound of this crate, with its reason.
 //! Takes nothing; gives the numbers that every reader and resolver of this crate keeps to.
 
+use std::time::Duration;
+
 /// Every bound on what the files of a person may ask of this crate. They are read on machines that
 /// build bundles unattended, often from a repository that many can write. None is part of the
 /// bundle's format.
@@ -26,6 +28,20 @@ pub struct Limits {
     /// Reasons of one image. The format has room for a thousand; what became of the image's platforms and
     /// signatures is added to them.
     pub reasons: usize,
+    /// Platforms of one nested index: people build for a few dozen, and a hostile registry could make the
+    /// lists of nested ones as long as they multiply.
+    pub platforms: usize,
+    /// How long one chart may take to render with one set of values.
+    pub render_time: Duration,
+    /// How long the switches of one chart are turned. Most take a fraction of a second.
+    pub switch_time: Duration,
+    /// Bytes of a chart's provenance file; honest ones have two thousand.
+    pub provenance: usize,
+    /// Bytes of the journal beside a partial bundle: more than the notes on as many blobs as it may have.
+    pub journal: u64,
+    /// The smallest volume of a compressed bundle in bytes: a frame of 2 MiB fits, even if it is a bit
+    /// larger compressed.
+    pub compressed_volume: u64,
 }
 
 impl Limits {
@@ -39,5 +55,11 @@ impl Limits {
         config: 8 << 20,
         referrer_depth: 3,
         reasons: 984,
+        platforms: 256,
+        render_time: Duration::from_secs(60),
+        switch_time: Duration::from_secs(20),
+        provenance: 1 << 20,
+        journal: 64 << 20,
+        compressed_volume: 3 << 20,
     };
 }

@@ -82,6 +82,74 @@ impl Default for Limits {
     }
 }
 
+// Bounds that stand in no `Limits`: they follow from Helm and Go, or nobody would choose another number.
+
+/// How deep schemas may refer to each other without going down in the value.
+pub(crate) const SCHEMA_REFERENCES: usize = 200;
+
+/// The largest width or precision of a format that Go reads.
+pub(crate) const FORMAT_WIDTH: usize = 1_000_000;
+
+/// Behind so many digits a float has only zeros; Rust writes no more than 65,535.
+pub(crate) const FLOAT_DIGITS: usize = 1_100;
+
+/// The longest version in bytes that Helm's library reads.
+pub(crate) const LONGEST_VERSION: usize = 256;
+
+/// The longest range of versions in bytes that Helm's library reads.
+pub(crate) const LONGEST_CONSTRAINT: usize = 512;
+
+/// How many alternatives of a range of versions Helm's library reads.
+pub(crate) const VERSION_GROUPS: usize = 32;
+
+/// How deep directories of a chart may lie inside each other; links can make them endless.
+pub(crate) const DIRECTORY_DEPTH: usize = 64;
+
+/// The largest index in `--set` that Helm takes.
+pub(crate) const SET_INDEX: usize = 65_536;
+
+/// How deep keys of `--set` may nest: Helm's bound.
+pub(crate) const SET_DEPTH: usize = 30;
+
+/// Images that are only mentioned in one chart; honest charts name a few.
+pub(crate) const MENTIONS: usize = 1_000;
+
+/// The longest line in bytes that is searched for mentions; longer ones are data.
+pub(crate) const MENTION_LINE: usize = 4_096;
+
+/// How many switches may stand inside each other: one shows a part of the chart that has others.
+pub(crate) const SWITCH_DEPTH: usize = 3;
+
+/// The most assignments of one text that are held against each other.
+pub(crate) const ASSIGNMENTS: usize = 2_000;
+
+/// The longest text in bytes that may be an image's name, with its tag and digest.
+pub(crate) const IMAGE_NAME: usize = 600;
+
+/// How deep texts are read as documents inside each other.
+pub(crate) const TEXT_DEPTH: usize = 3;
+
+/// The largest text in bytes that is read as a document.
+pub(crate) const TEXT_DOCUMENT: usize = 4 << 20;
+
+/// The bytes that a compiled regular expression may take, and as many again while it searches.
+pub(crate) const REGEX_BYTES: usize = 2 << 20;
+
+/// Compiled regular expressions that are kept.
+pub(crate) const KEPT_REGEXES: usize = 50;
+
+/// How many ways the alternatives of one glob may combine, and how many parts all of them may have.
+pub(crate) const GLOB_WAYS: usize = 256;
+
+/// The most API versions that are noted of one file; charts ask for a few.
+pub(crate) const ABSENT_APIS: usize = 32;
+
+/// The stack in bytes that [`EVALUATION_DEPTH`] levels fit into, in debug builds too.
+pub(crate) const STACK: usize = 128 << 20;
+
+/// How many blocks, pipelines and templates may be inside each other at once.
+pub(crate) const EVALUATION_DEPTH: usize = 8_000;
+
 /// What a value in a list or map takes, about: the value, its key, and its part of the map.
 const VALUE: usize = 64;
 

@@ -1,6 +1,7 @@
 //! Versions and ranges of versions as Helm reads them (Masterminds/semver).
 //! Takes texts such as `v1.2` and `>= 1.2 < 2`; gives [`Version`] and [`Constraint`].
 
+use crate::limits::{LONGEST_CONSTRAINT, LONGEST_VERSION, VERSION_GROUPS};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
@@ -53,12 +54,6 @@ pub enum ParseVersionError {
     #[error("invalid range of versions")]
     Constraint,
 }
-
-/// What Helm's library reads at most, in bytes.
-const LONGEST_VERSION: usize = 256;
-const LONGEST_CONSTRAINT: usize = 512;
-/// How many alternatives it reads at most.
-const MOST_GROUPS: usize = 32;
 
 impl Version {
     /// The text as it was written.
@@ -229,7 +224,7 @@ impl FromStr for Constraint {
             return Err(ParseVersionError::TooLong(LONGEST_CONSTRAINT));
         }
         let groups: Vec<&str> = text.split("||").collect();
-        if groups.len() > MOST_GROUPS {
+        if groups.len() > VERSION_GROUPS {
             return Err(ParseVersionError::Constraint);
         }
         let groups: Result<_, _> = groups.into_iter().map(parse_group).collect();

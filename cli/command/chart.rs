@@ -1,6 +1,7 @@
 //! A chart that is named on the command line, as Helm has it: `--chart`, `--repo`, `--version`, `-f`, `--set`.
 //! Takes the arguments; gives the request for that chart.
 
+use crate::limits::VALUES_FILE;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,9 +58,6 @@ pub(crate) struct ChartArguments {
     carry: Carry,
 }
 
-/// The largest values file in bytes.
-const LARGEST: u64 = 5 << 20;
-
 impl ChartArguments {
     /// The request, if a chart is named. `files` are what `-f` names, which are values then.
     pub(crate) fn read(
@@ -71,7 +69,7 @@ impl ChartArguments {
         let Some(chart) = &self.chart else { return Ok(None) };
         let source = self.source(chart)?;
         let read = |path: &PathBuf| -> Result<ValuesFile, Failure> {
-            let text = read_text(path, LARGEST).map_err(|error| Failure::new(Code::Usage, &error))?;
+            let text = read_text(path, VALUES_FILE).map_err(|error| Failure::new(Code::Usage, &error))?;
             Ok(ValuesFile { name: path.display().to_string(), text })
         };
         let values = ValueSet {

@@ -2,6 +2,7 @@
 //! that Docker and Podman read. The password comes from standard input or a prompt, never from an
 //! argument, and is checked with the registry before it is stored.
 
+use crate::limits::PASSWORD;
 use std::io::{IsTerminal, Read};
 
 use bundle_oci::Registry;
@@ -14,9 +15,6 @@ use crate::environment;
 use crate::exit::{Code, Failure};
 use crate::output::{self, name};
 use crate::progress::progress;
-
-/// The longest password, in bytes: tokens of cloud registries have a few KiB.
-const LONGEST: u64 = 128 << 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Login {
@@ -81,7 +79,7 @@ impl Login {
     fn password(&self) -> Result<Zeroizing<String>, Failure> {
         let password = if self.password_stdin {
             let mut text = Zeroizing::new(String::new());
-            std::io::stdin().take(LONGEST + 1).read_to_string(&mut text).map_err(|error| {
+            std::io::stdin().take(PASSWORD + 1).read_to_string(&mut text).map_err(|error| {
                 Failure::text(Code::Usage, format!("standard input cannot be read: {error}"))
             })?;
             let end = text.trim_end_matches(['\n', '\r']).len();
@@ -95,7 +93,7 @@ impl Login {
             return Err(Failure::text(Code::Usage, "there is no terminal to ask for the password")
                 .hint("pipe it in with --password-stdin"));
         };
-        if password.is_empty() || password.len() as u64 > LONGEST || password.contains(['\n', '\0']) {
+        if password.is_empty() || password.len() as u64 > PASSWORD || password.contains(['\n', '\0']) {
             return Err(Failure::text(Code::Usage, "the password is empty, too long or has several lines"));
         }
         Ok(password)

@@ -1,6 +1,7 @@
 //! `mirror-config`: registry-mirror configuration for nodes.
 //! Takes bundles or receipts and a mirror's host; gives files for the runtime that is named.
 
+use crate::limits::CERTIFICATES;
 use std::path::{Path, PathBuf};
 
 use bundle_format::Limits;
@@ -101,12 +102,9 @@ impl MirrorConfig {
     }
 }
 
-/// A chain of certificates; larger is something else.
-const LARGEST: u64 = 1 << 20;
-
 fn certificates(path: &Path) -> Result<String, Failure> {
     let wrong = |text: &str| Failure::text(Code::Usage, format!("{}: {text}", name(path)));
-    let text = bundle_os::read_text(path, LARGEST).map_err(|error| wrong(&error.to_string()))?;
+    let text = bundle_os::read_text(path, CERTIFICATES).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong("there is a private key in it, which must not go to the nodes"));
     }

@@ -113,7 +113,7 @@ impl Serve {
         let name = |position: usize| {
             self.bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default()
         };
-        for note in store.notes().iter().take(MOST_NOTES) {
+        for note in store.notes().iter().take(NOTES) {
             match note {
                 Note::Superseded { name: image, served, left } => tell(&format!(
                     "note: {image} is that of {}, not that of {}",
@@ -127,8 +127,8 @@ impl Serve {
                 )),
             }
         }
-        if store.notes().len() > MOST_NOTES {
-            tell(&format!("note: and {} more", store.notes().len() - MOST_NOTES));
+        if store.notes().len() > NOTES {
+            tell(&format!("note: and {} more", store.notes().len() - NOTES));
         }
         let (blobs, bytes) = store.size();
         let scheme = if tls { "https" } else { "http" };
@@ -147,7 +147,7 @@ fn source(path: &Path, policy: &Effective) -> Result<Source, Failure> {
 }
 
 /// More of the same would hide the rest.
-const MOST_NOTES: usize = 20;
+const NOTES: usize = 20;
 
 /// Writes the access log to stdout and messages to stderr, from a thread of its own, so that a
 /// terminal that was stopped does not stop the server.

@@ -1,6 +1,7 @@
 //! `trust`: manages the keys that this site trusts.
 //! Takes public keys and names, changes the store and gives what it has.
 
+use crate::limits::ROTATION;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
@@ -97,9 +98,6 @@ enum Action {
     },
 }
 
-/// The largest rotation, in bytes.
-const LARGEST: u64 = 64 << 10;
-
 impl Trust {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let open = || -> Result<TrustStore, Failure> {
@@ -141,7 +139,7 @@ impl Trust {
                 let failed = |error: std::io::Error| {
                     Failure::text(Code::Usage, format!("{} cannot be read: {error}", rotation.display()))
                 };
-                let bytes = bundle_os::read(rotation, LARGEST).map_err(failed)?;
+                let bytes = bundle_os::read(rotation, ROTATION).map_err(failed)?;
                 let mut signatures = read_countersignatures(rotation)?;
                 signatures.push(read_signature(&signature_path(rotation))?);
                 let accepted = open()?.rotate(&bytes, &signatures, Timestamp::now())?;

@@ -7,7 +7,7 @@ use bundle_registry::Refusal;
 
 use super::registry::{registry_hint, registry_id};
 use super::trust::countersignature_id;
-use super::{Failure, Id, MOST_NAMED, chain};
+use super::{Failure, Id, NAMED, chain};
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
@@ -53,11 +53,11 @@ impl From<bundle_importer::PlanError> for Failure {
             bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
                 let mut lines: Vec<String> = lacking
                     .iter()
-                    .take(MOST_NAMED)
+                    .take(NAMED)
                     .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
                     .collect();
-                if lacking.len() > MOST_NAMED {
-                    lines.push(format!("and {} more", lacking.len() - MOST_NAMED));
+                if lacking.len() > NAMED {
+                    lines.push(format!("and {} more", lacking.len() - NAMED));
                 }
                 lines.push(format!("{error}; nothing was written"));
                 let base: Vec<String> = base.iter().map(ToString::to_string).collect();

@@ -33,6 +33,11 @@ pub struct Limits {
     /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
     /// as a statement may have.
     pub receipt: u64,
+    /// The size in bytes of the index beside a set's volumes: enough for as many as there may be.
+    pub volume_index: u64,
+    /// The window that a frame in a pipe may need, as a power of 2, in bytes: what the decompression
+    /// keeps in memory.
+    pub piped_window: u32,
 }
 
 impl Limits {
@@ -50,6 +55,8 @@ impl Limits {
         frame: 8 << 20,
         cached_frames: 24 << 20,
         receipt: 64 << 20,
+        volume_index: 16 << 20,
+        piped_window: 23,
     };
 }
 

@@ -190,7 +190,7 @@ pub fn extract_charts(
     for artifact in choice.artifacts(bundle.statement()) {
         let chart = |what| ExtractError::Chart { target: artifact.target.clone(), what };
         let (config, content) = chart_blobs(bundle, archive, artifact)?;
-        if config.size > LARGEST_METADATA {
+        if config.size > crate::limits::Limits::DEFAULT.chart_metadata {
             return Err(chart("its metadata is too large"));
         }
         let mut metadata = Vec::new();
@@ -251,8 +251,6 @@ fn chart_blobs(
 
 /// Helm's media type of a packed chart (helm, `pkg/registry/constants.go`).
 const CHART_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
-/// A `Chart.yaml` as JSON; Helm itself has no bound.
-const LARGEST_METADATA: u64 = 1 << 20;
 /// How much is copied at once, in bytes.
 const PIECE: usize = 1 << 20;
 

@@ -8,6 +8,7 @@
 
 mod choice;
 mod extract;
+mod limits;
 pub mod node;
 mod values;
 

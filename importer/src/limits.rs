@@ -12,11 +12,14 @@ pub struct Limits {
     /// The wait before the second of these rounds and each after it: content that is being removed is
     /// there again only when it is gone.
     pub round_wait: Duration,
+    /// The size in bytes of the state file: enough for the newest bundle of each stream of each registry.
+    pub state_file: u64,
 }
 
 impl Limits {
     /// The limits that every import keeps to.
-    pub const DEFAULT: Self = Self { rounds: 3, round_wait: Duration::from_millis(500) };
+    pub const DEFAULT: Self =
+        Self { rounds: 3, round_wait: Duration::from_millis(500), state_file: 16 << 20 };
 }
 
 impl Default for Limits {

@@ -9,13 +9,13 @@ use std::fmt;
 #[derive(Clone, Copy)]
 pub struct Printable<'a>(pub &'a str);
 
-const LONGEST: usize = 512;
+const SHOWN: usize = 512;
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for (position, character) in self.0.chars().enumerate() {
-            if position == LONGEST {
+            if position == SHOWN {
                 return f.write_str("…");
             }
             if Self::shows(character) {

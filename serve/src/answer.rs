@@ -1,6 +1,7 @@
 //! What a request is answered: status, headers and content, for each route.
 //! Takes a route and the store; gives a [`Reply`] that the server sends.
 
+use crate::limits::REFERRERS_PAGE;
 use std::sync::Arc;
 
 use bundle_oci::{Digest, MediaType, RepositoryName};
@@ -26,9 +27,6 @@ const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// The bytes of descriptors on one page of referrers. Their annotations can be of any length.
-const REFERRERS_PAGE: usize = 1 << 20;
 
 /// An answer before it is sent.
 pub(crate) struct Reply {

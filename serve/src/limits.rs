@@ -3,6 +3,15 @@
 
 use std::time::Duration;
 
+/// The size in bytes of an htpasswd file, which is read into memory.
+pub(crate) const USERS_FILE: u64 = 1 << 20;
+
+/// Right passwords that are remembered; more users than that pay for each request.
+pub(crate) const REMEMBERED_PASSWORDS: usize = 4096;
+
+/// The bytes of descriptors on one page of referrers. Their annotations can be of any length.
+pub(crate) const REFERRERS_PAGE: usize = 1 << 20;
+
 /// Every bound on what clients may ask of the server, in counts, sizes and times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -1,6 +1,7 @@
 //! The people who may read, from an htpasswd file with bcrypt hashes.
 //! Takes the file, gives the user of an `Authorization` header.
 
+use crate::limits::{REMEMBERED_PASSWORDS, USERS_FILE};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,9 +56,6 @@ pub enum UsersError {
     Random(#[source] std::io::Error),
 }
 
-const LARGEST_FILE: u64 = 1 << 20;
-/// Right passwords that are remembered; more users than that pay for each request.
-const REMEMBERED: usize = 4096;
 /// The costs of bcrypt that are taken: below, it is no protection; above, a minute for each try.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
@@ -68,7 +66,7 @@ impl Users {
     /// Any [`UsersError`].
     pub fn load(path: &Path, at_once: usize) -> Result<Self, UsersError> {
         let failed = |source| UsersError::Read { path: path.to_owned(), source };
-        let text = Zeroizing::new(bundle_os::read_text(path, LARGEST_FILE).map_err(failed)?);
+        let text = Zeroizing::new(bundle_os::read_text(path, USERS_FILE).map_err(failed)?);
         let mut hashes = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line_number = number + 1;
@@ -130,7 +128,7 @@ impl Users {
             return None;
         }
         let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
-        if right.len() < REMEMBERED {
+        if right.len() < REMEMBERED_PASSWORDS {
             right.insert(seen);
         }
         Some(user)

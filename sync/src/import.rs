@@ -127,11 +127,6 @@ pub enum ImportJobError {
     Inbox(#[from] InboxError),
 }
 
-/// So many bundles are refused, or remembered as unusable, in one run. What a run remembers is written
-/// again with each bundle that it moves, and whoever fills an inbox with a million files must not fill
-/// the memory. Bundles that can be imported are, however much junk lies beside them.
-const MOST: usize = 250;
-
 impl ImportJob<'_> {
     /// Imports the inbox's bundles, oldest first, and moves them out of it.
     ///
@@ -154,7 +149,9 @@ impl ImportJob<'_> {
                     let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
                     taken.push((id, candidate));
                 }
-                Err(error) if unusable.len() < MOST => unusable.push((candidate, error)),
+                Err(error) if unusable.len() < crate::limits::Limits::DEFAULT.unusable => {
+                    unusable.push((candidate, error))
+                }
                 Err(_) => left += 1,
             }
         }
@@ -425,7 +422,7 @@ fn free_name(directory: &Path, name: &str) -> String {
     };
     let numbered = (2..).map(|number| format!("{name}.{number}"));
     std::iter::once(name.to_owned())
-        .chain(numbered.take(MOST))
+        .chain(numbered.take(crate::limits::Limits::DEFAULT.unusable))
         .find(|name| is_free(name))
         .unwrap_or_else(|| name.to_owned())
 }

@@ -1,6 +1,7 @@
 //! The directory where bundles arrive: what in it is a bundle, whole, and settled.
 //! Takes a directory, gives candidates in order, and moves them when they are dealt with.
 
+use crate::limits::Limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -116,20 +117,17 @@ pub(crate) struct Departure {
 /// What is put after a refused file's name for its reason.
 const REASON: &str = ".reason.txt";
 
-/// In bytes: the longest name that Linux's file systems take.
-const LONGEST_NAME: usize = 255;
-
 /// A file name with something before it. One that would be too long keeps its end, and gets a digest for
 /// the rest.
 fn shortened(prefix: &str, name: &OsStr) -> OsString {
     let mut whole = OsString::from(prefix);
     whole.push(name);
-    if whole.len() <= LONGEST_NAME {
+    if whole.len() <= Limits::DEFAULT.file_name {
         return whole;
     }
     let text = whole.to_string_lossy();
     let digest = bundle_oci::Digest::of(text.as_bytes());
-    let mut end = text.len().saturating_sub(LONGEST_NAME / 2);
+    let mut end = text.len().saturating_sub(Limits::DEFAULT.file_name / 2);
     while !text.is_char_boundary(end) {
         end += 1;
     }

@@ -123,14 +123,11 @@ pub(crate) struct LastImport {
     pub(crate) blocked: u64,
 }
 
-/// In bytes: enough for many streams.
-const LARGEST: u64 = 16 << 20;
-
 /// Reads what a job remembers. It is a hint: a file that is missing or makes no sense is an empty
 /// one.
 pub(crate) fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, LedgerError> {
     let failed = |source| LedgerError::Read { path: path.to_owned(), source };
-    match bundle_os::read(path, LARGEST) {
+    match bundle_os::read(path, crate::limits::Limits::DEFAULT.ledger) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
         Err(error) => match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::FileTooLarge => Ok(T::default()),

@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod inbox;
 mod ledger;
+mod limits;
 mod listing;
 mod lock;
 mod metrics;

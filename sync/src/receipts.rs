@@ -33,9 +33,6 @@ pub struct RefusedReceipt {
     pub reason: String,
 }
 
-/// The largest file of short receipts, in bytes: some hundred of them.
-const LARGEST: u64 = 64 << 10;
-
 impl Receipts {
     /// Reads all receipts of a stream: `*.json`, which one of `keys` must have signed; and `*.txt`
     /// with short receipts that somebody typed, one a line, of bundles that are still in the outbox.
@@ -105,7 +102,8 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, 
 
 /// The newest bundle of this stream that a file of short receipts says has arrived.
 fn typed(path: &Path, stream: &StreamName, outbox: &Outbox) -> Result<Read, String> {
-    let text = bundle_os::read_text(path, LARGEST).map_err(|error| error.to_string())?;
+    let text = bundle_os::read_text(path, crate::limits::Limits::DEFAULT.short_receipts)
+        .map_err(|error| error.to_string())?;
     let mut newest: Option<Inventory> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let short: ShortReceipt = line.parse().map_err(|error| format!("{error}"))?;

@@ -1,6 +1,7 @@
 //! Co-signatures: further signatures of one statement, in files beside the bundle
 //! (docs/format.md §Countersignatures). Takes paths; gives raw signatures, whose signers a policy finds.
 
+use crate::limits::Limits;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -23,12 +24,9 @@ pub enum CountersignatureError {
     #[error(transparent)]
     File(#[from] SignatureFileError),
     /// More than anybody makes.
-    #[error("{} has more than {MOST} countersignatures", .0.display())]
+    #[error("{} has more than {} countersignatures", .0.display(), Limits::DEFAULT.countersignatures)]
     TooMany(PathBuf),
 }
-
-/// Each costs a check against each trusted key, before anything is known of the bundle.
-const MOST: usize = 32;
 
 /// Hexadecimal digits of the fingerprint in a countersignature's name.
 const DIGITS: usize = 16;
@@ -70,7 +68,7 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let found = entry.map_err(failed)?.file_name();
         if is_countersignature(&found, name) {
-            if names.len() == MOST {
+            if names.len() == Limits::DEFAULT.countersignatures {
                 return Err(CountersignatureError::TooMany(signed.to_owned()));
             }
             names.push(found);
@@ -88,7 +86,7 @@ pub fn read_known_countersignatures<'a>(
     keys: impl IntoIterator<Item = &'a PublicKey>,
 ) -> Vec<SignatureBytes> {
     let beside = keys.into_iter().map(|key| countersignature_path(signed, key));
-    beside.filter_map(|path| read_signature(&path).ok()).take(MOST).collect()
+    beside.filter_map(|path| read_signature(&path).ok()).take(Limits::DEFAULT.countersignatures).collect()
 }
 
 fn is_countersignature(found: &OsStr, signed: &OsStr) -> bool {

@@ -1,6 +1,7 @@
 //! Key files: a private key that only its owner can read, its public half, and making a pair.
 //! Takes paths and passphrases, gives keys; refuses a private key that others can read.
 
+use crate::limits::Limits;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{KeyError, PrivateKey, PublicKey};
@@ -47,9 +48,6 @@ pub enum KeyFileError {
     },
 }
 
-/// The largest key file, in bytes.
-const LARGEST: u64 = 64 << 10;
-
 /// Reads a private key that only its owner can read. `passphrase` is asked, with the number of the
 /// attempt, if the key is encrypted, until it gives up.
 ///
@@ -63,7 +61,7 @@ pub fn load_private(
     let wrong = |source| KeyFileError::Key { path: path.to_owned(), source };
     let file = bundle_os::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let bytes = Zeroizing::new(bundle_os::read_from(file, LARGEST).map_err(failed)?);
+    let bytes = Zeroizing::new(bundle_os::read_from(file, Limits::DEFAULT.key_file).map_err(failed)?);
     let pem = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
@@ -91,7 +89,7 @@ pub fn load_private(
 /// Any [`KeyFileError`].
 pub fn load_public(path: &Path) -> Result<PublicKey, KeyFileError> {
     let failed = |source| KeyFileError::Read { path: path.to_owned(), source };
-    let pem = bundle_os::read_text(path, LARGEST).map_err(failed)?;
+    let pem = bundle_os::read_text(path, Limits::DEFAULT.key_file).map_err(failed)?;
     PublicKey::from_pem(&pem).map_err(|source| KeyFileError::Key { path: path.to_owned(), source })
 }
 

@@ -9,6 +9,7 @@
 mod countersignature;
 mod effective;
 mod key_file;
+mod limits;
 mod receipt_file;
 mod signature_file;
 mod signer;

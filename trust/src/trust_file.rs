@@ -52,7 +52,7 @@ pub enum TrustFileError {
         what: &'static str,
     },
     /// More keys than a person can keep in mind.
-    #[error("{} has more than {MOST_KEYS} keys", .0.display())]
+    #[error("{} has more than {} keys", .0.display(), crate::limits::Limits::DEFAULT.keys)]
     TooMany(PathBuf),
     /// A number of signatures that no bundle can have.
     #[error("{} demands {demanded} signatures, and names {keys} keys", .path.display())]
@@ -65,9 +65,6 @@ pub enum TrustFileError {
         keys: usize,
     },
 }
-
-/// Every key is tried with every signature of a bundle before anything is known of it.
-const MOST_KEYS: usize = 1000;
 
 /// Reads whom to trust: a public key in PEM, trusted for every project, or a `trust.yaml`.
 ///
@@ -89,7 +86,7 @@ pub(crate) fn policy(path: &Path, file: TrustFile) -> Result<TrustPolicy, TrustF
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut keys: Vec<TrustedKey> = Vec::new();
     for key in file.keys {
-        if keys.len() == MOST_KEYS {
+        if keys.len() == crate::limits::Limits::DEFAULT.keys {
             return Err(TrustFileError::TooMany(path.to_owned()));
         }
         let (from, pem) = match (key.key, key.file) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bundle_chart::{
     Chart, ChartArtifact, Definitions, Discovery, Find, Grade, Purpose, RenderOptions, Rendering,
@@ -20,7 +20,7 @@ use super::error::{ChartCause, ChartError, ChartErrors};
 use super::fetch::{Fetched, Fetcher, Place, fetch};
 use super::manifest;
 use super::request::{Carry, ChartRequest, ChartSource, Empty};
-use crate::{ImagePolicy, Item, Lock, Pins, Platforms, Reason, Rename, Request};
+use crate::{ImagePolicy, Item, Limits, Lock, Pins, Platforms, Reason, Rename, Request};
 
 /// How charts are looked into.
 #[derive(Clone, Copy, Debug)]
@@ -134,12 +134,6 @@ impl ChartImage {
         })
     }
 }
-
-/// How long one chart may take to render with one set of values.
-const RENDER_TIME: Duration = Duration::from_secs(60);
-
-/// How long the switches of one chart are turned. Most take a fraction of a second.
-const SWITCH_TIME: Duration = Duration::from_secs(20);
 
 /// The second version of Kubernetes that a chart is rendered for, if nobody says which: three years before
 /// the first.
@@ -409,13 +403,14 @@ fn renderings(
     let options = render_options(request);
     let switches = SwitchOptions {
         threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-        deadline: Some(Instant::now() + SWITCH_TIME),
+        deadline: Some(Instant::now() + Limits::DEFAULT.switch_time),
         kube_version: if request.kube_version.is_none() { OLDER.parse().ok() } else { None },
     };
     let mut renderings = Vec::new();
     for set in sets(request, purpose) {
         // The time is for each set; what templates were read is for all.
-        let options = RenderOptions { deadline: Some(Instant::now() + RENDER_TIME), ..options.clone() };
+        let options =
+            RenderOptions { deadline: Some(Instant::now() + Limits::DEFAULT.render_time), ..options.clone() };
         let rendered = match request.carry {
             Carry::Rendered => render(chart, &set, &options),
             Carry::Switched | Carry::Declared | Carry::All if set.purpose == Purpose::Discovery => {
@@ -456,7 +451,7 @@ fn render_options(request: &ChartRequest) -> RenderOptions {
         kube_version: request.kube_version.clone().unwrap_or_default(),
         definitions: Definitions::Search,
         api_versions: request.api_versions.clone(),
-        deadline: Some(Instant::now() + RENDER_TIME),
+        deadline: Some(Instant::now() + Limits::DEFAULT.render_time),
         ..RenderOptions::default()
     }
 }

@@ -15,6 +15,7 @@ use super::discovery::Confirm;
 use super::error::ChartCause;
 use super::index::{Entry, Index, choose};
 use super::request::ChartSource;
+use crate::Limits;
 use bundle_input::read_bytes;
 
 /// A chart as it was found, with all that it depends on.
@@ -188,14 +189,11 @@ fn from_path(path: &Path, root: Option<&Path>) -> Result<Fetched, ChartCause> {
     beside.push(".prov");
     let beside = Path::new(&beside);
     let provenance = match beside.try_exists() {
-        Ok(true) => Some(Bytes::from(read_bytes(beside, PROVENANCE)?)),
+        Ok(true) => Some(Bytes::from(read_bytes(beside, Limits::DEFAULT.provenance as u64)?)),
         Ok(false) | Err(_) => None,
     };
     Ok(Fetched { chart, place: Place::Archive { source, archive, provenance } })
 }
-
-/// The largest provenance file in bytes; honest ones have two thousand.
-const PROVENANCE: u64 = 1 << 20;
 
 /// `place/name:version` of a chart.
 fn named(place: &str, chart: &Chart) -> Result<Reference, ChartCause> {
@@ -235,7 +233,7 @@ async fn from_repository(
     }
     let file = archive_address.rsplit('/').next().unwrap_or(name).to_owned();
     let chart = Chart::from_archive(&file, &archive, &limits)?;
-    let provenance = match client.file(&format!("{archive_address}.prov"), PROVENANCE as usize).await {
+    let provenance = match client.file(&format!("{archive_address}.prov"), Limits::DEFAULT.provenance).await {
         Ok(provenance) => Some(provenance),
         // Most repositories have none, and say so in many ways.
         Err(error) if error.status().is_some() => None,

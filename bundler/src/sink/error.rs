@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use bundle_format::FileError;
 
-/// The smallest volume of a compressed bundle, in bytes: a frame of 2 MiB fits, even if it is a bit
-/// larger compressed.
-pub(crate) const SMALLEST_COMPRESSED: u64 = 3 << 20;
+use crate::Limits;
 
 /// Why a bundle cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +46,7 @@ pub enum OutputError {
         volumes: usize,
     },
     /// Volumes into which no frame of a compressed bundle fits, so that none could be used alone.
-    #[error("{} is compressed, and its volumes must have at least {} MiB", .0.display(), SMALLEST_COMPRESSED >> 20)]
+    #[error("{} is compressed, and its volumes must have at least {} MiB", .0.display(), Limits::DEFAULT.compressed_volume >> 20)]
     SmallVolumes(PathBuf),
     /// A small file beside the volumes cannot be written.
     #[error(transparent)]

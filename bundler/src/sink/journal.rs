@@ -9,13 +9,10 @@ use std::sync::Mutex;
 
 use bundle_oci::Digest;
 
-use crate::OutputError;
 use crate::sink::names::open_own;
+use crate::{Limits, OutputError};
 
 const FIRST_LINE: &str = "bundle-journal 1";
-
-/// More than the notes on as many blobs as a bundle may have, in bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// An open journal.
 #[derive(Debug)]
@@ -35,7 +32,7 @@ impl Journal {
         let mut file = self.file.lock().ok()?;
         let mut text = String::new();
         file.rewind().ok()?;
-        (&*file).take(LARGEST).read_to_string(&mut text).ok()?;
+        (&*file).take(Limits::DEFAULT.journal).read_to_string(&mut text).ok()?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         let digest = lines.next()?.strip_prefix(FIRST_LINE)?.trim().parse().ok()?;
         let mut written: HashMap<usize, u64> = HashMap::new();

@@ -7,7 +7,6 @@ use std::path::Path;
 use bundle_format::{Limits, Statement, VolumeSize};
 
 use crate::OutputError;
-use crate::sink::error::SMALLEST_COMPRESSED;
 use crate::sink::head::Head;
 use crate::sink::parts::{Begun, Parts};
 use crate::sink::pipe::Pipe;
@@ -56,7 +55,9 @@ impl Sink {
     /// # Errors
     /// The path names no file or one that exists, or another run writes it.
     pub fn file(path: &Path, shape: Shape) -> Result<Self, OutputError> {
-        if shape.compress && shape.volumes.is_some_and(|size| size.bytes() < SMALLEST_COMPRESSED) {
+        if shape.compress
+            && shape.volumes.is_some_and(|size| size.bytes() < crate::Limits::DEFAULT.compressed_volume)
+        {
             return Err(OutputError::SmallVolumes(path.to_owned()));
         }
         let parts = Parts::open(path, shape.volumes)?;

@@ -2,6 +2,7 @@
 //! templates, in lists of images, in defaults of its schema.
 //! Takes a tree of charts; gives each with its grade and its file and line.
 
+use crate::limits::{MENTION_LINE, MENTIONS};
 use std::collections::BTreeSet;
 
 use bundle_oci::Reference;
@@ -21,18 +22,12 @@ pub(super) struct Mention {
     pub(super) place: Place,
 }
 
-/// How many of one chart are taken; honest charts name a few.
-const MOST: usize = 1_000;
-
-/// The longest line that is read; longer ones are data.
-const LINE: usize = 4_096;
-
 /// What a chart and the charts inside it mention.
 pub(super) fn mentioned(chart: &Chart, limits: &Limits) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     enter(chart, "", limits, &mut |mention| {
-        if found.len() < MOST && seen.insert((mention.reference.clone(), mention.place.clone())) {
+        if found.len() < MENTIONS && seen.insert((mention.reference.clone(), mention.place.clone())) {
             found.push(mention);
         }
     });
@@ -76,7 +71,7 @@ fn enter(chart: &Chart, parent: &str, limits: &Limits, see: &mut dyn FnMut(Menti
 fn lines(file: &File, see: &mut dyn FnMut(&str, usize)) {
     let Ok(text) = file.text() else { return };
     for (line, text) in text.lines().enumerate() {
-        if text.len() <= LINE {
+        if text.len() <= MENTION_LINE {
             see(text, line + 1);
         }
     }

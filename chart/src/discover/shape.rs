@@ -1,6 +1,7 @@
 //! What looks like an image.
 //! Takes a text and what its field's name hints at; gives a reference, or nothing for paths, addresses and the like.
 
+use crate::limits::IMAGE_NAME;
 use bundle_oci::Reference;
 
 use super::rules;
@@ -42,7 +43,7 @@ impl Hint {
 /// look like nothing else: paths, addresses, times, types and `host:port` are all around in charts.
 pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     let text = text.trim();
-    if text.len() > LONGEST || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+    if text.len() > IMAGE_NAME || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
     // What is fetched as an image is one, whatever the field is called.
@@ -68,9 +69,6 @@ pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     };
     (sound && !text.starts_with(['/', '.', '-'])).then_some(reference)
 }
-
-/// No image's name is longer, with its tag and digest.
-pub(super) const LONGEST: usize = 600;
 
 /// How the address of an image starts in resources that can also fetch other things.
 const IMAGE_SCHEMES: [&str; 4] = ["docker://", "oci://", "docker-image://", "registry://"];

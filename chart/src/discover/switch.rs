@@ -2,6 +2,7 @@
 //! Takes a chart and a value set; gives its [`Rendering`], with a [`Switched`] for each switch that shows
 //! something new. Only the files that read a switch are rendered again.
 
+use crate::limits::SWITCH_DEPTH;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
@@ -36,9 +37,6 @@ pub struct SwitchOptions {
     /// Another version of Kubernetes to render for, if nobody said which one it is.
     pub kube_version: Option<KubeVersion>,
 }
-
-/// How many switches may stand inside each other: one shows a part of the chart that has others.
-const DEEPEST: usize = 3;
 
 /// How many values a rendering is given that the chart asks for before it is given up.
 const MISSING: usize = 6;
@@ -212,7 +210,7 @@ impl Search<'_> {
         let mut found = Vec::new();
         let mut states = vec![first];
         let (mut count, mut left) = (0, 0);
-        for _ in 0..DEEPEST {
+        for _ in 0..SWITCH_DEPTH {
             let mut work = Vec::new();
             for (at, state) in states.iter().enumerate() {
                 let found = if state.turns.is_empty() { self.candidates(state) } else { state.open.clone() };

@@ -1,11 +1,12 @@
 //! Images in texts that are no YAML: commands, scripts, TOML, INI, HCL, XML, Python, lists of references.
 //! Takes a text; gives references, and groups whose name and tag are assigned apart.
 
+use crate::limits::{ASSIGNMENTS, IMAGE_NAME};
 use bundle_oci::Reference;
 
 use super::group::Group;
 use super::pair::pairs;
-use super::shape::{Hint, LONGEST, Written, image};
+use super::shape::{Hint, Written, image};
 
 /// What a text names.
 #[derive(Debug, Default)]
@@ -23,9 +24,6 @@ pub(super) enum Comments {
     /// They are read like the rest.
     Read,
 }
-
-/// The most assignments of one text that are held against each other.
-const ASSIGNMENTS: usize = 2_000;
 
 /// Images that stand somewhere in a text. `hint` is what the text's own name says of it.
 pub(super) fn images_inside(text: &str, hint: Hint, comments: Comments) -> Inside {
@@ -134,14 +132,14 @@ fn words(line: &str) -> impl Iterator<Item = Word<'_>> {
 /// `NAME=value`, in one word.
 fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    (word.len() <= LONGEST && is_name(name) && !value.is_empty()).then_some((name, value))
+    (word.len() <= IMAGE_NAME && is_name(name) && !value.is_empty()).then_some((name, value))
 }
 
 /// `name = "value"` or `name: value`, on a line of its own.
 fn spaced_assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.trim().trim_end_matches([',', ';']);
     let line = line.strip_prefix("export ").unwrap_or(line);
-    if line.len() > LONGEST {
+    if line.len() > IMAGE_NAME {
         return None;
     }
     let (name, value) = line.split_once('=').or_else(|| line.split_once(": "))?;

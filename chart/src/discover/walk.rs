@@ -1,6 +1,7 @@
 //! Walks a document or the values, and sees images.
 //! Takes a value; gives sightings with their paths, texts inside texts included, within bounds.
 
+use crate::limits::{IMAGE_NAME, TEXT_DEPTH, TEXT_DOCUMENT};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::group::{Group, Shared};
 use super::pair::pairs;
 use super::path::{FieldPath, Step};
 use super::rules::{Rules, shipped};
-use super::shape::{Hint, LONGEST, image, is_image_address};
+use super::shape::{Hint, image, is_image_address};
 use super::text::{Comments, Inside, images_inside};
 use crate::metadata::scalar_text;
 use crate::render::label;
@@ -194,12 +195,6 @@ struct Walk<'a> {
     passed_over: &'a BTreeSet<String>,
     see: &'a mut dyn FnMut(Seen, Place<'_>),
 }
-
-/// How deep texts are read as documents inside each other.
-const DEEPEST_INSIDE: usize = 3;
-
-/// Larger texts are not read as documents.
-const LARGEST_INSIDE: usize = 4 << 20;
 
 /// Containers in anything like the specification of a pod; the last four are Argo's and Tekton's.
 const CONTAINERS: [&str; 7] =
@@ -436,8 +431,8 @@ impl<'a> Walk<'a> {
         }
         let is_document = text.contains('\n') || text.trim_start().starts_with(['{', '[']);
         if is_document
-            && self.inside < DEEPEST_INSIDE
-            && text.len() <= LARGEST_INSIDE
+            && self.inside < TEXT_DEPTH
+            && text.len() <= TEXT_DOCUMENT
             && self.inside_text(text, hint)
         {
             return;
@@ -519,7 +514,7 @@ fn registry_of(list: &List) -> Option<String> {
             let text = |key| map.get(key).as_ref().and_then(short_text);
             Some((text("name")?, text("value")?))
         }
-        Value::String(text) if text.len() <= LONGEST => {
+        Value::String(text) if text.len() <= IMAGE_NAME => {
             let (name, value) = text.trim_start_matches('-').split_once('=')?;
             Some((name.to_owned(), value.to_owned()))
         }
@@ -542,7 +537,7 @@ fn paired_fields(map: &Map) -> BTreeMap<Arc<str>, Group> {
 
 /// A scalar that is short enough for a name or a tag.
 fn short_text(value: &Value) -> Option<String> {
-    let is_long = value.as_str().is_some_and(|text| text.len() > LONGEST);
+    let is_long = value.as_str().is_some_and(|text| text.len() > IMAGE_NAME);
     if is_long { None } else { scalar_text(value) }
 }
 
@@ -564,7 +559,7 @@ fn is_part(key: &str) -> bool {
 fn is_encoded(text: &str) -> bool {
     let text = text.trim();
     text.len() >= 16
-        && text.len() <= LARGEST_INSIDE
+        && text.len() <= TEXT_DOCUMENT
         && text.len().is_multiple_of(4)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
 }

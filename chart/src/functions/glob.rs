@@ -1,6 +1,8 @@
 //! Glob patterns of `.Files.Glob` (gobwas/glob).
 //! Takes a pattern; says which paths match.
 
+use crate::limits::GLOB_WAYS;
+
 /// A pattern of `.Files.Glob`: `*` and `?` stay inside a directory, `**` does not, `[a-z]`, `[!a]`
 /// and `{one,two}` are alternatives.
 pub(super) struct Glob {
@@ -22,9 +24,6 @@ enum Part {
         ranges: Vec<(char, char)>,
     },
 }
-
-/// How many ways alternatives may combine, and how many parts all of them may have.
-const MOST_WAYS: usize = 256;
 
 impl Glob {
     /// `None` if it is malformed, or has too many alternatives.
@@ -94,7 +93,7 @@ fn group<'p>(text: &'p str, patterns: &mut Vec<Vec<Part>>, depth: usize) -> Opti
         let mut ways = before.clone();
         rest = alternatives(rest, &mut ways, depth + 1)?;
         patterns.append(&mut ways);
-        if patterns.len() > MOST_WAYS {
+        if patterns.len() > GLOB_WAYS {
             return None;
         }
         match rest.strip_prefix(',') {

@@ -1,6 +1,7 @@
 //! Template functions for regular expressions (Sprig), in RE2's syntax.
 //! Take a pattern and a text; the pattern is translated for the crate `regex`.
 
+use crate::limits::{KEPT_REGEXES, REGEX_BYTES};
 use std::rc::Rc;
 
 use regex::{Captures, Regex, RegexBuilder};
@@ -42,11 +43,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// The bytes that a compiled expression may take, and as many again while it searches.
-const LARGEST: usize = 2 << 20;
-/// How many of them are kept.
-const KEPT: usize = 50;
-
 /// The expression that is the first argument.
 fn compiled(call: &Call<'_>) -> Result<Rc<Regex>, Failure> {
     let Value::String(pattern) = call.value(0) else {
@@ -61,15 +57,18 @@ fn compiled(call: &Call<'_>) -> Result<Rc<Regex>, Failure> {
     call.budget().steps(2_000)?;
     let wrong = |error: String| Failure::Message(format!("error parsing regexp: {error}: `{pattern}`"));
     let translated = translate(pattern).map_err(wrong)?;
-    let built =
-        RegexBuilder::new(&translated).size_limit(LARGEST).dfa_size_limit(LARGEST).nest_limit(200).build();
+    let built = RegexBuilder::new(&translated)
+        .size_limit(REGEX_BYTES)
+        .dfa_size_limit(REGEX_BYTES)
+        .nest_limit(200)
+        .build();
     // The library's report has several lines; its last says what is wrong.
     let first_line = |error: regex::Error| {
         let text = error.to_string();
         wrong(text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
     };
     let regex = Rc::new(built.map_err(first_line)?);
-    if known.len() >= KEPT {
+    if known.len() >= KEPT_REGEXES {
         known.clear();
     }
     known.insert(pattern.clone(), Rc::clone(&regex));

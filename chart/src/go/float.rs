@@ -1,6 +1,8 @@
 //! Go's formatting of floating-point numbers (strconv).
 //! Takes a number, a verb and a precision; gives Go's text.
 
+use crate::limits::FLOAT_DIGITS;
+
 /// `strconv.FormatFloat(value, verb, precision, 64)` for the verbs `e`, `E`, `f`, `g` and `G`.
 /// Without a precision it is the shortest text that reads back as the same number.
 pub(crate) fn format_float(value: f64, verb: char, precision: Option<usize>) -> String {
@@ -15,7 +17,7 @@ pub(crate) fn format_float(value: f64, verb: char, precision: Option<usize>) -> 
         ('e' | 'E', None) => Decimal::shortest(value).exponential(verb),
         ('f', Some(precision)) => {
             // Rust rounds the exact value half to even, as Go does.
-            let exact = precision.min(LONGEST);
+            let exact = precision.min(FLOAT_DIGITS);
             format!("{value:.exact$}") + &"0".repeat(precision - exact)
         }
         ('f', None) => Decimal::shortest(value).positional(),
@@ -79,9 +81,6 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     Some(value as f64 * 2f64.powi(exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?))
 }
 
-/// Behind so many digits a float has only zeros; Rust writes no more than 65,535.
-const LONGEST: usize = 1_100;
-
 /// The decimal digits of a number that is `0.d₁d₂d₃… × 10^point`.
 struct Decimal {
     negative: bool,
@@ -95,7 +94,7 @@ impl Decimal {
     }
 
     fn rounded(value: f64, precision: usize) -> Self {
-        let exact = precision.min(LONGEST);
+        let exact = precision.min(FLOAT_DIGITS);
         let mut decimal = Self::parse(&format!("{value:.exact$e}"));
         decimal.digits.push_str(&"0".repeat(precision - exact));
         decimal

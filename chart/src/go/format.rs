@@ -4,7 +4,7 @@
 use super::float::format_float;
 use super::quote::{quote, quote_ascii, quote_rune};
 use super::types::{kind, type_name};
-use crate::limits::{Budget, Limit};
+use crate::limits::{Budget, FORMAT_WIDTH, Limit};
 use crate::{IntType, Value};
 
 /// `fmt.Sprint` of one value, which is `%v`: what an action writes.
@@ -89,9 +89,6 @@ pub(crate) fn sprintf(format: &str, values: &[Value], budget: &Budget) -> Result
     }
     printer.finish()
 }
-
-/// Go reads no larger width or precision.
-const MOST: usize = 1_000_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Flags {
@@ -196,7 +193,7 @@ impl Directive {
         let value = values.get(self.next);
         self.next += usize::from(value.is_some());
         match value {
-            Some(Value::Int(value, _)) if value.unsigned_abs() <= MOST as u64 => Some(*value),
+            Some(Value::Int(value, _)) if value.unsigned_abs() <= FORMAT_WIDTH as u64 => Some(*value),
             _ => None,
         }
     }
@@ -204,7 +201,7 @@ impl Directive {
 
 fn read_number(text: &str) -> (Option<usize>, &str) {
     let length = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number = text[..length].parse().ok().filter(|number| *number <= MOST);
+    let number = text[..length].parse().ok().filter(|number| *number <= FORMAT_WIDTH);
     (number, &text[length..])
 }
 

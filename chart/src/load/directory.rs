@@ -1,6 +1,7 @@
 //! Reads a chart's directory.
 //! Takes a path and how far links may lead; gives its files within [`Limits`], without what `.helmignore` names.
 
+use crate::limits::DIRECTORY_DEPTH;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -37,9 +38,6 @@ pub(super) fn collect(
 
 const IGNORE: &str = ".helmignore";
 
-/// How deep directories may lie inside each other; links can make them endless.
-const DEEPEST: usize = 64;
-
 struct Walk<'a, 'b> {
     root: PathBuf,
     /// Where links may lead.
@@ -55,7 +53,7 @@ impl Walk<'_, '_> {
     fn enter(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
         let start = self.root.join(path);
         // One more than is allowed, so that what lies too deep is refused and not passed over.
-        let deepest = (DEEPEST + 1).saturating_sub(depth);
+        let deepest = (DIRECTORY_DEPTH + 1).saturating_sub(depth);
         let mut entries =
             WalkDir::new(&start).min_depth(1).max_depth(deepest).sort_by_file_name().into_iter();
         while let Some(entry) = entries.next() {
@@ -69,7 +67,7 @@ impl Walk<'_, '_> {
                 joined(path, &entry.path().strip_prefix(&start).unwrap_or(entry.path()).to_string_lossy());
             let wrong = |cause| LoadError::new(name.clone(), cause);
             self.room.take_file().map_err(wrong)?;
-            if depth + entry.depth() > DEEPEST || entry.file_name().to_str().is_none() {
+            if depth + entry.depth() > DIRECTORY_DEPTH || entry.file_name().to_str().is_none() {
                 return Err(wrong(LoadCause::PathText));
             }
             if let Visited::PassedOver = self.visit(&name, &entry, depth + entry.depth())?
@@ -214,7 +212,7 @@ mod tests {
     fn what_lies_too_deep_is_refused_and_not_passed_over() {
         let chart = tempfile::tempdir().unwrap();
         std::fs::write(chart.path().join("Chart.yaml"), "name: a\n").unwrap();
-        let deep = chart.path().join("d/".repeat(DEEPEST));
+        let deep = chart.path().join("d/".repeat(DIRECTORY_DEPTH));
         std::fs::create_dir_all(&deep).unwrap();
         assert!(names(chart.path()).is_ok());
         std::fs::write(deep.join("x"), "x").unwrap();

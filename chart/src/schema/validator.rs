@@ -1,6 +1,7 @@
 //! The JSON Schema validator, drafts 4 to 2020-12, as far as charts use them.
 //! Takes a schema and a value; gives the paths at which they disagree, within [`Limits::schema_steps`].
 
+use crate::limits::SCHEMA_REFERENCES;
 use std::collections::{BTreeSet, HashMap};
 
 use regex::Regex;
@@ -51,9 +52,6 @@ pub(super) enum Stop {
     /// It takes too long.
     Steps,
 }
-
-/// How deep schemas may refer to each other without going down in the value.
-const DEEPEST: usize = 200;
 
 /// A schema, ready to hold values against it.
 pub(super) struct Validator<'a> {
@@ -142,7 +140,7 @@ impl<'a> Validator<'a> {
 
     fn schema(&mut self, schema: &'a Value, at: Place<'_>, faults: &mut Vec<Fault>) -> Result<Seen, Stop> {
         self.steps = self.steps.checked_sub(1).ok_or(Stop::Steps)?;
-        if at.depth > DEEPEST {
+        if at.depth > SCHEMA_REFERENCES {
             return Err(Stop::Steps);
         }
         let fields = match schema {

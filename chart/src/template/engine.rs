@@ -9,12 +9,12 @@ use std::time::Instant;
 use super::Error;
 use super::ast::{Source, Template};
 use super::error::place;
-use super::evaluator::{Evaluator, STACK};
+use super::evaluator::Evaluator;
 use super::lexer::SyntaxError;
 use super::parser::parse;
 use super::trace::{self, FileTrace};
 use crate::functions::{Context, Lookup};
-use crate::limits::Budget;
+use crate::limits::{Budget, STACK};
 use crate::{Limit, Limits, Map, MapType, Value};
 
 /// One template file of a chart or of a chart it depends on.

@@ -1,6 +1,7 @@
 //! The state of one evaluation: variables, the stack of blocks, the budget.
 //! Takes a template and `.`; runs on a thread whose stack fits its depth.
 
+use crate::limits::EVALUATION_DEPTH;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -14,11 +15,6 @@ use crate::functions::Context;
 use crate::go::format::display;
 use crate::go::types::type_name;
 use crate::{Limit, Value};
-
-/// The stack that [`DEEPEST`] levels fit into, in debug builds too.
-pub(super) const STACK: usize = 128 << 20;
-/// How many blocks, pipelines and templates may be inside each other at once.
-const DEEPEST: usize = 8_000;
 
 /// The name that Helm's main template has, and so each text that `tpl` is given.
 const TPL_NAME: &str = "gotpl";
@@ -188,8 +184,8 @@ impl<'e> Evaluator<'e> {
     /// One level further in, as far as the stack allows. Nothing goes on after an error, so only what
     /// succeeds comes up again.
     pub(super) fn descend(&mut self, scope: &Scope<'_>, at: Position) -> Result<(), Stop> {
-        if self.depth >= DEEPEST {
-            return Err(self.stop(scope, at, None, Limit::SyntaxDepth(DEEPEST).to_string()));
+        if self.depth >= EVALUATION_DEPTH {
+            return Err(self.stop(scope, at, None, Limit::SyntaxDepth(EVALUATION_DEPTH).to_string()));
         }
         self.depth += 1;
         Ok(())

@@ -2,6 +2,7 @@
 //! Started by the engine for one file at a time; gives a [`FileTrace`], so that it is known which files a
 //! changed value can change.
 
+use crate::limits::ABSENT_APIS;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -66,12 +67,9 @@ pub(crate) fn wrote(map: usize) {
     });
 }
 
-/// The most API versions that are noted of one file; charts ask for a few.
-const MOST_APIS: usize = 32;
-
 pub(crate) fn lacked_api(name: &str) {
     note(|trace| {
-        if trace.absent_apis.len() < MOST_APIS {
+        if trace.absent_apis.len() < ABSENT_APIS {
             trace.absent_apis.insert(name.to_owned());
         }
     });

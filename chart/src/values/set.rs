@@ -1,6 +1,7 @@
 //! Helm's `--set`, `--set-string` and `--set-json`.
 //! Takes expressions such as `a.b[0]=c`; changes values, or gives a [`SetError`] without the values in it.
 
+use crate::limits::{SET_DEPTH, SET_INDEX};
 use std::sync::Arc;
 
 use bundle_oci::Printable;
@@ -25,7 +26,7 @@ pub enum SetCause {
     #[error("key has no value")]
     NoValue,
     /// Something between the brackets that is no number.
-    #[error("index is no number from 0 to {MAX_INDEX}")]
+    #[error("index is no number from 0 to {SET_INDEX}")]
     Index,
     /// Something between a bracket and what must follow.
     #[error("unexpected text after an index")]
@@ -34,7 +35,7 @@ pub enum SetCause {
     #[error("list must end with '}}'")]
     List,
     /// Keys inside keys without end.
-    #[error("keys nest deeper than {MAX_DEPTH}")]
+    #[error("keys nest deeper than {SET_DEPTH}")]
     Depth,
     /// A key below something that has no keys.
     #[error("it is set already, and is no map")]
@@ -46,10 +47,6 @@ pub enum SetCause {
     #[error("value is no JSON")]
     Json,
 }
-
-/// Helm's bounds.
-const MAX_INDEX: usize = 65_536;
-const MAX_DEPTH: usize = 30;
 
 /// How values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +99,7 @@ impl Parser<'_> {
                 Ok(rest)
             }
             Some('.') => {
-                if depth == MAX_DEPTH {
+                if depth == SET_DEPTH {
                     return Err(wrong(&key, SetCause::Depth));
                 }
                 let inner = match map.get(&key) {
@@ -142,7 +139,7 @@ impl Parser<'_> {
             None => return Ok((list, Rest::End)),
             Some('=') => self.value(key)?,
             // Helm bounds only the names; brackets could go on.
-            Some(_) if depth == MAX_DEPTH => return Err(wrong(key, SetCause::Depth)),
+            Some(_) if depth == SET_DEPTH => return Err(wrong(key, SetCause::Depth)),
             Some('[') => {
                 let next = self.index(key)?;
                 let inner = match list.get(index) {
@@ -173,7 +170,7 @@ impl Parser<'_> {
 
     fn index(&mut self, key: &str) -> Result<usize, SetError> {
         let (text, stop) = self.until(&[']']);
-        let index = text.parse().ok().filter(|&index: &usize| stop.is_some() && index <= MAX_INDEX);
+        let index = text.parse().ok().filter(|&index: &usize| stop.is_some() && index <= SET_INDEX);
         index.ok_or_else(|| wrong(key, SetCause::Index))
     }
 

@@ -1,8 +1,10 @@
 //! `harbor values`: Helm values that point a chart's images to a registry.
 //! Takes a bundle, a chart of it and its values; gives a values file.
 
+use crate::limits::VALUES_FILE;
+use crate::limits::VALUES_TIME;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bundle_chart::{KubeVersion, ValueSet, ValuesFile};
 use bundle_format::Limits;
@@ -92,12 +94,6 @@ pub(crate) struct Values {
     output: PathBuf,
 }
 
-/// How long one chart may take. The largest take seconds.
-const TIME: Duration = Duration::from_secs(300);
-
-/// A values file of a person; larger is something else.
-const LARGEST: u64 = 5 << 20;
-
 impl Values {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let files = [Some(&self.output), self.kustomization.as_ref()].into_iter().flatten();
@@ -137,7 +133,7 @@ impl Values {
                 (None, true) => Unmapped::Keep,
                 (None, false) => Unmapped::Refuse,
             },
-            deadline: Instant::now() + TIME,
+            deadline: Instant::now() + VALUES_TIME,
         };
         let values = chart_values(&chart, &Carried::of(&bundles), &request)?;
         let notes: Vec<String> = values.notes.iter().flat_map(note).collect();
@@ -183,7 +179,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn file(path: &Path) -> Result<ValuesFile, Failure> {
-    let text = bundle_os::read_text(path, LARGEST)
+    let text = bundle_os::read_text(path, VALUES_FILE)
         .map_err(|error| Failure::text(Code::Usage, format!("{} cannot be read: {error}", name(path))))?;
     Ok(ValuesFile { name: path.display().to_string(), text })
 }

@@ -3,11 +3,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use crate::Compressed;
-
-/// The largest window that a frame in a pipe may need, as a power of 2, in bytes: what the
-/// decompression keeps in memory.
-const WINDOW: u32 = 23;
+use crate::{Compressed, Limits};
 
 /// Reads a pipe that may be compressed, as what it unpacks to.
 ///
@@ -23,7 +19,7 @@ pub fn uncompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read
     }
     let source = Watched { reader: whole, failed: false };
     let mut decoder = zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(128 << 10, source))?;
-    decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW))?;
+    decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(Limits::V1.piped_window))?;
     Ok(Box::new(Unpacked(decoder)))
 }
 

@@ -34,9 +34,6 @@ struct Piece {
 /// How much is read at once, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// In bytes: enough for as many volumes as there may be.
-const LARGEST_INDEX: u64 = 16 << 20;
-
 impl Volumes {
     /// Opens what is there of a set.
     ///
@@ -212,7 +209,7 @@ fn read_index(names: &VolumeNames, limits: &Limits) -> Result<Option<VolumeIndex
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    file.take(LARGEST_INDEX)
+    file.take(limits.volume_index)
         .read_to_end(&mut bytes)
         .map_err(|source| MediumError::Open { path: path.clone(), source })?;
     let index = VolumeIndex::parse(&bytes, limits);

@@ -1,6 +1,7 @@
 //! The user and password with which a node pulls, read from a Docker configuration or a robot's export.
 //! The file is never quoted in an error, for it has passwords.
 
+use crate::limits::Limits;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,6 @@ pub enum LoginError {
     },
 }
 
-const LARGEST: u64 = 1 << 20;
-
 impl Login {
     /// Reads the login for `registry` from a file such as Docker's `config.json`, or the
     /// `.dockerconfigjson` of a Kubernetes secret. Nothing else is looked at: what a person is
@@ -88,7 +87,7 @@ impl Login {
         }
 
         let failed = |source| LoginError::Read { path: path.to_owned(), source };
-        let bytes = Zeroizing::new(bundle_os::read(path, LARGEST).map_err(failed)?);
+        let bytes = Zeroizing::new(bundle_os::read(path, Limits::DEFAULT.login).map_err(failed)?);
         let config: Config = serde_json::from_slice(&bytes).map_err(|error| LoginError::Json {
             path: path.to_owned(),
             line: error.line(),

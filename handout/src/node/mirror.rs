@@ -127,10 +127,10 @@ impl Mirrored {
                 "These images have another name at {} and are not found by the one of their source:",
                 mirror.registry
             ));
-            let shown = self.renamed.iter().take(MOST_RENAMED);
+            let shown = self.renamed.iter().take(NAMED);
             lines.extend(shown.map(|one| format!("  {} is {}/{}", one.source, mirror.registry, one.target)));
-            if self.renamed.len() > MOST_RENAMED {
-                lines.push(format!("  and {} more", self.renamed.len() - MOST_RENAMED));
+            if self.renamed.len() > NAMED {
+                lines.push(format!("  and {} more", self.renamed.len() - NAMED));
             }
         }
         lines.iter().map(|line| format!("# {line}\n")).collect()
@@ -154,7 +154,7 @@ fn place(artifact: &Artifact) -> Option<RepositoryName> {
 }
 
 /// The images that a comment names; a thousand lines of comments are read by nobody.
-const MOST_RENAMED: usize = 50;
+const NAMED: usize = 50;
 
 #[cfg(test)]
 pub(super) mod tests {

@@ -1,6 +1,7 @@
 //! The state file on this machine: the newest bundle of each stream of each registry, or path of one.
 //! Takes a path, gives entries by registry and stream; written whole, under a lock.
 
+use crate::Limits;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Read;
@@ -51,9 +52,6 @@ pub enum StateError {
 }
 
 const VERSION: u64 = 1;
-/// Some hundred bytes for each stream of each registry.
-const LARGEST: u64 = 16 << 20;
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Document {
@@ -172,7 +170,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
         Err(error) => return Err(io(error)),
     };
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(Limits::DEFAULT.state_file + 1).read_to_end(&mut bytes).map_err(io)?;
     Ok(Some(bytes))
 }
 
@@ -184,7 +182,7 @@ fn parse(bytes: &[u8]) -> Result<Document, Option<u64>> {
         state_version: u64,
     }
 
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > Limits::DEFAULT.state_file {
         return Err(None);
     }
     let versioned: Versioned = serde_json::from_slice(bytes).map_err(|_| None)?;
