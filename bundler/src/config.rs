@@ -99,7 +99,7 @@ pub enum FieldError {
     #[error(transparent)]
     Platform(#[from] ParsePlatformError),
     /// A choice of no platform.
-    #[error("no platform is chosen; leave the field out to carry all")]
+    #[error("no platform is chosen")]
     NoPlatform,
     /// The naming in `cache`.
     #[error(transparent)]

@@ -86,7 +86,7 @@ pub enum ItemError {
     #[error("under its project, the {0}")]
     Target(ParseRepositoryError),
     /// The source's host cannot be part of a name in the project `cache`.
-    #[error("host '{0}' cannot be part of a repository's name; give a new name with =>")]
+    #[error("host '{0}' cannot be part of a repository's name")]
     Host(Registry),
     /// The new name is not there.
     #[error("new name is empty")]
@@ -305,11 +305,7 @@ mod tests {
     fn what_makes_no_name_is_refused() {
         let long = format!("quay.io/{}:1", "a".repeat(250));
         for (item, project, message) in [
-            (
-                "[::1]:5000/a",
-                "cache",
-                "host '[::1]:5000' cannot be part of a repository's name; give a new name with =>",
-            ),
+            ("[::1]:5000/a", "cache", "host '[::1]:5000' cannot be part of a repository's name"),
             (
                 &long,
                 "cache",

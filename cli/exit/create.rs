@@ -2,20 +2,33 @@
 //! Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
-    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, InventoryError, Kept, OutputError,
-    PlanError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors,
+    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FieldError, InventoryError, ItemError,
+    Kept, OutputError, ParseChartSourceError, PlanError, Reason, ReferrerOutcome, Request, ResolveCause,
+    ResolveError, ResolveErrors,
 };
 
 use super::import::{damage_id, medium_id};
-use super::registry::{registry_id, source_hint};
+use super::registry::{SCHEMA_1, registry_id, source_hint};
 use super::{Failure, Id, chain};
 use crate::output::name;
+use bundle_oci::ManifestError;
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let failure = Self::new(Id::FileInvalid, &error);
         match error {
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
+            ConfigError::Field { error: FieldError::Item(ItemError::Host(_)), .. } => failure.hint(NEW_NAME),
+            ConfigError::Field { error: FieldError::ChartSource(ParseChartSourceError::Login), .. } => {
+                failure.hint("remove the login from the address, and store it with `bundle login`")
+            }
+            ConfigError::Field { error: FieldError::NoPlatform, .. } => {
+                failure.hint("leave the field out to carry all platforms")
+            }
+            ConfigError::List(error) => error.into(),
+            ConfigError::NamedList { source, .. } if matches!(*source, ConfigError::List(_)) => {
+                Self { hint: Self::from(*source).hint, ..failure }
+            }
             _ => failure,
         }
     }
@@ -39,9 +52,16 @@ impl From<AssembleError> for Failure {
 
 impl From<bundle_bundler::ListError> for Failure {
     fn from(error: bundle_bundler::ListError) -> Self {
-        Self::new(Id::FileInvalid, &error)
+        let failure = Self::new(Id::FileInvalid, &error);
+        match error.lines.iter().any(|bad| matches!(bad.error, ItemError::Host(_))) {
+            true => failure.hint(NEW_NAME),
+            false => failure,
+        }
     }
 }
+
+/// For a source whose host cannot be a part of a name in the project `cache`.
+const NEW_NAME: &str = "give the image a name of its own: `reference => new-name`";
 
 impl From<bundle_bundler::Conflict> for Failure {
     fn from(error: bundle_bundler::Conflict) -> Self {
@@ -97,6 +117,7 @@ impl From<ResolveErrors> for Failure {
                 Some("referrers: carry or leave in bundle.yaml makes an exception for one image".to_owned())
             }
             ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
+            ResolveCause::Manifest { source: ManifestError::Schema1, .. } => Some(SCHEMA_1.to_owned()),
             ResolveCause::NotLocked | ResolveCause::Gone(_) => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }

@@ -29,6 +29,9 @@ impl From<OpenError> for Failure {
             OpenError::Damage(bundle_format::Damage::Truncated { .. }) => {
                 Some("copy the file again; the medium may have been full or removed too early".to_owned())
             }
+            OpenError::Damage(Damage::PipedManifests(_)) => {
+                Some("write the bundle to a file, and name that".to_owned())
+            }
             OpenError::Trust(bundle_format::TrustError::Stranger { .. }) => {
                 Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
             }
@@ -150,6 +153,7 @@ pub(super) fn damage_id(damage: &Damage) -> Id {
         Damage::Read(_) => Id::FileSystem,
         Damage::Truncated { .. } => Id::Truncated,
         Damage::Statement(error) => statement_id(error),
+        Damage::PipedManifests(_) => Id::LimitReached,
         _ => Id::Damaged,
     }
 }

@@ -1,13 +1,16 @@
 //! What a registry answers, and how it is reached.
 //! Takes the errors of the client, gives identifiers and hints.
 
-use bundle_oci::{Printable, Registry};
+use bundle_oci::{ManifestError, Printable, Registry};
 use bundle_registry::{
     AddressError, CertificateProblem, CredentialError, Error as RegistryError, ProxyProblem, Refusal,
 };
 
 use super::{Failure, Id, chain};
 use crate::output::name;
+
+/// For a manifest of a kind that no registry takes any more.
+pub(super) const SCHEMA_1: &str = "pull the image and push it again with a current tool";
 
 /// Which of the registry's answers, or what on the way to it, is to blame.
 pub(super) fn registry_id(error: &RegistryError) -> Id {
@@ -165,6 +168,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
              proxy_send_timeout), or use a faster line",
             after.as_secs()
         )),
+        RegistryError::Manifest { source: ManifestError::Schema1, .. } => Some(SCHEMA_1.to_owned()),
         RegistryError::Slow { .. } => Some("run it again; what has arrived is kept".to_owned()),
         _ => None,
     }

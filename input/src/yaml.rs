@@ -134,13 +134,13 @@ fn message(error: &Error) -> String {
             "expected a text".to_owned()
         }
         Error::QuotingRequired { value, .. } => {
-            format!("'{}' may be read as a number or boolean; put it in quotes", Printable(value))
+            format!("'{}' may be read as a number or boolean: it is not in quotes", Printable(value))
         }
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             let expected = format!("expected {}", Printable(expected));
             match unexpected.split_once(' ').map_or(unexpected.as_str(), |(kind, _)| kind) {
                 "floating" | "integer" | "boolean" => {
-                    format!("{expected}; put numbers and booleans in quotes")
+                    format!("{expected}: numbers and booleans are texts only in quotes")
                 }
                 _ => expected,
             }
@@ -156,7 +156,7 @@ fn message(error: &Error) -> String {
             let text = text.lines().next().unwrap_or_default();
             let text = text.rfind(" at line ").map_or(text, |at| &text[..at]);
             if text.starts_with("tabs disallowed") {
-                return "tabs cannot indent YAML; use spaces".to_owned();
+                return "tabs cannot indent YAML, only spaces can".to_owned();
             }
             if text.contains("recursion limit") {
                 return TOO_MUCH.to_owned();

@@ -112,9 +112,7 @@ pub enum ManifestError {
         found: String,
     },
     /// Docker's schema 1, which current registries refuse.
-    #[error(
-        "manifest is of Docker's schema 1, which registries no longer accept; push the image again with a current tool"
-    )]
+    #[error("manifest is of Docker's schema 1, which registries no longer accept")]
     Schema1,
     /// A type of manifest that is none of the four.
     #[error("manifest has the unknown media type {}", Printable(.0))]

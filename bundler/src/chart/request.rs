@@ -187,7 +187,7 @@ pub enum ParseChartSourceError {
     #[error("repository must start with https://, http:// or oci://")]
     Scheme,
     /// A login in the address.
-    #[error("repository carries a user name; put it into a credential file")]
+    #[error("repository carries a user name")]
     Login,
     /// The chart's name.
     #[error("chart's name may have letters, digits, '-', '_' and '.'")]
@@ -308,12 +308,7 @@ mod tests {
             ("oci://registry.example:5000", "app", None, Ok("oci://registry.example:5000/app")),
             ("charts.example", "app", None, Err("repository must start with https://, http:// or oci://")),
             ("file:///srv", "app", None, Err("repository must start with https://, http:// or oci://")),
-            (
-                "https://u:p@a.example",
-                "app",
-                None,
-                Err("repository carries a user name; put it into a credential file"),
-            ),
+            ("https://u:p@a.example", "app", None, Err("repository carries a user name")),
             (
                 "https://a.example",
                 "../x",

@@ -50,8 +50,10 @@ pub enum Damage {
     /// The manifests do not fit together.
     #[error("bundle's manifests do not fit together")]
     Graph(#[source] Box<GraphError<Damage>>),
-    /// The manifests are more than can be kept while reading a pipe.
-    #[error("bundle's manifests have more than {0} bytes together; read it from a file")]
+    /// The manifests, or the configs, are more than can be kept while reading a pipe.
+    #[error(
+        "bundle's manifests or configs have more than {0} bytes together, too many to keep while a pipe is read"
+    )]
     PipedManifests(u64),
     /// Bytes that cannot be unpacked.
     #[error("bundle is compressed, and damaged")]

@@ -155,7 +155,11 @@ impl Bundle {
         let trusted = trust(&mut reader, policy, countersignatures, limits)?;
         let mut pipe = Pipe::open(reader, trusted.clone())?;
         let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
-        let (graph, manifests) = pipe.graph(&mut configs, limits)?;
+        let (graph, manifests) =
+            pipe.graph(&mut configs, limits).map_err(|damage| match configs.overflowed() {
+                true => Damage::PipedManifests(limits.piped_manifests),
+                false => damage,
+            })?;
         let manifests = manifests.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
         let configs = configs.contents.into_iter().map(|(digest, bytes)| (digest, Bytes::from(bytes)));
         let kept = manifests.chain(configs).collect();
@@ -225,13 +229,17 @@ struct Kept {
     limit: u64,
 }
 
+impl Kept {
+    fn overflowed(&self) -> bool {
+        self.bytes > self.limit
+    }
+}
+
 impl BlobSink for Kept {
     fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
         self.bytes += bytes.len() as u64;
-        if self.bytes > self.limit {
-            return Err(std::io::Error::other(
-                "the configs are too large to be read from a pipe; use a file",
-            ));
+        if self.overflowed() {
+            return Err(std::io::Error::other("too many bytes of configs"));
         }
         self.contents.entry(blob.digest).or_default().extend_from_slice(bytes);
         Ok(())

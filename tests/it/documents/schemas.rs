@@ -384,7 +384,7 @@ fn each_kind_of_mistake_has_one_message_in_every_file() {
             (
                 format!("{field}:\n\ta: {{}}\n").into_bytes(),
                 "2:2".to_owned(),
-                "tabs cannot indent YAML; use spaces".to_owned(),
+                "tabs cannot indent YAML, only spaces can".to_owned(),
             ),
             (
                 format!("{mistyped}: {{}}\n").into_bytes(),
@@ -443,15 +443,15 @@ fn each_kind_of_mistake_has_one_message_in_every_file() {
         (
             "harbor",
             "defaults: {immutableTags: [1.10]}\n",
-            "'1.10' may be read as a number or boolean; put it in quotes",
+            "'1.10' may be read as a number or boolean: it is not in quotes",
         ),
         (
             "bundle",
             "name: 1.10\nprojects: {}\n",
-            "'1.10' may be read as a number or boolean; put it in quotes",
+            "'1.10' may be read as a number or boolean: it is not in quotes",
         ),
-        ("trust", "keys: [{name: 1.10}]\n", "'1.10' may be read as a number or boolean; put it in quotes"),
-        ("sync", "import: {site: 1.10}\n", "'1.10' may be read as a number or boolean; put it in quotes"),
+        ("trust", "keys: [{name: 1.10}]\n", "'1.10' may be read as a number or boolean: it is not in quotes"),
+        ("sync", "import: {site: 1.10}\n", "'1.10' may be read as a number or boolean: it is not in quotes"),
     ] {
         check(&scene, file, text).ends_with(2).says(message).says(&format!("error: {file}.yaml:1:"));
     }
