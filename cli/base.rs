@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::exit::Failure;
-use bundle_bundler::{Inventory, NamedBase, Origin, complete};
+use bundle_bundler::{Inventory, InventoryKind, NamedBase, complete};
 use bundle_format::Limits;
 use bundle_registry::{Client, Progress};
 
@@ -50,7 +50,7 @@ impl BaseArguments {
         jobs: usize,
         progress: &dyn Progress,
     ) {
-        for base in bases.iter_mut().filter(|base| base.origin == Origin::Lock) {
+        for base in bases.iter_mut().filter(|base| base.origin == InventoryKind::Lock) {
             complete(client, base, jobs, progress).await;
         }
     }

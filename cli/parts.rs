@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use bundle_importer::{Remaining, Share};
+use bundle_importer::{Remaining, Shard};
 use bundle_oci::Registry;
 use bundle_report::PartReport;
 
@@ -19,41 +19,41 @@ pub(crate) struct PartArguments {
     #[arg(long)]
     pub(crate) partial: bool,
 
-    /// Where parts of blobs wait that are larger than one volume
+    /// Scratch directory for blobs that span volumes
     /// [default: bundle/spool in XDG_STATE_HOME or ~/.local/state]
-    #[arg(long, value_name = "DIRECTORY", requires = "partial")]
-    spool: Option<PathBuf>,
+    #[arg(long, alias = "spool", value_name = "DIRECTORY", requires = "partial")]
+    scratch: Option<PathBuf>,
 
-    /// Deliver only this part of the blobs, so that several can share the work: 0/4 to 3/4. Who ends
-    /// last sets the tags
-    #[arg(long, value_name = "NUMBER/PARTS", conflicts_with = "partial")]
-    share: Option<Share>,
+    /// Upload only one shard of the blobs (0/4 … 3/4), so that several imports run in parallel; the last to
+    /// finish sets the tags
+    #[arg(long, alias = "share", value_name = "NUMBER/SHARDS", conflicts_with = "partial")]
+    shard: Option<Shard>,
 }
 
 impl PartArguments {
     /// Where parts wait, if some can be missing.
-    pub(crate) fn spool(&self) -> Result<Option<PathBuf>, Failure> {
-        match &self.spool {
+    pub(crate) fn scratch(&self) -> Result<Option<PathBuf>, Failure> {
+        match &self.scratch {
             _ if !self.partial => Ok(None),
-            Some(spool) => Ok(Some(spool.clone())),
+            Some(scratch) => Ok(Some(scratch.clone())),
             None => place::state("spool").map(Some),
         }
     }
 
-    /// The share of the blobs.
-    pub(crate) fn share(&self) -> Share {
-        self.share.unwrap_or_default()
+    /// The shard of the blobs.
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard.unwrap_or_default()
     }
 
     /// Whether a pipe will do.
     pub(crate) fn needs_file(&self) -> bool {
-        self.partial || self.share.is_some()
+        self.partial || self.shard.is_some()
     }
 
     /// What is said when something is still to come: an error, unless others were to bring it.
     pub(crate) fn remaining(&self, remaining: &Remaining, to: &Registry) -> Result<PartReport, Failure> {
         let left = format!("{} ({})", count(remaining.blobs, "blob"), Bytes(remaining.bytes));
-        if let Share::Part { number, of } = self.share() {
+        if let Shard::Part { number, of } = self.shard() {
             return Ok(PartReport {
                 to: to.to_string(),
                 share: format!("{number}/{of}"),

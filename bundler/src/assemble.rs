@@ -11,9 +11,9 @@ use bundle_registry::{Client, Progress};
 
 use crate::chart::discover_charts;
 use crate::{
-    ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Head,
-    Lock, Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors, ResolveOptions, merge,
-    resolve,
+    ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Lock,
+    Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors, ResolveOptions, StatementHead,
+    merge, resolve,
 };
 
 /// What is asked for, before any network is: images, and charts that have not been looked into.
@@ -148,7 +148,7 @@ impl Assembly<'_> {
     pub async fn plan(
         &self,
         asked: Asked,
-        head: &Head,
+        head: &StatementHead,
         progress: &dyn Progress,
     ) -> Result<Assembled, AssembleError> {
         let Discovered { mut requests, charts, mut notices } = self.discover(asked).await?;
@@ -165,7 +165,7 @@ impl Assembly<'_> {
         let options =
             ResolveOptions { pins: self.pins, jobs: self.jobs, referrers_max_age: self.referrers_max_age };
         let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
-        charts.iter().try_for_each(|chart| chart.deliver(&mut resolved))?;
+        charts.iter().try_for_each(|chart| chart.add_to(&mut resolved))?;
         notices.append(&mut resolved.notices);
         let plan = Plan::new(resolved, head, &Limits::V1)?;
         notices.extend(plan.foreign_layers());

@@ -13,10 +13,10 @@ use bundle_oci::{Digest, Reference, RepositoryName};
 use bundle_registry::{Client, Progress};
 use futures_util::StreamExt;
 
-use crate::inventory::{Held, Locked};
+use crate::inventory::{InventoryEntry, Locked};
 use crate::{
-    Head, ImagePolicy, Inventory, InventoryError, Pins, Plan, PlanError, Platforms, Reason, Referrers,
-    Request, ResolveOptions, resolve,
+    ImagePolicy, Inventory, InventoryError, Pins, Plan, PlanError, Platforms, Reason, Referrers, Request,
+    ResolveOptions, StatementHead, resolve,
 };
 
 /// Whether a plan delivers anything that its bases do not have.
@@ -179,7 +179,7 @@ pub async fn complete(client: &Client, inventory: &mut Inventory, jobs: usize, p
         .collect()
         .await;
     for (position, blobs) in found {
-        let Held { target, blobs: known, .. } = &mut inventory.artifacts[position];
+        let InventoryEntry { target, blobs: known, .. } = &mut inventory.artifacts[position];
         if blobs.is_none() {
             progress.note(&format!("{target}: what was locked cannot be had any more, so all of it is sent"));
         }
@@ -205,7 +205,7 @@ async fn blobs_of(
     let pins: HashMap<(Reference, Target), Digest> = HashMap::from([((reference, target), pinned)]);
     let options = ResolveOptions { pins: Pins::Demand, jobs: 1, referrers_max_age: Duration::ZERO };
     let resolved = resolve(client, &[request], &pins, options, progress).await.ok()?;
-    let head = Head {
+    let head = StatementHead {
         stream: Default::default(),
         sequence: Sequence::try_from(1).ok()?,
         created: Timestamp::from_unix(0).ok()?,
@@ -219,13 +219,13 @@ async fn blobs_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Origin;
+    use crate::inventory::InventoryKind;
     use crate::plan::testing::{digest, plan};
 
     /// `target digest: blobs`
     fn inventory(sequence: u64, artifacts: &[(&str, &str, &[&str])]) -> Inventory {
         let blob = |name: &&str| Blob { digest: digest(name), size: name.len() as u64 };
-        let artifacts = artifacts.iter().map(|(target, name, blobs)| Held {
+        let artifacts = artifacts.iter().map(|(target, name, blobs)| InventoryEntry {
             target: target.parse().unwrap(),
             digest: digest(name),
             blobs: Some(blobs.iter().map(blob).collect()),
@@ -239,7 +239,7 @@ mod tests {
             sequence: sequence.try_into().ok(),
             digest: Digest::of(&sequence.to_be_bytes()),
         };
-        Inventory { origin: Origin::Receipt, base, verified: true, artifacts: artifacts.collect() }
+        Inventory { origin: InventoryKind::Receipt, base, verified: true, artifacts: artifacts.collect() }
     }
 
     fn required(plan: &Plan) -> Vec<Digest> {

@@ -7,12 +7,12 @@ use bundle_format::Target;
 use bundle_oci::{Digest, Platform};
 use serde::Serialize;
 
-use crate::{Held, Inventory};
+use crate::{Inventory, InventoryEntry};
 
 /// How one inventory differs from another, for those who decide whether it may cross.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Diff {
+pub struct InventoryDiff {
     /// What is only in the second, moved, or only in the first, by target.
     pub changes: Vec<Change>,
     /// How many artifacts are the same in both.
@@ -33,7 +33,7 @@ pub enum Change {
     /// It is only in the second.
     Added {
         /// The target.
-        target: Place,
+        target: TargetText,
         /// Its digest.
         digest: Digest,
         /// The size of all its blobs in bytes.
@@ -44,7 +44,7 @@ pub enum Change {
     /// It is another artifact in the second.
     Moved {
         /// The target.
-        target: Place,
+        target: TargetText,
         /// Its digest in the first.
         from: Digest,
         /// Its digest in the second.
@@ -61,7 +61,7 @@ pub enum Change {
     /// It is only in the first.
     Removed {
         /// The target.
-        target: Place,
+        target: TargetText,
         /// Its digest.
         digest: Digest,
         /// The size of all its blobs in bytes.
@@ -71,9 +71,9 @@ pub enum Change {
 
 /// A target as it is written: `project/repository:tag`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place(pub String);
+pub struct TargetText(pub String);
 
-impl Diff {
+impl InventoryDiff {
     /// What one would have to do to get from `before` to `after`.
     pub fn between(before: &Inventory, after: &Inventory) -> Self {
         let (old, new) = (by_target(before), by_target(after));
@@ -81,7 +81,7 @@ impl Diff {
         let mut changes = Vec::new();
         let mut unchanged = 0;
         for key in targets {
-            let target = Place(key.0.to_string());
+            let target = TargetText(key.0.to_string());
             match (old.get(key), new.get(key)) {
                 (Some(from), Some(to)) if from.digest == to.digest => unchanged += 1,
                 (Some(from), Some(to)) => changes.push(Change::Moved {
@@ -119,7 +119,7 @@ impl Diff {
 }
 
 /// What is at each target. Without a tag, the digest is the name.
-fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), &Held> {
+fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), &InventoryEntry> {
     let artifacts = inventory.artifacts.iter();
     artifacts
         .map(|held| {

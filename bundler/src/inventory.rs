@@ -19,18 +19,18 @@ use bundle_trust::{ReceiptFileError, load_receipt};
 #[derive(Clone, Debug)]
 pub struct Inventory {
     /// What it was read from.
-    pub origin: Origin,
+    pub origin: InventoryKind,
     /// What names it.
     pub base: Base,
     /// Whether the signature was checked.
     pub verified: bool,
     /// What is there, in the order in which it is listed.
-    pub artifacts: Vec<Held>,
+    pub artifacts: Vec<InventoryEntry>,
 }
 
 /// What an inventory was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum InventoryKind {
     /// A bundle, which may or may not have arrived.
     Bundle,
     /// A receipt: what arrived.
@@ -39,7 +39,7 @@ pub enum Origin {
     Lock,
 }
 
-impl Origin {
+impl InventoryKind {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Origin {
 
 /// One artifact of an inventory.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct InventoryEntry {
     /// Where it is.
     pub target: Target,
     /// Its digest.
@@ -122,9 +122,11 @@ impl Inventory {
     pub fn load(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<Self, InventoryError> {
         let medium = Medium::open(path, limits)?;
         match kind_of(&medium, path)? {
-            Origin::Bundle => Self::of_bundle(&medium, path, keys, limits),
-            Origin::Receipt => Ok(Self::of_receipt(&load_receipt(path, keys, limits)?, !keys.is_empty())),
-            Origin::Lock => Self::of_lock(path),
+            InventoryKind::Bundle => Self::of_bundle(&medium, path, keys, limits),
+            InventoryKind::Receipt => {
+                Ok(Self::of_receipt(&load_receipt(path, keys, limits)?, !keys.is_empty()))
+            }
+            InventoryKind::Lock => Self::of_lock(path),
         }
     }
 
@@ -147,7 +149,7 @@ impl Inventory {
             .iter()
             .map(|artifact| {
                 let blobs = graph.extent(artifact.digest);
-                Held {
+                InventoryEntry {
                     target: artifact.target.clone(),
                     digest: artifact.digest,
                     size: blobs.iter().map(|blob| blob.size).sum(),
@@ -159,7 +161,12 @@ impl Inventory {
             })
             .collect();
         let bundle = BundleId::of(&statement, Digest::of(&head.statement));
-        Ok(Self { origin: Origin::Bundle, base: base_of(&bundle), verified: !keys.is_empty(), artifacts })
+        Ok(Self {
+            origin: InventoryKind::Bundle,
+            base: base_of(&bundle),
+            verified: !keys.is_empty(),
+            artifacts,
+        })
     }
 
     /// What a receipt says to have arrived.
@@ -168,7 +175,7 @@ impl Inventory {
             .in_place()
             .map(|(artifact, blobs)| {
                 let blobs: Vec<Blob> = blobs.collect();
-                Held {
+                InventoryEntry {
                     target: artifact.target.clone(),
                     digest: artifact.digest,
                     size: blobs.iter().map(|blob| blob.size).sum(),
@@ -179,14 +186,14 @@ impl Inventory {
                 }
             })
             .collect();
-        Self { origin: Origin::Receipt, base: base_of(&receipt.bundle), verified, artifacts }
+        Self { origin: InventoryKind::Receipt, base: base_of(&receipt.bundle), verified, artifacts }
     }
 
     fn of_lock(path: &Path) -> Result<Self, InventoryError> {
         let (text, lock) = Lock::load_with_text(path)?;
         let artifacts = lock.artifacts.into_iter().map(|entry| {
             let target = entry.target.parse();
-            Ok(Held {
+            Ok(InventoryEntry {
                 target: target.map_err(|_| InventoryError::Target {
                     path: path.to_owned(),
                     target: entry.target.clone(),
@@ -201,7 +208,7 @@ impl Inventory {
         });
         let artifacts = artifacts.collect::<Result<_, InventoryError>>()?;
         let base = Base { stream: lock.name, sequence: None, digest: Digest::of(text.as_bytes()) };
-        Ok(Self { origin: Origin::Lock, base, verified: false, artifacts })
+        Ok(Self { origin: InventoryKind::Lock, base, verified: false, artifacts })
     }
 
     /// What names the bundle; none for a lock.
@@ -228,7 +235,7 @@ impl Inventory {
 impl fmt::Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.origin {
-            Origin::Lock => write!(f, "{}", self.base),
+            InventoryKind::Lock => write!(f, "{}", self.base),
             origin => write!(f, "the {} of {}", origin.as_str(), self.base),
         }
     }
@@ -239,17 +246,17 @@ fn base_of(bundle: &BundleId) -> Base {
 }
 
 /// What a file is by its first bytes: a bundle's first header, JSON, or YAML.
-fn kind_of(medium: &Medium, path: &Path) -> Result<Origin, InventoryError> {
+fn kind_of(medium: &Medium, path: &Path) -> Result<InventoryKind, InventoryError> {
     use std::io::Read;
     let failed = |source| InventoryError::Medium(MediumError::Open { path: path.to_owned(), source });
     let mut start = Vec::new();
     Cursor::new(medium).and_then(|cursor| cursor.take(512).read_to_end(&mut start)).map_err(failed)?;
     if start.starts_with(b"bundle.json\0") {
-        return Ok(Origin::Bundle);
+        return Ok(InventoryKind::Bundle);
     }
     match std::str::from_utf8(&start).map(str::trim_start) {
-        Ok(text) if text.starts_with('{') => Ok(Origin::Receipt),
-        Ok(text) if !text.is_empty() && !start.contains(&0) => Ok(Origin::Lock),
+        Ok(text) if text.starts_with('{') => Ok(InventoryKind::Receipt),
+        Ok(text) if !text.is_empty() && !start.contains(&0) => Ok(InventoryKind::Lock),
         _ => Err(InventoryError::Unknown(path.to_owned())),
     }
 }

@@ -8,7 +8,7 @@ use bundle_oci::{Digest, Reference, Tag};
 use bundle_registry::Client;
 use serde::{Deserialize, Serialize};
 
-use crate::referrer::Attached;
+use crate::referrer::FoundReferrer;
 
 /// How long an answer counts at least: signatures come minutes or hours after an image, and not while a job that
 /// failed is started again.
@@ -63,7 +63,7 @@ pub(crate) fn recall(
 }
 
 /// Takes note of what is attached to a manifest, all of which was had.
-pub(crate) fn keep(client: &Client, reference: &Reference, subject: Digest, found: &[Attached]) {
+pub(crate) fn keep(client: &Client, reference: &Reference, subject: Digest, found: &[FoundReferrer]) {
     let (name, now) = (name_of(reference, subject), now());
     let first = Note::read(client, &name).map_or(now, |note| note.first.min(now));
     let found = found.iter().map(|attached| KeptReferrer {

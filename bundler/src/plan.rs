@@ -15,7 +15,7 @@ use crate::{Lock, LockEntry, Notice, Platforms, Resolved, UnobtainableReferrer};
 
 /// What names a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct StatementHead {
     /// The series that it belongs to.
     pub stream: StreamName,
     /// Its place in the series.
@@ -80,7 +80,7 @@ impl Plan {
     ///
     /// # Errors
     /// Any [`PlanError`].
-    pub fn new(resolved: Resolved, head: &Head, limits: &Limits) -> Result<Self, PlanError> {
+    pub fn new(resolved: Resolved, head: &StatementHead, limits: &Limits) -> Result<Self, PlanError> {
         let Resolved {
             mut artifacts,
             chosen,
@@ -385,7 +385,7 @@ pub(crate) mod testing {
             });
             resolved.contents.insert(Digest::of(&bytes), bytes);
         }
-        let head = Head {
+        let head = StatementHead {
             stream: StreamName::default(),
             sequence: Sequence::try_from(9).unwrap(),
             created: Timestamp::from_unix(1_795_000_000).unwrap(),

@@ -17,7 +17,7 @@ use crate::resolve::{Image, Resolver, parse};
 use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
 
 /// What is attached to a manifest, and travels with it.
-pub(crate) struct Attached {
+pub(crate) struct FoundReferrer {
     pub(crate) kind: Kind,
     pub(crate) tag: Option<Tag>,
     pub(crate) subject: Digest,
@@ -101,7 +101,7 @@ impl Resolver<'_> {
     ) -> Result<(), ResolveCause> {
         let mut seen: HashSet<Digest> = subjects.iter().copied().collect();
         for _ in 0..Limits::DEFAULT.referrer_depth {
-            let found: Vec<Vec<Attached>> = futures_util::stream::iter(&subjects)
+            let found: Vec<Vec<FoundReferrer>> = futures_util::stream::iter(&subjects)
                 .map(|&subject| self.referrers_of(reference, subject, anew))
                 .buffered(8)
                 .try_collect()
@@ -136,7 +136,7 @@ impl Resolver<'_> {
         reference: &Reference,
         subject: Digest,
         anew: Anew,
-    ) -> Result<Vec<Attached>, ResolveCause> {
+    ) -> Result<Vec<FoundReferrer>, ResolveCause> {
         let longest = self.options.referrers_max_age;
         if anew == Anew::No
             && let Some(kept) = kept_referrers::recall(self.client, reference, subject, longest)
@@ -160,12 +160,12 @@ impl Resolver<'_> {
         reference: &Reference,
         subject: Digest,
         kept: &[KeptReferrer],
-    ) -> Option<Vec<Attached>> {
+    ) -> Option<Vec<FoundReferrer>> {
         let mut found = Vec::new();
         for KeptReferrer { digest, kind, tag } in kept.iter().cloned() {
             let manifest = self.manifest(reference, digest, None).await.ok()?;
             parse(&manifest).ok()?;
-            found.push(Attached { kind, tag, subject, manifest });
+            found.push(FoundReferrer { kind, tag, subject, manifest });
         }
         Some(found)
     }
@@ -176,7 +176,7 @@ impl Resolver<'_> {
         &self,
         reference: &Reference,
         subject: Digest,
-    ) -> Result<Vec<Attached>, ResolveCause> {
+    ) -> Result<Vec<FoundReferrer>, ResolveCause> {
         let (registry, repository) = (reference.registry(), reference.repository());
         let mut found = Vec::new();
         let fallback = format!("sha256-{}", subject.hex());
@@ -222,13 +222,13 @@ impl Resolver<'_> {
                 Manifest::Image(image) => kind_of(image.kind(), true),
                 Manifest::Index(_) => Kind::Artifact,
             };
-            found.push(Attached { kind, tag: None, subject, manifest });
+            found.push(FoundReferrer { kind, tag: None, subject, manifest });
         }
         for (suffix, kind) in [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)] {
             if let Ok(tag) = format!("{fallback}.{suffix}").parse::<Tag>()
                 && let Some(manifest) = self.tagged(reference, subject, &tag).await?
             {
-                found.push(Attached { kind, tag: Some(tag), subject, manifest });
+                found.push(FoundReferrer { kind, tag: Some(tag), subject, manifest });
             }
         }
         Ok(found)

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 use crate::choose::missing;
 use crate::kind::kind_of;
 use crate::policy::{MissingPlatforms, Referrers, SignedIndexes};
-use crate::referrer::{Anew, Attached, TagCache, UnobtainableReferrer};
+use crate::referrer::{Anew, FoundReferrer, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
 use crate::{ImagePolicy, Limits, Notice, Platforms, Reason, ReferrerOutcome, Request};
@@ -254,7 +254,7 @@ pub(crate) async fn resolve(
         let cause = match found {
             Ok(image) => match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
                 (digest, _) if *digest == image.root.digest => {
-                    match image.deliver(group, &mut resolved, &mut delivered) {
+                    match image.push_into(group, &mut resolved, &mut delivered) {
                         Ok(()) => continue,
                         Err(cause) => cause,
                     }
@@ -294,14 +294,14 @@ pub(crate) struct Image {
     derived_from: Option<Digest>,
     /// The manifests and configs that were looked into.
     pub(crate) contents: HashSet<Digest>,
-    pub(crate) attached: Vec<Attached>,
+    pub(crate) attached: Vec<FoundReferrer>,
     /// What became of its signatures and platforms, for the statement.
     marks: Vec<String>,
 }
 
 impl Image {
     /// Gives the image its targets. One that has it already, by its tag or by tag and digest, gets further reasons.
-    fn deliver(
+    fn push_into(
         self,
         group: &[&Request],
         resolved: &mut Resolved,

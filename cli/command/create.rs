@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, Head, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
-    Referrers, Shape, SignedIndexes, Sink, Unchanged, create,
+    Assembled, Assembly, Confirm, Expires, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
+    Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
 };
 use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
@@ -145,7 +145,7 @@ impl Create {
             None => Sequence::try_from(created.unix().max(1).unsigned_abs())
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
-        let head = Head {
+        let head = StatementHead {
             stream: self.stream.clone().or(asked.stream.clone()).unwrap_or_default(),
             sequence,
             created,

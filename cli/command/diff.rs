@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::{Change, Diff as Difference, Inventory};
+use bundle_bundler::{Change, Inventory, InventoryDiff as Difference};
 use bundle_format::{Limits, PublicKey};
 use bundle_report::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_format::Limits;
-use bundle_handout::{Attached, Choice, NamesFor, extract_archive, extract_charts, extract_layout};
+use bundle_handout::{Choice, NamesFor, Referrers, extract_archive, extract_charts, extract_layout};
 use bundle_importer::Bundle;
 use bundle_oci::{Digest, Registry};
 use bundle_report::ExtractReport;
@@ -71,7 +71,7 @@ impl Extract {
                 Format::Oci => {
                     let choice = match self.images.as_slice() {
                         [] => Choice::all(statement),
-                        images => Choice::images(statement, images, Attached::Along)?,
+                        images => Choice::images(statement, images, Referrers::Along)?,
                     };
                     let threads = std::thread::available_parallelism().map_or(1, usize::from);
                     extract_layout(&bundle, &choice, names, &self.to, threads, &tell)?;
@@ -80,7 +80,7 @@ impl Extract {
                 Format::K3s => {
                     let choice = match self.images.as_slice() {
                         [] => Choice::all_images(statement),
-                        images => Choice::images(statement, images, Attached::Left)?,
+                        images => Choice::images(statement, images, Referrers::Left)?,
                     };
                     let path = extract_archive(&bundle, &choice, names, &self.to, &tell)?;
                     (choice, vec![path])

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bundle_format::{Expiry, Limits, Statement, Target, Verdict};
-use bundle_handout::{Attached, Choice};
+use bundle_handout::{Choice, Referrers};
 use bundle_importer::{
     Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, OnFailure, Portion,
-    Report, Rollback, ScanReport, Share,
+    Report, Rollback, ScanReport, Shard,
 };
 use bundle_oci::{Digest, Printable, ProjectName};
 use bundle_report::{
@@ -24,7 +24,7 @@ use crate::command::{print, refuse_terminal};
 use crate::connection::{Connection, Login, To};
 use crate::destination;
 use crate::exit::{Code, Failure, Id};
-use crate::memory::{self, MemoryArguments};
+use crate::history::{self, HistoryArguments};
 use crate::output;
 use crate::parts::PartArguments;
 use crate::progress::progress;
@@ -49,7 +49,7 @@ pub(crate) struct Import {
     trust: TrustArguments,
 
     #[command(flatten)]
-    memory: MemoryArguments,
+    history: HistoryArguments,
 
     /// What becomes of a tag that is there with another digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
@@ -162,10 +162,10 @@ impl Import {
         }
         let progress = progress("importing");
         // Those who share the work must not wait for each other.
-        let shared = options.portion.share != Share::All;
+        let shared = options.portion.shard != Shard::All;
         let state =
-            if self.dry_run || shared { self.memory.look()? } else { self.memory.open(&**progress)? };
-        let bundle = self.open(&policy, options.portion.spool.as_deref())?;
+            if self.dry_run || shared { self.history.look()? } else { self.history.open(&**progress)? };
+        let bundle = self.open(&policy, options.portion.scratch.as_deref())?;
         if self.list_repositories {
             let names = bundle_importer::repositories(bundle.statement());
             let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
@@ -191,7 +191,7 @@ impl Import {
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
         if self.dry_run {
-            memory::tell(delivery.memory(), &self.to.root(), &**progress);
+            history::tell(delivery.history(), &self.to.root(), &**progress);
             drop(progress);
             return self.tell_steps(&delivery);
         }
@@ -204,7 +204,7 @@ impl Import {
         if let Some(plan) = plan.as_ref().filter(|_| !output::is_json()) {
             print(&plan.short_text())?;
         }
-        memory::tell(delivery.memory(), &self.to.root(), &**progress);
+        history::tell(delivery.history(), &self.to.root(), &**progress);
         let skipped = skipped(delivery.import());
         let arrived = match delivery.carry_out(&options, progress.clone()).await? {
             Arrival::Whole(arrived) => *arrived,
@@ -239,16 +239,16 @@ impl Import {
             on_existing: self.on_existing(),
             only: None,
             on_failure: if self.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop },
-            rollback: self.memory.rollback()?,
-            portion: Portion { share: self.parts.share(), spool: self.parts.spool()? },
+            rollback: self.history.rollback()?,
+            portion: Portion { shard: self.parts.shard(), scratch: self.parts.scratch()? },
             receipt,
-            state: self.memory.path()?,
+            state: self.history.path()?,
             jobs: self.connection.jobs(),
             limits: bundle_importer::Limits::DEFAULT,
         })
     }
 
-    fn open(&self, policy: &Effective, spool: Option<&Path>) -> Result<Bundle, Failure> {
+    fn open(&self, policy: &Effective, scratch: Option<&Path>) -> Result<Bundle, Failure> {
         let limits = Limits::V1;
         if self.bundle.as_os_str() == "-" {
             refuse_terminal()?;
@@ -258,8 +258,8 @@ impl Import {
             let countersignatures = self.trust.countersignatures()?;
             return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
         }
-        Ok(match spool {
-            Some(spool) => Bundle::open_partial(&self.bundle, spool, policy, &limits)?,
+        Ok(match scratch {
+            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits)?,
             None => Bundle::open(&self.bundle, policy, &limits)?,
         })
     }
@@ -271,7 +271,7 @@ impl Import {
         }
         let mut only = HashSet::new();
         if !self.images.is_empty() {
-            let choice = Choice::images(statement, &self.images, Attached::Along)?;
+            let choice = Choice::images(statement, &self.images, Referrers::Along)?;
             only.extend(choice.artifacts(statement).map(|artifact| artifact.target.clone()));
         }
         for project in &self.projects {

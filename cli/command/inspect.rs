@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, OpenError, Sharing, sharing};
+use bundle_importer::{Bundle, Deduplication, OpenError, deduplication_of};
 use bundle_report::{BaseEntry, Extent, InspectReport, InspectedArtifact, SharedWith};
 use bundle_trust::{Effective, TrustStoreError};
 
@@ -58,7 +58,7 @@ impl Inspect {
                 (statement, Vec::new(), None)
             }
         };
-        let shares = graph.as_ref().map(|graph| sharing(&statement.artifacts, graph));
+        let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
         let extent = |position: usize| shares.as_ref()?.get(position).map(extent);
         let artifacts = statement.artifacts.iter().enumerate();
         output::report(&InspectReport {
@@ -103,7 +103,7 @@ impl Inspect {
     }
 }
 
-fn extent(share: &Sharing<'_>) -> Extent {
+fn extent(share: &Deduplication<'_>) -> Extent {
     let with = |(other, bytes): &(&bundle_format::Artifact, u64)| SharedWith {
         target: other.target.to_string(),
         bytes: *bytes,

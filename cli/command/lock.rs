@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bundle_bundler::{Assembled, Assembly, Confirm, Head, Lock as LockFile, Pins, PolicyOverride, Referrers};
+use bundle_bundler::{
+    Assembled, Assembly, Confirm, Lock as LockFile, Pins, PolicyOverride, Referrers, StatementHead,
+};
 use bundle_format::{Sequence, Timestamp, replace_file};
 
 use bundle_report::LockReport;
@@ -43,7 +45,7 @@ impl Lock {
         let asked = self.wanted.read()?;
         let progress = progress("resolving");
         let client = self.connection.client(&self.mirror, None, &progress)?;
-        let head = Head {
+        let head = StatementHead {
             stream: asked.stream.clone().unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
             created: Timestamp::now(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bundle_format::{Cursor, Layer, Limits, Medium, Unverified};
-use bundle_importer::{Verdict, Verification, verify};
+use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
 use bundle_report::SignReport;
 use bundle_trust::write_countersignature;
@@ -68,8 +68,8 @@ impl Sign {
         let reasons: Vec<&str> = checks
             .iter()
             .filter_map(|check| match &check.verdict {
-                Verdict::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
-                Verdict::Passed | Verdict::NotReached => None,
+                CheckOutcome::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
+                CheckOutcome::Passed | CheckOutcome::NotReached => None,
             })
             .flatten()
             .collect();

@@ -11,8 +11,8 @@ use bundle_registry::Progress;
 use bundle_report::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, Report, SyncImportReport};
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
 use bundle_sync::{
-    Boards, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob, ImportJobError,
-    Imported, Item, LockError, Outcome, RunEnd, SyncConfig,
+    Boards, BundleOutcome, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob,
+    ImportJobError, Imported, InboxItem, LockError, RunEnd, SyncConfig,
 };
 use bundle_trust::{Signer, load_private, load_public};
 
@@ -241,7 +241,7 @@ impl From<Failure> for Stopped {
 fn tell_imported(imported: Imported) -> Result<(), Failure> {
     let mut items = Vec::new();
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    for Item { name, outcome } in imported.items {
+    for InboxItem { name, outcome } in imported.items {
         let done = |outcome, bundle| ImportedItem {
             name: name.clone(),
             outcome,
@@ -257,19 +257,19 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
             error_id: Some(failure.id().as_str().to_owned()),
         };
         match outcome {
-            Outcome::Imported(bundle) => items.push(done(ItemOutcome::Imported, bundle.to_string())),
-            Outcome::Again(bundle) => items.push(done(ItemOutcome::Again, bundle.to_string())),
-            Outcome::Failed(error) | Outcome::Stuck(error) => {
+            BundleOutcome::Imported(bundle) => items.push(done(ItemOutcome::Imported, bundle.to_string())),
+            BundleOutcome::Again(bundle) => items.push(done(ItemOutcome::Again, bundle.to_string())),
+            BundleOutcome::Failed(error) | BundleOutcome::Stuck(error) => {
                 let failure = Failure::from(error);
                 items.push(left(ItemOutcome::Failed, &failure));
                 failed.push(failure.about(&name));
             }
-            Outcome::Refused(error) => {
+            BundleOutcome::Refused(error) => {
                 let failure = Failure::from(error);
                 items.push(left(ItemOutcome::Refused, &failure));
                 refused.push(failure.about(&name));
             }
-            Outcome::Waiting(error) => {
+            BundleOutcome::Waiting(error) => {
                 // That something is still to come is all that is known.
                 let failure = Failure::from(error).with_code(Code::Incomplete);
                 items.push(left(ItemOutcome::Waiting, &failure));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bundle_format::{Layer, Limits, Medium, SignatureBytes};
-use bundle_importer::{Verdict, Verification, verify};
+use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
 use bundle_report::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
 use bundle_trust::Effective;
@@ -101,9 +101,9 @@ fn checked(
     let trusted = refused.is_none();
     let entry = |check: &bundle_importer::Check| {
         let (verdict, reasons) = match &check.verdict {
-            Verdict::Passed => ("passed", Vec::new()),
-            Verdict::Failed(reasons) => ("failed", reasons.clone()),
-            Verdict::NotReached => ("not reached", Vec::new()),
+            CheckOutcome::Passed => ("passed", Vec::new()),
+            CheckOutcome::Failed(reasons) => ("failed", reasons.clone()),
+            CheckOutcome::NotReached => ("not reached", Vec::new()),
         };
         CheckEntry { check: check.name.as_str().to_owned(), verdict: verdict.to_owned(), reasons }
     };

@@ -3,8 +3,8 @@
 
 use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FieldError, InventoryError, ItemError,
-    Kept, OutputError, ParseChartSourceError, PlanError, Reason, ReferrerOutcome, Request, ResolveCause,
-    ResolveError, ResolveErrors,
+    OutputError, ParseChartSourceError, PlanError, Reason, ReferrerOutcome, Request, ResolveCause,
+    ResolveError, ResolveErrors, Salvage,
 };
 
 use super::import::{damage_id, medium_id};
@@ -169,8 +169,8 @@ impl From<CreateError> for Failure {
             CreateError::Output(error) => error.into(),
             CreateError::Fetch { ref source, kept, .. } => {
                 let again = match kept {
-                    Kept::Fetched => "what was fetched is kept; run the same command again to go on",
-                    Kept::Nothing => "what was written is no bundle; run the same command again",
+                    Salvage::Fetched => "what was fetched is kept; run the same command again to go on",
+                    Salvage::Nothing => "what was written is no bundle; run the same command again",
                 };
                 let hint = match source_hint(source) {
                     Some(hint) => format!("{hint}\n{again}"),

@@ -2,7 +2,7 @@
 //! Takes the errors of `format` and `importer`, gives identifiers and hints.
 
 use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
-use bundle_importer::{Cause, ConfirmError, DeliveryError, MemoryError, OpenError, PushError, StateError};
+use bundle_importer::{Cause, ConfirmError, DeliveryError, HistoryError, OpenError, PushError, StateError};
 use bundle_registry::Refusal;
 
 use super::registry::{registry_hint, registry_id};
@@ -101,8 +101,8 @@ impl From<PushError> for Failure {
                 .hint("find out who else pushes there, and run the import again"),
             PushError::NotAttached { .. } => Self::new(Id::Incomplete, &error)
                 .hint("every tag is set; run the same command again, and look at the artifact in Harbor"),
-            PushError::Spool(_) => {
-                Self::new(Id::FileSystem, &error).hint("choose another place with --spool DIRECTORY")
+            PushError::Scratch(_) => {
+                Self::new(Id::FileSystem, &error).hint("choose another place with --scratch DIRECTORY")
             }
             PushError::Task(_) => Self::new(Id::Failed, &error).hint(again),
         }
@@ -185,15 +185,15 @@ impl From<StateError> for Failure {
     }
 }
 
-impl From<MemoryError> for Failure {
-    fn from(error: MemoryError) -> Self {
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
         match error {
-            MemoryError::Rollback(_) => {
+            HistoryError::Rollback(_) => {
                 Self::new(Id::Stale, &error).hint("to go back on purpose: --allow-rollback --reason TEXT")
             }
-            MemoryError::State(error) => error.into(),
-            MemoryError::Registry(error) => error.into(),
-            MemoryError::Record { ref source, .. } => {
+            HistoryError::State(error) => error.into(),
+            HistoryError::Registry(error) => error.into(),
+            HistoryError::Record { ref source, .. } => {
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: registry_hint(source) }
             }
         }
@@ -209,7 +209,7 @@ impl From<MediumError> for Failure {
 impl From<DeliveryError> for Failure {
     fn from(error: DeliveryError) -> Self {
         match error {
-            DeliveryError::Memory(error) => error.into(),
+            DeliveryError::History(error) => error.into(),
             DeliveryError::Plan(error) => error.into(),
             DeliveryError::Findings { findings, host } => Self::findings(&findings, host.as_str()),
             DeliveryError::Prepare(error) => error.into(),

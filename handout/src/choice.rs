@@ -38,7 +38,7 @@ fn list(names: &[String]) -> String {
 
 /// Whether what is attached to an artifact goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attached {
+pub enum Referrers {
     /// Signatures, attestations and other referrers go along.
     Along,
     /// They stay.
@@ -61,7 +61,7 @@ impl Choice {
     ///
     /// # Errors
     /// A name that is none, or that nothing in the bundle has.
-    pub fn images(statement: &Statement, names: &[String], attached: Attached) -> Result<Self, ChoiceError> {
+    pub fn images(statement: &Statement, names: &[String], attached: Referrers) -> Result<Self, ChoiceError> {
         let mut chosen = Vec::new();
         for text in names {
             let wanted: Reference =
@@ -77,7 +77,7 @@ impl Choice {
                 return Err(ChoiceError::NoImage(wanted));
             }
         }
-        if attached == Attached::Along {
+        if attached == Referrers::Along {
             chosen.extend(attachments(statement, &chosen));
         }
         chosen.sort_unstable();

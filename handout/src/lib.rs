@@ -12,7 +12,7 @@ mod limits;
 pub mod node;
 mod values;
 
-pub use choice::{Attached, Choice, ChoiceError};
+pub use choice::{Choice, ChoiceError, Referrers};
 pub use extract::{ExtractError, NamesFor, extract_archive, extract_charts, extract_layout};
 pub use values::{
     Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesError, ValuesNote, ValuesRequest,

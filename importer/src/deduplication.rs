@@ -8,7 +8,7 @@ use bundle_oci::Digest;
 
 /// How large an artifact is, and what it has in common with the others of its bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sharing<'a> {
+pub struct Deduplication<'a> {
     /// The bytes of all its blobs.
     pub size: u64,
     /// The bytes of those that no other artifact needs.
@@ -25,7 +25,7 @@ const NAMED: usize = 10;
 
 /// What each artifact shares, in their order. Artifacts of one digest are one thing under several
 /// names, and share nothing with each other.
-pub fn sharing<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Sharing<'a>> {
+pub fn deduplication_of<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Deduplication<'a>> {
     let mut extents: BTreeMap<Digest, Vec<Blob>> = BTreeMap::new();
     let mut users: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
     let mut named: BTreeMap<Digest, &Artifact> = BTreeMap::new();
@@ -61,7 +61,7 @@ pub fn sharing<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Sharing<'a>>
         let mut with: Vec<_> = others.iter().map(|other| (named[other], common(other))).collect();
         with.sort_by(|(a, most), (b, less)| (less, &a.target).cmp(&(most, &b.target)));
         with.truncate(NAMED);
-        Sharing { size: extent.iter().map(|blob| blob.size).sum(), own, with, more }
+        Deduplication { size: extent.iter().map(|blob| blob.size).sum(), own, with, more }
     };
     artifacts.iter().map(share).collect()
 }

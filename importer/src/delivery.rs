@@ -10,10 +10,10 @@ use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
 
 use crate::{
-    Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, ImportPlan, Limits, Memory,
-    MemoryError, OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError,
-    Progressed, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Share,
-    StateFile, push,
+    Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, ImportPlan, Limits,
+    OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError, Progressed, PushError,
+    Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Shard, StateFile, StreamHistory,
+    push,
 };
 
 /// How a bundle is delivered, to whatever destination.
@@ -59,7 +59,7 @@ impl DeliveryOptions {
 pub struct Delivery {
     bundle: Bundle,
     destination: Arc<dyn Destination>,
-    memory: Memory,
+    history: StreamHistory,
     overrides: Vec<Override>,
     preparation: Box<dyn Preparation>,
     import: ImportPlan,
@@ -91,7 +91,7 @@ pub struct Arrived {
 pub enum DeliveryError {
     /// Its stream does not allow it, or cannot be remembered.
     #[error(transparent)]
-    Memory(#[from] MemoryError),
+    History(#[from] HistoryError),
     /// It does not fit the destination.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -146,8 +146,8 @@ impl Delivery {
             Ok(import) => import,
             // A bundle that is too old waits for nothing: its base need not come any more.
             Err(error @ PlanError::Base { .. }) => {
-                let memory = Memory::recall(state, &bundle, &*destination).await?;
-                memory.judge(expired, &options.rollback)?;
+                let history = StreamHistory::recall(state, &bundle, &*destination).await?;
+                history.judge(expired, &options.rollback)?;
                 return Err(error.into());
             }
             Err(error) => return Err(error.into()),
@@ -156,12 +156,12 @@ impl Delivery {
         preparation.weigh(&bundle, &import);
         findings.extend_from_slice(preparation.findings().get(known..).unwrap_or_default());
         // Whether a stream goes back is the graver question, if it can be asked at all.
-        let memory = match findings.iter().all(Finding::is_about_a_tag) {
-            true => Memory::recall(state, &bundle, &*destination).await?,
-            false => Memory::of_file(state, &bundle, &destination.root()),
+        let history = match findings.iter().all(Finding::is_about_a_tag) {
+            true => StreamHistory::recall(state, &bundle, &*destination).await?,
+            false => StreamHistory::of_file(state, &bundle, &destination.root()),
         };
-        let overrides = memory.judge(expired, &options.rollback)?;
-        Ok(Self { bundle, destination, memory, overrides, preparation, import, findings })
+        let overrides = history.judge(expired, &options.rollback)?;
+        Ok(Self { bundle, destination, history, overrides, preparation, import, findings })
     }
 
     /// What becomes of the artifacts.
@@ -180,8 +180,8 @@ impl Delivery {
     }
 
     /// What is known of the bundle's stream.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    pub fn history(&self) -> &StreamHistory {
+        &self.history
     }
 
     /// Delivers the bundle: prepares the destination, puts blobs and manifests; then, once the bundle
@@ -194,7 +194,7 @@ impl Delivery {
         options: &DeliveryOptions,
         progress: Arc<dyn Progress>,
     ) -> Result<Arrival, DeliveryError> {
-        let Self { bundle, destination, mut memory, overrides, preparation, import, findings } = self;
+        let Self { bundle, destination, mut history, overrides, preparation, import, findings } = self;
         let (registry, root, jobs) = (destination.registry().clone(), destination.root(), options.jobs);
         if !findings.is_empty() {
             return Err(DeliveryError::Findings { findings, host: registry });
@@ -202,7 +202,7 @@ impl Delivery {
         let draft = options
             .receipt
             .clone()
-            .map(|site| ReceiptDraft::new(&bundle, &root, site, memory.newest(), overrides));
+            .map(|site| ReceiptDraft::new(&bundle, &root, site, history.newest(), overrides));
         preparation.make().await?;
         let pushed = push(bundle, import, destination.clone(), options, progress.clone()).await;
         let pushed: Pushed = match pushed {
@@ -211,12 +211,12 @@ impl Delivery {
             Err(error) => return Err(explained(error, &*destination).await),
         };
         // Those who share the work do not hold the state until one of them is the last.
-        if options.portion.share != Share::All {
+        if options.portion.shard != Shard::All {
             let waiting = || progress.note("waiting for another import to end");
-            let state = StateFile::open(&options.state, waiting).map_err(MemoryError::State)?;
-            memory.lock(state, &root);
+            let state = StateFile::open(&options.state, waiting).map_err(HistoryError::State)?;
+            history.lock(state, &root);
         }
-        memory.accept(&*destination, &options.rollback).await?;
+        history.accept(&*destination, &options.rollback).await?;
         let tagged = match pushed.set_tags(options).await {
             Ok(tagged) => tagged,
             Err(error) => return Err(explained(error, &*destination).await),

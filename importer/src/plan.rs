@@ -60,7 +60,7 @@ pub struct BlobStep {
     /// The blob.
     pub blob: Blob,
     /// The repositories that need it, in order.
-    pub places: Vec<Place>,
+    pub places: Vec<BlobDestination>,
     /// Repositories of the bundle that need nothing and have it, for an artifact that is present
     /// there names it.
     pub holders: Vec<RepositoryName>,
@@ -79,7 +79,7 @@ pub enum Supply {
 
 /// A repository that needs a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BlobDestination {
     /// The repository.
     pub repository: RepositoryName,
     /// Whether the blob is there already.
@@ -298,7 +298,7 @@ impl ImportPlan {
             .blobs
             .iter()
             .filter_map(|blob| {
-                let place = |repository: &&RepositoryName| Place {
+                let place = |repository: &&RepositoryName| BlobDestination {
                     repository: (*repository).clone(),
                     presence: Presence::Unknown,
                 };

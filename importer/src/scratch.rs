@@ -13,14 +13,14 @@ use bundle_os::{Access, create_directory, open_or_create};
 /// Where parts of blobs are kept that are larger than one volume, while the volumes come one after
 /// the other. What fits into a volume goes to the registry at once and is never kept.
 #[derive(Clone, Debug)]
-pub struct Spool {
+pub struct Scratch {
     directory: PathBuf,
 }
 
 /// How much is copied at once, in bytes.
 const PIECE: usize = 1 << 20;
 
-impl Spool {
+impl Scratch {
     /// The place for one bundle below `directory`.
     pub fn of(directory: &Path, statement: Digest) -> Self {
         Self { directory: directory.join(statement.hex()) }

@@ -11,7 +11,7 @@ use bundle_oci::Digest;
 /// Which of a bundle's blobs one import delivers: several can share the work of one large bundle.
 /// The one that ends last finds all blobs there, and sets the tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Share {
+pub enum Shard {
     /// All of them.
     #[default]
     All,
@@ -24,23 +24,23 @@ pub enum Share {
     },
 }
 
-/// A text that is no share.
+/// A text that is no shard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("share must be NUMBER/PARTS, from 0/PARTS on, of at most 1000 parts")]
-pub struct ParseShareError;
+#[error("shard must be NUMBER/PARTS, from 0/PARTS on, of at most 1000 parts")]
+pub struct ParseShardError;
 
-impl FromStr for Share {
-    type Err = ParseShareError;
+impl FromStr for Shard {
+    type Err = ParseShardError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (number, of) = text.split_once('/').ok_or(ParseShareError)?;
-        let parse = |text: &str| text.parse::<usize>().map_err(|_| ParseShareError);
+        let (number, of) = text.split_once('/').ok_or(ParseShardError)?;
+        let parse = |text: &str| text.parse::<usize>().map_err(|_| ParseShardError);
         let (number, of) = (parse(number)?, parse(of)?);
-        if number < of && of <= 1000 { Ok(Self::Part { number, of }) } else { Err(ParseShareError) }
+        if number < of && of <= 1000 { Ok(Self::Part { number, of }) } else { Err(ParseShardError) }
     }
 }
 
-impl Share {
+impl Shard {
     /// The blobs of the share; none for all. Every import finds the same parts, of about the same
     /// size, for they follow from the statement.
     pub(crate) fn blobs(self, statement: &Statement) -> Option<HashSet<Digest>> {
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn shares_count_from_nothing() {
-        assert_eq!("0/4".parse(), Ok(Share::Part { number: 0, of: 4 }));
+        assert_eq!("0/4".parse(), Ok(Shard::Part { number: 0, of: 4 }));
         for bad in ["", "4/4", "1", "-1/4", "0/0", "0/1001", "a/b"] {
-            assert_eq!(bad.parse::<Share>(), Err(ParseShareError), "{bad}");
+            assert_eq!(bad.parse::<Shard>(), Err(ParseShardError), "{bad}");
         }
     }
 }

@@ -36,7 +36,7 @@ impl Saving {
             ),
         };
         format!(
-            "{}, {}, {} ({} saved by sharing){delta}",
+            "{}, {}, {} ({} deduplicated){delta}",
             count(self.artifacts, "artifact"),
             count(self.blobs, "blob"),
             Bytes(self.size),

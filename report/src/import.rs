@@ -86,7 +86,7 @@ impl Report for ImportReport {
     }
 }
 
-/// `import --share` and `import --partial`: a part of a bundle was imported.
+/// `import --shard` and `import --partial`: a part of a bundle was imported.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartReport {

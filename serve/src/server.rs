@@ -23,9 +23,9 @@ use crate::answer::{Reply, answer};
 use crate::body::{Body, Record};
 use crate::clients::{Clients, Place};
 use crate::metrics::Metrics;
-use crate::patient::Patient;
 use crate::problem::Problem;
 use crate::route::{Query, Route};
+use crate::stall_timeout::StallTimeout;
 use crate::{Access, Ending, Event, Identity, Limits, Observer, Store, Users};
 
 /// Answers requests for the content of a [`Store`].
@@ -113,7 +113,7 @@ impl Server {
     ) {
         // Small answers are not to wait for more; a connection that cannot be told so works too.
         let _ = stream.set_nodelay(true);
-        let stream = Patient::new(stream, self.limits.stall, self.limits.progress);
+        let stream = StallTimeout::new(stream, self.limits.stall, self.limits.progress);
         match &self.identity {
             None => self.talk(stream, client, peer, stopped).await,
             Some(Identity(acceptor)) => {

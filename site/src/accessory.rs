@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use crate::harbor::name_of;
 
 /// What a Harbor should show as an accessory of something else.
-pub(crate) struct Attached<'a> {
+pub(crate) struct ExpectedAccessory<'a> {
     step: &'a Step,
     /// What is attached.
     pub(crate) accessory: Digest,
@@ -28,7 +28,10 @@ const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// What of a bundle a Harbor should attach: manifests with a subject, and cosign's signatures. Other
 /// tags of cosign's are tags to Harbor, and no more. What belongs to something that the bundle leaves
 /// elsewhere cannot be attached.
-pub(crate) fn attached<'a>(plan: &'a ImportPlan, graph: &'a Graph) -> impl Iterator<Item = Attached<'a>> {
+pub(crate) fn attached<'a>(
+    plan: &'a ImportPlan,
+    graph: &'a Graph,
+) -> impl Iterator<Item = ExpectedAccessory<'a>> {
     let in_place = |step: &&Step| step.decision.is_in_place();
     let places: HashSet<(&RepositoryName, Digest)> = plan
         .steps
@@ -39,7 +42,7 @@ pub(crate) fn attached<'a>(plan: &'a ImportPlan, graph: &'a Graph) -> impl Itera
     plan.steps.iter().filter(in_place).filter_map(move |step| {
         let subject = subject(step, graph)?;
         let here = places.contains(&(&step.repository, subject));
-        here.then_some(Attached { step, accessory: step.digest, subject })
+        here.then_some(ExpectedAccessory { step, accessory: step.digest, subject })
     })
 }
 
@@ -61,7 +64,7 @@ fn subject(step: &Step, graph: &Graph) -> Option<Digest> {
 /// and pushes once more what it does not. Harbor attaches what it is sent after its subject, but
 /// people have seen it not to (goharbor/harbor#19788).
 pub(crate) async fn attach(harbor: &Harbor, pushed: &Pushed, jobs: usize) -> Result<(), PushError> {
-    let all: Vec<Attached<'_>> = attached(pushed.plan(), pushed.graph()).collect();
+    let all: Vec<ExpectedAccessory<'_>> = attached(pushed.plan(), pushed.graph()).collect();
     let all = all.iter().map(|attached| async move {
         if is_attached(harbor, attached).await? {
             return Ok(());
@@ -88,7 +91,7 @@ pub(crate) async fn attach(harbor: &Harbor, pushed: &Pushed, jobs: usize) -> Res
     futures_util::stream::iter(all.collect::<Vec<_>>()).buffer_unordered(jobs.max(1)).try_collect().await
 }
 
-async fn is_attached(harbor: &Harbor, attached: &Attached<'_>) -> Result<bool, PushError> {
+async fn is_attached(harbor: &Harbor, attached: &ExpectedAccessory<'_>) -> Result<bool, PushError> {
     let target = &attached.step.target;
     let name = Name::Digest(attached.subject);
     let found = harbor.artifact(&target.project, &target.repository, &name).await;
@@ -96,7 +99,7 @@ async fn is_attached(harbor: &Harbor, attached: &Attached<'_>) -> Result<bool, P
     Ok(subject.is_some_and(|subject| subject.accessories.contains(&attached.accessory)))
 }
 
-fn failed(attached: &Attached<'_>, source: bundle_registry::Error) -> PushError {
+fn failed(attached: &ExpectedAccessory<'_>, source: bundle_registry::Error) -> PushError {
     let name = attached.accessory.to_string();
     PushError::Manifest { name, repository: attached.step.repository.clone(), source }
 }

@@ -21,7 +21,7 @@ pub(crate) async fn find(harbor: &Harbor, error: &PushError) -> Option<Cause> {
         | PushError::Moved { .. }
         | PushError::NotAttached { .. }
         | PushError::Gone { .. }
-        | PushError::Spool(_)
+        | PushError::Scratch(_)
         | PushError::Task(_) => return None,
     };
     if !matches!(source.refusal(), Some(Refusal::Unauthorized | Refusal::Denied | Refusal::NotFound)) {

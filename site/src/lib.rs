@@ -24,8 +24,8 @@ mod trivy;
 
 pub use bootstrap::kubectl::KubectlError;
 pub use bootstrap::robots::{
-    BootstrapError, BootstrapPlan, Delivered, IMPORTER_RIGHTS, Purpose, RobotChange, RobotStep,
-    SecretDelivery, SecretPlaces, bootstrap, rotate,
+    BootstrapError, BootstrapPlan, IMPORTER_RIGHTS, Purpose, RobotChange, RobotStep, SecretDelivery,
+    SecretPlace, SecretPlaces, bootstrap, rotate,
 };
 pub use bootstrap::secrets::{PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};

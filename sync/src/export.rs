@@ -12,9 +12,9 @@ use crate::receipts::{Receipts, RefusedReceipt};
 use crate::status::ExportStatus;
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
-    Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError, Head,
+    Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError,
     Inventory, LockBeside, OutputError, Pins, Plan, PlanError, PolicyOverride, Referrers, Shape, Sink,
-    Unchanged, create,
+    StatementHead, Unchanged, create,
 };
 use bundle_format::{
     BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp,
@@ -143,7 +143,7 @@ impl ExportJob<'_> {
         };
         begun.iter().filter(|(old, _)| *old != sequence).try_for_each(|(old, _)| outbox.give_up(*old))?;
         let last = ledger.last.get(&stream).cloned();
-        let head = Head {
+        let head = StatementHead {
             stream: stream.clone(),
             sequence,
             created,

@@ -11,7 +11,7 @@ use bundle_format::{
     TrustError, Verdict, VolumeNames, replace_file,
 };
 use bundle_importer::{
-    Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, MemoryError,
+    Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
     OpenError, PlanError, PushError, Standing, StateError, StateFile, write_receipt,
 };
 use bundle_oci::{Printable, chain};
@@ -42,7 +42,7 @@ pub struct ImportJob<'a> {
 #[derive(Debug)]
 pub struct Imported {
     /// What became of each bundle that was in the inbox, in the order in which they were taken.
-    pub items: Vec<Item>,
+    pub items: Vec<InboxItem>,
     /// How many more there are, which the next run looks at.
     pub left: usize,
     /// What operators are told.
@@ -51,16 +51,16 @@ pub struct Imported {
 
 /// A bundle of the inbox and what became of it.
 #[derive(Debug)]
-pub struct Item {
+pub struct InboxItem {
     /// The bundle's name.
     pub name: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: BundleOutcome,
 }
 
 /// What became of a bundle.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum BundleOutcome {
     /// It was imported, and lies in `done`.
     Imported(BundleId),
     /// It was imported before, and lies in `done`.
@@ -131,7 +131,7 @@ impl ImportJob<'_> {
     /// Imports the inbox's bundles, oldest first, and moves them out of it.
     ///
     /// # Errors
-    /// Any [`ImportJobError`]. What went wrong with a bundle is in its [`Item`].
+    /// Any [`ImportJobError`]. What went wrong with a bundle is in its [`InboxItem`].
     pub async fn run(&self, progress: Arc<dyn Progress>) -> Result<Imported, ImportJobError> {
         let _lock = JobLock::take(&self.config.state, "import")?;
         let ledger_path = self.config.state.join("import.json");
@@ -168,7 +168,7 @@ impl ImportJob<'_> {
                 Ok(imported) => self.finish(candidate, imported, &mut ledger, &ledger_path)?,
                 Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
             };
-            if matches!(item.outcome, Outcome::Failed(_)) {
+            if matches!(item.outcome, BundleOutcome::Failed(_)) {
                 stopped = Some(stream);
             }
             items.push(item);
@@ -179,17 +179,19 @@ impl ImportJob<'_> {
             items.push(self.sort(candidate, error, &mut ledger, &ledger_path)?);
         }
         self.prune(&mut ledger);
-        let named = |wanted: fn(&Outcome) -> Option<&ItemError>| -> Vec<(String, String)> {
+        let named = |wanted: fn(&BundleOutcome) -> Option<&ItemError>| -> Vec<(String, String)> {
             let items =
                 items.iter().filter_map(|item| Some((item.name.clone(), chain(wanted(&item.outcome)?))));
             items.collect()
         };
         let waiting = named(|outcome| match outcome {
-            Outcome::Waiting(error) | Outcome::Failed(error) | Outcome::Stuck(error) => Some(error),
+            BundleOutcome::Waiting(error) | BundleOutcome::Failed(error) | BundleOutcome::Stuck(error) => {
+                Some(error)
+            }
             _ => None,
         });
         let refused = named(|outcome| match outcome {
-            Outcome::Refused(error) => Some(error),
+            BundleOutcome::Refused(error) => Some(error),
             _ => None,
         });
         if waiting.is_empty() && refused.is_empty() && left == 0 {
@@ -240,7 +242,7 @@ impl ImportJob<'_> {
         &self,
         candidate: &Candidate,
         progress: Arc<dyn Progress>,
-    ) -> Result<Delivered, ItemError> {
+    ) -> Result<Accepted, ItemError> {
         // It is opened again, for much time may have passed: what is noted is what was imported.
         let bundle = self.open(candidate)?;
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
@@ -255,10 +257,10 @@ impl ImportJob<'_> {
             ));
         }
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
-        if delivery.memory().standing() == Standing::First {
+        if delivery.history().standing() == Standing::First {
             progress.note(&format!(
                 "no bundle of the stream '{}' is known to have been imported into {} before",
-                delivery.memory().bundle().stream,
+                delivery.history().bundle().stream,
                 self.destination.root()
             ));
         }
@@ -267,7 +269,7 @@ impl ImportJob<'_> {
                 if let Some(receipt) = &arrived.receipt {
                     self.write_receipt(receipt)?;
                 }
-                Ok(Delivered { id, created, arrived: *arrived })
+                Ok(Accepted { id, created, arrived: *arrived })
             }
             Arrival::Part(_) => Err(ItemError::Part),
         }
@@ -293,11 +295,11 @@ impl ImportJob<'_> {
     fn finish(
         &self,
         candidate: Candidate,
-        delivered: Delivered,
+        delivered: Accepted,
         ledger: &mut ImportLedger,
         ledger_path: &Path,
-    ) -> Result<Item, ImportJobError> {
-        let Delivered { id, created, arrived } = delivered;
+    ) -> Result<InboxItem, ImportJobError> {
+        let Accepted { id, created, arrived } = delivered;
         let again = arrived.report.pushed == 0
             && ledger.last.get(&id.stream).is_some_and(|last| last.statement == id.statement);
         let blocked = arrived.receipt.as_ref().map_or(0, |receipt| {
@@ -317,11 +319,11 @@ impl ImportJob<'_> {
         let files = moves.iter().map(|step| step.to.clone()).collect();
         ledger.done.push(Done { stream: id.stream.clone(), files });
         let outcome = match self.carry_out(moves, ledger, ledger_path)? {
-            Moved::Stuck(error) => Outcome::Stuck(error.into()),
-            Moved::Away if again => Outcome::Again(id),
-            Moved::Away => Outcome::Imported(id),
+            Moved::Stuck(error) => BundleOutcome::Stuck(error.into()),
+            Moved::Away if again => BundleOutcome::Again(id),
+            Moved::Away => BundleOutcome::Imported(id),
         };
-        Ok(Item { name: candidate.name, outcome })
+        Ok(InboxItem { name: candidate.name, outcome })
     }
 
     /// Decides what becomes of a bundle that could not be imported.
@@ -331,13 +333,13 @@ impl ImportJob<'_> {
         error: ItemError,
         ledger: &mut ImportLedger,
         ledger_path: &Path,
-    ) -> Result<Item, ImportJobError> {
+    ) -> Result<InboxItem, ImportJobError> {
         let name = candidate.name.clone();
         let outcome = match judge(&error) {
-            Judgement::Wait => Outcome::Waiting(error),
-            Judgement::Fail => Outcome::Failed(error),
+            Judgement::Wait => BundleOutcome::Waiting(error),
+            Judgement::Fail => BundleOutcome::Failed(error),
             // It may be that somebody is still copying it.
-            Judgement::Settle if !self.has_settled(&candidate, ledger) => Outcome::Waiting(error),
+            Judgement::Settle if !self.has_settled(&candidate, ledger) => BundleOutcome::Waiting(error),
             Judgement::Settle | Judgement::Refuse => {
                 let departure = candidate.moves(&self.config.refused());
                 if let Some(reason) = departure.reason {
@@ -349,12 +351,12 @@ impl ImportJob<'_> {
                 ledger.refused += 1;
                 ledger.unusable.remove(&name);
                 if let Moved::Stuck(stuck) = self.carry_out(departure.moves, ledger, ledger_path)? {
-                    return Ok(Item { name, outcome: Outcome::Stuck(stuck.into()) });
+                    return Ok(InboxItem { name, outcome: BundleOutcome::Stuck(stuck.into()) });
                 }
-                Outcome::Refused(error)
+                BundleOutcome::Refused(error)
             }
         };
-        Ok(Item { name, outcome })
+        Ok(InboxItem { name, outcome })
     }
 
     /// Whether a bundle has looked the same for a while.
@@ -428,7 +430,7 @@ fn free_name(directory: &Path, name: &str) -> String {
 }
 
 /// A bundle that was imported.
-struct Delivered {
+struct Accepted {
     id: BundleId,
     created: Timestamp,
     arrived: Arrived,
@@ -469,7 +471,7 @@ fn judge(error: &ItemError) -> Judgement {
             OpenError::Trust(_) => Judgement::Refuse,
         },
         ItemError::Delivery(error) => match error {
-            DeliveryError::Memory(MemoryError::Rollback(_)) => Judgement::Refuse,
+            DeliveryError::History(HistoryError::Rollback(_)) => Judgement::Refuse,
             // Tags that must not move: only another bundle, or another registry, mends that.
             DeliveryError::Findings { findings, .. } if findings.iter().all(Finding::is_about_a_tag) => {
                 Judgement::Refuse
@@ -478,7 +480,7 @@ fn judge(error: &ItemError) -> Judgement {
             DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
             // The registry understood it and refuses it for good: it would refuse it every night.
             DeliveryError::Push { error, .. } if is_refused_for_good(error) => Judgement::Refuse,
-            DeliveryError::Memory(_)
+            DeliveryError::History(_)
             | DeliveryError::Plan(_)
             | DeliveryError::Findings { .. }
             | DeliveryError::Prepare(_)

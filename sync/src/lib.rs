@@ -23,7 +23,7 @@ mod status;
 
 pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError, sync_schema};
 pub use export::{ExportError, ExportJob, Exported, Nothing};
-pub use import::{ImportJob, ImportJobError, Imported, Item, ItemError, Outcome};
+pub use import::{BundleOutcome, ImportJob, ImportJobError, Imported, InboxItem, ItemError};
 pub use inbox::{Candidate, InboxError};
 pub use ledger::LedgerError;
 pub use lock::{JobLock, LockError};

@@ -191,7 +191,7 @@ fn on_a_terminal_the_result_has_a_line_of_its_own() {
     let reference = format!("{}/team/multi:1", scene.source.host());
     let create = format!("$BUNDLE create {reference} --key key -o b.tar");
     let transcript = scene.shell(&format!("script -qec '{create}' /dev/null")).succeeds().stdout;
-    let result = transcript.split(['\n', '\r']).find(|line| line.contains("saved by sharing")).unwrap();
+    let result = transcript.split(['\n', '\r']).find(|line| line.contains("deduplicated")).unwrap();
     let shown = result.trim_start_matches("\u{1b}[2K");
     assert!(shown.starts_with(|first: char| first.is_ascii_digit()), "{transcript:?}");
 }

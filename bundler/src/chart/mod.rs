@@ -1,8 +1,8 @@
 //! From the charts of a `bundle.yaml` to the images that they ask for.
 //! Start at [`discover_charts`].
 
+mod add;
 mod confirm;
-mod deliver;
 mod discovery;
 mod entry;
 mod error;

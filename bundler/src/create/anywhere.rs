@@ -9,9 +9,9 @@ use bundle_registry::{Client, Download, Progress};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::create::fetch::{BATCH, next_batch, start};
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::parts::Begun;
-use crate::{CreateError, Kept, OutputError};
+use crate::{CreateError, OutputError, Salvage};
 
 /// How often the journal is told of a blob, in bytes.
 const NOTE: u64 = 16 << 20;
@@ -19,7 +19,7 @@ const NOTE: u64 = 16 << 20;
 /// Writes the whole archive, and gives the files their names.
 pub(crate) async fn write(
     client: &Client,
-    head: Head,
+    head: SinkHead,
     files: Begun,
     jobs: usize,
     progress: Arc<dyn Progress>,
@@ -48,7 +48,7 @@ pub(crate) async fn write(
 
 struct BlobJob {
     client: Client,
-    head: Head,
+    head: SinkHead,
     files: Arc<Begun>,
     progress: Arc<dyn Progress>,
     position: usize,
@@ -79,7 +79,12 @@ impl BlobJob {
                 download = start(&self.client, self.head.plan(), digest, size, 0)?;
             } else {
                 let again = download.restart(found).await;
-                again.map_err(|source| CreateError::Fetch { digest, size, kept: Kept::Fetched, source })?;
+                again.map_err(|source| CreateError::Fetch {
+                    digest,
+                    size,
+                    kept: Salvage::Fetched,
+                    source,
+                })?;
             }
             (position, hasher) = (0, Hasher::new());
         }
@@ -124,7 +129,7 @@ impl BlobJob {
         loop {
             let batch = next_batch(download).await;
             let batch =
-                batch.map_err(|source| CreateError::Fetch { digest, size, kept: Kept::Fetched, source });
+                batch.map_err(|source| CreateError::Fetch { digest, size, kept: Salvage::Fetched, source });
             // What was written before an error counts for the next run.
             let mut hasher = writing.await??;
             if *position - noted >= NOTE || batch.is_err() {

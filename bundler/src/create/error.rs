@@ -17,7 +17,7 @@ pub enum CreateError {
         /// Its size.
         size: u64,
         /// What becomes of what was fetched.
-        kept: Kept,
+        kept: Salvage,
         /// Why not.
         source: Error,
     },
@@ -34,7 +34,7 @@ pub enum CreateError {
 
 /// What becomes of the bytes that a run fetched before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Salvage {
     /// They stay for the next run.
     Fetched,
     /// They are of no use: a pipe, or a file that is written from its first byte to its last.

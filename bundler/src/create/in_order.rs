@@ -9,10 +9,10 @@ use bundle_registry::{Client, Progress};
 use bytes::Bytes;
 
 use crate::create::fetch::{next_batch, start};
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::parts::framed;
 use crate::sink::target::InOrder;
-use crate::{CreateError, Kept, OutputError, Plan};
+use crate::{CreateError, OutputError, Plan, Salvage};
 
 /// How many batches of one blob wait for their turn.
 const WAITING: usize = 2;
@@ -20,7 +20,7 @@ const WAITING: usize = 2;
 /// Writes the whole archive, and makes it complete.
 pub(crate) async fn write(
     client: &Client,
-    head: Head,
+    head: SinkHead,
     writer: Box<dyn InOrder>,
     jobs: usize,
     progress: Arc<dyn Progress>,
@@ -94,7 +94,7 @@ async fn send(
         return Ok(());
     }
     let fetch =
-        |source| CreateError::Fetch { digest: blob.digest, size: blob.size, kept: Kept::Nothing, source };
+        |source| CreateError::Fetch { digest: blob.digest, size: blob.size, kept: Salvage::Nothing, source };
     let mut download = start(client, plan, blob.digest, blob.size, 0)?;
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();

@@ -7,7 +7,7 @@ use bundle_format::SignatureBytes;
 use bundle_registry::{Client, Progress};
 
 use crate::create::{anywhere, in_order};
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::target::Way;
 use crate::{CreateError, Plan, Sink};
 
@@ -25,7 +25,7 @@ pub async fn create(
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
     progress.total(plan.statement().blob_bytes());
-    let head = Head::new(plan, *signature);
+    let head = SinkHead::new(plan, *signature);
     match sink.begin(&head)? {
         Way::Anywhere(files) => anywhere::write(client, head, files, jobs, progress).await,
         Way::InOrder(writer) => in_order::write(client, head, writer, jobs, progress).await,

@@ -10,12 +10,12 @@ use crate::Plan;
 
 /// A bundle as a sink knows it.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub(crate) struct SinkHead {
     plan: Arc<Plan>,
     signature: SignatureBytes,
 }
 
-impl Head {
+impl SinkHead {
     pub(crate) fn new(plan: Arc<Plan>, signature: SignatureBytes) -> Self {
         Self { plan, signature }
     }

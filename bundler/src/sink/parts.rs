@@ -14,7 +14,7 @@ use bundle_oci::Digest;
 use bundle_os::{Preallocated, Volume};
 
 use crate::OutputError;
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::journal::Journal;
 use crate::sink::names::{claim, directory_of, file_name, hidden, is_at, open_own, partial};
 use crate::sink::target::{InOrder, Way};
@@ -122,7 +122,7 @@ impl Parts {
     }
 
     /// Makes room for an archive, and starts the journal anew unless it is of this plan.
-    pub(crate) fn begin(mut self, head: &Head) -> Result<Way, OutputError> {
+    pub(crate) fn begin(mut self, head: &SinkHead) -> Result<Way, OutputError> {
         let layout = head.plan().shared_layout();
         let (placement, written) = self.prepare(head.digest(), &layout)?;
         Ok(match placement {
@@ -311,7 +311,7 @@ impl Parts {
     }
 
     /// [`Self::finish`], of an archive that is not compressed.
-    fn finish_archive(&self, head: &Head) -> Result<(), OutputError> {
+    fn finish_archive(&self, head: &SinkHead) -> Result<(), OutputError> {
         if self.volumes.is_none() {
             return self.finish(None);
         }
@@ -385,7 +385,7 @@ impl Begun {
     }
 
     /// Writes everything that is not blob content.
-    pub(crate) fn write_frame(&self, head: &Head) -> Result<(), OutputError> {
+    pub(crate) fn write_frame(&self, head: &SinkHead) -> Result<(), OutputError> {
         let index = head.plan().statement().index_json();
         let contents = [head.statement(), head.signature().as_ref(), OCI_LAYOUT, &index];
         for (entry, content) in self.layout.entries().iter().zip(contents) {
@@ -424,7 +424,7 @@ impl Begun {
     }
 
     /// Takes note that all bytes were written, and makes a bundle of them.
-    pub(crate) fn finish(&self, head: &Head) -> Result<(), OutputError> {
+    pub(crate) fn finish(&self, head: &SinkHead) -> Result<(), OutputError> {
         self.parts.finish_archive(head)
     }
 }
@@ -450,7 +450,7 @@ impl InOrder for Appending {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, head: &Head) -> Result<(), OutputError> {
+    fn finish(self: Box<Self>, head: &SinkHead) -> Result<(), OutputError> {
         self.parts.finish_archive(head)
     }
 }

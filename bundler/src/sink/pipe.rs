@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use crate::OutputError;
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::target::InOrder;
 
 /// A pipe. What was written before an error is no bundle.
@@ -15,7 +15,7 @@ impl InOrder for Pipe {
         self.0.write_all(bytes).map_err(OutputError::Pipe)
     }
 
-    fn finish(mut self: Box<Self>, _: &Head) -> Result<(), OutputError> {
+    fn finish(mut self: Box<Self>, _: &SinkHead) -> Result<(), OutputError> {
         self.0.flush().map_err(OutputError::Pipe)
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use bundle_format::{Limits, Statement, VolumeSize};
 
 use crate::OutputError;
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::parts::{Begun, Parts};
 use crate::sink::pipe::Pipe;
 use crate::sink::zstd::Zstd;
@@ -45,7 +45,7 @@ pub(crate) trait InOrder: Send {
     fn append(&mut self, bytes: &[u8]) -> Result<(), OutputError>;
 
     /// Takes note that all bytes were given, and makes a bundle of them.
-    fn finish(self: Box<Self>, head: &Head) -> Result<(), OutputError>;
+    fn finish(self: Box<Self>, head: &SinkHead) -> Result<(), OutputError>;
 }
 
 impl Sink {
@@ -78,7 +78,7 @@ impl Sink {
     }
 
     /// Makes room for a bundle.
-    pub(crate) fn begin(self, head: &Head) -> Result<Way, OutputError> {
+    pub(crate) fn begin(self, head: &SinkHead) -> Result<Way, OutputError> {
         match self.0 {
             Kind::Parts(parts) => parts.begin(head),
             Kind::Compressed(parts) => Ok(Way::InOrder(Box::new(Zstd::begin(parts, head)?))),

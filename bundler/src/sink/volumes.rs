@@ -7,14 +7,14 @@ use bundle_format::{VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, repl
 use bundle_oci::{Digest, Hasher};
 
 use crate::OutputError;
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::names::directory_of;
 use crate::sink::parts::Part;
 
 /// What lies beside volumes, so that each of them can be used alone.
 #[derive(Debug)]
 pub(crate) struct Beside<'a> {
-    pub(crate) head: &'a Head,
+    pub(crate) head: &'a SinkHead,
     /// The archive up to its first layer.
     pub(crate) start: Start<'a>,
     /// Where the frames of a compressed archive begin.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bundle_format::CompressedWriter;
 
 use crate::OutputError;
-use crate::sink::head::Head;
+use crate::sink::head::SinkHead;
 use crate::sink::names::{hidden, open_own};
 use crate::sink::parts::{Part, Parts};
 use crate::sink::target::InOrder;
@@ -34,7 +34,7 @@ impl Drop for StartFile {
 }
 
 impl Zstd {
-    pub(crate) fn begin(mut parts: Parts, head: &Head) -> Result<Self, OutputError> {
+    pub(crate) fn begin(mut parts: Parts, head: &SinkHead) -> Result<Self, OutputError> {
         parts.prepare_stream(head.plan().layout().size())?;
         let path = parts.path().to_owned();
         let start = parts.volume_size().map(|_| StartFile::new(&path, head.length())).transpose()?;
@@ -74,7 +74,7 @@ impl InOrder for Zstd {
         written.map_err(|source| self.writer.get_mut().failure(path, source))
     }
 
-    fn finish(self: Box<Self>, head: &Head) -> Result<(), OutputError> {
+    fn finish(self: Box<Self>, head: &SinkHead) -> Result<(), OutputError> {
         let path = self.path();
         let Self { writer, start } = *self;
         let (mut files, frames) = writer.finish().map_err(|source| OutputError::Io {

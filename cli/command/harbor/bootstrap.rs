@@ -7,7 +7,7 @@ use bundle_format::Timestamp;
 use bundle_oci::Registry;
 use bundle_report::{BootstrapReport, RobotStep as RobotEntry, SecretStep};
 use bundle_site::{
-    BootstrapPlan, Delivered, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlaces, bootstrap,
+    BootstrapPlan, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlace, SecretPlaces, bootstrap,
 };
 
 use super::{Place, Projects};
@@ -62,12 +62,12 @@ impl Secrets {
 }
 
 /// Where a secret went.
-pub(crate) fn delivered(delivered: &Delivered) -> SecretStep {
+pub(crate) fn delivered(delivered: &SecretPlace) -> SecretStep {
     match delivered {
-        Delivered::File(path) => {
+        SecretPlace::File(path) => {
             SecretStep { file: Some(path.display().to_string()), namespaces: Vec::new() }
         }
-        Delivered::Cluster(namespaces) => SecretStep {
+        SecretPlace::Cluster(namespaces) => SecretStep {
             file: None,
             namespaces: namespaces.iter().map(|namespace| namespace.as_str().to_owned()).collect(),
         },
@@ -110,7 +110,7 @@ impl Bootstrap {
         }
         let places = self.secrets.places(&self.place.to.registry)?;
         let mut printed = Ok(());
-        let told = |_: &RobotStep, place: &Delivered| {
+        let told = |_: &RobotStep, place: &SecretPlace| {
             let step = delivered(place);
             if people {
                 let first = report.secrets.is_empty();

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use bundle_trust::{CountersignatureError, Effective, read_countersignatures, read_known_countersignatures};
 
-use crate::Spool;
+use crate::Scratch;
 
 /// Why bytes are no bundle that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,14 +102,14 @@ impl Bundle {
         Ok(BundleId::of(trusted.statement(), trusted.digest()))
     }
 
-    /// The same on those volumes that are there, together with what `spool` has of the others. The
+    /// The same on those volumes that are there, together with what `scratch` has of the others. The
     /// start of the archive must be among it.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn open_partial(
         path: &Path,
-        spool: &Path,
+        scratch: &Path,
         policy: &Effective,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
@@ -119,7 +119,7 @@ impl Bundle {
                 return Err(OpenError::Missing(vec![head]));
             }
             let head = Unverified::read(&mut Cursor::new(&medium).map_err(Damage::Read)?, limits)?;
-            Spool::of(spool, Digest::of(&head.statement)).lend(&mut medium)?;
+            Scratch::of(scratch, Digest::of(&head.statement)).lend(&mut medium)?;
         }
         let countersignatures = read_countersignatures(&Medium::name(path))?;
         Self::on(medium, &countersignatures, policy, limits)

@@ -54,7 +54,7 @@ impl CheckName {
 
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckOutcome {
     /// It holds.
     Passed,
     /// It does not; this is why.
@@ -69,7 +69,7 @@ pub struct Check {
     /// Which one.
     pub name: CheckName,
     /// How it ended.
-    pub verdict: Verdict,
+    pub verdict: CheckOutcome,
 }
 
 /// The bundle that was checked, whatever became of the blobs.
@@ -180,16 +180,16 @@ fn failed_check(error: &OpenError) -> CheckName {
 }
 
 fn checks_passed() -> Vec<Check> {
-    CheckName::ALL.map(|name| Check { name, verdict: Verdict::Passed }).to_vec()
+    CheckName::ALL.map(|name| Check { name, verdict: CheckOutcome::Passed }).to_vec()
 }
 
 fn checks(failed: CheckName, reasons: Vec<String>) -> Vec<Check> {
-    let mut verdict = Verdict::Passed;
+    let mut verdict = CheckOutcome::Passed;
     CheckName::ALL
         .map(|name| {
             if name == failed {
-                verdict = Verdict::NotReached;
-                return Check { name, verdict: Verdict::Failed(reasons.clone()) };
+                verdict = CheckOutcome::NotReached;
+                return Check { name, verdict: CheckOutcome::Failed(reasons.clone()) };
             }
             Check { name, verdict: verdict.clone() }
         })

@@ -40,17 +40,17 @@ impl Push<'_> {
     }
 
     pub(super) fn is_ours(&self, blob: Digest) -> bool {
-        self.share.as_ref().is_none_or(|share| share.contains(&blob))
+        self.shard.as_ref().is_none_or(|shard| shard.contains(&blob))
     }
 
     /// Hashes what was not read on its way to the registry, so that a bundle that was imported is
     /// a bundle that was right.
     pub(super) async fn unread(&self, archive: &Arc<Archive<Medium>>) -> Result<(), PushError> {
         let sent = lock(&self.counters.read).clone();
-        let (archive, threads, share) = (archive.clone(), self.jobs, self.share.clone());
+        let (archive, threads, shard) = (archive.clone(), self.jobs, self.shard.clone());
         let hash = move || {
             let unread = |blob: &Blob| {
-                let ours = share.as_ref().is_none_or(|share| share.contains(&blob.digest));
+                let ours = shard.as_ref().is_none_or(|shard| shard.contains(&blob.digest));
                 ours && !sent.contains(&blob.digest) && archive.has_blob(blob.digest)
             };
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));

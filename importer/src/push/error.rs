@@ -63,7 +63,7 @@ pub enum PushError {
     },
     /// A part of a blob cannot be kept for the next volume.
     #[error(transparent)]
-    Spool(#[from] FileError),
+    Scratch(#[from] FileError),
     /// A part of the program ended early.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),

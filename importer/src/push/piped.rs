@@ -8,7 +8,7 @@ use bundle_oci::Digest;
 use bytes::Bytes;
 
 use crate::push::run::{Knowledge, Push};
-use crate::push::source::{Forward, Memory, Once};
+use crate::push::source::{Forward, InMemory, Once};
 use crate::{BlobStep, PushError, Supply};
 
 impl Push<'_> {
@@ -22,7 +22,7 @@ impl Push<'_> {
             self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
         for step in &self.plan.blobs {
             if let Some(bytes) = kept.get(&step.blob.digest) {
-                self.blob(step, Knowledge::Current, Some(&Memory(bytes.clone()))).await?;
+                self.blob(step, Knowledge::Current, Some(&InMemory(bytes.clone()))).await?;
             } else if step.supply == Supply::Required {
                 self.blob(step, Knowledge::Current, None).await?;
             }

@@ -17,8 +17,8 @@ use crate::push::failures::Failures;
 use crate::push::rate_limit::RateLimit;
 use crate::push::source::Stock;
 use crate::{
-    Bundle, Decision, DeliveryOptions, Destination, ImportPlan, Limits, PushError, PushRules, Pushed, Share,
-    Spool,
+    Bundle, Decision, DeliveryOptions, Destination, ImportPlan, Limits, PushError, PushRules, Pushed,
+    Scratch, Shard,
 };
 
 /// What an import did.
@@ -74,10 +74,10 @@ pub enum OnFailure {
 /// What one import delivers of a bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Portion {
-    /// Its share of the blobs.
-    pub share: Share,
+    /// Its shard of the blobs.
+    pub shard: Shard,
     /// Where parts of blobs are kept that are larger than the volumes that are there.
-    pub spool: Option<PathBuf>,
+    pub scratch: Option<PathBuf>,
 }
 
 /// How far an import came.
@@ -108,7 +108,7 @@ pub(super) struct Push<'a> {
     pub(super) jobs: usize,
     pub(super) limits: Limits,
     /// The blobs that this import delivers; none for all.
-    pub(super) share: Option<HashSet<Digest>>,
+    pub(super) shard: Option<HashSet<Digest>>,
     pub(super) counters: Counters,
     /// When a blob was last seen in a repository whose garbage collection takes it some time after
     /// that.
@@ -158,20 +158,20 @@ pub async fn push(
         jobs: options.jobs.max(1),
         limits: options.limits,
         failures: Failures::new(options.on_failure),
-        share: portion.share.blobs(bundle.statement()),
+        shard: portion.shard.blobs(bundle.statement()),
         counters: Counters::default(),
         seen: Mutex::default(),
         rate_limit,
     };
     progress.total(plan.bytes());
     let Bundle { trusted, graph, contents } = bundle;
-    let spool = portion.spool.as_deref().map(|directory| Spool::of(directory, trusted.digest()));
-    let manifests = match push.everything(&graph, contents, spool.as_ref()).await? {
+    let scratch = portion.scratch.as_deref().map(|directory| Scratch::of(directory, trusted.digest()));
+    let manifests = match push.everything(&graph, contents, scratch.as_ref()).await? {
         Stored::All(manifests) => manifests,
         Stored::Part(remaining) => return Ok(Progressed::Part(remaining)),
     };
-    if let Some(spool) = spool {
-        spool.clear();
+    if let Some(scratch) = scratch {
+        scratch.clear();
     }
     let Push { counters, rate_limit, failures, .. } = push;
     let unstored = failures.omit(&mut plan, &graph);
@@ -196,14 +196,14 @@ impl Push<'_> {
         &self,
         graph: &Graph,
         contents: Contents,
-        spool: Option<&Spool>,
+        scratch: Option<&Scratch>,
     ) -> Result<Stored, PushError> {
         let manifests = match contents {
             Contents::File(archive) => {
                 let file = Stock(Arc::new(archive));
                 let mut absent = self.blobs_from(&file, Knowledge::Current, |_| true).await?;
                 self.unread(&file.0).await?;
-                if self.share.is_some() && !absent.is_empty() {
+                if self.shard.is_some() && !absent.is_empty() {
                     // Those who have the other shares work at the same time. Whoever is done last with its
                     // own, and looks then, finds all of theirs.
                     let digests: HashSet<Digest> = absent.iter().map(|blob| blob.digest).collect();
@@ -211,7 +211,7 @@ impl Push<'_> {
                     absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
                 }
                 if !absent.is_empty() {
-                    return Ok(Stored::Part(self.remaining(&file.0, absent, spool).await?));
+                    return Ok(Stored::Part(self.remaining(&file.0, absent, scratch).await?));
                 }
                 let wanted = self.manifests_to_read(graph);
                 let mut manifests = HashMap::new();
@@ -248,7 +248,7 @@ impl Push<'_> {
         &self,
         archive: &Arc<Archive<Medium>>,
         absent: Vec<Blob>,
-        spool: Option<&Spool>,
+        scratch: Option<&Scratch>,
     ) -> Result<Remaining, PushError> {
         let missing = archive.reader().missing();
         let of_absent = absent.iter().flat_map(|blob| archive.files_of_blob(blob.digest));
@@ -256,9 +256,9 @@ impl Push<'_> {
         volumes.sort();
         volumes.dedup();
         let (blobs, bytes) = (absent.len(), absent.iter().map(|blob| blob.size).sum());
-        if let Some(spool) = spool.cloned() {
+        if let Some(scratch) = scratch.cloned() {
             let archive = archive.clone();
-            tokio::task::spawn_blocking(move || spool.keep(&archive, &absent)).await??;
+            tokio::task::spawn_blocking(move || scratch.keep(&archive, &absent)).await??;
         }
         Ok(Remaining { blobs, bytes, volumes })
     }

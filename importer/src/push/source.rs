@@ -60,9 +60,9 @@ impl BlobSource for Stored {
 }
 
 /// A blob that was kept.
-pub(crate) struct Memory(pub(crate) Bytes);
+pub(crate) struct InMemory(pub(crate) Bytes);
 
-impl BlobSource for Memory {
+impl BlobSource for InMemory {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
         let bytes = self.0.clone();
         Some(futures_util::stream::once(async move { Ok(bytes) }).boxed())

@@ -10,7 +10,7 @@ use crate::{Bundle, Destination, Newest, Record, RollbackError, Standing, StateE
 /// What is known of a bundle's stream, from the file and from the registry together. Made before
 /// anything is written, and kept until the tags are set: it has the file's lock.
 #[derive(Debug)]
-pub struct Memory {
+pub struct StreamHistory {
     file: StateFile,
     record: Record,
     bundle: BundleId,
@@ -31,7 +31,7 @@ pub enum Rollback {
 
 /// Why a bundle is not accepted, or cannot be remembered.
 #[derive(Debug, thiserror::Error)]
-pub enum MemoryError {
+pub enum HistoryError {
     /// The bundle would take its stream back.
     #[error(transparent)]
     Rollback(#[from] RollbackError),
@@ -51,7 +51,7 @@ pub enum MemoryError {
     },
 }
 
-impl Memory {
+impl StreamHistory {
     /// Brings together what is known of the bundle's stream.
     ///
     /// # Errors
@@ -60,12 +60,12 @@ impl Memory {
         file: StateFile,
         bundle: &Bundle,
         destination: &dyn Destination,
-    ) -> Result<Self, MemoryError> {
-        let mut memory = Self::of_file(file, bundle, &destination.root());
-        let recorded = memory.record.newest(destination, &memory.bundle.stream).await;
-        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
-        memory.newest = Newest::merge(memory.newest, recorded);
-        Ok(memory)
+    ) -> Result<Self, HistoryError> {
+        let mut history = Self::of_file(file, bundle, &destination.root());
+        let recorded = history.record.newest(destination, &history.bundle.stream).await;
+        let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
+        history.newest = Newest::merge(history.newest, recorded);
+        Ok(history)
     }
 
     /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
@@ -94,8 +94,8 @@ impl Memory {
     /// The rules that had to be set aside to accept the bundle.
     ///
     /// # Errors
-    /// [`MemoryError::Rollback`], if one had to be and must not.
-    pub fn judge(&self, expired: bool, rollback: &Rollback) -> Result<Vec<Override>, MemoryError> {
+    /// [`HistoryError::Rollback`], if one had to be and must not.
+    pub fn judge(&self, expired: bool, rollback: &Rollback) -> Result<Vec<Override>, HistoryError> {
         let standing = self.standing();
         let Rollback::Allow { reason } = rollback else {
             standing.enforce(self.newest.as_ref(), &self.bundle)?;
@@ -122,10 +122,10 @@ impl Memory {
         &mut self,
         destination: &dyn Destination,
         rollback: &Rollback,
-    ) -> Result<(), MemoryError> {
+    ) -> Result<(), HistoryError> {
         let stream = &self.bundle.stream;
         let recorded = self.record.newest(destination, stream).await;
-        let recorded = recorded.map_err(|source| MemoryError::Record { doing: "read", source })?;
+        let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
         self.newest = Newest::merge(self.newest.take(), recorded);
         if *rollback == Rollback::Refuse {
             self.standing().enforce(self.newest.as_ref(), &self.bundle)?;
@@ -133,7 +133,7 @@ impl Memory {
         // An older bundle that was let pass leaves no trace there: the number never falls.
         if self.standing() != Standing::Older {
             let remembered = self.record.remember(destination, &self.bundle).await;
-            remembered.map_err(|source| MemoryError::Record { doing: "written", source })?;
+            remembered.map_err(|source| HistoryError::Record { doing: "written", source })?;
         }
         let newest = Newest::after(self.newest.as_ref(), &self.bundle);
         self.file.remember(&destination.root(), &self.bundle.stream, newest)?;

@@ -117,7 +117,7 @@ pub enum SecretDelivery {
 
 /// Where a secret went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivered {
+pub enum SecretPlace {
     /// Into a file.
     File(PathBuf),
     /// Into the cluster.
@@ -289,7 +289,7 @@ pub async fn bootstrap(
     plan: &BootstrapPlan,
     settings: &HarborSettings,
     places: &SecretPlaces<'_>,
-    mut told: impl FnMut(&RobotStep, &Delivered),
+    mut told: impl FnMut(&RobotStep, &SecretPlace),
 ) -> Result<(), BootstrapError> {
     reconcile(harbor, &plan.live.account, &plan.reconcile, settings, &[]).await?;
     for step in &plan.robots {
@@ -345,7 +345,7 @@ pub async fn rotate(
     name: &str,
     purpose: &Purpose,
     places: &SecretPlaces<'_>,
-) -> Result<Delivered, BootstrapError> {
+) -> Result<SecretPlace, BootstrapError> {
     let failed = |source| BootstrapError::Robot { name: name.to_owned(), doing: "found", source };
     let whole = format!("{}{name}", harbor.robot_prefix().await.map_err(failed)?);
     let robots = harbor.robots().await.map_err(failed)?;
@@ -369,7 +369,7 @@ async fn issue(
     purpose: &Purpose,
     secret: RobotSecret,
     places: &SecretPlaces<'_>,
-) -> Result<Delivered, BootstrapError> {
+) -> Result<SecretPlace, BootstrapError> {
     let account = PullAccount { host: places.host, user, secret: &secret };
     let text = match purpose {
         Purpose::Importer => account.docker_config(),
@@ -388,11 +388,11 @@ async fn issue(
                 return Err(BootstrapError::Kubectl { path, source });
             }
             std::fs::remove_file(&pending).map_err(moved)?;
-            Ok(Delivered::Cluster(namespaces.clone()))
+            Ok(SecretPlace::Cluster(namespaces.clone()))
         }
         (SecretDelivery::File, _) | (SecretDelivery::Kubectl, Purpose::Importer) => {
             std::fs::rename(&pending, &path).map_err(moved)?;
-            Ok(Delivered::File(path))
+            Ok(SecretPlace::File(path))
         }
     }
 }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use bundle_bundler::{
-    Asked, Assembled, Assembly, Config, Confirm, Head, Notice, Pins, PolicyOverride, Shape, Sink, create,
+    Asked, Assembled, Assembly, Config, Confirm, Notice, Pins, PolicyOverride, Shape, Sink, StatementHead,
+    create,
 };
 use bundle_format::Limits;
 use bundle_registry::{Client, CredentialStore, Silent};
@@ -43,7 +44,7 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
         request.reasons = vec![bundle_bundler::Reason::File { name: "bundle.yaml".to_owned(), line: 5 }];
     }
     let registries = Client::builder().credentials(CredentialStore::default()).build().unwrap();
-    let head = Head {
+    let head = StatementHead {
         stream: asked.stream.clone().unwrap(),
         sequence: 7.try_into().unwrap(),
         created: CREATED.parse().unwrap(),

@@ -259,15 +259,16 @@ fn several_share_the_work_of_one_bundle_and_the_last_sets_the_tags() {
     set.create("b.tar", &[]).succeeds();
     let target = DockerRegistry::start().unwrap();
     for share in ["2/3", "0/3"] {
+        // As the flag was called before.
         set.import(target.host(), "b.tar", &["--share", share])
             .succeeds()
             .says("of the others' are not there yet");
         assert!(target.client().contents().unwrap().is_empty());
     }
-    let report = set.import(target.host(), "b.tar", &["--share", "1/3", "--json"]).succeeds().json();
+    let report = set.import(target.host(), "b.tar", &["--shard", "1/3", "--json"]).succeeds().json();
     assert_eq!(report["pushed"], 4);
     complete(&target);
-    set.import(target.host(), "b.tar", &["--share", "0/3"])
+    set.import(target.host(), "b.tar", &["--shard", "0/3"])
         .succeeds()
         .says("0 artifacts pushed, 4 there already");
     let damaged = set.scene.path("b.tar");
@@ -277,7 +278,7 @@ fn several_share_the_work_of_one_bundle_and_the_last_sets_the_tags() {
     std::fs::write(&damaged, bytes).unwrap();
     let other = DockerRegistry::start().unwrap();
     let codes: Vec<_> =
-        ["0/2", "1/2"].map(|share| set.import(other.host(), "b.tar", &["--share", share]).code).to_vec();
+        ["0/2", "1/2"].map(|share| set.import(other.host(), "b.tar", &["--shard", share]).code).to_vec();
     assert!(codes.contains(&Some(3)), "{codes:?}");
     assert!(other.client().contents().unwrap().is_empty());
 }
@@ -289,11 +290,11 @@ fn of_those_who_share_the_work_at_the_same_time_the_last_one_sets_the_tags() {
     let target = DockerRegistry::start().unwrap();
     let slow = FaultProxy::start(target.host()).unwrap();
     slow.add(Rule::new(Matcher::new("PUT", "/blobs/uploads/"), Fault::Hold));
-    let import = ["import", "b.tar", "--to", slow.host(), "--trust", "key.pub", "--share", "0/2"];
+    let import = ["import", "b.tar", "--to", slow.host(), "--trust", "key.pub", "--shard", "0/2"];
     let mut first = set.scene.command(import).spawn().unwrap();
     // It has looked for the blobs of the other share, and its own are on their way.
     slow.wait_for_stall();
-    set.import(target.host(), "b.tar", &["--share", "1/2"]).succeeds().says("are not there yet");
+    set.import(target.host(), "b.tar", &["--shard", "1/2"]).succeeds().says("are not there yet");
     let tags = || target.client().contents().unwrap().values().map(|tags| tags.len()).sum::<usize>();
     assert_eq!(tags(), 0);
     slow.clear_rules();

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A connection whose patience with a slow reader has an end: within `stall` of waiting for it, it
+/// A connection that times out on a slow reader: within `stall` of waiting for it, it
 /// must take `least` bytes. How long it takes altogether does not matter.
-pub(crate) struct Patient<S> {
+pub(crate) struct StallTimeout<S> {
     inner: S,
     stall: Duration,
     least: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Patient<S> {
     taken: u64,
 }
 
-impl<S> Patient<S> {
+impl<S> StallTimeout<S> {
     pub(crate) fn new(inner: S, stall: Duration, least: u64) -> Self {
         let deadline = Box::pin(tokio::time::sleep(stall));
         Self { inner, stall, least, deadline, since: None, waited: Duration::ZERO, taken: 0 }
@@ -59,7 +59,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -69,7 +69,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -111,7 +111,7 @@ mod tests {
     async fn a_reader_that_takes_nothing_is_left_and_a_steady_one_is_not() {
         let stall = Duration::from_secs(60);
         let (near, mut far) = tokio::io::duplex(10);
-        let mut patient = Patient::new(near, stall, 100);
+        let mut stall_timeout = StallTimeout::new(near, stall, 100);
         let steady = tokio::spawn(async move {
             let mut bytes = [0; 10];
             for _ in 0..1000 {
@@ -120,7 +120,7 @@ mod tests {
             }
             far
         });
-        patient.write_all(&[0; 10_000]).await.unwrap();
+        stall_timeout.write_all(&[0; 10_000]).await.unwrap();
         let mut far = steady.await.unwrap();
         let trickle = tokio::spawn(async move {
             loop {
@@ -131,10 +131,10 @@ mod tests {
             }
         });
         let started = Instant::now();
-        let error = patient.write_all(&[0; 10_000]).await.unwrap_err();
+        let error = stall_timeout.write_all(&[0; 10_000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(started.elapsed() <= stall + Duration::from_secs(3));
-        drop(patient);
+        drop(stall_timeout);
         trickle.await.unwrap();
     }
 }

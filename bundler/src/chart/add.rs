@@ -15,7 +15,7 @@ impl DiscoveredChart {
     ///
     /// # Errors
     /// None in practice: the media type is a constant.
-    pub fn deliver(&self, resolved: &mut Resolved) -> Result<(), ParseMediaTypeError> {
+    pub fn add_to(&self, resolved: &mut Resolved) -> Result<(), ParseMediaTypeError> {
         let Some(artifact) = &self.artifact else { return Ok(()) };
         let media_type: MediaType = MANIFEST.parse()?;
         let manifest = Bytes::from(artifact.manifest.clone());

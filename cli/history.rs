@@ -4,7 +4,7 @@
 use crate::limits::ROLLBACK_REASON;
 use std::path::PathBuf;
 
-use bundle_importer::{Memory, Rollback, Standing, StateFile};
+use bundle_importer::{Rollback, Standing, StateFile, StreamHistory};
 use bundle_oci::{Printable, RegistryPath};
 use bundle_registry::Progress;
 
@@ -13,7 +13,7 @@ use crate::place;
 
 /// What is remembered of bundles that were imported before.
 #[derive(clap::Args)]
-pub(crate) struct MemoryArguments {
+pub(crate) struct HistoryArguments {
     /// The file that remembers the newest bundle of each stream
     /// [default: bundle/state.json in XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "FILE")]
@@ -28,7 +28,7 @@ pub(crate) struct MemoryArguments {
     reason: Option<String>,
 }
 
-impl MemoryArguments {
+impl HistoryArguments {
     /// Whether rules are to be set aside.
     pub(crate) fn rollback(&self) -> Result<Rollback, Failure> {
         let Some(reason) = &self.reason else { return Ok(Rollback::Refuse) };
@@ -69,11 +69,11 @@ impl MemoryArguments {
 }
 
 /// Says what people should know of a bundle's place in its stream.
-pub(crate) fn tell(memory: &Memory, registry: &RegistryPath, progress: &dyn Progress) {
-    match (memory.standing(), memory.newest()) {
+pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
+    match (history.standing(), history.newest()) {
         (Standing::First, _) => progress.note(&format!(
             "no bundle of the stream '{}' is known to have been imported into {registry} before",
-            memory.bundle().stream
+            history.bundle().stream
         )),
         (Standing::Older | Standing::Reused, Some(newest)) => {
             progress.note(&format!("going back: the newest bundle was {newest}"));
