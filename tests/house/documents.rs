@@ -128,3 +128,29 @@ fn every_type_that_the_architecture_names_exists() {
     }
     assert!(known > 10, "only {known} types are named");
 }
+
+/// `a/b.rs`, or `b.rs` after another file of the same directory.
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let mut named = 0;
+    for line in prose(&text) {
+        let mut beside = PathBuf::new();
+        for name in quoted(line).filter(|name| !name.contains(' ')) {
+            let path = Path::new(name);
+            if name.contains('/') && !name.starts_with(['/', '-', '<', '.']) && !name.starts_with("cache/") {
+                assert!(root.join(path).exists(), "{name} does not exist: {line}");
+                beside = if name.ends_with('/') { path.into() } else { path.parent().unwrap().into() };
+                named += 1;
+            } else if name.ends_with(".rs") && !beside.as_os_str().is_empty() {
+                assert!(
+                    root.join(&beside).join(path).exists(),
+                    "{name} is not in {}: {line}",
+                    beside.display()
+                );
+            }
+        }
+    }
+    assert!(named > 60, "the test finds {named} files");
+}

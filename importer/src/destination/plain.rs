@@ -14,7 +14,7 @@ use super::{
     Answer, Cause, ConfirmRequest, Confirmation, Destination, Finding, Found, Outlook, Preparation,
     PrepareError, PushRules, RecordedTag,
 };
-use crate::push::referrers;
+use crate::push::fallback_tags;
 use crate::push::source::Copied;
 use crate::{Bundle, ImportPlan, Presence, PushError, Pushed};
 
@@ -144,7 +144,7 @@ impl Destination for PlainRegistry {
     }
 
     fn attach<'a>(&'a self, pushed: &'a Pushed, jobs: usize) -> BoxFuture<'a, Result<(), PushError>> {
-        referrers::list(&self.client, &self.registry, pushed.plan(), pushed.graph(), jobs).boxed()
+        fallback_tags::list(&self.client, &self.registry, pushed.plan(), pushed.graph(), jobs).boxed()
     }
 
     fn explain<'a>(&'a self, _error: &'a PushError) -> BoxFuture<'a, Option<Cause>> {

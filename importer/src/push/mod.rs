@@ -4,10 +4,10 @@
 pub(crate) mod blobs;
 pub(crate) mod error;
 pub(crate) mod failures;
+pub(crate) mod fallback_tags;
 pub(crate) mod manifests;
 pub(crate) mod piped;
 pub(crate) mod rate_limit;
-pub(crate) mod referrers;
 pub(crate) mod run;
 pub(crate) mod source;
 pub(crate) mod tags;
