@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bundle_oci::{Digest, Hasher};
 
+use crate::archive::file::damage_of;
 use crate::archive::layout::Entry;
 use crate::{Archive, Blob, Damage, Layer, Statement};
 
@@ -80,12 +81,13 @@ impl<R: Layer> Archive<R> {
 
     /// Where a blob lies, for those who read ranges of it and check them by themselves.
     pub fn place_of_blob(&self, digest: Digest) -> Option<BlobPlace> {
-        self.entry_of(digest).map(|entry| BlobPlace { offset: entry.offset, size: entry.size })
+        self.entry_of(digest).map(|entry| BlobPlace::new(entry, digest))
     }
 
     /// The same of all blobs, in the order of the statement's list.
     pub fn places_of_blobs(&self) -> impl Iterator<Item = BlobPlace> {
-        self.layout.blobs().iter().map(|entry| BlobPlace { offset: entry.offset, size: entry.size })
+        let entries = self.layout.blobs().iter().zip(&self.statement().blobs);
+        entries.map(|(entry, blob)| BlobPlace::new(entry, blob.digest))
     }
 }
 
@@ -121,7 +123,10 @@ impl<R: Layer, A: Deref<Target = Archive<R>>> BlobReader<A> {
     pub fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Damage> {
         let length = (self.entry.size - self.done).min(buffer.len() as u64) as usize;
         let buffer = &mut buffer[..length];
-        self.archive.fill(buffer, self.entry.offset + self.done)?;
+        let place = BlobPlace::new(&self.entry, self.digest);
+        let (layer, from) = (&self.archive.reader, self.done);
+        let read = place.read_at(layer, buffer, from);
+        read.map_err(|error| damage_of(layer, error, place.offset + from, self.archive.size()))?;
         self.hasher.update(buffer);
         self.done += length as u64;
         if self.done == self.entry.size && !self.checked {
@@ -150,21 +155,49 @@ impl<R: Layer, A: Deref<Target = Archive<R>>> Read for BlobReader<A> {
 pub struct BlobPlace {
     offset: u64,
     size: u64,
+    digest: Digest,
 }
 
 impl BlobPlace {
+    pub(crate) fn new(entry: &Entry, digest: Digest) -> Self {
+        Self { offset: entry.offset, size: entry.size, digest }
+    }
+
     /// The blob's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
     /// Fills `buffer` with the blob's bytes from `from` on. They are as the medium has them: not
-    /// checked.
+    /// checked. Only where parity says that others belong there, the blob's digest is asked which are
+    /// right.
     ///
     /// # Errors
     /// The bytes cannot be read, or are beyond the blob's end.
     pub fn read_at(&self, medium: &dyn Layer, buffer: &mut [u8], from: u64) -> io::Result<()> {
-        medium.read_exact_at(buffer, self.inside(buffer.len(), from).ok_or(io::ErrorKind::UnexpectedEof)?)
+        let at = self.inside(buffer.len(), from).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let read = medium.read_exact_at(buffer, at);
+        let whole = self.offset..self.offset + self.size;
+        if medium.settle(&whole, &mut |plain| self.is_right(plain)) {
+            return medium.read_exact_at(buffer, at);
+        }
+        read
+    }
+
+    /// Whether the blob is what its digest says.
+    fn is_right(&self, medium: &dyn Layer) -> bool {
+        let mut hasher = Hasher::new();
+        let mut piece = vec![0; PIECE.min(usize::try_from(self.size).unwrap_or(PIECE))];
+        let mut done = 0;
+        while done < self.size {
+            let length = (self.size - done).min(piece.len() as u64) as usize;
+            if medium.read_exact_at(&mut piece[..length], self.offset + done).is_err() {
+                return false;
+            }
+            hasher.update(&piece[..length]);
+            done += length as u64;
+        }
+        hasher.finish() == self.digest
     }
 
     /// [`Self::read_at`], if that can be done without waiting for a medium; whether it was done.

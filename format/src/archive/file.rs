@@ -188,10 +188,15 @@ impl<R: Layer> Archive<R> {
 
 /// Fills `buffer` from an archive that is `size` bytes long.
 pub(crate) fn fill_at<R: Layer>(reader: &R, buffer: &mut [u8], offset: u64, size: u64) -> Result<(), Damage> {
-    reader.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
+    reader.read_exact_at(buffer, offset).map_err(|error| damage_of(reader, error, offset, size))
+}
+
+/// What it means for an archive of `size` bytes that those at `offset` cannot be read.
+pub(crate) fn damage_of<R: Layer>(reader: &R, error: io::Error, offset: u64, size: u64) -> Damage {
+    match error.kind() {
         io::ErrorKind::UnexpectedEof => {
             Damage::Truncated { expected: size, found: reader.size().unwrap_or(offset) }
         }
         _ => error.into(),
-    })
+    }
 }

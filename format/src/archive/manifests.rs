@@ -3,7 +3,8 @@
 
 use bundle_oci::{Digest, MediaType};
 
-use crate::archive::file::fill_at;
+use crate::archive::blob::BlobPlace;
+use crate::archive::file::damage_of;
 use crate::archive::layout::{Entry, Layout};
 use crate::{Blob, Contents, Damage, Graph, GraphError, Layer, Limits, Statement, Unverified};
 
@@ -82,7 +83,8 @@ impl<R: Layer> Contents for Stored<'_, R> {
             }));
         }
         let mut bytes = vec![0; entry.size as usize];
-        fill_at(self.reader, &mut bytes, entry.offset, self.size)?;
+        let read = BlobPlace::new(entry, digest).read_at(self.reader, &mut bytes, 0);
+        read.map_err(|error| damage_of(self.reader, error, entry.offset, self.size))?;
         if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(Damage::Content(*entry)) }
     }
 

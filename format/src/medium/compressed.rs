@@ -27,7 +27,7 @@ pub(crate) const TABLE_FOOTER: u64 = 9;
 pub struct Compressed {
     stored: Arc<dyn Layer>,
     /// Where each frame begins in what is stored and in the archive; and where the last one ends.
-    borders: Vec<(u64, u64)>,
+    borders: Arc<Vec<(u64, u64)>>,
     cache: Mutex<Cache>,
 }
 
@@ -113,7 +113,13 @@ impl Compressed {
             return Err(CompressedError::Table);
         }
         let cache = Cache { frames: Vec::new(), bytes: 0, limit: limits.cached_frames as usize };
-        Ok(Self { stored, borders, cache: Mutex::new(cache) })
+        Ok(Self { stored, borders: Arc::new(borders), cache: Mutex::new(cache) })
+    }
+
+    /// The same frames of other bytes, of which only the last one is kept.
+    pub(crate) fn over(&self, stored: Arc<dyn Layer>) -> Self {
+        let cache = Cache { frames: Vec::new(), bytes: 0, limit: 0 };
+        Self { stored, borders: self.borders.clone(), cache: Mutex::new(cache) }
     }
 
     fn content_size(&self) -> u64 {
@@ -121,7 +127,7 @@ impl Compressed {
     }
 
     /// The frames, as they are stored, of which some content is asked for; `None` beyond the end.
-    fn stored_of(&self, bytes: &Range<u64>) -> Option<Range<u64>> {
+    pub(crate) fn stored_of(&self, bytes: &Range<u64>) -> Option<Range<u64>> {
         let first = self.borders.partition_point(|(_, content)| *content <= bytes.start).checked_sub(1)?;
         let last = self.borders.partition_point(|(_, content)| *content < bytes.end);
         Some(self.borders[first].0..self.borders.get(last)?.0)
@@ -243,6 +249,10 @@ impl Layer for Compressed {
 
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
         self.stored.place(&self.stored_of(bytes)?)
+    }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
     }
 }
 

@@ -45,6 +45,11 @@ pub trait Layer: Send + Sync {
     /// What people call the place where these bytes are, if there are several; of several that
     /// come into question, those that are damaged.
     fn place(&self, bytes: &Range<u64>) -> Option<String>;
+
+    /// Where some of these bytes were rebuilt though others stand in their place, lets the caller judge:
+    /// `is_right` is given all as they stand. If it says so, they are given like that from then on,
+    /// and the answer is true: read them again.
+    fn settle(&self, bytes: &Range<u64>, is_right: &mut dyn FnMut(&dyn Layer) -> bool) -> bool;
 }
 
 /// The part of a range that lies before `size`.
@@ -85,6 +90,10 @@ impl Layer for File {
     fn place(&self, _: &Range<u64>) -> Option<String> {
         None
     }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
+    }
 }
 
 impl Layer for Vec<u8> {
@@ -122,6 +131,10 @@ impl Layer for Vec<u8> {
     fn place(&self, _: &Range<u64>) -> Option<String> {
         None
     }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
+    }
 }
 
 impl<L: Layer + ?Sized> Layer for Arc<L> {
@@ -155,5 +168,9 @@ impl<L: Layer + ?Sized> Layer for Arc<L> {
 
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
         L::place(self, bytes)
+    }
+
+    fn settle(&self, bytes: &Range<u64>, is_right: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        L::settle(self, bytes, is_right)
     }
 }

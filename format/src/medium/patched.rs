@@ -132,4 +132,8 @@ impl Layer for Patched {
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
         self.below.place(bytes)
     }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
+    }
 }

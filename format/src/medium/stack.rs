@@ -1,6 +1,7 @@
 //! Opens what a bundle lies on: looks at what exists, and builds the layers that give the archive's
-//! bytes. A file or volumes at the bottom; what is compressed is unpacked above; and where volumes are
-//! missing, the head and what was kept of others on top.
+//! bytes. A file or volumes at the bottom; what is lost or damaged of these is rebuilt from parity, if there
+//! is some; what is compressed is unpacked above; and where volumes are missing, the head and what was kept
+//! of others on top.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,12 +13,19 @@ use bundle_oci::Digest;
 
 use crate::medium::error::open_regular;
 use crate::medium::patched::Patched;
-use crate::{Compressed, Layer, Limits, MediumError, VolumeNames, Volumes};
+use crate::medium::settled::Settled;
+use crate::parity::layer::Rebuilding;
+use crate::{
+    Compressed, Layer, Limits, MediumError, ParityError, ParityShare, Rebuilt, VolumeNames, Volumes,
+};
 
 /// What a bundle lies on, as the bytes of its archive.
 pub struct Medium {
     bytes: Bytes,
     set: Option<Set>,
+    parity: Option<Settled>,
+    /// Why parity that is there is of no use.
+    no_parity: Option<ParityError>,
 }
 
 /// The layer at the top.
@@ -35,30 +43,74 @@ struct Set {
 
 impl Medium {
     /// Opens what lies at `path`: a file; a volume, or any name of its set. Of a set, volumes may be
-    /// missing. Each may be compressed.
+    /// missing. Each may be compressed. With parity beside it, what it can rebuild counts as there.
     ///
     /// # Errors
     /// Any [`MediumError`].
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, MediumError> {
+        Self::open_with(path, limits, true)
+    }
+
+    /// The same without a look at parity: what stands there is what is read.
+    ///
+    /// # Errors
+    /// Any [`MediumError`].
+    pub fn open_as_it_is(path: &Path, limits: &Limits) -> Result<Self, MediumError> {
+        Self::open_with(path, limits, false)
+    }
+
+    fn open_with(path: &Path, limits: &Limits, with_parity: bool) -> Result<Self, MediumError> {
         let Some(names) = set_of(path) else {
-            let file = open_regular(path)?;
-            let whole = unpacked(Arc::new(file), None, path, limits)?;
-            return Ok(Self { bytes: Bytes::Whole(whole), set: None });
+            let stored: Arc<dyn Layer> = Arc::new(open_regular(path)?);
+            let names = VolumeNames::of(path);
+            let (parity, no_parity) = parity_of(with_parity, &stored, &names, None);
+            let (top, parity) = stacked(stored, parity, None, path, limits)?;
+            return Ok(Self { bytes: Bytes::Whole(top), set: None, parity, no_parity });
         };
-        let volumes = Volumes::open(names.clone(), limits)?;
+        let (volumes, wrong) = Volumes::open_damaged(names.clone(), limits)?;
         let statement = volumes.index().map(|index| index.statement);
-        let head = names.head();
-        let is_whole = volumes.missing().is_empty();
+        let ranges = volumes.ranges().to_vec();
+        let stored: Arc<dyn Layer> = Arc::new(volumes);
+        let (parity, no_parity) = parity_of(with_parity, &stored, &names, Some(&ranges));
+        // What is too short or too long can only be used if it is not needed.
+        if let Some(wrong) = wrong
+            && parity.as_ref().is_none_or(|parity| parity.lacks())
+        {
+            return Err(wrong);
+        }
         let frames = read_frames(&names, limits)?;
-        let bytes = unpacked(Arc::new(volumes), frames, &names.frames(), limits)?;
+        let (top, parity) = stacked(stored, parity, frames, &names.frames(), limits)?;
+        let is_whole = top.missing().is_empty();
+        let head = names.head();
         let set = Some(Set { names, statement });
         if is_whole {
-            return Ok(Self { bytes: Bytes::Whole(bytes), set });
+            return Ok(Self { bytes: Bytes::Whole(top), set, parity, no_parity });
         }
-        let size = bytes.size().map_err(|source| MediumError::Open { path: path.to_owned(), source })?;
-        let mut patched = Patched::new(bytes, size);
+        let size = top.size().map_err(|source| MediumError::Open { path: path.to_owned(), source })?;
+        let mut patched = Patched::new(top, size);
         patched.add_start(&head)?;
-        Ok(Self { bytes: Bytes::Patched(patched), set })
+        Ok(Self { bytes: Bytes::Patched(patched), set, parity, no_parity })
+    }
+
+    /// Whether there is parity of which use can be made.
+    pub fn has_parity(&self) -> bool {
+        self.parity.is_some()
+    }
+
+    /// The parity's share, and the bytes as they are stored, what is lost of them rebuilt; none if there
+    /// is no parity.
+    pub fn parity(&self) -> Option<(ParityShare, &dyn Layer)> {
+        self.parity.as_ref().map(|settled| settled.stored())
+    }
+
+    /// What was rebuilt so far.
+    pub fn rebuilt(&self) -> Option<Rebuilt> {
+        self.parity.as_ref()?.rebuilt()
+    }
+
+    /// Why parity that is there is of no use.
+    pub fn useless_parity(&self) -> Option<&ParityError> {
+        self.no_parity.as_ref()
     }
 
     /// Adds bytes of the archive that were kept from a volume that is gone. Where no volume is
@@ -76,6 +128,11 @@ impl Medium {
     /// The file that the archive's start lies in beside volumes.
     pub fn head(&self) -> Option<PathBuf> {
         self.set.as_ref().map(|set| set.names.head())
+    }
+
+    /// The names of the set's files, if it is volumes.
+    pub fn volumes(&self) -> Option<&VolumeNames> {
+        self.set.as_ref().map(|set| &set.names)
     }
 
     /// Makes sure that the volumes are those of the bundle with this statement.
@@ -119,24 +176,62 @@ fn set_of(path: &Path) -> Option<VolumeNames> {
     (!is_there(path) && (is_there(&names.index()) || is_there(&names.head()))).then_some(names)
 }
 
-/// What these bytes unpack to, if they are compressed, and otherwise themselves. `frames` is a copy of
-/// the table at their end; `path` is named in errors.
-fn unpacked(
+/// The parity of what is stored, or why what lies there is of no use.
+fn parity_of(
+    wanted: bool,
+    stored: &Arc<dyn Layer>,
+    names: &VolumeNames,
+    volumes: Option<&[Range<u64>]>,
+) -> (Option<Arc<Rebuilding>>, Option<ParityError>) {
+    if !wanted {
+        return (None, None);
+    }
+    match Rebuilding::open(stored.clone(), names, volumes) {
+        Ok(parity) => (parity.map(Arc::new), None),
+        Err(error) => (None, Some(error)),
+    }
+}
+
+/// What these bytes unpack to, if they are compressed, and otherwise themselves; with parity below, if
+/// there is some that helps. `frames` is a copy of the table at their end; `path` is named in errors.
+fn stacked(
+    stored: Arc<dyn Layer>,
+    parity: Option<Arc<Rebuilding>>,
+    frames: Option<Vec<u8>>,
+    path: &Path,
+    limits: &Limits,
+) -> Result<(Arc<dyn Layer>, Option<Settled>), MediumError> {
+    let Some(parity) = parity else {
+        return Ok((on(stored, frames, path, limits)?.0, None));
+    };
+    match on(parity.clone(), frames.clone(), path, limits) {
+        Ok((top, compressed)) => Ok((top, Some(Settled::new(stored, parity, compressed)))),
+        // Parity that lies must not keep out what is right without it.
+        Err(error) => on(stored, frames, path, limits).map(|(top, _)| (top, None)).map_err(|_| error),
+    }
+}
+
+/// A layer, and what unpacks in it, if something does.
+type Top = (Arc<dyn Layer>, Option<Arc<Compressed>>);
+
+/// The layer above these bytes.
+fn on(
     stored: Arc<dyn Layer>,
     frames: Option<Vec<u8>>,
     path: &Path,
     limits: &Limits,
-) -> Result<Arc<dyn Layer>, MediumError> {
+) -> Result<Top, MediumError> {
     let mut start = [0; 4];
     // What is shorter is told by whoever reads it.
     let starts = stored.has(&(0..4)) && stored.read_exact_at(&mut start, 0).is_ok();
     let is_compressed = if starts { Compressed::starts(&start) } else { frames.is_some() };
     if !is_compressed {
-        return Ok(stored);
+        return Ok((stored, None));
     }
     let compressed = Compressed::open(stored, frames, limits);
     let failed = |source| MediumError::Compressed { path: path.to_owned(), source };
-    Ok(Arc::new(compressed.map_err(failed)?))
+    let compressed = Arc::new(compressed.map_err(failed)?);
+    Ok((compressed.clone(), Some(compressed)))
 }
 
 /// The copy of the table of frames that lies beside compressed volumes.
@@ -155,6 +250,10 @@ fn read_frames(names: &VolumeNames, limits: &Limits) -> Result<Option<Vec<u8>>, 
 
 impl Layer for Medium {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let bytes = offset..offset.saturating_add(buffer.len() as u64);
+        if let Some(plain) = self.parity.as_ref().and_then(|parity| parity.believed(&bytes)) {
+            return plain.read_exact_at(buffer, offset);
+        }
         self.top().read_exact_at(buffer, offset)
     }
 
@@ -184,6 +283,10 @@ impl Layer for Medium {
 
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
         self.top().place(bytes)
+    }
+
+    fn settle(&self, bytes: &Range<u64>, is_right: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        self.parity.as_ref().is_some_and(|parity| parity.settle(bytes, is_right))
     }
 }
 

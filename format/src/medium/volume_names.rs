@@ -53,6 +53,35 @@ impl VolumeNames {
         self.with("SHA256SUMS")
     }
 
+    /// `NAME.parity`: digests of all parts, and what they are rebuilt from, unless that is in files of
+    /// its own.
+    pub fn parity(&self) -> PathBuf {
+        self.with("parity")
+    }
+
+    /// The volume of parity with this number, from 1: `NAME.parity-001-of-002`. It is named so that no
+    /// reader takes it for a volume of the bundle.
+    pub fn parity_volume(&self, number: usize, of: usize) -> PathBuf {
+        self.with(&format!("parity-{number:03}-of-{of:03}"))
+    }
+
+    /// Whether a file is parity of a set or a file, and of which.
+    pub fn read_parity(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let base = match name.strip_suffix(".parity") {
+            Some(base) => base,
+            None => {
+                let (base, end) = name.rsplit_once(".parity-")?;
+                let (number, of) = end.split_once("-of-")?;
+                let parse = |text: &str| text.parse::<usize>().ok();
+                let (number, of) = (parse(number)?, parse(of)?);
+                let same = Self(base.into()).parity_volume(number, of).file_name() == path.file_name();
+                (number > 0 && number <= of && same).then_some(base)?
+            }
+        };
+        (!base.is_empty()).then(|| Self(path.with_file_name(base)))
+    }
+
     fn with(&self, end: &str) -> PathBuf {
         let mut path = self.0.as_os_str().to_owned();
         path.push(".");
@@ -87,11 +116,20 @@ mod tests {
         let names = VolumeNames::of(Path::new("out/nightly.tar"));
         assert_eq!(names.volume(3, 14), Path::new("out/nightly.tar.003-of-014"));
         assert_eq!(VolumeNames::read(&names.volume(3, 14)), Some((names.clone(), 3, 14)));
-        assert_eq!(VolumeNames::read(&names.volume(1000, 1200)), Some((names, 1000, 1200)));
+        assert_eq!(VolumeNames::read(&names.volume(1000, 1200)), Some((names.clone(), 1000, 1200)));
         for bad in
             ["a.000-of-003", "a.004-of-003", "a.3-of-14", "a.0003-of-0014", ".001-of-001", "a", "a.tar.head"]
         {
             assert_eq!(VolumeNames::read(Path::new(bad)), None, "{bad}");
+        }
+        for name in [names.parity(), names.parity_volume(2, 12)] {
+            assert_eq!(VolumeNames::read(&name), None, "{name:?}");
+            assert_eq!(VolumeNames::read_parity(&name), Some(names.clone()), "{name:?}");
+        }
+        for bad in
+            ["a.parity-000-of-003", "a.parity-1-of-2", ".parity", "a.parity-004-of-003", "a.001-of-003"]
+        {
+            assert_eq!(VolumeNames::read_parity(Path::new(bad)), None, "{bad}");
         }
     }
 }

@@ -41,6 +41,19 @@ impl Volumes {
     /// A file cannot be opened, a volume has another size than it should, or it cannot be known
     /// where the volumes belong.
     pub fn open(names: VolumeNames, limits: &Limits) -> Result<Self, MediumError> {
+        let (volumes, wrong) = Self::open_damaged(names, limits)?;
+        wrong.map_or(Ok(volumes), Err)
+    }
+
+    /// The same of a set of which volumes may have another size than they should: of each there is as
+    /// much as there is of it. The first of them is told beside it.
+    ///
+    /// # Errors
+    /// The others of [`Self::open`].
+    pub(crate) fn open_damaged(
+        names: VolumeNames,
+        limits: &Limits,
+    ) -> Result<(Self, Option<MediumError>), MediumError> {
         let index = read_index(&names, limits)?;
         let found = find(&names)?;
         let of = match (&index, found.keys().next_back()) {
@@ -74,18 +87,27 @@ impl Volumes {
             }
         };
         let mut pieces = Vec::new();
+        let mut wrong = None;
         for (number, (path, file, found)) in files {
             let Some(range) = ranges.get(number - 1).cloned() else {
                 return Err(MediumError::OtherSet { path, of });
             };
             let expected = range.end - range.start;
             if found != expected {
-                return Err(MediumError::VolumeSize { path, expected, found });
+                wrong = wrong.or(Some(MediumError::VolumeSize { path: path.clone(), expected, found }));
             }
-            pieces.push(Piece { range, file, path });
+            let range = range.start..range.start + found.min(expected);
+            if range.start < range.end {
+                pieces.push(Piece { range, file, path });
+            }
         }
         let size = ranges.last().map_or(0, |range| range.end);
-        Ok(Self { names, ranges, index, pieces, size })
+        Ok((Self { names, ranges, index, pieces, size }, wrong))
+    }
+
+    /// Where each volume belongs, whether it is there or not.
+    pub(crate) fn ranges(&self) -> &[Range<u64>] {
+        &self.ranges
     }
 
     /// What says where the volumes belong, if it is there.
@@ -185,7 +207,7 @@ impl Layer for Volumes {
     }
 
     fn missing(&self) -> Vec<PathBuf> {
-        self.names_of(|range| !self.pieces.iter().any(|piece| piece.range == *range))
+        self.names_of(|range| !self.pieces.iter().any(|piece| piece.range.start == range.start))
     }
 
     fn place(&self, bytes: &Range<u64>) -> Option<String> {
@@ -198,6 +220,10 @@ impl Layer for Volumes {
         }
         let names: Vec<String> = names.iter().map(|path| path.display().to_string()).collect();
         Some(names.join(", "))
+    }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
     }
 }
 
