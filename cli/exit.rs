@@ -20,6 +20,7 @@ use bundle_report::ErrorReport;
 pub(crate) use bundle_report::{ErrorId as Id, ExitCode as Code};
 
 pub(crate) use harbor::advice;
+pub(crate) use import::COPY_AGAIN;
 
 use crate::destination;
 use crate::output::{self, tell, tell_json};

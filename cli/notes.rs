@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bundle_format::ParityNotes;
+use bundle_oci::Printable;
 use bundle_registry::{ClientBuilder, Fallback, FallbackTo, Progress};
 
 use crate::exit::chain;
+use crate::output::name;
 use crate::size::Took;
 
 /// How long the same note is not worth repeating.
@@ -53,3 +56,35 @@ impl Notes {
         self.progress.note(text);
     }
 }
+
+/// Tells people what was rebuilt from a bundle's parity, and what is wrong with the parity itself.
+pub(crate) fn tell_parity(parity: &ParityNotes, progress: &dyn Progress) {
+    parity_lines(parity).iter().for_each(|line| progress.note(line));
+}
+
+/// [`tell_parity`], line by line.
+pub(crate) fn parity_lines(parity: &ParityNotes) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(rebuilt) = parity.rebuilt() {
+        let files: Vec<String> = rebuilt.files.iter().take(MOST_FILES).map(|path| name(path)).collect();
+        let more = rebuilt.files.len().saturating_sub(MOST_FILES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        lines.push(format!(
+            "{}{more}: damaged or missing, and rebuilt from {}; `bundle repair` writes all of it anew",
+            files.join(", "),
+            name(&rebuilt.parity)
+        ));
+    }
+    let absent = parity.absent();
+    if let Some(first) = absent.first() {
+        let all = absent.len();
+        lines.push(format!("{} is missing ({all} of the volumes of parity are)", name(first)));
+    }
+    if let Some((path, why)) = parity.useless() {
+        lines.push(format!("{} is of no use: {}", name(path), Printable(why)));
+    }
+    lines
+}
+
+/// More names would hide the rest.
+const MOST_FILES: usize = 5;

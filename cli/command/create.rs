@@ -10,7 +10,7 @@ use bundle_bundler::{
     Assembled, Assembly, Confirm, Expires, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
     Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
 };
-use bundle_format::{Limits, Sequence, StreamName, Timestamp, VolumeSize};
+use bundle_format::{Limits, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
 use bundle_report::{ArtifactEntry, CreateReport, PlanReport, UnchangedReport};
 use bundle_trust::{Signer, load_private, load_public};
@@ -51,6 +51,11 @@ pub(crate) struct Create {
     /// FILE.zst, the compressed bundle is cut
     #[arg(long, value_name = "SIZE")]
     volume_size: Option<VolumeSize>,
+
+    /// Write parity beside the bundle, from which so much of it can be rebuilt: a share such as 10%, or one
+    /// volume in so many, such as 1/10
+    #[arg(long, value_name = "SHARE")]
+    parity: Option<ParityShare>,
 
     /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
     #[arg(long)]
@@ -117,11 +122,14 @@ impl Create {
             return Err(Failure::text(Code::Usage, "a pipe has no volumes")
                 .hint("choose a file with -o FILE, or let the other end split the pipe"));
         }
+        if to_pipe && self.parity.is_some() {
+            return Err(Failure::text(Code::Usage, "a pipe has no parity").hint("choose a file with -o FILE"));
+        }
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
             Some(path) if !to_pipe && !self.dry_run => {
-                Some(Sink::file(path, Shape { compress, volumes: self.volume_size })?)
+                Some(Sink::file(path, Shape { compress, volumes: self.volume_size, parity: self.parity })?)
             }
             _ => None,
         };

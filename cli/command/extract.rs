@@ -11,6 +11,7 @@ use bundle_oci::{Digest, Registry};
 use bundle_report::ExtractReport;
 
 use crate::exit::Failure;
+use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
 use crate::trust::TrustArguments;
@@ -87,6 +88,7 @@ impl Extract {
                 }
             }
         };
+        tell_parity(&bundle.parity_notes(), &**progress);
         drop(progress);
         output::report(&ExtractReport {
             files: paths.iter().map(|path| name(path)).collect(),

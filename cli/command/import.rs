@@ -25,6 +25,7 @@ use crate::connection::{Connection, Login, To};
 use crate::destination;
 use crate::exit::{Code, Failure, Id};
 use crate::history::{self, HistoryArguments};
+use crate::notes::tell_parity;
 use crate::output;
 use crate::parts::PartArguments;
 use crate::progress::progress;
@@ -166,6 +167,7 @@ impl Import {
         let state =
             if self.dry_run || shared { self.history.look()? } else { self.history.open(&**progress)? };
         let bundle = self.open(&policy, options.portion.scratch.as_deref())?;
+        let parity = bundle.parity_notes();
         if self.list_repositories {
             let names = bundle_importer::repositories(bundle.statement());
             let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
@@ -206,7 +208,9 @@ impl Import {
         }
         history::tell(delivery.history(), &self.to.root(), &**progress);
         let skipped = skipped(delivery.import());
-        let arrived = match delivery.carry_out(&options, progress.clone()).await? {
+        let carried = delivery.carry_out(&options, progress.clone()).await;
+        tell_parity(&parity, &**progress);
+        let arrived = match carried? {
             Arrival::Whole(arrived) => *arrived,
             Arrival::Part(remaining) => {
                 drop(progress);

@@ -15,6 +15,7 @@ mod login;
 mod mirror_config;
 mod receipt;
 mod reference;
+mod repair;
 mod schema;
 mod serve;
 mod sign;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Create(create::Create),
     /// Check every byte of a bundle
     Verify(verify::Verify),
+    /// Write a bundle anew whose files are damaged or missing, from its parity
+    Repair(repair::Repair),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
     /// Say how two bundles, receipts or locks differ
@@ -92,6 +95,7 @@ impl Command {
             | Self::Sync(_) => true,
             Self::Key(_)
             | Self::Verify(_)
+            | Self::Repair(_)
             | Self::Inspect(_)
             | Self::Diff(_)
             | Self::Receipt(_)
@@ -111,6 +115,7 @@ impl Command {
             Self::Images(command) => command.run().await,
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
+            Self::Repair(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,

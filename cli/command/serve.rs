@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
+use crate::notes::parity_lines;
 use crate::output::{self, tell};
 use crate::size::{Bytes, count};
 use bundle_trust::Effective;
@@ -140,6 +141,9 @@ impl Serve {
 fn source(path: &Path, policy: &Effective) -> Result<Source, Failure> {
     let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
         .map_err(|error| Failure::from(error).of(path))?;
+    for line in parity_lines(&bundle.parity_notes()) {
+        tell(&format!("note: {line}"));
+    }
     let (archive, graph) = bundle
         .into_archive()
         .ok_or_else(|| Failure::text(Code::Usage, "a bundle from a pipe cannot be served").of(path))?;

@@ -62,7 +62,7 @@ impl Sign {
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
         let limits = Limits::V1;
-        let Verification { checks, bundle, refused } =
+        let Verification { checks, bundle, refused, .. } =
             verify(Some(&self.bundle), &policy, &[], &limits, threads, &tell)?;
         drop(progress);
         let reasons: Vec<&str> = checks

@@ -11,7 +11,9 @@ use bundle_report::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
 use bundle_trust::Effective;
 
 use crate::command::refuse_terminal;
-use crate::exit::{Code, Failure, Id};
+
+use crate::exit::{COPY_AGAIN, Code, Failure, Id};
+use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
 use crate::trust::TrustArguments;
@@ -49,7 +51,7 @@ impl Verify {
             output::report(&report)?;
             return match refused {
                 None => Ok(()),
-                Some(id) => Err(Failure::text(id, format!("{} must not be used", name(bundle)))),
+                Some(id) => Err(refusal(id, bundle)),
             };
         }
         self.all(check)
@@ -64,8 +66,7 @@ impl Verify {
         for bundle in &self.bundles {
             match check(bundle) {
                 Ok((report, refused)) => {
-                    let text = format!("{} must not be used", name(bundle));
-                    failures.extend(refused.map(|id| Failure::text(id, text)));
+                    failures.extend(refused.map(|id| refusal(id, bundle)));
                     bundles.push(report);
                 }
                 Err(error) => failures.push(error.of(bundle)),
@@ -73,6 +74,14 @@ impl Verify {
         }
         output::report(&VerifySetReport { trusted: failures.is_empty(), bundles })?;
         failures.into_iter().reduce(Failure::and).map_or(Ok(()), Err)
+    }
+}
+
+fn refusal(id: Id, bundle: &Path) -> Failure {
+    let failure = Failure::text(id, format!("{} must not be used", name(bundle)));
+    match id {
+        Id::Damaged | Id::Truncated => failure.hint(COPY_AGAIN),
+        _ => failure,
     }
 }
 
@@ -95,8 +104,9 @@ fn checked(
     let blob = Digest::of(b"");
     let tell = |bytes| progress.advance(blob, bytes);
     // Additional signatures are for what comes through a pipe; those beside a file are found.
-    let Verification { checks, bundle: verified, refused } =
+    let Verification { checks, bundle: verified, refused, parity } =
         verify(path, policy, countersignatures, &Limits::V1, threads, &tell)?;
+    tell_parity(&parity, &**progress);
     drop(progress);
     let trusted = refused.is_none();
     let entry = |check: &bundle_importer::Check| {
@@ -120,6 +130,7 @@ fn checked(
             blobs: bundle.trusted.statement().blobs.len(),
             size: bundle.size,
         }),
+        rebuilt: parity.rebuilt().iter().flat_map(|rebuilt| &rebuilt.files).map(|path| name(path)).collect(),
         seconds: started.elapsed().as_secs_f64(),
     };
     Ok((report, refused.map(|error| Failure::from(error).id())))

@@ -154,7 +154,9 @@ impl From<OutputError> for Failure {
                 Id::OutputUnsuitable,
                 Some("cut it into volumes with --volume-size fat32, or use exFAT or ext4".to_owned()),
             ),
-            OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) => {
+            OutputError::TooManyVolumes { .. }
+            | OutputError::SmallVolumes(_)
+            | OutputError::Parity { .. } => {
                 (Id::OutputUnsuitable, Some("choose larger ones with --volume-size".to_owned()))
             }
             OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Id::FileSystem, None),

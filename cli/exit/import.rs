@@ -43,9 +43,33 @@ impl From<OpenError> for Failure {
                 "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
+            OpenError::Damage(_) if matches!(id, Id::Damaged | Id::Truncated) => Some(COPY_AGAIN.to_owned()),
             _ => None,
         };
         Self { id, lines: vec![chain(&error)], hint }
+    }
+}
+
+/// What to do about bytes that are not right.
+pub(crate) const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
+     bundles that survive some damage";
+
+impl From<bundle_importer::RepairError> for Failure {
+    fn from(error: bundle_importer::RepairError) -> Self {
+        use bundle_importer::RepairError as E;
+        let (id, hint) = match error {
+            E::Open(error) => return error.into(),
+            E::NoParity(_) => (
+                Id::Failed,
+                Some("only a bundle made with `create --parity` can be repaired; copy it again otherwise"),
+            ),
+            E::UselessParity { .. } => (Id::Damaged, Some(COPY_AGAIN)),
+            E::Exists(_) => (Id::OutputExists, Some("choose another name with -o")),
+            E::Shards(_) => (Id::OutputUnsuitable, None),
+            E::Space { .. } => (Id::NoSpace, Some("make room, or choose another place with -o")),
+            E::Beside(_) | E::Io { .. } => (Id::FileSystem, None),
+        };
+        Self { id, lines: vec![chain(&error)], hint: hint.map(str::to_owned) }
     }
 }
 

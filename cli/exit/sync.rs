@@ -43,7 +43,7 @@ fn in_outbox(error: OutputError) -> Failure {
         OutputError::Space { .. } => Some("make room, or name another outbox in sync.yaml"),
         OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
         OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
-        OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) => {
+        OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) | OutputError::Parity { .. } => {
             Some("choose a larger volumeSize in sync.yaml")
         }
         OutputError::NoName(_)
@@ -78,7 +78,7 @@ impl From<ItemError> for Failure {
             ItemError::Stuck(error) => Self::new(Id::FileSystem, &error).hint(
                 "look at what lies in its way in the directories done and refused, and at their rights",
             ),
-            ItemError::Part => Self::new(Id::VolumeMissing, &error),
+            ItemError::Part | ItemError::Arriving => Self::new(Id::VolumeMissing, &error),
         }
     }
 }

@@ -35,6 +35,12 @@ const FILES: &[Entry] = &[
         what: "A bundle in volumes. Name the first one, or the name without the number.",
     },
     Entry {
+        name: "FILE.parity, FILE.parity-001-of-002 and so on",
+        reads: "the same, by itself",
+        writes: "create --parity, sync export, repair",
+        what: "What damaged or missing parts of the bundle beside it are rebuilt from. Nothing of it is signed or needs to be kept secret.",
+    },
+    Entry {
         name: ".FILE.partial, .FILE.001.partial, .FILE.journal beside an output",
         reads: "create",
         writes: "create",

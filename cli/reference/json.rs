@@ -16,6 +16,7 @@ pub(crate) fn json() -> String {
     page.add::<report::WhyReport>();
     page.add::<report::VerifyReport>();
     page.add::<report::VerifySetReport>();
+    page.add::<report::RepairReport>();
     page.add::<report::InspectReport>();
     page.add::<report::DiffReport>();
     page.add::<report::ImportReport>();

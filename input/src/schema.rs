@@ -102,6 +102,8 @@ texts! {
     Span = "^[0-9]+[smh]$", 24;
     /// How large a volume may be.
     VolumeSize = "^([Ff][Aa][Tt]32|[0-9]+ *(KiB|MiB|GiB|TiB|kB|MB|GB|TB)?)$", 64;
+    /// How much parity there is: `10%`, `1/10`.
+    ParityShare = "^(([1-9][0-9]?|100)%|1/([1-9][0-9]?|100))$", 5;
     /// How much may be stored.
     Quota = "^(unlimited|0*[1-9][0-9]* *(KiB|MiB|GiB|TiB))$", 64;
     /// A Kubernetes namespace.

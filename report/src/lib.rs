@@ -21,6 +21,7 @@ mod inspect;
 mod keys;
 mod model;
 mod receipt;
+mod repair;
 mod serve;
 mod size;
 mod sync;
@@ -49,6 +50,7 @@ pub use keys::{
 };
 pub use model::{REPORT_VERSION, Report, json};
 pub use receipt::{ReceiptReport, ShortReceiptReport};
+pub use repair::RepairReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};
 pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};

@@ -22,6 +22,8 @@ pub struct VerifyReport {
     /// What is in the bundle. Absent if a check failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<VerifiedBundle>,
+    /// The files of the bundle that are damaged or missing, and whose content was rebuilt from parity.
+    pub rebuilt: Vec<String>,
     /// How long it took.
     pub seconds: f64,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::Expires;
-use bundle_format::{SiteName, StreamName, VolumeSize};
+use bundle_format::{ParityShare, SiteName, StreamName, VolumeSize};
 use bundle_importer::OnExistingTag;
 use bundle_input::{Dialect, InputError, Span, read_yaml, schema, schema_of};
 use bundle_site::RegistryKind;
@@ -63,6 +63,10 @@ pub struct ExportConfig {
     #[serde(default, deserialize_with = "from_text")]
     #[schemars(with = "schema::VolumeSize")]
     pub volume_size: Option<VolumeSize>,
+    /// How much of a bundle can be rebuilt from the parity beside it: `10%`, or one volume in so many, `1/10`.
+    #[serde(default, deserialize_with = "from_text")]
+    #[schemars(with = "schema::ParityShare")]
+    pub parity: Option<ParityShare>,
     /// Whether bundles are compressed.
     #[serde(default, deserialize_with = "bundle_input::plain")]
     pub compress: bool,

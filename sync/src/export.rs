@@ -290,7 +290,10 @@ impl ExportJob<'_> {
     ) -> Result<PathBuf, ExportError> {
         let config = self.config;
         let path = outbox.path(plan.statement().sequence, config.compress);
-        let output = Sink::file(&path, Shape { compress: config.compress, volumes: config.volume_size })?;
+        let output = Sink::file(
+            &path,
+            Shape { compress: config.compress, volumes: config.volume_size, parity: config.parity },
+        )?;
         if let Some(earlier) = output.earlier(&Limits::V1)
             && plan.adopt(&earlier)
         {

@@ -108,6 +108,9 @@ pub enum ItemError {
     /// It was dealt with, and cannot be moved out of the inbox.
     #[error(transparent)]
     Stuck(#[from] InboxError),
+    /// Some of it is missing. It can be rebuilt, but perhaps it is just being copied.
+    #[error("some of the bundle is missing; it is rebuilt from parity if nothing more comes for a while")]
+    Arriving,
     /// Some of it is still to come.
     #[error("some of the bundle is still to come")]
     Part,
@@ -145,6 +148,11 @@ impl ImportJob<'_> {
         let mut left = 0;
         for candidate in inbox::scan(&self.config.inbox)? {
             match self.open(&candidate) {
+                Ok(bundle)
+                    if bundle.parity_notes().is_cut() && !self.has_settled(&candidate, &mut ledger) =>
+                {
+                    unusable.push((candidate, ItemError::Arriving));
+                }
                 Ok(bundle) => {
                     let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
                     taken.push((id, candidate));
@@ -489,7 +497,7 @@ fn judge(error: &ItemError) -> Judgement {
             | DeliveryError::Confirm(_) => Judgement::Fail,
         },
         ItemError::Stream(_) | ItemError::Superseded { .. } => Judgement::Refuse,
-        ItemError::Part => Judgement::Wait,
+        ItemError::Part | ItemError::Arriving => Judgement::Wait,
         ItemError::State(_) | ItemError::Sign(_) | ItemError::Receipt(_) | ItemError::Stuck(_) => {
             Judgement::Fail
         }

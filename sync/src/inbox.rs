@@ -39,8 +39,8 @@ pub struct InboxError {
 }
 
 /// What lies beside a bundle, under its name and one of these.
-const BESIDE: [&str; 6] =
-    [".volumes.json", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
+const BESIDE: [&str; 7] =
+    [".volumes.json", ".parity", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
 
 /// Finds the bundles of an inbox. Files with other names, hidden ones (as copying programs make
 /// them), directories and links are left alone.
@@ -178,9 +178,16 @@ fn bundle_of(name: &str) -> Option<&str> {
             .iter()
             .find_map(|end| name.strip_suffix(end))
             .or_else(|| countersigned(name))
+            .or_else(|| parity(name))
             .unwrap_or(name),
     };
     is_bundle(base).then_some(base)
+}
+
+/// What a volume of parity is of, by its name.
+fn parity(name: &str) -> Option<&str> {
+    VolumeNames::read_parity(Path::new(name))?;
+    name.rsplit_once(".parity-").map(|(base, _)| base)
 }
 
 /// What a countersignature signs, by its name.

@@ -48,6 +48,14 @@ pub enum OutputError {
     /// Volumes into which no frame of a compressed bundle fits, so that none could be used alone.
     #[error("{} is compressed, and its volumes must have at least {} MiB", .0.display(), Limits::DEFAULT.compressed_volume >> 20)]
     SmallVolumes(PathBuf),
+    /// More volumes than there can be parity for.
+    #[error("{}: {source}", .path.display())]
+    Parity {
+        /// The bundle.
+        path: PathBuf,
+        /// What is wrong.
+        source: bundle_format::TooManyShards,
+    },
     /// A small file beside the volumes cannot be written.
     #[error(transparent)]
     Beside(#[from] FileError),

@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod head;
 pub(crate) mod journal;
 pub(crate) mod names;
+pub(crate) mod parity;
 pub(crate) mod parts;
 pub(crate) mod pipe;
 pub(crate) mod target;

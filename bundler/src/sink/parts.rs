@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bundle_format::{BLOCK, Entry, Layout, Limits, OCI_LAYOUT, Statement, TRAILER, VolumeNames, VolumeSize};
+use bundle_format::{
+    BLOCK, Entry, Layout, Limits, OCI_LAYOUT, ParityShare, Statement, TRAILER, VolumeNames, VolumeSize,
+};
 use bundle_oci::Digest;
 use bundle_os::{Preallocated, Volume};
 
@@ -17,7 +19,8 @@ use crate::OutputError;
 use crate::sink::head::SinkHead;
 use crate::sink::journal::Journal;
 use crate::sink::names::{claim, directory_of, file_name, hidden, is_at, open_own, partial};
-use crate::sink::target::{InOrder, Way};
+use crate::sink::parity::{self, Parity};
+use crate::sink::target::{InOrder, Shape, Way};
 use crate::sink::volumes;
 
 /// A bundle's file, or its volumes, until they are complete.
@@ -25,6 +28,7 @@ use crate::sink::volumes;
 pub(crate) struct Parts {
     path: PathBuf,
     volumes: Option<VolumeSize>,
+    parity: Option<ParityShare>,
     /// In the order of the archive; of volumes, only the first is open before the cuts are known.
     parts: Vec<Part>,
     journal: Journal,
@@ -54,7 +58,8 @@ const CLAIMS: usize = 8;
 impl Parts {
     /// Opens what an earlier run left, or starts anew, and makes sure that nobody else does. With a
     /// size, the bytes are cut into volumes.
-    pub(crate) fn open(path: &Path, volumes: Option<VolumeSize>) -> Result<Self, OutputError> {
+    pub(crate) fn open(path: &Path, shape: Shape) -> Result<Self, OutputError> {
+        let Shape { volumes, parity, .. } = shape;
         if file_name(path).is_none() {
             return Err(OutputError::NoName(path.to_owned()));
         }
@@ -72,7 +77,10 @@ impl Parts {
             if claim(&file, path, &first)? {
                 let part = Part { file, partial: first, path: path.to_owned(), range: 0..u64::MAX };
                 let journal = Journal::open(journal)?;
-                let output = Self { path: path.to_owned(), volumes, parts: vec![part], journal };
+                let output = Self { path: path.to_owned(), volumes, parity, parts: vec![part], journal };
+                if parity.is_some() {
+                    parity::take_back(path, output.journal.read().is_some())?;
+                }
                 if path.symlink_metadata().is_ok() {
                     return Err(OutputError::Exists(path.to_owned()));
                 }
@@ -145,7 +153,7 @@ impl Parts {
             self.journal.start(statement)?;
         }
         let placement = self.placement()?;
-        let available = self.check_space(layout.size())?;
+        let available = self.check_space(layout.size().saturating_add(self.parity_size(statement)?))?;
         for part in &self.parts {
             let size = part.length();
             if placement == Placement::InOrder {
@@ -171,7 +179,9 @@ impl Parts {
     pub(crate) fn prepare_stream(&mut self, size: u64) -> Result<(), OutputError> {
         self.parts[0].range = 0..self.volumes.map_or(size, |volume| volume.bytes().min(size));
         self.placement()?;
-        self.check_space(size)?;
+        // Of volumes, it is not known yet how many there will be; and it may be less.
+        let parity = if self.volumes.is_none() { self.parity_size(Digest::of(b""))? } else { 0 };
+        self.check_space(size.saturating_add(parity))?;
         self.parts[0].range = 0..0;
         self.parts[0].empty()
     }
@@ -226,6 +236,25 @@ impl Parts {
                 break;
             }
         }
+    }
+
+    /// How many bytes of parity there will be.
+    fn parity_size(&self, statement: Digest) -> Result<u64, OutputError> {
+        let Some(share) = self.parity else { return Ok(0) };
+        let plan = parity::plan(&self.path, statement, &self.ranges(), self.volumes.is_some(), share)?;
+        Ok(plan.size())
+    }
+
+    fn ranges(&self) -> Vec<Range<u64>> {
+        self.parts.iter().map(|part| part.range.clone()).collect()
+    }
+
+    /// Makes parity, now that all bytes are written.
+    fn make_parity(&self, statement: Digest) -> Result<Option<Parity>, OutputError> {
+        let Some(share) = self.parity else { return Ok(None) };
+        let read = |buffer: &mut [u8], at: u64| self.read_at(buffer, at).map_err(std::io::Error::other);
+        let (ranges, volumes) = (self.ranges(), self.volumes.is_some());
+        Parity::make(&self.path, statement, &ranges, volumes, share, &read).map(Some)
     }
 
     /// How many bytes there are, if they suffice.
@@ -290,13 +319,23 @@ impl Parts {
 
     /// Brings all to disk, and gives the files their final names; a set's are told of in what lies
     /// beside its volumes.
-    pub(crate) fn finish(&self, beside: Option<&volumes::Beside<'_>>) -> Result<(), OutputError> {
+    pub(crate) fn finish(
+        &self,
+        statement: Digest,
+        beside: Option<&volumes::Beside<'_>>,
+    ) -> Result<(), OutputError> {
+        let parity = self.make_parity(statement)?;
         for part in &self.parts {
             part.file.sync_all().map_err(|source| part.failed("brought to disk", source))?;
         }
         match beside {
-            Some(beside) => volumes::finish(&VolumeNames::of(&self.path), &self.parts, beside)?,
-            None => self.parts[0].rename()?,
+            Some(beside) => {
+                volumes::finish(&VolumeNames::of(&self.path), &self.parts, parity.as_ref(), beside)?;
+            }
+            None => {
+                parity.iter().try_for_each(Parity::rename)?;
+                self.parts[0].rename()?;
+            }
         }
         let synced = File::open(directory_of(&self.path)).and_then(|directory| directory.sync_all());
         // FAT and some network file systems cannot sync a directory.
@@ -313,10 +352,11 @@ impl Parts {
     /// [`Self::finish`], of an archive that is not compressed.
     fn finish_archive(&self, head: &SinkHead) -> Result<(), OutputError> {
         if self.volumes.is_none() {
-            return self.finish(None);
+            return self.finish(head.digest(), None);
         }
         let start = volumes::read_start(&self.parts, head.length())?;
-        self.finish(Some(&volumes::Beside { head, start: volumes::Start::Bytes(&start), frames: None }))
+        let beside = volumes::Beside { head, start: volumes::Start::Bytes(&start), frames: None };
+        self.finish(head.digest(), Some(&beside))
     }
 }
 
@@ -471,7 +511,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> Result<Parts, OutputError> {
-        Parts::open(path, None)
+        Parts::open(path, Shape::default())
     }
 
     fn names(directory: &Path) -> Vec<OsString> {
@@ -491,7 +531,7 @@ mod tests {
         first.write_at(b"content", 0).unwrap();
         let late = open_own(&partial).unwrap();
         assert!(matches!(claim(&late, &path, &partial), Err(OutputError::Busy(_))));
-        first.finish(None).unwrap();
+        first.finish(digest(), None).unwrap();
         drop(first);
         assert!(!claim(&late, &path, &partial).unwrap());
         assert!(matches!(open(&path), Err(OutputError::Exists(_))));
@@ -507,7 +547,7 @@ mod tests {
         output.prepare(digest(), &layout(7)).unwrap();
         std::fs::remove_file(&output.parts[0].partial).unwrap();
         std::fs::write(&output.parts[0].partial, "another's").unwrap();
-        assert!(matches!(output.finish(None), Err(OutputError::Io { .. })));
+        assert!(matches!(output.finish(digest(), None), Err(OutputError::Io { .. })));
         drop(output);
         assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
     }

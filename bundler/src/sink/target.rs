@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use bundle_format::{Limits, Statement, VolumeSize};
+use bundle_format::{Limits, ParityShare, Statement, VolumeSize};
 
 use crate::OutputError;
 use crate::sink::head::SinkHead;
@@ -19,6 +19,8 @@ pub struct Shape {
     pub compress: bool,
     /// How large volumes may be, if it is cut.
     pub volumes: Option<VolumeSize>,
+    /// How much of it may be lost, if there is to be parity.
+    pub parity: Option<ParityShare>,
 }
 
 /// Where a bundle is written to. A file, or its volumes, are claimed by this run until it is
@@ -60,7 +62,7 @@ impl Sink {
         {
             return Err(OutputError::SmallVolumes(path.to_owned()));
         }
-        let parts = Parts::open(path, shape.volumes)?;
+        let parts = Parts::open(path, shape)?;
         Ok(Self(if shape.compress { Kind::Compressed(parts) } else { Kind::Parts(parts) }))
     }
 

@@ -9,6 +9,7 @@ use bundle_oci::{Digest, Hasher};
 use crate::OutputError;
 use crate::sink::head::SinkHead;
 use crate::sink::names::directory_of;
+use crate::sink::parity::Parity;
 use crate::sink::parts::Part;
 
 /// What lies beside volumes, so that each of them can be used alone.
@@ -35,7 +36,12 @@ const PIECE: usize = 1 << 20;
 
 /// Writes what lies beside the volumes, and gives the volumes their names. The index comes last: a
 /// set with an index is complete.
-pub(crate) fn finish(names: &VolumeNames, parts: &[Part], beside: &Beside<'_>) -> Result<(), OutputError> {
+pub(crate) fn finish(
+    names: &VolumeNames,
+    parts: &[Part],
+    parity: Option<&Parity>,
+    beside: &Beside<'_>,
+) -> Result<(), OutputError> {
     // A kiosk checks each file from its first byte to its last, and blobs came in any order: so
     // each volume is read once.
     let digests = hash_all(parts)?;
@@ -65,6 +71,9 @@ pub(crate) fn finish(names: &VolumeNames, parts: &[Part], beside: &Beside<'_>) -
     };
     let mut sums: String =
         parts.iter().zip(&digests).map(|(part, digest)| sum(&part.path, *digest)).collect();
+    let of_parity = parity.map(Parity::parts).unwrap_or_default();
+    let parity_digests = hash_all(of_parity)?;
+    sums.extend(of_parity.iter().zip(&parity_digests).map(|(part, digest)| sum(&part.path, *digest)));
     sums.extend(start.iter().map(|(path, digest)| sum(path, *digest)));
     sums.extend(small.iter().map(|(path, bytes)| sum(path, Digest::of(bytes))));
     sums.push_str(&sum(&names.index(), Digest::of(&index)));
@@ -77,6 +86,7 @@ pub(crate) fn finish(names: &VolumeNames, parts: &[Part], beside: &Beside<'_>) -
         part.file.sync_all().map_err(|source| part.failed("brought to disk", source))?;
         std::fs::rename(&part.partial, &path).map_err(|source| part.failed("renamed", source))?;
     }
+    parity.map_or(Ok(()), Parity::rename)?;
     for part in parts {
         part.rename()?;
     }

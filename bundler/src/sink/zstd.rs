@@ -82,12 +82,12 @@ impl InOrder for Zstd {
             doing: "written",
             source,
         })?;
-        let Some(start) = start else { return files.parts.finish(None) };
-        files.parts.name_volumes();
         // A run that is killed while it gives names is known by this to have given them.
         files.parts.journal().start(head.digest())?;
+        let Some(start) = start else { return files.parts.finish(head.digest(), None) };
+        files.parts.name_volumes();
         let beside = Beside { head, start: Start::File(&start.part), frames: Some(&frames) };
-        files.parts.finish(Some(&beside))
+        files.parts.finish(head.digest(), Some(&beside))
     }
 }
 

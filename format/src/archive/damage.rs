@@ -102,6 +102,15 @@ impl Damage {
         }
     }
 
+    /// Says where it is, unless it says so already.
+    #[must_use]
+    pub fn in_place(self, place: String) -> Self {
+        match self {
+            Self::InVolumes { .. } | Self::Read(_) => self,
+            other => Self::InVolumes { place, damage: Box::new(other) },
+        }
+    }
+
     /// Says in which volumes of `reader` it is.
     pub(crate) fn located(self, reader: &impl Layer) -> Self {
         let Some(place) = self.bytes().and_then(|bytes| reader.place(&bytes)) else {

@@ -122,6 +122,11 @@ impl Compressed {
         Self { stored, borders: self.borders.clone(), cache: Mutex::new(cache) }
     }
 
+    /// How many stored bytes all frames have together.
+    pub(crate) fn stored_size(&self) -> u64 {
+        self.borders.last().map_or(0, |(stored, _)| *stored)
+    }
+
     fn content_size(&self) -> u64 {
         self.borders.last().map_or(0, |(_, content)| *content)
     }

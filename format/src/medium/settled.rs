@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::parity::layer::Rebuilding;
-use crate::{Compressed, Layer, ParityShare, Rebuilt};
+use crate::{Compressed, Layer, ParityShare};
 
 /// A bundle's bytes with parity and without, and what was found of either.
 pub(crate) struct Settled {
@@ -36,8 +36,14 @@ impl Settled {
         (self.parity.share(), &self.parity)
     }
 
-    pub(crate) fn rebuilt(&self) -> Option<Rebuilt> {
-        self.parity.rebuilt()
+    /// Where the table of frames lies in what is stored.
+    pub(crate) fn table_of_frames(&self) -> Option<Range<u64>> {
+        Some(self.compressed.as_ref()?.stored_size()..self.parity.size().ok()?)
+    }
+
+    /// Who can say what was rebuilt.
+    pub(crate) fn parity(&self) -> &Arc<Rebuilding> {
+        &self.parity
     }
 
     /// Where to read bytes that are right as they stand.

@@ -15,17 +15,49 @@ use crate::medium::error::open_regular;
 use crate::medium::patched::Patched;
 use crate::medium::settled::Settled;
 use crate::parity::layer::Rebuilding;
-use crate::{
-    Compressed, Layer, Limits, MediumError, ParityError, ParityShare, Rebuilt, VolumeNames, Volumes,
-};
+use crate::{Compressed, Layer, Limits, MediumError, ParityShare, Rebuilt, VolumeNames, Volumes};
 
 /// What a bundle lies on, as the bytes of its archive.
 pub struct Medium {
     bytes: Bytes,
     set: Option<Set>,
     parity: Option<Settled>,
-    /// Why parity that is there is of no use.
-    no_parity: Option<ParityError>,
+    /// Parity that is there and of no use, and why.
+    no_parity: Option<(PathBuf, String)>,
+}
+
+/// What people should know of a bundle's parity.
+#[derive(Clone, Debug, Default)]
+pub struct ParityNotes {
+    rebuilding: Option<Arc<Rebuilding>>,
+    useless: Option<(PathBuf, String)>,
+}
+
+impl ParityNotes {
+    /// What was rebuilt so far, or will be when it is read.
+    pub fn rebuilt(&self) -> Option<Rebuilt> {
+        self.rebuilding.as_ref()?.rebuilt()
+    }
+
+    /// Where more is damaged than can be rebuilt, if that was met.
+    pub fn too_little(&self) -> Option<String> {
+        self.rebuilding.as_ref()?.too_little()
+    }
+
+    /// Whether some of the bundle is not there at all, as while it is being copied, and is rebuilt.
+    pub fn is_cut(&self) -> bool {
+        self.rebuilding.as_ref().is_some_and(|rebuilding| rebuilding.is_cut())
+    }
+
+    /// The volumes of parity that are missing.
+    pub fn absent(&self) -> Vec<PathBuf> {
+        self.rebuilding.as_ref().map(|rebuilding| rebuilding.absent()).unwrap_or_default()
+    }
+
+    /// Parity that is there and of no use, and why.
+    pub fn useless(&self) -> Option<(&Path, &str)> {
+        self.useless.as_ref().map(|(path, why)| (path.as_path(), why.as_str()))
+    }
 }
 
 /// The layer at the top.
@@ -103,14 +135,10 @@ impl Medium {
         self.parity.as_ref().map(|settled| settled.stored())
     }
 
-    /// What was rebuilt so far.
-    pub fn rebuilt(&self) -> Option<Rebuilt> {
-        self.parity.as_ref()?.rebuilt()
-    }
-
-    /// Why parity that is there is of no use.
-    pub fn useless_parity(&self) -> Option<&ParityError> {
-        self.no_parity.as_ref()
+    /// What people should know of the parity, now and when the bundle was read.
+    pub fn parity_notes(&self) -> ParityNotes {
+        let rebuilding = self.parity.as_ref().map(|settled| settled.parity().clone());
+        ParityNotes { rebuilding, useless: self.no_parity.clone() }
     }
 
     /// Adds bytes of the archive that were kept from a volume that is gone. Where no volume is
@@ -130,9 +158,15 @@ impl Medium {
         self.set.as_ref().map(|set| set.names.head())
     }
 
-    /// The names of the set's files, if it is volumes.
-    pub fn volumes(&self) -> Option<&VolumeNames> {
-        self.set.as_ref().map(|set| &set.names)
+    /// Which of the stored bytes each volume has, if there is parity for volumes.
+    pub fn ranges(&self) -> Option<Vec<Range<u64>>> {
+        self.set.as_ref()?;
+        self.parity.as_ref().map(|settled| settled.parity().ranges().to_vec())
+    }
+
+    /// Where the table of frames lies in what is stored: all that follows the last frame.
+    pub fn table_of_frames(&self) -> Option<Range<u64>> {
+        self.parity.as_ref()?.table_of_frames()
     }
 
     /// Makes sure that the volumes are those of the bundle with this statement.
@@ -182,13 +216,13 @@ fn parity_of(
     stored: &Arc<dyn Layer>,
     names: &VolumeNames,
     volumes: Option<&[Range<u64>]>,
-) -> (Option<Arc<Rebuilding>>, Option<ParityError>) {
+) -> (Option<Arc<Rebuilding>>, Option<(PathBuf, String)>) {
     if !wanted {
         return (None, None);
     }
     match Rebuilding::open(stored.clone(), names, volumes) {
         Ok(parity) => (parity.map(Arc::new), None),
-        Err(error) => (None, Some(error)),
+        Err(error) => (None, Some((names.parity(), error.to_string()))),
     }
 }
 

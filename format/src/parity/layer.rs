@@ -34,7 +34,9 @@ pub(crate) struct Rebuilding {
     shape: Shape,
     /// Of each shard of parity the file, and where it begins there; none if it is missing.
     parity: Vec<Option<(Arc<File>, u64)>>,
-    /// Bytes that are missing and cannot be rebuilt.
+    /// Whether bytes are missing.
+    cut: bool,
+    /// Those that are missing and cannot be rebuilt.
     lost: Vec<Range<u64>>,
     memory: Mutex<Memory>,
 }
@@ -65,7 +67,7 @@ struct Marks {
     doubtful: Option<Range<u64>>,
 }
 
-/// A bundle's files of which parts were rebuilt from parity.
+/// A bundle's files that are missing, or of which parts were rebuilt from parity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
     /// The parity's file.
@@ -114,11 +116,19 @@ impl Rebuilding {
             table,
             shape,
             parity,
+            cut: false,
             lost: Vec::new(),
             memory: Mutex::default(),
         };
-        layer.lost = layer.find_lost();
+        let absent = layer.absent_parts();
+        layer.cut = !absent.is_empty();
+        layer.lost = layer.find_lost(&absent);
         Ok(Some(layer))
+    }
+
+    /// Whether bytes are missing.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Whether bytes are missing that cannot be rebuilt.
@@ -126,16 +136,35 @@ impl Rebuilding {
         !self.lost.is_empty()
     }
 
+    /// Which of the stored bytes each shard has.
+    pub(crate) fn ranges(&self) -> &[Range<u64>] {
+        &self.shape.data
+    }
+
     /// The parity's share of the bundle.
     pub(crate) fn share(&self) -> crate::ParityShare {
         crate::ParityShare::between(self.shape.parity(), self.shape.data.len())
+    }
+
+    /// What people are told of damage that cannot be rebuilt.
+    pub(crate) fn too_little(&self) -> Option<String> {
+        let has_failed = self.memory().marks.values().any(|marks| marks.failed);
+        let (bundle, parity) = (self.bundle.display(), self.path.display());
+        has_failed.then(|| format!("{bundle}, more than {parity} can rebuild"))
+    }
+
+    /// The volumes of parity that are missing.
+    pub(crate) fn absent(&self) -> Vec<PathBuf> {
+        let (names, of) = (VolumeNames::of(&self.bundle), self.parity.len());
+        let absent = self.parity.iter().zip(1..).filter(|(file, _)| file.is_none());
+        absent.map(|(_, number)| names.parity_volume(number, of)).collect()
     }
 
     /// What was rebuilt so far.
     pub(crate) fn rebuilt(&self) -> Option<Rebuilt> {
         let memory = self.memory();
         let shards = memory.marks.iter().filter(|(_, marks)| marks.rebuilt).map(|(shard, _)| *shard);
-        let mut files: Vec<PathBuf> = Vec::new();
+        let mut files = if self.lacks() { Vec::new() } else { self.stored.missing() };
         for shard in shards {
             let of_shard = self.stored.files_of(&self.shape.data[shard]);
             files.extend(if of_shard.is_empty() { vec![self.bundle.clone()] } else { of_shard });
@@ -161,9 +190,8 @@ impl Rebuilding {
         })
     }
 
-    /// The bytes that are missing, and in whose rows more is missing than there is parity. Of rows of
-    /// which that is so, all are taken from the first to the last.
-    fn find_lost(&self) -> Vec<Range<u64>> {
+    /// The bytes of each shard that are missing.
+    fn absent_parts(&self) -> Vec<(usize, Range<u64>)> {
         let mut absent: Vec<(usize, Range<u64>)> = Vec::new();
         for (shard, range) in self.shape.data.iter().enumerate() {
             let mut at = range.start;
@@ -175,13 +203,19 @@ impl Rebuilding {
                 at = at.max(part.end);
             }
         }
+        absent
+    }
+
+    /// Those in whose rows more is missing than there is parity. Of rows of which that is so, all are
+    /// taken from the first to the last.
+    fn find_lost(&self, absent: &[(usize, Range<u64>)]) -> Vec<Range<u64>> {
         let available = self.parity.iter().flatten().count();
         let rows = |(shard, bytes): &(usize, Range<u64>)| {
             let start = self.shape.data[*shard].start;
             (bytes.start - start) / BLOCK..(bytes.end - start).div_ceil(BLOCK)
         };
         let mut changes: BTreeMap<u64, i64> = BTreeMap::new();
-        for part in &absent {
+        for part in absent {
             let rows = rows(part);
             *changes.entry(rows.start).or_default() += 1;
             *changes.entry(rows.end).or_default() -= 1;

@@ -39,10 +39,9 @@ impl ParityShare {
         usize::try_from((shards as u64 * self.parts).div_ceil(self.of)).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The share that `parity` of `shards` are, as far as it can be said in per cent.
+    /// The share that `parity` of `shards` are.
     pub(crate) fn between(parity: usize, shards: usize) -> Self {
-        let percent = (parity as u64 * 100).div_ceil(shards.max(1) as u64);
-        Self { parts: percent.clamp(1, 100), of: 100 }
+        Self { parts: parity as u64, of: shards.max(1) as u64 }
     }
 }
 

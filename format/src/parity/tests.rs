@@ -33,7 +33,8 @@ impl Case {
         std::fs::write(case.names().bundle(), &case.content).unwrap();
         let share: ParityShare = share.parse().unwrap();
         let plan = ParityPlan::of_file(Digest::of(b"x"), length as u64, share);
-        plan.write(&case.content, &open(&case.names().parity()), &[]).unwrap();
+        plan.write(&|buffer, at| case.content.read_exact_at(buffer, at), &open(&case.names().parity()), &[])
+            .unwrap();
         assert_eq!(case.names().parity().metadata().unwrap().len(), plan.size());
         case
     }
@@ -67,7 +68,8 @@ impl Case {
         let files: Vec<File> =
             (1..=plan.volumes()).map(|number| open(&names.parity_volume(number, plan.volumes()))).collect();
         let files: Vec<&File> = files.iter().collect();
-        plan.write(&case.content, &open(&names.parity()), &files).unwrap();
+        plan.write(&|buffer, at| case.content.read_exact_at(buffer, at), &open(&names.parity()), &files)
+            .unwrap();
         case
     }
 

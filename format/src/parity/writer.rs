@@ -8,13 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use bundle_oci::Digest;
 
+use crate::ParityShare;
 use crate::parity::code;
 use crate::parity::shape::{BLOCK, Shape, TooManyShards};
 use crate::parity::table::{self, short};
-use crate::{Layer, ParityShare};
 
 /// Each has the blocks of some rows in memory.
 const THREADS: usize = 2;
+
+/// Fills a buffer with what is stored, from a place on.
+type Read<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + Sync + 'a;
 
 /// What parity will be made for a bundle whose sizes are known.
 #[derive(Clone, Debug)]
@@ -62,14 +65,15 @@ impl ParityPlan {
         self.shape.length()
     }
 
-    /// Writes the parity of what is stored into `NAME.parity` and as many other files as there are to be.
+    /// Writes the parity of what `read` gives into `NAME.parity` and as many other files as there are to
+    /// be.
     ///
     /// # Errors
     /// What is stored cannot be read, or a file cannot be written.
-    pub fn write(&self, stored: &dyn Layer, table: &File, volumes: &[&File]) -> io::Result<()> {
+    pub fn write(&self, read: &Read<'_>, table: &File, volumes: &[&File]) -> io::Result<()> {
         let shape = &self.shape;
-        if volumes.len() != self.volumes() || stored.size()? != shape.description.size {
-            return Err(io::Error::other("the bundle is not the one that its parity was planned for"));
+        if volumes.len() != self.volumes() {
+            return Err(io::Error::other("parity was planned for another number of files"));
         }
         table.set_len(self.table_size())?;
         volumes.iter().try_for_each(|file| file.set_len(shape.length()))?;
@@ -82,7 +86,7 @@ impl ParityPlan {
                     break;
                 }
                 let rows = first..(first + shape.rows_at_once()).min(shape.rows());
-                if let Err(error) = self.rows(stored, table, volumes, &rows) {
+                if let Err(error) = self.rows(read, table, volumes, &rows) {
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 }
             }
@@ -107,7 +111,7 @@ impl ParityPlan {
         volumes.iter().try_for_each(|file| file.sync_all())
     }
 
-    fn rows(&self, stored: &dyn Layer, table: &File, volumes: &[&File], rows: &Range<u64>) -> io::Result<()> {
+    fn rows(&self, read: &Read<'_>, table: &File, volumes: &[&File], rows: &Range<u64>) -> io::Result<()> {
         let shape = &self.shape;
         let length = (shape.length() - rows.start * BLOCK).min((rows.end - rows.start) * BLOCK) as usize;
         let digests = |block: &[u8]| block.chunks(BLOCK as usize).map(short).collect::<Vec<_>>();
@@ -115,7 +119,7 @@ impl ParityPlan {
         for shard in 0..shape.data.len() {
             let bytes = shape.bytes(shard, rows);
             let mut block = vec![0; length];
-            stored.read_exact_at(&mut block[..(bytes.end - bytes.start) as usize], bytes.start)?;
+            read(&mut block[..(bytes.end - bytes.start) as usize], bytes.start)?;
             table::write(table, shape, shard, rows.start, &digests(&block))?;
             data.push(block);
         }

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError, Pipe,
-    SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
+    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError,
+    ParityNotes, Pipe, SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
 };
 use bundle_oci::Digest;
 use bytes::Bytes;
@@ -58,32 +58,38 @@ impl std::fmt::Debug for Bundle {
 }
 
 impl Bundle {
-    /// Steps 1 to 8 of docs/format.md §Verification on a file, or on volumes that are all there.
+    /// Steps 1 to 8 of docs/format.md §Verification on a file, or on volumes that are all there, or can be
+    /// rebuilt from parity.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn open(path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
-        let medium = Medium::open(path, limits)?;
-        let missing = medium.missing();
-        if !missing.is_empty() {
-            return Err(OpenError::Missing(missing));
-        }
         let countersignatures = read_countersignatures(&Medium::name(path))?;
-        Self::on(medium, &countersignatures, policy, limits)
+        Self::open_whole(path, &countersignatures, policy, limits)
     }
 
     /// The same on a file that arrived where others can write, too: of what lies beside it, only the
-    /// countersignatures of keys that the policy knows are looked at.
+    /// countersignatures of keys that the policy knows are looked at, and parity.
     ///
     /// # Errors
     /// Any [`OpenError`].
     pub fn open_arrived(path: &Path, policy: &Effective, limits: &Limits) -> Result<Self, OpenError> {
-        let medium = Medium::open(path, limits)?;
-        let missing = medium.missing();
-        if !missing.is_empty() {
-            return Err(OpenError::Missing(missing));
-        }
-        Self::on(medium, &known_countersignatures(path, policy), policy, limits)
+        Self::open_whole(path, &known_countersignatures(path, policy), policy, limits)
+    }
+
+    fn open_whole(
+        path: &Path,
+        countersignatures: &[SignatureBytes],
+        policy: &Effective,
+        limits: &Limits,
+    ) -> Result<Self, OpenError> {
+        with_parity_or_without(path, limits, |medium| {
+            let missing = medium.missing();
+            if !missing.is_empty() {
+                return Err(OpenError::Missing(missing));
+            }
+            Self::on(medium, countersignatures, policy, limits)
+        })
     }
 
     /// Steps 1 to 5 of docs/format.md §Verification on the start of a file or set, of which other
@@ -92,14 +98,15 @@ impl Bundle {
     /// # Errors
     /// Any [`OpenError`].
     pub fn identify(path: &Path, policy: &Effective, limits: &Limits) -> Result<BundleId, OpenError> {
-        let medium = Medium::open(path, limits)?;
-        if !medium.has(&(0..1)) {
-            return Err(OpenError::Missing(medium.missing()));
-        }
         let countersignatures = known_countersignatures(path, policy);
-        let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
-        let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
-        Ok(BundleId::of(trusted.statement(), trusted.digest()))
+        with_parity_or_without(path, limits, |medium| {
+            if !medium.has(&(0..1)) {
+                return Err(OpenError::Missing(medium.missing()));
+            }
+            let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
+            let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
+            Ok(BundleId::of(trusted.statement(), trusted.digest()))
+        })
     }
 
     /// The same on those volumes that are there, together with what `scratch` has of the others. The
@@ -113,16 +120,17 @@ impl Bundle {
         policy: &Effective,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let mut medium = Medium::open(path, limits)?;
-        if let Some(head) = medium.head() {
-            if !medium.has(&(0..1)) {
-                return Err(OpenError::Missing(vec![head]));
-            }
-            let head = Unverified::read(&mut Cursor::new(&medium).map_err(Damage::Read)?, limits)?;
-            Scratch::of(scratch, Digest::of(&head.statement)).lend(&mut medium)?;
-        }
         let countersignatures = read_countersignatures(&Medium::name(path))?;
-        Self::on(medium, &countersignatures, policy, limits)
+        with_parity_or_without(path, limits, |mut medium| {
+            if let Some(head) = medium.head() {
+                if !medium.has(&(0..1)) {
+                    return Err(OpenError::Missing(vec![head]));
+                }
+                let head = Unverified::read(&mut Cursor::new(&medium).map_err(Damage::Read)?, limits)?;
+                Scratch::of(scratch, Digest::of(&head.statement)).lend(&mut medium)?;
+            }
+            Self::on(medium, &countersignatures, policy, limits)
+        })
     }
 
     fn on(
@@ -182,6 +190,11 @@ impl Bundle {
         }
     }
 
+    /// What people should know of the bundle's parity, now and when it was read.
+    pub fn parity_notes(&self) -> ParityNotes {
+        self.archive().map(|archive| archive.reader().parity_notes()).unwrap_or_default()
+    }
+
     /// The statement.
     pub fn statement(&self) -> &Statement {
         self.trusted.statement()
@@ -204,6 +217,27 @@ impl Bundle {
             Contents::Pipe { pipe, .. } => pipe.size(),
         }
     }
+}
+
+/// Opens with parity, and if that fails as if there were none: what lies beside a bundle must not keep out
+/// what is right without it.
+fn with_parity_or_without<T>(
+    path: &Path,
+    limits: &Limits,
+    attempt: impl Fn(Medium) -> Result<T, OpenError>,
+) -> Result<T, OpenError> {
+    let medium = Medium::open(path, limits)?;
+    if !medium.has_parity() {
+        return attempt(medium);
+    }
+    let notes = medium.parity_notes();
+    attempt(medium).or_else(|error| {
+        let plain = Medium::open_as_it_is(path, limits).map_err(OpenError::from).and_then(&attempt);
+        plain.map_err(|_| match (error, notes.too_little()) {
+            (OpenError::Damage(damage), Some(place)) => OpenError::Damage(damage.in_place(place)),
+            (error, _) => error,
+        })
+    })
 }
 
 fn known_countersignatures(path: &Path, policy: &Effective) -> Vec<SignatureBytes> {

@@ -2,4 +2,5 @@
 //! Takes a file or pipe and a trust policy, gives [`Bundle`](crate::Bundle).
 
 pub(crate) mod bundle;
+pub(crate) mod repair;
 pub(crate) mod verify;

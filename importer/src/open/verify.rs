@@ -1,7 +1,7 @@
 //! Checks a bundle without a destination, down to the last blob, and says what passed.
 //! Takes a file and a trust policy, gives each check with its verdict.
 
-use bundle_format::{BlobSink, Damage, Limits, SignatureBytes, Trusted};
+use bundle_format::{BlobSink, Damage, Limits, ParityNotes, SignatureBytes, Trusted};
 use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
@@ -90,6 +90,8 @@ pub struct Verification {
     pub bundle: Option<Checked>,
     /// Why the check that failed did, if one failed: the first of its reasons.
     pub refused: Option<OpenError>,
+    /// What people should know of the bundle's parity.
+    pub parity: ParityNotes,
 }
 
 /// Makes every check on a file, or on a pipe if there is no path, whose countersignatures come
@@ -118,10 +120,12 @@ pub fn verify(
         Err(error) => {
             let failed = failed_check(&error);
             let checks = checks(failed, vec![told(&error)]);
-            return Ok(Verification { checks, bundle: None, refused: Some(error) });
+            let parity = ParityNotes::default();
+            return Ok(Verification { checks, bundle: None, refused: Some(error), parity });
         }
     };
     let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
+    let parity = bundle.parity_notes();
     let damages: Vec<Damage> = match bundle.contents {
         Contents::File(archive) => archive.damaged_blobs(threads, progress),
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
@@ -137,7 +141,7 @@ pub fn verify(
                 Some(_) => checks(CheckName::Blobs, reasons),
                 None => checks_passed(),
             };
-            Ok(Verification { checks, bundle: Some(checked), refused })
+            Ok(Verification { checks, bundle: Some(checked), refused, parity })
         }
     }
 }

@@ -74,7 +74,7 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
             assert!(said.contains(&notices[0].to_string()), "{said}");
             let signature = signer.sign(plan.statement_bytes()).unwrap();
             plan.fits_pipe(&Limits::V1).unwrap();
-            let sink = Sink::file(&path, Shape { compress: false, volumes: None }).unwrap();
+            let sink = Sink::file(&path, Shape::default()).unwrap();
             create(&registries, Arc::new(plan), &signature, sink, 2, Arc::new(Silent)).await.unwrap();
             std::fs::read(&path).unwrap()
         });

@@ -1,6 +1,6 @@
 //! A bundle and what becomes of it between two registries.
 //!
-//! Whole, in volumes, compressed, as a delta, killed halfway, signed by others, and what comes back.
+//! Whole, in volumes, compressed, as a delta, killed halfway, rebuilt from parity, signed by others, and what comes back.
 
 mod compressed;
 mod delta;
@@ -8,6 +8,7 @@ mod extract;
 mod in_process;
 mod interop;
 pub(crate) mod kill;
+mod parity;
 mod receipt;
 mod revoked;
 mod rollback;

@@ -1,0 +1,58 @@
+//! `repair`: writes a bundle anew whose files are damaged or missing, from its parity.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use bundle_format::{Layer, Limits, Medium, ParityShare};
+use bundle_importer::repair;
+use bundle_oci::Digest;
+use bundle_report::RepairReport;
+
+use crate::exit::Failure;
+use crate::output::{self, name};
+use crate::progress::progress;
+use crate::trust::TrustArguments;
+
+#[derive(clap::Args)]
+pub(crate) struct Repair {
+    /// The bundle; of volumes, any of their names
+    #[arg(value_name = "FILE")]
+    bundle: PathBuf,
+
+    /// Where to write all of its files anew, preferably on another medium
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Write more or less parity than it has: a share such as 10%, or one volume in so many, such as 1/10
+    #[arg(long, value_name = "SHARE")]
+    parity: Option<ParityShare>,
+
+    #[command(flatten)]
+    trust: TrustArguments,
+}
+
+impl Repair {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let policy = self.trust.effective()?;
+        let progress = progress("repairing");
+        if let Ok(medium) = Medium::open(&self.bundle, &Limits::V1) {
+            // It is read to be judged, and once more to be copied.
+            progress.total(medium.size().unwrap_or_default().saturating_mul(2));
+        }
+        let blob = Digest::of(b"");
+        let tell = |bytes| progress.advance(blob, bytes);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let repaired = repair(&self.bundle, &self.output, self.parity, &policy, threads, &tell)?;
+        drop(progress);
+        output::report(&RepairReport {
+            file: name(&self.bundle),
+            output: name(&self.output),
+            statement: repaired.statement.to_string(),
+            rebuilt: repaired.rebuilt.iter().map(|path| name(path)).collect(),
+            files: repaired.files.iter().map(|path| name(path)).collect(),
+            bytes: repaired.bytes,
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+}
