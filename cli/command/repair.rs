@@ -1,4 +1,5 @@
 //! `repair`: writes a bundle anew whose files are damaged or missing, from its parity.
+//! Takes the bundle and a place for the new one; gives a report of what was rebuilt.
 
 use std::path::PathBuf;
 use std::time::Instant;

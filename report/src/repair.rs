@@ -1,4 +1,5 @@
 //! What `repair` reports.
+//! Gives text and JSON of one model.
 
 use std::time::Duration;
 

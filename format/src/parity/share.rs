@@ -1,4 +1,5 @@
 //! How much parity is asked for: `10%`, or one volume in so many, `1/10`.
+//! Takes the text; gives the number of shards of parity for as many of data.
 
 use std::str::FromStr;
 

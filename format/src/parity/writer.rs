@@ -1,4 +1,5 @@
 //! Makes the files of parity for a bundle that is complete: reads it once, and writes digests and parity.
+//! Takes the bundle's bytes and open files; gives nothing but what is in them then.
 
 use std::fs::File;
 use std::io;
