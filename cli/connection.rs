@@ -27,9 +27,10 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// How many images or blobs are moved at once
-    #[arg(short, long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) jobs: u16,
+    /// How many images or blobs are moved at once [default: 8, and up to 32 small requests over a
+    /// long line]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
 
     /// Try again when nothing moved on a connection for so long
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -173,7 +174,12 @@ impl std::str::FromStr for Mirror {
 
 impl Connection {
     pub(crate) fn jobs(&self) -> usize {
-        usize::from(self.jobs)
+        self.jobs.map_or(8, usize::from)
+    }
+
+    /// Whether nobody said how much is to be done at once.
+    pub(crate) fn adapts_jobs(&self) -> bool {
+        self.jobs.is_none()
     }
 
     /// What speaks to the registries that images come from.

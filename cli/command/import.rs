@@ -248,6 +248,7 @@ impl Import {
             receipt,
             state: self.history.path()?,
             jobs: self.connection.jobs(),
+            adapts_jobs: self.connection.adapts_jobs(),
             limits: bundle_importer::Limits::DEFAULT,
         })
     }

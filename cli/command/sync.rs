@@ -203,6 +203,7 @@ impl Import {
             receipt: Some(config.site.clone()),
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
+            adapts_jobs: self.connection.adapts_jobs(),
             limits: bundle_importer::Limits::DEFAULT,
         };
         let shared: &Arc<dyn Progress> = progress;

@@ -35,6 +35,8 @@ pub struct DeliveryOptions {
     pub state: PathBuf,
     /// How much is done at once.
     pub jobs: usize,
+    /// Whether more small requests than these are made at once over a long line.
+    pub adapts_jobs: bool,
     /// The bounds of the import; [`Limits::DEFAULT`] unless there is a reason.
     pub limits: Limits,
 }

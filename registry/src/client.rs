@@ -54,6 +54,10 @@ pub(crate) struct Inner {
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
     /// Hosts that have no referrers API.
     pub(crate) without_referrers: Mutex<HashSet<Registry>>,
+    /// Registries that refuse to mount a blob from its own repository.
+    pub(crate) without_mount: Mutex<HashSet<Registry>>,
+    /// The shortest time to the head of an answer, by host.
+    pub(crate) round_trips: Mutex<HashMap<String, Duration>>,
     /// Hosts that have answered, whatever they said.
     pub(crate) answered: Mutex<HashSet<String>>,
     /// Registries behind a mirror that cannot be reached themselves.
@@ -301,6 +305,8 @@ impl ClientBuilder {
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,
             without_referrers: Mutex::default(),
+            without_mount: Mutex::default(),
+            round_trips: Mutex::default(),
             answered: Mutex::default(),
             unreachable: Mutex::default(),
         };
@@ -337,6 +343,11 @@ impl Client {
         if let Some(cache) = &self.inner.cache {
             cache.note(name, bytes);
         }
+    }
+
+    /// How long a registry took at least from a request to the head of its answer, if it has answered.
+    pub fn round_trip(&self, registry: &Registry) -> Option<Duration> {
+        lock(&self.inner.round_trips).get(registry.as_str()).copied()
     }
 
     /// What a registry last said of its rate limit.

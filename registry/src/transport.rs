@@ -226,6 +226,7 @@ impl Client {
     /// Waits for the head of an answer.
     pub(crate) async fn send(&self, host: &str, request: RequestBuilder) -> Result<Response, Error> {
         let waited = self.inner.limits.answer;
+        let asked = Instant::now();
         match tokio::time::timeout(waited, request.send()).await {
             Ok(Ok(response)) => {
                 let mut answered = lock(&self.inner.answered);
@@ -233,6 +234,11 @@ impl Client {
                     answered.insert(host.to_owned());
                 }
                 drop(answered);
+                let took = asked.elapsed();
+                lock(&self.inner.round_trips)
+                    .entry(host.to_owned())
+                    .and_modify(|least| *least = took.min(*least))
+                    .or_insert(took);
                 match self.proxy_of(response.url()) {
                     // A proxy's own answer: there was no tunnel.
                     Some(proxy) if response.status() == 407 => {

@@ -82,6 +82,9 @@ impl Destination for HarborSite {
             recheck_after: Some(limits.recheck_after),
             // Harbor says NOT_FOUND while it removes the manifest itself.
             not_found_is_lost_content: true,
+            // A lookup is what keeps a blob from its garbage collection (head_blob.go).
+            asks_by_mounting: false,
+            round_trip: self.harbor.client().round_trip(self.harbor.registry()),
         }
     }
 

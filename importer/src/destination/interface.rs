@@ -141,6 +141,11 @@ pub struct PushRules {
     pub recheck_after: Option<Duration>,
     /// Whether HTTP 404 for a manifest that is pushed means that content of it was collected.
     pub not_found_is_lost_content: bool,
+    /// Whether a blob is not looked for before its upload begins: the upload asks to mount it from where it is
+    /// thought to be, from its own repository too, and that finds it in the same round trip.
+    pub asks_by_mounting: bool,
+    /// How long an answer took at least so far; `None` if nothing was asked.
+    pub round_trip: Option<Duration>,
 }
 
 /// A tag of the record of accepted bundles.

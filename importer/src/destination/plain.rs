@@ -57,7 +57,11 @@ impl Destination for PlainRegistry {
     }
 
     fn rules(&self) -> PushRules {
-        PushRules::default()
+        PushRules {
+            asks_by_mounting: true,
+            round_trip: self.client.round_trip(&self.registry),
+            ..PushRules::default()
+        }
     }
 
     fn prepare<'a>(

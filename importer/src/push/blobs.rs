@@ -14,6 +14,9 @@ use crate::push::run::{Knowledge, Push, lock};
 use crate::push::source::Stock;
 use crate::{BlobStep, Presence, PushError, Supply};
 
+/// The largest blob, in bytes, whose upload takes the time of its round trips and not of its bytes.
+const SMALL_BLOB: u64 = 256 << 10;
+
 impl Push<'_> {
     /// Puts in place what is there and ours of the blobs that are wanted, and tells which of them are
     /// nowhere yet.
@@ -33,7 +36,7 @@ impl Push<'_> {
                     done => done.map(|()| None),
                 }
             })
-            .buffer_unordered(self.jobs)
+            .buffer_unordered(self.small_jobs)
             .try_filter_map(|absent| async move { Ok(absent) })
             .try_collect()
             .await
@@ -74,27 +77,35 @@ impl Push<'_> {
         if carried {
             self.progress.begin(blob.digest, blob.size, 0);
         }
-        let there: Vec<bool> = futures_util::stream::iter(&step.places)
+        // The upload itself asks, in the same round trip.
+        let asks = self.rules.asks_by_mounting && source.is_some() && knowledge == Knowledge::Current;
+        let there: Vec<Option<bool>> = futures_util::stream::iter(&step.places)
             .map(|place| async move {
                 match (knowledge, place.presence) {
-                    (Knowledge::Current, Presence::There) => Ok(true),
-                    (Knowledge::Current, Presence::Absent) => Ok(false),
+                    (Knowledge::Current, Presence::There) => Ok(Some(true)),
+                    (Knowledge::Current, Presence::Absent) => Ok(Some(false)),
+                    (Knowledge::Current, Presence::Unknown) if asks => Ok(None),
                     (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
+                        // Nobody closes it.
+                        let _slot = self.slots.acquire().await;
                         let found = self.destination.has_blob(&place.repository, blob.digest).await;
-                        found.map_err(blob_failed(blob, &place.repository))
+                        found.map(Some).map_err(blob_failed(blob, &place.repository))
                     }
                 }
             })
             .buffered(self.jobs)
             .try_collect()
             .await?;
-        let found = step.places.iter().zip(&there).find(|(_, there)| **there);
+        let found = step.places.iter().zip(&there).find(|(_, there)| **there == Some(true));
         let mut holder = found.map(|(place, _)| &place.repository).or(step.holders.first());
         let mut passed = false;
         let mut refused: Option<&RepositoryName> = None;
-        for (place, there) in step.places.iter().zip(there) {
+        let again = source.is_none_or(BlobSource::is_repeatable);
+        let mut places = step.places.iter().zip(there).peekable();
+        // The first one that has the blob gives it to all others.
+        while let Some((place, there)) = places.next_if(|_| holder.is_none() || !again) {
             let repository = &place.repository;
-            if there {
+            if there == Some(true) {
                 self.counters.found.fetch_add(1, Ordering::Relaxed);
             } else {
                 let spent = refused.filter(|_| source.is_some_and(|source| !source.is_repeatable()));
@@ -102,7 +113,8 @@ impl Push<'_> {
                     self.failures.spread(blob.digest, refused, repository);
                     continue;
                 }
-                let uploaded = match self.upload(blob, repository, holder, source).await {
+                let from = holder.or(there.is_none().then_some(repository));
+                let uploaded = match self.upload(blob, repository, from, source).await {
                     Ok(uploaded) => uploaded,
                     Err(error) => {
                         self.failures.note(blob.digest, repository, error)?;
@@ -119,6 +131,26 @@ impl Push<'_> {
             self.saw(blob.digest, repository);
             holder.get_or_insert(repository);
         }
+        let sent = futures_util::stream::iter(places)
+            .map(|(place, there)| async move {
+                let repository = &place.repository;
+                if there == Some(true) {
+                    self.counters.found.fetch_add(1, Ordering::Relaxed);
+                    self.saw(blob.digest, repository);
+                    return Ok(false);
+                }
+                match self.upload(blob, repository, holder, source).await {
+                    Ok(uploaded) => {
+                        self.saw(blob.digest, repository);
+                        Ok(uploaded == Uploaded::Sent)
+                    }
+                    Err(error) => self.failures.note(blob.digest, repository, error).map(|()| false),
+                }
+            })
+            .buffer_unordered(self.small_jobs)
+            .try_fold(false, |any, sent| std::future::ready(Ok(any || sent)))
+            .await?;
+        passed |= sent;
         if carried {
             if !passed {
                 self.progress.advance(blob.digest, blob.size);
@@ -137,6 +169,9 @@ impl Push<'_> {
         source: Option<&dyn BlobSource>,
     ) -> Result<Uploaded, PushError> {
         let _permit = self.rate_limit.enter(repository).await;
+        let slots = if blob.size > SMALL_BLOB { &self.large_slots } else { &self.slots };
+        // Nobody closes it.
+        let _slot = slots.acquire().await;
         let copy = holder.map(|holder| self.destination.blob(holder, blob));
         let carried = source.is_some();
         let Some(source) = source.or(copy.as_deref()) else {

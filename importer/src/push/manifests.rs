@@ -64,7 +64,7 @@ impl Push<'_> {
                 }
                 Ok(())
             })
-            .buffer_unordered(self.jobs)
+            .buffer_unordered(self.small_jobs)
             .try_collect()
             .await
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use bundle_format::{Blob, Damage, Pipe};
 use bundle_oci::Digest;
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 
 use crate::push::run::{Knowledge, Push};
 use crate::push::source::{Forward, InMemory, Once};
@@ -20,13 +21,19 @@ impl Push<'_> {
     ) -> Result<(), PushError> {
         let needs: HashMap<Digest, &BlobStep> =
             self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
-        for step in &self.plan.blobs {
-            if let Some(bytes) = kept.get(&step.blob.digest) {
-                self.blob(step, Knowledge::Current, Some(&InMemory(bytes.clone()))).await?;
-            } else if step.supply == Supply::Required {
-                self.blob(step, Knowledge::Current, None).await?;
-            }
-        }
+        futures_util::stream::iter(&self.plan.blobs)
+            .map(|step| async move {
+                match kept.get(&step.blob.digest) {
+                    Some(bytes) => self.blob(step, Knowledge::Current, Some(&InMemory(bytes.clone()))).await,
+                    None if step.supply == Supply::Required => {
+                        self.blob(step, Knowledge::Current, None).await
+                    }
+                    None => Ok(()),
+                }
+            })
+            .buffer_unordered(self.small_jobs)
+            .try_collect::<()>()
+            .await?;
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<(Blob, Bytes)>(4);
         let reading = tokio::task::spawn_blocking(move || pipe.finish(&mut Forward(sender)));
         let mut result = Ok(());

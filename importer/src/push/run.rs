@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bundle_format::{Archive, Blob, Graph, Layer, Medium};
 use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{Clamped, Progress, Refusal};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::open::bundle::Contents;
 use crate::push::failures::Failures;
@@ -106,6 +107,12 @@ pub(super) struct Push<'a> {
     pub(super) plan: &'a ImportPlan,
     pub(super) progress: &'a Arc<dyn Progress>,
     pub(super) jobs: usize,
+    /// How many small requests are made at once: more over a long line, where they wait most of the time.
+    pub(super) small_jobs: usize,
+    /// Uploads of small blobs, and lookups.
+    pub(super) slots: Semaphore,
+    /// Uploads of the others.
+    pub(super) large_slots: Semaphore,
     pub(super) limits: Limits,
     /// The blobs that this import delivers; none for all.
     pub(super) shard: Option<HashSet<Digest>>,
@@ -149,13 +156,18 @@ pub async fn push(
     let mut plan = plan;
     let rules = destination.rules();
     let rate_limit = RateLimit::new(rules.uploads_per_project, &plan);
+    let jobs = options.jobs.max(1);
+    let small_jobs = if options.adapts_jobs { over_line(jobs, rules.round_trip) } else { jobs };
     let progress: Arc<dyn Progress> = Arc::new(Clamped::new(progress));
     let push = Push {
         destination: &*destination,
         rules,
         plan: &plan,
         progress: &progress,
-        jobs: options.jobs.max(1),
+        jobs,
+        small_jobs,
+        slots: Semaphore::new(small_jobs),
+        large_slots: Semaphore::new(jobs),
         limits: options.limits,
         failures: Failures::new(options.on_failure),
         shard: portion.shard.blobs(bundle.statement()),
@@ -187,8 +199,15 @@ pub async fn push(
         found: counters.found.into_inner(),
         unstored,
     };
-    let pushed = Pushed { destination, plan, graph, manifests, report, rate_limit };
+    let pushed = Pushed { destination, plan, graph, manifests, report, rate_limit, small_jobs };
     Ok(Progressed::All(Box::new(pushed)))
+}
+
+/// How many small requests keep a line of this delay as busy as `jobs` keep a short one: one more of them for each
+/// five milliseconds, up to four times as many, for registries limit connections.
+fn over_line(jobs: usize, round_trip: Option<Duration>) -> usize {
+    let more = round_trip.map_or(0, |time| time.as_millis() / 5);
+    jobs.saturating_mul(1 + usize::try_from(more).unwrap_or(3).min(3))
 }
 
 impl Push<'_> {
@@ -284,4 +303,16 @@ impl Push<'_> {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded stays whole even if a thread panics between two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_line_gets_more_requests_at_once_up_to_four_times_as_many() {
+        let over = |millis| over_line(8, Some(Duration::from_millis(millis)));
+        assert_eq!([0, 4, 5, 10, 20, 100, 10_000].map(over), [8, 8, 16, 24, 32, 32, 32]);
+        assert_eq!(over_line(8, None), 8);
+    }
 }

@@ -24,6 +24,7 @@ pub struct Pushed {
     pub(super) manifests: HashMap<Digest, Bytes>,
     pub(super) report: Report,
     pub(super) rate_limit: RateLimit,
+    pub(super) small_jobs: usize,
 }
 
 impl Pushed {
@@ -48,7 +49,7 @@ impl Pushed {
     /// # Errors
     /// Any [`PushError`]; a second import sets the rest.
     pub async fn set_tags(mut self, options: &DeliveryOptions) -> Result<Tagged, PushError> {
-        let jobs = options.jobs;
+        let jobs = self.small_jobs;
         let failures = Failures::new(options.on_failure);
         let (pushed, noted) = (&self, &failures);
         futures_util::stream::iter(pushed.plan.steps.iter().filter(|step| step.decision.is_push()))

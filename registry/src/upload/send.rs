@@ -12,6 +12,7 @@ use reqwest::{Method, Response, Url};
 use super::body::{Body, Phase, Reader, Watch};
 use super::line::Way;
 use super::session::{closing, session_url};
+use crate::lock::lock;
 use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::transport::{Received, announced, location};
@@ -38,7 +39,7 @@ pub enum Uploaded {
     Mounted,
     /// Its bytes were sent.
     Sent,
-    /// It was found there after an attempt that seemed to fail.
+    /// It was found there: it was asked to be mounted from its own repository, or an attempt seemed to fail.
     Found,
 }
 
@@ -47,6 +48,9 @@ impl Client {
     /// one PUT (distribution-spec §POST then PUT, §Mounting a blob), or in pieces where one request
     /// would take too long (§Pushing a blob in chunks). A PUT that breaks is looked up and started
     /// again from the first byte; pieces go on where the registry says that they ended.
+    ///
+    /// To mount it from `repository` itself is to ask whether it is there, and to begin its upload
+    /// otherwise, in one round trip.
     ///
     /// # Errors
     /// Any [`Error`]; [`Error::Source`] if the source failed, after which nothing is tried again.
@@ -65,17 +69,29 @@ impl Client {
             None => None,
         };
         let upload = Upload { client: self, registry, repository: &path, digest, size };
+        let itself = mount_from == Some(&path);
         let session = match mount_from {
             None => None,
+            Some(_) if itself && lock(&self.inner.without_mount).contains(registry) => {
+                if upload.is_there().await {
+                    return Ok(Uploaded::Found);
+                }
+                None
+            }
             // A mount that is refused for want of a right, or fails, is no reason not to send the
             // bytes.
             Some(from) => match upload.open_session(Some(from)).await {
                 Ok(Some(session)) => Some(session),
                 Ok(None) => {
                     self.touched(registry, &path);
-                    return Ok(Uploaded::Mounted);
+                    return Ok(if itself { Uploaded::Found } else { Uploaded::Mounted });
                 }
-                Err(error) if error.is_retryable() || matches!(error.status(), Some(400..=499)) => None,
+                Err(error) if error.is_retryable() || matches!(error.status(), Some(400..=499)) => {
+                    if itself && matches!(error.status(), Some(400 | 404 | 405 | 409 | 422)) {
+                        lock(&self.inner.without_mount).insert(registry.clone());
+                    }
+                    None
+                }
                 Err(error) => return Err(error),
             },
         };

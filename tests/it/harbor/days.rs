@@ -247,6 +247,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
         receipt: None,
         state: state.clone(),
         jobs: 4,
+        adapts_jobs: false,
         limits: bundle_importer::Limits::DEFAULT,
     };
     let arrival = tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -225,6 +225,7 @@ fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
         receipt: Some("plant".parse().unwrap()),
         state: scene.path("state.json"),
         jobs: 4,
+        adapts_jobs: false,
         limits: bundle_importer::Limits::DEFAULT,
     }
 }
