@@ -57,7 +57,8 @@ need_go_programs() {
     local module name
     for module in github.com/google/go-containerregistry/cmd/crane@latest oras.land/oras/cmd/oras@latest \
         helm.sh/helm/v3/cmd/helm@v3.22.0 sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 \
-        github.com/opencontainers/distribution-spec/conformance@latest; do
+        github.com/opencontainers/distribution-spec/conformance@latest \
+        github.com/sigstore/cosign/v2/cmd/cosign@v2.6.1; do
         name=${module%@*} name=${name%/v[0-9]} name=${name##*/}
         command -v "$name" >/dev/null || [ -x "$HOME/go/bin/$name" ] || {
             say "Installing $name with Go"

@@ -3,6 +3,8 @@
 //! The servers are stand-ins of `tests/servers`, each modelled on the real thing.
 
 mod case;
+mod cosign;
+mod crane;
 mod destination;
 mod interface;
 mod line;
