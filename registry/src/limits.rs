@@ -150,6 +150,9 @@ pub(crate) const LONGEST_MESSAGE: usize = 1024;
 /// Tokens that are remembered so that no error shows one that a server sends back: one for each
 /// repository of a large import.
 pub(crate) const MOST_SENT: usize = 4096;
+/// The breaks of uploads after which larger pieces are hardly tried again: after 2 to the power of so
+/// many that arrived.
+pub(crate) const MOST_BREAKS: u32 = 16;
 /// The fewest bytes of an upload that say how fast a line is, unless they took a second: fewer
 /// measure its delay.
 pub(crate) const SMALLEST_SAMPLE: u64 = 1 << 20;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bundle_oci::Registry;
 
 use crate::Limits;
-use crate::limits::SMALLEST_SAMPLE;
+use crate::limits::{MOST_BREAKS, SMALLEST_SAMPLE};
 use crate::lock::lock;
 
 /// What is known of the lines to all registries.
@@ -24,8 +24,12 @@ struct Line {
     rate: Option<u64>,
     /// After how long a request was ended before it was done.
     cut_after: Option<Duration>,
-    /// No request broke that had at most so many bytes; doubled with each that arrives.
+    /// No request broke that had at most so many bytes; doubled once enough of them arrived.
     most: Option<u64>,
+    /// How many requests broke.
+    breaks: u32,
+    /// How many requests of that size arrived since.
+    arrived: u32,
     /// The registry takes no pieces.
     whole_only: bool,
 }
@@ -84,9 +88,11 @@ impl Lines {
 
     /// The bytes of the next piece, of so many that are left.
     pub(crate) fn piece(&self, registry: &Registry, left: u64, repeatable: bool) -> u64 {
-        let fits = self.of(registry).fits(&self.limits).unwrap_or(self.limits.first_piece);
+        let line = self.of(registry);
+        let fits = line.fits(&self.limits).unwrap_or(self.limits.first_piece);
         let most = if repeatable { u64::MAX } else { self.limits.held_piece };
         let piece = fits.min(most);
+        let most = most.min(line.most.unwrap_or(u64::MAX)).max(piece);
         // No small rest that costs a request of its own.
         if left <= piece.saturating_add(piece / 2).min(most) { left } else { piece }
     }
@@ -97,7 +103,13 @@ impl Lines {
         let sample = bytes >= SMALLEST_SAMPLE || (bytes >= least && took >= Duration::from_secs(1));
         self.change(registry, |line| {
             if line.most.is_some_and(|most| bytes >= most) {
-                line.most = line.most.and_then(|most| most.checked_mul(2));
+                line.arrived = line.arrived.saturating_add(1);
+                // Something that ends every request of some size does it again and again, and many
+                // registries drop the whole upload then: each time, larger pieces are tried later.
+                if line.arrived >= 1 << line.breaks.min(MOST_BREAKS) {
+                    line.most = line.most.and_then(|most| most.checked_mul(2));
+                    line.arrived = 0;
+                }
             }
         });
         self.change(registry, |line| match line.rate {
@@ -118,6 +130,8 @@ impl Lines {
             let found = rate(bytes.max(least), took.max(Duration::from_secs(1)));
             line.rate = Some(line.rate.map_or(found, |rate| rate.min(found)));
             line.most = Some(line.most.unwrap_or(u64::MAX).min(bytes / 2).max(least));
+            line.breaks = line.breaks.saturating_add(1);
+            line.arrived = 0;
             if long {
                 line.cut_after = Some(line.cut_after.map_or(took, |cut| cut.min(took)));
             }
@@ -163,6 +177,29 @@ mod tests {
         assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
         lines.takes_whole_only(&registry);
         assert_eq!(lines.way(&registry, 5000 * MIB, true), Way::Whole);
+    }
+
+    #[test]
+    fn the_more_often_pieces_of_a_size_broke_the_later_they_are_tried_again() {
+        let lines = Lines::new(Limits::default());
+        let registry: Registry = "r.example".parse().unwrap();
+        let moment = Duration::from_millis(50);
+        // Whatever is longer than 20 MiB is cut, and what was sent before is lost each time.
+        let mut breaks = 0;
+        let mut offset = 0;
+        while offset < 1000 * MIB {
+            let piece = lines.piece(&registry, 1000 * MIB - offset, true);
+            if piece > 20 * MIB {
+                lines.broke(&registry, 20 * MIB, moment);
+                breaks += 1;
+                offset = 0;
+            } else {
+                lines.moved(&registry, piece, moment);
+                offset += piece;
+            }
+            assert!(breaks < 10, "the blob never arrives");
+        }
+        assert!(breaks > 0);
     }
 
     #[test]

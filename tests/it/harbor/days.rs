@@ -401,3 +401,26 @@ fn a_blob_in_pieces_counts_whole_in_the_quota() {
     let (_, used) = it.harbor.quota("cache");
     assert!((40 << 20..41 << 20).contains(&used), "{used}");
 }
+
+/// As Traefik 3, and with it K3s, ends requests after 60 seconds: here after so many bytes, so that no test waits
+/// (tests/servers/src/standin/network.rs).
+#[test]
+fn a_layer_arrives_at_a_harbor_behind_an_ingress_that_cuts_long_requests_and_counts_whole() {
+    const MOST: u64 = 20 << 20;
+    let it = HarborScene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 48 << 20)).build();
+    it.scene.source.client().push("team/app", "1", &image).unwrap();
+    it.create("name: n\nprojects:\n  cache:\n    images: [SOURCE/team/app:1]\n", "b.tar");
+    let longer = |head: &bundle_test_servers::RequestHead| {
+        let length = head.headers.get("Content-Length").and_then(|length| length.parse::<u64>().ok());
+        length.is_none_or(|length| length > MOST) && matches!(head.method.as_str(), "PUT" | "PATCH")
+    };
+    let upload = Matcher::path("/blobs/uploads/").and(longer);
+    it.harbor.faults().add(Rule::new(upload, Fault::ResetUploadAfter(MOST)));
+    it.import(&[]).succeeds();
+    assert!(it.asked("PATCH", "/blobs/uploads/") > 1);
+    let (_, used) = it.harbor.quota("cache");
+    assert!((48 << 20..49 << 20).contains(&used), "{used}");
+    let account = it.harbor.admin_credentials();
+    assert_eq!(it.pull(&account, &it.cached("team/app"), "1"), 200);
+}

@@ -10,6 +10,7 @@ mod interface;
 mod line;
 mod login;
 mod policy;
+mod requests;
 mod shapes;
 mod source;
 mod sources;

@@ -1,0 +1,87 @@
+//! What an import asks of a registry. Takes imports of few and of more images that share a layer; says how many
+//! requests of each sort one more image costs, and what a registry may refuse of them.
+
+use std::collections::BTreeMap;
+
+use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
+
+use crate::scene::{CREATED, Scene};
+
+/// A bundle of so many images, each with a layer of its own on a base that all share.
+fn bundle(scene: &Scene, images: u64) -> String {
+    let base = LayerSpec::new(1000, 30_000).build();
+    let references: Vec<String> = (0..images)
+        .map(|number| {
+            let image = ImageSpec::oci().layer(base.clone()).layer(LayerSpec::new(number, 9_000)).build();
+            scene.source.client().push(&format!("team/{number}"), "1", &image).unwrap();
+            format!("{}/team/{number}:1", scene.source.host())
+        })
+        .collect();
+    let name = format!("{images}.tar");
+    let mut arguments = vec!["create".to_owned()];
+    arguments.extend(references);
+    arguments.extend(["--key", "key", "--created", CREATED, "-o", &name].map(str::to_owned));
+    scene.bundle(arguments).succeeds();
+    name
+}
+
+/// Imports into an empty registry behind a proxy with these rules; the requests by their sort.
+fn import(scene: &Scene, bundle: &str, rules: Vec<Rule>) -> BTreeMap<String, usize> {
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    rules.into_iter().for_each(|rule| proxy.add(rule));
+    let state = format!("state-{}", proxy.host());
+    scene
+        .bundle(["import", bundle, "--to", proxy.host(), "--trust", "key.pub", "--state", &state])
+        .succeeds();
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    proxy.tally()
+}
+
+/// Its tag is looked for, and looked at again; config and layer are each begun and sent; the base is mounted; the
+/// manifest is put by its digest, and by its tag once all others are there.
+#[test]
+fn one_more_image_costs_nine_requests_and_no_blob_is_looked_for() {
+    let scene = Scene::empty();
+    let [few, more] = [2, 7].map(|images| import(&scene, &bundle(&scene, images), Vec::new()));
+    let costs: BTreeMap<&str, usize> = more
+        .iter()
+        .map(|(what, count)| (what.as_str(), count - few.get(what).copied().unwrap_or_default()))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let expected = BTreeMap::from([
+        ("HEAD manifests", 5 * 2),
+        ("POST uploads", 5 * 3),
+        ("PUT uploads", 5 * 2),
+        ("PUT manifests", 5 * 2),
+    ]);
+    assert_eq!(costs, expected, "{few:?} {more:?}");
+}
+
+#[test]
+fn a_registry_that_refuses_to_mount_is_asked_in_another_way_and_sent_everything() {
+    let scene = Scene::empty();
+    let bundle = bundle(&scene, 5);
+    for status in [400, 404, 405] {
+        let refuses = Rule::new(Matcher::new("POST", "mount="), Fault::status(status));
+        let tally = import(&scene, &bundle, vec![refuses]);
+        assert!(tally.contains_key("HEAD blobs"), "{status}: {tally:?}");
+    }
+}
+
+#[test]
+fn what_an_import_that_ended_early_left_behind_is_found_without_sending_it_again() {
+    let scene = Scene::empty();
+    let bundle = bundle(&scene, 5);
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    proxy.add(Rule::new(Matcher::new("PUT", "/manifests/"), Fault::status(403)));
+    let import = ["import", &bundle, "--to", proxy.host(), "--trust", "key.pub", "--retries", "0"];
+    scene.bundle(import).ends_with(4);
+    proxy.clear_rules();
+    proxy.clear();
+    scene.bundle(import).succeeds().says("0 blobs sent");
+    // The record's empty config alone.
+    assert_eq!(proxy.count("PUT uploads"), 1, "{:?}", proxy.tally());
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+}
