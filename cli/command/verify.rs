@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Layer, Limits, Medium, SignatureBytes};
+use bundle_format::{Artifact, Layer, Limits, Medium, SignatureBytes, Statement};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
 use bundle_report::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
@@ -85,6 +85,15 @@ fn refusal(id: Id, bundle: &Path) -> Failure {
     }
 }
 
+/// What the statement says to be lacking of artifacts (`bundle create` marks them so).
+fn incomplete(statement: &Statement) -> Vec<String> {
+    let marks = |artifact: &Artifact| {
+        let marks = artifact.reasons.iter().filter(|reason| reason.starts_with("incomplete: "));
+        marks.map(|mark| format!("{}: {mark}", artifact.target)).collect::<Vec<_>>()
+    };
+    statement.artifacts.iter().flat_map(marks).collect()
+}
+
 fn is_pipe(bundle: &Path) -> bool {
     bundle.as_os_str() == "-"
 }
@@ -129,6 +138,7 @@ fn checked(
             artifacts: bundle.trusted.statement().artifacts.len(),
             blobs: bundle.trusted.statement().blobs.len(),
             size: bundle.size,
+            incomplete: incomplete(bundle.trusted.statement()),
         }),
         rebuilt: parity.rebuilt().iter().flat_map(|rebuilt| &rebuilt.files).map(|path| name(path)).collect(),
         seconds: started.elapsed().as_secs_f64(),

@@ -118,6 +118,11 @@ impl From<PushError> for Failure {
                 };
                 Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
+            PushError::Incomplete { source, .. } => {
+                let hint = "no tag was moved; put the layers into the registry by other means, leave the image out of the bundle, \
+                            or go on without it with --keep-going";
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint.to_owned()) }
+            }
             PushError::Damage(_) => Self::new(Id::Damaged, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
             PushError::Gone { .. } => Self::new(Id::Changed, &error).hint(again),

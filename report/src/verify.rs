@@ -56,6 +56,8 @@ pub struct VerifiedBundle {
     pub blobs: usize,
     /// The size of the uncompressed bundle in bytes.
     pub size: u64,
+    /// The artifacts that the bundle has no more than a part of, each with what is lacking.
+    pub incomplete: Vec<String>,
 }
 
 impl Report for VerifyReport {
@@ -78,6 +80,7 @@ impl Report for VerifyReport {
                 Bytes(bundle.size),
                 Took(Duration::from_secs_f64(self.seconds.max(0.0)))
             ));
+            bundle.incomplete.iter().for_each(|each| text.push_str(&format!("{each}\n")));
         }
         text
     }

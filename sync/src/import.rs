@@ -508,7 +508,9 @@ fn judge(error: &ItemError) -> Judgement {
 /// the hour.
 fn is_refused_for_good(error: &PushError) -> bool {
     match error {
-        PushError::Blob { source, .. } | PushError::Manifest { source, .. } => {
+        PushError::Blob { source, .. }
+        | PushError::Manifest { source, .. }
+        | PushError::Incomplete { source, .. } => {
             matches!(source.status(), Some(400 | 413 | 415))
         }
         _ => false,

@@ -80,7 +80,7 @@ pub enum GraphError<E> {
         /// What there is.
         found: u64,
     },
-    /// One digest for a manifest and for a blob, or for two types of manifest.
+    /// One digest for a manifest and for a config, or for two types of manifest.
     #[error("{0} is named both as one type of content and as another")]
     TwoRoles(Digest),
     /// Indexes nested deeper than [`Limits::index_depth`].
@@ -108,7 +108,8 @@ impl Graph {
         }
         let Walk { mut graph, mut layers, seen, .. } = walk;
         // A blob that is the config of one manifest and a layer of another lies with the configs.
-        layers.retain(|layer| !matches!(seen.get(&layer.digest), Some((Role::Config, _))));
+        // One that is a manifest as well lies with the manifests.
+        layers.retain(|layer| matches!(seen.get(&layer.digest), Some((Role::Layer, _))));
         graph.first_layer = graph.blobs.len();
         graph.blobs.append(&mut layers);
         Ok(graph)
@@ -193,7 +194,9 @@ impl<C: Contents> Walk<'_, C> {
         if depth > self.limits.index_depth {
             return Err(GraphError::TooDeep(digest));
         }
-        if let Some(&(role, found)) = self.seen.get(&digest) {
+        // Noted as a layer before: as a manifest it gets its place now.
+        let noted = self.seen.get(&digest).filter(|(role, _)| *role != Role::Layer);
+        if let Some(&(role, found)) = noted {
             let same_type =
                 self.graph.manifests.get(&digest).is_some_and(|node| node.media_type == *media_type);
             if role != Role::Manifest || !same_type {
@@ -243,13 +246,15 @@ impl<C: Contents> Walk<'_, C> {
         if let Some(known) = self.seen.get_mut(&blob.digest) {
             same_size(blob.digest, blob.size, known.1)?;
             return match (known.0, role) {
-                (Role::Layer, Role::Config) => {
-                    known.0 = Role::Config;
+                (Role::Layer, Role::Config | Role::Manifest) => {
+                    known.0 = role;
                     self.graph.blobs.push(blob);
                     Ok(true)
                 }
+                // An artifact may name another one's manifest as its content.
+                (Role::Manifest | Role::Config | Role::Layer, Role::Layer) => Ok(false),
+                (Role::Config, Role::Config) => Ok(false),
                 (Role::Manifest, _) | (_, Role::Manifest) => Err(GraphError::TwoRoles(blob.digest)),
-                (Role::Config | Role::Layer, _) => Ok(false),
             };
         }
         if self.seen.len() >= self.limits.blobs {
@@ -351,5 +356,29 @@ mod tests {
         );
         let root = store.index(&[(image, MediaType::IMAGE_INDEX)]);
         assert!(walk(&mut store, root, MediaType::IMAGE_INDEX).is_err(), "an image passes for an index");
+    }
+
+    #[test]
+    fn a_manifest_that_is_another_ones_layer_has_one_place_among_the_manifests() {
+        let mut store = Store::default();
+        let image = store.image("{}");
+        let size = store.0[&image].len();
+        let layer = json!({"mediaType": "application/vnd.acme.v1", "digest": image, "size": size});
+        let config =
+            json!({"mediaType": "application/vnd.acme.v1+json", "digest": Digest::of(b"{}"), "size": 2});
+        let naming = store.put(&json!({"schemaVersion": 2, "config": config, "layers": [layer]}));
+        for children in [[naming, image], [image, naming]] {
+            let root = store.index(&children.map(|child| (child, MediaType::IMAGE_MANIFEST)));
+            let graph = walk(&mut store, root, MediaType::IMAGE_INDEX).unwrap();
+            assert_eq!(graph.manifests.len(), 3);
+            let places: Vec<Digest> = graph.blobs.iter().map(|blob| blob.digest).collect();
+            assert_eq!(places.iter().filter(|digest| **digest == image).count(), 1, "{places:?}");
+            assert_eq!(graph.first_layer, graph.blobs.len(), "{places:?}");
+        }
+        // Nobody takes a manifest for a config.
+        let config = json!({"mediaType": "application/vnd.acme.v1+json", "digest": image, "size": size});
+        let naming = store.put(&json!({"schemaVersion": 2, "config": config, "layers": []}));
+        let root = store.index(&[(image, MediaType::IMAGE_MANIFEST), (naming, MediaType::IMAGE_MANIFEST)]);
+        assert!(matches!(walk(&mut store, root, MediaType::IMAGE_INDEX), Err(GraphError::TwoRoles(_))));
     }
 }

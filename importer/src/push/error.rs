@@ -31,6 +31,21 @@ pub enum PushError {
         /// Why not.
         source: Error,
     },
+    /// A manifest was refused, and the bundle lacks layers of it on purpose.
+    #[error(
+        "manifest {name} cannot be stored in {repository}: {}, and the registry does not take it without",
+        foreign(*.layers)
+    )]
+    Incomplete {
+        /// The manifest.
+        name: String,
+        /// The repository.
+        repository: RepositoryName,
+        /// How many of its layers are marked non-distributable.
+        layers: usize,
+        /// What the registry said.
+        source: Error,
+    },
     /// A tag is not what it was set to.
     #[error("{target} was set to {expected}, and now someone else moved it to {found}")]
     Moved {
@@ -67,4 +82,10 @@ pub enum PushError {
     /// A part of the program ended early.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
+}
+
+fn foreign(layers: usize) -> String {
+    let layers =
+        if layers == 1 { "1 of its layers is".to_owned() } else { format!("{layers} of its layers are") };
+    format!("{layers} marked non-distributable and not in the bundle")
 }

@@ -34,7 +34,9 @@ impl Failures {
         error: PushError,
     ) -> Result<(), PushError> {
         let answered = match &error {
-            PushError::Blob { source, .. } | PushError::Manifest { source, .. } => source.status().is_some(),
+            PushError::Blob { source, .. }
+            | PushError::Manifest { source, .. }
+            | PushError::Incomplete { source, .. } => source.status().is_some(),
             _ => false,
         };
         if self.on_failure == OnFailure::Stop || !answered {

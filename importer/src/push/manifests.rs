@@ -55,7 +55,7 @@ impl Push<'_> {
                             .await
                             .map_err(failed)
                     };
-                    match pushed.await {
+                    match pushed.await.map_err(|error| incomplete(error, &node.manifest)) {
                         Ok(()) => {}
                         // Content that was lost is sent again first.
                         Err(error) if self.lost_content(&error) => return Err(error),
@@ -77,4 +77,19 @@ fn needs(manifest: &Manifest) -> Vec<Digest> {
         needs.extend(index.children.iter().map(|child| child.descriptor.digest));
     }
     needs
+}
+
+/// Says of a manifest that was refused how many of its layers are in no bundle, if that may be why.
+fn incomplete(error: PushError, manifest: &Manifest) -> PushError {
+    let Manifest::Image(image) = manifest else { return error };
+    let layers = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable()).count();
+    match error {
+        // 500 too: distribution 2.8 says so of layers without `urls` that it does not have.
+        PushError::Manifest { name, repository, source }
+            if layers > 0 && matches!(source.status(), Some(400 | 404 | 422 | 500)) =>
+        {
+            PushError::Incomplete { name, repository, layers, source }
+        }
+        error => error,
+    }
 }

@@ -181,3 +181,51 @@ fn diff_shows_platforms_that_were_lost_and_gained_and_what_is_lacking() {
     let text = scene.bundle(["diff", "whole.tar", "part.tar"]).succeeds().stdout;
     assert!(text.contains("lost platforms: linux/arm64") && text.contains("removed "), "{text}");
 }
+
+/// An image of which one layer stays with its vendor, as Windows' base images have them, and another image.
+#[test]
+fn an_image_that_lacks_a_vendors_layer_is_said_to_and_its_refusal_holds_up_no_other_when_asked() {
+    let scene = Scene::empty();
+    let (client, host) = (scene.source.client(), scene.source.host());
+    let whole = ImageSpec::oci().layer(LayerSpec::new(1, 10_000)).layer(LayerSpec::new(2, 10_000)).build();
+    client.push("team/windows", "whole", &whole).unwrap();
+    let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    let bytes = String::from_utf8(whole.bytes.clone()).unwrap().replacen(layer, foreign, 1).into_bytes();
+    let digest = bundle_test_servers::sha256(&bytes);
+    client.put_manifest("team/windows", "1", &Manifest { bytes, digest, ..whole }).unwrap();
+    client.push("team/linux", "1", &image(3, Platform::linux_amd64())).unwrap();
+    let references = ["windows", "linux"].map(|name| format!("{host}/team/{name}:1"));
+    scene
+        .bundle([
+            "create",
+            &references[0],
+            &references[1],
+            "--key",
+            "key",
+            "--created",
+            CREATED,
+            "-o",
+            "b.tar",
+        ])
+        .succeeds()
+        .says("1 layer is marked non-distributable and is not in the bundle");
+    let mark = "incomplete: 1 layer is marked non-distributable and not in the bundle";
+    scene.bundle(["inspect", "b.tar", "--trust", "key.pub"]).succeeds().says(mark);
+    let verified = scene.bundle(["verify", "b.tar", "--trust", "key.pub"]).succeeds().stdout;
+    assert!(verified.contains(&format!("team/windows:1: {mark}")), "{verified}");
+    let verified = scene.bundle(["verify", "b.tar", "--trust", "key.pub", "--json"]).succeeds().json();
+    assert_eq!(verified["bundle"]["incomplete"].as_array().unwrap().len(), 1, "{verified}");
+    // The real docker-registry has neither the layer nor an address of it, and refuses the manifest.
+    let target = bundle_test_servers::DockerRegistry::start().unwrap();
+    let import = ["import", "b.tar", "--to", target.host(), "--trust", "key.pub", "--retries", "0"];
+    scene
+        .bundle(import)
+        .ends_with(4)
+        .says("1 of its layers is marked non-distributable and not in the bundle")
+        .says("--keep-going");
+    scene.bundle(import.into_iter().chain(["--keep-going"])).ends_with(6).says("team/windows:1");
+    let contents = target.client().contents().unwrap();
+    assert!(contents.keys().any(|name| name.ends_with("team/linux")), "{contents:?}");
+    assert!(!contents.keys().any(|name| name.ends_with("team/windows")), "{contents:?}");
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_test_servers::{FaultProxy, Response, sha256};
+use bundle_test_servers::{Check, DockerRegistry, FaultProxy, Response, sha256};
 use serde_json::{Value, json};
 
 use crate::scene::{CREATED, Ran, Scene};
@@ -321,4 +321,32 @@ fn a_child_without_a_platform_is_chosen_by_its_config() {
     create(&scene, &[format!("{}/x:1", server.host())], &["--platform", "linux/amd64"]).succeeds();
     let found = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().stdout;
     assert!(found.contains(&wanted) && !found.contains(&other) && found.contains("linux/amd64"), "{found}");
+}
+
+#[test]
+fn an_artifact_that_has_another_images_manifest_as_its_content_arrives_with_it() {
+    for order in [["x:1", "x:naming"], ["x:naming", "x:1"]] {
+        let scene = Scene::empty();
+        let mut documents = Documents::default();
+        let image = documents.image("linux", "amd64");
+        let config = documents.blob("application/vnd.acme.v1+json", b"{}");
+        let naming =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [image.clone()]});
+        let naming = documents.manifest(MANIFEST, &naming);
+        documents.tag("1", &image);
+        documents.tag("naming", &naming);
+        let server = documents.serve();
+        let host = server.host();
+        create(&scene, &order.map(|name| format!("{host}/{name}")), &[]).succeeds();
+        for source in ["b.tar", "-"] {
+            let target = DockerRegistry::start().unwrap();
+            let to = target.host();
+            scene.shell(&format!("$BUNDLE import {source} --to {to} --trust key.pub < b.tar")).succeeds();
+            let place = format!("cache/{}/x", host.replace(':', "_"));
+            let found = target.client().manifest(&place, "naming").unwrap().unwrap();
+            assert_eq!(found.digest, text(&naming["digest"]));
+            assert!(target.client().manifest(&place, "1").unwrap().is_some());
+            assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+        }
+    }
 }
