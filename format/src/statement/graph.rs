@@ -118,15 +118,18 @@ impl Graph {
     /// All that a manifest consists of: itself, the manifests below it, their configs and layers.
     /// Each once, without foreign layers, in no particular order.
     pub fn extent(&self, root: Digest) -> Vec<Blob> {
-        let mut seen = HashSet::new();
+        // A manifest may have been met as a layer before it is walked.
+        let (mut walked, mut seen) = (HashSet::new(), HashSet::new());
         let mut extent = Vec::new();
         let mut open = vec![root];
         while let Some(digest) = open.pop() {
             let Some(node) = self.manifests.get(&digest) else { continue };
-            if !seen.insert(digest) {
+            if !walked.insert(digest) {
                 continue;
             }
-            extent.push(Blob { digest, size: node.size });
+            if seen.insert(digest) {
+                extent.push(Blob { digest, size: node.size });
+            }
             if let Manifest::Index(index) = &node.manifest {
                 open.extend(index.children.iter().map(|child| child.descriptor.digest));
             }
@@ -374,6 +377,7 @@ mod tests {
             let places: Vec<Digest> = graph.blobs.iter().map(|blob| blob.digest).collect();
             assert_eq!(places.iter().filter(|digest| **digest == image).count(), 1, "{places:?}");
             assert_eq!(graph.first_layer, graph.blobs.len(), "{places:?}");
+            assert_eq!(graph.extent(root).len(), graph.blobs.len());
         }
         // Nobody takes a manifest for a config.
         let config = json!({"mediaType": "application/vnd.acme.v1+json", "digest": image, "size": size});
