@@ -13,12 +13,12 @@ use crate::trust::StoreArguments;
 /// What is known to be on the other side.
 #[derive(clap::Args)]
 pub(crate) struct BaseArguments {
-    /// Leave out what this shows to be on the other side: a receipt, a bundle or lock that arrived,
-    /// or SHORT=FILE with the short receipt of a bundle. Several count together
+    /// Create a delta: omit blobs that this receipt, bundle or lockfile proves delivered; SHORT=FILE is a
+    /// short receipt with its bundle or lockfile; repeatable
     #[arg(long, value_name = "FILE|SHORT=FILE")]
     base: Vec<String>,
 
-    /// The public key that receipts and bundles given as --base must be signed with
+    /// Public key that signed the receipts and bundles of --base; repeatable
     #[arg(long, value_name = "PUBKEY", requires = "base")]
     base_trust: Vec<PathBuf>,
 

@@ -19,36 +19,32 @@ use bundle_input::Span;
 /// How registries are reached.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// Allow HTTP without encryption for this registry (this machine itself always may)
+    /// Use plain HTTP for HOST[:PORT] (always allowed for localhost); repeatable
     #[arg(long, value_name = "HOST[:PORT]")]
     plain_http: Vec<Registry>,
 
-    /// Trust the certificates in this PEM file besides the system's
+    /// Trust the CA certificates in this PEM file, besides the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// How many images or blobs are moved at once [default: 8, and up to 32 small requests over a
-    /// long line]
+    /// Number of parallel transfers [default: 8, and up to 32 small requests over a line with a long
+    /// round trip]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
 
-    /// Try again when nothing moved on a connection for so long
+    /// Retry a connection after this many seconds without data
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     stall_timeout: u64,
 
-    /// How often to try again without progress before giving up
-    ///
-    /// By default 6 times, and twice if the host has not answered once.
+    /// Retries without progress before giving up [default: 6, or 2 for a host that has never answered]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=100))]
     retries: Option<u16>,
 
-    /// Wait for a registry's rate limit to end, as long as it says and at most this long
-    /// [without a time: 6h]
+    /// Wait until a registry's rate limit ends, at most this long [without a value: 6h]
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "6h")]
     wait_for_limit: Option<Span>,
 
-    /// Keep manifests and configs of sources in this directory, so that later runs need not fetch
-    /// them again
+    /// Cache manifests and configs of sources in this directory, for later runs
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -123,8 +119,8 @@ impl std::fmt::Display for To {
 /// With which account a registry or Harbor is spoken to.
 #[derive(clap::Args)]
 pub(crate) struct Login {
-    /// The account: a robot as Harbor exports it, or a file in Docker's form. Without it, the account in
-    /// BUNDLE_USERNAME and BUNDLE_PASSWORD, or the one of `docker login`
+    /// Credentials: a robot account as Harbor exports it, or a config.json of Docker [default:
+    /// BUNDLE_USERNAME and BUNDLE_PASSWORD, or those of `docker login`]
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
 }

@@ -14,16 +14,16 @@ use crate::place;
 /// What is remembered of bundles that were imported before.
 #[derive(clap::Args)]
 pub(crate) struct HistoryArguments {
-    /// The file that remembers the newest bundle of each stream
-    /// [default: bundle/state.json in XDG_STATE_HOME or ~/.local/state]
+    /// File with the newest bundle of each stream, for rollback protection [default: bundle/state.json in
+    /// XDG_STATE_HOME or ~/.local/state]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Accept a bundle that is older than the newest one, has a number that is taken, or is expired
+    /// Accept a bundle that is older than the newest one, reuses a sequence, or is expired; needs --reason
     #[arg(long, requires = "reason")]
     allow_rollback: bool,
 
-    /// Why; it is recorded in the receipt
+    /// Reason for --allow-rollback; the receipt records it
     #[arg(long, value_name = "TEXT", requires = "allow_rollback")]
     reason: Option<String>,
 }

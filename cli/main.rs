@@ -9,6 +9,7 @@ mod command;
 mod connection;
 mod destination;
 mod environment;
+mod examples;
 mod exit;
 mod history;
 mod limits;
@@ -25,15 +26,15 @@ mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::command::Command;
 use crate::exit::{Failure, Id};
 
-/// Carries container images across an air gap.
+/// Move container images and Helm charts across an air gap.
 ///
-/// On the connected side `bundle create` packs images into one signed file. On the other side
-/// `bundle import` verifies the file and puts the images into a registry.
+/// On the connected side, `bundle create` packs images and charts into one signed file. On the disconnected
+/// side, `bundle import` verifies the file and pushes its contents to a registry.
 #[derive(Parser)]
 #[command(name = "bundle", version, max_term_width = 100, after_help = exit::HELP)]
 struct Arguments {
@@ -50,7 +51,8 @@ fn main() -> ExitCode {
     if let Some(failure) = usage::login_in_arguments() {
         return failure.report();
     }
-    let arguments = match Arguments::try_parse() {
+    let matches = examples::with_examples(Arguments::command()).try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error),
     };

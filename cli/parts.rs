@@ -14,8 +14,8 @@ use crate::size::{Bytes, count};
 /// Which part of a bundle is imported now.
 #[derive(clap::Args)]
 pub(crate) struct PartArguments {
-    /// Take the volumes that are there, and say which are still to come; in any order, one medium
-    /// after the other. The tags are set with the last one
+    /// Import the volumes that are present, one medium after the other in any order, and report the missing
+    /// ones. The last volume sets the tags
     #[arg(long)]
     pub(crate) partial: bool,
 

@@ -13,8 +13,8 @@ use crate::output::tell;
 /// Whose bundles are accepted.
 #[derive(clap::Args)]
 pub(crate) struct TrustArguments {
-    /// Accept bundles signed by this public key, or as this trust.yaml says [default: the keys of
-    /// `bundle trust`]. Keys that the trust store has revoked are refused in any case
+    /// Public key or trust.yaml to verify the signature with [default: the keys of `bundle trust`]. Keys
+    /// that the trust store has revoked are always refused
     #[arg(long, value_name = "PUBKEY|FILE")]
     trust: Option<PathBuf>,
 
@@ -42,7 +42,7 @@ impl TrustArguments {
 /// Where the trust store is.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArguments {
-    /// Trust store of this site, or `none` to do without its revocations [default: bundle/trust.yaml in
+    /// Trust store of this site; `none` ignores its revocations [default: bundle/trust.yaml in
     /// XDG_CONFIG_HOME or ~/.config]
     #[arg(long, value_name = "FILE|none", env = "BUNDLE_TRUST_STORE", hide_env_values = true)]
     trust_store: Option<PathBuf>,

@@ -17,43 +17,45 @@ use bundle_oci::{Printable, ProjectName};
 #[derive(clap::Args)]
 #[command(next_help_heading = "One chart, instead of bundle.yaml")]
 pub(crate) struct ChartArguments {
-    /// A directory or archive, oci://HOST/PATH/NAME, REPO/NAME of `helm repo add`, or with --repo its NAME
+    /// Chart directory or archive, oci://HOST/PATH/NAME, REPO/NAME of `helm repo add`, or with --repo its
+    /// NAME
     #[arg(long, value_name = "CHART", conflicts_with_all = ["references", "images"])]
     chart: Option<String>,
 
-    /// The address of the chart's repository
+    /// Address of the chart's repository
     #[arg(long, value_name = "URL", requires = "chart")]
     repo: Option<String>,
 
-    /// The chart's version, or a range of versions [default: the newest release]
+    /// Version of the chart, or a range of versions [default: the newest release]
     #[arg(long, value_name = "VERSION", requires = "chart")]
     version: Option<String>,
 
-    /// A values file, as of Helm; with --chart, -f means this. Repeatable
+    /// Helm values file; with --chart, -f means this; repeatable
     #[arg(long, value_name = "FILE", requires = "chart")]
     values: Vec<PathBuf>,
 
-    /// A value: KEY=VALUE, as of Helm. Repeatable
+    /// Value, as for Helm's --set; repeatable
     #[arg(long, value_name = "KEY=VALUE", requires = "chart")]
     set: Vec<String>,
 
-    /// A value that is a text, as of Helm. Repeatable
+    /// Text value, as for Helm's --set-string; repeatable
     #[arg(long, value_name = "KEY=VALUE", requires = "chart")]
     set_string: Vec<String>,
 
-    /// A value as JSON, as of Helm. Repeatable
+    /// JSON value, as for Helm's --set-json; repeatable
     #[arg(long, value_name = "KEY=JSON", requires = "chart")]
     set_json: Vec<String>,
 
-    /// The version of Kubernetes to render for
+    /// Kubernetes version to render for
     #[arg(long, value_name = "VERSION", requires = "chart")]
     kube_version: Option<KubeVersion>,
 
-    /// What Kubernetes serves besides its own, such as monitoring.coreos.com/v1. Repeatable
+    /// API version that the cluster serves besides Kubernetes' own, such as monitoring.coreos.com/v1;
+    /// repeatable
     #[arg(long, value_name = "GROUP/VERSION", requires = "chart")]
     api_versions: Vec<String>,
 
-    /// Which images count: rendered, switched, declared or all
+    /// Grades of images to list: rendered, switched, declared or all
     #[arg(long, value_name = "GRADE", default_value = "all", requires = "chart")]
     carry: Carry,
 }

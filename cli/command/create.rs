@@ -30,69 +30,69 @@ pub(crate) struct Create {
     #[command(flatten)]
     wanted: Wanted,
 
-    /// Sign with this key
+    /// Private key to sign with
     #[arg(long, value_name = "FILE", conflicts_with = "sign_command")]
     key: Option<PathBuf>,
 
-    /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
-    /// of an Ed25519 signature
+    /// Command to sign with: it reads the statement from standard input and writes the raw 64 bytes of an
+    /// Ed25519 signature
     #[arg(long, value_name = "COMMAND", requires = "public_key")]
     sign_command: Option<String>,
 
-    /// The public key that the signing command's signature must fit
+    /// Public key that verifies the signature of --sign-command
     #[arg(long, value_name = "FILE", requires = "sign_command")]
     public_key: Option<PathBuf>,
 
-    /// Where to write the bundle; - writes to standard output. FILE.zst is compressed with Zstandard
+    /// Bundle to write; - writes to standard output; FILE.zst is compressed with Zstandard
     #[arg(short, long, value_name = "FILE|-", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Cut the bundle into volumes of at most this size, such as 4GiB, 700MiB or fat32: FILE.001-of-003, …; with
-    /// FILE.zst, the compressed bundle is cut
+    /// Split the bundle (with FILE.zst, the compressed bundle) into volumes of at most this size: 4GiB,
+    /// 700MiB or fat32. They are FILE.001-of-003, …
     #[arg(long, value_name = "SIZE")]
     volume_size: Option<VolumeSize>,
 
-    /// Write parity beside the bundle, from which so much of it can be rebuilt: a share such as 10%, or one
-    /// volume in so many, such as 1/10
+    /// Write parity beside the bundle, from which this share of it can be rebuilt: 10%, or 1/10 for one
+    /// volume in ten
     #[arg(long, value_name = "SHARE")]
     parity: Option<ParityShare>,
 
-    /// Keep to bundle.lock: fail if it lacks an image or a locked digest is gone
+    /// Fail if bundle.lock lacks an image, or if a locked digest no longer exists
     #[arg(long)]
     locked: bool,
 
-    /// Say what would be carried, and write nothing
+    /// Print the plan, and write nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// The stream that the bundle belongs to [default: the name in bundle.yaml]
+    /// Stream of the bundle [default: the name in bundle.yaml, or `default`]
     #[arg(long, value_name = "NAME")]
     stream: Option<StreamName>,
 
-    /// The bundle's place in its stream [default: the time of creation in seconds]
+    /// Sequence of the bundle in its stream [default: the creation time in seconds since 1970]
     #[arg(long, value_name = "N")]
     sequence: Option<Sequence>,
 
-    /// The time of creation [default: SOURCE_DATE_EPOCH, or now]
+    /// Creation time, RFC 3339 [default: SOURCE_DATE_EPOCH, or now]
     #[arg(long, value_name = "TIME")]
     created: Option<Timestamp>,
 
-    /// When the bundle stops being importable: a time, or so long after its creation (12h, 30d, 8w)
+    /// Expiry: an RFC 3339 time, or a duration after the creation, e.g. 12h, 30d, 8w
     #[arg(long, value_name = "TIME|DURATION")]
     expires: Option<Expires>,
 
     #[command(flatten)]
     base: BaseArguments,
 
-    /// Leave signatures, attestations and other referrers behind
+    /// Do not carry signatures, attestations and other referrers
     #[arg(long)]
     no_referrers: bool,
 
-    /// Fail unless each image comes with all its signatures and other referrers, at least one
+    /// Fail unless each image has at least one referrer and all of them can be fetched
     #[arg(long, conflicts_with = "no_referrers")]
     require_referrers: bool,
 
-    /// Fail if an image lacks one of the platforms that are wanted
+    /// Fail if an image lacks one of the requested platforms
     #[arg(long)]
     strict_platforms: bool,
 
@@ -100,7 +100,7 @@ pub(crate) struct Create {
     #[arg(long)]
     keep_signed_indexes: bool,
 
-    /// Read one registry through another
+    /// Read one registry through a mirror; repeatable
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 

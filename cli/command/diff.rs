@@ -11,16 +11,16 @@ use crate::exit::Failure;
 use crate::output;
 use crate::trust::StoreArguments;
 
-/// Say how two bundles, receipts or locks differ
+/// Compare two bundles, receipts or lockfiles
 #[derive(clap::Args)]
 pub(crate) struct Diff {
-    /// The earlier one
+    /// Earlier bundle, receipt or lockfile
     before: PathBuf,
 
-    /// The later one
+    /// Later bundle, receipt or lockfile
     after: PathBuf,
 
-    /// The public key that both must be signed with, unless they are locks
+    /// Public key that signed both, unless they are lockfiles
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
 

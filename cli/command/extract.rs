@@ -18,39 +18,39 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Extract {
-    /// The bundle
+    /// Bundle to read
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
 
     #[command(flatten)]
     trust: TrustArguments,
 
-    /// The directory to write: a new one for an OCI layout, any other for charts and for K3s
+    /// Directory to write to; for an OCI layout it must not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 
-    /// Take only this image, by the name of its source or its target [default: all]
+    /// Extract only this image, by its source or target; repeatable [default: all]
     #[arg(long = "image", value_name = "REFERENCE", conflicts_with = "charts")]
     images: Vec<String>,
 
-    /// Take this Helm chart, by its name, or NAME:VERSION
+    /// Extract this Helm chart, as NAME or NAME:VERSION; repeatable
     #[arg(long = "chart", value_name = "NAME")]
     charts: Vec<String>,
 
-    /// What to write images as
+    /// Format of the images
     #[arg(long, value_enum, default_value_t = Format::Oci, conflicts_with = "charts")]
     format: Format,
 
-    /// Name images as they are called at this registry, too
+    /// Also name images as at this registry
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "charts")]
     registry: Option<Registry>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    /// An OCI layout with the images and what is attached to them
+    /// OCI image layout, with referrers
     Oci,
-    /// An archive for the images directory of K3s or RKE2
+    /// Archive for the images directory of K3s or RKE2
     K3s,
 }
 

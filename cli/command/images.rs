@@ -31,11 +31,11 @@ pub(crate) struct Images {
     #[arg(long, value_name = "IMAGE")]
     why: Option<String>,
 
-    /// Ask no registry: charts must lie here, and what only looks like an image is marked so
+    /// Use no network: charts must be local, and unconfirmed images are marked
     #[arg(long)]
     offline: bool,
 
-    /// Read one registry through another
+    /// Read one registry through a mirror; repeatable
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 

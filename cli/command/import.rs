@@ -37,12 +37,12 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// The bundle; - reads standard input
+    /// Bundle to import; - reads standard input
     #[arg(value_name = "FILE|-")]
     bundle: PathBuf,
 
-    /// The Harbor or other registry to import into, such as `https://harbor.example`, or a path
-    /// below a registry, such as `gitlab.example/group/project`
+    /// Registry to import into, such as `https://harbor.example`, or a path of one, such as
+    /// `gitlab.example/group/project`
     #[arg(long, value_name = "URL|HOST[:PORT][/PATH]")]
     to: To,
 
@@ -52,33 +52,33 @@ pub(crate) struct Import {
     #[command(flatten)]
     history: HistoryArguments,
 
-    /// What becomes of a tag that is there with another digest
+    /// What to do if a tag already exists with a different digest
     #[arg(long, value_enum, default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 
-    /// How Harbor's projects are run [default: harbor.yaml, if it is there]
+    /// Project policy file [default: harbor.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
-    /// What the registry is; auto asks it
+    /// Kind of the registry
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     registry_kind: Kind,
 
-    /// Wait until Harbor has scanned the images, and say which of them can be pulled; fails if one
-    /// is blocked
+    /// Wait until Harbor has scanned the images, at most this long, and report which can be pulled; fails
+    /// if a policy blocks one
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10m")]
     wait_for_scan: Option<Span>,
 
-    /// Import although a project's quota may end before all is there
+    /// Import even if a project's quota may be exceeded
     #[arg(long)]
     ignore_quota: bool,
 
-    /// Say what would be done, and write nothing
+    /// Print the plan, and write nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Print the repositories that the import writes to, one a line, and end: for registries that
-    /// make none by themselves, such as Amazon ECR
+    /// Print the repositories that the import writes to, one per line, and exit; for registries that create
+    /// none on push, such as Amazon ECR
     #[arg(long, conflicts_with = "dry_run")]
     list_repositories: bool,
 
@@ -87,7 +87,7 @@ pub(crate) struct Import {
     #[arg(long = "image", value_name = "REFERENCE")]
     images: Vec<String>,
 
-    /// Import only what goes into this project; repeatable
+    /// Import only the images of this project; repeatable
     #[arg(long = "project", value_name = "NAME")]
     projects: Vec<ProjectName>,
 
@@ -110,9 +110,9 @@ pub(crate) struct Import {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Existing {
-    /// Leave the tag as it is, and go on without the image
+    /// Keep the tag, and skip the image
     Skip,
-    /// Refuse the import before anything is written
+    /// Fail before anything is written
     Error,
     /// Move the tag
     Overwrite,
@@ -120,11 +120,11 @@ enum Existing {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// Find out
+    /// Ask the registry
     Auto,
     /// Harbor
     Harbor,
-    /// Any registry
+    /// Any other registry
     Plain,
 }
 

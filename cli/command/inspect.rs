@@ -14,15 +14,15 @@ use crate::trust::StoreArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
-    /// The bundle
+    /// Bundle to read
     bundle: PathBuf,
 
-    /// Accept bundles signed by this public key, or as this trust.yaml says [default: the keys of
-    /// `bundle trust`; if there are none, nothing is verified]
+    /// Public key or trust.yaml to verify the signature with [default: the keys of `bundle trust`; without
+    /// any key, nothing is verified]
     #[arg(long, value_name = "PUBKEY|FILE")]
     trust: Option<PathBuf>,
 
-    /// Show what a bundle says without asking who signed it
+    /// Show the contents without verifying the signature
     #[arg(long, conflicts_with = "trust")]
     unverified: bool,
 

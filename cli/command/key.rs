@@ -14,9 +14,9 @@ use crate::output::{self, name};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Key {
-    /// Make a key: PATH is secret and signs, PATH.pub goes to the other side and verifies
+    /// Generate a key pair: PATH is the private key, PATH.pub the public key for the importing side
     Generate {
-        /// Where to write the key
+        /// Private key to write
         path: PathBuf,
         /// Ask for a passphrase, and encrypt the key with it
         #[arg(long)]
@@ -24,7 +24,7 @@ pub(crate) enum Key {
     },
     /// Show a key's fingerprint
     Show {
-        /// A private or public key
+        /// Private or public key
         path: PathBuf,
     },
 }

@@ -23,11 +23,11 @@ pub(crate) struct Lock {
     #[command(flatten)]
     wanted: Wanted,
 
-    /// Where to write the lock; - writes to standard output [default: bundle.lock beside bundle.yaml]
+    /// Lockfile to write; - writes to standard output [default: bundle.lock beside bundle.yaml]
     #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
 
-    /// Read one registry through another
+    /// Read one registry through a mirror; repeatable
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 

@@ -18,11 +18,11 @@ use crate::progress::progress;
 
 #[derive(clap::Args)]
 pub(crate) struct Login {
-    /// The registry to log in to
+    /// Registry to log in to
     #[arg(value_name = "HOST[:PORT]")]
     registry: Registry,
 
-    /// The account
+    /// User name
     #[arg(short, long, value_name = "USER")]
     username: String,
 
@@ -30,7 +30,7 @@ pub(crate) struct Login {
     #[arg(long)]
     password_stdin: bool,
 
-    /// Store the account without asking the registry whether it accepts it
+    /// Store the login without checking it at the registry
     #[arg(long)]
     no_check: bool,
 
@@ -40,7 +40,7 @@ pub(crate) struct Login {
 
 #[derive(clap::Args)]
 pub(crate) struct Logout {
-    /// The registry to log out from
+    /// Registry to log out from
     #[arg(value_name = "HOST[:PORT]")]
     registry: Registry,
 }

@@ -16,35 +16,34 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct MirrorConfig {
-    /// The bundle whose images nodes are to find at the mirror
+    /// Bundle whose images the mirror has
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
 
     #[command(flatten)]
     trust: TrustArguments,
 
-    /// What runs the nodes' containers
+    /// Container runtime of the nodes
     #[arg(long = "for", value_name = "RUNTIME", value_enum)]
     runtime: For,
 
-    /// The mirror: Harbor, or a machine with `bundle serve`
+    /// Mirror registry: Harbor, or a host with `bundle serve`
     #[arg(long, value_name = "HOST[:PORT]")]
     registry: Registry,
 
-    /// The mirror speaks HTTP without encryption
+    /// The mirror uses plain HTTP
     #[arg(long, conflicts_with_all = ["ca_file", "credentials"])]
     plain_http: bool,
 
-    /// The certificate of the mirror's authority (PEM), if the nodes do not know it
+    /// CA certificate of the mirror (PEM), if the nodes do not trust it yet
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// A file as Docker's config.json with the account that nodes pull with; give one that can do
-    /// nothing else
+    /// Docker config.json with the account that nodes pull with; it should have no other rights
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
 
-    /// The directory to write the files below, which must not be there; copy it over a node's root
+    /// Directory to write, which must not exist; copy its contents to / of each node
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }

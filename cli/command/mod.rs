@@ -31,12 +31,12 @@ pub(crate) use crate::output::{print, print_json};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Make and show signing keys
+    /// Generate and show signing keys
     #[command(subcommand)]
     Key(key::Key),
     /// Resolve references to digests, and write them to bundle.lock
     Lock(lock::Lock),
-    /// Show the images of charts and lists, and why each is there
+    /// List the images of charts and lists, with the reason for each
     Images(images::Images),
     /// Pack images into one signed file
     Create(create::Create),
@@ -46,32 +46,32 @@ pub(crate) enum Command {
     Repair(repair::Repair),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
-    /// Say how two bundles, receipts or locks differ
+    /// Compare two bundles, receipts or lockfiles
     Diff(diff::Diff),
-    /// Put a bundle's images into a registry
+    /// Import a bundle's images into a registry
     Import(import::Import),
-    /// Set up a Harbor, look after its accounts, and compare it with what was delivered
+    /// Set up Harbor's projects and accounts, and compare Harbor with receipts
     #[command(subcommand)]
     Harbor(harbor::Harbor),
-    /// Show what an import proved to have delivered
+    /// Show or shorten an import receipt
     #[command(subcommand)]
     Receipt(receipt::Receipt),
-    /// Add a second person's signature to a bundle
+    /// Add a co-signature to a bundle
     Sign(sign::Sign),
-    /// Keep the keys whose bundles this site accepts
+    /// Manage the keys this site trusts
     Trust(trust::Trust),
-    /// Serve bundles' images as a read-only registry, straight from the files
+    /// Serve the images of bundles as a read-only registry, directly from the files
     Serve(serve::Serve),
-    /// Take images or charts out of a bundle, without a registry
+    /// Extract images or charts from a bundle, without a registry
     Extract(extract::Extract),
-    /// Write the files with which nodes find a bundle's images at Harbor, or another mirror
+    /// Generate registry-mirror configuration for K3s, RKE2, containerd or CRI-O
     MirrorConfig(mirror_config::MirrorConfig),
-    /// The jobs that run every night: from bundle.yaml to an outbox, from an inbox to a registry
+    /// Run the scheduled export or import job once
     #[command(subcommand)]
     Sync(sync::Sync),
-    /// Store the account for a registry, where Docker and Podman keep it
+    /// Store the login for a registry, where Docker and Podman keep theirs
     Login(login::Login),
-    /// Remove the account for a registry
+    /// Remove the login for a registry
     Logout(login::Logout),
     /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
     Schema(schema::Schema),

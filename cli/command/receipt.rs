@@ -18,15 +18,15 @@ use crate::trust::StoreArguments;
 /// What a receipt of an import needs.
 #[derive(clap::Args)]
 pub(crate) struct ReceiptArguments {
-    /// Write down what was delivered, for the next delta on the connected side
+    /// Receipt to write, for --base on the connected side
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
 
-    /// Sign the receipt with this key of the site; the signature lies beside it, as FILE.sig
+    /// Private key to sign the receipt with; the signature is written to FILE.sig
     #[arg(long, value_name = "FILE", requires = "receipt")]
     receipt_key: Option<PathBuf>,
 
-    /// What this site is called in the receipt [default: the registry]
+    /// Name of this site in the receipt [default: the registry]
     #[arg(long, value_name = "NAME")]
     site: Option<SiteName>,
 }
@@ -84,12 +84,12 @@ impl Requested {
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Receipt {
-    /// Show what a receipt says
+    /// Show a receipt
     Show {
         #[command(flatten)]
         file: ReceiptFile,
     },
-    /// Print a receipt's short form, to be read out, or put into a QR code
+    /// Print the short form of a receipt, for a phone call or a QR code
     Short {
         #[command(flatten)]
         file: ReceiptFile,
@@ -99,11 +99,11 @@ pub(crate) enum Receipt {
 /// A receipt and whom it must be of.
 #[derive(clap::Args)]
 pub(crate) struct ReceiptFile {
-    /// The receipt
+    /// Receipt to read
     #[arg(value_name = "FILE")]
     receipt: PathBuf,
 
-    /// The public key of the site that made it; its signature is FILE.sig
+    /// Public key of the site that signed the receipt; the signature is FILE.sig
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
 

@@ -14,11 +14,11 @@ use crate::output::name;
 
 #[derive(clap::Args)]
 pub(crate) struct Schema {
-    /// Which file
+    /// File to describe
     #[arg(value_enum, default_value_t = Kind::Bundle)]
     kind: Kind,
 
-    /// Check this file, and those that it names, in place of printing the schema
+    /// Check this file, and those that it names, instead of printing the schema
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 }

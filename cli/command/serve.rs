@@ -27,27 +27,27 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
-    /// The bundles; where two mean different things by one name, the later one of a stream counts,
-    /// and otherwise the one that is named last
+    /// Bundles to serve. If two define the same tag, the newer bundle of one stream wins; otherwise the
+    /// last argument wins
     #[arg(required = true, value_name = "FILE")]
     bundles: Vec<PathBuf>,
 
     #[command(flatten)]
     trust: TrustArguments,
 
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
     listen: String,
 
-    /// The server's certificate and those of its authorities (PEM); without it, HTTP is spoken
+    /// Certificate chain of the server (PEM) [default: plain HTTP]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// The certificate's private key (PEM)
+    /// Private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Ask for a password: an htpasswd file with bcrypt hashes (`htpasswd -B`)
+    /// Require a login: htpasswd file with bcrypt hashes (`htpasswd -B`)
     #[arg(long, value_name = "HTPASSWD")]
     auth: Option<PathBuf>,
 }

@@ -20,19 +20,19 @@ use crate::trust::TrustArguments;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command"]).required(true)))]
 pub(crate) struct Sign {
-    /// The bundle
+    /// Bundle to read
     bundle: PathBuf,
 
-    /// Sign with this key
+    /// Private key to sign with
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Sign with this command: it gets the statement on standard input and writes the raw 64 bytes
-    /// of an Ed25519 signature
+    /// Command to sign with: it reads the statement from standard input and writes the raw 64 bytes of an
+    /// Ed25519 signature
     #[arg(long, value_name = "COMMAND", requires = "public_key")]
     sign_command: Option<String>,
 
-    /// The public key that the signing command's signature must fit
+    /// Public key that verifies the signature of --sign-command
     #[arg(long, value_name = "FILE", requires = "sign_command")]
     public_key: Option<PathBuf>,
 

@@ -26,7 +26,7 @@ use crate::trust::StoreArguments;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Sync {
-    /// Write the next bundle to the outbox, if anything changed since what arrived
+    /// Write the next bundle to the outbox, if anything changed since the last receipt
     Export(Export),
     /// Import the inbox's bundles in order, write receipts, and move the bundles out of the inbox
     Import(Import),
@@ -34,16 +34,15 @@ pub(crate) enum Sync {
 
 #[derive(clap::Args)]
 pub(crate) struct Export {
-    /// What to do
+    /// Configuration of the job
     #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
     config: PathBuf,
 
-    /// Write a whole bundle, whatever is on the other side or under way: a stick was lost, or a
-    /// delta has no base there
+    /// Write a full bundle instead of a delta, for example after a medium was lost
     #[arg(long)]
     again: bool,
 
-    /// Read one registry through another
+    /// Read one registry through a mirror; repeatable
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
     mirror: Vec<Mirror>,
 
@@ -56,7 +55,7 @@ pub(crate) struct Export {
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// What to do
+    /// Configuration of the job
     #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
     config: PathBuf,
 

@@ -45,55 +45,55 @@ enum Action {
     Add {
         /// The public key
         key: PathBuf,
-        /// What the key is called when it signed, and when it is refused
+        /// Name of the key in reports and errors
         #[arg(long)]
         name: String,
-        /// A project that the key may write; * stands for any characters [default: *]
+        /// Project that the key may write to; * matches any characters; repeatable [default: *]
         #[arg(long = "project", value_name = "PATTERN")]
         projects: Vec<ProjectPattern>,
-        /// A stream that the key may sign for [default: any]
+        /// Stream that the key may sign for; repeatable [default: any]
         #[arg(long = "stream", value_name = "NAME")]
         streams: Vec<StreamName>,
-        /// Refuse bundles made before
+        /// Refuse bundles created before this RFC 3339 time
         #[arg(long, value_name = "TIME")]
         since: Option<Timestamp>,
-        /// Refuse bundles made after, and all bundles from then on
+        /// Refuse bundles created after this RFC 3339 time, and all bundles from then on
         #[arg(long, value_name = "TIME")]
         until: Option<Timestamp>,
     },
-    /// Show the keys
+    /// List the keys
     List,
-    /// Refuse a key from now on; it stays in the list, so that the refusal says its name
+    /// Revoke a key; it stays in the list, so that errors can name it
     Revoke {
-        /// The key's name or fingerprint
+        /// Name or fingerprint of the key
         key: String,
     },
-    /// Demand so many signatures, by different keys, of each bundle
+    /// Require this many signatures, by different keys, on each bundle
     Require {
-        /// How many
+        /// Number of signatures
         signatures: usize,
     },
-    /// On the connected side: let the old key say that a new one takes its place
+    /// Replace a signing key, on the connected side: the old key signs the new one
     Rotate {
-        /// The old key, which signs
+        /// Old private key, which signs
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
-        /// The new public key
+        /// New public key
         #[arg(long, value_name = "FILE")]
         new: PathBuf,
-        /// What the new key is to be called
+        /// Name of the new key
         #[arg(long)]
         name: String,
-        /// Until when the old key stays trusted [default: until it is revoked]
+        /// RFC 3339 time until which the old key stays trusted [default: until it is revoked]
         #[arg(long, value_name = "TIME")]
         retire: Option<Timestamp>,
-        /// Where to write the document; its signature lies beside it, as FILE.sig
+        /// Document to write; its signature is written to FILE.sig
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// On the importing side: take what `bundle trust rotate` wrote
+    /// Accept the key that `bundle trust rotate` wrote, on the importing side
     Accept {
-        /// The document
+        /// Document that `bundle trust rotate` wrote
         rotation: PathBuf,
     },
 }

@@ -20,7 +20,7 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Verify {
-    /// Bundles to check; - reads one from standard input
+    /// Bundles to verify; - reads one from standard input
     #[arg(required = true, value_name = "FILE|-")]
     bundles: Vec<PathBuf>,
 

@@ -19,19 +19,20 @@ pub(crate) struct Wanted {
     #[arg(value_name = "REFERENCE")]
     references: Vec<String>,
 
-    /// What to carry, and into which project [default: bundle.yaml, if nothing else is given]
+    /// File that lists images and charts by project; repeatable [default: bundle.yaml, if no reference or
+    /// list is given]
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// A list of references, one a line; - reads standard input
+    /// File with one reference per line; - reads standard input; repeatable
     #[arg(long, value_name = "LIST|-")]
     images: Vec<PathBuf>,
 
-    /// The project for references and lists given here
+    /// Project for the references and lists on the command line
     #[arg(long, value_name = "NAME", default_value = "cache")]
     pub(crate) project: ProjectName,
 
-    /// Carry only these platforms
+    /// Carry only this platform; repeatable
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
     platforms: Vec<Platform>,
 

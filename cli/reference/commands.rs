@@ -4,13 +4,14 @@
 use clap::CommandFactory;
 
 use crate::Arguments;
+use crate::examples::with_examples;
 
 /// The width of the help in the page, in columns.
 const WIDTH: usize = 100;
 
 /// The page.
 pub(crate) fn commands() -> String {
-    let mut root = Arguments::command().term_width(WIDTH).disable_help_subcommand(true);
+    let mut root = with_examples(Arguments::command()).term_width(WIDTH).disable_help_subcommand(true);
     root.build();
     let mut page = format!(
         "{}# Commands\n\nThe help of every command, as `bundle COMMAND --help` prints it.\n",

@@ -27,7 +27,7 @@ pub(crate) struct Bootstrap {
     #[command(flatten)]
     secrets: Secrets,
 
-    /// Say what would be done, and write nothing
+    /// Print the plan, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -35,15 +35,15 @@ pub(crate) struct Bootstrap {
 /// Where secrets go.
 #[derive(clap::Args)]
 pub(crate) struct Secrets {
-    /// The directory for accounts and Kubernetes secrets; its files are for their owner only
+    /// Directory for credential files and Kubernetes secrets; only their owner can read them
     #[arg(long, value_name = "DIR", default_value = "harbor-secrets")]
     secrets: PathBuf,
 
-    /// Apply Kubernetes secrets with `kubectl apply` instead of keeping them
+    /// Apply Kubernetes secrets with `kubectl apply` instead of writing files
     #[arg(long)]
     apply: bool,
 
-    /// The name under which pods reach Harbor [default: that of --to]
+    /// Harbor's host for pods [default: that of --to]
     #[arg(long, value_name = "HOST[:PORT]")]
     pull_host: Option<Registry>,
 }

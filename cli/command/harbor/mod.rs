@@ -23,18 +23,18 @@ use bundle_site::HarborSettings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Harbor {
-    /// Make projects, the importer's account, and pull accounts with their Kubernetes secrets
-    /// (with an administrator's account; again whenever a project is new)
+    /// Create projects, robot accounts and pull secrets for Kubernetes (needs an administrator's account;
+    /// run again for new projects)
     Bootstrap(bootstrap::Bootstrap),
-    /// Tell whether an account may do all that an import needs
+    /// Check that an account has all rights that an import needs
     Check(check::Check),
-    /// Give accounts that `bootstrap` made a new secret (with an administrator's account)
+    /// Rotate the secrets of accounts that `bootstrap` created (needs an administrator's account)
     Rotate(rotate::Rotate),
-    /// Compare Harbor with what a receipt says was delivered
+    /// Compare Harbor with a receipt
     Diff(diff::Diff),
-    /// Print Harbor's chart values for vulnerability databases that came in a bundle
+    /// Print Helm values that make Harbor use the vulnerability databases of a bundle
     TrivyValues(trivy::TrivyValues),
-    /// Write the values with which a chart in a bundle asks your registry for the bundle's images
+    /// Generate Helm values that point a chart's images to your registry
     Values(values::Values),
 }
 
@@ -54,11 +54,11 @@ impl Harbor {
 /// Which Harbor, and as whom.
 #[derive(clap::Args)]
 struct Place {
-    /// The Harbor, such as `https://harbor.example`
+    /// Address of the Harbor, such as `https://harbor.example`
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 
-    /// How projects are run [default: harbor.yaml, if it is there]
+    /// Project policy file [default: harbor.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     harbor: Option<PathBuf>,
 
@@ -95,11 +95,11 @@ impl Place {
 /// Which projects.
 #[derive(clap::Args)]
 struct Projects {
-    /// A project, beside cache, platform and those in harbor.yaml
+    /// Project besides cache, platform and those in harbor.yaml; repeatable
     #[arg(long = "project", value_name = "NAME")]
     projects: Vec<ProjectName>,
 
-    /// The projects of this bundle too
+    /// Also include the projects that this bundle writes to
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 

@@ -14,7 +14,7 @@ use crate::output;
 
 #[derive(clap::Args)]
 pub(crate) struct Rotate {
-    /// Whose account: `importer`, or a project for the one that pulls for it
+    /// Account: `importer`, or a project for its pull account
     #[arg(value_name = "importer|PROJECT", required = true)]
     accounts: Vec<String>,
 

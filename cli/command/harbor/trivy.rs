@@ -15,10 +15,10 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct TrivyValues {
-    /// The bundle that has the databases
+    /// Bundle with the databases
     bundle: PathBuf,
 
-    /// The Harbor that they were imported into
+    /// Harbor that the databases were imported into
     #[arg(long, value_name = "URL|HOST[:PORT]")]
     to: To,
 

@@ -24,72 +24,71 @@ use crate::trust::TrustArguments;
 /// written makes it ask for images of the bundle and for no others.
 #[derive(clap::Args)]
 pub(crate) struct Values {
-    /// The bundles with the chart and its images
+    /// Bundles with the chart and its images
     #[arg(value_name = "FILE", required = true)]
     bundles: Vec<PathBuf>,
 
     #[command(flatten)]
     trust: TrustArguments,
 
-    /// The chart, by its name, or NAME:VERSION
+    /// Chart, as NAME or NAME:VERSION
     #[arg(long, value_name = "NAME", default_value = "harbor")]
     chart: String,
 
-    /// The registry that has the images, or that will: Harbor, or a machine with `bundle serve`
+    /// Registry that the images are imported into: Harbor, or a host with `bundle serve`
     #[arg(long, value_name = "HOST[:PORT]")]
     registry: Registry,
 
-    /// Values that the chart will be installed with, too; the file written goes behind them
+    /// Values file that the chart is also installed with, before the generated one; repeatable
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     values: Vec<PathBuf>,
 
-    /// A value, as of Helm's --set; it becomes part of the file written
+    /// Value, as for Helm's --set; included in the generated file; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// A value that is a text, as of Helm's --set-string
+    /// Text value, as for Helm's --set-string; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     set_string: Vec<String>,
 
-    /// A value as JSON, as of Helm's --set-json
+    /// JSON value, as for Helm's --set-json; repeatable
     #[arg(long, value_name = "KEY=JSON")]
     set_json: Vec<String>,
 
-    /// The secret that pods pull images with
+    /// Name of the pods' image pull secret
     #[arg(long, value_name = "NAME", default_value = PULL_SECRET, conflicts_with = "no_pull_secret")]
     pull_secret: String,
 
-    /// Give pods no secret to pull images with
+    /// Set no image pull secret
     #[arg(long)]
     no_pull_secret: bool,
 
-    /// The host of the chart's ingress [default for Harbor: that of --registry]
+    /// Host of the chart's ingress [default for Harbor: that of --registry]
     #[arg(long, value_name = "HOST")]
     ingress_host: Option<String>,
 
-    /// The name of the release [default: the chart's]
+    /// Name of the release [default: the chart's]
     #[arg(long, value_name = "NAME")]
     release: Option<String>,
 
-    /// The version of Kubernetes that it is installed on
+    /// Kubernetes version of the cluster
     #[arg(long, value_name = "VERSION")]
     kube_version: Option<KubeVersion>,
 
-    /// What Kubernetes serves besides what it always does, such as `monitoring.coreos.com/v1`
+    /// API version that the cluster serves besides Kubernetes' own, such as `monitoring.coreos.com/v1`;
+    /// repeatable
     #[arg(long, value_name = "GROUP/VERSION")]
     api_versions: Vec<String>,
 
-    /// Let images that no value of the chart names keep their names; nodes find them by
-    /// `bundle mirror-config`
+    /// Accept images that no value of the chart can change; nodes find them through `bundle mirror-config`
     #[arg(long)]
     keep_unmapped: bool,
 
-    /// Write a kustomization for images that no value of the chart names: kustomize replaces them in what Helm
-    /// renders
+    /// Kustomization to write: kustomize replaces the images that no value of the chart can change
     #[arg(long, value_name = "FILE", conflicts_with = "keep_unmapped")]
     kustomization: Option<PathBuf>,
 
-    /// The file to write, which must not be there, or - for standard output
+    /// File to write, which must not exist; - writes to standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }
