@@ -19,7 +19,7 @@ use bundle_input::Span;
 /// How registries are reached.
 #[derive(clap::Args)]
 pub(crate) struct Connection {
-    /// Use plain HTTP for HOST[:PORT] (always allowed for localhost); repeatable
+    /// Use plain HTTP for this registry (always allowed for localhost); repeatable
     #[arg(long, value_name = "HOST[:PORT]")]
     plain_http: Vec<Registry>,
 

@@ -4,7 +4,7 @@
 use crate::limits::ROLLBACK_REASON;
 use std::path::PathBuf;
 
-use bundle_importer::{Rollback, Standing, StateFile, StreamHistory};
+use bundle_importer::{HistoryNotice, Rollback, StateFile, StreamHistory};
 use bundle_oci::{Printable, RegistryPath};
 use bundle_registry::Progress;
 
@@ -43,13 +43,9 @@ impl HistoryArguments {
     /// Opens the file. As long as it is open, other imports wait.
     pub(crate) fn open(&self, progress: &dyn Progress) -> Result<StateFile, Failure> {
         let path = self.path()?;
-        let state = StateFile::open(&path, || progress.note("waiting for another import to end"))?;
-        if let Some(aside) = state.set_aside() {
-            progress.note(&format!(
-                "{} was damaged and is now {}; what it knew is taken from the registry",
-                path.display(),
-                aside.display()
-            ));
+        let state = StateFile::open(&path, || progress.note(&HistoryNotice::Waiting.to_string()))?;
+        if let Some(notice) = state.notice() {
+            progress.note(&notice.to_string());
         }
         Ok(state)
     }
@@ -70,14 +66,7 @@ impl HistoryArguments {
 
 /// Says what people should know of a bundle's place in its stream.
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
-    match (history.standing(), history.newest()) {
-        (Standing::First, _) => progress.note(&format!(
-            "no bundle of the stream '{}' is known to have been imported into {registry} before",
-            history.bundle().stream
-        )),
-        (Standing::Older | Standing::Reused, Some(newest)) => {
-            progress.note(&format!("going back: the newest bundle was {newest}"));
-        }
-        _ => {}
+    if let Some(notice) = history.notice(registry) {
+        progress.note(&notice.to_string());
     }
 }

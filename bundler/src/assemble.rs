@@ -106,7 +106,7 @@ pub struct Assembled {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// There is no lock, and it is demanded.
-    #[error("{} does not exist, and the images are to be exactly those of the lock", .0.display())]
+    #[error("{} does not exist, and the images must be exactly those of the lockfile", .0.display())]
     NoLock(PathBuf),
     /// The lock, or a file of people's, cannot be used.
     #[error(transparent)]

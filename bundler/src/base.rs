@@ -181,7 +181,7 @@ pub async fn complete(client: &Client, inventory: &mut Inventory, jobs: usize, p
     for (position, blobs) in found {
         let InventoryEntry { target, blobs: known, .. } = &mut inventory.artifacts[position];
         if blobs.is_none() {
-            progress.note(&format!("{target}: what was locked cannot be had any more, so all of it is sent"));
+            progress.note(&format!("{target}: its locked digest no longer exists, so all of it is sent"));
         }
         *known = blobs;
     }

@@ -82,10 +82,10 @@ pub enum ConfigError {
     #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
     TooMany(String),
     /// A file in the place of a lock.
-    #[error("{} is there and is no lock; it is not overwritten", Printable(&.0.to_string_lossy()))]
+    #[error("{} exists and is not a lockfile; it is not overwritten", Printable(&.0.to_string_lossy()))]
     NotALock(PathBuf),
     /// Nothing to do.
-    #[error("{} asks for no image", Printable(.0))]
+    #[error("{} names no image", Printable(.0))]
     Empty(String),
 }
 
@@ -126,7 +126,7 @@ pub enum FieldError {
     #[error("a chart in a repository has a name")]
     ChartName,
     /// A version of a chart that is here.
-    #[error("a chart at a path is of the version that it is")]
+    #[error("'version' cannot be combined with 'path'")]
     ChartVersion,
     /// Where a chart is.
     #[error(transparent)]
@@ -910,13 +910,10 @@ projects:
             ("projects: {}\nprojects: {}\n", "bundle.yaml:2:1: "),
             ("projects:\n  tenants:\n    Tenant: {}\n", "bundle.yaml:3:5: "),
             ("platforms: [linux]\nprojects: {}\n", "bundle.yaml:1:13: "),
-            (
-                "cacheLayout: '{host}'\nprojects: {}\n",
-                "bundle.yaml:1:14: cacheLayout: layout must have {path}",
-            ),
+            ("cacheLayout: '{host}'\nprojects: {}\n", "bundle.yaml:1:14: cacheLayout: must have {path}"),
             (
                 "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
-                "bundle.yaml:3:14: projects.cache.charts[0]: a chart at a path is of the version that it is",
+                "bundle.yaml:3:14: projects.cache.charts[0]: 'version' cannot be combined with 'path'",
             ),
             (
                 "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",
@@ -930,7 +927,7 @@ projects:
                 "projects:\n  cache:\n    charts: [{path: a, exclude: ['A b']}]\n",
                 "bundle.yaml:3:34: projects.cache.charts[0].exclude[0]: ",
             ),
-            ("projects: {}\n", "bundle.yaml asks for no image"),
+            ("projects: {}\n", "bundle.yaml names no image"),
             ("", "bundle.yaml:1:1: "),
             ("projects:\n\tcache: {}\n", "bundle.yaml:2:"),
         ] {

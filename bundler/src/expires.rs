@@ -21,10 +21,10 @@ pub enum ExpiresError {
     #[error("must be a time like 2026-12-24T09:00:00Z, or like 12h, 30d, 8w")]
     Form,
     /// No time at all.
-    #[error("a bundle must last for some time")]
+    #[error("the expiry must be after the creation time")]
     Nothing,
     /// A time before the creation, or beyond all calendars.
-    #[error("the end of a bundle that is made at {0} must be later, and before the year 9999")]
+    #[error("the expiry of a bundle created at {0} must be later, and before the year 9999")]
     Time(Timestamp),
 }
 

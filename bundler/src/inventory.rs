@@ -109,7 +109,7 @@ pub enum InventoryError {
         target: String,
     },
     /// A file that is none of these.
-    #[error("{} is no bundle, no receipt and no lock", .0.display())]
+    #[error("{} is neither a bundle nor a receipt nor a lockfile", .0.display())]
     Unknown(PathBuf),
 }
 

@@ -38,13 +38,13 @@ enum Piece {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseLayoutError {
     /// A placeholder that is not known, or a brace alone.
-    #[error("layout may have the placeholders {{host}}, {{path}} and {{name}}, and no other braces")]
+    #[error("may have the placeholders {{host}}, {{path}} and {{name}}, and no other braces")]
     Placeholder,
     /// Nothing in it tells images apart.
-    #[error("layout must have {{path}} or {{name}}")]
+    #[error("must have {{path}} or {{name}}")]
     Constant,
     /// What it makes is no repository's name.
-    #[error("layout makes no names: the {0}")]
+    #[error("gives no valid repository name: the {0}")]
     Repository(ParseRepositoryError),
 }
 

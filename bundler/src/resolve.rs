@@ -124,16 +124,16 @@ pub enum ResolveCause {
         available: Vec<Platform>,
     },
     /// The lock demands what is gone.
-    #[error("the locked digest {0} is gone from the registry")]
+    #[error("the locked digest {0} no longer exists in the registry")]
     Gone(Digest),
     /// The lock does not know the image.
-    #[error("the lock does not have it")]
+    #[error("it is not in the lockfile")]
     NotLocked,
     /// Indexes nested too deeply.
     #[error("its indexes are nested too deeply")]
     TooDeep,
     /// What is attached to it, as the registry says, cannot be had.
-    #[error("{referrer}, which the registry lists as attached to {subject}, cannot be had")]
+    #[error("{referrer}, which the registry lists as attached to {subject}, cannot be fetched")]
     Referrer {
         /// What is attached.
         referrer: Digest,

@@ -81,7 +81,9 @@ impl From<bundle_importer::PlanError> for Failure {
                 let mut lines: Vec<String> = lacking
                     .iter()
                     .take(NAMED)
-                    .map(|target| format!("{target} cannot be delivered: a part of it is not there"))
+                    .map(|target| {
+                        format!("{target} cannot be imported: blobs of its base bundle are missing")
+                    })
                     .collect();
                 if lacking.len() > NAMED {
                     lines.push(format!("and {} more", lacking.len() - NAMED));

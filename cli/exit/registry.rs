@@ -129,7 +129,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             401 => Some(format!("log in again at {}; the password or token may have expired", answer.host)),
             403 => Some("the account lacks a right that this needs".to_owned()),
             404 => Some(
-                "is the name right, and may this account see it? Some registries say this to strangers"
+                "check the name; private repositories also answer \"not found\" without login"
                     .to_owned(),
             ),
             429 => Some(format!(

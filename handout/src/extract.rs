@@ -48,7 +48,7 @@ pub enum ExtractError {
     #[error(transparent)]
     Damage(#[from] Damage),
     /// The bundle comes through a pipe.
-    #[error("nothing can be taken out of a bundle that comes through a pipe")]
+    #[error("nothing can be extracted from a bundle that is read from a pipe")]
     Pipe,
     /// A delta without all that was asked for.
     #[error("{target} needs {count} blobs that this delta leaves out")]

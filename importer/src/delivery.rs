@@ -10,10 +10,10 @@ use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
 
 use crate::{
-    Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, ImportPlan, Limits,
-    OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError, Progressed, PushError,
-    Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Shard, StateFile, StreamHistory,
-    push,
+    Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, HistoryNotice,
+    ImportPlan, Limits, OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError,
+    Progressed, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Shard,
+    StateFile, StreamHistory, push,
 };
 
 /// How a bundle is delivered, to whatever destination.
@@ -214,7 +214,7 @@ impl Delivery {
         };
         // Those who share the work do not hold the state until one of them is the last.
         if options.portion.shard != Shard::All {
-            let waiting = || progress.note("waiting for another import to end");
+            let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
             let state = StateFile::open(&options.state, waiting).map_err(HistoryError::State)?;
             history.lock(state, &root);
         }

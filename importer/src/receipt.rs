@@ -25,7 +25,7 @@ pub struct ReceiptDraft {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmError {
     /// The registry could not be asked.
-    #[error("{target} cannot be looked at again")]
+    #[error("{target} cannot be read again")]
     Registry {
         /// The target.
         target: String,

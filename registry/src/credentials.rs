@@ -71,7 +71,7 @@ pub enum CredentialError {
     /// A file that is not what it should be.
     ///
     /// serde_json's message is left out: it quotes values, and these are secrets.
-    #[error("{} is no valid credential file: see line {line}, column {column}", .path.display())]
+    #[error("{} is not a valid credential file: see line {line}, column {column}", .path.display())]
     Json {
         /// The file.
         path: PathBuf,

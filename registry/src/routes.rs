@@ -29,7 +29,7 @@ pub enum RoutesError {
         why: String,
     },
     /// A file that is not what it should be.
-    #[error("{} is no valid registries.conf: {why}", .path.display())]
+    #[error("{} is not a valid registries.conf: {why}", .path.display())]
     Invalid {
         /// The file.
         path: PathBuf,

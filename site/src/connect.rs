@@ -29,7 +29,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Registry(#[from] Error),
     /// Something was asked for that only Harbor can do.
-    #[error("{option} needs a Harbor, and {registry} is none")]
+    #[error("{option} needs a Harbor, and {registry} is not one")]
     NoHarbor {
         /// What was asked for, in the caller's words.
         option: &'static str,

@@ -87,7 +87,7 @@ pub enum ExportError {
     #[error(transparent)]
     Expires(#[from] ExpiresError),
     /// No number is left.
-    #[error("stream '{stream}' has no next number")]
+    #[error("stream '{stream}' has no next sequence")]
     Sequence {
         /// The stream.
         stream: StreamName,

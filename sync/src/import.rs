@@ -12,7 +12,7 @@ use bundle_format::{
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
-    OpenError, PlanError, PushError, Standing, StateError, StateFile, write_receipt,
+    HistoryNotice, OpenError, PlanError, PushError, StateError, StateFile, write_receipt,
 };
 use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
@@ -112,7 +112,7 @@ pub enum ItemError {
     #[error("some of the bundle is missing; it is rebuilt from parity if nothing more comes for a while")]
     Arriving,
     /// Some of it is still to come.
-    #[error("some of the bundle is still to come")]
+    #[error("volumes of the bundle are missing")]
     Part,
 }
 
@@ -255,22 +255,14 @@ impl ImportJob<'_> {
         let bundle = self.open(candidate)?;
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let created = bundle.statement().created;
-        let waiting = || progress.note("waiting for another import to end");
+        let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
         let state = StateFile::open(&self.options.state, waiting)?;
-        if let Some(aside) = state.set_aside() {
-            progress.note(&format!(
-                "{} was damaged and is now {}; what it knew is taken from the registry",
-                self.options.state.display(),
-                aside.display()
-            ));
+        if let Some(notice) = state.notice() {
+            progress.note(&notice.to_string());
         }
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
-        if delivery.history().standing() == Standing::First {
-            progress.note(&format!(
-                "no bundle of the stream '{}' is known to have been imported into {} before",
-                delivery.history().bundle().stream,
-                self.destination.root()
-            ));
+        if let Some(notice) = delivery.history().notice(&self.destination.root()) {
+            progress.note(&notice.to_string());
         }
         match delivery.carry_out(self.options, progress).await? {
             Arrival::Whole(arrived) => {

@@ -44,7 +44,7 @@ fn mistakes_are_told_before_any_work() {
             2,
             "docker.io is given two mirrors",
         ),
-        ("lock -f wanted.lock", 2, "wanted.lock is there and is no lock; it is not overwritten"),
+        ("lock -f wanted.lock", 2, "wanted.lock exists and is not a lockfile; it is not overwritten"),
         ("lock nginx -o list.txt", 2, "choose another name with -o"),
         ("create https://nginx --key key -o x.tar", 2, "must not start with a scheme"),
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),

@@ -35,7 +35,7 @@ pub enum SignError {
     #[error("signing command wrote {0} bytes where the 64 of an Ed25519 signature belong")]
     Length(usize),
     /// The command signed with another key.
-    #[error("signing command made a signature that does not fit the public key")]
+    #[error("signing command gave a signature that the public key does not verify")]
     OtherKey,
 }
 

@@ -55,7 +55,7 @@ pub enum TrustFileError {
     #[error("{} has more than {} keys", .0.display(), crate::limits::Limits::DEFAULT.keys)]
     TooMany(PathBuf),
     /// A number of signatures that no bundle can have.
-    #[error("{} demands {demanded} signatures, and names {keys} keys", .path.display())]
+    #[error("{} requires {demanded} signatures, and names {keys} keys", .path.display())]
     Threshold {
         /// The file.
         path: PathBuf,

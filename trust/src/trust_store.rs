@@ -55,7 +55,7 @@ pub enum TrustStoreError {
     #[error("no key is trusted: {}", no_key(.0.as_deref()))]
     NoKey(Option<PathBuf>),
     /// A key that is there already.
-    #[error("the key is there already, as '{0}'")]
+    #[error("the key is already trusted, as '{0}'")]
     Known(String),
     /// A name that another key has.
     #[error("another key is called '{0}'")]

@@ -101,7 +101,7 @@ pub enum ChartCause {
     #[error("the repository has no such chart")]
     NoChart,
     /// The repository has other versions.
-    #[error("there is no such version{}", known(.versions))]
+    #[error("this version does not exist{}", known(.versions))]
     NoVersion {
         /// The newest versions that there are.
         versions: Vec<String>,
@@ -117,10 +117,10 @@ pub enum ChartCause {
         found: Digest,
     },
     /// An artifact of another kind.
-    #[error("what is there is no chart")]
+    #[error("the content is not a chart")]
     NoContent,
     /// A dependency that cannot be had.
-    #[error("it depends on {} {}, which cannot be had: {cause}", Printable(.name), Printable(.version))]
+    #[error("it depends on {} {}, which cannot be fetched: {cause}", Printable(.name), Printable(.version))]
     Dependency {
         /// The dependency.
         name: String,
@@ -130,13 +130,13 @@ pub enum ChartCause {
         cause: Box<ChartCause>,
     },
     /// A repository that only Helm's configuration on some machine knows.
-    #[error("its repository is called {}, which only a Helm somewhere knows", Printable(.0))]
+    #[error("its repository {} is an alias of a local Helm configuration", Printable(.0))]
     Alias(String),
     /// A repository that is a directory beside a chart that is in none.
     #[error("its repository is {}, beside a chart that is in no directory", Printable(.0))]
     Beside(String),
     /// A chart that does not say where to have it.
-    #[error("it must lie in charts/, and does not")]
+    #[error("it is missing in charts/")]
     NoRepository,
     /// A repository whose address is none.
     #[error("its repository {}: {why}", Printable(.address))]
@@ -167,7 +167,7 @@ pub enum ChartCause {
         error: ItemError,
     },
     /// The lock does not know the chart.
-    #[error("the lock does not have it")]
+    #[error("it is not in the lockfile")]
     NotLocked,
     /// The lock knows it with other content.
     #[error("it has changed: the lock has {locked}, and it is {found} now")]

@@ -125,7 +125,7 @@ entries:
         }
         assert!(matches!(index.choose("other", None), Err(ChartCause::NoChart)));
         let error = index.choose("app", Some("3.x")).unwrap_err().to_string();
-        assert_eq!(error, "there is no such version; there are 2.0.0-rc.1, 1.10.0, 1.9.0, latest");
+        assert_eq!(error, "this version does not exist; there are 2.0.0-rc.1, 1.10.0, 1.9.0, latest");
         assert_eq!(index.choose("app", None).unwrap().digest(), Some(Digest::of(b"")));
     }
 

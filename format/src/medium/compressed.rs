@@ -274,7 +274,7 @@ pub enum CompressedError {
     #[error("it has no table of frames at its end, and so can only be read as a pipe; or it is cut short")]
     NoTable,
     /// A table that contradicts itself or the file.
-    #[error("its table of frames cannot be right")]
+    #[error("its table of frames is not valid")]
     Table,
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]

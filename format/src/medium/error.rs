@@ -38,10 +38,10 @@ pub enum MediumError {
     #[error("{} belongs to another bundle than the volumes beside it", .0.display())]
     OtherIndex(PathBuf),
     /// Volumes of which nobody knows where they belong.
-    #[error("{} is missing, and so it is not known where the volumes that are there belong", .0.display())]
+    #[error("{} is missing, which says where each volume belongs", .0.display())]
     NoIndex(PathBuf),
     /// No volume at all.
-    #[error("there is no volume of {}", .0.display())]
+    #[error("no volume of {} was found", .0.display())]
     NoVolume(PathBuf),
     /// A volume whose name says that it is of another set.
     #[error("{} is of another set: this one has {of} volumes", .path.display())]

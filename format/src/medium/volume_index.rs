@@ -45,7 +45,7 @@ pub enum VolumeIndexError {
     #[error("index of volumes is not valid")]
     Json(#[from] serde_json::Error),
     /// No volume, one that is empty, too many, or more bytes than can be.
-    #[error("index of volumes has numbers that cannot be")]
+    #[error("index of volumes has impossible numbers")]
     Numbers,
 }
 

@@ -212,7 +212,7 @@ pub enum TrustError {
         trusted: Vec<String>,
     },
     /// Fewer keys signed than must.
-    #[error("bundle is signed by {} ({}), and {demanded} signatures are demanded", counted(.signers.len()), .signers.join(", "))]
+    #[error("bundle is signed by {} ({}), and {demanded} signatures are required", counted(.signers.len()), .signers.join(", "))]
     TooFew {
         /// How many must sign.
         demanded: usize,
@@ -222,8 +222,8 @@ pub enum TrustError {
     /// A key that signed was revoked.
     #[error("bundle is signed by the key '{0}', which is revoked")]
     Revoked(String),
-    /// The key that signed is outside its time.
-    #[error("bundle is signed by the key '{key}' outside its time{}{}", bound("from", .since), bound("until", .until))]
+    /// The key that signed is outside its validity period.
+    #[error("bundle is signed by the key '{key}' outside its validity period{}{}", bound("from", .since), bound("until", .until))]
     KeyTime {
         /// The key's name.
         key: String,
@@ -233,7 +233,7 @@ pub enum TrustError {
         until: Option<Timestamp>,
     },
     /// The key that signed may not write to a project.
-    #[error("bundle writes to the project '{project}', which the key '{key}' may not")]
+    #[error("bundle writes to the project '{project}', which the key '{key}' is not allowed to write to")]
     Scope {
         /// The key's name.
         key: String,

@@ -52,10 +52,10 @@ pub enum RotationError {
     #[error("rotation is signed by the key '{0}', which is revoked")]
     Revoked(String),
     /// A key that signed is past its time.
-    #[error("rotation is signed by the key '{0}', whose time is over")]
+    #[error("rotation is signed by the key '{0}', whose validity period is over")]
     Retired(String),
     /// Fewer keys signed than must.
-    #[error("rotation is signed by {} of the {demanded} keys that are demanded", .signers.len())]
+    #[error("rotation is signed by {} of the {demanded} keys that are required", .signers.len())]
     TooFew {
         /// How many must sign.
         demanded: usize,

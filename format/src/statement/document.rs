@@ -274,7 +274,7 @@ pub enum StatementError {
     #[error("statement gives {0} a reason that cannot be shown")]
     Reason(Target),
     /// Sizes that add up to more than 2^53.
-    #[error("statement's sizes add up to more than can be")]
+    #[error("statement's sizes overflow")]
     Size,
     /// Required blobs without a base.
     #[error("statement requires blobs but names no base")]

@@ -36,7 +36,7 @@ pub enum LoginError {
         source: std::io::Error,
     },
     /// The file is none of Docker's.
-    #[error("{} is no file of credentials as Docker and Kubernetes have them: see line {line}, column {column}", .path.display())]
+    #[error("{} is not a config.json of Docker or a pull secret of Kubernetes: see line {line}, column {column}", .path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -155,7 +155,7 @@ mod tests {
         }
         let newline = STANDARD.encode("user:pass\nword");
         for (text, message) in [
-            ("user:s3cret".to_owned(), "pull.json is no file of credentials"),
+            ("user:s3cret".to_owned(), "pull.json is not a config.json"),
             (r#"{"auths": {}}"#.to_owned(), "pull.json has no user and password for harbor.example:8443"),
             (
                 r#"{"auths": {"harbor.example": {"auth": "eA=="}}}"#.to_owned(),

@@ -14,7 +14,7 @@ pub enum Finding {
     )]
     Nobody,
     /// Only an administrator may do what is wanted.
-    #[error("this account is no administrator's")]
+    #[error("this account is not an administrator")]
     NoAdministrator,
     /// Nothing may be written at all for now.
     #[error("Harbor is in read-only mode")]
@@ -26,13 +26,13 @@ pub enum Finding {
         project: ProjectName,
     },
     /// A project that exists, or may exist, and cannot be looked at.
-    #[error("project {project} cannot be read by this account, if it is there at all")]
+    #[error("project {project} does not exist, or this account cannot read it")]
     Hidden {
         /// The project.
         project: ProjectName,
     },
     /// A project that is missing, and may not be made.
-    #[error("project {project} is missing, and this account may not make it")]
+    #[error("project {project} is missing, and this account may not create it")]
     MayNotCreate {
         /// The project.
         project: ProjectName,
@@ -48,7 +48,7 @@ pub enum Finding {
         lacks_pull: bool,
     },
     /// A project whose policy differs from the wanted one, and may not be changed.
-    #[error("project {project} is not run as it should be ({}), and this account lacks {} to change it",
+    #[error("project {project} differs from its policy ({}), and this account lacks {} to change it",
         .differences.join("; "), .rights.join(", "))]
     MayNotReconcile {
         /// The project.
@@ -72,7 +72,7 @@ pub enum Finding {
         needed: u64,
     },
     /// A tag that exists with another digest and must not move.
-    #[error("{target} is {found} there and immutable, and {bundle} in the bundle")]
+    #[error("{target} is immutable and already exists as {found}; the bundle has {bundle}")]
     Immutable {
         /// The target.
         target: Target,
@@ -82,7 +82,7 @@ pub enum Finding {
         found: Digest,
     },
     /// A tag that exists with another digest.
-    #[error("{target} is {found} there, and {bundle} in the bundle")]
+    #[error("{target} already exists as {found}; the bundle has {bundle}")]
     Conflict {
         /// The target.
         target: Target,
@@ -176,7 +176,7 @@ pub enum PrepareError {
         differences: Vec<String>,
     },
     /// A project that was made, and that this account may not push into.
-    #[error("project {project} was made, and this account lacks {} in it", .rights.join(", "))]
+    #[error("project {project} was created, and this account lacks {} in it", .rights.join(", "))]
     Rights {
         /// The project.
         project: ProjectName,

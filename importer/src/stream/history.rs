@@ -5,7 +5,9 @@ use bundle_format::{BundleId, Override, Rule};
 use bundle_oci::RegistryPath;
 use bundle_registry::Error;
 
-use crate::{Bundle, Destination, Newest, Record, RollbackError, Standing, StateError, StateFile};
+use crate::{
+    Bundle, Destination, HistoryNotice, Newest, Record, RollbackError, Standing, StateError, StateFile,
+};
 
 /// What is known of a bundle's stream, from the file and from the registry together. Made before
 /// anything is written, and kept until the tags are set: it has the file's lock.
@@ -89,6 +91,17 @@ impl StreamHistory {
     /// How the bundle stands to the newest one.
     pub fn standing(&self) -> Standing {
         Newest::standing(self.newest.as_ref(), &self.bundle)
+    }
+
+    /// What people should know of the bundle's place in its stream at `registry`.
+    pub fn notice(&self, registry: &RegistryPath) -> Option<HistoryNotice> {
+        match (self.standing(), self.newest()) {
+            (Standing::First, _) => {
+                Some(HistoryNotice::First { stream: self.bundle.stream.clone(), registry: registry.clone() })
+            }
+            (Standing::Older | Standing::Reused, Some(newest)) => Some(HistoryNotice::GoingBack { newest }),
+            _ => None,
+        }
     }
 
     /// The rules that had to be set aside to accept the bundle.

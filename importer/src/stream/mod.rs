@@ -2,6 +2,7 @@
 //! state file on this machine, the record in the registry, and what both know together.
 
 pub(crate) mod history;
+pub(crate) mod notice;
 pub(crate) mod record;
 pub(crate) mod rollback;
 pub(crate) mod state;

@@ -1,7 +1,6 @@
 //! The state file on this machine: the newest bundle of each stream of each registry, or path of one.
 //! Takes a path, gives entries by registry and stream; written whole, under a lock.
 
-use crate::Limits;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Read;
@@ -12,7 +11,7 @@ use bundle_oci::{Digest, RegistryPath};
 use bundle_os::{Access, create_directory, open_or_create};
 use serde::{Deserialize, Serialize};
 
-use crate::Newest;
+use crate::{HistoryNotice, Limits, Newest};
 
 /// The file that remembers the newest accepted bundle of each stream at each registry. As long as
 /// it is open, other imports with this file wait.
@@ -128,6 +127,12 @@ impl StateFile {
     /// Where the earlier file is now, if it could not be understood.
     pub fn set_aside(&self) -> Option<&Path> {
         self.set_aside.as_deref()
+    }
+
+    /// What people should know of the file.
+    pub fn notice(&self) -> Option<HistoryNotice> {
+        let aside = self.set_aside.clone()?;
+        Some(HistoryNotice::SetAside { file: self.path.clone(), aside })
     }
 
     /// What the file knows of a stream.

@@ -16,7 +16,7 @@ pub enum KubectlError {
     #[error("kubectl cannot be started")]
     Start(#[source] std::io::Error),
     /// It cannot be spoken to.
-    #[error("kubectl broke off")]
+    #[error("kubectl ended early")]
     Io(#[source] std::io::Error),
     /// It did not end in time.
     #[error("kubectl took longer than {} seconds", .0.as_secs())]

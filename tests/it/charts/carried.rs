@@ -217,7 +217,7 @@ fn a_repository_that_lies_or_never_ends_is_refused_and_nothing_is_written() {
     let chart =
         |version: &str| format!("{{repo: '{}', name: web, version: {version}}}", repository.address());
     ask(&scene, &chart("3.x"));
-    create(&scene, "x.tar", &[]).ends_with(4).says("there is no such version; there are 1.2.0");
+    create(&scene, "x.tar", &[]).ends_with(4).says("this version does not exist; there are 1.2.0");
     ask(&scene, &chart("1.x"));
     repository.put("web-1.2.0.tgz", b"something else".to_vec());
     create(&scene, "x.tar", &[]).ends_with(3).says("web-1.2.0.tgz has the digest sha256:");
@@ -317,8 +317,8 @@ fn what_a_chart_depends_on_is_fetched_and_packed_with_it() {
     };
     ask(&scene, "path: top");
     for (address, text) in [
-        ("@stable", "its repository is called @stable, which only a Helm somewhere knows"),
-        ("", "it depends on web 1.x, which cannot be had: it must lie in charts/, and does not"),
+        ("@stable", "its repository @stable is an alias of a local Helm configuration"),
+        ("", "it depends on web 1.x, which cannot be fetched: it is missing in charts/"),
     ] {
         write(&scene, "top/Chart.yaml", &dependency(address));
         let ran = create(&scene, "b.tar", &[]);
@@ -409,7 +409,7 @@ fn a_chart_that_cannot_be_used_stops_the_run_and_says_what_to_do() {
         (
             "{path: web, version: 1.x}",
             2,
-            "projects.platform.charts[0]: a chart at a path is of the version that it is",
+            "projects.platform.charts[0]: 'version' cannot be combined with 'path'",
             "",
         ),
         ("{repo: 'https://a.example'}", 2, "a chart in a repository has a name", ""),

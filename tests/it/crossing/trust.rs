@@ -47,7 +47,7 @@ fn two_signatures_are_two_peoples() {
     let target = DockerRegistry::start().unwrap();
     let import = ["import", "b.tar", "--to", target.host()];
     let refused = || {
-        scene.bundle(import).ends_with(3).says("signed by one key (ops), and 2 signatures are demanded");
+        scene.bundle(import).ends_with(3).says("signed by one key (ops), and 2 signatures are required");
     };
     refused();
     // The same key again is no second signature, and neither is a stranger's.
@@ -75,7 +75,7 @@ fn two_signatures_are_two_peoples() {
     other.extend(["--sequence", "7"].map(str::to_owned));
     scene.bundle(other).succeeds();
     std::fs::copy(scene.path(&sidecar), scene.path(&sidecar.replace("b.tar", "c.tar"))).unwrap();
-    scene.bundle(["verify", "c.tar"]).ends_with(3).says("and 2 signatures are demanded");
+    scene.bundle(["verify", "c.tar"]).ends_with(3).says("and 2 signatures are required");
     std::fs::write(scene.path(&sidecar), "short").unwrap();
     scene.bundle(import).ends_with(3).says("is not a 64-byte Ed25519 signature");
 }
@@ -113,7 +113,10 @@ fn a_new_key_is_introduced_by_the_old_one() {
     scene
         .bundle(["create", &reference, "--project", "platform", "--key", "key-b", "-o", "more.tar"])
         .succeeds();
-    scene.bundle(["verify", "more.tar"]).ends_with(3).says("'platform', which the key '2027' may not");
+    scene
+        .bundle(["verify", "more.tar"])
+        .ends_with(3)
+        .says("'platform', which the key '2027' is not allowed to write to");
     // A stolen old key cannot come back.
     scene.bundle(["trust", "revoke", "2026"]).succeeds();
     rotate("key", "key-c.pub", "thief", "thief.json");

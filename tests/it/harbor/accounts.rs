@@ -188,7 +188,7 @@ fn a_new_tenant_is_added_to_what_there_is() {
     let import = ["import", "c.tar", "--to", &to, "--trust", "key.pub"];
     it.bundle_as(&importer, &import)
         .ends_with(5)
-        .says("project tenant-c is missing, and this account may not make it")
+        .says("project tenant-c is missing, and this account may not create it")
         .says("bundle harbor bootstrap --to");
     it.harbor(&it.harbor.admin_credentials(), &["bootstrap", "--project", "tenant-c"])
         .succeeds()
@@ -283,11 +283,11 @@ fn check_names_each_right_that_is_missing() {
         .ends_with(5)
         .says("Harbor v2.15.2-080b0220 at")
         .says("this account lacks repository:pull, artifact:read, artifact:list in the project cache")
-        .says("project tenant-a is missing, and this account may not make it")
+        .says("project tenant-a is missing, and this account may not create it")
         .says("without quota:read");
     let json = it.harbor(&robot, &["check", "--json"]).ends_with(5).json();
     assert_eq!(json["projects"][0]["missing"][0], "repository:pull");
-    it.harbor(&robot, &["bootstrap"]).ends_with(5).says("this account is no administrator's");
+    it.harbor(&robot, &["bootstrap"]).ends_with(5).says("this account is not an administrator");
     it.harbor(&it.harbor.admin_credentials(), &["check"]).ends_with(0);
 }
 

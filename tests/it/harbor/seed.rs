@@ -155,7 +155,7 @@ fn what_stands_in_the_way_is_told_with_what_to_do_before_the_first_write() {
         .harbor
         .add_robot(Robot::of_system("weak").in_project("cache", &rights).in_project("platform", &rights));
     let ran = it.import_as(&robot, &[]).ends_with(5);
-    ran.says("project tenant-a is missing, and this account may not make it")
+    ran.says("project tenant-a is missing, and this account may not create it")
         .says("this account lacks repository:push in the project cache")
         .says("to change it");
     let wrong = bundle_test_servers::Credentials { name: robot.name.clone(), secret: "Wrong1234".to_owned() };
@@ -206,7 +206,7 @@ fn a_tenants_bundle_that_names_platform_is_refused_whole() {
     let to = format!("http://{}", it.harbor.host());
     it.bundle(&["import", "b.tar", "--to", &to, "--trust", "trust.yaml"])
         .ends_with(3)
-        .says("bundle writes to the project 'cache', which the key 'tenant-a' may not");
+        .says("bundle writes to the project 'cache', which the key 'tenant-a' is not allowed to write to");
     assert_eq!(it.harbor.projects(), ["library"]);
     assert!(it.harbor.requests().is_empty());
 }

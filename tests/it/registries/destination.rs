@@ -52,7 +52,7 @@ fn a_strangers_bundle_is_refused_before_it_is_read() {
     scene
         .bundle(["import", "b.tar", "--to", target.host(), "--trust", "trust.yaml"])
         .ends_with(3)
-        .says("bundle writes to the project 'cache', which the key 'ops' may not");
+        .says("bundle writes to the project 'cache', which the key 'ops' is not allowed to write to");
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn what_would_harm_nodes_is_refused() {
             2,
             "has no user and password for harbor.example",
         ),
-        ("harbor.example", &["--credentials", "users"], 2, "users is no file of credentials"),
+        ("harbor.example", &["--credentials", "users"], 2, "users is not a config.json"),
         ("harbor.example", &["--ca-file", "tls.key"], 2, "there is a private key in it"),
         ("harbor.example", &["--ca-file", "users"], 2, "there is no certificate in it"),
         ("harbor.example", &["--plain-http", "--credentials", "pull.json"], 2, "cannot be used with"),

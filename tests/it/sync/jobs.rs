@@ -351,7 +351,7 @@ fn a_delta_waits_for_its_base_and_a_second_signature_is_waited_for() {
     nights.push("a", 12);
     nights.export(&[]).succeeds();
     let name = nights.carry();
-    nights.import().ends_with(6).says("2 signatures are demanded");
+    nights.import().ends_with(6).says("2 signatures are required");
     nights.import().ends_with(6);
     let bundle = format!("in/{name}");
     nights.scene.bundle(["sign", &bundle, "--key", "key-second", "--trust", "key.pub"]).succeeds();
