@@ -72,7 +72,10 @@ impl Failure {
         let mut lines: Vec<String> = findings.iter().map(destination::what_is_wrong).collect();
         let tags = findings.iter().filter(|finding| finding.is_about_a_tag()).count();
         lines.push(match tags == findings.len() {
-            true => format!("{tags} of the tags are there with another digest; nothing was written"),
+            true if tags == 1 => {
+                "1 tag already exists with a different digest; nothing was written".to_owned()
+            }
+            true => format!("{tags} tags already exist with a different digest; nothing was written"),
             false => "nothing was written".to_owned(),
         });
         let mut hints: Vec<String> = Vec::new();

@@ -38,7 +38,7 @@ fn shown(receipt: &Receipt) -> String {
     );
     match &receipt.previous {
         Some(previous) => text.push_str(&format!("the newest one before was {previous}\n")),
-        None => text.push_str("no bundle of this stream is known to have come before\n"),
+        None => text.push_str("no earlier bundle of this stream is known\n"),
     }
     for made in &receipt.overrides {
         text.push_str(&format!("the rule '{}' was set aside: {}\n", made.rule.as_str(), made.reason));

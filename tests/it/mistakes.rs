@@ -75,7 +75,7 @@ fn mistakes_are_told_before_any_work() {
         ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
-        ("create nginx --key key -o x.tar --expires 0d", 2, "must last for some time"),
+        ("create nginx --key key -o x.tar --expires 0d", 2, "must be after the creation time"),
         ("key generate key", 2, "key exists already; a key is never overwritten"),
         ("inspect b.tar", 0, "NOT VERIFIED"),
     ] {

@@ -150,8 +150,8 @@ fn a_delta_without_its_base_names_what_to_bring_and_writes_nothing() {
     sides
         .import_at(other.host(), "2.tar", "x.json")
         .ends_with(6)
-        .says(&format!("{}:1 cannot be delivered", sides.repository("a")))
-        .says(&format!("{}:1 cannot be delivered", sides.repository("b")))
+        .says(&format!("{}:1 cannot be imported", sides.repository("a")))
+        .says(&format!("{}:1 cannot be imported", sides.repository("b")))
         .says("nothing was written")
         .says("import it first: s 1 (sha256:");
     assert!(other.client().contents().unwrap().is_empty());
@@ -161,7 +161,7 @@ fn a_delta_without_its_base_names_what_to_bring_and_writes_nothing() {
     let store = sides.target.store().join(format!("docker/registry/v2/repositories/{repository}"));
     std::fs::remove_dir_all(store).unwrap();
     let ran =
-        sides.import("2.tar", "x.json").ends_with(6).says(&format!("{repository}:1 cannot be delivered"));
+        sides.import("2.tar", "x.json").ends_with(6).says(&format!("{repository}:1 cannot be imported"));
     assert!(!ran.stderr.contains(&sides.repository("a")), "{}", ran.stderr);
     // With the base, both arrive.
     sides.scene.bundle(["import", "1.tar", "--to", sides.target.host(), "--trust", "key.pub"]).succeeds();

@@ -23,7 +23,10 @@ fn the_store_is_used_without_being_named_and_its_revocations_always_count() {
     scene.bundle(["trust", "add", "key-b.pub", "--name", "other"]).succeeds();
     scene.bundle(import).ends_with(3).says("is not signed by a trusted key (other)");
     scene.bundle(["trust", "add", "key.pub", "--name", "ops", "--project", "cache"]).succeeds();
-    scene.bundle(["trust", "add", "key.pub", "--name", "again"]).ends_with(2).says("already, as 'ops'");
+    scene
+        .bundle(["trust", "add", "key.pub", "--name", "again"])
+        .ends_with(2)
+        .says("already trusted, as 'ops'");
     scene.bundle(["trust", "list"]).succeeds().says("ops sha256:").says("projects cache");
     scene.bundle(["verify", "b.tar"]).succeeds().says("signed by 'ops'");
     scene.bundle(import).succeeds();
@@ -42,7 +45,7 @@ fn two_signatures_are_two_peoples() {
     for (key, name) in [("key.pub", "ops"), ("key-b.pub", "transfer")] {
         scene.bundle(["trust", "add", key, "--name", name]).succeeds();
     }
-    scene.bundle(["trust", "require", "3"]).ends_with(2).says("demands 3 signatures, and names 2 keys");
+    scene.bundle(["trust", "require", "3"]).ends_with(2).says("requires 3 signatures, and names 2 keys");
     scene.bundle(["trust", "require", "2"]).succeeds();
     let target = DockerRegistry::start().unwrap();
     let import = ["import", "b.tar", "--to", target.host()];

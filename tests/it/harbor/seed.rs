@@ -231,7 +231,7 @@ fn an_immutable_tag_is_compared_before_it_is_touched() {
     it.harbor.forget_requests();
     import(&["--on-existing-tag", "overwrite"])
         .ends_with(5)
-        .says("there and immutable")
+        .says("is immutable and already exists as")
         .says("give the image another tag on the connected side");
     assert_eq!(it.asked("PUT", "") + it.asked("POST", ""), 0);
     import(&["--on-existing-tag", "skip"]).succeeds().says("left out tenant-a/web-app:v2.1.0");

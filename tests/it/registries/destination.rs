@@ -297,9 +297,9 @@ fn two_paths_of_one_host_are_two_places_with_a_history_each() {
             "r.json",
         ])
     };
-    import("new.tar", "group/one").succeeds().says("/group/one before");
+    import("new.tar", "group/one").succeeds().says("/group/one; rollback");
     // One place has a newer bundle; that is no reason to refuse an older one to another.
-    import("old.tar", "group/two").succeeds().says("/group/two before");
+    import("old.tar", "group/two").succeeds().says("/group/two; rollback");
     let receipt: serde_json::Value =
         serde_json::from_slice(&std::fs::read(scene.path("r.json")).unwrap()).unwrap();
     assert_eq!(receipt["registry"], format!("{}/group/two", target.host()));

@@ -335,7 +335,7 @@ fn a_delta_waits_for_its_base_and_a_second_signature_is_waited_for() {
     let store = nights.target.store().join("docker/registry/v2/repositories/cache");
     std::fs::remove_dir_all(store).unwrap();
     nights.put(&delta, &delta);
-    nights.import().ends_with(6).says("cannot be delivered").says("import it first: s ");
+    nights.import().ends_with(6).says("cannot be imported: blobs of its base").says("import it first: s ");
     assert_eq!(nights.list("in"), std::slice::from_ref(&delta));
     // The base's number is taken already, by itself: it may come again.
     nights.put(&first, &first);

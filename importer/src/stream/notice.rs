@@ -1,0 +1,52 @@
+//! What an import says of its stream's history. Values, so that the command and the scheduled job say
+//! the same. Takes what the history knows, gives text.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bundle_format::{BundleId, StreamName};
+use bundle_oci::RegistryPath;
+
+/// Something that people should know of a stream's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryNotice {
+    /// Another import has the state file's lock.
+    Waiting,
+    /// The state file was damaged, and a new one is begun.
+    SetAside {
+        /// The state file.
+        file: PathBuf,
+        /// Where the damaged one is now.
+        aside: PathBuf,
+    },
+    /// Neither the state file nor the registry knows a bundle of the stream.
+    First {
+        /// The stream.
+        stream: StreamName,
+        /// The registry.
+        registry: RegistryPath,
+    },
+    /// An older bundle is accepted, because somebody allowed it.
+    GoingBack {
+        /// The newest bundle of the stream.
+        newest: BundleId,
+    },
+}
+
+impl fmt::Display for HistoryNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("waiting for another import to end"),
+            Self::SetAside { file, aside } => write!(
+                f,
+                "{} was damaged and is now {}; the registry's record of the streams is used instead",
+                file.display(),
+                aside.display()
+            ),
+            Self::First { stream, registry } => {
+                write!(f, "first bundle of stream '{stream}' for {registry}; rollback protection starts now")
+            }
+            Self::GoingBack { newest } => write!(f, "going back: the newest bundle was {newest}"),
+        }
+    }
+}
