@@ -16,15 +16,15 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Repair {
-    /// The bundle; of volumes, any of their names
+    /// Bundle to repair; of volumes, any of their names
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
 
-    /// Where to write all of its files anew, preferably on another medium
+    /// Bundle to write, with all of its files, preferably to another medium
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Write more or less parity than it has: a share such as 10%, or one volume in so many, such as 1/10
+    /// Write another share of parity than it has: 10%, or 1/10 for one volume in ten
     #[arg(long, value_name = "SHARE")]
     parity: Option<ParityShare>,
 
