@@ -11,4 +11,5 @@ mod registries;
 mod reports;
 mod scene;
 mod serve;
+mod soak;
 mod sync;
