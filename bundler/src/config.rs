@@ -78,6 +78,9 @@ pub enum ConfigError {
     /// A list with bad lines.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A list of images in the place of a bundle.yaml.
+    #[error("{} is a list of images, and no bundle.yaml", Printable(.0))]
+    IsAList(String),
     /// More than [`Limits::images`].
     #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
     TooMany(String),
@@ -188,7 +191,11 @@ impl Config {
         name: &str,
         read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let file: File = parse_yaml(text, name, Dialect::Anchors)?;
+        let file: File =
+            parse_yaml(text, name, Dialect::Anchors).map_err(|error| match list::is_list(text) {
+                true => ConfigError::IsAList(name.to_owned()),
+                false => error.into(),
+            })?;
         let policy = ImagePolicy::default().with(file.wanted(name)?);
         let stream = file.name.map(|stream| {
             let parsed = stream.value.parse::<StreamName>();

@@ -83,18 +83,23 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, Item)>, ListEr
     if bad.is_empty() { Ok(items) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
 }
 
+/// Whether `text` is a list of images, and of one image at least.
+pub(crate) fn is_list(text: &str) -> bool {
+    parse(text, "").is_ok_and(|items| !items.is_empty())
+}
+
 /// Lines that end with a line feed, a carriage return, or both.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-/// The item inside a line of another tool: skopeo's `docker://`, an entry of a YAML file, a list with quotes or
-/// commas, a mapping with another arrow. None if that is no item either.
-fn meant(line: &str) -> Option<String> {
+/// The item inside a line of another tool: skopeo's `docker://`, an address of a browser, an entry of a YAML
+/// file, a list with quotes or commas, a mapping with another arrow. None if that is no item either.
+pub fn meant(line: &str) -> Option<String> {
     let mut text: String = line.chars().filter(|letter| !matches!(letter, '\u{200b}' | '\u{feff}')).collect();
     loop {
         let mut rest = text.trim().trim_end_matches(',').trim_matches(['"', '\'']);
-        for prefix in ["- ", "image:", "docker://"] {
+        for prefix in ["- ", "image:", "docker://", "https://", "http://"] {
             rest = rest.strip_prefix(prefix).unwrap_or(rest).trim_start();
         }
         if rest == text {
@@ -141,7 +146,7 @@ mod tests {
         let tag = "tag may have letters, digits, '_', '.' and '-', and starts with none of the last two";
         let expected = format!(
             "images.txt:1: 'foo/Bar': repository name must be lower case\n\
-             images.txt:3: 'https://x/y': reference must not start with a scheme such as https://\n\
+             images.txt:3: 'https://x/y': reference must not start with a scheme such as https://; did you mean 'x/y'?\n\
              images.txt:4: 'a b': reference has white space in it\n\
              images.txt:5: 'nginx:1#2': {tag}\n\
              images.txt:6: '=> a': reference is empty\n\

@@ -99,7 +99,11 @@ impl Wanted {
         let here = self.platforms();
         for text in &self.references {
             let wrong = |error: bundle_bundler::ItemError| {
-                Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)))
+                let failure = Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)));
+                match bundle_bundler::meant(text) {
+                    Some(meant) => failure.hint(format!("did you mean '{}'?", Printable(&meant))),
+                    None => failure,
+                }
             };
             let item: Item = text.parse().map_err(wrong)?;
             requests.push(Request {

@@ -18,6 +18,7 @@ impl From<ConfigError> for Failure {
         let failure = Self::new(Id::FileInvalid, &error);
         match error {
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
+            ConfigError::IsAList(_) => failure.hint("give a list with --images"),
             ConfigError::Field { error: FieldError::Item(ItemError::Host(_)), .. } => failure.hint(NEW_NAME),
             ConfigError::Field { error: FieldError::ChartSource(ParseChartSourceError::Login), .. } => {
                 failure.hint("remove the login from the address, and store it with `bundle login`")

@@ -8,6 +8,7 @@ fn mistakes_are_told_before_any_work() {
     let scene = Scene::with_images();
     scene.create("b.tar");
     std::fs::write(scene.path("list.txt"), "nginx:1.25\nnginx:\nfoo/Bar\n").unwrap();
+    std::fs::write(scene.path("good.txt"), "nginx:1.25\nredis:7\n").unwrap();
     std::fs::write(scene.path("bad.yaml"), "projects:\n  cach: {}\n").unwrap();
     std::fs::write(scene.path("two.txt"), "a/app:1\nb/app:1\n").unwrap();
     std::fs::write(scene.path("wanted.lock"), "projects: {cache: {images: [nginx]}}\n").unwrap();
@@ -46,7 +47,8 @@ fn mistakes_are_told_before_any_work() {
         ),
         ("lock -f wanted.lock", 2, "wanted.lock exists and is not a lockfile; it is not overwritten"),
         ("lock nginx -o list.txt", 2, "choose another name with -o"),
-        ("create https://nginx --key key -o x.tar", 2, "must not start with a scheme"),
+        ("create https://nginx --key key -o x.tar", 2, "hint: did you mean 'nginx'?"),
+        ("create -f good.txt --key key -o x.tar", 2, "hint: give a list with --images"),
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
         ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
         ("import b.tar --to 127.0.0.1:1 --trust key", 2, "use the .pub file"),
