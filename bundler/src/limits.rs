@@ -17,8 +17,8 @@ pub struct Limits {
     pub manifest_depth: usize,
     /// Images in one bundle.yaml with its lists, or in one list; the format carries as many.
     pub images: usize,
-    /// The bytes of the manifests of one run together, and of the configs that are looked into: they
-    /// are kept in memory, and a registry chooses how many an image has. Enough for ten thousand
+    /// The memory of one run, in bytes, for the manifests, the configs that are looked into, and what is
+    /// noted of referrers and tags: a registry chooses how many an image has. Enough for five thousand
     /// images of five platforms.
     pub manifests: u64,
     /// Bytes of a config that is looked into for its platform: it is kept in memory.
@@ -51,7 +51,7 @@ impl Limits {
         manifest_files: 10_000,
         manifest_depth: 32,
         images: 100_000,
-        manifests: 256 << 20,
+        manifests: 72 << 20,
         config: 8 << 20,
         referrer_depth: 3,
         reasons: 984,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_format::Kind;
@@ -35,23 +36,36 @@ pub(crate) enum Anew {
 
 /// Lists of tags by repository, each fetched once, for all tasks.
 #[derive(Default)]
-pub(crate) struct TagCache(Mutex<HashMap<(Registry, RepositoryName), KnownTags>>);
+pub(crate) struct TagCache {
+    known: Mutex<HashMap<(Registry, RepositoryName), KnownTags>>,
+    /// How many tags are kept.
+    kept: AtomicUsize,
+}
+
+/// The most tags that are kept, of all repositories together. Where there are more, each one that is wanted
+/// is asked for.
+const MOST_TAGS: usize = 200_000;
 
 /// `None` inside if the repository does not tell, or there are too many to tell.
-type KnownTags = Arc<OnceCell<Option<HashSet<Tag>>>>;
+///
+/// Of tags that name a digest, the digest of the text: a registry may have a hundred thousand long ones.
+type KnownTags = Arc<OnceCell<Option<HashSet<Digest>>>>;
 
 impl TagCache {
     async fn of(&self, client: &Client, reference: &Reference) -> KnownTags {
         let key = (reference.registry().clone(), reference.repository().clone());
         let (registry, repository) = key.clone();
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
         let fetch = || async {
             let tags = client
                 .tags(&registry, &repository)
                 .await
                 .ok()
                 .filter(|tags| !tags.truncated && !tags.may_be_cut);
-            tags.map(|tags| tags.tags.into_iter().collect())
+            let named = tags?.tags.into_iter().filter(|tag| tag.as_str().starts_with("sha256-"));
+            let named: HashSet<Digest> = named.map(|tag| Digest::of(tag.as_str().as_bytes())).collect();
+            let before = self.kept.fetch_add(named.len(), Ordering::Relaxed);
+            (before + named.len() <= MOST_TAGS).then_some(named)
         };
         known.get_or_init(fetch).await;
         known
@@ -81,6 +95,9 @@ impl fmt::Display for UnobtainableReferrer {
         }
     }
 }
+
+/// What a note takes beside its text, in bytes.
+const NOTE: usize = 512;
 
 /// How many characters of an error a statement has.
 const LONGEST_WHY: usize = 120;
@@ -114,7 +131,7 @@ impl Resolver<'_> {
                     match self.gather(reference, &attached.manifest, &mut image.contents, &mut below).await {
                         Err(ResolveCause::Registry(error)) if is_answer(&error) => {
                             let digest = attached.manifest.digest;
-                            self.lose(reference, attached.subject, Some(digest), error.to_string());
+                            self.lose(reference, attached.subject, Some(digest), error.to_string())?;
                             continue;
                         }
                         other => other?,
@@ -186,7 +203,7 @@ impl Resolver<'_> {
             }
             ReferrerList::Unsupported => None,
             ReferrerList::Unobtainable { why } => {
-                self.lose(reference, subject, None, why);
+                self.lose(reference, subject, None, why)?;
                 None
             }
         };
@@ -200,7 +217,7 @@ impl Resolver<'_> {
             let manifest = match self.manifest(reference, digest, None).await {
                 // An answer about one referrer is no reason to leave the image behind.
                 Err(ResolveCause::Registry(error)) if is_answer(&error) => {
-                    self.lose(reference, subject, Some(digest), error.to_string());
+                    self.lose(reference, subject, Some(digest), error.to_string())?;
                     continue;
                 }
                 Err(ResolveCause::Registry(source)) => {
@@ -211,7 +228,7 @@ impl Resolver<'_> {
             let parsed = match parse(&manifest) {
                 Ok(parsed) => parsed,
                 Err(error) => {
-                    self.lose(reference, subject, Some(digest), bundle_oci::chain(&error));
+                    self.lose(reference, subject, Some(digest), bundle_oci::chain(&error))?;
                     continue;
                 }
             };
@@ -265,7 +282,17 @@ impl Resolver<'_> {
     }
 
     /// Takes note of what may be attached and is not carried.
-    fn lose(&self, reference: &Reference, subject: Digest, referrer: Option<Digest>, why: String) {
+    ///
+    /// # Errors
+    /// [`ResolveCause::TooMuch`]: a registry chooses how much there is to note.
+    fn lose(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+        referrer: Option<Digest>,
+        why: String,
+    ) -> Result<(), ResolveCause> {
+        self.store.reserve(2 * (why.len() + NOTE) as u64)?;
         let lost = UnobtainableReferrer { reference: reference.clone(), subject, referrer, why };
         let mut all = self.unobtainable.lock().unwrap_or_else(PoisonError::into_inner);
         // A registry says the same of each of an image's manifests.
@@ -274,6 +301,7 @@ impl Resolver<'_> {
             self.say(Notice::Unobtainable(lost.clone()));
         }
         all.push(lost);
+        Ok(())
     }
 
     /// What a tag means that need not be there. Registries count what is fetched, not what is
@@ -287,13 +315,13 @@ impl Resolver<'_> {
         let (registry, repository) = (reference.registry(), reference.repository());
         let name = Name::Tag(tag.clone());
         match self.tags.of(self.client, reference).await.get() {
-            Some(Some(tags)) if !tags.contains(tag) => return Ok(None),
+            Some(Some(tags)) if !tags.contains(&Digest::of(tag.as_str().as_bytes())) => return Ok(None),
             Some(Some(_)) => {}
             _ => match self.client.manifest_exists(registry, repository, &name).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(_)) => {}
                 Err(error) if is_answer(&error) => {
-                    self.lose(reference, subject, None, error.to_string());
+                    self.lose(reference, subject, None, error.to_string())?;
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),
@@ -303,7 +331,7 @@ impl Resolver<'_> {
             Ok(manifest) => Ok(Some(manifest)),
             Err(ResolveCause::Registry(error)) if error.status() == Some(404) => Ok(None),
             Err(ResolveCause::Registry(error)) if is_answer(&error) => {
-                self.lose(reference, subject, None, format!("{tag}: {error}"));
+                self.lose(reference, subject, None, format!("{tag}: {error}"))?;
                 Ok(None)
             }
             Err(error) => Err(error),

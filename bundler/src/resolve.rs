@@ -171,8 +171,19 @@ pub enum ResolveCause {
     #[error("its signatures or other referrers are required: {0}")]
     Required(ReferrerOutcome),
     /// More than [`Limits::manifests`].
-    #[error("the manifests and configs of all images have more than {} MiB together", .0 >> 20)]
+    #[error("the manifests, configs and referrers of all images take more than {} MiB together", .0 >> 20)]
     TooMuch(u64),
+    /// More platforms than the format carries for one artifact.
+    #[error("it is made for {found} platforms, and a bundle carries at most {limit} for one image")]
+    Platforms {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// More artifacts than the format carries.
+    #[error("it has so many referrers that the bundle would have more than {0} artifacts")]
+    TooManyArtifacts(usize),
 }
 
 fn nearest(tags: &[Tag]) -> String {
@@ -267,7 +278,7 @@ pub(crate) async fn resolve(
             },
             Err(cause) => cause,
         };
-        let is_last = matches!(cause, ResolveCause::TooMuch(_));
+        let is_last = matches!(cause, ResolveCause::TooMuch(_) | ResolveCause::TooManyArtifacts(_));
         errors.push(ResolveError {
             reference: request.reference.clone(),
             reasons: group.iter().flat_map(|request| request.reasons.clone()).collect(),
@@ -361,6 +372,10 @@ impl Image {
                 if !delivered.insert((target.clone(), attached.manifest.digest)) {
                     continue;
                 }
+                let most = bundle_format::Limits::V1.artifacts;
+                if resolved.artifacts.len() >= most {
+                    return Err(ResolveCause::TooManyArtifacts(most));
+                }
                 resolved.artifacts.push(Artifact {
                     kind: attached.kind,
                     source,
@@ -387,7 +402,7 @@ pub(crate) struct Resolver<'a> {
     /// What is to be said.
     notices: Mutex<Vec<Notice>>,
     pub(crate) options: ResolveOptions,
-    store: Store,
+    pub(crate) store: Store,
     /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
     /// manifest can.
     slots: Semaphore,
@@ -458,6 +473,10 @@ impl Resolver<'_> {
                     named.filter(|platform| !platform.is_unknown()).collect()
                 });
             }
+        }
+        let (found, limit) = (image.platforms.len(), bundle_format::Limits::V1.platforms);
+        if found > limit {
+            return Err(ResolveCause::Platforms { found, limit });
         }
         let mut subjects = vec![image.root.digest];
         self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;

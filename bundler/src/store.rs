@@ -1,5 +1,5 @@
-//! The manifests and configs of one run, each fetched and kept once, within one bound for all.
-//! Takes what was fetched, gives it to whoever asks by digest.
+//! The memory of a run that looks images up: manifests, configs, and what is noted of them. Takes each once,
+//! and gives it to all tasks; all of it together has a limit, since registries choose how much there is.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,9 @@ use bundle_registry::FetchedManifest;
 use bytes::Bytes;
 
 use crate::{Limits, ResolveCause};
+
+/// What an entry takes beside its bytes, in bytes: its place in tables, and the note of what it is attached to.
+const ENTRY: u64 = 512;
 
 /// The manifests of a run, and the configs that were looked into. Each is fetched and kept once,
 /// however many images have it, and all of them together stay within [`Limits::manifests`].
@@ -49,7 +52,7 @@ impl Store {
     /// # Errors
     /// It has more bytes, and there is no room for them.
     pub(crate) fn keep_manifest(&self, manifest: FetchedManifest, reserved: u64) -> Result<(), ResolveCause> {
-        let size = manifest.bytes.len() as u64;
+        let size = manifest.bytes.len() as u64 + ENTRY;
         let mut kept = self.lock();
         let new = kept.manifests.insert(manifest.digest, manifest).is_none();
         kept.settle(if new { size } else { 0 }, reserved);
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_twice_counts_once_and_all_of_it_has_an_end() {
-        let limits = Limits { manifests: 10, ..Limits::DEFAULT };
+        let limits = Limits { manifests: 10 + ENTRY, ..Limits::DEFAULT };
         let store = Store::new(&limits);
         for _ in 0..3 {
             store.reserve(4).unwrap();
@@ -107,9 +110,9 @@ mod tests {
         }
         store.reserve(6).unwrap();
         store.keep_config(Digest::of(b"config"), Bytes::from_static(b"config"));
-        assert!(matches!(store.reserve(1), Err(ResolveCause::TooMuch(10))));
+        assert!(matches!(store.reserve(1), Err(ResolveCause::TooMuch(_))));
         assert_eq!(store.into_contents().len(), 2);
         let store = Store::new(&limits);
-        assert!(matches!(store.keep_manifest(manifest("more than ten"), 0), Err(ResolveCause::TooMuch(10))));
+        assert!(matches!(store.keep_manifest(manifest("more than ten"), 0), Err(ResolveCause::TooMuch(_))));
     }
 }

@@ -44,7 +44,7 @@ impl Inspect {
                     }
                 })?;
                 let signers = bundle.trusted().signers().to_vec();
-                (bundle.statement().clone(), signers, Some(bundle.graph().clone()))
+                (bundle.statement().clone(), signers, Some(bundle.into_graph()))
             }
             None => {
                 let failed = |error: std::io::Error| {

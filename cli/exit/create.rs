@@ -89,7 +89,9 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::Platform { .. } | ResolveCause::NotLocked => Id::Usage,
             ResolveCause::TwoDigests { .. } | ResolveCause::TwoMeanings { .. } => Id::TargetConflict,
             ResolveCause::Required(_) => Id::Policy,
-            ResolveCause::TooMuch(_) => Id::LimitReached,
+            ResolveCause::TooMuch(_) | ResolveCause::Platforms { .. } | ResolveCause::TooManyArtifacts(_) => {
+                Id::LimitReached
+            }
             ResolveCause::Gone(_) => Id::LockOutdated,
         });
         let id = ids.max_by_key(|id| id.code()).unwrap_or(Id::Failed);

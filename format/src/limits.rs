@@ -21,6 +21,18 @@ pub struct Limits {
     pub index_depth: usize,
     /// Reasons for one artifact, and the characters of each.
     pub reasons: usize,
+    /// Reasons of all artifacts together: a reason of one letter takes four bytes in the statement, and
+    /// fifty once parsed.
+    pub all_reasons: usize,
+    /// Platforms of one artifact.
+    pub platforms: usize,
+    /// Platforms of all artifacts together, for the same reason.
+    pub all_platforms: usize,
+    /// What all manifests take in memory once parsed, in bytes ([`bundle_oci::Manifest::weight`]).
+    pub graph: u64,
+    /// What artifacts consist of, manifests and blobs counted once for each artifact: a thousand artifacts of
+    /// one index of a thousand images are a million things to push and to name in a receipt.
+    pub parts: usize,
     /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
     /// go back to them.
     pub piped_manifests: u64,
@@ -50,10 +62,15 @@ impl Limits {
         volumes: 10_000,
         index_depth: 4,
         reasons: 1_000,
-        piped_manifests: 64 << 20,
+        all_reasons: 400_000,
+        platforms: 256,
+        all_platforms: 200_000,
+        graph: 64 << 20,
+        parts: 1_000_000,
+        piped_manifests: 48 << 20,
         frames: 2_000_000,
         frame: 8 << 20,
-        cached_frames: 24 << 20,
+        cached_frames: 16 << 20,
         receipt: 64 << 20,
         volume_index: 16 << 20,
         piped_window: 23,

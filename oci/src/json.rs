@@ -20,13 +20,15 @@ pub struct Bounds {
     /// Objects, arrays, scalars and names together: each takes some hundred bytes once parsed, however
     /// few it has in the file.
     pub nodes: usize,
+    /// Names of an object and of those around it, which are kept to be compared.
+    pub names: usize,
 }
 
 impl Bounds {
     /// For documents of at most 4 MiB, as manifests are.
-    pub const MANIFEST: Self = Self { depth: 127, nodes: 400_000 };
+    pub const MANIFEST: Self = Self { depth: 127, nodes: 400_000, names: 100_000 };
     /// For documents of at most 32 MiB, as statements and receipts are.
-    pub const STATEMENT: Self = Self { depth: 127, nodes: 8_000_000 };
+    pub const STATEMENT: Self = Self { depth: 127, nodes: 8_000_000, names: 100_000 };
 }
 
 /// How `encoding/json` compares names: every character by the smallest of those that fold to it
@@ -58,7 +60,7 @@ pub fn fold(name: &str) -> String {
 /// What is wrong and where, as `serde_json` says it.
 pub fn check(bytes: &[u8], bounds: Bounds, known: &[&str], free: &[&str]) -> Result<(), serde_json::Error> {
     let known = known.iter().map(|name| (fold(name), *name)).collect();
-    let mut state = State { bounds, nodes: 0, known, free };
+    let mut state = State { bounds, nodes: 0, names: 0, known, free };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     Value { state: &mut state, depth: 1, free: false }.deserialize(&mut deserializer)?;
     deserializer.end()
@@ -67,6 +69,8 @@ pub fn check(bytes: &[u8], bounds: Bounds, known: &[&str], free: &[&str]) -> Res
 struct State<'a> {
     bounds: Bounds,
     nodes: usize,
+    /// Names of the objects that have begun and not ended.
+    names: usize,
     /// By what each folds to.
     known: HashMap<String, &'a str>,
     free: &'a [&'a str],
@@ -151,6 +155,11 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         let mut seen = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
             state.count()?;
+            state.names += 1;
+            if state.names > state.bounds.names {
+                let most = state.bounds.names;
+                return Err(A::Error::custom(format_args!("more than {most} names in one object")));
+            }
             let folded = fold(&name);
             let shown = crate::Printable(&name);
             if !free && state.known.get(&folded).is_some_and(|known| *known != name) {
@@ -166,6 +175,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
             let free = free || state.free.contains(&name.as_str());
             map.next_value_seed(Value { state: &mut *state, depth: depth + 1, free })?;
         }
+        state.names -= seen.len();
         Ok(())
     }
 }
@@ -177,8 +187,13 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> Result<(), String> {
-        check(text.as_bytes(), Bounds { depth: 4, nodes: 50 }, &["digest", "layers", "key"], &["annotations"])
-            .map_err(|error| error.to_string())
+        check(
+            text.as_bytes(),
+            Bounds { depth: 4, nodes: 50, names: 10 },
+            &["digest", "layers", "key"],
+            &["annotations"],
+        )
+        .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -214,6 +229,14 @@ mod tests {
         assert!(told("[[[[[]]]]]").unwrap_err().contains("deeper than 4"));
         assert!(told(&format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000))).is_err());
         assert!(told(&format!("[{}0]", "0,".repeat(50))).unwrap_err().contains("more than 50 values"));
+        let names =
+            |from: usize| (from..from + 6).map(|at| format!("\"n{at}\":0")).collect::<Vec<_>>().join(",");
+        assert_eq!(told(&format!("[{{{}}},{{{}}}]", names(0), names(0))), Ok(()));
+        assert!(
+            told(&format!("{{{},\"in\":{{{}}}}}", names(0), names(0)))
+                .unwrap_err()
+                .contains("more than 10 names")
+        );
         assert!(told("{} {}").is_err());
         assert!(told("").is_err());
     }

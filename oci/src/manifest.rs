@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use serde::Deserialize;
@@ -137,7 +138,8 @@ impl Manifest {
         if bytes.len() > Self::LARGEST {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
-        json::check(bytes, Bounds::MANIFEST, &KNOWN, &FREE)?;
+        let _turn = turn(bytes);
+        Self::check_names(bytes)?;
         let top: Top = serde_json::from_slice(bytes)?;
         if top.schema_version != Some(2) {
             return Err(ManifestError::Schema1);
@@ -183,6 +185,7 @@ impl Manifest {
         if bytes.len() > Self::LARGEST {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
+        let _turn = turn(bytes);
         let content_type = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         let top: Top = serde_json::from_slice(bytes)?;
         let known = |text: &&str| MediaType::MANIFESTS.contains(text);
@@ -202,6 +205,40 @@ impl Manifest {
         found.parse().map_err(|_| ManifestError::UnknownType(found.to_owned()))
     }
 
+    /// Checks that no two readers take the names of a document that a registry serves for different
+    /// ones: a manifest, or a list of manifests or tags.
+    ///
+    /// # Errors
+    /// What is wrong and where.
+    pub fn check_names(bytes: &[u8]) -> Result<(), serde_json::Error> {
+        json::check(bytes, Bounds::MANIFEST, &KNOWN, &FREE)
+    }
+
+    /// About how many bytes of memory this takes: few bytes of JSON can take many.
+    pub fn weight(&self) -> u64 {
+        let (descriptors, subject, annotations): (Vec<&Descriptor>, _, _) = match self {
+            Self::Image(image) => {
+                let all = std::iter::once(&image.config).chain(&image.layers);
+                (all.collect(), &image.subject, &image.annotations)
+            }
+            Self::Index(index) => (
+                index.children.iter().map(|child| &child.descriptor).collect(),
+                &index.subject,
+                &index.annotations,
+            ),
+        };
+        // A child has its platform beside it.
+        let each = match self {
+            Self::Image(_) => size_of::<Descriptor>(),
+            Self::Index(_) => size_of::<Child>() + 2 * ALLOCATION,
+        };
+        let own = size_of::<Self>() + 2 * ALLOCATION + texts(annotations);
+        let all = descriptors.into_iter().chain(subject);
+        all.fold(own as u64, |sum, one| {
+            sum + (each + one.media_type.as_str().len() + texts(&one.annotations)) as u64
+        })
+    }
+
     /// The manifest that this one is attached to, if it is a referrer.
     pub fn subject(&self) -> Option<&Descriptor> {
         match self {
@@ -209,6 +246,27 @@ impl Manifest {
             Self::Index(index) => index.subject.as_ref(),
         }
     }
+}
+
+/// What the allocator adds to a small piece of memory, in bytes, with what it wastes.
+const ALLOCATION: usize = 32;
+
+/// About how many bytes of memory annotations take, in the nodes of their tree, which are half full.
+fn texts(annotations: &BTreeMap<String, String>) -> usize {
+    let each = 3 * size_of::<String>() + 2 * ALLOCATION;
+    annotations.iter().map(|(name, value)| each + name.len() + value.len()).sum()
+}
+
+/// Large manifests are parsed one at a time: what is in the air while one is takes ten times its bytes, and
+/// a registry that sends them to all tasks at once must not be given as much memory for each.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// The size in bytes from which a manifest waits for its turn.
+const LARGE: usize = 64 << 10;
+
+fn turn(bytes: &[u8]) -> Option<std::sync::MutexGuard<'static, ()>> {
+    // Nothing is behind the lock, so that nothing can be left half done.
+    (bytes.len() > LARGE).then(|| TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The fields at the top of a manifest, before its kind is known.

@@ -1,12 +1,13 @@
 //! Media types (RFC 6838), as descriptors and HTTP headers have them.
 //! Takes text, gives a type without parameters, of at most 127 characters on each side.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 /// A media type as RFC 6838 §4.2 has it: `type/subtype` of restricted characters, at most 127 on
 /// each side, without parameters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MediaType(String);
+pub struct MediaType(Cow<'static, str>);
 
 impl MediaType {
     /// OCI image manifest.
@@ -39,6 +40,27 @@ impl MediaType {
     }
 }
 
+/// What nearly all descriptors have: they take no memory of their own.
+const COMMON: [&str; 17] = [
+    MediaType::IMAGE_MANIFEST,
+    MediaType::IMAGE_INDEX,
+    MediaType::DOCKER_MANIFEST,
+    MediaType::DOCKER_LIST,
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.oci.empty.v1+json",
+    "application/vnd.in-toto+json",
+    "application/vnd.cncf.helm.config.v1+json",
+    "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+    "application/vnd.dev.cosign.simplesigning.v1+json",
+    "application/octet-stream",
+];
+
 /// A text that is no media type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("media type is not of the form type/subtype")]
@@ -54,7 +76,10 @@ impl FromStr for MediaType {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
         };
         match text.split_once('/') {
-            Some((kind, subtype)) if valid(kind) && valid(subtype) => Ok(Self(text.to_owned())),
+            Some((kind, subtype)) if valid(kind) && valid(subtype) => {
+                let common = COMMON.iter().find(|common| **common == text);
+                Ok(Self(common.map_or_else(|| Cow::Owned(text.to_owned()), |common| Cow::Borrowed(*common))))
+            }
             _ => Err(ParseMediaTypeError),
         }
     }

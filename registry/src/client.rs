@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) without_mount: Mutex<HashSet<Registry>>,
     /// The shortest time to the head of an answer, by host.
     pub(crate) round_trips: Mutex<HashMap<String, Duration>>,
+    /// Pages of lists that may be in memory.
+    pub(crate) lists: tokio::sync::Semaphore,
     /// Hosts that have answered, whatever they said.
     pub(crate) answered: Mutex<HashSet<String>>,
     /// Registries behind a mirror that cannot be reached themselves.
@@ -307,6 +309,7 @@ impl ClientBuilder {
             without_referrers: Mutex::default(),
             without_mount: Mutex::default(),
             round_trips: Mutex::default(),
+            lists: tokio::sync::Semaphore::new(crate::limits::LISTS_AT_ONCE),
             answered: Mutex::default(),
             unreachable: Mutex::default(),
         };

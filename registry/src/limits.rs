@@ -112,6 +112,9 @@ impl Default for Limits {
 /// How often a registry whose rate limit is used up is asked again, when it does not say how long
 /// to wait: Docker Hub's window of six hours slides.
 pub(crate) const LIMIT_POLL: Duration = Duration::from_secs(15 * 60);
+/// Pages of lists that are read at once, of all registries: each may be as large as [`Limits::body`], and
+/// takes several times that once parsed.
+pub(crate) const LISTS_AT_ONCE: usize = 4;
 /// A file of trusted certificates, in bytes: those of all public authorities together have a
 /// quarter of a MiB.
 pub(crate) const LARGEST_CA_FILE: u64 = 4 << 20;

@@ -1,7 +1,7 @@
 //! Lists that come in pages (tags, referrers). Takes the path of a page, gives its content and the
 //! path of the next one on the same registry.
 
-use bundle_oci::Registry;
+use bundle_oci::{Manifest, Registry};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 
@@ -37,11 +37,14 @@ impl Client {
             next_link_of(&response).and_then(|target| with_query(path, response.url(), target))
         };
         let content_type = content_type(&response);
+        // The semaphore is never closed.
+        let _slot = self.inner.lists.acquire().await;
         let body = self.body(&sender, response, self.inner.limits.body).await?;
         if is_web_page(content_type.as_deref(), &body) {
             return Err(Error::WebPage { host: sender, doing, title: title(&body) });
         }
         let invalid = |_| Error::unusable(&sender, format!("sends a list of {what} that is not valid"));
+        Manifest::check_names(&body).map_err(invalid)?;
         Ok(Page { body: serde_json::from_slice(&body).map_err(invalid)?, next })
     }
 }

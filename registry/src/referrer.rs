@@ -1,8 +1,6 @@
 //! The referrers API: what is attached to a manifest (distribution-spec §Listing Referrers). Takes
 //! repository and digest, gives descriptors.
 
-use std::collections::BTreeMap;
-
 use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use serde::Deserialize;
 
@@ -20,10 +18,6 @@ pub struct ReferrerDescriptor {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// What kind of artifact it is.
-    pub artifact_type: Option<MediaType>,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a registry says of the manifests that are attached to one.
@@ -63,10 +57,6 @@ struct WireDescriptor {
     media_type: String,
     digest: String,
     size: u64,
-    #[serde(default)]
-    artifact_type: Option<String>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
 }
 
 impl WireDescriptor {
@@ -75,8 +65,6 @@ impl WireDescriptor {
             media_type: self.media_type.parse().ok()?,
             digest: self.digest.parse().ok()?,
             size: self.size,
-            artifact_type: self.artifact_type.and_then(|text| text.parse().ok()),
-            annotations: self.annotations.unwrap_or_default(),
         })
     }
 }

@@ -77,11 +77,11 @@ impl<R: Read> Pipe<R> {
         sink: &mut S,
         limits: &Limits,
     ) -> Result<(Graph, HashMap<Digest, Vec<u8>>), Damage> {
-        let artifacts = self.statement().artifacts.clone();
+        let statement = self.statement().clone();
         let required = self.statement().requires.iter().map(|blob| blob.digest).collect();
         let kept = HashMap::new();
         let mut piped = Piped { pipe: self, sink, kept, required, bytes: 0, limits };
-        let graph = Graph::walk(&artifacts, &mut piped, limits).map_err(from_graph)?;
+        let graph = Graph::walk(&statement.artifacts, &mut piped, limits).map_err(from_graph)?;
         let kept = piped.kept;
         check_blob_list(self.statement(), &graph)?;
         Ok((graph, kept))

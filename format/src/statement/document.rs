@@ -3,11 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use bundle_oci::json::Bounds;
 use bundle_oci::{Digest, MediaType, Platform, Printable, Reference};
 use serde::{Deserialize, Serialize};
 
+use crate::statement::census::Census;
+use crate::statement::index::index_blob;
 use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
 
 /// The version of the format that this crate reads and writes.
@@ -18,9 +21,14 @@ pub const FORMAT_VERSION: u32 = 1;
 ///
 /// A value of this type is consistent in itself: it comes from [`Statement::parse`] or
 /// [`Draft::seal`], and nobody can change it. That it is signed is what [`crate::Trusted`] says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Statement(Terms);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement(Arc<Terms>);
+
+impl Serialize for Statement {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 impl std::ops::Deref for Statement {
     type Target = Terms;
@@ -93,7 +101,8 @@ impl Draft {
     /// Any [`StatementError`]: it would not be consistent, or could not be read again.
     pub fn seal(self, limits: &Limits) -> Result<Statement, StatementError> {
         let sizes = self.blobs.iter().chain(&self.requires).map(|blob| (blob.digest, blob.size)).collect();
-        let index = index_of(&self.artifacts, &sizes);
+        let index = index_blob(named(&self.artifacts, &sizes));
+        drop(sizes);
         let terms = Terms {
             format_version: FORMAT_VERSION,
             stream: self.stream,
@@ -102,16 +111,17 @@ impl Draft {
             expires: self.expires,
             previous: self.previous,
             base: self.base,
-            index: Blob { digest: Digest::of(&index), size: index.len() as u64 },
+            index,
             artifacts: self.artifacts,
             blobs: self.blobs,
             requires: self.requires,
         };
         terms.check(limits)?;
-        let statement = Statement(terms);
+        let bytes = serde_json::to_vec(&terms).expect("a statement has no map with keys other than strings");
+        // There is one of them in memory at a time.
+        drop(terms);
         // What is written is what a reader takes.
-        Statement::parse(&statement.to_bytes(), limits)?;
-        Ok(statement)
+        Statement::parse(&bytes, limits)
     }
 }
 
@@ -308,14 +318,16 @@ impl Statement {
         if versioned.format_version != u64::from(FORMAT_VERSION) {
             return Err(StatementError::Version(versioned.format_version));
         }
+        // What would take too much memory is found before it takes any.
+        Census::of(bytes)?.check(limits)?;
         let terms: Terms = serde_json::from_slice(bytes)?;
         terms.check(limits)?;
-        Ok(Self(terms))
+        Ok(Self(Arc::new(terms)))
     }
 
     /// The same as a draft, from which another statement can be made.
     pub fn draft(&self) -> Draft {
-        let Terms { format_version: _, index: _, stream, sequence, created, expires, .. } = &self.0;
+        let Terms { format_version: _, index: _, stream, sequence, created, expires, .. } = &*self.0;
         Draft {
             stream: stream.clone(),
             sequence: *sequence,
@@ -346,12 +358,10 @@ impl Terms {
     /// # Errors
     /// Any [`StatementError`] but those about JSON.
     fn check(&self, limits: &Limits) -> Result<(), StatementError> {
-        over("artifacts", self.artifacts.len() as u64, limits.artifacts as u64)?;
-        over("blobs", (self.blobs.len() + self.requires.len()) as u64, limits.blobs as u64)?;
+        Census::of_terms(self).check(limits)?;
         if self.artifacts.is_empty() {
             return Err(StatementError::Empty);
         }
-        over("bases", self.base.len() as u64, limits.bases as u64)?;
         if !self.requires.is_empty() && self.base.is_empty() {
             return Err(StatementError::Base);
         }
@@ -400,8 +410,7 @@ impl Terms {
                 return Err(StatementError::Reason(target.clone()));
             }
         }
-        let index = self.index_json();
-        if self.index != (Blob { digest: Digest::of(&index), size: index.len() as u64 }) {
+        if self.index != index_blob(named(&self.artifacts, &sizes)) {
             return Err(StatementError::Index);
         }
         Ok(())
@@ -411,16 +420,16 @@ impl Terms {
     /// (docs/format.md §index.json; image-spec, image-layout.md).
     pub fn index_json(&self) -> Vec<u8> {
         let blobs = self.blobs.iter().chain(&self.requires);
-        index_of(&self.artifacts, &blobs.map(|blob| (blob.digest, blob.size)).collect())
+        crate::index_json(named(&self.artifacts, &blobs.map(|blob| (blob.digest, blob.size)).collect()))
     }
 }
 
-fn index_of(artifacts: &[Artifact], sizes: &HashMap<Digest, u64>) -> Vec<u8> {
-    crate::index_json(artifacts.iter().map(|artifact| Named {
+fn named<'a>(artifacts: &'a [Artifact], sizes: &HashMap<Digest, u64>) -> impl Iterator<Item = Named<'a>> {
+    artifacts.iter().map(|artifact| Named {
         name: artifact.source.runtime_name(),
         artifact,
         size: sizes.get(&artifact.digest).copied().unwrap_or_default(),
-    }))
+    })
 }
 
 /// A text as a statement takes it for a reason: what cannot be shown is escaped, and the start of
@@ -442,7 +451,7 @@ pub fn reason(text: &str) -> String {
     format!("{cut}{}", shown[shown.len() - kept..].concat())
 }
 
-fn over(what: &'static str, found: u64, limit: u64) -> Result<(), StatementError> {
+pub(super) fn over(what: &'static str, found: u64, limit: u64) -> Result<(), StatementError> {
     if found > limit { Err(StatementError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 

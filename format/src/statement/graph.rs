@@ -86,6 +86,12 @@ pub enum GraphError<E> {
     /// Indexes nested deeper than [`Limits::index_depth`].
     #[error("index {0} is nested too deeply")]
     TooDeep(Digest),
+    /// More of them, once parsed, than [`Limits::graph`].
+    #[error("the manifests take more than {} MiB of memory together", .0 >> 20)]
+    TooLarge(u64),
+    /// More than [`Limits::parts`].
+    #[error("the artifacts consist of more than {0} manifests and blobs, counted for each artifact")]
+    TooManyParts(usize),
     /// More blobs than [`Limits::blobs`].
     #[error("more than {0} blobs")]
     TooMany(usize),
@@ -101,10 +107,25 @@ impl Graph {
         contents: &mut C,
         limits: &Limits,
     ) -> Result<Self, GraphError<C::Error>> {
-        let mut walk =
-            Walk { contents, limits, graph: Self::default(), seen: HashMap::new(), layers: Vec::new() };
+        let mut walk = Walk {
+            contents,
+            limits,
+            graph: Self::default(),
+            seen: HashMap::new(),
+            layers: Vec::new(),
+            weight: 0,
+        };
         for artifact in artifacts {
             walk.manifest(artifact.digest, &artifact.media_type, None, 0)?;
+        }
+        let mut parts = 0;
+        let mut extents: HashMap<Digest, usize> = HashMap::new();
+        for artifact in artifacts {
+            let graph = &walk.graph;
+            parts += *extents.entry(artifact.digest).or_insert_with(|| graph.extent(artifact.digest).len());
+            if parts > limits.parts {
+                return Err(GraphError::TooManyParts(limits.parts));
+            }
         }
         let Walk { mut graph, mut layers, seen, .. } = walk;
         // A blob that is the config of one manifest and a layer of another lies with the configs.
@@ -184,6 +205,8 @@ struct Walk<'a, C> {
     graph: Graph,
     seen: HashMap<Digest, (Role, u64)>,
     layers: Vec<Blob>,
+    /// What the manifests take in memory.
+    weight: u64,
 }
 
 impl<C: Contents> Walk<'_, C> {
@@ -213,6 +236,10 @@ impl<C: Contents> Walk<'_, C> {
         let manifest =
             Manifest::parse(&bytes, media_type).map_err(|source| GraphError::Manifest { digest, source })?;
         drop(bytes);
+        self.weight += manifest.weight();
+        if self.weight > self.limits.graph {
+            return Err(GraphError::TooLarge(self.limits.graph));
+        }
         self.meet(Blob { digest, size: found }, Role::Manifest)?;
         match &manifest {
             Manifest::Index(index) => {
@@ -281,6 +308,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Target;
     use crate::testing::statement;
 
     /// Manifests by their digests, as a registry has them.
@@ -342,6 +370,27 @@ mod tests {
                 false => assert!(matches!(found, Err(GraphError::TooDeep(_)))),
             }
         }
+    }
+
+    #[test]
+    fn what_takes_much_memory_is_refused_however_few_its_bytes() {
+        let mut store = Store::default();
+        let images: Vec<_> =
+            (0..9).map(|at| (store.image(&at.to_string()), MediaType::IMAGE_MANIFEST)).collect();
+        let root = store.index(&images);
+        let artifact = |tag: &str| {
+            let artifact = statement(&[b"layer"]).draft().artifacts.remove(0);
+            let target = Target { tag: Some(tag.parse().unwrap()), ..artifact.target };
+            Artifact { digest: root, media_type: MediaType::IMAGE_INDEX.parse().unwrap(), target, ..artifact }
+        };
+        // An index, nine manifests, nine configs, for each of two artifacts.
+        let both = [artifact("1"), artifact("2")];
+        let told = |store: &mut Store, limits: Limits| Graph::walk(&both, store, &limits);
+        assert!(told(&mut store, Limits { parts: 38, ..Limits::V1 }).is_ok());
+        let parts = told(&mut store, Limits { parts: 37, ..Limits::V1 });
+        assert!(matches!(parts, Err(GraphError::TooManyParts(37))));
+        let weight = told(&mut store, Limits { graph: 2_000, ..Limits::V1 });
+        assert!(matches!(weight, Err(GraphError::TooLarge(2_000))));
     }
 
     #[test]

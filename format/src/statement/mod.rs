@@ -1,6 +1,7 @@
 //! What a bundle delivers, as it is signed; the manifests that it names; and the names in it.
 //! Takes JSON or a draft, gives values whose rules hold.
 
+mod census;
 pub(crate) mod document;
 pub(crate) mod graph;
 pub(crate) mod index;

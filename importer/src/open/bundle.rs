@@ -210,6 +210,11 @@ impl Bundle {
         &self.graph
     }
 
+    /// What the manifests name, and nothing else of the bundle.
+    pub fn into_graph(self) -> Graph {
+        self.graph
+    }
+
     /// The length of the archive in bytes.
     pub fn size(&self) -> u64 {
         match &self.contents {
