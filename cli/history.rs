@@ -66,6 +66,11 @@ impl HistoryArguments {
 
 /// Says what people should know of a bundle's place in its stream.
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
+    for name in history.unreadable() {
+        progress.note(&format!(
+            "{name} is no record of an accepted bundle and counts for nothing; find out who pushed it"
+        ));
+    }
     if let Some(notice) = history.notice(registry) {
         progress.note(&notice.to_string());
     }

@@ -108,7 +108,15 @@ fn is_domain(host: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    host.len() <= 253 && host.split('.').all(label)
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")).is_some_and(hexadecimal);
+    // What ends in a number is an address to those who connect to it (WHATWG URL §3.5), and `127.1` or
+    // `0x7f.1` are spellings of one that has another name here.
+    let spelled =
+        !number || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.to_string() == host);
+    host.len() <= 253 && host.split('.').all(label) && spelled
 }
 
 crate::string_type!(Registry);
@@ -155,6 +163,29 @@ mod tests {
             ("[::g]", ParseRegistryError::Host),
         ] {
             assert_eq!(text.parse::<Registry>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_spelling_and_a_name_has_no_final_dot() {
+        for good in ["127.0.0.1", "127.0.0.1:5000", "a.b1", "1.example", "0x7f.example", "a0x7f", "1a"] {
+            assert!(good.parse::<Registry>().is_ok(), "{good}");
+        }
+        for bad in [
+            "127.1",
+            "127.1:5000",
+            "0x7f.1",
+            "0x7f.0.0.1",
+            "127.0.0.0x1",
+            "2130706433",
+            "0X",
+            "1.2.3.4.5",
+            "127.0.0.01",
+            "a.9",
+            "a.b.",
+            "127.0.0.1.",
+        ] {
+            assert_eq!(bad.parse::<Registry>(), Err(ParseRegistryError::Host), "{bad}");
         }
     }
 }

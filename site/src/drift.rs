@@ -11,7 +11,8 @@ use bundle_oci::ProjectName;
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
-use bundle_importer::{Destination, RECORD_REPOSITORY};
+use bundle_format::RECORD_REPOSITORY;
+use bundle_importer::Destination;
 
 use crate::{HarborOptions, HarborSite, LiveProject};
 

@@ -6,6 +6,7 @@ mod charts;
 mod crossing;
 mod documents;
 mod harbor;
+mod memory;
 mod mistakes;
 mod registries;
 mod reports;

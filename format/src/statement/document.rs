@@ -16,6 +16,10 @@ use crate::{Limits, Named, Sequence, StreamName, Target, Timestamp, object};
 /// The version of the format that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// The repository in a project in which importers keep their record of accepted bundles
+/// (docs/format.md §Record in the registry).
+pub const RECORD_REPOSITORY: &str = "bundle-state";
+
 /// The signed JSON at a bundle's head, which determines every byte of the archive that is not
 /// blob content (docs/format.md §Statement).
 ///
@@ -280,6 +284,9 @@ pub enum StatementError {
     /// A target whose whole path is longer than a repository's name can be.
     #[error("statement names the target {0}, which is too long")]
     LongTarget(Target),
+    /// The importer's own record, which nobody's bundle may write.
+    #[error("statement names the target {0}, where the importer keeps its own record")]
+    Record(Target),
     /// A reason that is empty, too long or not printable.
     #[error("statement gives {0} a reason that cannot be shown")]
     Reason(Target),
@@ -399,6 +406,9 @@ impl Terms {
             }
             if !MediaType::MANIFESTS.contains(&artifact.media_type.as_str()) {
                 return Err(StatementError::MediaType(target.clone()));
+            }
+            if target.repository.as_str() == RECORD_REPOSITORY {
+                return Err(StatementError::Record(target.clone()));
             }
             if target.path().is_err() {
                 return Err(StatementError::LongTarget(target.clone()));

@@ -1,6 +1,8 @@
 //! What is known of a bundle's stream, from the state file and from the registry together.
 //! Takes both, gives what is known of the stream; remembers what was accepted.
 
+use std::collections::BTreeSet;
+
 use bundle_format::{BundleId, Override, Rule};
 use bundle_oci::RegistryPath;
 use bundle_registry::Error;
@@ -17,6 +19,7 @@ pub struct StreamHistory {
     record: Record,
     bundle: BundleId,
     newest: Option<Newest>,
+    unreadable: BTreeSet<String>,
 }
 
 /// A person's wish to set rules aside, and why.
@@ -64,7 +67,8 @@ impl StreamHistory {
         destination: &dyn Destination,
     ) -> Result<Self, HistoryError> {
         let mut history = Self::of_file(file, bundle, &destination.root());
-        let recorded = history.record.newest(destination, &history.bundle.stream).await;
+        let recorded =
+            history.record.newest(destination, &history.bundle.stream, &mut history.unreadable).await;
         let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
         history.newest = Newest::merge(history.newest, recorded);
         Ok(history)
@@ -75,7 +79,7 @@ impl StreamHistory {
         let record = Record::of(bundle.statement());
         let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let newest = file.newest(registry, &bundle.stream);
-        Self { file, record, bundle, newest }
+        Self { file, record, bundle, newest, unreadable: BTreeSet::new() }
     }
 
     /// The bundle that is to be accepted.
@@ -86,6 +90,12 @@ impl StreamHistory {
     /// The newest bundle of the stream.
     pub fn newest(&self) -> Option<BundleId> {
         self.newest.as_ref()?.bundle(&self.bundle.stream)
+    }
+
+    /// What is in the registry's record in the place of the newest bundle and cannot be read, by its name. It
+    /// counts for nothing.
+    pub fn unreadable(&self) -> &BTreeSet<String> {
+        &self.unreadable
     }
 
     /// How the bundle stands to the newest one.
@@ -137,7 +147,7 @@ impl StreamHistory {
         rollback: &Rollback,
     ) -> Result<(), HistoryError> {
         let stream = &self.bundle.stream;
-        let recorded = self.record.newest(destination, stream).await;
+        let recorded = self.record.newest(destination, stream, &mut self.unreadable).await;
         let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
         self.newest = Newest::merge(self.newest.take(), recorded);
         if *rollback == Rollback::Refuse {

@@ -1,9 +1,9 @@
 //! The record of accepted bundles in the registry itself: one tag of `bundle-state` for each.
 //! Takes a registry and a bundle's name, gives the newest record, or writes one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bundle_format::{Blob, BundleId, Sequence, Statement, StreamName, Target};
+use bundle_format::{Blob, BundleId, RECORD_REPOSITORY, Sequence, Statement, StreamName, Target};
 use bundle_oci::ProjectName;
 use bundle_oci::{Digest, Manifest, MediaType, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, Name};
@@ -23,8 +23,8 @@ pub struct Record {
     projects: Vec<ProjectName>,
 }
 
-/// The repository of the record in a project.
-pub const RECORD_REPOSITORY: &str = "bundle-state";
+/// How many tags of one stream are looked at, the highest first, where some cannot be read.
+const MOST_LOOKED_AT: usize = 1000;
 /// What the artifact is.
 const ARTIFACT_TYPE: &str = "application/vnd.bundle.accepted.v1+json";
 /// The type and content of a config that says nothing (image-spec, manifest.md §Guidance for an
@@ -58,14 +58,17 @@ impl Record {
         &self.projects
     }
 
-    /// The newest bundle of a stream, as far as the registry knows.
+    /// The newest bundle of a stream, as far as the registry knows. What is in its place and cannot be read
+    /// counts for nothing, and is added to `unreadable`: whoever can push there once could stop the stream for
+    /// good otherwise.
     ///
     /// # Errors
-    /// The registry cannot be asked, or says what makes no sense.
+    /// The registry cannot be asked.
     pub async fn newest(
         &self,
         destination: &dyn Destination,
         stream: &StreamName,
+        unreadable: &mut BTreeSet<String>,
     ) -> Result<Option<Newest>, Error> {
         let mut newest = None;
         for project in &self.projects {
@@ -73,10 +76,15 @@ impl Record {
             let tags = place.tags().await?;
             let of_stream: Vec<(Sequence, &RecordedTag)> =
                 tags.iter().filter_map(|known| Some((sequence_of(&known.tag, stream)?, known))).collect();
-            let Some(highest) = of_stream.iter().map(|(sequence, _)| *sequence).max() else { continue };
-            for (_, RecordedTag { tag, annotations }) in
-                of_stream.into_iter().filter(|(sequence, _)| *sequence == highest)
-            {
+            let mut of_stream = of_stream;
+            of_stream.sort_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
+            let mut highest: Option<Sequence> = None;
+            let mut looked_at = 0;
+            for (sequence, RecordedTag { tag, annotations }) in of_stream {
+                if highest.is_some_and(|highest| sequence < highest) || looked_at == MOST_LOOKED_AT {
+                    break;
+                }
+                looked_at += 1;
                 let bundle = match annotations {
                     Some(annotations) => bundle_of(annotations),
                     None => place.bundle(tag).await?,
@@ -84,10 +92,10 @@ impl Record {
                 match bundle {
                     Some(bundle) if tag_of(&bundle).as_ref() == Some(tag) => {
                         newest = Newest::merge(newest, Some(Newest::after(None, &bundle)));
+                        highest = Some(sequence);
                     }
                     _ => {
-                        let what = format!("{}:{tag} is no record of an accepted bundle", place.repository);
-                        return Err(misbehaved(destination, what));
+                        unreadable.insert(format!("{}:{tag}", place.repository));
                     }
                 }
             }

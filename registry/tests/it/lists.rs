@@ -46,7 +46,6 @@ async fn referrers_are_described_and_their_absence_remembered() {
     let listed = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
     let ReferrerList::Listed(found) = listed else { panic!("{listed:?}") };
     assert_eq!((found[0].digest, found[0].size), (digest, 7));
-    assert_eq!(found[0].artifact_type.as_ref().unwrap().as_str(), "a/b");
     let old = Server::start(|_, _| Answer::new(404, "404 page not found\n"));
     let client = client();
     for _ in 0..2 {
