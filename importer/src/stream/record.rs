@@ -79,12 +79,10 @@ impl Record {
             let mut of_stream = of_stream;
             of_stream.sort_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
             let mut highest: Option<Sequence> = None;
-            let mut looked_at = 0;
-            for (sequence, RecordedTag { tag, annotations }) in of_stream {
-                if highest.is_some_and(|highest| sequence < highest) || looked_at == MOST_LOOKED_AT {
+            for (sequence, RecordedTag { tag, annotations }) in of_stream.into_iter().take(MOST_LOOKED_AT) {
+                if highest.is_some_and(|highest| sequence < highest) {
                     break;
                 }
-                looked_at += 1;
                 let bundle = match annotations {
                     Some(annotations) => bundle_of(annotations),
                     None => place.bundle(tag).await?,
