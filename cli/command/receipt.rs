@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
-use bundle_importer::write_receipt;
+use bundle_importer::{may_replace_receipt, write_receipt};
 use bundle_oci::Registry;
 use bundle_report::{ReceiptReport, ShortReceiptReport};
 use bundle_trust::{Signer, load_private, load_receipt};
@@ -64,6 +64,7 @@ impl ReceiptArguments {
             let text = format!("receipt {} cannot be written: {wrong}", path.display());
             return Err(Failure::text(Code::Usage, text));
         }
+        may_replace_receipt(path)?;
         let signer = match &self.receipt_key {
             Some(key) => Some(Signer::Key(load_private(key, ask_passphrase)?)),
             None => None,

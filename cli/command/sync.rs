@@ -96,6 +96,7 @@ impl Export {
             jobs,
         };
         let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
+        boards.may_replace()?;
         match job.run(progress.clone()).await {
             Ok(exported) => {
                 drop(progress);
@@ -157,6 +158,7 @@ impl Import {
     async fn run(self) -> Result<(), Failure> {
         let config = SyncConfig::load(&self.config)?.import(&self.config)?;
         let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
+        boards.may_replace()?;
         let progress = progress("importing");
         match self.imported(&config, &progress).await {
             Ok(imported) => {

@@ -5,10 +5,11 @@ use crate::limits::ROTATION;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    ProjectPattern, ROTATION_VERSION, Rotation, StreamName, Timestamp, TrustedKey, replace_file,
+    ProjectPattern, ROTATION_VERSION, Rotation, SignatureBytes, StreamName, Timestamp, TrustedKey,
 };
 use bundle_importer::signature_path;
 use bundle_oci::Printable;
+use bundle_os::{begins_with_field, may_replace, replace_own};
 use bundle_report::{
     AcceptReport, RequireReport, RevokeReport, RotationReport, TrustListReport, TrustReport, TrustedKeyEntry,
 };
@@ -185,7 +186,9 @@ fn rotate(old: &Path, new: &Path, name: &str, retires: Option<Timestamp>, to: &P
     };
     let bytes = rotation.to_bytes();
     let signature = Signer::Key(old).sign(&bytes)?;
-    replace_file(&signature_path(to), signature.as_ref())?;
-    replace_file(to, &bytes)?;
+    let beside = signature_path(to);
+    may_replace(to, |start, _| begins_with_field(start, "rotationVersion"))?;
+    replace_own(&beside, signature.as_ref(), |_, length| length == SignatureBytes::LENGTH as u64)?;
+    replace_own(to, &bytes, |start, _| begins_with_field(start, "rotationVersion"))?;
     output::report(&RotationReport { document: name_of(to), signature: name_of(&signature_path(to)) })
 }

@@ -142,7 +142,13 @@ impl From<PushError> for Failure {
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        Self::new(Id::FileSystem, &error)
+        use std::io::ErrorKind::{AlreadyExists, InvalidInput};
+        match error.source.kind() {
+            AlreadyExists | InvalidInput => {
+                Self::new(Id::OutputExists, &error).hint("choose another name, or remove what has this one")
+            }
+            _ => Self::new(Id::FileSystem, &error),
+        }
     }
 }
 
@@ -206,6 +212,14 @@ pub(super) fn medium_id(error: &MediumError) -> Id {
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         match &error {
+            StateError::Write(foreign)
+                if matches!(
+                    foreign.source.kind(),
+                    std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Self::new(Id::OutputExists, &error).hint("choose another place with --state FILE")
+            }
             StateError::Io { .. } | StateError::Write(_) => {
                 Self::new(Id::FileSystem, &error).hint("choose another place with --state FILE")
             }

@@ -9,6 +9,7 @@ use bundle_format::{
     SiteName, Target, Timestamp, replace_file,
 };
 use bundle_oci::{Digest, RegistryPath};
+use bundle_os::{begins_with_field, may_replace};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -159,12 +160,22 @@ pub fn signature_path(receipt: &Path) -> PathBuf {
     path.into()
 }
 
+/// Makes sure that to write a receipt at `path` overwrites nothing but another receipt and its signature.
+///
+/// # Errors
+/// There is something else.
+pub fn may_replace_receipt(path: &Path) -> Result<(), FileError> {
+    may_replace(path, |start, _| begins_with_field(start, "receiptVersion"))?;
+    may_replace(&signature_path(path), |_, length| length == SignatureBytes::LENGTH as u64)
+}
+
 /// Writes a receipt's bytes, and its signature if there is one. The signature comes first: a
 /// receipt that can be seen has one.
 ///
 /// # Errors
 /// A file cannot be written.
 pub fn write_receipt(path: &Path, bytes: &[u8], signature: Option<&SignatureBytes>) -> Result<(), FileError> {
+    may_replace_receipt(path)?;
     let beside = signature_path(path);
     match signature {
         Some(signature) => replace_file(&beside, signature.as_ref())?,

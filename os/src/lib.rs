@@ -8,6 +8,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod guard;
 mod positional;
 mod process;
 mod read;
@@ -21,6 +22,7 @@ pub use access::{
     Access, allocated, change_time, create_directory, create_new, is_mine, mode, open_or_create, open_own,
     same_file, set_directory_access, set_file_access,
 };
+pub use guard::{begins_with_field, may_replace, replace_own};
 pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};
 pub use process::{allow_many_files, forbid_core_dumps};
 pub use read::{open, read, read_from, read_text};

@@ -1,10 +1,12 @@
 //! Writing small files of ours: whole under their names, on the medium, or not at all.
 //! Takes a path and all bytes; on an error the old file is as it was.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
-use std::io::Write;
+use std::io::{Error, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Access, create_new};
 
@@ -37,15 +39,51 @@ pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
+    // A device or a directory is never replaced by a file; a link is, and not what it leads to.
+    if path.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
+        return Err(failed(Error::new(
+            ErrorKind::InvalidInput,
+            "it is no regular file, and is left as it is",
+        )));
+    }
+    clear_leftovers(directory_of(path));
     let mut file = tempfile::Builder::new()
-        .prefix(".bundle-")
-        .suffix(".new")
+        .prefix(BEGIN)
+        .suffix(END)
         .permissions(Permissions::from_mode(access.file_mode()))
         .tempfile_in(directory_of(path))
         .map_err(failed)?;
+    // As long as it is locked, no other run takes it for a leftover. Some network file systems have no locks.
+    let _ = file.as_file().try_lock();
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     sync_directory(path).map_err(failed)
+}
+
+const BEGIN: &str = ".bundle-";
+const END: &str = ".new";
+
+/// Directories in which leftovers were looked for: once in a run is enough.
+static CLEARED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes what a run that was killed left half written in a directory. What is in use is locked.
+fn clear_leftovers(directory: &Path) {
+    let mut cleared = CLEARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !cleared.insert(directory.to_owned()) {
+        return;
+    }
+    drop(cleared);
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|name| name.starts_with(BEGIN) && name.ends_with(END));
+        if ours
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && let Ok(file) = crate::open(&entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Writes a small file that was not there, and brings it to disk.
@@ -100,6 +138,27 @@ mod tests {
         assert!(replace_file(&directory.path().join("none/a"), b"").is_err());
         replace_secret(&path, b"three").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_cleared_and_what_another_writes_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let [left, used, other] =
+            [".bundle-abc.new", ".bundle-def.new", ".other.new"].map(|name| directory.path().join(name));
+        for path in [&left, &used, &other] {
+            std::fs::write(path, "half").unwrap();
+        }
+        let writer = File::open(&used).unwrap();
+        writer.try_lock().unwrap();
+        replace_file(&directory.path().join("a"), b"one").unwrap();
+        assert!(!left.exists() && used.exists() && other.exists());
+    }
+
+    #[test]
+    fn a_device_is_never_replaced() {
+        let error = replace_file(Path::new("/dev/null"), b"one").unwrap_err();
+        assert_eq!(error.source.kind(), ErrorKind::InvalidInput);
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};
+use bundle_format::{FileError, Sequence, StreamName, Timestamp};
 use bundle_oci::Digest;
+use bundle_os::{begins_with_field, may_replace, replace_own};
 use serde::Serialize;
 
 use crate::ledger::{ExportLedger, ImportLedger};
@@ -174,6 +175,16 @@ pub struct Boards<'a> {
 }
 
 impl Boards<'_> {
+    /// Makes sure that what has these names is an earlier status and earlier metrics, or nothing. To be called
+    /// before a run: at its end it would be late.
+    ///
+    /// # Errors
+    /// There is something else.
+    pub fn may_replace(&self) -> Result<(), FileError> {
+        self.status.map_or(Ok(()), |path| may_replace(path, is_status))?;
+        self.metrics.map_or(Ok(()), |path| may_replace(path, are_metrics))
+    }
+
     /// Tells operators how the connected side's job ended.
     ///
     /// # Errors
@@ -206,18 +217,26 @@ impl Boards<'_> {
             let failed = |error: serde_json::Error| FileError { path: path.to_owned(), source: error.into() };
             let mut text = serde_json::to_string_pretty(&document).map_err(failed)?;
             text.push('\n');
-            write(path, &text)?;
+            write(path, &text, is_status)?;
         }
-        self.metrics.map_or(Ok(()), |path| write(path, metrics))
+        self.metrics.map_or(Ok(()), |path| write(path, metrics, are_metrics))
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), FileError> {
+fn is_status(start: &[u8], _: u64) -> bool {
+    begins_with_field(start, "statusVersion")
+}
+
+fn are_metrics(start: &[u8], _: u64) -> bool {
+    start.starts_with(b"# HELP")
+}
+
+fn write(path: &Path, text: &str, is_ours: impl Fn(&[u8], u64) -> bool) -> Result<(), FileError> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         let made = std::fs::create_dir_all(directory);
         made.map_err(|source| FileError { path: directory.to_owned(), source })?;
     }
-    replace_file(path, text.as_bytes())
+    replace_own(path, text.as_bytes(), is_ours)
 }
 
 #[cfg(test)]

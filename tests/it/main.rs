@@ -8,6 +8,7 @@ mod documents;
 mod harbor;
 mod memory;
 mod mistakes;
+mod overwrite;
 mod registries;
 mod reports;
 mod scene;

@@ -148,7 +148,7 @@ fn child(name: &str, annotations: &str) -> String {
 fn answer(mut connection: &TcpStream, annotations: &str) -> Option<()> {
     let mut lines = BufReader::with_capacity(1, connection).lines();
     let request = lines.next()?.ok()?;
-    while lines.next()?.ok()? != "" {}
+    while !lines.next()?.ok()?.is_empty() {}
     let mut words = request.split(' ');
     let (method, path) = (words.next()?, words.next()?);
     let digest = |text: &str| format!("sha256:{}", sha256(text.as_bytes()).trim_start_matches("sha256:"));

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use bundle_oci::Digest;
@@ -25,6 +25,15 @@ impl Journal {
     /// Opens the journal at `path`, or makes an empty one.
     pub(crate) fn open(path: PathBuf) -> Result<Self, OutputError> {
         Ok(Self { file: Mutex::new(open_own(&path)?), path })
+    }
+
+    /// Removes the journal of a run that was killed when its file had its final name already.
+    pub(crate) fn clear(path: &Path, partial: &Path) {
+        let mut start = [0; FIRST_LINE.len()];
+        let ours = bundle_os::open(path).and_then(|mut file| file.read_exact(&mut start));
+        if ours.is_ok() && start == FIRST_LINE.as_bytes() && partial.symlink_metadata().is_err() {
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// The statement's digest, and how many bytes of each blob are written, by its position.

@@ -66,6 +66,7 @@ impl Parts {
         let journal = hidden(path, "journal");
         for _ in 0..CLAIMS {
             if path.symlink_metadata().is_ok() {
+                Journal::clear(&journal, &partial(path, None));
                 return Err(OutputError::Exists(path.to_owned()));
             }
             if volumes.is_some() {

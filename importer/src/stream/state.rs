@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, Sequence, StreamName, replace_file};
 use bundle_oci::{Digest, RegistryPath};
-use bundle_os::{Access, create_directory, open_or_create};
+use bundle_os::{Access, begins_with_field, create_directory, may_replace, open_or_create};
 use serde::{Deserialize, Serialize};
 
 use crate::{HistoryNotice, Limits, Newest};
@@ -80,6 +80,11 @@ impl StateFile {
     /// Any [`StateError`].
     pub fn open(path: &Path, waiting: impl FnOnce()) -> Result<Self, StateError> {
         let io = |doing| move |source| StateError::Io { path: path.to_owned(), doing, source };
+        // What is damaged is set aside; what is another's is not touched.
+        may_replace(path, |start, _| {
+            let damaged = start.iter().all(|byte| *byte == 0) || start.trim_ascii() == b"null";
+            damaged || begins_with_field(start, "stateVersion")
+        })?;
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             create_directory(directory, Access::Owner).map_err(io("made"))?;
         }
