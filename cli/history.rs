@@ -23,6 +23,10 @@ pub(crate) struct HistoryArguments {
     #[arg(long, requires = "reason")]
     allow_rollback: bool,
 
+    /// Accept a bundle created more than a day ahead of this machine's clock
+    #[arg(long)]
+    allow_future: bool,
+
     /// Reason for --allow-rollback; the receipt records it
     #[arg(long, value_name = "TEXT", requires = "allow_rollback")]
     reason: Option<String>,
@@ -38,6 +42,11 @@ impl HistoryArguments {
             return Err(Failure::text(Code::Usage, text));
         }
         Ok(Rollback::Allow { reason: reason.to_owned() })
+    }
+
+    /// Whether a bundle may be from the future.
+    pub(crate) fn allow_future(&self) -> bool {
+        self.allow_future
     }
 
     /// Opens the file. As long as it is open, other imports wait.

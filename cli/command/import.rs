@@ -244,6 +244,7 @@ impl Import {
             only: None,
             on_failure: if self.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop },
             rollback: self.history.rollback()?,
+            allow_future: self.history.allow_future(),
             portion: Portion { shard: self.parts.shard(), scratch: self.parts.scratch()? },
             receipt,
             state: self.history.path()?,

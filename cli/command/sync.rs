@@ -200,6 +200,7 @@ impl Import {
             only: None,
             on_failure: OnFailure::Stop,
             rollback: Rollback::Refuse,
+            allow_future: false,
             portion: Portion::default(),
             receipt: Some(config.site.clone()),
             state: config.state.join("state.json"),

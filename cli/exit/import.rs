@@ -255,6 +255,8 @@ impl From<DeliveryError> for Failure {
     fn from(error: DeliveryError) -> Self {
         match error {
             DeliveryError::History(error) => error.into(),
+            DeliveryError::Future { .. } => Self::new(Id::Policy, &error)
+                .hint("set the clock right; to import it nevertheless: --allow-future"),
             DeliveryError::Plan(error) => error.into(),
             DeliveryError::Findings { findings, host } => Self::findings(&findings, host.as_str()),
             DeliveryError::Prepare(error) => error.into(),

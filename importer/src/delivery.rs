@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_format::{Override, Receipt, SiteName, Statement, Target, Timestamp};
+use bundle_format::{BundleId, Override, Receipt, SiteName, Statement, Target, Timestamp};
 use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
 
@@ -27,6 +27,8 @@ pub struct DeliveryOptions {
     pub on_failure: OnFailure,
     /// Whether the rules of streams are set aside.
     pub rollback: Rollback,
+    /// Whether a bundle may be made later than this machine's clock says that it is.
+    pub allow_future: bool,
     /// The part of the bundle that is delivered.
     pub portion: Portion,
     /// What the site is called in the receipt; none if no receipt is wanted.
@@ -94,6 +96,19 @@ pub enum DeliveryError {
     /// Its stream does not allow it, or cannot be remembered.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// It was made with a clock that is ahead of this machine's: nothing newer would be accepted until then.
+    #[error(
+        "bundle {id} was made at {created}, more than a day ahead of this machine's clock, which says {now}; \
+         accepted, it would keep every other bundle of its stream out until then"
+    )]
+    Future {
+        /// The bundle.
+        id: BundleId,
+        /// When it says that it was made.
+        created: Timestamp,
+        /// What the clock says.
+        now: Timestamp,
+    },
     /// It does not fit the destination.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -139,6 +154,11 @@ impl Delivery {
         state: StateFile,
         options: &DeliveryOptions,
     ) -> Result<Self, DeliveryError> {
+        let (created, now) = (bundle.statement().created, Timestamp::now());
+        if !options.allow_future && created.unix() > now.unix().saturating_add(options.limits.ahead) {
+            let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
+            return Err(DeliveryError::Future { id, created, now });
+        }
         let projects = options.projects(bundle.statement());
         let expired = bundle.trusted().is_expired();
         let mut preparation = destination.prepare(projects, options.jobs).await.map_err(PlanError::from)?;

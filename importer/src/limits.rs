@@ -12,6 +12,9 @@ pub struct Limits {
     /// The wait before the second of these rounds and each after it: content that is being removed is
     /// there again only when it is gone.
     pub round_wait: Duration,
+    /// How far ahead of this machine's clock a bundle may have been made, in seconds: clocks differ, and zones
+    /// are mistaken.
+    pub ahead: i64,
     /// The size in bytes of the state file: enough for the newest bundle of each stream of each registry.
     pub state_file: u64,
 }
@@ -19,7 +22,7 @@ pub struct Limits {
 impl Limits {
     /// The limits that every import keeps to.
     pub const DEFAULT: Self =
-        Self { rounds: 3, round_wait: Duration::from_millis(500), state_file: 16 << 20 };
+        Self { rounds: 3, round_wait: Duration::from_millis(500), ahead: 24 * 60 * 60, state_file: 16 << 20 };
 }
 
 impl Default for Limits {

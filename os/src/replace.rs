@@ -37,7 +37,20 @@ pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, Access::Owner)
 }
 
+/// How often a file that is being written may be taken for a leftover, in the moment before it is locked.
+const TRIES: usize = 8;
+
 fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+    let mut tries = 1;
+    loop {
+        match replace_once(path, bytes, access) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
+            replaced => return replaced,
+        }
+    }
+}
+
+fn replace_once(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     // A device or a directory is never replaced by a file; a link is, and not what it leads to.
     if path.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_symlink()) {

@@ -72,6 +72,32 @@ impl Client {
         }
     }
 
+    /// Whether a registry has a blob that it says it stored. One that does not tell is believed; one that says
+    /// otherwise is asked once more, for some store a little later than they answer.
+    ///
+    /// # Errors
+    /// The name is none at that registry.
+    pub async fn keeps_blob(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        digest: Digest,
+        size: u64,
+    ) -> Result<bool, Error> {
+        let path = self.path_at(registry, repository)?;
+        for again in [true, false] {
+            match self.look_up_blob(registry, &path, digest).await {
+                Ok(Some(BlobInfo { size: Some(found) })) if found != size => {}
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return Ok(true),
+            }
+            if again {
+                tokio::time::sleep(self.inner.limits.backoff).await;
+            }
+        }
+        Ok(false)
+    }
+
     /// As [`Client::blob_exists`], in one attempt, by the name on the registry.
     pub(crate) async fn look_up_blob(
         &self,

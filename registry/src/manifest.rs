@@ -314,6 +314,27 @@ impl Client {
         media_type: &MediaType,
         bytes: Bytes,
     ) -> Result<Pushed, Error> {
+        let mut backoff = Backoff::new(&self.inner.limits);
+        loop {
+            match self.push_manifest_once(registry, repository, name, media_type, bytes.clone()).await {
+                // Distribution reads a link that another client is just writing as one to nothing, and
+                // says that the digest is wrong. The digest is right: it was made of these bytes.
+                Err(error) if error.is_wrong_digest() => {
+                    self.wait_anyway(&mut backoff, registry, error).await?
+                }
+                pushed => return pushed,
+            }
+        }
+    }
+
+    async fn push_manifest_once(
+        &self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        name: &Name,
+        media_type: &MediaType,
+        bytes: Bytes,
+    ) -> Result<Pushed, Error> {
         let digest = Digest::of(&bytes);
         let path = self.path_at(registry, repository)?;
         let repository = &path;

@@ -476,7 +476,8 @@ fn judge(error: &ItemError) -> Judgement {
             DeliveryError::Findings { findings, .. } if findings.iter().all(Finding::is_about_a_tag) => {
                 Judgement::Refuse
             }
-            DeliveryError::Plan(PlanError::Base { .. }) => Judgement::Wait,
+            // A clock that is set right mends it, if it is this machine's.
+            DeliveryError::Plan(PlanError::Base { .. }) | DeliveryError::Future { .. } => Judgement::Wait,
             DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
             // The registry understood it and refuses it for good: it would refuse it every night.
             DeliveryError::Push { error, .. } if is_refused_for_good(error) => Judgement::Refuse,

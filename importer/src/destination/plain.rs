@@ -96,7 +96,26 @@ impl Destination for PlainRegistry {
         holder: Option<&'a RepositoryName>,
         source: &'a dyn BlobSource,
     ) -> Answer<'a, Uploaded> {
-        self.client.upload_blob(&self.registry, repository, blob.digest, blob.size, holder, source).boxed()
+        async move {
+            let Blob { digest, size } = blob;
+            let mut holder = holder;
+            loop {
+                let put = self.client.upload_blob(&self.registry, repository, digest, size, holder, source);
+                let uploaded = put.await?;
+                let found = uploaded == Uploaded::Found;
+                if found || self.client.keeps_blob(&self.registry, repository, digest, size).await? {
+                    return Ok(uploaded);
+                }
+                // A mount that is none is no reason not to send the bytes.
+                if uploaded != Uploaded::Mounted || holder.take().is_none() {
+                    let what = format!(
+                        "it says that it stored the blob {digest} in {repository}, and does not have it"
+                    );
+                    return Err(Error::Misbehaved { host: self.registry.to_string(), what });
+                }
+            }
+        }
+        .boxed()
     }
 
     fn blob(&self, repository: &RepositoryName, blob: Blob) -> Box<dyn BlobSource> {

@@ -145,14 +145,14 @@ fn another_bundle_with_a_number_that_is_taken_is_refused_and_the_same_again_is_n
 }
 
 #[test]
-fn the_clock_matters_only_where_an_expiry_was_asked_for() {
+fn the_clock_matters_only_for_an_expiry_and_for_what_is_from_the_future() {
     let stream = Stream::new();
     stream.create("old.tar", 1, "one", &["--created", "1999-01-01T00:00:00Z"]);
     stream.create("future.tar", 2, "two", &["--created", "2199-01-01T00:00:00Z"]);
     stream.create("expired.tar", 3, "three", &["--created", "1999-01-01T00:00:00Z", "--expires", "30d"]);
     stream.create("lasting.tar", 4, "four", &["--expires", "2199-01-01T00:00:00Z"]);
     stream.import("old.tar", &[]).succeeds();
-    stream.import("future.tar", &[]).succeeds();
+    stream.import("future.tar", &["--allow-future"]).succeeds();
     stream.import("expired.tar", &[]).ends_with(3).says("bundle expired at 1999-01-31T00:00:00Z");
     stream.import("expired.tar", &["--allow-rollback", "--reason", "no newer one"]).succeeds();
     assert_eq!(stream.receipt()["overrides"][0]["rule"], "expired");
@@ -206,4 +206,40 @@ fn a_dry_run_refuses_like_an_import_and_remembers_nothing() {
     stream.import("1.tar", &[]).succeeds();
     stream.import("2.tar", &[]).succeeds();
     stream.import("1.tar", &["--dry-run"]).ends_with(3);
+}
+
+#[test]
+fn a_bundle_from_the_future_is_refused_unless_a_person_says_otherwise() {
+    let stream = Stream::new();
+    let at = |when: &str| {
+        let date = stream.scene.shell(&format!("date -u -d '{when}' +%Y-%m-%dT%H:%M:%SZ")).succeeds();
+        date.stdout.trim().to_owned()
+    };
+    stream.create("soon.tar", 1, "soon", &["--created", &at("+23 hours")]);
+    stream.create("far.tar", (1 << 53) - 1, "far", &["--created", &at("+2 days")]);
+    stream.create("now.tar", 2, "now", &[]);
+    for more in [["--dry-run"].as_slice(), &[]] {
+        stream
+            .import("far.tar", more)
+            .ends_with(5)
+            .says("ahead of this machine's clock")
+            .says("--allow-future");
+    }
+    assert!(stream.contents().is_empty());
+    // The stream goes on, and a day is no matter.
+    stream.import("soon.tar", &[]).succeeds();
+    stream.import("now.tar", &[]).succeeds();
+    stream.import("far.tar", &["--allow-future"]).succeeds();
+}
+
+#[test]
+fn what_a_registry_only_says_that_it_stored_is_noticed() {
+    let stream = Stream::new();
+    stream.create("1.tar", 1, "one", &[]);
+    let proxy = FaultProxy::start(stream.target.host()).unwrap();
+    proxy.add(Rule::new(Matcher::new("PUT", "/blobs/uploads/"), Fault::status(201)));
+    stream.import_at(proxy.host(), "1.tar", &[]).ends_with(4).says("does not have it");
+    assert!(stream.contents().is_empty());
+    proxy.clear_rules();
+    stream.import_at(proxy.host(), "1.tar", &[]).succeeds();
 }

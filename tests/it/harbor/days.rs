@@ -243,6 +243,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
         only: None,
         on_failure: OnFailure::Stop,
         rollback: Rollback::Refuse,
+        allow_future: false,
         portion: Portion::default(),
         receipt: None,
         state: state.clone(),

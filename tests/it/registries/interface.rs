@@ -221,6 +221,7 @@ fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
         only: None,
         on_failure: OnFailure::Stop,
         rollback: Rollback::Refuse,
+        allow_future: false,
         portion: Portion::default(),
         receipt: Some("plant".parse().unwrap()),
         state: scene.path("state.json"),
