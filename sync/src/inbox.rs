@@ -74,9 +74,14 @@ pub(crate) fn scan(inbox: &Path) -> Result<Vec<Candidate>, InboxError> {
 }
 
 impl Candidate {
-    /// Whether there is any of the archive.
+    /// Whether there is any of the archive, or volumes of parity, from which all of a small one can be
+    /// rebuilt.
     fn has_content(&self) -> bool {
-        self.files.iter().any(|path| *path == self.path || VolumeNames::read(path).is_some())
+        let is_volume = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            VolumeNames::read(path).is_some() || parity(name).is_some()
+        };
+        self.files.iter().any(|path| *path == self.path || is_volume(path))
     }
 
     /// How its files get to `directory`, where nothing is replaced, and where its reason can lie
@@ -213,6 +218,10 @@ mod tests {
             "c.tar.head",
             "d.tar.volumes.json",
             "e.tar.0123456789abcdef.sig",
+            "j.tar.parity-001-of-001",
+            "j.tar.parity",
+            "j.tar.volumes.json",
+            "k.tar.parity",
             ".f.tar.Xa1b2c",
             "g.tar.part",
             "readme.txt",
@@ -223,7 +232,7 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("i.tar")).unwrap();
         let found = scan(directory.path()).unwrap();
         let names: Vec<(&str, usize)> = found.iter().map(|it| (it.name.as_str(), it.files.len())).collect();
-        assert_eq!(names, [("a.tar", 2), ("b.tar.zst", 1), ("c.tar", 3)]);
+        assert_eq!(names, [("a.tar", 2), ("b.tar.zst", 1), ("c.tar", 3), ("j.tar", 3)]);
     }
 
     #[test]
