@@ -67,7 +67,7 @@ fn openssl_keys_sign_and_a_signing_command_does_too() {
             "c.tar",
         ])
         .ends_with(1)
-        .says("made a signature that does not fit the public key");
+        .says("gave a signature that the public key does not verify");
 }
 
 #[test]
