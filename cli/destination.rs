@@ -192,7 +192,7 @@ fn found(image: &ImageScan) -> String {
         })
         .collect();
     if counts.is_empty() {
-        return "nothing of weight was found".to_owned();
+        return "no findings of medium or above".to_owned();
     }
     let mut text = format!("{} ({} fixable)", counts.join(", "), summary.fixable);
     let same = image.platforms.iter().all(|scan| scan.verdict == worst.verdict);

@@ -30,7 +30,7 @@ pub(crate) fn attach(builder: ClientBuilder, progress: &Arc<dyn Progress>) -> Cl
         let cause_text = chain(*cause);
         let text = match to {
             FallbackTo::Mirror => {
-                format!("{cause_text}; what its mirror {mirror} lacks, signatures too, counts as absent")
+                format!("{cause_text}; using only its mirror {mirror}: signatures that the mirror does not have are not carried")
             }
             // A mirror need not have everything.
             FallbackTo::Registry if cause.status() == Some(404) => return,

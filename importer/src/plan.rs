@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
 use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation};
 
-/// What becomes of a tag that is there with another digest.
+/// What to do if a tag already exists with a different digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnExistingTag {
     /// The import is refused before anything is written.

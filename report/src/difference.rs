@@ -102,7 +102,7 @@ impl Report for DiffReport {
     fn text(&self) -> String {
         let mut text = format!("from {}\nto   {}\n", self.before.name, self.after.name);
         if !self.before.verified || !self.after.verified {
-            text.push_str("NOT VERIFIED: of what is not shown with --trust, anybody may have written it.\n");
+            text.push_str("NOT VERIFIED: pass --trust to check signatures; without, anyone may have written the contents.\n");
         }
         text.push('\n');
         let diff = &self.diff;

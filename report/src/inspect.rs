@@ -75,7 +75,7 @@ pub struct SharedWith {
     pub bytes: u64,
 }
 
-const WARNING: &str = "NOT VERIFIED: no key was checked, so anybody may have written what follows.";
+const WARNING: &str = "NOT VERIFIED: no key was checked, so anyone may have written the contents.";
 
 impl Report for InspectReport {
     fn text(&self) -> String {

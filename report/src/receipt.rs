@@ -18,7 +18,7 @@ pub struct ReceiptReport {
     pub receipt: Receipt,
 }
 
-const WARNING: &str = "NOT VERIFIED: no --trust was given, so anybody may have written what follows.";
+const WARNING: &str = "NOT VERIFIED: no --trust was given, so anyone may have written the contents.";
 
 impl Report for ReceiptReport {
     fn text(&self) -> String {

@@ -20,7 +20,7 @@ use crate::{Limits, LiveProject, ScannerState};
 pub enum ScanWait {
     /// Not at all: what is known now counts, and no scan is started.
     Look,
-    /// So long. Scans that nobody has started are.
+    /// At most this long; scans that nobody started are started.
     Wait(Duration),
 }
 
