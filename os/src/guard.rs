@@ -56,7 +56,8 @@ fn look(path: &Path, is_ours: impl Fn(&[u8], u64) -> bool) -> Result<()> {
 pub fn begins_with_field(start: &[u8], field: &str) -> bool {
     let Some(rest) = start.trim_ascii_start().strip_prefix(b"{") else { return false };
     let (rest, wanted) = (rest.trim_ascii_start(), format!("\"{field}\""));
-    rest.starts_with(wanted.as_bytes()) || (!start.is_empty() && wanted.as_bytes().starts_with(rest))
+    rest.starts_with(wanted.as_bytes())
+        || (!start.is_empty() && wanted.as_bytes().starts_with(rest.trim_ascii_end()))
 }
 
 #[cfg(test)]

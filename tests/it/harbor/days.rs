@@ -275,8 +275,8 @@ fn blobs_that_were_sent_long_ago_are_looked_for_before_a_manifest_names_them() {
     let digest = layer["digest"].as_str().unwrap().to_owned();
     let taken = digest.clone();
     let head = Matcher::new("HEAD", &format!("/blobs/{digest}"));
-    // The first HEAD is the plan's.
-    it.harbor.before(head, 2, move |harbor| harbor.sweep(&taken).unwrap());
+    // The first HEAD is the plan's, the second makes sure that the upload was stored.
+    it.harbor.before(head, 3, move |harbor| harbor.sweep(&taken).unwrap());
     let mut limits = Limits::DEFAULT;
     limits.recheck_after = Duration::ZERO;
     import_with(&it, &robot, limits);
