@@ -85,7 +85,12 @@ impl Record {
                 }
                 let bundle = match annotations {
                     Some(annotations) => bundle_of(annotations),
-                    None => place.bundle(tag).await?,
+                    None => match place.bundle(tag).await {
+                        // Distribution lists a tag a moment before it has it (registry/storage/tagstore.go): the
+                        // record that another import is writing now counts as one that is written later.
+                        Err(error) if error.status() == Some(404) => continue,
+                        bundle => bundle?,
+                    },
                 };
                 match bundle {
                     Some(bundle) if tag_of(&bundle).as_ref() == Some(tag) => {
