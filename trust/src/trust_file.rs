@@ -237,8 +237,8 @@ mod tests {
         for (text, message) in [
             ("keys: []\n", "trust.yaml trusts no key"),
             ("keys:\n- name: a\n  projects: []\n", "trust.yaml: the key 'a' needs either 'key' or 'file'"),
-            (&format!("signatures: 2\nkeys:\n{ops}"), "trust.yaml demands 2 signatures, and names 1 keys"),
-            (&format!("signatures: 0\nkeys:\n{ops}"), "trust.yaml demands 0 signatures, and names 1 keys"),
+            (&format!("signatures: 2\nkeys:\n{ops}"), "trust.yaml requires 2 signatures, and names 1 keys"),
+            (&format!("signatures: 0\nkeys:\n{ops}"), "trust.yaml requires 0 signatures, and names 1 keys"),
             (&format!("keys:\n{ops}{ops}"), "trust.yaml: the keys 'ops' and 'ops' have the same name"),
             (
                 &format!("keys:\n{ops}{}", ops.replace("ops", "again")),
