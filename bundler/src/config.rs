@@ -495,6 +495,11 @@ struct File {
     #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
     #[schemars(with = "bool")]
     strict_platforms: Option<bool>,
+    /// Layers marked non-distributable, such as those of Windows base images: include carries them, leave marks
+    /// the image incomplete [default: leave]
+    #[serde(default, rename = "foreignLayers", deserialize_with = "present")]
+    #[schemars(with = "ForeignLayersWord")]
+    foreign_layers: Option<Spanned<String>>,
     /// The names of images in the project cache; {host}, {path} and {name} are parts of the source's
     /// reference [default: {host}/{path}]
     #[serde(default, rename = "cacheLayout", deserialize_with = "present")]
@@ -578,6 +583,11 @@ struct Project {
     #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
     #[schemars(with = "bool")]
     strict_platforms: Option<bool>,
+    /// Layers marked non-distributable, such as those of Windows base images: include carries them, leave marks
+    /// the image incomplete [default: leave]
+    #[serde(default, rename = "foreignLayers", deserialize_with = "present")]
+    #[schemars(with = "ForeignLayersWord")]
+    foreign_layers: Option<Spanned<String>>,
     /// References; `ref => new-name` renames
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Vec<ImageWord>")]
@@ -616,32 +626,37 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 impl File {
     fn wanted(&self, name: &str) -> Result<PolicyOverride, ConfigError> {
-        policy(name, "", &self.referrers, &self.signed_indexes, self.strict_platforms)
+        let Self { referrers, signed_indexes, strict_platforms, foreign_layers, .. } = self;
+        policy(name, "", PolicyFields { referrers, signed_indexes, strict_platforms, foreign_layers })
     }
 }
 
 impl Project {
     fn wanted(&self, name: &str, field: &str) -> Result<PolicyOverride, ConfigError> {
         let parent = format!("{field}.");
-        policy(name, &parent, &self.referrers, &self.signed_indexes, self.strict_platforms)
+        let Self { referrers, signed_indexes, strict_platforms, foreign_layers, .. } = self;
+        policy(name, &parent, PolicyFields { referrers, signed_indexes, strict_platforms, foreign_layers })
     }
 }
 
 impl ImageMap {
     fn wanted(&self, name: &str, field: &str) -> Result<PolicyOverride, ConfigError> {
         let parent = format!("{field}.");
-        policy(name, &parent, &self.referrers, &self.signed_indexes, self.strict_platforms)
+        let Self { referrers, signed_indexes, strict_platforms, foreign_layers, .. } = self;
+        policy(name, &parent, PolicyFields { referrers, signed_indexes, strict_platforms, foreign_layers })
     }
 }
 
+/// The fields that say what is wanted of images.
+struct PolicyFields<'a> {
+    referrers: &'a Option<Spanned<String>>,
+    signed_indexes: &'a Option<Spanned<String>>,
+    strict_platforms: &'a Option<bool>,
+    foreign_layers: &'a Option<Spanned<String>>,
+}
+
 /// What fields inside `parent` say of images.
-fn policy(
-    name: &str,
-    parent: &str,
-    referrers: &Option<Spanned<String>>,
-    signed_indexes: &Option<Spanned<String>>,
-    strict_platforms: Option<bool>,
-) -> Result<PolicyOverride, ConfigError> {
+fn policy(name: &str, parent: &str, fields: PolicyFields<'_>) -> Result<PolicyOverride, ConfigError> {
     fn read<T: std::str::FromStr<Err = ParsePolicyError>>(
         name: &str,
         field: String,
@@ -652,9 +667,10 @@ fn policy(
         parsed.map_err(|error: ParsePolicyError| wrong(name, written.referenced, field, error))
     }
     Ok(PolicyOverride {
-        referrers: read(name, format!("{parent}referrers"), referrers)?,
-        signed_indexes: read(name, format!("{parent}signedIndexes"), signed_indexes)?,
-        missing_platforms: strict_platforms.map(|strict| match strict {
+        referrers: read(name, format!("{parent}referrers"), fields.referrers)?,
+        signed_indexes: read(name, format!("{parent}signedIndexes"), fields.signed_indexes)?,
+        foreign_layers: read(name, format!("{parent}foreignLayers"), fields.foreign_layers)?,
+        missing_platforms: fields.strict_platforms.map(|strict| match strict {
             true => MissingPlatforms::Fail,
             false => MissingPlatforms::Note,
         }),
@@ -692,6 +708,14 @@ enum ReferrersWord {
 enum SignedIndexesWord {
     Whole,
     Split,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is there for its schema")]
+enum ForeignLayersWord {
+    Include,
+    Leave,
 }
 
 /// A list of platforms, or the word `all`.
@@ -787,6 +811,11 @@ struct ImageMap {
     #[serde(default, rename = "strictPlatforms", deserialize_with = "present")]
     #[schemars(with = "bool")]
     strict_platforms: Option<bool>,
+    /// Layers marked non-distributable, such as those of Windows base images: include carries them, leave marks
+    /// the image incomplete [default: leave]
+    #[serde(default, rename = "foreignLayers", deserialize_with = "present")]
+    #[schemars(with = "ForeignLayersWord")]
+    foreign_layers: Option<Spanned<String>>,
 }
 
 impl<'de> Deserialize<'de> for Image {
@@ -819,7 +848,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::{Referrers, SignedIndexes};
+    use crate::policy::{ForeignLayers, Referrers, SignedIndexes};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, "bundle.yaml", |list| Ok((list.to_owned(), "busybox:1\n".to_owned())))
@@ -886,10 +915,13 @@ projects:
       - {ref: 'b:1', referrers: carry, platforms: [linux/arm64], strictPlatforms: true}
   platform:
     signedIndexes: whole
-    images: [c:1]
+    foreignLayers: include
+    images: [c:1, {ref: 'd:1', foreignLayers: leave}]
 ";
         let config = parse(text).unwrap();
-        let [a, b, c] = config.requests.as_slice() else { panic!("three images are expected") };
+        let [a, b, c, d] = config.requests.as_slice() else { panic!("four images are expected") };
+        let foreign = [a, b, c, d].map(|request| request.policy.foreign_layers == ForeignLayers::Include);
+        assert_eq!(foreign, [false, false, true, false]);
         assert_eq!((a.policy.referrers, &a.platforms), (Referrers::Leave, &Platforms::All));
         assert_eq!(
             (b.policy.referrers, b.policy.missing_platforms),
@@ -901,6 +933,7 @@ projects:
         for (line, message) in [
             ("referrers: must", "bundle.yaml:1:12: referrers: 'must' is not one of require, carry, leave"),
             ("platforms: some", "bundle.yaml:1:12: platforms: platforms are a list, or the word all"),
+            ("foreignLayers: all", "bundle.yaml:1:16: foreignLayers: 'all' is not one of include, leave"),
             ("signedIndexes: 1.x", "bundle.yaml:1:16: signedIndexes: '1.x' is not one of whole, split"),
         ] {
             let error = parse(&format!("{line}\nprojects: {{cache: {{images: [a]}}}}\n")).unwrap_err();

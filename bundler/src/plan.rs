@@ -8,9 +8,10 @@ use bundle_format::{
     Artifact, Base, Blob, Contents, Draft, Graph, GraphError, Layout, Limits, Sequence, Statement,
     StatementError, StreamName, Timestamp,
 };
-use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
+use crate::foreign;
 use crate::{Lock, LockEntry, Notice, Platforms, Resolved, UnobtainableReferrer};
 
 /// What names a bundle.
@@ -37,6 +38,7 @@ pub struct Plan {
     graph: Graph,
     contents: HashMap<Digest, Bytes>,
     origins: HashMap<Digest, (Registry, RepositoryName)>,
+    addresses: HashMap<Digest, Vec<String>>,
     resolved: Asked,
     unobtainable: Vec<UnobtainableReferrer>,
 }
@@ -87,17 +89,15 @@ impl Plan {
             asked,
             contents,
             mut origins,
+            addresses,
             unobtainable,
             mut marks,
             notices: _,
         } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
-        for artifact in &mut artifacts {
-            let layers = foreign_layers(&graph, artifact.digest);
-            if layers > 0 {
-                let layers =
-                    if layers == 1 { "1 layer is".to_owned() } else { format!("{layers} layers are") };
-                let mark = format!("incomplete: {layers} marked non-distributable and not in the bundle");
+        let foreign = foreign::count(&graph, &artifacts);
+        for (artifact, count) in artifacts.iter_mut().zip(foreign) {
+            if let Some(mark) = count.mark() {
                 artifact.reasons.push(mark.clone());
                 marks.entry((artifact.target.clone(), artifact.digest)).or_default().push(mark);
             }
@@ -123,7 +123,7 @@ impl Plan {
         let bytes = statement.to_bytes();
         let layout = Arc::new(Layout::of(&statement, bytes.len() as u64));
         let resolved = Asked { chosen, asked, marks };
-        Ok(Self { layout, bytes, statement, graph, contents, origins, resolved, unobtainable })
+        Ok(Self { layout, bytes, statement, graph, contents, origins, addresses, resolved, unobtainable })
     }
 
     /// What may be attached to the images and is not in the bundle, because a registry does not
@@ -232,17 +232,20 @@ impl Plan {
         self.origins.get(&digest)
     }
 
+    /// Where else than at its origin a blob may be, as the manifests say of layers that are marked non-distributable;
+    /// none for other blobs.
+    pub(crate) fn addresses(&self, digest: Digest) -> Option<&[String]> {
+        self.addresses.get(&digest).map(Vec::as_slice)
+    }
+
     /// The images that lack layers because these are marked non-distributable (image-spec, layer.md).
     pub fn foreign_layers(&self) -> Vec<Notice> {
-        if self.graph.foreign_layers.is_empty() {
-            return Vec::new();
-        }
         let mut notices: Vec<Notice> = Vec::new();
-        for artifact in &self.statement.artifacts {
-            let layers = foreign_layers(&self.graph, artifact.digest);
-            let notice = Notice::ForeignLayers { image: artifact.source.clone(), layers };
+        let artifacts = &self.statement.artifacts;
+        for (artifact, count) in artifacts.iter().zip(foreign::count(&self.graph, artifacts)) {
+            let notice = Notice::ForeignLayers { image: artifact.source.clone(), layers: count.lacking };
             // The same image may have several targets.
-            if layers > 0 && !notices.contains(&notice) {
+            if count.lacking > 0 && !notices.contains(&notice) {
                 notices.push(notice);
             }
         }
@@ -296,30 +299,6 @@ impl Plan {
         artifacts.sort_by(|a, b| (&a.target, a.digest).cmp(&(&b.target, b.digest)));
         Lock { version: 1, name: self.statement.stream.clone(), artifacts }
     }
-}
-
-/// How many layers of what a digest names are marked non-distributable (image-spec, layer.md).
-fn foreign_layers(graph: &Graph, root: Digest) -> usize {
-    if graph.foreign_layers.is_empty() {
-        return 0;
-    }
-    let (mut open, mut seen, mut layers) = (vec![root], HashSet::new(), HashSet::new());
-    while let Some(digest) = open.pop() {
-        if !seen.insert(digest) {
-            continue;
-        }
-        match graph.manifests.get(&digest).map(|node| &node.manifest) {
-            Some(Manifest::Index(index)) => {
-                open.extend(index.children.iter().map(|child| child.descriptor.digest));
-            }
-            Some(Manifest::Image(image)) => {
-                let foreign = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
-                layers.extend(foreign.map(|layer| layer.digest));
-            }
-            None => {}
-        }
-    }
-    layers.len()
 }
 
 struct Fetched<'a>(&'a HashMap<Digest, Bytes>);

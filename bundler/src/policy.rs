@@ -38,6 +38,16 @@ pub enum MissingPlatforms {
     Fail,
 }
 
+/// Whether layers that are marked non-distributable travel (image-spec, layer.md §Non-Distributable Layers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ForeignLayers {
+    /// They stay with their vendor, and the image is marked incomplete.
+    #[default]
+    Leave,
+    /// They do: the vendor's licence allows it, as far as the user knows.
+    Include,
+}
+
 /// What is wanted of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePolicy {
@@ -47,6 +57,8 @@ pub struct ImagePolicy {
     pub signed_indexes: SignedIndexes,
     /// Its platforms.
     pub missing_platforms: MissingPlatforms,
+    /// Its layers that are marked non-distributable.
+    pub foreign_layers: ForeignLayers,
 }
 
 impl ImagePolicy {
@@ -56,6 +68,7 @@ impl ImagePolicy {
             referrers: self.referrers.max(other.referrers),
             signed_indexes: self.signed_indexes.max(other.signed_indexes),
             missing_platforms: self.missing_platforms.max(other.missing_platforms),
+            foreign_layers: self.foreign_layers.max(other.foreign_layers),
         }
     }
 
@@ -65,6 +78,7 @@ impl ImagePolicy {
             referrers: said.referrers.unwrap_or(self.referrers),
             signed_indexes: said.signed_indexes.unwrap_or(self.signed_indexes),
             missing_platforms: said.missing_platforms.unwrap_or(self.missing_platforms),
+            foreign_layers: said.foreign_layers.unwrap_or(self.foreign_layers),
         }
     }
 }
@@ -78,6 +92,8 @@ pub struct PolicyOverride {
     pub signed_indexes: Option<SignedIndexes>,
     /// The platforms.
     pub missing_platforms: Option<MissingPlatforms>,
+    /// The layers that are marked non-distributable.
+    pub foreign_layers: Option<ForeignLayers>,
 }
 
 /// A word that no policy has.
@@ -109,6 +125,18 @@ impl FromStr for SignedIndexes {
             "split" => Ok(Self::Split),
             "whole" => Ok(Self::Whole),
             _ => Err(ParsePolicyError { found: text.to_owned(), choices: "whole, split" }),
+        }
+    }
+}
+
+impl FromStr for ForeignLayers {
+    type Err = ParsePolicyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        match text {
+            "leave" => Ok(Self::Leave),
+            "include" => Ok(Self::Include),
+            _ => Err(ParsePolicyError { found: text.to_owned(), choices: "include, leave" }),
         }
     }
 }

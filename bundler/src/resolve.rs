@@ -25,8 +25,9 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::choose::missing;
+use crate::foreign::ForeignCarrier;
 use crate::kind::kind_of;
-use crate::policy::{MissingPlatforms, Referrers, SignedIndexes};
+use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
 use crate::referrer::{Anew, FoundReferrer, TagCache, UnobtainableReferrer};
 use crate::request::places;
 use crate::store::Store;
@@ -69,6 +70,8 @@ pub struct Resolved {
     pub marks: HashMap<(Target, Digest), Vec<String>>,
     /// Where each artifact's blobs are read from.
     pub origins: HashMap<Digest, (Registry, RepositoryName)>,
+    /// Where else the layers are that are marked non-distributable and carried, as the manifests say.
+    pub addresses: HashMap<Digest, Vec<String>>,
     /// What may be attached to the images and is not carried.
     pub unobtainable: Vec<UnobtainableReferrer>,
     /// What is to be said of the images.
@@ -306,6 +309,8 @@ pub(crate) struct Image {
     /// The manifests and configs that were looked into.
     pub(crate) contents: HashSet<Digest>,
     pub(crate) attached: Vec<FoundReferrer>,
+    /// What carries its layers that are marked non-distributable, if they are wanted.
+    foreign: Option<ForeignCarrier>,
     /// What became of its signatures and platforms, for the statement.
     marks: Vec<String>,
 }
@@ -323,6 +328,16 @@ impl Image {
         for digest in self.contents {
             resolved.origins.entry(digest).or_insert_with(|| origin.clone());
         }
+        let foreign = self.foreign.map(|ForeignCarrier { artifact, addresses }| {
+            for (digest, addresses) in addresses {
+                resolved.addresses.entry(digest).or_insert(addresses);
+            }
+            resolved.origins.entry(artifact.manifest.digest).or_insert_with(|| origin.clone());
+            artifact
+        });
+        let attached = self.attached.iter().map(|attached| (attached, attached.kind.as_str()));
+        let attached: Vec<(&FoundReferrer, &str)> =
+            attached.chain(foreign.iter().map(|carrier| (carrier, "non-distributable layers"))).collect();
         for request in group {
             // Several digests without a tag can live in one repository.
             let may_be_there = request.target.tag.is_some() && resolved.asked.contains_key(&request.target);
@@ -363,7 +378,7 @@ impl Image {
             });
             let named = (request.target.clone(), self.root.digest);
             resolved.marks.insert(named, self.marks.clone());
-            for attached in &self.attached {
+            for &(attached, what) in &attached {
                 let source = match &attached.tag {
                     Some(tag) => Reference::tagged(origin.0.clone(), origin.1.clone(), tag.clone()),
                     None => Reference::pinned(origin.0.clone(), origin.1.clone(), attached.manifest.digest),
@@ -385,7 +400,7 @@ impl Image {
                     platforms: Vec::new(),
                     derived_from: None,
                     subject: Some(attached.subject),
-                    reasons: vec![reason(&format!("{} of {}", attached.kind.as_str(), request.reference))],
+                    reasons: vec![reason(&format!("{what} of {}", request.reference))],
                 });
             }
         }
@@ -426,6 +441,7 @@ impl Resolver<'_> {
             derived_from: None,
             contents: HashSet::new(),
             attached: Vec::new(),
+            foreign: None,
             marks: Vec::new(),
         };
         let mut lacking: Vec<Platform> = Vec::new();
@@ -480,6 +496,9 @@ impl Resolver<'_> {
         }
         let mut subjects = vec![image.root.digest];
         self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;
+        if policy.foreign_layers == ForeignLayers::Include {
+            image.foreign = ForeignCarrier::of(&image.root, &self.store)?;
+        }
         if let Some(first) = lacking.first() {
             if policy.missing_platforms == MissingPlatforms::Fail {
                 let (wanted, available) = (first.clone(), image.platforms);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, LockBeside, MissingPlatforms, Pins, Plan, PolicyOverride,
-    Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
+    Assembled, Assembly, Confirm, Expires, ForeignLayers, LockBeside, MissingPlatforms, Pins, Plan,
+    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
 };
 use bundle_format::{Limits, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
@@ -99,6 +99,10 @@ pub(crate) struct Create {
     /// Carry all platforms of an image whose index is signed, so that its signatures stay valid
     #[arg(long)]
     keep_signed_indexes: bool,
+
+    /// Carry layers marked non-distributable too (Windows base images); check the vendor's licence first
+    #[arg(long)]
+    include_foreign: bool,
 
     /// Read one registry through a mirror; repeatable
     #[arg(long, value_name = "HOST=HOST/PREFIX")]
@@ -222,6 +226,7 @@ impl Create {
             },
             signed_indexes: self.keep_signed_indexes.then_some(SignedIndexes::Whole),
             missing_platforms: self.strict_platforms.then_some(MissingPlatforms::Fail),
+            foreign_layers: self.include_foreign.then_some(ForeignLayers::Include),
         }
     }
 

@@ -264,11 +264,10 @@ impl Import {
             let countersignatures = self.trust.countersignatures()?;
             return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
         }
-        match scratch {
-            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits),
-            None => Bundle::open(&self.bundle, policy, &limits),
-        }
-        .map_err(|error| Failure::from(error).of(&self.bundle))
+        Ok(match scratch {
+            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits)?,
+            None => Bundle::open(&self.bundle, policy, &limits)?,
+        })
     }
 
     /// The targets that were asked for; none for all.

@@ -43,7 +43,6 @@ impl From<OpenError> for Failure {
                 "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
-            OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
             OpenError::Damage(_) if matches!(id, Id::Damaged | Id::Truncated) => Some(COPY_AGAIN.to_owned()),
             _ => None,
         };
@@ -54,10 +53,6 @@ impl From<OpenError> for Failure {
 /// What to do about bytes that are not right.
 pub(crate) const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
      bundles that survive some damage";
-
-/// What to do about a file that is something else.
-const ANOTHER_FILE: &str = "is it the right file? Bundles are what `bundle create -o FILE` writes; an empty one was not \
-     copied to its end";
 
 impl From<bundle_importer::RepairError> for Failure {
     fn from(error: bundle_importer::RepairError) -> Self {
@@ -126,8 +121,14 @@ impl From<PushError> for Failure {
                 Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
             PushError::Incomplete { source, .. } => {
-                let hint = "no tag was moved; put the layers into the registry by other means, leave the image out of the bundle, \
-                            or go on without it with --keep-going";
+                let hint = "no tag was moved; make the bundle with --include-foreign, put the layers into the registry by other \
+                            means, leave the image out of the bundle, or go on without it with --keep-going";
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint.to_owned()) }
+            }
+            PushError::Foreign { source, .. } => {
+                let hint = "no tag was moved; have the registry accept addresses of such layers (docker-registry: \
+                            validation.manifests.urls.allow), leave the image out of the bundle, or go on without it \
+                            with --keep-going";
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint.to_owned()) }
             }
             PushError::Damage(_) => Self::new(Id::Damaged, &error)

@@ -28,6 +28,7 @@ pub(super) fn registry_id(error: &RegistryError) -> Id {
             | Refusal::ServerError
             | Refusal::Invalid => Id::RegistryRefused,
         },
+        RegistryError::Foreign { last, .. } => registry_id(last),
         RegistryError::Source(_) => Id::FileSystem,
         RegistryError::Setup(_) | RegistryError::Certificates(_) => Id::Failed,
         RegistryError::Credentials(_) => Id::Credentials,
@@ -50,6 +51,7 @@ pub(super) fn registry_id(error: &RegistryError) -> Id {
         | RegistryError::Misbehaved { .. }
         | RegistryError::Redirect { .. }
         | RegistryError::Realm { .. }
+        | RegistryError::LayerAddress { .. }
         | RegistryError::FileSize { .. }
         | RegistryError::Manifest { .. }
         | RegistryError::WrongContent { .. } => Id::RegistryBroken,
@@ -141,6 +143,11 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Unreachable { host, .. } => {
             Some(format!("is {host} right and up? Behind a proxy, set HTTPS_PROXY"))
         }
+        RegistryError::Foreign { .. } => Some(
+            "the layer is marked non-distributable: have its address reached from here (behind a proxy, set HTTPS_PROXY), \
+             or leave such layers out: without --include-foreign, or with foreignLayers: leave for this image"
+                .to_owned(),
+        ),
         RegistryError::UnknownHost { host, .. } => Some(format!(
             "check the spelling of {host} and this machine's DNS; where only a proxy knows the name, set HTTPS_PROXY"
         )),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bundle_format::{
     Archive, Artifact, Blob, Damage, Entry, EntryName, Medium, Named, OCI_LAYOUT, TRAILER, Target, index_json,
 };
-use bundle_oci::{Manifest, Registry};
+use bundle_oci::{Digest, Manifest, Registry};
 use bundle_os::{Access, available_at, create_new, set_directory_access, set_file_access, sync_file_system};
 use serde::Deserialize;
 use tempfile::{NamedTempFile, TempDir};
@@ -289,11 +289,17 @@ impl<'a> Part<'a> {
     ) -> Result<Self, ExtractError> {
         let archive = file_of(bundle)?;
         let statement = bundle.statement();
+        let all = statement.blobs.iter().chain(&statement.requires);
+        let listed: HashSet<Digest> = all.map(|blob| blob.digest).collect();
         let mut needed = HashSet::new();
         let mut named = Vec::new();
         for artifact in choice.artifacts(statement) {
-            let reached = bundle.graph().extent(artifact.digest);
-            let count = reached.iter().filter(|blob| archive.blob(blob.digest).is_none()).count();
+            let mut reached: Vec<Digest> =
+                bundle.graph().extent(artifact.digest).iter().map(|blob| blob.digest).collect();
+            // Layers that are marked non-distributable, if the bundle or its base has them.
+            let foreign = bundle.graph().foreign_of(artifact.digest).into_iter().map(|layer| layer.digest);
+            reached.extend(foreign.filter(|digest| listed.contains(digest)));
+            let count = reached.iter().filter(|digest| archive.blob(**digest).is_none()).count();
             if count > 0 {
                 return Err(ExtractError::Absent { target: artifact.target.clone(), count });
             }
@@ -303,7 +309,7 @@ impl<'a> Part<'a> {
                 return Err(ExtractError::Names(bundle.trusted().signers().to_vec()));
             }
             named.extend(names.into_iter().map(|name| Named { name, artifact, size }));
-            needed.extend(reached.iter().map(|blob| blob.digest));
+            needed.extend(reached);
         }
         let index = index_json(named);
         let chosen = statement.blobs.iter().filter(|blob| needed.contains(&blob.digest));

@@ -38,6 +38,18 @@ impl MediaType {
         self.0.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
             || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
     }
+
+    /// The type of the same bytes as a layer that registries keep; none if this type is not marked
+    /// non-distributable.
+    pub fn distributable(&self) -> Option<Self> {
+        let marks = [
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        ];
+        let rest = marks.into_iter().find_map(|mark| self.0.strip_prefix(mark))?;
+        // Docker writes `.gzip` where OCI writes `+gzip`.
+        format!("application/vnd.oci.image.layer.v1.tar{}", rest.replace('.', "+")).parse().ok()
+    }
 }
 
 /// What nearly all descriptors have: they take no memory of their own.
@@ -99,6 +111,29 @@ mod tests {
         }
         for bad in ["", "a", "/", "a/", "a/b; charset=utf-8", "a/b/c", "a/\n", "a /b"] {
             assert!(bad.parse::<MediaType>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_is_marked_non_distributable_has_one_that_registries_keep() {
+        for (marked, plain) in [
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+                Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                Some("application/vnd.oci.image.layer.v1.tar+gzip"),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar",
+                Some("application/vnd.oci.image.layer.v1.tar"),
+            ),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", None),
+        ] {
+            let parsed: MediaType = marked.parse().unwrap();
+            assert_eq!(parsed.distributable().as_ref().map(MediaType::as_str), plain);
+            assert_eq!(parsed.is_non_distributable(), plain.is_some());
         }
     }
 }

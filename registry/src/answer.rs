@@ -133,9 +133,13 @@ impl Answer {
                 (code, text) => code.or(text),
             }
         });
+        let first = match (&code, &message) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            _ => String::new(),
+        };
         let mut all: Vec<String> = Vec::new();
         for text in more {
-            if !all.contains(&text) {
+            if text != first && !all.contains(&text) {
                 all.push(text);
             }
         }

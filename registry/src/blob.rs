@@ -30,6 +30,12 @@ pub struct Download {
     repository: RepositoryName,
     /// Where else it can be read from: other mirrors, and the registry itself at the end.
     others: VecDeque<Place>,
+    /// Where it can be read from if no registry gives it; none for what registries alone have.
+    addresses: Option<VecDeque<String>>,
+    /// The address that it is read from, after the registry.
+    address: Option<String>,
+    /// What those said that were asked before.
+    tried: Vec<Error>,
     /// Why it may not be read at all.
     refused: Option<Error>,
     digest: Digest,
@@ -154,6 +160,9 @@ impl Client {
             registry,
             repository,
             others,
+            addresses: None,
+            address: None,
+            tried: Vec::new(),
             refused,
             digest,
             size,
@@ -171,6 +180,13 @@ impl Client {
 }
 
 impl Download {
+    /// Lets it be read from these addresses in turn, if no registry gives it: those that a manifest
+    /// names for layers that are marked non-distributable (image-spec, descriptor.md §urls). They
+    /// are asked by the rules of redirects.
+    pub fn or_at(self, addresses: &[String]) -> Self {
+        Self { addresses: Some(addresses.iter().cloned().collect()), ..self }
+    }
+
     /// The registry that the bytes come from: the mirror, as long as it is read from.
     pub fn host(&self) -> &Registry {
         &self.registry
@@ -229,7 +245,7 @@ impl Download {
 
     fn turn_to_origin(&mut self, error: Error) -> Result<(), Error> {
         let Some((registry, repository)) = self.others.pop_front() else {
-            return Err(error);
+            return self.turn_to_address(error);
         };
         self.client.fell_back(&self.registry, &registry, FallbackTo::Registry, &error);
         (self.registry, self.repository) = (registry, repository);
@@ -237,6 +253,20 @@ impl Download {
         self.restarts = 0;
         let limits = &self.client.inner.limits;
         self.backoff = if self.others.is_empty() { Backoff::new(limits) } else { Backoff::none(limits) };
+        Ok(())
+    }
+
+    fn turn_to_address(&mut self, error: Error) -> Result<(), Error> {
+        let Some(addresses) = &mut self.addresses else { return Err(error) };
+        self.address = addresses.pop_front();
+        if self.address.is_none() {
+            let tried = std::mem::take(&mut self.tried);
+            return Err(Error::Foreign { tried, last: Box::new(error) });
+        }
+        self.tried.push(error);
+        self.without_ranges = false;
+        self.restarts = 0;
+        self.backoff = Backoff::few(&self.client.inner.limits);
         Ok(())
     }
 
@@ -316,7 +346,10 @@ impl Download {
         if let Some(range) = &range {
             request = request.header("Range", range);
         }
-        let received = client.authorized(&request).await?;
+        let received = match &self.address {
+            Some(address) => client.ask_address(&request, address).await?,
+            None => client.authorized(&request).await?,
+        };
         let Received { response, sender, anonymous } = client.follow(&request, received).await?;
         self.sender = sender;
         let host = self.sender.as_str();

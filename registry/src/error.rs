@@ -173,6 +173,23 @@ pub enum Error {
         /// Why not.
         why: &'static str,
     },
+    /// An address that a manifest names for a layer, and that is not asked.
+    #[error("{}, which the image names for the layer, is not asked: {why}", Printable(.address))]
+    LayerAddress {
+        /// The address, without login and query.
+        address: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A layer that is marked non-distributable, and that neither the registry nor an address that
+    /// the image names for it gives.
+    #[error("{}", foreign(.tried, .last))]
+    Foreign {
+        /// What was said before, by the registry first.
+        tried: Vec<Error>,
+        /// What was said last.
+        last: Box<Error>,
+    },
     /// An address that is not asked.
     #[error("{} is not asked: {why}", Printable(.address))]
     Address {
@@ -323,6 +340,8 @@ impl Error {
             | Self::Redirect { .. }
             | Self::Realm { .. }
             | Self::Address { .. }
+            | Self::LayerAddress { .. }
+            | Self::Foreign { .. }
             | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::Credentials(_)
@@ -355,9 +374,12 @@ impl Error {
             | Self::FileSize { .. }
             | Self::Manifest { .. }
             | Self::WrongContent { .. } => Blame::Misbehaved,
-            Self::Redirect { .. } | Self::Realm { .. } | Self::Address { .. } | Self::Blocked { .. } => {
-                Blame::NotFollowed
-            }
+            Self::Foreign { last, .. } => last.blame(),
+            Self::Redirect { .. }
+            | Self::Realm { .. }
+            | Self::Address { .. }
+            | Self::LayerAddress { .. }
+            | Self::Blocked { .. } => Blame::NotFollowed,
             Self::Path { .. }
             | Self::Credentials(_)
             | Self::Source(_)
@@ -500,6 +522,15 @@ impl Error {
         }
         Self::Unreachable { host, cause: error }
     }
+}
+
+/// All that was said of a layer that nobody gives, in the order of the asking.
+fn foreign(tried: &[Error], last: &Error) -> String {
+    let mut said: Vec<String> = tried.iter().chain([last]).map(|error| bundle_oci::chain(error)).collect();
+    if tried.is_empty() {
+        said.push("the image names no address for the layer, which is marked non-distributable".to_owned());
+    }
+    said.join("; ")
 }
 
 /// A title after a colon.

@@ -145,6 +145,19 @@ impl Client {
         Ok(received)
     }
 
+    /// Asks an address that a manifest of the request's registry names for its content, as if the registry
+    /// redirected there.
+    pub(crate) async fn ask_address(&self, request: &Request<'_>, address: &str) -> Result<Received, Error> {
+        let registry = request.registry;
+        let from = format!("{}://{}{}", self.scheme(registry).await, registry.endpoint(), request.path);
+        let from: Url =
+            from.parse().map_err(|_| Error::misbehaved(registry.as_str(), "its address is not one"))?;
+        let refused = |why| Error::LayerAddress { address: self.mask(shown(address)), why };
+        let url: Url = address.parse().map_err(|_| refused("it is not an address"))?;
+        redirect::check(&from, &url, self.may_be_plain(&url)).map_err(refused)?;
+        self.ask_target(request, url).await
+    }
+
     /// Asks where a registry redirected to.
     async fn ask_target(&self, request: &Request<'_>, url: Url) -> Result<Received, Error> {
         let sender = authority(&url);

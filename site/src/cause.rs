@@ -18,6 +18,7 @@ pub(crate) async fn find(harbor: &Harbor, error: &PushError) -> Option<Cause> {
             (repository, source)
         }
         PushError::Damage(_)
+        | PushError::Foreign { .. }
         | PushError::Incomplete { .. }
         | PushError::Moved { .. }
         | PushError::NotAttached { .. }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bundle_bundler::Expires;
+use bundle_bundler::{Expires, ForeignLayers};
 use bundle_format::{ParityShare, SiteName, StreamName, VolumeSize};
 use bundle_importer::OnExistingTag;
 use bundle_input::{Dialect, InputError, Span, read_yaml, schema, schema_of};
@@ -80,6 +80,11 @@ pub struct ExportConfig {
     /// Whether signatures and other referrers travel.
     #[serde(default = "yes", deserialize_with = "bundle_input::plain")]
     pub referrers: bool,
+    /// Whether layers travel that are marked non-distributable, as those of Windows base images are: `include` or
+    /// `leave`, whatever the bundle.yaml says.
+    #[serde(default, deserialize_with = "from_text")]
+    #[schemars(with = "String", extend("enum" = ["include", "leave"]))]
+    pub foreign_layers: Option<ForeignLayers>,
     /// For how many days what a registry said of an image's signatures and other referrers counts at most:
     /// after half a day they are asked for again at first, and later as long after as the image had been known.
     /// 0 asks each night.

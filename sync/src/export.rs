@@ -157,6 +157,7 @@ impl ExportJob<'_> {
             pins,
             overrule: PolicyOverride {
                 referrers: (!config.referrers).then_some(Referrers::Leave),
+                foreign_layers: config.foreign_layers,
                 ..PolicyOverride::default()
             },
             confirm: Confirm::Ask,

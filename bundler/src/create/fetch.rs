@@ -19,7 +19,11 @@ pub(crate) fn start(
     from: u64,
 ) -> Result<Download, CreateError> {
     let (registry, repository) = plan.origin(digest).ok_or(CreateError::NoOrigin(digest))?;
-    Ok(client.blob(registry, repository, digest, size, from))
+    let download = client.blob(registry, repository, digest, size, from);
+    Ok(match plan.addresses(digest) {
+        Some(addresses) => download.or_at(addresses),
+        None => download,
+    })
 }
 
 /// The next bytes, gathered to a batch; empty at the end.

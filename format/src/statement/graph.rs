@@ -172,6 +172,28 @@ impl Graph {
         config.into_iter().chain(layers.iter().filter(|layer| !layer.media_type.is_non_distributable()))
     }
 
+    /// The layers marked non-distributable of a manifest and of those below it, each digest once.
+    pub fn foreign_of(&self, root: Digest) -> Vec<&Descriptor> {
+        let (mut open, mut seen, mut found) = (vec![root], HashSet::new(), Vec::new());
+        if self.foreign_layers.is_empty() {
+            return found;
+        }
+        while let Some(digest) = open.pop() {
+            match self.manifests.get(&digest).map(|node| &node.manifest) {
+                Some(Manifest::Index(index)) => {
+                    let children = index.children.iter().map(|child| child.descriptor.digest);
+                    open.extend(children.filter(|child| seen.insert(*child)));
+                }
+                Some(Manifest::Image(image)) => {
+                    let foreign = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
+                    found.extend(foreign.filter(|layer| seen.insert(layer.digest)));
+                }
+                None => {}
+            }
+        }
+        found
+    }
+
     /// All that a manifest names, directly or through others, itself included, each once.
     pub fn reached(&self, root: Digest) -> Vec<Digest> {
         let mut all = Vec::new();

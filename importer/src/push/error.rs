@@ -33,10 +33,25 @@ pub enum PushError {
     },
     /// A manifest was refused, and the bundle lacks layers of it on purpose.
     #[error(
-        "manifest {name} cannot be stored in {repository}: {}, and the registry does not take it without",
-        foreign(*.layers)
+        "manifest {name} cannot be stored in {repository}: {} and not in the bundle, and the registry does not take it without",
+        marked(*.layers)
     )]
     Incomplete {
+        /// The manifest.
+        name: String,
+        /// The repository.
+        repository: RepositoryName,
+        /// How many of its layers are marked non-distributable.
+        layers: usize,
+        /// What the registry said.
+        source: Error,
+    },
+    /// A manifest was refused whose layers are all there, some of them marked non-distributable.
+    #[error(
+        "manifest {name} cannot be stored in {repository}: {}, and the registry does not take such layers",
+        marked(*.layers)
+    )]
+    Foreign {
         /// The manifest.
         name: String,
         /// The repository.
@@ -84,8 +99,8 @@ pub enum PushError {
     Task(#[from] tokio::task::JoinError),
 }
 
-fn foreign(layers: usize) -> String {
+fn marked(layers: usize) -> String {
     let layers =
         if layers == 1 { "1 of its layers is".to_owned() } else { format!("{layers} of its layers are") };
-    format!("{layers} marked non-distributable and not in the bundle")
+    format!("{layers} marked non-distributable")
 }

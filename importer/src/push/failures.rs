@@ -36,6 +36,7 @@ impl Failures {
         let answered = match &error {
             PushError::Blob { source, .. }
             | PushError::Manifest { source, .. }
+            | PushError::Foreign { source, .. }
             | PushError::Incomplete { source, .. } => source.status().is_some(),
             _ => false,
         };

@@ -1,11 +1,11 @@
 //! Puts manifests in place by their digests, each after all that it names.
 //! Takes the plan's manifests and the proof that their blobs are in place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bundle_format::Graph;
 use bundle_oci::{Digest, Manifest, RepositoryName};
-use bundle_registry::Name;
+use bundle_registry::{Name, Refusal};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -55,7 +55,7 @@ impl Push<'_> {
                             .await
                             .map_err(failed)
                     };
-                    match pushed.await.map_err(|error| incomplete(error, &node.manifest)) {
+                    match pushed.await.map_err(|error| self.foreign(error, graph, digest, repository)) {
                         Ok(()) => {}
                         // Content that was lost is sent again first.
                         Err(error) if self.lost_content(&error) => return Err(error),
@@ -79,17 +79,47 @@ fn needs(manifest: &Manifest) -> Vec<Digest> {
     needs
 }
 
-/// Says of a manifest that was refused how many of its layers are in no bundle, if that may be why.
-fn incomplete(error: PushError, manifest: &Manifest) -> PushError {
-    let Manifest::Image(image) = manifest else { return error };
-    let layers = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable()).count();
-    match error {
-        // 500 too: distribution 2.8 says so of layers without `urls` that it does not have.
-        PushError::Manifest { name, repository, source }
-            if layers > 0 && matches!(source.status(), Some(400 | 404 | 422 | 500)) =>
-        {
-            PushError::Incomplete { name, repository, layers, source }
+impl Push<'_> {
+    /// Says of a manifest that was refused how many of its layers are marked non-distributable, if that may be
+    /// why, and whether they are missing or the registry takes no such layers.
+    fn foreign(
+        &self,
+        error: PushError,
+        graph: &Graph,
+        digest: Digest,
+        repository: &RepositoryName,
+    ) -> PushError {
+        let foreign = match graph.manifests.get(&digest).map(|node| &node.manifest) {
+            Some(Manifest::Image(image)) => {
+                let foreign = image.layers.iter().filter(|layer| layer.media_type.is_non_distributable());
+                foreign.map(|layer| layer.digest).collect::<HashSet<_>>()
+            }
+            _ => return error,
+        };
+        match error {
+            // 500 too: distribution says so of layers with `urls` that it does not allow, and of those without
+            // that it does not have.
+            PushError::Manifest { name, repository: place, source }
+                if !foreign.is_empty() && matches!(source.status(), Some(400 | 404 | 422 | 500)) =>
+            {
+                // An artifact of its own brings them into the repository.
+                let here = self
+                    .plan
+                    .steps
+                    .iter()
+                    .filter(|step| step.repository == *repository && step.decision.is_in_place());
+                let brought: HashSet<Digest> =
+                    here.flat_map(|step| graph.extent(step.digest)).map(|blob| blob.digest).collect();
+                let lacking = foreign.difference(&brought).count();
+                match lacking {
+                    0 if source.refusal() == Some(Refusal::MissingContent) => {
+                        PushError::Manifest { name, repository: place, source }
+                    }
+                    0 => PushError::Foreign { name, repository: place, layers: foreign.len(), source },
+                    layers => PushError::Incomplete { name, repository: place, layers, source },
+                }
+            }
+            error => error,
         }
-        error => error,
     }
 }

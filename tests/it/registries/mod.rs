@@ -6,6 +6,7 @@ mod case;
 mod cosign;
 mod crane;
 mod destination;
+mod foreign;
 mod interface;
 mod line;
 mod login;

@@ -46,7 +46,7 @@ impl DockerRegistry {
 
     /// To start one that is different.
     pub fn options() -> DockerRegistryOptions {
-        DockerRegistryOptions { store: None, credentials: None, read_only: false }
+        DockerRegistryOptions { store: None, credentials: None, read_only: false, any_urls: false }
     }
 
     /// `127.0.0.1:PORT`.
@@ -84,6 +84,7 @@ pub struct DockerRegistryOptions {
     store: Option<PathBuf>,
     credentials: Option<(String, String)>,
     read_only: bool,
+    any_urls: bool,
 }
 
 impl DockerRegistryOptions {
@@ -102,6 +103,14 @@ impl DockerRegistryOptions {
     /// Refuses writes with 405, as the registry's maintenance mode does.
     pub fn read_only(mut self) -> DockerRegistryOptions {
         self.read_only = true;
+        self
+    }
+
+    /// Takes manifests whose layers name any address: `validation: disabled`, as Harbor configures its registry
+    /// (`make/photon/prepare/templates/registry/config.yml.jinja`). Otherwise a manifest with addresses is refused
+    /// (distribution, `docs/content/about/configuration.md` §urls).
+    pub fn any_urls(mut self) -> DockerRegistryOptions {
+        self.any_urls = true;
         self
     }
 
@@ -144,6 +153,9 @@ impl DockerRegistryOptions {
             store.display(),
             self.read_only
         );
+        if self.any_urls {
+            yaml.push_str("validation: {disabled: true}\n");
+        }
         if let Some(path) = htpasswd {
             // Writing to a String does not fail.
             writeln!(yaml, "auth: {{htpasswd: {{realm: test, path: '{}'}}}}", path.display())
