@@ -57,7 +57,8 @@ enum Format {
 impl Extract {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
-        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
+            .map_err(|error| Failure::from(error).of(&self.bundle))?;
         let statement = bundle.statement();
         let progress = progress("extracting");
         let blob = Digest::of(b"");

@@ -264,10 +264,11 @@ impl Import {
             let countersignatures = self.trust.countersignatures()?;
             return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
         }
-        Ok(match scratch {
-            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits)?,
-            None => Bundle::open(&self.bundle, policy, &limits)?,
-        })
+        match scratch {
+            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits),
+            None => Bundle::open(&self.bundle, policy, &limits),
+        }
+        .map_err(|error| Failure::from(error).of(&self.bundle))
     }
 
     /// The targets that were asked for; none for all.

@@ -37,7 +37,7 @@ impl Inspect {
             Some(trusted) => {
                 let bundle = Bundle::open(&self.bundle, &trusted, &limits).map_err(|error| {
                     let stranger = matches!(error, OpenError::Trust(_));
-                    let failure = Failure::from(error);
+                    let failure = Failure::from(error).of(&self.bundle);
                     match stranger && self.trust.is_none() {
                         true => failure.also_hint("to see what it says, trusting nobody: --unverified"),
                         false => failure,
@@ -52,7 +52,8 @@ impl Inspect {
                 };
                 let medium = Medium::open(&self.bundle, &limits)?;
                 let mut cursor = Cursor::new(&medium).map_err(failed)?;
-                let head = Unverified::read(&mut cursor, &limits).map_err(OpenError::Damage)?;
+                let head = Unverified::read(&mut cursor, &limits)
+                    .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(&self.bundle))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
                 (statement, Vec::new(), None)

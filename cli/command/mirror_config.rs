@@ -59,7 +59,8 @@ enum For {
 
 impl MirrorConfig {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
+            .map_err(|error| Failure::from(error).of(&self.bundle))?;
         let mirrored = Mirrored::of(bundle.trusted(), &self.registry)?;
         let login = self.credentials.as_deref().map(|path| Login::load(path, &self.registry)).transpose()?;
         let mirror = Mirror {

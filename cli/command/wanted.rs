@@ -48,6 +48,17 @@ pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
     notices.iter().for_each(|notice| progress.note(&notice.to_string()));
 }
 
+/// The option that a file belongs to which was given as a reference: its name could be one of an image.
+fn option_for(reference: &str) -> Option<&'static str> {
+    let path = Path::new(reference);
+    let option = match path.extension()?.to_str()? {
+        "yaml" | "yml" => "-f",
+        "txt" | "list" => "--images",
+        _ => return None,
+    };
+    path.is_file().then_some(option)
+}
+
 impl Wanted {
     /// The one bundle.yaml that is named, if any is.
     pub(crate) fn file(&self) -> Result<Option<&Path>, Failure> {
@@ -98,6 +109,13 @@ impl Wanted {
         }
         let here = self.platforms();
         for text in &self.references {
+            if let Some(option) = option_for(text) {
+                return Err(Failure::text(
+                    Code::Usage,
+                    format!("'{}' is a file, and no image", Printable(text)),
+                )
+                .hint(format!("did you mean {option} {}?", Printable(text))));
+            }
             let wrong = |error: bundle_bundler::ItemError| {
                 let failure = Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)));
                 match bundle_bundler::meant(text) {

@@ -43,6 +43,7 @@ impl From<OpenError> for Failure {
                 "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
+            OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
             OpenError::Damage(_) if matches!(id, Id::Damaged | Id::Truncated) => Some(COPY_AGAIN.to_owned()),
             _ => None,
         };
@@ -53,6 +54,10 @@ impl From<OpenError> for Failure {
 /// What to do about bytes that are not right.
 pub(crate) const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
      bundles that survive some damage";
+
+/// What to do about a file that is something else.
+const ANOTHER_FILE: &str = "is it the right file? Bundles are what `bundle create -o FILE` writes; an empty one was not \
+     copied to its end";
 
 impl From<bundle_importer::RepairError> for Failure {
     fn from(error: bundle_importer::RepairError) -> Self {

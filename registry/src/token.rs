@@ -94,6 +94,12 @@ struct Refused {
     withheld_from: Option<String>,
 }
 
+/// What a token service answered.
+enum Fetched {
+    Token(Token),
+    Refused(Refused),
+}
+
 impl Refused {
     fn error(self, registry: &Registry) -> Error {
         match self.withheld_from {
@@ -242,11 +248,11 @@ impl Client {
             return Err(refused.clone().error(registry));
         }
         match self.fetch_token(registry, scope, realm, service).await? {
-            Ok(token) => {
+            Fetched::Token(token) => {
                 *state = TokenState { token: Some(token.clone()), refused: None };
                 Ok(token)
             }
-            Err(refused) => {
+            Fetched::Refused(refused) => {
                 *state = TokenState { token: None, refused: Some((Instant::now(), refused.clone())) };
                 Err(refused.error(registry))
             }
@@ -259,7 +265,7 @@ impl Client {
         scope: &Scope,
         realm: &str,
         service: Option<&str>,
-    ) -> Result<Result<Token, Refused>, Error> {
+    ) -> Result<Fetched, Error> {
         let realm_shown = self.mask(shown(realm));
         let refuse = |why| Error::Realm { host: registry.to_string(), realm: realm_shown.clone(), why };
         let url: Url = realm.parse().map_err(|_| refuse("it is not an address"))?;
@@ -287,7 +293,7 @@ impl Client {
                 let mut answer = self.answer(&realm_host, &doing, anonymous, response).await;
                 answer.from_token_service = true;
                 let withheld_from = withheld.then_some(at);
-                return Ok(Err(Refused { answer, withheld_from }));
+                return Ok(Fetched::Refused(Refused { answer, withheld_from }));
             }
         }
         let content_type = content_type(&response);
@@ -300,7 +306,7 @@ impl Client {
         if let Ok(text) = header.to_str() {
             self.inner.auth.sent.remember(text.trim_start_matches("Bearer "));
         }
-        Ok(Ok(Token { header, expires: Instant::now() + lifetime, anonymous }))
+        Ok(Fetched::Token(Token { header, expires: Instant::now() + lifetime, anonymous }))
     }
 
     /// The credential that the token service may see, and whether one was kept from it.

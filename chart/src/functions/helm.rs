@@ -43,18 +43,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::fixed("fromYaml", 1, |call| {
         Ok(Value::Map(match decoded_yaml(call)? {
-            Ok(Value::Map(map)) => map,
-            Ok(Value::Nil) => Map::new(),
-            Ok(other) => error_map(&yaml_not_into(&other, "map[string]interface {}")),
-            Err(message) => error_map(&message),
+            Decoded::Value(Value::Map(map)) => map,
+            Decoded::Value(Value::Nil) => Map::new(),
+            Decoded::Value(other) => error_map(&yaml_not_into(&other, "map[string]interface {}")),
+            Decoded::Malformed(message) => error_map(&message),
         }))
     }),
     Function::fixed("fromYamlArray", 1, |call| {
         Ok(match decoded_yaml(call)? {
-            Ok(list @ Value::List(_)) => list,
-            Ok(Value::Nil) => Value::list([]),
-            Ok(other) => Value::list([Value::from(yaml_not_into(&other, "[]interface {}"))]),
-            Err(message) => Value::list([Value::from(message)]),
+            Decoded::Value(list @ Value::List(_)) => list,
+            Decoded::Value(Value::Nil) => Value::list([]),
+            Decoded::Value(other) => Value::list([Value::from(yaml_not_into(&other, "[]interface {}"))]),
+            Decoded::Malformed(message) => Value::list([Value::from(message)]),
         })
     }),
     Function::fixed("fromJson", 1, |call| {
@@ -132,8 +132,14 @@ fn yaml_not_into(value: &Value, target: &str) -> String {
     format!("error unmarshaling JSON: while decoding JSON: {}", not_into(value, target))
 }
 
-/// The value of a YAML text, or what is wrong about it.
-fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
+/// What a YAML text is read as. A malformed one does not end the rendering: templates get the
+/// message.
+enum Decoded {
+    Value(Value),
+    Malformed(String),
+}
+
+fn decoded_yaml(call: &Call<'_>) -> Result<Decoded, Failure> {
     let limits = call.budget().limits();
     let Nodes { value, count, too_many } = decode_yaml(call.string(0)?, limits);
     if too_many {
@@ -142,9 +148,13 @@ fn decoded_yaml(call: &Call<'_>) -> Result<Result<Value, String>, Failure> {
     call.budget().values(count)?;
     // Half of the values may be maps.
     call.budget().maps(count / 2)?;
-    Ok(value.map_err(|error| {
-        format!("error converting YAML to JSON: yaml: line {}: {}", error.line, error.message)
-    }))
+    Ok(match value {
+        Ok(value) => Decoded::Value(value),
+        Err(error) => Decoded::Malformed(format!(
+            "error converting YAML to JSON: yaml: line {}: {}",
+            error.line, error.message
+        )),
+    })
 }
 
 /// `.Files.AsConfig` and others write maps too.

@@ -113,7 +113,8 @@ impl Projects {
         names.extend([ProjectName::cache(), ProjectName::platform()]);
         names.extend(self.projects.iter().cloned());
         if let Some(path) = &self.bundle {
-            let bundle = Bundle::open(path, &self.trust.effective()?, &Limits::V1)?;
+            let bundle = Bundle::open(path, &self.trust.effective()?, &Limits::V1)
+                .map_err(|error| Failure::from(error).of(path))?;
             names.extend(bundle.statement().artifacts.iter().map(|artifact| artifact.target.project.clone()));
         }
         Ok(names)

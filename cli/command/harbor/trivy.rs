@@ -29,7 +29,8 @@ pub(crate) struct TrivyValues {
 impl TrivyValues {
     pub(crate) fn run(self) -> Result<(), Failure> {
         self.to.refuse_path()?;
-        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)?;
+        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
+            .map_err(|error| Failure::from(error).of(&self.bundle))?;
         let databases = TrivyDatabases::of(bundle.statement());
         if databases.is_empty() {
             let text = format!("{} has none of Trivy's databases", self.bundle.display());
