@@ -1,9 +1,9 @@
 //! Plain lists of images, one a line.
 //! Takes text, gives items with their lines, or every bad line with what was meant.
 
-use bundle_oci::Printable;
+use bundle_oci::{Printable, ProjectName};
 
-use crate::{Item, ItemError, Limits};
+use crate::{CacheLayout, ImagePolicy, Item, ItemError, Limits, Platforms, Reason, Request};
 
 /// A line that is no item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,35 @@ impl std::fmt::Display for ListError {
 }
 
 impl std::error::Error for ListError {}
+
+/// The requests of a list's text.
+///
+/// # Errors
+/// All its bad lines.
+pub fn from_list(
+    text: &str,
+    name: &str,
+    project: &ProjectName,
+    layout: &CacheLayout,
+    platforms: &Platforms,
+    policy: ImagePolicy,
+) -> Result<Vec<Request>, ListError> {
+    let mut requests = Vec::new();
+    let mut bad = Vec::new();
+    for (line, item) in parse(text, name)? {
+        match item.place_by(project, layout) {
+            Ok(target) => requests.push(Request {
+                reference: item.reference,
+                target,
+                platforms: platforms.clone(),
+                policy,
+                reasons: vec![Reason::File { name: name.to_owned(), line: line as u64 }],
+            }),
+            Err(error) => bad.push(BadLine { line, text: item.reference.to_string(), error, meant: None }),
+        }
+    }
+    if bad.is_empty() { Ok(requests) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
+}
 
 /// Reads a list of images: one item a line, and `#` starts a comment, at the start of a line or
 /// after white space. Each item comes with its line.

@@ -2,8 +2,12 @@
 //! Takes the neighbours; gives the groups that they make.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::group::Group;
+use crate::limits::IMAGE_NAME;
+use crate::metadata::scalar_text;
+use crate::{List, Map, Value};
 
 /// Images that two neighbours name together: `INIT_IMAGE_REPOSITORY` and `INIT_VERSION`,
 /// `--proxy-image=…` and `--proxy-tag=…`, `sidecarImage` and `sidecarImageTag`. A neighbour is a
@@ -44,6 +48,68 @@ pub(super) fn pairs<K: Clone + Ord>(
         found.extend(tag.and_then(|tag| Group::tagged(text, tag)).map(|group| (key.clone(), group)));
     }
     found
+}
+
+/// The images that variables or flags in a list name in pairs, by their positions.
+pub(super) fn paired_items(list: &List) -> BTreeMap<usize, Vec<Group>> {
+    let text = |map: &Map, key| map.get(key).as_ref().and_then(short_text);
+    let named = |(position, item): (usize, &Value)| match item {
+        Value::Map(map) => Some((position, text(map, "name")?, text(map, "value")?)),
+        Value::String(_) => {
+            let flag = short_text(item)?;
+            let flag = flag.strip_prefix('-')?;
+            if let Some((name, value)) = flag.split_once('=') {
+                return Some((position, name.to_owned(), value.to_owned()));
+            }
+            // A flag, and its value behind it.
+            let value = list.get(position + 1).and_then(short_text).filter(|next| !next.starts_with('-'))?;
+            Some((position + 1, flag.to_owned(), value))
+        }
+        _ => None,
+    };
+    let groups = pairs(list.iter().enumerate().filter_map(named));
+    let registry = registry_of(list);
+    groups
+        .into_iter()
+        .map(|(position, group)| {
+            let below = registry.as_deref().and_then(|registry| group.at(registry));
+            (position, below.into_iter().chain([group]).collect())
+        })
+        .collect()
+}
+
+/// The registry that a variable or a flag of a list says for the others.
+pub(super) fn registry_of(list: &List) -> Option<String> {
+    let named = |item: &Value| match item {
+        Value::Map(map) => {
+            let text = |key| map.get(key).as_ref().and_then(short_text);
+            Some((text("name")?, text("value")?))
+        }
+        Value::String(text) if text.len() <= IMAGE_NAME => {
+            let (name, value) = text.trim_start_matches('-').split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        }
+        _ => None,
+    };
+    list.iter().filter_map(named).find_map(|(name, value)| {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        let is_host = value.contains(['.', ':']) && !value.contains([' ', '{', '$']);
+        (is_host && matches!(name.as_str(), "registry" | "image_registry" | "docker_registry"))
+            .then(|| value.trim_end_matches('/').to_owned())
+    })
+}
+
+/// The images that fields of a map name in pairs.
+pub(super) fn paired_fields(map: &Map) -> BTreeMap<Arc<str>, Group> {
+    let named =
+        |(field, value): (Arc<str>, Value)| Some((field.clone(), field.to_string(), short_text(&value)?));
+    pairs(map.entries().into_iter().filter_map(named))
+}
+
+/// A scalar that is short enough for a name or a tag.
+pub(super) fn short_text(value: &Value) -> Option<String> {
+    let is_long = value.as_str().is_some_and(|text| text.len() > IMAGE_NAME);
+    if is_long { None } else { scalar_text(value) }
 }
 
 /// Texts by the words of their names.

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::turn::{Boolean, Flag, Turn, TurnedValues, addresses, booleans, global, left_out};
 use crate::chart::Chart;
 use crate::dependency::name_all;
 use crate::functions::Lookup;
 use crate::render::{Operation, Prepared, Run};
 use crate::template::Tracing;
 use crate::template::trace::FileTrace;
-use crate::{Document, KubeVersion, Map, RenderError, RenderOptions, Rendering, Value, ValueSet, Warning};
+use crate::{Document, KubeVersion, Map, RenderError, RenderOptions, Rendering, ValueSet, Warning};
 
 /// What a chart renders only when a switch is turned.
 #[derive(Clone, Debug)]
@@ -82,66 +83,6 @@ pub fn render_switched(
         rendering.warnings.push(Warning::Switches(left));
     }
     Ok(rendering)
-}
-
-/// One thing that is turned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    /// A boolean of the values.
-    Value(Vec<Arc<str>>, Flag),
-    /// A chart inside that is left out: what switches it on.
-    Chart(Vec<Arc<str>>),
-    ApiVersion(String),
-    KubeVersion(String),
-    Upgrade,
-    Lookup,
-}
-
-/// What a switch is turned to, and in which form it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Flag {
-    Is(bool),
-    Says(bool),
-}
-
-impl Flag {
-    /// The other one of a switch.
-    fn other(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bool(is) => Some(Self::Is(!is)),
-            Value::String(text) if &**text == "true" => Some(Self::Says(false)),
-            Value::String(text) if &**text == "false" => Some(Self::Says(true)),
-            _ => None,
-        }
-    }
-
-    fn value(self) -> Value {
-        match self {
-            Self::Is(is) => Value::Bool(is),
-            Self::Says(is) => Value::from(if is { "true" } else { "false" }),
-        }
-    }
-}
-
-impl Turn {
-    fn shown(&self) -> String {
-        match self {
-            Self::Value(path, Flag::Is(is) | Flag::Says(is)) => format!("{}={is}", path.join(".")),
-            Self::Chart(path) => format!("{}=true", path.join(".")),
-            Self::ApiVersion(name) => format!("apiVersions {name}"),
-            Self::KubeVersion(version) => format!("kubeVersion {version}"),
-            Self::Upgrade => "an upgrade".to_owned(),
-            Self::Lookup => "an object in the cluster".to_owned(),
-        }
-    }
-
-    /// What is turned, whatever it is turned to.
-    fn key(&self) -> String {
-        match self {
-            Self::Value(path, _) | Self::Chart(path) => path.join("\0"),
-            other => other.shown(),
-        }
-    }
 }
 
 /// A rendering from which switches are turned.
@@ -457,26 +398,6 @@ impl Search<'_> {
     }
 }
 
-/// Values with a switch turned, to be made as often as they are needed.
-struct TurnedValues {
-    before: Map,
-    turn: Turn,
-    filled: Vec<Vec<Arc<str>>>,
-}
-
-impl TurnedValues {
-    fn values(&self, charts: &[Chart]) -> Map {
-        let values = self.before.deep_copy(usize::MAX).unwrap_or_default();
-        if let Turn::Value(path, flag) = &self.turn {
-            put(&values, charts, path, &flag.value());
-        }
-        for path in &self.filled {
-            put(&values, charts, path, &Value::from("bundle"));
-        }
-        values
-    }
-}
-
 enum Turned {
     /// With the state from which further switches are turned, if it shows some.
     New(Switched, Option<Box<State>>),
@@ -488,106 +409,6 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// A boolean of the values.
-struct Boolean<'a> {
-    path: &'a [Arc<str>],
-    /// The address of the map that it is in, as templates saw it.
-    map: usize,
-    /// What it can be turned to.
-    flag: Flag,
-}
-
-/// Goes through all booleans that are in no list, with the map that they are in as templates saw it.
-/// What they are is taken from values that no template could change.
-fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: &mut dyn FnMut(Boolean<'_>)) {
-    for (key, value) in values.entries() {
-        path.push(Arc::clone(&key));
-        match &value {
-            Value::Map(inner) => {
-                if let Some(Value::Map(copy)) = seen.get(&key) {
-                    booleans(&copy, inner, path, see);
-                }
-            }
-            value => {
-                if let Some(flag) = Flag::other(value) {
-                    see(Boolean { path, map: seen.address(), flag });
-                }
-            }
-        }
-        path.pop();
-    }
-}
-
-/// Charts inside see what is global under their own names; it is said once, at the top.
-fn global(path: &[Arc<str>]) -> Vec<Arc<str>> {
-    let at = path.iter().position(|key| &**key == GLOBAL).filter(|at| at + 1 < path.len());
-    path.get(at.unwrap_or(0)..).unwrap_or_default().to_vec()
-}
-
-const GLOBAL: &str = "global";
-
-/// Sets a value, and what is global in every chart inside too.
-fn put(values: &Map, charts: &[Chart], path: &[Arc<str>], value: &Value) {
-    let Some((key, tables)) = path.split_last() else { return };
-    let mut table = values.clone();
-    for name in tables {
-        table = match table.get(name) {
-            Some(Value::Map(inner)) => inner,
-            _ => {
-                let inner = Map::new();
-                table.insert(Arc::clone(name), Value::Map(inner.clone()));
-                inner
-            }
-        };
-    }
-    table.insert(Arc::clone(key), value.clone());
-    if path.first().is_some_and(|first| &**first == GLOBAL) {
-        for chart in charts {
-            if let Some(Value::Map(inner)) = values.get(&chart.metadata.name) {
-                put(&inner, &chart.dependencies, path, value);
-            }
-        }
-    }
-}
-
-/// The addresses of a map and of all maps in it. Templates can nest them deeper than any stack, or into
-/// themselves.
-fn addresses(values: &Map) -> HashSet<usize> {
-    let mut found = HashSet::new();
-    let mut open = vec![values.clone()];
-    while let Some(map) = open.pop() {
-        if found.insert(map.address()) {
-            open.extend(map.entries().into_iter().filter_map(|(_, value)| value.as_map().cloned()));
-        }
-    }
-    found
-}
-
-/// What would switch on the charts that are left out: the first of a chart's conditions, or its first tag.
-fn left_out(all: &Chart, installed: &Chart, home: &mut Vec<Arc<str>>, found: &mut Vec<Vec<Arc<str>>>) {
-    for below in &all.dependencies {
-        let name = &below.metadata.name;
-        if let Some(inner) = installed.dependencies.iter().find(|inner| inner.metadata.name == *name) {
-            home.push(Arc::from(name.as_str()));
-            left_out(below, inner, home, found);
-            home.pop();
-            continue;
-        }
-        let Some(wanted) = all.metadata.dependencies.iter().find(|wanted| wanted.name == *name) else {
-            continue;
-        };
-        let condition = wanted.condition.split(',').map(str::trim).find(|condition| !condition.is_empty());
-        let path = match (condition, wanted.tags.first()) {
-            (Some(condition), _) => home.iter().cloned().chain(condition.split('.').map(Arc::from)).collect(),
-            (None, Some(tag)) => vec![Arc::from("tags"), Arc::from(tag.as_str())],
-            (None, None) => continue,
-        };
-        if !found.contains(&path) {
-            found.push(path);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Go's `fmt.Sprintf`.
 //! Takes a format and values; gives Go's text, `%!d(string=x)` where they do not fit.
 
+use super::directive::{Directive, Flags};
 use super::float::format_float;
 use super::quote::{quote, quote_ascii, quote_rune};
 use super::types::{kind, type_name};
-use crate::limits::{Budget, FORMAT_WIDTH, Limit};
+use crate::limits::{Budget, Limit};
 use crate::{IntType, Value};
 
 /// `fmt.Sprint` of one value, which is `%v`: what an action writes.
@@ -88,121 +89,6 @@ pub(crate) fn sprintf(format: &str, values: &[Value], budget: &Budget) -> Result
         printer.out.push(')');
     }
     printer.finish()
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Flags {
-    plus: bool,
-    minus: bool,
-    sharp: bool,
-    space: bool,
-    zero: bool,
-    width: Option<usize>,
-    precision: Option<usize>,
-    /// `%#v`: the syntax of Go.
-    syntax: bool,
-    /// `%+v`: structs with the names of their fields.
-    names: bool,
-}
-
-/// What stands between a `%` and its verb.
-struct Directive {
-    flags: Flags,
-    verb: Option<char>,
-    next: usize,
-    reordered: bool,
-    bad_index: bool,
-    complaint: &'static str,
-}
-
-impl Directive {
-    fn read<'t>(text: &'t str, values: &[Value], next: usize) -> (Self, &'t str) {
-        let mut this = Self {
-            flags: Flags::default(),
-            verb: None,
-            next,
-            reordered: false,
-            bad_index: false,
-            complaint: "",
-        };
-        let mut rest = text;
-        loop {
-            match rest.as_bytes().first() {
-                Some(b'#') => this.flags.sharp = true,
-                Some(b'0') => this.flags.zero = true,
-                Some(b'+') => this.flags.plus = true,
-                Some(b'-') => this.flags.minus = true,
-                Some(b' ') => this.flags.space = true,
-                _ => break,
-            }
-            rest = &rest[1..];
-        }
-        rest = this.index(rest, values.len());
-        if let Some(tail) = rest.strip_prefix('*') {
-            rest = tail;
-            match this.take_int(values) {
-                Some(width) => {
-                    this.flags.minus |= width < 0;
-                    this.flags.width = Some(width.unsigned_abs() as usize);
-                }
-                None => this.complaint = "%!(BADWIDTH)",
-            }
-        } else {
-            (this.flags.width, rest) = read_number(rest);
-        }
-        if let Some(tail) = rest.strip_prefix('.') {
-            rest = this.index(tail, values.len());
-            if let Some(tail) = rest.strip_prefix('*') {
-                rest = tail;
-                this.flags.precision = this.take_int(values).and_then(|value| usize::try_from(value).ok());
-                if this.flags.precision.is_none() {
-                    this.complaint = "%!(BADPREC)";
-                }
-            } else {
-                let (number, tail) = read_number(rest);
-                this.flags.precision = Some(number.unwrap_or(0));
-                rest = tail;
-            }
-        }
-        rest = this.index(rest, values.len());
-        let mut chars = rest.chars();
-        this.verb = chars.next();
-        if this.verb == Some('v') {
-            this.flags.syntax = std::mem::take(&mut this.flags.sharp);
-            this.flags.names = std::mem::take(&mut this.flags.plus);
-        }
-        (this, chars.as_str())
-    }
-
-    /// `[n]`: which value is next.
-    fn index<'t>(&mut self, text: &'t str, count: usize) -> &'t str {
-        let Some(inner) = text.strip_prefix('[') else { return text };
-        self.reordered = true;
-        let Some((number, tail)) = inner.split_once(']') else {
-            self.bad_index = true;
-            return inner;
-        };
-        match number.parse::<usize>() {
-            Ok(number) if (1..=count).contains(&number) => self.next = number - 1,
-            _ => self.bad_index = true,
-        }
-        tail
-    }
-
-    fn take_int(&mut self, values: &[Value]) -> Option<i64> {
-        let value = values.get(self.next);
-        self.next += usize::from(value.is_some());
-        match value {
-            Some(Value::Int(value, _)) if value.unsigned_abs() <= FORMAT_WIDTH as u64 => Some(*value),
-            _ => None,
-        }
-    }
-}
-
-fn read_number(text: &str) -> (Option<usize>, &str) {
-    let length = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number = text[..length].parse().ok().filter(|number| *number <= FORMAT_WIDTH);
-    (number, &text[length..])
 }
 
 struct Printer<'b> {

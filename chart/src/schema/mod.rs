@@ -2,7 +2,9 @@
 //! Start at [`check_schemas`]; nothing is fetched, and every step is bounded.
 
 mod check;
+mod draft;
 mod format;
+mod keywords;
 mod validator;
 
 pub use check::SchemaError;

@@ -1,0 +1,133 @@
+//! Why a `bundle.yaml`, a list or a lock cannot be used: the errors, with file, line, column and field.
+
+use std::path::PathBuf;
+
+use bundle_chart::ParseKubeVersionError;
+use bundle_format::ParseStreamError;
+use bundle_input::{TextError, YamlError};
+use bundle_oci::{ParsePlatformError, ParseProjectError, Printable, ProjectName};
+use serde_saphyr::Location;
+
+use crate::chart::{ParseCarryError, ParseChartSourceError};
+use crate::list::ListError;
+use crate::policy::ParsePolicyError;
+use crate::{ItemError, Limits, ParseLayoutError};
+
+/// Why a configuration, a list or a lock cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be had.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// YAML that is not valid, or not of the form that it must have.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// A value that is not what the field needs.
+    #[error("{}:{line}:{column}: {field}: {error}", Printable(.name))]
+    Field {
+        /// The file's name.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// The field's path: `projects.cache.images[2]`.
+        field: String,
+        /// What is wrong.
+        error: FieldError,
+    },
+    /// A file that a field names and that cannot be had.
+    #[error("{}:{line}:{column}: {field}", Printable(.name))]
+    NamedList {
+        /// The file's name.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// The field's path: `projects.cache.lists[0]`.
+        field: String,
+        /// What is wrong with the file.
+        source: Box<ConfigError>,
+    },
+    /// A list with bad lines.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// A list of images in the place of a bundle.yaml.
+    #[error("{} is a list of images, and no bundle.yaml", Printable(.0))]
+    IsAList(String),
+    /// More than [`Limits::images`].
+    #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
+    TooMany(String),
+    /// A file in the place of a lock.
+    #[error("{} exists and is not a lockfile; it is not overwritten", Printable(&.0.to_string_lossy()))]
+    NotALock(PathBuf),
+    /// Nothing to do.
+    #[error("{} names no image", Printable(.0))]
+    Empty(String),
+}
+
+/// What is wrong with a field's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// The stream's name.
+    #[error(transparent)]
+    Stream(#[from] ParseStreamError),
+    /// A platform.
+    #[error(transparent)]
+    Platform(#[from] ParsePlatformError),
+    /// A choice of no platform.
+    #[error("no platform is chosen")]
+    NoPlatform,
+    /// The naming in `cache`.
+    #[error(transparent)]
+    Layout(#[from] ParseLayoutError),
+    /// A tenant's name.
+    #[error(transparent)]
+    Project(#[from] ParseProjectError),
+    /// A tenant called like one of the two projects that are not a tenant's.
+    #[error("the project '{0}' is no tenant's")]
+    Reserved(ProjectName),
+    /// A reference or a new name.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// No name of a list.
+    #[error("name of a list is empty")]
+    NoList,
+    /// No path of manifests.
+    #[error("path of manifests is empty")]
+    NoManifests,
+    /// A chart without a place, or with two.
+    #[error("a chart has either repo and name, or path")]
+    ChartPlace,
+    /// A repository and no chart in it.
+    #[error("a chart in a repository has a name")]
+    ChartName,
+    /// A version of a chart that is here.
+    #[error("'version' cannot be combined with 'path'")]
+    ChartVersion,
+    /// Where a chart is.
+    #[error(transparent)]
+    ChartSource(#[from] ParseChartSourceError),
+    /// A value set called like one that is always there, or like nothing.
+    #[error("a value set has a name other than defaults and values")]
+    ValueSetName,
+    /// A version of Kubernetes.
+    #[error(transparent)]
+    KubeVersion(#[from] ParseKubeVersionError),
+    /// Which images of a chart travel.
+    #[error(transparent)]
+    Carry(#[from] ParseCarryError),
+    /// What is wanted of images.
+    #[error(transparent)]
+    Policy(#[from] ParsePolicyError),
+    /// A word in place of a list of platforms.
+    #[error("platforms are a list, or the word all")]
+    PlatformsWord,
+}
+
+/// The error of the field called `field` (its path) at `place` in the file called `name`.
+pub(crate) fn wrong(name: &str, place: Location, field: String, error: impl Into<FieldError>) -> ConfigError {
+    let (line, column) = (place.line(), place.column());
+    ConfigError::Field { name: name.to_owned(), line, column, field, error: error.into() }
+}

@@ -1,0 +1,312 @@
+//! From the text of a `bundle.yaml` to a [`Config`].
+//! Takes the file, and a way to read those that it names; gives requests in the order of the file, or a
+//! [`ConfigError`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bundle_chart::Rules;
+use bundle_format::StreamName;
+use bundle_input::{Dialect, parse_yaml};
+use bundle_oci::{Printable, ProjectName};
+use serde_saphyr::Spanned;
+
+use super::document::{File, Project, Projects};
+use super::error::{ConfigError, FieldError, wrong};
+use super::project::ProjectReader;
+use crate::chart::{ChartRequest, ChartSource};
+use crate::policy::ImagePolicy;
+use crate::{CacheLayout, Platforms, Request, list};
+
+/// What a `bundle.yaml` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The stream's name.
+    pub name: Option<StreamName>,
+    /// The platforms for every image that does not choose its own.
+    pub platforms: Platforms,
+    /// What is wanted of every image that says nothing else.
+    pub policy: ImagePolicy,
+    /// How images are named in the project `cache`.
+    pub cache_layout: CacheLayout,
+    /// The requests, in the order of the file.
+    pub requests: Vec<Request>,
+    /// The charts whose images are wanted, in the order of the file.
+    pub charts: Vec<ChartRequest>,
+}
+
+/// Reads a bundle.yaml, or a file that it names.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    Ok(bundle_input::read_text(path, bundle_input::Limits::DEFAULT.file)?)
+}
+
+impl Config {
+    /// Reads a file, and the lists that it names, which lie beside it.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_text(path)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut config = Self::parse(&text, &path.display().to_string(), |list| {
+            let path = directory.join(list);
+            Ok((path.display().to_string(), read_text(&path)?))
+        })?;
+        for chart in &mut config.charts {
+            match &mut chart.source {
+                ChartSource::Path(path) => *path = directory.join(&path),
+                ChartSource::Manifests(paths) => {
+                    paths.iter_mut().for_each(|path| *path = directory.join(&path));
+                }
+                ChartSource::Repository { .. } | ChartSource::Registry { .. } => {}
+            }
+            chart.root = chart.root.take().map(|root| directory.join(root));
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file called `name`; `read_list` gives the name and text of a list or of
+    /// a chart's values. Charts' paths stay as they are written.
+    ///
+    /// # Errors
+    /// Any [`ConfigError`].
+    pub fn parse(
+        text: &str,
+        name: &str,
+        read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let file: File =
+            parse_yaml(text, name, Dialect::Anchors).map_err(|error| match list::is_list(text) {
+                true => ConfigError::IsAList(name.to_owned()),
+                false => error.into(),
+            })?;
+        let policy = ImagePolicy::default().with(file.settings().policy(name, "")?);
+        let platforms = file.settings().platforms(name, "")?.unwrap_or_default();
+        let stream = file.name.map(|stream| {
+            let parsed = stream.value.parse::<StreamName>();
+            parsed.map_err(|error| wrong(name, stream.referenced, "name".to_owned(), error))
+        });
+        let stream = stream.transpose()?;
+        let layout = file.cache_layout.map(|layout| {
+            let parsed = layout.value.parse::<CacheLayout>();
+            parsed.map_err(|error| wrong(name, layout.referenced, "cacheLayout".to_owned(), error))
+        });
+        let layout = layout.transpose()?.unwrap_or_default();
+        let rules = read_rules(file.rules, file.rule_files, name, &read_list)?;
+        let (mut requests, mut charts) = (Vec::new(), Vec::new());
+        for (field, project, wanted) in projects(file.projects, name)? {
+            let parent = format!("{field}.");
+            let chosen = wanted.settings().platforms(name, &parent)?.unwrap_or_else(|| platforms.clone());
+            let policy = policy.with(wanted.settings().policy(name, &parent)?);
+            let (field, project, platforms, layout) = (field.as_str(), &project, &chosen, &layout);
+            let rules = &rules;
+            let reader = ProjectReader { name, field, project, platforms, policy, layout, rules };
+            reader.read(wanted, &read_list, &mut requests, &mut charts)?;
+        }
+        if requests.is_empty() && charts.is_empty() {
+            return Err(ConfigError::Empty(name.to_owned()));
+        }
+        Ok(Self { name: stream, platforms, policy, cache_layout: layout, requests, charts })
+    }
+}
+
+/// The rules that come with the program, those in the file, and those in files beside it.
+fn read_rules(
+    mut rules: Rules,
+    files: Vec<Spanned<String>>,
+    name: &str,
+    read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
+) -> Result<Arc<Rules>, ConfigError> {
+    for (position, file) in files.into_iter().enumerate() {
+        let read = read_list(&file.value).and_then(|(file, text)| {
+            let read: Rules = parse_yaml(&text, &file, Dialect::Anchors)?;
+            Ok(read)
+        });
+        let read = read.map_err(|source| ConfigError::NamedList {
+            name: name.to_owned(),
+            line: file.referenced.line(),
+            column: file.referenced.column(),
+            field: format!("ruleFiles[{position}]"),
+            source: Box::new(source),
+        })?;
+        rules.extend(read);
+    }
+    Ok(Arc::new(rules.with_shipped()))
+}
+
+/// The projects in the order of the file, each with its field's path.
+fn projects(file: Projects, name: &str) -> Result<Vec<(String, ProjectName, Project)>, ConfigError> {
+    let mut projects = Vec::new();
+    let fixed =
+        [("cache", ProjectName::cache(), file.cache), ("platform", ProjectName::platform(), file.platform)];
+    for (field, project, wanted) in fixed {
+        let Some(wanted) = wanted else { continue };
+        projects.push((wanted.referenced, (format!("projects.{field}"), project, wanted.value)));
+    }
+    for (tenant, wanted) in file.tenants.map(|tenants| tenants.0).unwrap_or_default() {
+        let field = format!("projects.tenants.{}", Printable(&tenant.value));
+        let project = match tenant.value.parse::<ProjectName>() {
+            Ok(project) if project.is_cache() || project == ProjectName::platform() => {
+                return Err(wrong(name, tenant.referenced, field, FieldError::Reserved(project)));
+            }
+            Ok(project) => project,
+            Err(error) => return Err(wrong(name, tenant.referenced, field, error)),
+        };
+        projects.push((wanted.referenced, (field, project, wanted.value)));
+    }
+    projects.sort_by_key(|(place, _)| (place.line(), place.column()));
+    Ok(projects.into_iter().map(|(_, project)| project).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, "bundle.yaml", |list| Ok((list.to_owned(), "busybox:1\n".to_owned())))
+    }
+
+    const EXAMPLE: &str = "\
+name: nightly
+platforms: [linux/amd64]
+projects:
+  cache:
+    images:
+      - nginx:1.25
+      - {ref: quay.io/x/y:1, as: 'other:2', platforms: [linux/arm64]}
+    lists: [images.txt]
+  tenants:
+    tenant-a:
+      images: [\"quay.io/z/app:3 => tools/app\"]
+";
+
+    #[test]
+    fn requests_know_their_line_and_target() {
+        let config = parse(EXAMPLE).unwrap();
+        let seen: Vec<_> = config
+            .requests
+            .iter()
+            .map(|request| (request.target.to_string(), request.reasons[0].to_string()))
+            .collect();
+        let expected = [
+            ("cache/docker.io/library/nginx:1.25", "bundle.yaml:6"),
+            ("cache/other:2", "bundle.yaml:7"),
+            ("cache/docker.io/library/busybox:1", "images.txt:1"),
+            ("tenant-a/tools/app:3", "bundle.yaml:11"),
+        ];
+        assert_eq!(seen, expected.map(|(target, reason)| (target.to_owned(), reason.to_owned())));
+        assert_eq!(config.requests[1].platforms, Platforms::Only(vec!["linux/arm64".parse().unwrap()]));
+    }
+
+    #[test]
+    fn a_layout_is_for_cache_and_for_what_is_not_renamed() {
+        let config = parse(&format!("cacheLayout: 'mirror/{{path}}'\n{EXAMPLE}")).unwrap();
+        let targets: Vec<_> = config.requests.iter().map(|request| request.target.to_string()).collect();
+        assert_eq!(
+            targets,
+            [
+                "cache/mirror/library/nginx:1.25",
+                "cache/other:2",
+                "cache/mirror/library/busybox:1",
+                "tenant-a/tools/app:3"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_said_nearest_to_an_image_counts() {
+        let text = "\
+platforms: [linux/amd64]
+referrers: require
+projects:
+  cache:
+    referrers: leave
+    platforms: all
+    images:
+      - a:1
+      - {ref: 'b:1', referrers: carry, platforms: [linux/arm64], strictPlatforms: true}
+  platform:
+    signedIndexes: whole
+    foreignLayers: include
+    images: [c:1, {ref: 'd:1', foreignLayers: leave}]
+";
+        let config = parse(text).unwrap();
+        let [a, b, c, d] = config.requests.as_slice() else { panic!("four images are expected") };
+        let foreign = [a, b, c, d].map(|request| request.policy.foreign_layers == ForeignLayers::Include);
+        assert_eq!(foreign, [false, false, true, false]);
+        assert_eq!((a.policy.referrers, &a.platforms), (Referrers::Leave, &Platforms::All));
+        assert_eq!(
+            (b.policy.referrers, b.policy.missing_platforms),
+            (Referrers::Carry, MissingPlatforms::Fail)
+        );
+        assert_eq!(b.platforms.to_string(), "linux/arm64");
+        assert_eq!((c.policy.referrers, c.policy.signed_indexes), (Referrers::Require, SignedIndexes::Whole));
+        assert_eq!(c.platforms.to_string(), "linux/amd64");
+        for (line, message) in [
+            ("referrers: must", "bundle.yaml:1:12: referrers: 'must' is not one of require, carry, leave"),
+            ("platforms: some", "bundle.yaml:1:12: platforms: platforms are a list, or the word all"),
+            ("foreignLayers: all", "bundle.yaml:1:16: foreignLayers: 'all' is not one of include, leave"),
+            ("signedIndexes: 1.x", "bundle.yaml:1:16: signedIndexes: '1.x' is not one of whole, split"),
+        ] {
+            let error = parse(&format!("{line}\nprojects: {{cache: {{images: [a]}}}}\n")).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_with_file_line_and_field() {
+        for (text, start) in [
+            ("projects:\n  cache:\n    images: [x/Foo:1]\n", "bundle.yaml:3:14: projects.cache.images[0]: "),
+            ("projects:\n  cache:\n    image: [a]\n", "bundle.yaml:3:5: "),
+            ("projects:\n  cach: {}\n", "bundle.yaml:2:3: "),
+            ("projects: {}\nprojects: {}\n", "bundle.yaml:2:1: "),
+            ("projects:\n  tenants:\n    Tenant: {}\n", "bundle.yaml:3:5: "),
+            ("platforms: [linux]\nprojects: {}\n", "bundle.yaml:1:13: "),
+            ("cacheLayout: '{host}'\nprojects: {}\n", "bundle.yaml:1:14: cacheLayout: must have {path}"),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, version: '1'}]\n",
+                "bundle.yaml:3:14: projects.cache.charts[0]: 'version' cannot be combined with 'path'",
+            ),
+            (
+                "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",
+                "bundle.yaml:6:18: projects.cache.charts[0].version: 'new' is no version",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, valueSets: {defaults: {}}}]\n",
+                "bundle.yaml:3:36: projects.cache.charts[0].valueSets.defaults: ",
+            ),
+            (
+                "projects:\n  cache:\n    charts: [{path: a, exclude: ['A b']}]\n",
+                "bundle.yaml:3:34: projects.cache.charts[0].exclude[0]: ",
+            ),
+            ("projects: {}\n", "bundle.yaml names no image"),
+            ("", "bundle.yaml:1:1: "),
+            ("projects:\n\tcache: {}\n", "bundle.yaml:2:"),
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(message.starts_with(start), "{message:?} does not start with {start:?}");
+            assert_eq!(message.lines().count(), 1, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..12 {
+            let before = format!("*a{},", level - 1).repeat(9);
+            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        }
+        assert!(parse(&text).is_err());
+        assert!(parse(&format!("projects: {}{}", "[".repeat(50_000), "]".repeat(50_000))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(text in "[ -~\n]{0,200}") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Content that is looked into: manifests, configs and small blobs.
+
+use bundle_oci::{Digest, Manifest, Platform, Reference};
+use bundle_registry::{Client, Error, FetchedManifest};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::error::ResolveCause;
+
+/// The manifest in bytes that a registry served.
+pub(crate) fn parse(fetched: &FetchedManifest) -> Result<Manifest, ResolveCause> {
+    Manifest::parse(&fetched.bytes, &fetched.media_type)
+        .map_err(|source| ResolveCause::Manifest { digest: fetched.digest, source })
+}
+
+/// A blob that fits into memory.
+pub(crate) async fn whole_blob(
+    client: &Client,
+    reference: &Reference,
+    digest: Digest,
+    size: u64,
+) -> Result<Bytes, Error> {
+    if let Some(known) = client.kept(digest, size) {
+        return Ok(known);
+    }
+    let mut download = client.blob(reference.registry(), reference.repository(), digest, size, 0);
+    loop {
+        let mut bytes = Vec::new();
+        while let Some(piece) = download.next().await? {
+            bytes.extend_from_slice(&piece);
+        }
+        let found = Digest::of(&bytes);
+        if found == digest {
+            client.keep(digest, &bytes);
+            return Ok(bytes.into_boxed_slice().into());
+        }
+        download.restart(found).await?;
+    }
+}
+
+/// The platform that an image's config names (image-spec, config.md §Properties).
+pub(crate) fn platform_of(config: &[u8]) -> Option<Platform> {
+    #[derive(Deserialize)]
+    struct Config {
+        os: String,
+        architecture: String,
+        variant: Option<String>,
+        #[serde(rename = "os.version")]
+        os_version: Option<String>,
+    }
+    let config: Config = serde_json::from_slice(config).ok()?;
+    Platform::new(&config.os, &config.architecture, config.variant.as_deref(), config.os_version.as_deref())
+        .ok()
+}

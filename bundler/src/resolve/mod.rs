@@ -1,0 +1,23 @@
+//! From references to digests: each request is looked up once, with every manifest that belongs to it, its
+//! platforms are chosen, and what is attached to it is found. Takes requests and what a lock says of them;
+//! gives [`Resolved`], or why each image that failed did.
+//!
+//! - What a lock says is kept to; an image that it does not know is resolved, or refused if the lock is
+//!   demanded.
+//! - Of an index, the manifests for the platforms that are wanted make a new index, which says all else that
+//!   the first one said. A reference with a digest, and an index that is signed where that is the policy,
+//!   stay whole.
+//! - A bundle has one digest of each source.
+
+mod content;
+mod error;
+mod image;
+mod resolver;
+mod run;
+
+pub(crate) use content::{parse, platform_of, whole_blob};
+pub use error::{ResolveCause, ResolveError, ResolveErrors};
+pub(crate) use image::Image;
+pub(crate) use resolver::Resolver;
+pub(crate) use run::resolve;
+pub use run::{Pins, ResolveOptions, Resolved};

@@ -1,0 +1,322 @@
+//! Looks up one image with every manifest that belongs to it.
+//! Takes a request and the digest of a lock; gives an [`Image`], or why it cannot be resolved.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use bundle_format::{Kind, reason};
+use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, Platform, Reference, Tag};
+use bundle_registry::{Client, Error, FetchedManifest, Name};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
+
+use super::content::{parse, platform_of, whole_blob};
+use super::error::{ResolveCause, list};
+use super::image::Image;
+use super::run::{Pins, ResolveOptions};
+use crate::choose::missing;
+use crate::foreign::ForeignCarrier;
+use crate::kind::kind_of;
+use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
+use crate::referrer::{Anew, TagCache, UnobtainableReferrer};
+use crate::store::Store;
+use crate::{Limits, Notice, Platforms, ReferrerOutcome, Request};
+
+/// What looks images up, and what all of them share.
+pub(crate) struct Resolver<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) tags: TagCache,
+    /// What may be attached and is not carried.
+    pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
+    /// What is to be said.
+    pub(super) notices: Mutex<Vec<Notice>>,
+    pub(crate) options: ResolveOptions,
+    pub(crate) store: Store,
+    /// Manifests of unknown size are fetched so many at once: each may take as much memory as a
+    /// manifest can.
+    pub(super) slots: Semaphore,
+}
+
+impl Resolver<'_> {
+    pub(super) async fn image(&self, request: &Request, pin: Option<Digest>) -> Result<Image, ResolveCause> {
+        let reference = &request.reference;
+        if self.options.pins == Pins::Demand && pin.is_none() {
+            return Err(ResolveCause::NotLocked);
+        }
+        let policy = request.policy;
+        // A signature that is required and missing may have been made since.
+        let anew = if policy.referrers == Referrers::Require { Anew::Yes } else { Anew::No };
+        let original = self.original(reference, pin).await?;
+        let manifest = parse(&original)?;
+        let mut image = Image {
+            kind: Kind::Image,
+            root: original.clone(),
+            platforms: Vec::new(),
+            derived_from: None,
+            contents: HashSet::new(),
+            attached: Vec::new(),
+            foreign: None,
+            marks: Vec::new(),
+        };
+        let mut lacking: Vec<Platform> = Vec::new();
+        match &manifest {
+            Manifest::Image(single) => {
+                image.kind = kind_of(single.kind(), single.artifact_type.is_some());
+                if image.kind == Kind::Image {
+                    let bytes = self.config(reference, &single.config).await?;
+                    image.platforms.extend(platform_of(&bytes));
+                    image.contents.insert(single.config.digest);
+                }
+                // What has no platform, a package or another artifact, is carried whatever is wanted.
+                if let Platforms::Only(wanted) = &request.platforms
+                    && !image.platforms.is_empty()
+                {
+                    lacking = missing(&image.platforms, wanted);
+                    if let (Some(first), true) = (lacking.first(), lacking.len() == wanted.len()) {
+                        let (wanted, available) = (first.clone(), image.platforms);
+                        return Err(ResolveCause::Platform { wanted, available });
+                    }
+                }
+            }
+            Manifest::Index(index) => {
+                let mut found = None;
+                if let Platforms::Only(wanted) = &request.platforms {
+                    let choice = self.choose(reference, index, wanted).await?;
+                    lacking = choice.missing;
+                    let chosen = choice.positions;
+                    if chosen.len() == index.children.len() {
+                        found = Some(choice.platforms);
+                    } else if reference.digest().is_some() {
+                        self.say(Notice::PinnedWhole { image: reference.clone() });
+                    } else if policy.signed_indexes == SignedIndexes::Whole
+                        && !self.referrers_of(reference, original.digest, anew).await?.is_empty()
+                    {
+                        self.say(Notice::SignedWhole { image: reference.clone() });
+                    } else {
+                        found = Some(choice.platforms);
+                        image.derived_from = Some(original.digest);
+                        image.root = self.derive(reference, index, &original, &chosen).await?;
+                    }
+                }
+                image.platforms = found.unwrap_or_else(|| {
+                    let named = index.children.iter().filter_map(|child| child.platform.clone());
+                    named.filter(|platform| !platform.is_unknown()).collect()
+                });
+            }
+        }
+        let (found, limit) = (image.platforms.len(), bundle_format::Limits::V1.platforms);
+        if found > limit {
+            return Err(ResolveCause::Platforms { found, limit });
+        }
+        let mut subjects = vec![image.root.digest];
+        self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;
+        if policy.foreign_layers == ForeignLayers::Include {
+            image.foreign = ForeignCarrier::of(&image.root, &self.store)?;
+        }
+        if let Some(first) = lacking.first() {
+            if policy.missing_platforms == MissingPlatforms::Fail {
+                let (wanted, available) = (first.clone(), image.platforms);
+                return Err(ResolveCause::Platform { wanted, available });
+            }
+            image.marks.push(reason(&format!("platforms: no {} upstream", list(&lacking))));
+            self.say(Notice::MissingPlatforms { image: reference.clone(), missing: lacking });
+        }
+        let outcomes = match policy.referrers {
+            Referrers::Leave => vec![ReferrerOutcome::Left],
+            Referrers::Carry | Referrers::Require => {
+                let split = image.derived_from.is_some()
+                    && !self.referrers_of(reference, original.digest, anew).await?.is_empty();
+                if split {
+                    self.say(Notice::IndexSignatures { image: reference.clone() });
+                }
+                self.attach(reference, subjects, &mut image, anew).await?;
+                self.outcomes(reference, &image, split)
+            }
+        };
+        if policy.referrers == Referrers::Require
+            && let Some(lost) =
+                outcomes.iter().find(|outcome| !matches!(outcome, ReferrerOutcome::Carried(_)))
+        {
+            return Err(ResolveCause::Required(lost.clone()));
+        }
+        image.marks.extend(outcomes.iter().map(|outcome| reason(&format!("referrers: {outcome}"))));
+        Ok(image)
+    }
+
+    /// Takes note of something that people should know.
+    pub(crate) fn say(&self, notice: Notice) {
+        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(notice);
+    }
+
+    /// What the reference means, or meant when it was locked.
+    async fn original(
+        &self,
+        reference: &Reference,
+        pin: Option<Digest>,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let Some(pin) = pin {
+            match self.named(reference, &Name::Digest(pin)).await {
+                Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+                    if self.options.pins == Pins::Demand {
+                        return Err(ResolveCause::Gone(pin));
+                    }
+                    self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
+                }
+                other => return other,
+            }
+        }
+        match self.named(reference, &Name::of(reference)).await {
+            Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+                Err(not_found(self.client, reference, error).await)
+            }
+            other => other,
+        }
+    }
+
+    /// Fetches a manifest of unknown size.
+    pub(crate) async fn named(
+        &self,
+        reference: &Reference,
+        name: &Name,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await;
+        let manifest = self.client.manifest(reference.registry(), reference.repository(), name).await?;
+        self.store.keep_manifest(manifest.clone(), 0)?;
+        Ok(manifest)
+    }
+
+    /// A manifest by its digest, fetched unless it is known; with its size, if a descriptor that
+    /// must be right says it.
+    pub(crate) async fn manifest(
+        &self,
+        reference: &Reference,
+        digest: Digest,
+        size: Option<u64>,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let Some(known) = self.store.manifest(digest) {
+            return Ok(known);
+        }
+        let name = Name::Digest(digest);
+        let Some(size) = size else {
+            return self.named(reference, &name).await;
+        };
+        let largest = usize::try_from(size).unwrap_or(usize::MAX);
+        if largest > Manifest::LARGEST {
+            return Err(ResolveCause::Manifest { digest, source: ManifestError::TooLarge(largest) });
+        }
+        self.store.reserve(size)?;
+        let (registry, repository) = (reference.registry(), reference.repository());
+        let manifest = self.client.manifest_within(registry, repository, &name, largest).await?;
+        self.store.keep_manifest(manifest.clone(), size)?;
+        Ok(manifest)
+    }
+
+    pub(crate) async fn child(
+        &self,
+        reference: &Reference,
+        child: &Descriptor,
+    ) -> Result<FetchedManifest, ResolveCause> {
+        let fetched = self.manifest(reference, child.digest, Some(child.size)).await?;
+        Ok(FetchedManifest { media_type: child.media_type.clone(), ..fetched })
+    }
+
+    pub(crate) async fn config(
+        &self,
+        reference: &Reference,
+        config: &Descriptor,
+    ) -> Result<Bytes, ResolveCause> {
+        let &Descriptor { digest, size, .. } = config;
+        if let Some(known) = self.store.config(digest) {
+            return Ok(known);
+        }
+        if size > Limits::DEFAULT.config {
+            let what = format!("an image's config has {size} bytes");
+            return Err(Error::Misbehaved { host: reference.registry().to_string(), what }.into());
+        }
+        self.store.reserve(size)?;
+        let bytes = whole_blob(self.client, reference, digest, size).await?;
+        self.store.keep_config(digest, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// The single chosen manifest, or an index of the chosen ones that keeps all else that the
+    /// original index says.
+    async fn derive(
+        &self,
+        reference: &Reference,
+        index: &bundle_oci::Index,
+        original: &FetchedManifest,
+        chosen: &[usize],
+    ) -> Result<FetchedManifest, ResolveCause> {
+        if let [only] = chosen {
+            return self.child(reference, &index.children[*only].descriptor).await;
+        }
+        let wrong =
+            |source| ResolveCause::Manifest { digest: original.digest, source: ManifestError::Json(source) };
+        let mut value: serde_json::Value = serde_json::from_slice(&original.bytes).map_err(wrong)?;
+        if let Some(children) = value["manifests"].as_array_mut() {
+            let mut position = 0;
+            children.retain(|_| {
+                position += 1;
+                chosen.contains(&(position - 1))
+            });
+        }
+        let bytes = Bytes::from(serde_json::to_vec(&value).map_err(wrong)?);
+        let digest = Digest::of(&bytes);
+        let derived = FetchedManifest { digest, bytes, media_type: original.media_type.clone() };
+        self.store.keep_manifest(derived.clone(), 0)?;
+        Ok(derived)
+    }
+
+    /// Fetches all manifests below one, and takes note of the manifests that may have referrers.
+    pub(crate) async fn gather(
+        &self,
+        reference: &Reference,
+        root: &FetchedManifest,
+        contents: &mut HashSet<Digest>,
+        subjects: &mut Vec<Digest>,
+    ) -> Result<(), ResolveCause> {
+        let mut level = vec![root.clone()];
+        for _ in 0..=bundle_format::Limits::V1.index_depth {
+            let mut below = Vec::new();
+            for fetched in level {
+                if let Manifest::Index(index) = parse(&fetched)? {
+                    below.extend(index.children);
+                }
+                contents.insert(fetched.digest);
+            }
+            below.retain(|child| !contents.contains(&child.descriptor.digest));
+            let mut seen = HashSet::new();
+            below.retain(|child| seen.insert(child.descriptor.digest));
+            if below.is_empty() {
+                return Ok(());
+            }
+            let subject = |child: &bundle_oci::Child| child.attests().is_none();
+            subjects.extend(below.iter().filter(|child| subject(child)).map(|child| child.descriptor.digest));
+            level = futures_util::stream::iter(&below)
+                .map(|child| self.child(reference, &child.descriptor))
+                .buffered(8)
+                .try_collect()
+                .await?;
+        }
+        Err(ResolveCause::TooDeep)
+    }
+}
+
+async fn not_found(client: &Client, reference: &Reference, error: Error) -> ResolveCause {
+    let Some(wanted) = reference.tag() else {
+        return error.into();
+    };
+    // What a registry that has no such repository says is told as it is.
+    let Ok(mut tags) = client.tags(reference.registry(), reference.repository()).await else {
+        return error.into();
+    };
+    let common =
+        |tag: &Tag| tag.as_str().bytes().zip(wanted.as_str().bytes()).take_while(|(a, b)| a == b).count();
+    tags.tags.retain(|tag| !tag.as_str().starts_with("sha256-"));
+    tags.tags.sort_by_key(|tag| (std::cmp::Reverse(common(tag)), std::cmp::Reverse(tag.clone())));
+    tags.tags.truncate(5);
+    ResolveCause::NotFound { host: reference.registry().to_string(), tags: tags.tags }
+}

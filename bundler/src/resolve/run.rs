@@ -1,0 +1,165 @@
+//! Resolves all requests, several at a time.
+//! Takes requests and the digests of a lock; gives [`Resolved`], in the order of the requests.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bundle_format::{Artifact, Target};
+use bundle_oci::{Digest, Reference, Registry, RepositoryName};
+use bundle_registry::{Client, Progress};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::Semaphore;
+
+use super::error::{ResolveCause, ResolveError, ResolveErrors};
+use super::resolver::Resolver;
+use crate::referrer::{TagCache, UnobtainableReferrer};
+use crate::store::Store;
+use crate::{ImagePolicy, Limits, Notice, Platforms, Request};
+
+/// How references are resolved.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolveOptions {
+    /// What a locked digest that is gone means.
+    pub pins: Pins,
+    /// How many images are looked at at once.
+    pub jobs: usize,
+    /// How long what a registry said of referrers counts at most, where the client keeps it across runs; zero to
+    /// ask each time.
+    pub referrers_max_age: Duration,
+}
+
+/// What becomes of a reference that the lock does not know, or whose locked digest is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pins {
+    /// It is resolved, and people are told.
+    Prefer,
+    /// It is an error.
+    Demand,
+}
+
+/// References resolved to digests, with all their manifests.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// What will be delivered.
+    pub artifacts: Vec<Artifact>,
+    /// The platforms that were chosen for each target, for the lock.
+    pub chosen: HashMap<Target, Platforms>,
+    /// What was asked for at each target, for the lock.
+    pub asked: HashMap<Target, Reference>,
+    /// The bytes of every manifest, and of configs that were looked into.
+    pub contents: HashMap<Digest, Bytes>,
+    /// What became of each image's signatures and platforms, in the statement's words; they are the last of
+    /// its artifact's reasons.
+    pub marks: HashMap<(Target, Digest), Vec<String>>,
+    /// Where each artifact's blobs are read from.
+    pub origins: HashMap<Digest, (Registry, RepositoryName)>,
+    /// Where else the layers are that are marked non-distributable and carried, as the manifests say.
+    pub addresses: HashMap<Digest, Vec<String>>,
+    /// What may be attached to the images and is not carried.
+    pub unobtainable: Vec<UnobtainableReferrer>,
+    /// What is to be said of the images.
+    pub notices: Vec<Notice>,
+}
+
+/// Requests that differ in their targets and reasons only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'a> {
+    reference: &'a Reference,
+    pin: Option<Digest>,
+    platforms: &'a Platforms,
+    policy: ImagePolicy,
+}
+
+/// Resolves each request to a digest, and fetches every manifest that belongs to it.
+///
+/// # Errors
+/// All images that could not be resolved, not only the first.
+pub(crate) async fn resolve(
+    client: &Client,
+    requests: &[Request],
+    pins: &HashMap<(Reference, Target), Digest>,
+    options: ResolveOptions,
+    progress: &dyn Progress,
+) -> Result<Resolved, ResolveErrors> {
+    // Several targets may want the same image; it is looked up once.
+    let mut groups: BTreeMap<Group<'_>, Vec<&Request>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for request in requests {
+        let pin = pins.get(&(request.reference.clone(), request.target.clone())).copied();
+        let key = Group {
+            reference: &request.reference,
+            pin,
+            platforms: &request.platforms,
+            policy: request.policy,
+        };
+        let group = groups.entry(key).or_default();
+        if group.is_empty() {
+            order.push(key);
+        }
+        group.push(request);
+    }
+    let resolver = Resolver {
+        client,
+        options,
+        store: Store::new(&Limits::DEFAULT),
+        tags: TagCache::default(),
+        unobtainable: Mutex::default(),
+        notices: Mutex::default(),
+        slots: Semaphore::new(options.jobs.max(1)),
+    };
+    let done = AtomicUsize::new(0);
+    progress.looked_at(0, order.len());
+    let mut found = futures_util::stream::iter(&order)
+        .map(|key| {
+            let (resolver, group, pin) = (&resolver, &groups[key], key.pin);
+            let (done, all) = (&done, order.len());
+            async move {
+                let found = resolver.image(group[0], pin).await;
+                progress.looked_at(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+                (group, found)
+            }
+        })
+        .buffered(options.jobs.max(1));
+    let mut resolved = Resolved::default();
+    let mut errors: Vec<ResolveError> = Vec::new();
+    let mut delivered = HashSet::new();
+    let mut sources: HashMap<&Reference, (Digest, &Request)> = HashMap::new();
+    while let Some((group, found)) = found.next().await {
+        let request = group[0];
+        let cause = match found {
+            Ok(image) => match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
+                (digest, _) if *digest == image.root.digest => {
+                    match image.push_into(group, &mut resolved, &mut delivered) {
+                        Ok(()) => continue,
+                        Err(cause) => cause,
+                    }
+                }
+                (_, first) => ResolveCause::TwoDigests {
+                    platforms: request.platforms.clone(),
+                    others: first.platforms.clone(),
+                    reasons: first.reasons.clone(),
+                },
+            },
+            Err(cause) => cause,
+        };
+        let is_last = matches!(cause, ResolveCause::TooMuch(_) | ResolveCause::TooManyArtifacts(_));
+        errors.push(ResolveError {
+            reference: request.reference.clone(),
+            reasons: group.iter().flat_map(|request| request.reasons.clone()).collect(),
+            cause,
+        });
+        if is_last {
+            break;
+        }
+    }
+    drop(found);
+    resolved.unobtainable =
+        resolver.unobtainable.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    resolved.notices = resolver.notices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    resolved.notices.sort_by_key(ToString::to_string);
+    resolved.contents = resolver.store.into_contents();
+    if errors.is_empty() { Ok(resolved) } else { Err(ResolveErrors(errors)) }
+}
