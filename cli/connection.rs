@@ -169,6 +169,19 @@ impl std::str::FromStr for Mirror {
 }
 
 impl Connection {
+    /// For one question that is not worth a wait.
+    pub(crate) fn brief(ca_file: Option<PathBuf>) -> Self {
+        Self {
+            plain_http: Vec::new(),
+            ca_file,
+            jobs: None,
+            stall_timeout: 10,
+            retries: Some(0),
+            wait_for_limit: None,
+            cache: None,
+        }
+    }
+
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.map_or(8, usize::from)
     }

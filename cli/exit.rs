@@ -66,6 +66,16 @@ impl Failure {
         self
     }
 
+    /// What is wrong, in one line and without the hint.
+    pub(crate) fn said(&self) -> String {
+        self.lines.join("; ")
+    }
+
+    /// Whether it is about this.
+    pub(crate) fn is(&self, id: Id) -> bool {
+        self.id == id
+    }
+
     /// Preflight checks that failed; nothing was written.
     pub(crate) fn findings(findings: &[Finding], host: &str) -> Self {
         let nobody = findings.iter().any(|finding| matches!(finding, Finding::Nobody));

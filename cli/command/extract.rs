@@ -4,16 +4,18 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::Limits;
+use bundle_format::{Limits, Statement};
 use bundle_handout::{Choice, NamesFor, Referrers, extract_archive, extract_charts, extract_layout};
 use bundle_importer::Bundle;
-use bundle_oci::{Digest, Registry};
+use bundle_oci::{Digest, ProjectName, Registry};
+use bundle_registry::Progress;
 use bundle_report::ExtractReport;
 
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
+use crate::size::count;
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -29,9 +31,15 @@ pub(crate) struct Extract {
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 
-    /// Extract only this image, by its source or target; repeatable [default: all]
+    /// Extract only this image, by its source or target; repeatable [default: all; with --format k3s
+    /// those of the project cache]
     #[arg(long = "image", value_name = "REFERENCE", conflicts_with = "charts")]
     images: Vec<String>,
+
+    /// With --format k3s: extract the images of this project; repeatable. Any pod of a node can run what
+    /// the node has, without a pull secret
+    #[arg(long = "project", value_name = "NAME", conflicts_with_all = ["charts", "images"])]
+    projects: Vec<ProjectName>,
 
     /// Extract this Helm chart, as NAME or NAME:VERSION; repeatable
     #[arg(long = "chart", value_name = "NAME")]
@@ -57,6 +65,10 @@ enum Format {
 impl Extract {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
+        if !self.projects.is_empty() && !matches!(self.format, Format::K3s) {
+            return Err(Failure::text(Code::Usage, "--project belongs to --format k3s")
+                .hint("choose the images of an OCI layout with --image"));
+        }
         let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
             .map_err(|error| Failure::from(error).of(&self.bundle))?;
         let statement = bundle.statement();
@@ -81,9 +93,12 @@ impl Extract {
                 }
                 Format::K3s => {
                     let choice = match self.images.as_slice() {
-                        [] => Choice::all_images(statement),
+                        [] => Choice::for_nodes(statement, &self.projects)?,
                         images => Choice::images(statement, images, Referrers::Left)?,
                     };
+                    if self.images.is_empty() && self.projects.is_empty() {
+                        left_out(&choice, statement, &**progress);
+                    }
                     let path = extract_archive(&bundle, &choice, names, &self.to, &tell)?;
                     (choice, vec![path])
                 }
@@ -97,4 +112,20 @@ impl Extract {
             seconds: started.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// Says which images stay in the bundle.
+fn left_out(choice: &Choice, statement: &Statement, progress: &dyn Progress) {
+    let projects = choice.left_out(statement);
+    if projects.is_empty() {
+        return;
+    }
+    let named: Vec<String> = projects
+        .iter()
+        .map(|(project, images)| format!("{} of {project}", count(*images, "image")))
+        .collect();
+    progress.note(&format!(
+        "not extracted: {}; any pod of a node can run what the node has, without a pull secret: take them with --project or --image",
+        named.join(", ")
+    ));
 }

@@ -91,6 +91,7 @@ impl Command {
             | Self::Harbor(_)
             | Self::Serve(_)
             | Self::Login(_)
+            | Self::MirrorConfig(_)
             | Self::Logout(_)
             | Self::Sync(_) => true,
             Self::Key(_)
@@ -102,7 +103,6 @@ impl Command {
             | Self::Sign(_)
             | Self::Trust(_)
             | Self::Extract(_)
-            | Self::MirrorConfig(_)
             | Self::Schema(_)
             | Self::Reference(_) => false,
         }
@@ -125,7 +125,7 @@ impl Command {
             Self::Trust(command) => command.run(),
             Self::Serve(command) => command.run().await,
             Self::Extract(command) => command.run(),
-            Self::MirrorConfig(command) => command.run(),
+            Self::MirrorConfig(command) => command.run().await,
             Self::Sync(command) => command.run().await,
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,

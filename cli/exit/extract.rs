@@ -11,6 +11,7 @@ impl From<ChoiceError> for Failure {
         let failure = Self::new(Id::NotInBundle, &error);
         match error {
             ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
+            ChoiceError::NoProject { .. } => failure.hint("choose with --project NAME or --image REFERENCE"),
             ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
         }
     }

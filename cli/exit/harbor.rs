@@ -123,6 +123,9 @@ impl From<ValuesError> for Failure {
             ValuesError::NoChart { .. } => failure(Id::ImageMissing).hint(
                 "name one of those with --chart; or list it in bundle.yaml, below charts, so that it travels with its images",
             ),
+            ValuesError::SecretTaken { .. } => {
+                failure(Id::ChartInput).hint("choose another name with --pull-secret, and make the secret under it")
+            }
             ValuesError::SeveralCharts(_) => failure(Id::Usage).hint("say which with --chart NAME:VERSION"),
             ValuesError::Load(ref error) => failure(load_id(&error.cause)),
             ValuesError::Overlay(ref cause) | ValuesError::Ingress(IngressError::Overlay(ref cause)) => {

@@ -1,8 +1,10 @@
 //! Which of a bundle's artifacts are taken out: by reference, by project, or all charts.
 //! Takes a statement and what people ask for; gives positions in the statement, in its order.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use bundle_format::{Artifact, Kind, Statement};
-use bundle_oci::{Digest, ParseReferenceError, Printable, Reference};
+use bundle_oci::{Digest, ParseReferenceError, Printable, ProjectName, Reference};
 
 /// Some of a bundle's artifacts, by their positions in the statement, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,14 @@ pub enum ChoiceError {
     /// An image that is not in the bundle.
     #[error("bundle has no image {0}")]
     NoImage(Reference),
+    /// A project that no image of the bundle is for.
+    #[error("bundle has no image for the project {wanted}; it has images for {}", list(.projects))]
+    NoProject {
+        /// What was asked for.
+        wanted: ProjectName,
+        /// The projects that there are.
+        projects: Vec<String>,
+    },
     /// A chart that is not in the bundle.
     #[error("bundle has no chart '{}'; it has {}", Printable(.wanted), list(.charts))]
     NoChart {
@@ -51,9 +61,42 @@ impl Choice {
         Self((0..statement.artifacts.len()).collect())
     }
 
-    /// Every container image.
-    pub fn all_images(statement: &Statement) -> Self {
-        Self::where_(statement, |artifact| artifact.kind == Kind::Image)
+    /// The container images that any node may have: those of the project `cache`. A node gives an image
+    /// that it has to every pod, without a secret, and past the registry's policy; so tenants' images
+    /// are taken out only if their project is asked for.
+    ///
+    /// # Errors
+    /// A project that the bundle has no image for, or no image in `cache` when no project is named.
+    pub fn for_nodes(statement: &Statement, projects: &[ProjectName]) -> Result<Self, ChoiceError> {
+        let cache = [ProjectName::cache()];
+        let wanted = if projects.is_empty() { &cache[..] } else { projects };
+        for project in wanted {
+            let ours =
+                |artifact: &Artifact| artifact.kind == Kind::Image && artifact.target.project == *project;
+            if !statement.artifacts.iter().any(ours) {
+                let projects: BTreeSet<_> =
+                    images(statement).map(|image| image.target.project.to_string()).collect();
+                return Err(ChoiceError::NoProject {
+                    wanted: project.clone(),
+                    projects: projects.into_iter().collect(),
+                });
+            }
+        }
+        Ok(Self::where_(statement, |artifact| {
+            artifact.kind == Kind::Image && wanted.contains(&artifact.target.project)
+        }))
+    }
+
+    /// The projects whose images are not among these, each with the number of images.
+    pub fn left_out(&self, statement: &Statement) -> BTreeMap<ProjectName, usize> {
+        let mut left = BTreeMap::new();
+        let chosen: HashSet<usize> = self.0.iter().copied().collect();
+        for (at, artifact) in statement.artifacts.iter().enumerate() {
+            if artifact.kind == Kind::Image && !chosen.contains(&at) {
+                *left.entry(artifact.target.project.clone()).or_default() += 1;
+            }
+        }
+        left
     }
 
     /// The artifacts of these names: those of the source (`nginx:1.25`) or of the target
@@ -124,6 +167,10 @@ impl Choice {
     fn where_(statement: &Statement, chosen: impl Fn(&Artifact) -> bool) -> Self {
         Self(positions(statement, chosen).collect())
     }
+}
+
+fn images(statement: &Statement) -> impl Iterator<Item = &Artifact> {
+    statement.artifacts.iter().filter(|artifact| artifact.kind == Kind::Image)
 }
 
 fn positions(statement: &Statement, chosen: impl Fn(&Artifact) -> bool) -> impl Iterator<Item = usize> {

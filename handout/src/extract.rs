@@ -99,7 +99,7 @@ pub fn extract_layout(
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ExtractError> {
-    let part = Part::of(bundle, choice, names, ByDigest::Untagged)?;
+    let part = Part::of(bundle, choice, names, Names::Layout)?;
     let failed = |source| ExtractError::Io { path: to.to_owned(), source };
     // A link is no place for a directory to get its name by renaming.
     let free = match to.symlink_metadata() {
@@ -141,7 +141,7 @@ pub fn extract_archive(
     to: &Path,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PathBuf, ExtractError> {
-    let part = Part::of(bundle, choice, names, ByDigest::Always)?;
+    let part = Part::of(bundle, choice, names, Names::K3s)?;
     let statement = bundle.statement();
     let path = to.join(format!("{}-{}.tar", statement.stream, statement.sequence));
     let mut file = PartialFile::new(&path)?;
@@ -285,7 +285,7 @@ impl<'a> Part<'a> {
         bundle: &'a Bundle,
         choice: &Choice,
         names: NamesFor<'_>,
-        by_digest: ByDigest,
+        form: Names,
     ) -> Result<Self, ExtractError> {
         let archive = file_of(bundle)?;
         let statement = bundle.statement();
@@ -304,7 +304,7 @@ impl<'a> Part<'a> {
                 return Err(ExtractError::Absent { target: artifact.target.clone(), count });
             }
             let size = archive.blob(artifact.digest).map(|blob| blob.size).unwrap_or_default();
-            let names = names_of(bundle, artifact, names, by_digest);
+            let names = names_of(bundle, artifact, names, form);
             if names.is_empty() {
                 return Err(ExtractError::Names(bundle.trusted().signers().to_vec()));
             }
@@ -369,28 +369,43 @@ fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
     bundle.archive().ok_or(ExtractError::Pipe)
 }
 
-/// When artifacts get the names with digests that they have at a registry.
+/// The form of the names that artifacts get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ByDigest {
-    /// If they have no tag there.
-    Untagged,
-    /// In any case. Kubernetes' container runtimes know an image by its digest only under such a name,
-    /// which they make when they pull, and not when they import (containerd, `pkg/cri/store/image`).
-    Always,
+enum Names {
+    /// A tag, or the digest of what has none.
+    Layout,
+    /// Always a tag. K3s reads names as `repository:tag`, and makes those with digests of the content
+    /// itself (pkg/agent/containerd, `retagImages`); another name is an error in its log at each start,
+    /// after which it labels and pins nothing more.
+    K3s,
+}
+
+impl Names {
+    /// The name of what has no tag.
+    fn untagged(self, repository: &str, digest: Digest) -> String {
+        match self {
+            Self::Layout => format!("{repository}@{digest}"),
+            Self::K3s => format!("{repository}:digest-{}", &digest.hex()[..12]),
+        }
+    }
 }
 
 /// The names of an artifact: that of its source, as the bundle itself has it, if the signer has a
-/// say in it; and those of its target.
-fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, by_digest: ByDigest) -> Vec<String> {
-    let source = bundle.trusted().speaks_for_sources().then(|| artifact.source.runtime_name());
-    let target = &artifact.target;
-    let tagged =
-        names.registry.filter(|_| target.tag.is_some()).map(|registry| format!("{registry}/{target}"));
-    let pinned = names
-        .registry
-        .filter(|_| target.tag.is_none() || by_digest == ByDigest::Always)
-        .map(|registry| format!("{registry}/{}/{}@{}", target.project, target.repository, artifact.digest));
-    source.into_iter().chain(tagged).chain(pinned).collect()
+/// say in it; and that of its target.
+fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, form: Names) -> Vec<String> {
+    let (source, target, digest) = (&artifact.source, &artifact.target, artifact.digest);
+    let source = bundle.trusted().speaks_for_sources().then(|| match (form, source.digest()) {
+        // What a pod pins is looked up without the tag, which another image may have.
+        (Names::K3s, Some(_)) => {
+            form.untagged(&format!("{}/{}", source.registry(), source.repository()), digest)
+        }
+        _ => source.runtime_name(),
+    });
+    let target = names.registry.map(|registry| match target.tag {
+        Some(_) => format!("{registry}/{target}"),
+        None => form.untagged(&format!("{registry}/{}/{}", target.project, target.repository), digest),
+    });
+    source.into_iter().chain(target).collect()
 }
 
 enum CopyError {

@@ -15,6 +15,6 @@ mod values;
 pub use choice::{Choice, ChoiceError, Referrers};
 pub use extract::{ExtractError, NamesFor, extract_archive, extract_charts, extract_layout};
 pub use values::{
-    Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesError, ValuesNote, ValuesRequest,
-    chart_values,
+    Carried, CarriedChart, ChartValues, PullSecretName, Unmapped, Unreached, ValuesError, ValuesNote,
+    ValuesRequest, chart_values,
 };

@@ -178,6 +178,16 @@ impl Harbor {
         }
     }
 
+    /// The private projects that this account has something to do with; an administrator has with all
+    /// (Harbor's handler/project.go, ListProjects).
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn private_projects(&self) -> Result<Vec<ProjectName>, Error> {
+        let found: Vec<Wire> = self.list("/projects?public=false", "list the account's projects").await?;
+        Ok(found.into_iter().map(|project| project.name).collect())
+    }
+
     /// Reads a project.
     ///
     /// # Errors

@@ -202,6 +202,9 @@ pub struct SecretStep {
     /// The namespaces that it was applied in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
+    /// The secrets' names there, in the same order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl SecretStep {
@@ -209,7 +212,12 @@ impl SecretStep {
     pub fn text(&self) -> String {
         match &self.file {
             Some(file) => format!("  wrote    {file}\n"),
-            None => format!("  applied  the secret harbor-registry in {}\n", self.namespaces.join(", ")),
+            None => {
+                let places = self.names.iter().zip(&self.namespaces);
+                let places: Vec<_> =
+                    places.map(|(name, namespace)| format!("{name} in {namespace}")).collect();
+                format!("  applied  the secret {}\n", places.join(", "))
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod live_state;
 mod preflight;
 mod preparation;
 mod quota;
+mod reach;
 mod reconcile;
 mod scan;
 mod settings;
@@ -27,7 +28,7 @@ pub use bootstrap::robots::{
     BootstrapError, BootstrapPlan, IMPORTER_RIGHTS, Purpose, RobotChange, RobotStep, SecretDelivery,
     SecretPlace, SecretPlaces, bootstrap, rotate,
 };
-pub use bootstrap::secrets::{PULL_SECRET, PullAccount, new_secret};
+pub use bootstrap::secrets::{HARBORS_PULL_SECRET, PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};
 pub use drift::{Drift, drift, extra};
 pub use harbor::{HarborOptions, HarborSite};
@@ -35,6 +36,7 @@ pub use limits::Limits;
 pub use live_state::{LiveProject, LiveState, ProjectState, ScannerState, account_text};
 pub use preflight::{PUSH_RIGHTS, preflight};
 pub use quota::QuotaCheck;
+pub use reach::Reach;
 pub use reconcile::{Difference, ProjectChange, ProjectStep, ReconcilePlan, policy_text, reconcile};
 pub use scan::ScanWait;
 pub use settings::{

@@ -25,6 +25,8 @@ pub struct HarborSettings {
     pub existing: ExistingProjects,
     /// The robot accounts.
     pub robots: RobotSettings,
+    /// The namespace in which Harbor itself runs.
+    pub harbor_namespace: Namespace,
 }
 
 /// What becomes of projects that are there and run otherwise.
@@ -122,6 +124,11 @@ impl WantedProject {
 pub struct Namespace(String);
 
 impl Namespace {
+    /// The one in which the documents install Harbor.
+    fn harbor() -> Self {
+        Self("harbor".to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -195,6 +202,7 @@ impl Default for HarborSettings {
             projects: BTreeMap::new(),
             existing: ExistingProjects::default(),
             robots: RobotSettings::default(),
+            harbor_namespace: Namespace::harbor(),
         }
     }
 }
@@ -212,6 +220,7 @@ impl HarborSettings {
             defaults: file.defaults.unwrap_or_default(),
             projects: file.projects.unwrap_or_default(),
             existing: file.existing_projects.unwrap_or_default(),
+            harbor_namespace: file.harbor_namespace.map_or_else(Namespace::harbor, |name| name.0),
             robots: RobotSettings {
                 importer: robots.importer.map_or(default.importer, |name| name.0),
                 importer_lifetime: robots.importer_days.map_or(default.importer_lifetime, |days| days.0),
@@ -273,6 +282,9 @@ struct File {
     existing_projects: Option<ExistingProjects>,
     /// The robot accounts that `bundle harbor bootstrap` makes
     robots: Option<Robots>,
+    /// The Kubernetes namespace in which Harbor itself runs; the default is harbor
+    #[schemars(with = "Option<schema::Namespace>")]
+    harbor_namespace: Option<Parsed<Namespace>>,
 }
 
 /// How a project is run

@@ -47,6 +47,19 @@ impl Overlay<'_> {
     }
 }
 
+impl Overlay<'_> {
+    /// The place of a Secret of this name that the chart makes and that no pod can pull with.
+    pub fn secret_named(&self, name: &str) -> Option<String> {
+        let label = format!("Secret/{name}");
+        let pulls = |document: &Document| {
+            let kind = document.value.as_map().and_then(|secret| secret.get("type"));
+            kind.is_some_and(|kind| kind.as_str() == Some("kubernetes.io/dockerconfigjson"))
+        };
+        let mut secrets = self.rendering.documents.iter().filter(|document| document.label() == label);
+        secrets.find(|document| !pulls(document)).map(|document| document.file.clone())
+    }
+}
+
 /// The forms in which charts take secrets, beside those that are there already.
 fn forms(name: &str, before: Option<&Value>) -> Vec<Value> {
     let object = || Value::Map(Map::from_iter([("name", Value::from(name))]));

@@ -7,7 +7,8 @@ use bundle_format::Timestamp;
 use bundle_oci::Registry;
 use bundle_report::{BootstrapReport, RobotStep as RobotEntry, SecretStep};
 use bundle_site::{
-    BootstrapPlan, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlace, SecretPlaces, bootstrap,
+    BootstrapPlan, HarborSettings, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlace,
+    SecretPlaces, bootstrap,
 };
 
 use super::{Place, Projects};
@@ -49,7 +50,11 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    pub(crate) fn places<'a>(&'a self, host: &'a Registry) -> Result<SecretPlaces<'a>, Failure> {
+    pub(crate) fn places<'a>(
+        &'a self,
+        host: &'a Registry,
+        settings: &'a HarborSettings,
+    ) -> Result<SecretPlaces<'a>, Failure> {
         bundle_os::create_directory(&self.secrets, bundle_os::Access::Owner).map_err(|error| {
             Failure::text(Code::Usage, format!("{} cannot be made: {error}", self.secrets.display()))
         })?;
@@ -57,6 +62,7 @@ impl Secrets {
             directory: &self.secrets,
             host: self.pull_host.as_ref().unwrap_or(host),
             delivery: if self.apply { SecretDelivery::Kubectl } else { SecretDelivery::File },
+            harbor_namespace: &settings.harbor_namespace,
         })
     }
 }
@@ -65,11 +71,12 @@ impl Secrets {
 pub(crate) fn delivered(delivered: &SecretPlace) -> SecretStep {
     match delivered {
         SecretPlace::File(path) => {
-            SecretStep { file: Some(path.display().to_string()), namespaces: Vec::new() }
+            SecretStep { file: Some(path.display().to_string()), namespaces: Vec::new(), names: Vec::new() }
         }
         SecretPlace::Cluster(namespaces) => SecretStep {
             file: None,
-            namespaces: namespaces.iter().map(|namespace| namespace.as_str().to_owned()).collect(),
+            namespaces: namespaces.keys().map(|namespace| namespace.as_str().to_owned()).collect(),
+            names: namespaces.values().map(|&name| name.to_owned()).collect(),
         },
     }
 }
@@ -108,7 +115,7 @@ impl Bootstrap {
         if people {
             print(&report.plan_text())?;
         }
-        let places = self.secrets.places(&self.place.to.registry)?;
+        let places = self.secrets.places(&self.place.to.registry, &settings)?;
         let mut printed = Ok(());
         let told = |_: &RobotStep, place: &SecretPlace| {
             let step = delivered(place);
@@ -149,6 +156,7 @@ fn robot(step: &RobotStep) -> RobotEntry {
     };
     let mut purpose = match &step.purpose {
         Purpose::Importer => format!("brings bundles into {}", projects("push")),
+        Purpose::Nodes => format!("pulls for nodes from {}", projects("pull")),
         Purpose::Pull { .. } => format!("pulls from {}", projects("pull")),
     };
     if let RobotChange::Update(robot) | RobotChange::Keep(robot) = &step.change {

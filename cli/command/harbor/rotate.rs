@@ -25,6 +25,10 @@ pub(crate) struct Rotate {
     secrets: Secrets,
 }
 
+/// Where `bundle mirror-config` puts the password of the nodes' account.
+const NODE_FILES: &str = "/etc/rancher/k3s/registries.yaml, /etc/rancher/rke2/registries.yaml, \
+     /etc/containerd/certs.d/*/hosts.toml, /etc/crio/bundle-mirror-auth.json";
+
 impl Rotate {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let settings = self.place.settings()?;
@@ -38,18 +42,25 @@ impl Rotate {
                 .parse()
                 .map_err(|error| Failure::text(Code::Usage, format!("'{account}': {error}")))?;
             let namespaces = settings.wanted(&project).namespaces;
+            let name = format!("{}{project}", settings.robots.pull_prefix);
+            if namespaces.is_empty() && project.is_cache() {
+                wanted.push((name, Purpose::Nodes));
+                continue;
+            }
             if namespaces.is_empty() {
                 return Err(Failure::text(Code::Usage, format!("nobody pulls for the project {project}"))
                     .hint("give it 'namespaces' in harbor.yaml, and run `bundle harbor bootstrap`"));
             }
-            let name = format!("{}{project}", settings.robots.pull_prefix);
             wanted.push((name, Purpose::Pull { project, namespaces }));
         }
-        let (harbor, _) = self.place.connect("rotating").await?;
-        let places = self.secrets.places(&self.place.to.registry)?;
+        let (harbor, progress) = self.place.connect("rotating").await?;
+        let places = self.secrets.places(&self.place.to.registry, &settings)?;
         let mut accounts = Vec::new();
         for (name, purpose) in wanted {
             let place = rotate(&harbor, &name, &purpose, &places).await?;
+            if purpose == Purpose::Nodes {
+                progress.note(&format!("nodes still have {name}'s old password, which no longer works: make their files again with `bundle mirror-config --credentials`, and copy them ({NODE_FILES})"));
+            }
             let step = RotateReport { accounts: vec![RotatedAccount { name, secret: delivered(&place) }] };
             // People see each at once: the old secret no longer works.
             if !output::is_json() {

@@ -9,12 +9,12 @@ use std::time::Instant;
 use bundle_chart::{KubeVersion, ValueSet, ValuesFile};
 use bundle_format::Limits;
 use bundle_handout::{
-    Carried, CarriedChart, ChartValues, Unmapped, Unreached, ValuesNote, ValuesRequest, chart_values,
+    Carried, CarriedChart, ChartValues, PullSecretName, Unmapped, Unreached, ValuesNote, ValuesRequest,
+    chart_values,
 };
 use bundle_importer::Bundle;
 use bundle_oci::{Printable, Registry};
 use bundle_report::ValuesReport;
-use bundle_site::PULL_SECRET;
 
 use crate::exit::{Code, Failure};
 use crate::output::{self, name, tell};
@@ -55,9 +55,9 @@ pub(crate) struct Values {
     #[arg(long, value_name = "KEY=JSON")]
     set_json: Vec<String>,
 
-    /// Name of the pods' image pull secret
-    #[arg(long, value_name = "NAME", default_value = PULL_SECRET, conflicts_with = "no_pull_secret")]
-    pull_secret: String,
+    /// Name of the pods' image pull secret [default: harbor-registry; for Harbor's chart harbor-pull]
+    #[arg(long, value_name = "NAME", conflicts_with = "no_pull_secret")]
+    pull_secret: Option<String>,
 
     /// Set no image pull secret
     #[arg(long)]
@@ -125,7 +125,11 @@ impl Values {
             release: self.release.clone(),
             kube_version: self.kube_version.clone().unwrap_or_default(),
             api_versions: self.api_versions.clone(),
-            pull_secret: (!self.no_pull_secret).then_some(self.pull_secret.as_str()),
+            pull_secret: match &self.pull_secret {
+                _ if self.no_pull_secret => PullSecretName::None,
+                Some(name) => PullSecretName::Named(name),
+                None => PullSecretName::Usual,
+            },
             ingress_host: self.ingress_host.as_deref(),
             unmapped: match (&self.kustomization, self.keep_unmapped) {
                 (Some(_), _) => Unmapped::Replace,

@@ -64,8 +64,8 @@ pub enum LoginError {
 }
 
 impl Login {
-    /// Reads the login for `registry` from a file such as Docker's `config.json`, or the
-    /// `.dockerconfigjson` of a Kubernetes secret. Nothing else is looked at: what a person is
+    /// Reads the login for `registry` from a file such as Docker's `config.json`, the
+    /// `.dockerconfigjson` of a Kubernetes secret, or such a secret as YAML. Nothing else is looked at: what a person is
     /// logged in with may do more than pull.
     ///
     /// # Errors
@@ -88,6 +88,7 @@ impl Login {
 
         let failed = |source| LoginError::Read { path: path.to_owned(), source };
         let bytes = Zeroizing::new(bundle_os::read(path, Limits::DEFAULT.login).map_err(failed)?);
+        let bytes = from_secret(&bytes).unwrap_or(bytes);
         let config: Config = serde_json::from_slice(&bytes).map_err(|error| LoginError::Json {
             path: path.to_owned(),
             line: error.line(),
@@ -119,11 +120,30 @@ impl Login {
         Ok(login)
     }
 
+    /// The user and the password.
+    pub fn account(&self) -> (&str, &str) {
+        (&self.user, &self.password)
+    }
+
     /// base64 of `user:password`.
     pub(super) fn basic(&self) -> Zeroizing<String> {
         let pair = Zeroizing::new(format!("{}:{}", self.user, self.password.as_str()));
         Zeroizing::new(STANDARD.encode(pair.as_bytes()))
     }
+}
+
+/// Docker's configuration in the first Kubernetes secret of a YAML file, as `bundle harbor bootstrap`
+/// and `kubectl create secret docker-registry -o yaml` write it.
+fn from_secret(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    #[derive(Deserialize)]
+    struct Secret {
+        data: HashMap<String, Zeroizing<String>>,
+    }
+
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.contains("\nkind: Secret\n"))?;
+    let first = text.split("\n---").next()?;
+    let secret: Secret = serde_saphyr::from_str(first).ok()?;
+    STANDARD.decode(secret.data.get(".dockerconfigjson")?.trim()).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]
@@ -147,6 +167,10 @@ mod tests {
             ),
             r#"{"auths": {"harbor.example:8443": {"username": "robot$pull", "password": "s3cret:x"}}}"#
                 .to_owned(),
+            format!(
+                "apiVersion: v1\nkind: Secret\nmetadata:\n  name: harbor-registry\ndata:\n  .dockerconfigjson: {}\n",
+                STANDARD.encode(format!(r#"{{"auths": {{"harbor.example:8443": {{"auth": "{auth}"}}}}}}"#))
+            ),
         ] {
             let login = load(&text).unwrap();
             assert_eq!((login.user.as_str(), login.password.as_str()), ("robot$pull", "s3cret:x"));

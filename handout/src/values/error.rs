@@ -32,6 +32,14 @@ pub enum ValuesError {
     /// The host cannot be given to it.
     #[error(transparent)]
     Ingress(#[from] IngressError),
+    /// The chart makes a secret of the pull secret's name.
+    #[error("the chart makes a secret {} of its own: {}", Printable(.name), Printable(.place))]
+    SecretTaken {
+        /// The name.
+        name: String,
+        /// The place in what it renders.
+        place: String,
+    },
     /// Images that the chart asks for and no bundle has.
     #[error("{} asks for {}", Printable(.chart), unreached(.images, "not in the bundle"))]
     Absent {

@@ -9,4 +9,4 @@ mod text;
 
 pub use carried::{Carried, CarriedChart};
 pub use error::{Unreached, ValuesError};
-pub use overlay::{ChartValues, Unmapped, ValuesNote, ValuesRequest, chart_values};
+pub use overlay::{ChartValues, PullSecretName, Unmapped, ValuesNote, ValuesRequest, chart_values};

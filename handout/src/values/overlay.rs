@@ -9,6 +9,8 @@ use bundle_chart::{
 };
 use bundle_oci::{Reference, Registry};
 
+use bundle_site::{HARBORS_PULL_SECRET, PULL_SECRET};
+
 use super::harbor_chart::HarborChart;
 use super::{Carried, CarriedChart, Unreached, ValuesError, text};
 
@@ -25,14 +27,25 @@ pub struct ValuesRequest<'a> {
     pub kube_version: KubeVersion,
     /// What Kubernetes serves besides what it always does.
     pub api_versions: Vec<String>,
-    /// The secret that pods pull with, if any.
-    pub pull_secret: Option<&'a str>,
+    /// The secret that pods pull with.
+    pub pull_secret: PullSecretName<'a>,
     /// The host of the chart's ingress. Without one, Harbor's gets that of the registry.
     pub ingress_host: Option<&'a str>,
     /// What becomes of images that no value names.
     pub unmapped: Unmapped,
     /// When to give up.
     pub deadline: Instant,
+}
+
+/// Which secret pods pull with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullSecretName<'a> {
+    /// The platform's; in Harbor's own release another, for its chart has one of that name.
+    Usual,
+    /// The one of this name.
+    Named(&'a str),
+    /// None.
+    None,
 }
 
 /// What becomes of images of the bundle that no value of the chart names.
@@ -129,8 +142,17 @@ pub fn chart_values(
             }
         }
     }
-    if let Some(secret) = request.pull_secret {
+    let secret = match (request.pull_secret, &harbor) {
+        (PullSecretName::None, _) => None,
+        (PullSecretName::Named(name), _) => Some(name),
+        (PullSecretName::Usual, Some(_)) => Some(HARBORS_PULL_SECRET),
+        (PullSecretName::Usual, None) => Some(PULL_SECRET),
+    };
+    if let Some(secret) = secret {
         notes.extend(overlay.pull_secret(secret)?.into_iter().map(ValuesNote::NoSecret));
+        if let Some(place) = overlay.secret_named(secret) {
+            return Err(ValuesError::SecretTaken { name: secret.to_owned(), place });
+        }
     }
     notes.extend(check(chart, &overlay, request, &to)?);
     let is_loose = |placed: &&Placed| placed.now.digest().is_none();

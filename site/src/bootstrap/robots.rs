@@ -1,7 +1,7 @@
 //! Makes a site's robot accounts, delivers their secrets, and rotates them.
 //! Takes settings and the places for secrets; gives steps before anything is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use bundle_format::{FileError, replace_secret};
@@ -11,6 +11,7 @@ use bundle_oci::{ProjectName, Registry};
 use bundle_registry::Error;
 
 use crate::bootstrap::kubectl;
+use crate::bootstrap::secrets::pull_secret;
 use crate::{HarborSettings, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile};
 
 /// What the importer's robot may do in each project it brings something into, and no more: it can
@@ -64,6 +65,8 @@ pub struct RobotStep {
 pub enum Purpose {
     /// It brings bundles in.
     Importer,
+    /// It pulls for nodes, from the project `cache` alone: what a node may pull, any pod on it can run.
+    Nodes,
     /// It pulls for the pods of some namespaces.
     Pull {
         /// The project whose robot it is.
@@ -78,6 +81,7 @@ impl Purpose {
     pub fn file(&self) -> String {
         match self {
             Self::Importer => "importer.json".to_owned(),
+            Self::Nodes => format!("{}.json", ProjectName::cache()),
             Self::Pull { project, .. } => format!("{project}.yaml"),
         }
     }
@@ -103,6 +107,20 @@ pub struct SecretPlaces<'a> {
     pub host: &'a Registry,
     /// What becomes of a pull secret.
     pub delivery: SecretDelivery,
+    /// The namespace in which Harbor itself runs.
+    pub harbor_namespace: &'a Namespace,
+}
+
+impl SecretPlaces<'_> {
+    /// The pull secret's name in each of these namespaces.
+    pub fn secret_names<'a>(
+        &self,
+        namespaces: impl IntoIterator<Item = &'a Namespace>,
+    ) -> impl Iterator<Item = (Namespace, &'static str)> {
+        namespaces
+            .into_iter()
+            .map(|namespace| (namespace.clone(), pull_secret(namespace, self.harbor_namespace)))
+    }
 }
 
 /// What becomes of a pull secret.
@@ -120,8 +138,8 @@ pub enum SecretDelivery {
 pub enum SecretPlace {
     /// Into a file.
     File(PathBuf),
-    /// Into the cluster.
-    Cluster(BTreeSet<Namespace>),
+    /// Into the cluster: the secret's name in each namespace.
+    Cluster(BTreeMap<Namespace, &'static str>),
 }
 
 /// Why a Harbor is not set up, or a secret not changed.
@@ -235,17 +253,24 @@ fn wanted_robots(settings: &HarborSettings, projects: &BTreeSet<ProjectName>) ->
     let mut wanted = vec![(Purpose::Importer, importer)];
     for project in projects {
         let settings = settings.wanted(project);
-        if settings.namespaces.is_empty() {
+        let for_nodes = project.is_cache() && settings.namespaces.is_empty();
+        if settings.namespaces.is_empty() && !for_nodes {
             continue;
         }
         let sources = settings.pulls.iter().chain([project]);
         let spec = RobotSpec {
             name: format!("{}{project}", robots.pull_prefix),
-            description: format!("bundle: pulls for {project}"),
+            description: match for_nodes {
+                true => "bundle: pulls for nodes".to_owned(),
+                false => format!("bundle: pulls for {project}"),
+            },
             lifetime: robots.pull_lifetime,
             permissions: sources.map(|source| Permission::project(source, PULL)).collect(),
         };
-        let purpose = Purpose::Pull { project: project.clone(), namespaces: settings.namespaces };
+        let purpose = match for_nodes {
+            true => Purpose::Nodes,
+            false => Purpose::Pull { project: project.clone(), namespaces: settings.namespaces },
+        };
         wanted.push((purpose, spec));
     }
     wanted
@@ -259,7 +284,7 @@ fn updated(robot: &Robot, spec: &RobotSpec, purpose: &Purpose, now: i64) -> Opti
     let mut wanted = robot.clone();
     match purpose {
         Purpose::Importer => wanted.permissions.extend(spec.permissions.iter().cloned()),
-        Purpose::Pull { .. } => wanted.permissions = spec.permissions.clone(),
+        Purpose::Nodes | Purpose::Pull { .. } => wanted.permissions = spec.permissions.clone(),
     }
     match spec.lifetime {
         RobotLifetime::Forever => wanted.days = -1,
@@ -372,8 +397,8 @@ async fn issue(
 ) -> Result<SecretPlace, BootstrapError> {
     let account = PullAccount { host: places.host, user, secret: &secret };
     let text = match purpose {
-        Purpose::Importer => account.docker_config(),
-        Purpose::Pull { namespaces, .. } => account.kubernetes(namespaces),
+        Purpose::Importer | Purpose::Nodes => account.docker_config(),
+        Purpose::Pull { namespaces, .. } => account.kubernetes(places.secret_names(namespaces)),
     };
     let (pending, path) = (pending(places, purpose), places.directory.join(purpose.file()));
     replace_secret(&pending, text.as_bytes())?;
@@ -388,9 +413,14 @@ async fn issue(
                 return Err(BootstrapError::Kubectl { path, source });
             }
             std::fs::remove_file(&pending).map_err(moved)?;
-            Ok(SecretPlace::Cluster(namespaces.clone()))
+            // One that an earlier run kept there is of the secret that just ended.
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(moved(error).into()),
+                _ => {}
+            }
+            Ok(SecretPlace::Cluster(places.secret_names(namespaces).collect()))
         }
-        (SecretDelivery::File, _) | (SecretDelivery::Kubectl, Purpose::Importer) => {
+        (SecretDelivery::File, _) | (SecretDelivery::Kubectl, Purpose::Importer | Purpose::Nodes) => {
             std::fs::rename(&pending, &path).map_err(moved)?;
             Ok(SecretPlace::File(path))
         }
@@ -423,10 +453,13 @@ mod tests {
         let projects = BTreeSet::from(["cache", "platform", "tenant-a", "tenant-b"].map(project));
         let robots = wanted_robots(&HarborSettings::default(), &projects);
         let names: Vec<_> = robots.iter().map(|(_, spec)| spec.name.as_str()).collect();
-        assert_eq!(names, ["bundle-importer", "pull-tenant-a", "pull-tenant-b"]);
+        assert_eq!(names, ["bundle-importer", "pull-cache", "pull-tenant-a", "pull-tenant-b"]);
+        assert_eq!(robots[1].0, Purpose::Nodes);
+        let cache = Permission::project(&project("cache"), PULL);
+        assert_eq!(robots[1].1.permissions, BTreeSet::from([cache]));
         let expected: BTreeSet<Permission> =
             ["cache", "tenant-a"].map(|name| Permission::project(&project(name), PULL)).into();
-        assert_eq!(robots[1].1.permissions, expected);
+        assert_eq!(robots[2].1.permissions, expected);
         let importer = &robots[0].1.permissions;
         assert_eq!(importer.len(), 4 * IMPORTER_RIGHTS.len());
         for forbidden in ["delete", "update"] {

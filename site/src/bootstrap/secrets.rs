@@ -13,6 +13,15 @@ use crate::Namespace;
 /// What every pod of the platform names in `imagePullSecrets`.
 pub const PULL_SECRET: &str = "harbor-registry";
 
+/// The same in the namespace of Harbor itself: its chart, released as `harbor`, makes a Secret
+/// `harbor-registry` of another kind (goharbor/harbor-helm, templates/registry/registry-secret.yaml).
+pub const HARBORS_PULL_SECRET: &str = "harbor-pull";
+
+/// The name of the pull secret in a namespace.
+pub(crate) fn pull_secret(namespace: &Namespace, harbors: &Namespace) -> &'static str {
+    if namespace == harbors { HARBORS_PULL_SECRET } else { PULL_SECRET }
+}
+
 /// An account of a registry, as Docker's clients, Podman's and Kubernetes' keep it.
 pub struct PullAccount<'a> {
     /// The registry's host as its clients name it.
@@ -32,15 +41,18 @@ impl PullAccount<'_> {
         Zeroizing::new(format!("{}\n", json!({"auths": {self.host.as_str(): entry}})))
     }
 
-    /// The account as Kubernetes secrets, one document for each namespace.
-    pub fn kubernetes<'a>(&self, namespaces: impl IntoIterator<Item = &'a Namespace>) -> Zeroizing<String> {
+    /// The account as Kubernetes secrets, one document for each namespace and name.
+    pub fn kubernetes(
+        &self,
+        secrets: impl IntoIterator<Item = (Namespace, &'static str)>,
+    ) -> Zeroizing<String> {
         let config = Zeroizing::new(STANDARD.encode(self.docker_config().trim_end()));
         // Namespaces and base64 need no quotes in YAML.
-        let documents = namespaces.into_iter().map(|namespace| {
+        let documents = secrets.into_iter().map(|(namespace, name)| {
             format!(
                 "apiVersion: v1\n\
                  kind: Secret\n\
-                 metadata:\n  name: {PULL_SECRET}\n  namespace: \"{namespace}\"\n\
+                 metadata:\n  name: {name}\n  namespace: \"{namespace}\"\n\
                  type: kubernetes.io/dockerconfigjson\n\
                  data:\n  .dockerconfigjson: {}\n",
                 *config
@@ -88,11 +100,15 @@ mod tests {
         let secret = RobotSecret::new("Secret123".to_owned());
         let host = "harbor.example:8443".parse().unwrap();
         let account = PullAccount { host: &host, user: "robot$pull-a", secret: &secret };
-        let namespaces: Vec<Namespace> = vec!["a".parse().unwrap(), "a-dev".parse().unwrap()];
-        let text = account.kubernetes(&namespaces);
-        assert_eq!(text.matches("---\n").count(), 1);
+        let harbors = "harbor".parse().unwrap();
+        let namespaces: Vec<Namespace> = ["a", "a-dev", "harbor"].map(|name| name.parse().unwrap()).into();
+        let named = namespaces.iter().map(|namespace| (namespace.clone(), pull_secret(namespace, &harbors)));
+        let text = account.kubernetes(named);
+        assert_eq!(text.matches("---\n").count(), 2);
         assert_eq!(text.matches("name: harbor-registry\n").count(), 2);
         assert!(text.contains("namespace: \"a-dev\"\n"));
+        // Harbor's chart has a secret of the other name there.
+        assert!(text.contains("name: harbor-pull\n  namespace: \"harbor\"\n"));
         let data = text.lines().find_map(|line| line.strip_prefix("  .dockerconfigjson: ")).unwrap();
         let config: serde_json::Value = serde_json::from_slice(&STANDARD.decode(data).unwrap()).unwrap();
         let entry = &config["auths"]["harbor.example:8443"];

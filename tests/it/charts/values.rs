@@ -147,7 +147,7 @@ fn harbor_is_installed_from_the_bundle_alone() {
     for kind in ["Deployment", "StatefulSet"] {
         for workload in of_kind(&documents, kind) {
             let pod = &workload["spec"]["template"]["spec"];
-            assert_eq!(pod["imagePullSecrets"][0]["name"], "harbor-registry", "{workload:#}");
+            assert_eq!(pod["imagePullSecrets"][0]["name"], "harbor-pull", "{workload:#}");
         }
     }
     assert_eq!(of_kind(&documents, "Ingress")[0]["spec"]["rules"][0]["host"], "harbor.example");
@@ -195,6 +195,22 @@ fn what_people_say_themselves_stays() {
 }
 
 #[test]
+fn the_pull_secret_in_harbors_own_namespace_is_not_one_that_its_chart_makes() {
+    let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
+    let scene = Scene::empty();
+    bundle_of(&scene, &[&chart], "");
+    let given = ["--set", "expose.tls.auto.commonName=harbor.example", "--set", "trivy.enabled=false"];
+    let with = |more: &[&str]| values(&scene, &[&given[..], more].concat());
+    // harbor-registry is an Opaque secret of the release `harbor`, in its own namespace.
+    with(&["--pull-secret", "harbor-registry"])
+        .ends_with(2)
+        .says("the chart makes a secret harbor-registry of its own: harbor/templates/registry/registry-secret.yaml")
+        .says("hint: choose another name with --pull-secret");
+    with(&["--pull-secret", "harbor-registry", "--release", "registry"]).ends_with(0);
+    with(&[]).succeeds().says("harbor-pull");
+}
+
+#[test]
 fn harbor_inside_another_chart_is_treated_alike() {
     let Some(chart) = bundle_test_needs::shared("data/charts/harbor-1.19.1.tgz") else { return };
     let scene = Scene::empty();
@@ -213,7 +229,7 @@ fn harbor_inside_another_chart_is_treated_alike() {
     assert_eq!(overlay["registry"]["externalURL"], format!("https://{REGISTRY}"));
     assert_eq!(overlay["registry"]["expose"]["ingress"]["hosts"]["core"], "harbor.example");
     assert_eq!(overlay["registry"]["core"]["resources"]["requests"]["memory"], "512Mi");
-    assert_eq!(overlay["registry"]["imagePullSecrets"][0]["name"], "harbor-registry");
+    assert_eq!(overlay["registry"]["imagePullSecrets"][0]["name"], "harbor-pull");
     let Some(documents) = helm(&scene, &scene.path("stack"), &["-f", "overlay.yaml"]) else { return };
     let found = images(&documents);
     assert!(found.len() == 7 && found.is_subset(&targets(&scene)), "{found:#?}");

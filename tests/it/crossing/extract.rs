@@ -94,11 +94,7 @@ fn an_archive_for_k3s_is_imported_by_containerd_under_the_right_names() {
         (format!("{mirrored}/multi:1"), digest(&name("team/multi:1"))),
         (format!("{mirrored}/other:1"), digest(&name("team/other:1"))),
     ];
-    // By their digests, too, as pods name them that `bundle harbor values` has pinned.
-    for image in ["multi", "other"] {
-        let digest = digest(&name(&format!("team/{image}:1")));
-        expected.push((format!("{mirrored}/{image}@{digest}"), digest));
-    }
+    // None by its digest: those names K3s makes itself, of the content, and another is an error to it.
     expected.sort();
     assert_eq!(containerd.images(), expected);
     assert!(containerd.check(&name("team/multi:1")).contains(" complete ("));
@@ -185,14 +181,53 @@ fn a_tenants_key_gives_no_image_the_name_of_another_registry() {
         let arguments = ["extract", "b.tar", "--trust", "trust.yaml", "--to", "images", "--format", "k3s"];
         scene.bundle(arguments.iter().chain(more))
     };
-    extract(&[]).ends_with(3).says("the key 'tenant' may not write to the project 'cache'");
-    extract(&["--registry", "harbor.example"]).succeeds();
+    let tenant = ["--project", "tenant-a"];
+    extract(&[]).ends_with(2).says("bundle has no image for the project cache; it has images for tenant-a");
+    extract(&tenant).ends_with(3).says("the key 'tenant' may not write to the project 'cache'");
+    extract(&[&tenant[..], &["--registry", "harbor.example"]].concat()).succeeds();
     let archive = scene.path("images").read_dir().unwrap().next().unwrap().unwrap().path();
     let containerd = Containerd::start();
     containerd.import(&archive);
     let names: Vec<_> = containerd.images().into_iter().map(|(name, _)| name).collect();
-    let digest = digest_of(&scene, "library/nginx", "1");
-    let expected =
-        ["harbor.example/tenant-a/nginx:1".to_owned(), format!("harbor.example/tenant-a/nginx@{digest}")];
-    assert_eq!(names, expected);
+    assert_eq!(names, ["harbor.example/tenant-a/nginx:1"]);
+}
+
+#[test]
+fn an_archive_for_nodes_has_no_tenants_image_unless_it_is_asked_for_and_names_with_tags_only() {
+    let scene = Scene::empty();
+    let base = LayerSpec::new(1, 1000).build();
+    for (seed, repository) in ["team/app", "team/secret", "team/pinned"].into_iter().enumerate() {
+        let image = image(&base, seed as u64 + 2, Platform::linux_amd64());
+        scene.source.client().push(repository, "1", &image).unwrap();
+    }
+    let host = scene.source.host();
+    let pinned = digest_of(&scene, "team/pinned", "1");
+    std::fs::write(
+        scene.path("bundle.yaml"),
+        format!(
+            "projects:\n  cache: {{images: [\"{host}/team/app:1\", \"{host}/team/pinned@{pinned}\"]}}\n  \
+             tenants: {{tenant-a: {{images: [\"{host}/team/secret:1\"]}}}}\n"
+        ),
+    )
+    .unwrap();
+    scene.bundle(["create", "--stream", "s", "--sequence", "1", "--key", "key", "-o", "b.tar"]).succeeds();
+    let imported = |directory: &str| -> Vec<String> {
+        let containerd = Containerd::start();
+        containerd.import(&scene.path(directory).join("s-1.tar"));
+        containerd.images().into_iter().map(|(name, _)| name).collect()
+    };
+    extract(&scene, &["--to", "usual", "--format", "k3s"])
+        .succeeds()
+        .says("not extracted: 1 image of tenant-a");
+    let short = &pinned["sha256:".len()..][..12];
+    assert_eq!(
+        imported("usual"),
+        [format!("{host}/team/app:1"), format!("{host}/team/pinned:digest-{short}")]
+    );
+    extract(&scene, &["--to", "theirs", "--format", "k3s", "--project", "tenant-a"]).succeeds();
+    assert_eq!(imported("theirs"), [format!("{host}/team/secret:1")]);
+    let tenants = format!("{host}/team/secret:1");
+    extract(&scene, &["--to", "one", "--format", "k3s", "--image", &tenants]).succeeds();
+    assert_eq!(imported("one"), [tenants]);
+    extract(&scene, &["--to", "x", "--project", "tenant-a"]).ends_with(2).says("belongs to --format k3s");
 }

@@ -75,7 +75,10 @@ fn bootstrap_makes_projects_accounts_and_pull_secrets_and_a_second_run_changes_n
         .says("create   pull-tenant-a: pulls from cache, tenant-a")
         .says("wrote    harbor-secrets/tenant-b.yaml");
     assert_eq!(it.harbor.projects(), ["cache", "library", "platform", "tenant-a", "tenant-b"]);
-    assert_eq!(it.harbor.robots(), ["robot$bundle-importer", "robot$pull-tenant-a", "robot$pull-tenant-b"]);
+    assert_eq!(
+        it.harbor.robots(),
+        ["robot$bundle-importer", "robot$pull-cache", "robot$pull-tenant-a", "robot$pull-tenant-b"]
+    );
     assert_eq!(mode(&it.scene.path("harbor-secrets")), 0o700);
     for file in ["importer.json", "tenant-a.yaml", "tenant-b.yaml"] {
         assert_eq!(mode(&it.scene.path(&format!("harbor-secrets/{file}"))), 0o600, "{file}");
@@ -197,7 +200,8 @@ fn a_new_tenant_is_added_to_what_there_is() {
     it.bundle_as(&importer, &import).succeeds();
     // What the importer could do before, it still can.
     it.import_as(&importer, &[]).succeeds();
-    assert_eq!(it.harbor.robots().len(), 4);
+    // The importer's, the nodes', and three tenants'.
+    assert_eq!(it.harbor.robots().len(), 5);
 }
 
 #[test]
@@ -225,12 +229,48 @@ fn rotation_ends_the_old_secret_and_keeps_the_new_one() {
 }
 
 #[test]
+fn nodes_pull_with_an_account_that_reads_the_cache_and_nothing_else() {
+    let it = two_tenants();
+    it.bootstrap(&[]).succeeds().says("create   pull-cache: pulls for nodes from cache");
+    it.import_as(&it.account("harbor-secrets/importer.json"), &["--wait-for-scan"]).succeeds();
+    let nodes = it.account("harbor-secrets/cache.json");
+    assert_eq!(mode(&it.scene.path("harbor-secrets/cache.json")), 0o600);
+    assert_ne!(it.pull(&nodes, "tenant-a/app-a", "1"), 200);
+    let host = it.harbor.host();
+    let node = |credentials: &str, more: &str| {
+        it.scene.shell(&format!(
+            "rm -rf node; $BUNDLE mirror-config b.tar --trust key.pub --for k3s --registry {host} \
+             --credentials {credentials} -o node {more}"
+        ))
+    };
+    node("harbor-secrets/cache.json", "").succeeds();
+    // A tenant's account would let any pod of the node run the tenant's images, without a secret.
+    let refused = node("harbor-secrets/tenant-a.yaml", "").ends_with(5);
+    refused.says("opens the private projects tenant-a, too").says("harbor-secrets/cache.json");
+    assert!(!it.scene.path("node").exists());
+    node("harbor-secrets/tenant-a.yaml", "--wide-account").succeeds().says("note: the account in");
+    let admin = it.harbor.admin_credentials();
+    let login = serde_json::json!({"auths": {host: {"username": admin.name, "password": admin.secret}}});
+    it.write("admin.json", &login.to_string());
+    node("admin.json", "").ends_with(5).says("is an administrator's");
+    let login = serde_json::json!({"auths": {host: {"username": nodes.name, "password": "wrong"}}});
+    it.write("wrong.json", &login.to_string());
+    for more in ["", "--wide-account"] {
+        node("wrong.json", more).ends_with(2).says("does not accept the account in wrong.json");
+    }
+    // A secret that changes takes the nodes' files with it.
+    let rotated = it.harbor(&admin, &["rotate", "cache"]).succeeds();
+    rotated.says("wrote    harbor-secrets/cache.json").says("/etc/rancher/k3s/registries.yaml");
+    node("harbor-secrets/cache.json", "").succeeds();
+}
+
+#[test]
 fn a_bootstrap_that_broke_off_loses_no_secret() {
     let it = two_tenants();
     // The robot is made, and the answer with its secret gets lost.
     it.harbor
         .faults()
-        .add(Rule::new(Matcher::new("POST", "/api/v2.0/robots"), Fault::SwallowResponse).after(1).once());
+        .add(Rule::new(Matcher::new("POST", "/api/v2.0/robots"), Fault::SwallowResponse).after(2).once());
     it.bootstrap(&[]).ends_with(4).says("robot account pull-tenant-a cannot be made");
     assert!(it.scene.path("harbor-secrets/tenant-a.yaml.new").exists());
     it.bootstrap(&[]).succeeds().says("wrote    harbor-secrets/tenant-a.yaml");
@@ -264,6 +304,10 @@ fn secrets_are_applied_with_kubectl_when_asked_and_kept_when_that_fails() {
     assert!(std::fs::read_to_string(it.scene.path("applied")).unwrap().contains("namespace: \"tenant-a\""));
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml.new").exists());
+    // What an earlier run kept in a file is not left there with a secret that no longer works.
+    it.write("harbor-secrets/tenant-a.yaml", "old");
+    run("rotate tenant-a --apply").succeeds();
+    assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
     it.scene.shell("printf '#!/bin/sh\\necho no cluster >&2\\nexit 1\\n' > bin/kubectl").succeeds();
     run("rotate tenant-a --apply")
         .ends_with(1)
@@ -307,7 +351,8 @@ fn more_projects_and_robots_than_fit_on_a_page_are_all_seen() {
     it.harbor.forget_requests();
     it.harbor(&admin, &arguments).succeeds().says("keep     pull-tenant-11");
     assert_eq!(it.asked("POST", "") + it.asked("PUT", "") + it.asked("PATCH", ""), 0);
-    assert_eq!(it.harbor.robots().len(), 120 + 1 + 12);
+    // The importer's, the nodes', and one for each tenant.
+    assert_eq!(it.harbor.robots().len(), 120 + 2 + 12);
 }
 
 #[test]
