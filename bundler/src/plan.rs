@@ -8,7 +8,7 @@ use bundle_format::{
     Artifact, Base, Blob, Contents, Draft, Graph, GraphError, Layout, Limits, Sequence, Statement,
     StatementError, StreamName, Timestamp,
 };
-use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
+use bundle_oci::{ByteCount, Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
 
 use crate::foreign;
@@ -61,7 +61,7 @@ pub enum PlanError {
     #[error("the images make no valid bundle")]
     Statement(#[from] StatementError),
     /// More than a reader of a pipe keeps in memory ([`Limits::piped_manifests`]).
-    #[error("the {what} have {size} bytes together, and what reads a pipe takes {limit}")]
+    #[error("the {what} have {} together, and what reads a pipe takes {}", ByteCount(*.size), ByteCount(*.limit))]
     Pipe {
         /// Manifests or configs.
         what: &'static str,

@@ -75,7 +75,9 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
                 "is this machine's clock right? If it is, whoever runs {host} must renew the certificate"
             )),
             CertificateProblem::WrongName => {
-                Some(format!("ask for {host} by the name that its certificate is for"))
+                Some(format!(
+                    "ask for {host} by the name that its certificate is for; a captive portal between here and {host} has another name, too"
+                ))
             }
             CertificateProblem::Other(_) => None,
         },
@@ -158,6 +160,15 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             ProxyProblem::Credentials => format!(
                 "put user and password into the proxy's address, as in http://USER:PASSWORD@{}; a Windows account is DOMAIN\\USER",
                 proxy.split("://").nth(1).unwrap_or_default()
+            ),
+            ProxyProblem::Login => format!(
+                "correct user and password in the proxy's address, as in http://USER:PASSWORD@{}; a Windows account is DOMAIN\\USER, \
+                 and % is written %25",
+                proxy.split("://").nth(1).unwrap_or_default()
+            ),
+            ProxyProblem::Schemes(_) => format!(
+                "proxies are shown Basic logins only: run a local proxy that logs in at {proxy}, such as CNTLM or px, and set \
+                 HTTPS_PROXY and HTTP_PROXY to its address, as in http://127.0.0.1:3128; or have {host} exempted from the login"
             ),
             ProxyProblem::Refused => format!(
                 "whoever runs the proxy must allow {host}; to ask it without a proxy, add it to NO_PROXY"

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bundle_format::{
     Archive, Artifact, Blob, Damage, Entry, EntryName, Medium, Named, OCI_LAYOUT, TRAILER, Target, index_json,
 };
-use bundle_oci::{Digest, Manifest, Registry};
+use bundle_oci::{ByteCount, Digest, Manifest, Registry};
 use bundle_os::{Access, available_at, create_new, set_directory_access, set_file_access, sync_file_system};
 use serde::Deserialize;
 use tempfile::{NamedTempFile, TempDir};
@@ -27,7 +27,7 @@ pub enum ExtractError {
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// Not enough room.
-    #[error("{} needs {needed} bytes, and there are {available}", .path.display())]
+    #[error("{} needs {}, and {} are free", .path.display(), ByteCount(*.needed), ByteCount(*.available))]
     Space {
         /// The file or directory.
         path: PathBuf,

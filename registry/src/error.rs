@@ -288,9 +288,15 @@ pub enum ProxyProblem {
     /// No connection to the proxy itself.
     #[error("cannot be reached ({0})")]
     Unreachable(String),
-    /// HTTP 407: it wants a user and password, or others than those it was shown.
+    /// HTTP 407: it wants a user and password, and was shown none.
     #[error("asks for credentials (HTTP 407)")]
     Credentials,
+    /// HTTP 407: it was shown a user and password.
+    #[error("does not accept the user and password of its address (HTTP 407)")]
+    Login,
+    /// HTTP 407: it takes only logins of these schemes, which this client does not speak.
+    #[error("accepts only {0} logins (HTTP 407)")]
+    Schemes(String),
     /// It answered, and made no connection.
     #[error("does not connect")]
     Refused,
@@ -324,7 +330,10 @@ impl Error {
             | Self::WrongContent { .. }
             | Self::Misbehaved { .. } => true,
             Self::Cut { .. } => false,
-            Self::Proxy { problem, .. } => *problem != ProxyProblem::Credentials,
+            Self::Proxy { problem, .. } => match problem {
+                ProxyProblem::Unreachable(_) | ProxyProblem::Refused => true,
+                ProxyProblem::Credentials | ProxyProblem::Login | ProxyProblem::Schemes(_) => false,
+            },
             Self::Answer(answer) | Self::Withheld { answer, .. } => {
                 matches!(answer.status, 408 | 429 | 499 | 500 | 502..=504)
             }

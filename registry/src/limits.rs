@@ -146,6 +146,13 @@ pub(crate) const PIECE: usize = 64 << 10;
 pub(crate) const LONGEST_PROXY_VARIABLE: usize = 8 << 10;
 /// Exceptions from a proxy: each request is compared with all of them.
 pub(crate) const MOST_PROXY_EXCEPTIONS: usize = 4096;
+/// How long a host that ended a connection is asked whether it speaks the other one of HTTP and HTTPS.
+pub(crate) const SCHEME_TIME: Duration = Duration::from_secs(3);
+/// The head of a proxy's refusal, in bytes.
+pub(crate) const LONGEST_PROXY_HEAD: usize = 8 << 10;
+/// The name of a scheme of a login, in bytes, and how many of them are named: what a proxy sends is shown to people.
+pub(crate) const LONGEST_SCHEME: usize = 32;
+pub(crate) const MOST_SCHEMES: usize = 4;
 /// Errors of one answer that are shown. A registry could send thousands.
 pub(crate) const MOST_ERRORS: usize = 16;
 /// The bytes of one error's message or detail that are shown.

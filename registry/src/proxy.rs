@@ -6,9 +6,13 @@ use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::limits::{LONGEST_PROXY_VARIABLE, MOST_PROXY_EXCEPTIONS};
-use crate::redirect;
+use crate::limits::{
+    LONGEST_PROXY_HEAD, LONGEST_PROXY_VARIABLE, LONGEST_SCHEME, MOST_PROXY_EXCEPTIONS, MOST_SCHEMES,
+};
+use crate::{ProxyProblem, redirect};
 
 /// A proxy, or an exception from it, that the environment names and that cannot be used. Its text
 /// never quotes an address of a proxy, which may have a password in it.
@@ -122,6 +126,64 @@ pub(crate) fn shown(proxy: &Url) -> String {
     let scheme = proxy.scheme().replace("socks5h", "socks5");
     let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{scheme}://{}{port}", proxy.host_str().unwrap_or_default())
+}
+
+/// What a proxy that answered 407 wants, by its `Proxy-Authenticate` headers (RFC 9110 §11.7.1). Basic is what this
+/// client speaks.
+pub(crate) fn login_problem(proxy: &Url, asked: &[&str]) -> ProxyProblem {
+    let mut schemes: Vec<String> = Vec::new();
+    for scheme in asked.iter().flat_map(|header| schemes_of(header)) {
+        if !schemes.contains(&scheme) && schemes.len() < MOST_SCHEMES {
+            schemes.push(scheme);
+        }
+    }
+    let basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    if !basic && !schemes.is_empty() {
+        return ProxyProblem::Schemes(schemes.join(" and "));
+    }
+    if proxy.username().is_empty() { ProxyProblem::Credentials } else { ProxyProblem::Login }
+}
+
+/// The schemes of one header's challenges. Parameters have an equals sign, and commas inside quotes end nothing.
+fn schemes_of(header: &str) -> Vec<String> {
+    let mut quoted = false;
+    let parts = header.split(|letter| {
+        quoted ^= letter == '"';
+        letter == ',' && !quoted
+    });
+    parts
+        .filter_map(|part| part.split_whitespace().next())
+        .filter(|word| word.len() <= LONGEST_SCHEME)
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Asks a proxy once more for a tunnel, without a login, and gives the `Proxy-Authenticate` headers of its refusal;
+/// none if it cannot be asked so.
+pub(crate) async fn asks_for(proxy: &Url, target: &Url) -> Option<Vec<String>> {
+    // A proxy that is spoken to through TLS says no more than that it refuses.
+    if proxy.scheme() != "http" {
+        return None;
+    }
+    let host = proxy.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    let mut stream = TcpStream::connect((host, proxy.port_or_known_default()?)).await.ok()?;
+    let to = format!("{}:{}", target.host_str()?, target.port_or_known_default()?);
+    stream.write_all(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n").as_bytes()).await.ok()?;
+    let mut head = Vec::new();
+    while head.len() < LONGEST_PROXY_HEAD && !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await.ok()? == 0 {
+            break;
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+    if lines.next()?.split(' ').nth(1) != Some("407") {
+        return None;
+    }
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    let asked = fields.filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authenticate"));
+    Some(asked.map(|(_, value)| value.trim().to_owned()).collect())
 }
 
 fn read_proxy(variable: &'static str, text: &str) -> Result<Proxy, ProxyError> {
@@ -294,6 +356,28 @@ mod tests {
         assert_eq!((proxy.host_str(), proxy.port()), (Some("proxy.example"), Some(8080)));
         assert_eq!((proxy.username(), proxy.password()), ("CORP%5Cjane", Some("p%40ss%2Fw%23rd%21")));
         assert_eq!(shown(proxy), "http://proxy.example:8080");
+    }
+
+    #[test]
+    fn a_proxy_that_wants_a_login_is_told_from_one_that_takes_none_of_ours() {
+        let with = "http://u:p@proxy.example".parse().unwrap();
+        let without = "http://proxy.example".parse().unwrap();
+        for (asked, problem) in [
+            (vec![], "asks for credentials (HTTP 407)"),
+            (vec!["Basic realm=\"a, NTLM\""], "asks for credentials (HTTP 407)"),
+            (vec!["Negotiate", "NTLM", "basic realm=\"x\""], "asks for credentials (HTTP 407)"),
+            (vec!["NTLM"], "accepts only NTLM logins (HTTP 407)"),
+            (vec!["Negotiate, NTLM"], "accepts only Negotiate and NTLM logins (HTTP 407)"),
+            (
+                vec!["Digest realm=\"a\", nonce=\"b,c\", qop=\"auth\"", "NTLM", "NTLM"],
+                "accepts only Digest and NTLM logins (HTTP 407)",
+            ),
+            (vec!["\u{1b}[31m x"], "asks for credentials (HTTP 407)"),
+        ] {
+            assert_eq!(login_problem(&without, &asked).to_string(), problem, "{asked:?}");
+        }
+        assert_eq!(login_problem(&with, &["Basic realm=\"a\""]), ProxyProblem::Login);
+        assert_eq!(login_problem(&with, &["NTLM"]), ProxyProblem::Schemes("NTLM".to_owned()));
     }
 
     /// As `golang.org/x/net/http/httpproxy` decides (proxy.go, `config.init` and `useProxy`).

@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::mask::Sent;
 use crate::redirect;
 use crate::secret::Secret;
-use crate::transport::{content_type, shown};
+use crate::transport::{authority, content_type, shown};
 use crate::{Answer, Client, CredentialError, CredentialStore, Error};
 
 /// What a request needs to be allowed to do: actions on repositories (the distribution project's
@@ -276,11 +276,8 @@ impl Client {
             return Err(refuse("it contains a user name"));
         }
         redirect::check_host(registry.is_loopback(), &url).map_err(refuse)?;
-        let realm_host = url.host_str().unwrap_or_default().to_owned();
-        let at = match url.port() {
-            Some(port) => format!("{realm_host}:{port}"),
-            None => realm_host.clone(),
-        };
+        // With its port: the registry itself may be another port of the host.
+        let realm_host = authority(&url);
         let (credential, withheld) = self.credential_for(registry, scope, &url).await?;
         let anonymous = credential.is_none();
         let request = self.token_request(registry, scope, url, service, credential)?;
@@ -292,7 +289,7 @@ impl Client {
             _ => {
                 let mut answer = self.answer(&realm_host, &doing, anonymous, response).await;
                 answer.from_token_service = true;
-                let withheld_from = withheld.then_some(at);
+                let withheld_from = withheld.then(|| realm_host.clone());
                 return Ok(Fetched::Refused(Refused { answer, withheld_from }));
             }
         }

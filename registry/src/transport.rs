@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 
 use crate::answer::{is_web_page, parse_retry_after};
 use crate::challenge::Challenge;
+use crate::limits::SCHEME_TIME;
 use crate::lock::lock;
 use crate::token::{Authorization, Scope};
 use crate::{Answer, Client, Error, Limits, ProxyProblem, RateLimit, proxy, redirect};
@@ -252,15 +253,39 @@ impl Client {
                     .entry(host.to_owned())
                     .and_modify(|least| *least = took.min(*least))
                     .or_insert(took);
-                match self.proxy_of(response.url()) {
+                match self.inner.proxies.proxy_for(response.url()) {
                     // A proxy's own answer: there was no tunnel.
                     Some(proxy) if response.status() == 407 => {
-                        Err(Error::Proxy { proxy, host: host.to_owned(), problem: ProxyProblem::Credentials })
+                        let asked = response.headers().get_all("Proxy-Authenticate").iter();
+                        let asked: Vec<&str> = asked.filter_map(|header| header.to_str().ok()).collect();
+                        let problem = proxy::login_problem(proxy, &asked);
+                        Err(Error::Proxy { proxy: proxy::shown(proxy), host: host.to_owned(), problem })
                     }
                     _ => Ok(response),
                 }
             }
-            Ok(Err(error)) => Err(self.failed(host, error)),
+            Ok(Err(error)) => {
+                let target = error.url().cloned();
+                let mut error = self.failed(host, error);
+                if let (Error::Unreachable { cause, .. }, Some(target)) = (&error, &target)
+                    && !bundle_oci::chain(cause).contains("tcp connect error")
+                    && let Some(mistaken) = self.mistaken_scheme(host, target).await
+                {
+                    return Err(mistaken);
+                }
+                if let Error::Proxy { problem: problem @ ProxyProblem::Credentials, .. } = &mut error
+                    && let Some(target) = target
+                    && let Some(proxy) = self.inner.proxies.proxy_for(&target)
+                {
+                    // What refused the tunnel said more than the HTTP client passes on.
+                    let asked =
+                        tokio::time::timeout(self.inner.limits.connect, proxy::asks_for(proxy, &target));
+                    let asked = asked.await.ok().flatten().unwrap_or_default();
+                    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+                    *problem = proxy::login_problem(proxy, &asked);
+                }
+                Err(error)
+            }
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
         }
     }
@@ -284,6 +309,32 @@ impl Client {
             }
             Ok(Err(error)) => Err(self.failed(host, error)),
             Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
+        }
+    }
+
+    /// Whether a host that has not answered yet and ends connections without a word speaks the other one of
+    /// HTTP and HTTPS: not all say so, as those of Go and nginx do. It is asked without credentials.
+    async fn mistaken_scheme(&self, host: &str, url: &Url) -> Option<Error> {
+        let answered = lock(&self.inner.answered).contains(host);
+        if answered || self.inner.proxies.proxy_for(url).is_some() {
+            return None;
+        }
+        let encrypted = url.scheme() == "https";
+        let port = url.port_or_known_default()?;
+        let scheme = if encrypted { "http" } else { "https" };
+        let other: Url = format!("{scheme}://{}:{port}/v2/", url.host_str()?).parse().ok()?;
+        let sent = self.elsewhere(&other).ok()?.get(other).send();
+        let answer = match tokio::time::timeout(SCHEME_TIME, sent).await.ok()? {
+            Ok(_) => None,
+            Err(error) => Some(self.failed(host, error)),
+        };
+        let host = host.to_owned();
+        match (encrypted, answer) {
+            (true, None) => Some(Error::PlainHttp { host }),
+            (false, None | Some(Error::Certificate { .. } | Error::Handshake { .. })) => {
+                Some(Error::HttpsOnly { host })
+            }
+            _ => None,
         }
     }
 

@@ -4,28 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A number of bytes for people: `1.5 GiB`.
-#[derive(Clone, Copy, Debug)]
-pub struct Bytes(
-    /// The number.
-    pub u64,
-);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} B", self.0);
-        }
-        let mut value = self.0 as f64 / 1024.0;
-        let mut unit = 0;
-        while value >= 1024.0 && unit + 1 < UNITS.len() {
-            value /= 1024.0;
-            unit += 1;
-        }
-        write!(f, "{value:.1} {}", UNITS[unit])
-    }
-}
+pub use bundle_oci::ByteCount as Bytes;
 
 /// A time for people: `1m 05s`, `0.4 s`.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +35,6 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        let sizes = [0, 1023, 1024, 1536 << 20, u64::MAX].map(|bytes| Bytes(bytes).to_string());
-        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "16384.0 PiB"]);
         let times = [400, 65_000, 3_660_000].map(|millis| Took(Duration::from_millis(millis)).to_string());
         assert_eq!(times, ["0.4 s", "1m 05s", "1h 01m"]);
         assert_eq!((count(1, "image"), count(0, "image")), ("1 image".to_owned(), "0 images".to_owned()));

@@ -6,8 +6,7 @@ use std::fmt;
 
 use bundle_format::{Delivered, ProjectPolicy, Receipt, Target};
 use bundle_harbor::{Account, Harbor};
-use bundle_oci::Digest;
-use bundle_oci::ProjectName;
+use bundle_oci::{ByteCount, Digest, ProjectName};
 use bundle_registry::Error;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -168,7 +167,8 @@ fn changed(project: &ProjectName, was: &ProjectPolicy, is: &ProjectPolicy, accou
     let prevention = |from: Option<bundle_format::Severity>| {
         from.map_or("never", bundle_format::Severity::as_str).to_owned()
     };
-    let quota = |bytes: Option<u64>| bytes.map_or("unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+    let quota =
+        |bytes: Option<u64>| bytes.map_or("unlimited".to_owned(), |bytes| ByteCount(bytes).to_string());
     let tags = |patterns: &[String]| match patterns {
         [] => "none".to_owned(),
         patterns => patterns.join(", "),

@@ -1,7 +1,7 @@
 //! Why a bundle could not be made, and what becomes of what was fetched for it.
 //! Takes the errors of registries, media and sinks; gives one type that names the blob and its image.
 
-use bundle_oci::Digest;
+use bundle_oci::{ByteCount, Digest};
 use bundle_registry::Error;
 
 use crate::OutputError;
@@ -10,7 +10,7 @@ use crate::OutputError;
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// A blob could not be fetched.
-    #[error("blob {digest} ({size} bytes) cannot be fetched")]
+    #[error("blob {digest} ({}) cannot be fetched", ByteCount(*.size))]
     Fetch {
         /// The blob.
         digest: Digest,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use bundle_format::FileError;
+use bundle_oci::ByteCount;
 
 use crate::Limits;
 
@@ -20,7 +21,7 @@ pub enum OutputError {
     #[error("another run is writing {}", .0.display())]
     Busy(PathBuf),
     /// Not enough room.
-    #[error("{} needs {needed} bytes, and there are {available}", .path.display())]
+    #[error("{} needs {}, and {} are free", .path.display(), ByteCount(*.needed), ByteCount(*.available))]
     Space {
         /// The file.
         path: PathBuf,
@@ -30,7 +31,7 @@ pub enum OutputError {
         available: u64,
     },
     /// A file system that cannot hold so large a file.
-    #[error("{} would have {size} bytes, more than its file system (FAT) can hold in one file", .path.display())]
+    #[error("{} would have {}, more than its file system (FAT) can hold in one file", .path.display(), ByteCount(*.size))]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -4,7 +4,7 @@
 use std::io;
 use std::ops::Range;
 
-use bundle_oci::Digest;
+use bundle_oci::{ByteCount, Digest};
 
 use crate::archive::layout::Entry;
 use crate::{GraphError, Layer, StatementError};
@@ -52,7 +52,8 @@ pub enum Damage {
     Graph(#[source] Box<GraphError<Damage>>),
     /// The manifests, or the configs, are more than can be kept while reading a pipe.
     #[error(
-        "bundle's manifests or configs have more than {0} bytes together, too many to keep while a pipe is read"
+        "bundle's manifests or configs have more than {} together, too many to keep while a pipe is read",
+        ByteCount(*.0)
     )]
     PipedManifests(u64),
     /// Bytes that cannot be unpacked.

@@ -2,7 +2,7 @@
 //! that were found in the middle, and preparations that failed. Facts only; advice is the command's.
 
 use bundle_format::Target;
-use bundle_oci::{Digest, ProjectName};
+use bundle_oci::{ByteCount, Digest, ProjectName};
 use bundle_registry::Error;
 
 /// A preflight check that failed. With one of these, nothing is written.
@@ -59,7 +59,10 @@ pub enum Finding {
         differences: Vec<String>,
     },
     /// More bytes than the quota leaves.
-    #[error("project {project} stores {used} bytes of {limit}, and the bundle may add {needed} bytes")]
+    #[error(
+        "project {project} stores {} of {}, and the bundle may add {}",
+        ByteCount(*.used), ByteCount(*.limit), ByteCount(*.needed)
+    )]
     Quota {
         /// The project.
         project: ProjectName,

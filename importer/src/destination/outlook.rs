@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use bundle_oci::ProjectName;
+use bundle_oci::{ByteCount, ProjectName};
 
 /// What a destination is like and what becomes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,12 @@ impl fmt::Display for Note {
                 )
             }
             Self::MayExceed(storage) => {
-                write!(f, "the quota of {} may end before {} bytes are there", storage.project, storage.adds)
+                write!(
+                    f,
+                    "the quota of {} may end before {} are there",
+                    storage.project,
+                    ByteCount(storage.adds)
+                )
             }
         }
     }

@@ -9,7 +9,7 @@ use bundle_format::{
     Archive, Damage, FileError, Layer, Limits, Medium, MediumError, ParityPlan, ParityShare, TooManyShards,
     VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file,
 };
-use bundle_oci::{Digest, Hasher};
+use bundle_oci::{ByteCount, Digest, Hasher};
 use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
@@ -58,7 +58,7 @@ pub enum RepairError {
     #[error(transparent)]
     Beside(#[from] FileError),
     /// Not enough room.
-    #[error("{} needs {needed} bytes, and there are {available}", .path.display())]
+    #[error("{} needs {}, and {} are free", .path.display(), ByteCount(*.needed), ByteCount(*.available))]
     Space {
         /// The bundle.
         path: PathBuf,

@@ -6,7 +6,7 @@ use crate::{Digest, Printable};
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// More bytes than registries accept (distribution-spec §Pushing Manifests suggests 4 MiB).
-    #[error("manifest has {0} bytes, more than the 4 MiB that registries accept")]
+    #[error("manifest has {}, more than the 4 MiB that registries accept", crate::ByteCount(*.0 as u64))]
     TooLarge(usize),
     /// No JSON, nested too deeply, a field missing, repeated or of another type.
     #[error("manifest is not valid")]

@@ -1,10 +1,12 @@
 //! Challenges, tokens and passwords: which host is shown what, and how often it is asked.
 //! Takes the client as callers use it, against a server that follows a script.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bundle_oci::Digest;
+use bundle_oci::{Digest, Registry};
 use bundle_registry::{Blame, Error, Name, Ping, Refusal};
 
 use crate::server::{Answer, Asked, Server};
@@ -157,6 +159,40 @@ async fn hosts_that_are_no_registries_are_told_apart() {
     let locked = Server::start(|_, _| Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""));
     let error = client().ping(&locked.registry()).await.unwrap_err();
     assert!(matches!(&error, Error::Answer(answer) if answer.anonymous && answer.status == 401));
+}
+
+/// A server that ends connections of the other kind without a word, as HAProxy does; those of Go and nginx say more.
+fn speaks_only(tls: bool) -> Registry {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut first = [0; 1024];
+            let Ok(length) = stream.read(&mut first) else { continue };
+            // A TLS record of a handshake (RFC 8446 §5.1), and a fatal alert: handshake_failure.
+            let _ = match (length > 0 && first[0] == 22, tls) {
+                (true, true) => stream.write_all(&[21, 3, 3, 0, 2, 2, 40]),
+                (false, false) => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+                _ => Ok(()),
+            };
+        }
+    });
+    format!("127.0.0.1:{port}").parse().unwrap()
+}
+
+#[tokio::test]
+async fn http_for_https_and_back_is_told_of_servers_that_say_nothing_too() {
+    let encrypted = speaks_only(true);
+    let error = client().ping(&encrypted).await.unwrap_err();
+    assert!(matches!(error, Error::HttpsOnly { .. }), "{error:?}");
+    let plain = speaks_only(false);
+    let error = builder().https(plain.clone()).build().unwrap().ping(&plain).await.unwrap_err();
+    assert!(matches!(error, Error::PlainHttp { .. }), "{error:?}");
+    // One that says nothing to anyone is neither.
+    let silent = Server::start(|_, _| Answer::hang_up());
+    let error = client().ping(&silent.registry()).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -83,6 +83,37 @@ fn a_tunnel_is_asked_for_by_name_and_sees_no_login() {
 }
 
 #[test]
+fn a_proxy_for_windows_accounts_only_is_told_from_a_wrong_login_and_the_way_out_is_named() {
+    let scene = scene();
+    for login in ["", "CORP\\me:s3cret-of-the-proxy@", "CORP%5Cme:s3cret-of-the-proxy@"] {
+        for (plain, variable) in [(true, "HTTP_PROXY"), (false, "HTTPS_PROXY")] {
+            let windows = ForwardProxy::for_windows_accounts(scene.source.host()).unwrap();
+            let address = format!("http://{login}{}", windows.host());
+            let ran = create(&scene, plain, &[(variable, &address)]).ends_with(4);
+            let ran = ran
+                .says(&format!(
+                    "the proxy http://{} accepts only Negotiate and NTLM logins (HTTP 407)",
+                    windows.host()
+                ))
+                .says("such as CNTLM or px");
+            assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
+            // No attempt is worth repeating; the second one asks what the proxy wants, and shows no login.
+            let seen = windows.seen();
+            let shown = seen.iter().filter(|one| one.headers().get("proxy-authorization").is_some()).count();
+            assert_eq!(seen.len(), if plain { 1 } else { 2 }, "{seen:?}");
+            assert_eq!(shown, usize::from(!login.is_empty()), "{seen:?}");
+            let wants = ForwardProxy::with_login(scene.source.host(), "CORP\\me", "right").unwrap();
+            let ran =
+                create(&scene, plain, &[(variable, &format!("http://{login}{}", wants.host()))]).ends_with(4);
+            ran.says(match login {
+                "" => "asks for credentials (HTTP 407)",
+                _ => "does not accept the user and password of its address (HTTP 407)",
+            });
+        }
+    }
+}
+
+#[test]
 fn a_dead_proxy_is_named_and_not_the_registry() {
     let scene = scene();
     let proxy = dead().unwrap();

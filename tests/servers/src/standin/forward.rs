@@ -73,6 +73,16 @@ impl ForwardProxy {
         ForwardProxy::with(route, Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))))
     }
 
+    /// One that answers 407 to everyone, and takes no other login than that of a Windows account: Squid with
+    /// `auth_param negotiate` and `auth_param ntlm` only (squid-cache.org, Config/auth_param), Microsoft's and others.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub fn for_windows_accounts(route: &str) -> io::Result<ForwardProxy> {
+        ForwardProxy::with(route, Some("NTLM".to_owned()))
+    }
+
     fn with(route: &str, login: Option<String>) -> io::Result<ForwardProxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -130,7 +140,12 @@ impl Shared {
         };
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(through);
         if self.login.is_some() && head.headers.get("proxy-authorization") != self.login.as_deref() {
-            let refusal = Response::new(407).with_header("Proxy-Authenticate", "Basic realm=\"proxy\"");
+            let refusal = match self.login.as_deref() {
+                Some("NTLM") => Response::new(407)
+                    .with_header("Proxy-Authenticate", "Negotiate")
+                    .with_header("Proxy-Authenticate", "NTLM"),
+                _ => Response::new(407).with_header("Proxy-Authenticate", "Basic realm=\"proxy\""),
+            };
             return refuse(client, refusal);
         }
         let Ok(upstream) = TcpStream::connect(&self.route) else {
