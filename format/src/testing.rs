@@ -1,21 +1,23 @@
-//! One small bundle, made by hand, for the tests of this crate.
-//! Takes layers' bytes, gives manifests, statements, keys and whole bundles.
+//! One small bundle, made by hand, for the tests of this crate and as a seed for fuzzing.
+//! Takes layers' bytes, gives manifests, statements, keys and whole bundles. Outside of tests it exists only
+//! with the feature `testing`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use bundle_oci::{Digest, MediaType};
 use serde_json::json;
 
 use crate::{
-    Artifact, Blob, BundleId, Delivered, Draft, Kind, Layout, OCI_LAYOUT, Outcome, PrivateKey,
-    RECEIPT_VERSION, Receipt, Sequence, Statement, StreamName, Target, Timestamp, TrustPolicy,
+    Artifact, Blob, BundleId, CompressedWriter, Delivered, Draft, Kind, Layout, OCI_LAYOUT, Outcome,
+    PrivateKey, RECEIPT_VERSION, Receipt, Sequence, Statement, StreamName, Target, Timestamp, TrustPolicy,
 };
 
 /// The config of every image here.
-pub(crate) const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
+pub const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux"}"#;
 
 /// The manifest of an image with these layers.
-pub(crate) fn manifest(layers: &[&[u8]]) -> Vec<u8> {
+pub fn manifest(layers: &[&[u8]]) -> Vec<u8> {
     let layer = |bytes: &&[u8]| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": Digest::of(bytes), "size": bytes.len()});
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(CONFIG), "size": CONFIG.len()});
     let layers: Vec<_> = layers.iter().map(layer).collect();
@@ -34,7 +36,7 @@ fn contents(manifest: Vec<u8>, layers: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 /// The statement of one image with these layers.
-pub(crate) fn statement(layers: &[&[u8]]) -> Statement {
+pub fn statement(layers: &[&[u8]]) -> Statement {
     statement_of(&contents(manifest(layers), layers))
 }
 
@@ -72,7 +74,7 @@ fn statement_of(contents: &[Vec<u8>]) -> Statement {
 }
 
 /// The receipt of [`statement`] with one layer.
-pub(crate) fn receipt() -> Receipt {
+pub fn receipt() -> Receipt {
     let statement = statement(&[b"layer"]);
     let artifact = &statement.artifacts[0];
     Receipt {
@@ -98,23 +100,23 @@ pub(crate) fn receipt() -> Receipt {
 }
 
 /// A key that is no secret.
-pub(crate) fn key() -> PrivateKey {
+pub fn key() -> PrivateKey {
     PrivateKey::from_seed(&[7; 32])
 }
 
 /// Trusts [`key`].
-pub(crate) fn policy() -> TrustPolicy {
+pub fn policy() -> TrustPolicy {
     TrustPolicy::single("test", key().public())
 }
 
 /// The whole archive of [`statement`].
-pub(crate) fn bundle(layers: &[&[u8]]) -> Vec<u8> {
+pub fn bundle(layers: &[&[u8]]) -> Vec<u8> {
     signed(manifest(layers), layers, &key(), |statement| statement)
 }
 
 /// The archive of an image with this manifest and these layers, whose statement's text was
 /// changed before it was signed.
-pub(crate) fn signed(
+pub fn signed(
     manifest: Vec<u8>,
     layers: &[&[u8]],
     key: &PrivateKey,
@@ -135,4 +137,11 @@ pub(crate) fn signed(
     }
     bytes.resize(layout.size() as usize, 0);
     bytes
+}
+
+/// `content` as the writer of `.tar.zst` compresses it.
+pub fn compressed(content: &[u8]) -> Vec<u8> {
+    let mut writer = CompressedWriter::new(Vec::new()).unwrap();
+    writer.write_all(content).unwrap();
+    writer.finish().unwrap().0
 }

@@ -4,13 +4,14 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bundle_format::testing::key;
 use bundle_format::{
     Archive, BLOCK, BlobSink, Cursor, Layer, Limits, Medium, Pipe, Receipt, ShortReceipt, Statement,
     Timestamp, TrustPolicy, Trusted, Unverified, VolumeIndex, uncompressed,
 };
 use bundle_oci::{Digest, Manifest, MediaType};
 
-use crate::seeds::{key, protected};
+use crate::seeds::protected;
 
 fn now() -> Timestamp {
     Timestamp::from_unix(1_800_000_000).unwrap()

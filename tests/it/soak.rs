@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bundle_test_servers::{
@@ -79,18 +80,18 @@ fn disturbed(
     command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
     let status = match event {
         Event::Kill(after) => {
-            let mut child = command.spawn().unwrap();
-            let began = Instant::now();
-            loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    break status;
-                }
-                if began.elapsed() >= *after {
-                    child.kill().ok();
-                    break child.wait().unwrap();
-                }
-                std::thread::sleep(Duration::from_millis(1));
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut output = child.stdout.take().unwrap();
+            let (sender, ended) = mpsc::channel();
+            // Its end closes the pipe, and so the channel.
+            std::thread::spawn(move || {
+                std::io::copy(&mut output, &mut std::io::sink()).ok();
+                drop(sender);
+            });
+            if ended.recv_timeout(*after) == Err::<(), _>(mpsc::RecvTimeoutError::Timeout) {
+                child.kill().ok();
             }
+            child.wait().unwrap()
         }
         Event::Fault(name, fault, times) => {
             let nth = random.below(12) as usize;
@@ -282,11 +283,15 @@ impl World {
         let host = self.proxy.host().replace(':', "_");
         let after = Duration::from_micros(self.random.below(30_000));
         std::thread::scope(|scope| {
+            let (sender, ended) = mpsc::channel::<()>();
             let pull = scope.spawn(move || {
                 // Whatever it says: the server goes away meanwhile.
-                NAMES.map(|name| client.check(&format!("cache/{host}/team/{name}"), "1", Check::Hash).len())
+                let found = NAMES
+                    .map(|name| client.check(&format!("cache/{host}/team/{name}"), "1", Check::Hash).len());
+                drop(sender);
+                found
             });
-            std::thread::sleep(after);
+            ended.recv_timeout(after).ok();
             drop(served);
             drop(pull.join());
         });

@@ -287,18 +287,11 @@ fn number(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::CompressedWriter;
-
-    fn packed(content: &[u8]) -> Vec<u8> {
-        let mut writer = CompressedWriter::new(Vec::new()).unwrap();
-        writer.write_all(content).unwrap();
-        writer.finish().unwrap().0
-    }
+    use crate::testing::compressed as packed;
 
     fn open(bytes: &[u8], limits: &Limits) -> Result<Compressed, CompressedError> {
         Compressed::open(Arc::new(bytes.to_vec()), None, limits)

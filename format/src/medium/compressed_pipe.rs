@@ -52,16 +52,9 @@ impl<R: Read> Read for Unpacked<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
 
     use super::*;
-    use crate::CompressedWriter;
-
-    fn packed(content: &[u8]) -> Vec<u8> {
-        let mut writer = CompressedWriter::new(Vec::new()).unwrap();
-        writer.write_all(content).unwrap();
-        writer.finish().unwrap().0
-    }
+    use crate::testing::compressed as packed;
 
     fn content() -> Vec<u8> {
         (0..5_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()

@@ -2,11 +2,11 @@
 //! perhaps a login; gives what was sent to it, secrets that were not for it included.
 
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::accept::Acceptor;
 use crate::client::base64;
 use crate::http::{Headers, RequestHead, Response, ResponseHead};
 
@@ -42,7 +42,7 @@ impl Through {
 
 /// A forward proxy (RFC 9110 §7.6, §9.3.6) on a free loopback port; it dies with its handle.
 pub struct ForwardProxy {
-    address: SocketAddr,
+    acceptor: Acceptor,
     shared: Arc<Shared>,
 }
 
@@ -51,7 +51,6 @@ struct Shared {
     /// The value of `Proxy-Authorization` that lets through.
     login: Option<String>,
     seen: Mutex<Vec<Through>>,
-    stopping: AtomicBool,
 }
 
 impl ForwardProxy {
@@ -84,44 +83,20 @@ impl ForwardProxy {
     }
 
     fn with(route: &str, login: Option<String>) -> io::Result<ForwardProxy> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            route: route.to_owned(),
-            login,
-            seen: Mutex::default(),
-            stopping: AtomicBool::new(false),
-        });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if accepting.stopping.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                // A failure here is a closed connection, which is what the client sees too.
-                thread::spawn(move || shared.serve(&stream).ok());
-            }
-        });
-        Ok(ForwardProxy { address, shared })
+        let shared = Arc::new(Shared { route: route.to_owned(), login, seen: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        let acceptor = Acceptor::start(move |client| serving.serve(client))?;
+        Ok(ForwardProxy { acceptor, shared })
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.acceptor.host()
     }
 
     /// Every use since the start, refused ones included.
     pub fn seen(&self) -> Vec<Through> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for ForwardProxy {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which sees that the proxy is stopping.
-        TcpStream::connect(self.address).ok();
     }
 }
 

@@ -2,6 +2,7 @@
 //! Each is a [`FaultProxy`](crate::FaultProxy) in front of a plain registry, so that it records every request
 //! and takes further faults; what it claims is from documentation, sources or reports that its comment names.
 
+mod accept;
 mod access;
 mod artifactory;
 mod ecr;

@@ -2,11 +2,10 @@
 //! asked for; gives the addresses that were asked for, names as names.
 
 use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
+use super::accept::Acceptor;
 use super::forward::splice;
 
 /// What a client asked a SOCKS5 proxy for.
@@ -22,7 +21,7 @@ pub struct SocksRequest {
 
 /// A SOCKS5 proxy on a free loopback port; it dies with its handle.
 pub struct SocksProxy {
-    address: SocketAddr,
+    acceptor: Acceptor,
     shared: Arc<Shared>,
 }
 
@@ -30,7 +29,6 @@ struct Shared {
     route: String,
     login: Option<(String, String)>,
     seen: Mutex<Vec<SocksRequest>>,
-    stopping: AtomicBool,
 }
 
 impl SocksProxy {
@@ -41,44 +39,24 @@ impl SocksProxy {
     ///
     /// When no port can be had.
     pub fn start(route: &str, login: Option<(&str, &str)>) -> io::Result<SocksProxy> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             route: route.to_owned(),
             login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
             seen: Mutex::default(),
-            stopping: AtomicBool::new(false),
         });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if accepting.stopping.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                // A failure here is a closed connection, which is what the client sees too.
-                thread::spawn(move || shared.serve(&stream).ok());
-            }
-        });
-        Ok(SocksProxy { address, shared })
+        let serving = Arc::clone(&shared);
+        let acceptor = Acceptor::start(move |client| serving.serve(client))?;
+        Ok(SocksProxy { acceptor, shared })
     }
 
     /// `127.0.0.1:PORT`.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.acceptor.host()
     }
 
     /// Every request since the start that came as far as an address.
     pub fn seen(&self) -> Vec<SocksRequest> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for SocksProxy {
-    fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which sees that the proxy is stopping.
-        TcpStream::connect(self.address).ok();
     }
 }
 
