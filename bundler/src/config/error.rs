@@ -1,4 +1,5 @@
-//! Why a `bundle.yaml`, a list or a lock cannot be used: the errors, with file, line, column and field.
+//! Errors of a `bundle.yaml`, a list or a lock.
+//! Takes the name of the file, the place and the path of the field; gives a [`ConfigError`] that shows them.
 
 use std::path::PathBuf;
 

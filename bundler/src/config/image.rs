@@ -1,4 +1,5 @@
-//! An entry of `images` in a `bundle.yaml`: a line as in a list of images, or a map with settings.
+//! An entry of `images` in a `bundle.yaml`.
+//! Takes a line as in a list of images, or a map with settings; gives an [`Image`], and its JSON Schema.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Content that is looked into: manifests, configs and small blobs.
+//! Content that is parsed while references are resolved: manifests, configs and small blobs.
+//! Takes bytes or a client; gives a [`Manifest`], the platform of a config, or the bytes of a blob.
 
 use bundle_oci::{Digest, Manifest, Platform, Reference};
 use bundle_registry::{Client, Error, FetchedManifest};

@@ -1,4 +1,5 @@
-//! Why images could not be resolved: every image that failed, with its cause.
+//! Errors of resolving: every image that failed, with its cause.
+//! Takes facts; gives messages with the registry, the platforms or the tags that exist.
 
 use bundle_format::Target;
 use bundle_oci::{Digest, ManifestError, Platform, Reference, Tag};

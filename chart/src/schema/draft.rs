@@ -1,4 +1,5 @@
-//! The drafts of JSON Schema, by the address in `$schema`.
+//! The drafts of JSON Schema in which keywords mean different things.
+//! Takes the address in `$schema`; gives the [`Draft`].
 
 /// The versions of JSON Schema in which keywords mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,5 @@
-//! Why the bytes of a manifest are refused.
+//! Errors of manifests: why bytes are refused.
+//! Takes what a manifest or a registry says; gives messages with it escaped.
 
 use crate::{Digest, Printable};
 
