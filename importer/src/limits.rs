@@ -17,12 +17,27 @@ pub struct Limits {
     pub ahead: i64,
     /// The size in bytes of the state file: enough for the newest bundle of each stream of each registry.
     pub state_file: u64,
+    /// The largest blob of a pipe, in bytes, that is read as a whole before it is sent, so that several are sent
+    /// at once and one that fails is sent again.
+    pub piped_blob: u64,
+    /// What is taken for a larger one, in bytes, which is sent while it is read: what the client keeps of it
+    /// (`registry::Limits::held_piece`), and what is between.
+    pub piped_large: u64,
+    /// The bytes that the blobs of a pipe take in memory altogether.
+    pub piped_blobs: u64,
 }
 
 impl Limits {
     /// The limits that every import keeps to.
-    pub const DEFAULT: Self =
-        Self { rounds: 3, round_wait: Duration::from_millis(500), ahead: 24 * 60 * 60, state_file: 16 << 20 };
+    pub const DEFAULT: Self = Self {
+        rounds: 3,
+        round_wait: Duration::from_millis(500),
+        ahead: 24 * 60 * 60,
+        state_file: 16 << 20,
+        piped_blob: 4 << 20,
+        piped_large: 11 << 20,
+        piped_blobs: 24 << 20,
+    };
 }
 
 impl Default for Limits {

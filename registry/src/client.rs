@@ -16,12 +16,12 @@ use crate::cache::ContentCache;
 use crate::certificate;
 use crate::host_certificates::HostCertificates;
 use crate::limits::LARGEST_CA_FILE;
+use crate::line::{Lines, Passes};
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
 use crate::target::{Target, Targets};
 use crate::token::Authenticator;
 use crate::transport::authority;
-use crate::upload::Lines;
 use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry, Routes};
 
 /// A client for any number of registries, cheap to clone.
@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     /// What registries last said of their rate limits.
     pub(crate) rate_limits: Mutex<HashMap<Registry, RateLimit>>,
     pub(crate) lines: Lines,
+    pub(crate) passes: Passes,
     pub(crate) targets: Targets,
     pub(crate) on_retry: Box<dyn Fn(&Retry<'_>) + Send + Sync>,
     pub(crate) on_fallback: Box<dyn Fn(&Fallback<'_>) + Send + Sync>,
@@ -303,6 +304,7 @@ impl ClientBuilder {
             cache: self.cache.map(|directory| ContentCache::new(directory, self.limits.cache)),
             rate_limits: Mutex::default(),
             lines: Lines::new(self.limits),
+            passes: Passes::default(),
             targets: Targets::new(self.targets),
             on_retry: self.on_retry,
             on_fallback: self.on_fallback,

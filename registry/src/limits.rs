@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Limits {
     /// To open a connection. A dead host must not hold up the others.
     pub connect: Duration,
+    /// How long a request waits for those before it, where a registry does not take so many at once. It is
+    /// made then all the same: they may be waiting for it.
+    pub turn: Duration,
     /// From a request to the head of its answer.
     pub answer: Duration,
     /// Without a byte in the middle of a blob, in either direction. Never a limit on the whole.
@@ -30,9 +33,13 @@ pub struct Limits {
     pub first_piece: u64,
     /// The smallest piece, in bytes. Below it, most of the time goes into round trips.
     pub smallest_piece: u64,
-    /// The largest piece, in bytes, of what can be read only once: it is kept in memory until the
-    /// registry has it. Smaller blobs than two of it are sent by one PUT.
+    /// The bytes that are kept in memory of what can be read only once until the registry has them:
+    /// the largest piece, but over a line that [`Limits::quick_upload`] describes.
     pub held_piece: u64,
+    /// How long one request may take, in whole seconds, that sends more of what can be read only once
+    /// than is kept of it, over a line on which nothing ever broke: the line may become many times
+    /// slower before anything ends the request.
+    pub quick_upload: Duration,
     /// Retries without progress before giving up.
     pub attempts: usize,
     /// Retries with a host that has not answered once: more often a wrong name than a bad line.
@@ -80,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
+            turn: Duration::from_secs(60),
             answer: Duration::from_secs(60),
             stall: Duration::from_secs(60),
             least_rate: 512,
@@ -89,6 +97,7 @@ impl Default for Limits {
             first_piece: 8 << 20,
             smallest_piece: 256 << 10,
             held_piece: 8 << 20,
+            quick_upload: Duration::from_secs(5),
             attempts: 6,
             first_attempts: 2,
             attempts_in_all: 100,
@@ -166,3 +175,10 @@ pub(crate) const MOST_BREAKS: u32 = 16;
 /// The fewest bytes of an upload that say how fast a line is, unless they took a second: fewer
 /// measure its delay.
 pub(crate) const SMALLEST_SAMPLE: u64 = 1 << 20;
+/// Requests to one host at once: more than callers ever make.
+pub(crate) const MOST_AT_ONCE: usize = 1024;
+/// The requests for each of those at once that a registry must take before there is one more, after it has
+/// refused some; twice as many each time that one more was too many.
+pub(crate) const FIRST_GROWTH: usize = 4;
+/// The most of these.
+pub(crate) const MOST_GROWTH: usize = 256;

@@ -1,6 +1,7 @@
 //! One request and its answer: credentials, one challenge, timeouts, bounded bodies. Takes a
 //! [`Request`], gives a response or the error that its answer stands for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bundle_oci::{Digest, Registry, RepositoryName};
@@ -237,12 +238,19 @@ impl Client {
         self.send(host, builder).await
     }
 
-    /// Waits for the head of an answer.
+    /// Waits for the head of an answer, and before that until the host takes one more request.
     pub(crate) async fn send(&self, host: &str, request: RequestBuilder) -> Result<Response, Error> {
         let waited = self.inner.limits.answer;
+        let pass = self.inner.passes.enter(host, &self.inner.limits).await;
         let asked = Instant::now();
         match tokio::time::timeout(waited, request.send()).await {
-            Ok(Ok(response)) => {
+            Ok(Ok(mut response)) => {
+                pass.answered(response.status().as_u16());
+                // What is fetched keeps its connection until all of it is read. After a refusal, others are asked
+                // while this is still here.
+                if response.status().is_success() {
+                    response.extensions_mut().insert(Arc::new(pass));
+                }
                 let mut answered = lock(&self.inner.answered);
                 if !answered.contains(host) {
                     answered.insert(host.to_owned());

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bundle_format::{Archive, Blob, BlobSink, Medium};
+use bundle_format::{Archive, Blob, Medium};
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Progress};
 use bytes::Bytes;
@@ -59,13 +59,22 @@ impl BlobSource for Stored {
     }
 }
 
-/// A blob that was kept.
-pub(crate) struct InMemory(pub(crate) Bytes);
+/// A blob that is in memory.
+pub(crate) struct InMemory {
+    pub(crate) bytes: Bytes,
+    pub(crate) blob: Blob,
+    pub(crate) progress: Arc<dyn Progress>,
+}
 
 impl BlobSource for InMemory {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let bytes = self.0.clone();
-        Some(futures_util::stream::once(async move { Ok(bytes) }).boxed())
+        let (bytes, blob, progress) = (self.bytes.clone(), self.blob, self.progress.clone());
+        let all = futures_util::stream::once(async move {
+            // Again for each attempt, of which `Clamped` counts the first.
+            progress.advance(blob.digest, blob.size);
+            Ok(bytes)
+        });
+        Some(all.boxed())
     }
 }
 
@@ -97,6 +106,17 @@ pub(crate) struct Once(
     pub(crate) Digest,
 );
 
+impl Once {
+    /// The blob whose pieces come through `pieces`.
+    pub(crate) fn new(
+        pieces: Receiver<std::io::Result<Bytes>>,
+        progress: Arc<dyn Progress>,
+        blob: Digest,
+    ) -> Self {
+        Self(Mutex::new(Some(pieces)), progress, blob)
+    }
+}
+
 impl BlobSource for Once {
     fn is_repeatable(&self) -> bool {
         false
@@ -117,16 +137,6 @@ impl BlobSource for Once {
                 })
                 .boxed(),
         )
-    }
-}
-
-/// Hands a pipe's blobs from the thread that reads them to the tasks that send them.
-pub(crate) struct Forward(pub(crate) tokio::sync::mpsc::Sender<(Blob, Bytes)>);
-
-impl BlobSink for Forward {
-    fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
-        let piece = (blob, Bytes::copy_from_slice(bytes));
-        self.0.blocking_send(piece).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The body of an upload: a stretch of a source, in pieces that a slow line takes in time, with
 //! its progress watched. Takes a reader and a length, gives exactly so many bytes or an error.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -18,51 +19,69 @@ use crate::lock::lock;
 pub(super) struct Reader {
     stream: BoxStream<'static, std::io::Result<Bytes>>,
     rest: Bytes,
+    /// How many bytes were taken.
+    at: u64,
 }
 
 impl Reader {
     pub(super) fn new(stream: BoxStream<'static, std::io::Result<Bytes>>) -> Self {
-        Self { stream, rest: Bytes::new() }
+        Self { stream, rest: Bytes::new(), at: 0 }
     }
 
-    /// Bytes that are known, and nothing after them.
-    pub(super) fn of(bytes: Vec<Bytes>) -> Self {
-        Self::new(futures_util::stream::iter(bytes.into_iter().map(Ok)).boxed())
+    /// Which of the source's bytes comes next.
+    pub(super) fn at(&self) -> u64 {
+        self.at
     }
 
-    /// The same, with bytes that were taken put back before it.
-    pub(super) fn after(self, pieces: Vec<Bytes>) -> Self {
-        let Self { stream, rest } = self;
-        let before = pieces.into_iter().chain(std::iter::once(rest)).map(Ok);
-        Self::new(futures_util::stream::iter(before).chain(stream).boxed())
-    }
-
-    /// Passes over the first bytes.
-    pub(super) async fn skip(&mut self, mut bytes: u64) -> std::io::Result<()> {
-        while bytes > 0 {
-            let taken = self.next(bytes).await?;
-            bytes -= taken.len() as u64;
+    /// Passes over the bytes before this one.
+    pub(super) async fn skip_to(&mut self, offset: u64) -> std::io::Result<()> {
+        while self.at < offset {
+            let left = offset - self.at;
+            while self.rest.is_empty() {
+                self.rest = self.stream.next().await.ok_or_else(|| too_few(left))??;
+            }
+            self.take(usize::try_from(left).unwrap_or(usize::MAX));
         }
         Ok(())
     }
 
-    /// Takes so many bytes into memory.
-    pub(super) async fn take(&mut self, mut bytes: u64) -> std::io::Result<Vec<Bytes>> {
-        let mut taken = Vec::new();
-        while bytes > 0 {
-            let piece = self.next(bytes).await?;
-            bytes -= piece.len() as u64;
-            taken.push(piece);
-        }
-        Ok(taken)
+    /// At most so many of the bytes that were read.
+    fn take(&mut self, most: usize) -> Bytes {
+        let taken = self.rest.split_to(self.rest.len().min(most));
+        self.at += taken.len() as u64;
+        taken
     }
 
-    /// At least one byte, and at most so many.
-    async fn next(&mut self, most: u64) -> std::io::Result<Bytes> {
-        while self.rest.is_empty() {
-            self.rest = self.stream.next().await.ok_or_else(|| too_few(most))??;
+    /// The same, with bytes that were taken put back before it.
+    fn after(self, kept: Kept) -> Self {
+        let Self { stream, rest, at } = self;
+        let at = at - kept.bytes as u64;
+        let before = kept.pieces.into_iter().chain(std::iter::once(rest)).map(Ok);
+        Self { stream: futures_util::stream::iter(before).chain(stream).boxed(), rest: Bytes::new(), at }
+    }
+}
+
+/// The last bytes that were handed to a connection, of what can be read only once: those that may
+/// not have arrived if it breaks.
+#[derive(Default)]
+struct Kept {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+    most: usize,
+}
+
+impl Kept {
+    fn add(&mut self, piece: &Bytes) {
+        if self.most == 0 {
+            return;
         }
-        Ok(self.rest.split_to(self.rest.len().min(usize::try_from(most).unwrap_or(usize::MAX))))
+        self.bytes += piece.len();
+        self.pieces.push_back(piece.clone());
+        while self.bytes > self.most
+            && let Some(first) = self.pieces.pop_front()
+        {
+            self.bytes -= first.len();
+        }
     }
 }
 
@@ -78,8 +97,21 @@ struct State {
     since: Instant,
     failure: Option<std::io::Error>,
     handed: u64,
-    /// The reader, once its stretch was sent.
     reader: Option<Reader>,
+    kept: Kept,
+}
+
+impl State {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+
+    fn fail(&mut self, error: std::io::Error) -> Poll<Option<std::io::Result<Bytes>>> {
+        let kind = error.kind();
+        self.failure.get_or_insert(error);
+        Poll::Ready(Some(Err(kind.into())))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,8 +125,13 @@ pub(super) enum Phase {
 }
 
 impl Watch {
-    pub(super) fn new(phase: Phase) -> Arc<Self> {
-        let state = State { phase, since: Instant::now(), failure: None, handed: 0, reader: None };
+    /// Watches a reader's bytes being sent, and keeps the last of them, at most so many. Without a
+    /// reader there is only an answer to wait for.
+    pub(super) fn new(reader: Option<Reader>, keep: u64) -> Arc<Self> {
+        let phase = if reader.is_some() { Phase::Sending } else { Phase::Sent };
+        let most = usize::try_from(keep).unwrap_or(usize::MAX);
+        let kept = Kept { most, ..Kept::default() };
+        let state = State { phase, since: Instant::now(), failure: None, handed: 0, reader, kept };
         Arc::new(Self(Mutex::new(state)))
     }
 
@@ -125,21 +162,21 @@ impl Watch {
         lock(&self.0).handed
     }
 
-    /// The reader behind the stretch that was sent.
+    /// The reader behind the bytes that were sent.
     pub(super) fn reader(&self) -> Option<Reader> {
         lock(&self.0).reader.take()
     }
 
-    fn enter(&self, phase: Phase) {
+    /// The reader with those bytes put back that were kept.
+    pub(super) fn reader_before(&self) -> Option<Reader> {
         let mut state = lock(&self.0);
-        state.phase = phase;
-        state.since = Instant::now();
+        let kept = std::mem::take(&mut state.kept);
+        state.reader.take().map(|reader| reader.after(kept))
     }
 }
 
 /// Exactly as many bytes as were announced, in pieces, with their progress watched.
 pub(super) struct Body {
-    reader: Option<Reader>,
     left: u64,
     /// Whether the source ends here, so that more bytes are a fault of its own.
     whole: bool,
@@ -147,14 +184,9 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(reader: Reader, length: u64, whole: bool, watch: Arc<Watch>) -> Self {
-        Self { reader: Some(reader), left: length, whole, watch }
-    }
-
-    fn fail(&self, error: std::io::Error) -> Poll<Option<std::io::Result<Bytes>>> {
-        let kind = error.kind();
-        lock(&self.watch.0).failure.get_or_insert(error);
-        Poll::Ready(Some(Err(kind.into())))
+    /// The bytes of the reader that is watched.
+    pub(super) fn new(length: u64, whole: bool, watch: Arc<Watch>) -> Self {
+        Self { left: length, whole, watch }
     }
 }
 
@@ -166,33 +198,28 @@ impl Stream for Body {
         if left == 0 {
             return Poll::Ready(None);
         }
-        self.watch.enter(Phase::Reading);
-        let Some(reader) = &mut self.reader else {
-            return Poll::Ready(None);
+        let watch = self.watch.clone();
+        let mut state = lock(&watch.0);
+        state.enter(Phase::Reading);
+        // Once an upload has failed, its reader is in use elsewhere.
+        let Some(reader) = &mut state.reader else {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::BrokenPipe.into())));
         };
         while reader.rest.is_empty() {
             match ready!(reader.stream.as_mut().poll_next(context)) {
                 Some(Ok(piece)) => reader.rest = piece,
-                Some(Err(error)) => return self.fail(error),
-                None => return self.fail(too_few(left)),
+                Some(Err(error)) => return state.fail(error),
+                None => return state.fail(too_few(left)),
             }
         }
-        let rest = reader.rest.len();
-        if whole && rest as u64 > left {
-            return self.fail(std::io::Error::other("there are more bytes than announced"));
+        if whole && reader.rest.len() as u64 > left {
+            return state.fail(std::io::Error::other("there are more bytes than announced"));
         }
-        let length = rest.min(PIECE).min(usize::try_from(left).unwrap_or(usize::MAX));
-        let piece = reader.rest.split_to(length);
-        self.left -= length as u64;
-        let done = self.left == 0;
-        self.watch.enter(if done { Phase::Sent } else { Phase::Sending });
-        let reader = if done { self.reader.take() } else { None };
-        let mut state = lock(&self.watch.0);
-        state.handed += length as u64;
-        if reader.is_some() {
-            state.reader = reader;
-        }
-        drop(state);
+        let piece = reader.take(PIECE.min(usize::try_from(left).unwrap_or(usize::MAX)));
+        self.left -= piece.len() as u64;
+        state.handed += piece.len() as u64;
+        state.kept.add(&piece);
+        state.enter(if self.left == 0 { Phase::Sent } else { Phase::Sending });
         Poll::Ready(Some(Ok(piece)))
     }
 }

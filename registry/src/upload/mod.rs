@@ -2,10 +2,8 @@
 //! Takes a source of bytes, gives how the blob came to be in the repository.
 
 mod body;
-mod line;
 mod pieces;
 mod send;
 mod session;
 
-pub(crate) use line::Lines;
 pub use send::{BlobSource, Uploaded};

@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 
 use super::body::Reader;
-use super::send::{Failed, Stretch, Upload};
+use super::send::{Failed, Stretch, Upload, spent};
 use super::session::{closing, session_url, stored};
 use super::{BlobSource, Uploaded};
 use crate::Error;
@@ -38,66 +38,41 @@ impl Upload<'_> {
         let mut offset = 0;
         while offset < size {
             let length = client.inner.lines.piece(registry, size - offset, source.is_repeatable());
-            // A piece of what comes only once is kept until the registry has it.
-            let held = if source.is_repeatable() || length > client.inner.limits.held_piece {
-                None
-            } else {
-                let Some(reader) = reader else { return Err(self.spent().into()) };
-                Some(reader.take(length).await.map_err(Error::Source)?)
-            };
             let end = offset + length;
-            let start = offset;
-            while offset < end {
-                let stretch = Stretch { offset, length: end - offset, whole: false };
-                let sent = match &held {
-                    None => self.patch(&url, stretch, reader, refused).await,
-                    Some(pieces) => {
-                        let mut kept = Reader::of(pieces.clone());
-                        kept.skip(offset - start).await.map_err(Error::Source)?;
-                        self.patch(&url, stretch, &mut Some(kept), refused).await
-                    }
-                };
-                let failed = match sent {
-                    Ok(next) => {
-                        backoff.progress(&client.inner.limits);
-                        (url, offset) = (next, end);
-                        continue;
-                    }
-                    Err(failed) => failed,
-                };
-                if start == 0 && offset == 0 && failed.takes_no_pieces() {
-                    client.inner.lines.takes_whole_only(registry);
-                    if let (Some(pieces), Some(rest)) = (held, reader.take()) {
-                        *reader = Some(rest.after(pieces));
-                    }
-                    return Err(Failed { may_pass: true, ..failed });
-                }
-                if !(failed.may_pass || failed.error.is_retryable()) {
-                    return Err(failed);
-                }
-                client.wait_anyway(backoff, registry, failed.error).await.map_err(|error| self.cut(error))?;
-                let Some((next, at)) =
-                    self.status(&url, refused).await.filter(|(_, at)| *at >= start && *at <= end)
-                else {
-                    // The upload is gone: from the first byte, with smaller pieces.
-                    *reader = None;
-                    let lost = Error::misbehaved(registry.as_str(), "it lost an upload that broke off");
-                    return Err(Failed { error: lost, may_pass: true });
-                };
-                if at > offset {
+            let stretch = Stretch { offset, length, whole: false, keep: self.keep(source) };
+            let failed = match self.patch(&url, stretch, reader, refused).await {
+                Ok(next) => {
                     backoff.progress(&client.inner.limits);
+                    (url, offset) = (next, end);
+                    continue;
                 }
-                (url, offset) = (next, at);
-                if held.is_none() {
-                    let mut again = Reader::new(source.open().ok_or_else(|| self.spent())?);
-                    again.skip(offset).await.map_err(Error::Source)?;
-                    *reader = Some(again);
-                    // The line is known better now.
-                    break;
-                }
+                Err(failed) => failed,
+            };
+            if offset == 0 && failed.takes_no_pieces() {
+                client.inner.lines.takes_whole_only(registry);
+                return Err(Failed { may_pass: true, ..failed });
             }
+            if !(failed.may_pass || failed.error.is_retryable()) {
+                return Err(failed);
+            }
+            let why = failed.error.to_string();
+            client.wait_anyway(backoff, registry, failed.error).await.map_err(|error| self.cut(error))?;
+            let found = self.status(&url, refused).await.filter(|(_, at)| (offset..=end).contains(at));
+            let Some((next, at)) = found else {
+                // The upload is gone: from the first byte, with smaller pieces.
+                let what = format!("it dropped an upload that broke off ({why})");
+                return Err(Failed { error: Error::misbehaved(registry.as_str(), what), may_pass: true });
+            };
+            if at > offset {
+                backoff.progress(&client.inner.limits);
+            }
+            (url, offset) = (next, at);
+            let kept = reader.take().filter(|reader| reader.at() <= at);
+            let again = kept.or_else(|| source.open().map(Reader::new));
+            let again = reader.insert(again.ok_or_else(spent)?);
+            again.skip_to(at).await.map_err(Error::Source)?;
         }
-        let nothing = Stretch { offset, length: 0, whole: false };
+        let nothing = Stretch { offset, length: 0, whole: false, keep: 0 };
         let sent = self.exchange(Method::PUT, closing(url, self.digest), nothing, reader, refused).await?;
         self.check(&sent)?;
         Ok(Uploaded::Sent)
@@ -147,10 +122,6 @@ impl Upload<'_> {
         };
         let range = response.headers().get("Range").and_then(|value| value.to_str().ok());
         Some((next, range.and_then(stored)?))
-    }
-
-    fn spent(&self) -> Error {
-        Error::Source(std::io::Error::other("the bytes can be had only once, and were"))
     }
 }
 

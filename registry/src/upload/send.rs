@@ -9,9 +9,9 @@ use futures_util::stream::BoxStream;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, Url};
 
-use super::body::{Body, Phase, Reader, Watch};
-use super::line::Way;
+use super::body::{Body, Reader, Watch};
 use super::session::{closing, session_url};
+use crate::line::Way;
 use crate::lock::lock;
 use crate::retry::Backoff;
 use crate::token::Scope;
@@ -113,7 +113,6 @@ impl Upload<'_> {
     async fn run(&self, mut session: Option<Url>, source: &dyn BlobSource) -> Result<Uploaded, Error> {
         let client = self.client;
         let mut backoff = Backoff::new(&client.inner.limits);
-        let spent = || Error::Source(std::io::Error::other("the bytes can be had only once, and were"));
         let mut reader = Some(Reader::new(source.open().ok_or_else(spent)?));
         // The token with which the registry has refused the bytes.
         let mut refused = None;
@@ -121,8 +120,9 @@ impl Upload<'_> {
         loop {
             let way = client.inner.lines.way(self.registry, self.size, source.is_repeatable());
             let opened = session.take();
+            let keep = self.keep(source);
             let sent = match way {
-                Way::Whole => self.whole(opened, &mut reader, &mut refused).await,
+                Way::Whole => self.whole(opened, keep, &mut reader, &mut refused).await,
                 Way::Pieces => self.in_pieces(opened, source, &mut reader, &mut refused, &mut backoff).await,
             };
             let failed = match sent {
@@ -135,7 +135,7 @@ impl Upload<'_> {
             if !(failed.may_pass || disturbed || failed.error.is_retryable()) {
                 return Err(failed.error);
             }
-            reader = reader.or_else(|| source.open().map(Reader::new));
+            reader = reader.filter(|reader| reader.at() == 0).or_else(|| source.open().map(Reader::new));
             let waited = match reader {
                 Some(_) => client.wait_anyway(&mut backoff, self.registry, failed.error).await,
                 None => Err(failed.error),
@@ -191,6 +191,7 @@ impl Upload<'_> {
     async fn whole(
         &self,
         session: Option<Url>,
+        keep: u64,
         reader: &mut Option<Reader>,
         refused: &mut Option<HeaderValue>,
     ) -> Result<Uploaded, Failed> {
@@ -201,7 +202,7 @@ impl Upload<'_> {
                 None => return Ok(Uploaded::Found),
             },
         };
-        let body = Stretch { offset: 0, length: self.size, whole: true };
+        let body = Stretch { offset: 0, length: self.size, whole: true, keep };
         // Harbor records the size from the length of this request; a transfer in chunks would be
         // recorded as empty for ever (core's put_blob_upload.go).
         let sent = self.exchange(Method::PUT, closing(url, self.digest), body, reader, refused).await?;
@@ -219,7 +220,7 @@ impl Upload<'_> {
         refused: &mut Option<HeaderValue>,
     ) -> Result<Response, Failed> {
         let Self { client, registry, repository, .. } = *self;
-        let Stretch { offset, length, whole } = stretch;
+        let Stretch { offset, length, whole, keep } = stretch;
         let authorization =
             client.authorization(registry, &Scope::push(repository), refused.as_ref()).await?;
         let mut request = client
@@ -234,16 +235,16 @@ impl Upload<'_> {
         if let Some(header) = &authorization.header {
             request = request.header("Authorization", header);
         }
-        // Only now: what fails before leaves the bytes to the next attempt.
-        let taken = if length > 0 { reader.take() } else { None };
-        let watch = Watch::new(if taken.is_some() { Phase::Sending } else { Phase::Sent });
-        request = match taken {
-            Some(reader) => {
-                request.body(reqwest::Body::wrap_stream(Body::new(reader, length, whole, watch.clone())))
-            }
-            None => request.body(Bytes::new()),
-        };
         let host = registry.as_str();
+        let pass = client.inner.passes.enter(host, &client.inner.limits).await;
+        // Only now: what fails before leaves the bytes to the next attempt.
+        let sends = length > 0;
+        let watch = Watch::new(if sends { Some(reader.take().ok_or_else(spent)?) } else { None }, keep);
+        request = if sends {
+            request.body(reqwest::Body::wrap_stream(Body::new(length, whole, watch.clone())))
+        } else {
+            request.body(Bytes::new())
+        };
         let started = Instant::now();
         let sent = tokio::select! {
             sent = request.send() => sent.map_err(|error| client.failed(host, error)),
@@ -251,18 +252,29 @@ impl Upload<'_> {
                 Err(Error::Stalled { host: host.to_owned(), waited })
             }
         };
+        if let Ok(response) = &sent {
+            pass.answered(response.status().as_u16());
+        }
+        drop(pass);
         if let Some(error) = watch.failure() {
             return Err(Error::Source(error).into());
         }
-        if !whole && reader.is_none() {
-            *reader = watch.reader();
-        }
         let lines = &client.inner.lines;
-        let response = match sent {
+        let sent = match sent {
             Ok(response) if response.status().is_success() => {
+                if sends {
+                    *reader = watch.reader();
+                }
                 lines.moved(registry, length, started.elapsed());
                 return Ok(response);
             }
+            _ if sends => {
+                *reader = watch.reader_before();
+                sent
+            }
+            _ => sent,
+        };
+        let response = match sent {
             Ok(response) => response,
             Err(error) => {
                 lines.broke(registry, watch.handed(), started.elapsed());
@@ -287,6 +299,11 @@ impl Upload<'_> {
         Err(Failed { error, may_pass: expired || lost })
     }
 
+    /// How many bytes are kept that may not have arrived: some of what comes only once.
+    pub(super) fn keep(&self, source: &dyn BlobSource) -> u64 {
+        if source.is_repeatable() { 0 } else { self.client.inner.limits.held_piece }
+    }
+
     pub(super) fn doing(&self) -> String {
         format!("take the blob {} into {}", self.digest, self.repository)
     }
@@ -302,6 +319,11 @@ impl Upload<'_> {
     }
 }
 
+/// What was read once is wanted again.
+pub(super) fn spent() -> Error {
+    Error::Source(std::io::Error::other("the bytes can be had only once, and were"))
+}
+
 /// The bytes of one request.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch {
@@ -309,6 +331,8 @@ pub(super) struct Stretch {
     pub(super) length: u64,
     /// Whether these are all bytes of the blob.
     pub(super) whole: bool,
+    /// How many of the bytes that were handed to the connection are kept in case that it breaks.
+    pub(super) keep: u64,
 }
 
 /// An attempt to upload that failed.

@@ -14,14 +14,20 @@ use futures_util::stream::BoxStream;
 use crate::repository;
 use crate::server::{Answer, Asked, Server};
 
-/// A blob of a thousand different bytes, and how often it was opened.
+/// A blob, and how often it was opened.
 struct Source {
+    bytes: Vec<u8>,
     opened: AtomicUsize,
     once: bool,
 }
 
+/// Bytes of which no four are the same.
 fn blob() -> Vec<u8> {
-    (0..1000u32).flat_map(|number| number.to_le_bytes()).collect()
+    bytes(1000)
+}
+
+fn bytes(words: u32) -> Vec<u8> {
+    (0..words).flat_map(|number| number.to_le_bytes()).collect()
 }
 
 impl BlobSource for Source {
@@ -29,7 +35,8 @@ impl BlobSource for Source {
         if self.opened.fetch_add(1, Ordering::SeqCst) > 0 && self.once {
             return None;
         }
-        let pieces: Vec<_> = blob().chunks(70).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> =
+            self.bytes.chunks(self.bytes.len() / 57).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         Some(futures_util::stream::iter(pieces).boxed())
     }
 
@@ -104,7 +111,8 @@ fn answer(state: &mut State, asked: &Asked, forgets: bool, fate: &dyn Fn(usize) 
         "PUT" => {
             assert!(current, "{} while there are {}", asked.line, state.stored.len());
             state.stored.extend_from_slice(&asked.body);
-            state.done = state.stored == blob();
+            let digest = Digest::of(&state.stored).to_string();
+            state.done = asked.line.contains(&digest);
             Answer::new(if state.done { 201 } else { 400 }, "")
         }
         _ => Answer::new(404, ""),
@@ -124,9 +132,17 @@ fn limits() -> Limits {
 }
 
 async fn send(client: &Client, server: &Server, once: bool) -> Result<(Uploaded, usize), Error> {
-    let source = Source { opened: AtomicUsize::new(0), once };
-    let bytes = blob();
+    send_bytes(client, server, once, blob()).await
+}
+
+async fn send_bytes(
+    client: &Client,
+    server: &Server,
+    once: bool,
+    bytes: Vec<u8>,
+) -> Result<(Uploaded, usize), Error> {
     let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+    let source = Source { bytes, opened: AtomicUsize::new(0), once };
     let sent = client.upload_blob(&server.registry(), &repository(), digest, size, None, &source).await?;
     Ok((sent, source.opened.into_inner()))
 }
@@ -171,6 +187,56 @@ async fn a_piece_that_breaks_off_goes_on_where_the_registry_says() {
         let lost = if once { 512 } else { 1024 } - 100;
         assert_eq!(lengths(&server, "PATCH").iter().sum::<usize>(), 4000 + lost);
     }
+}
+
+/// What is read once and was kept is sent again even from the start, as distribution up to 2.8 and Harbor want it;
+/// what is not kept any longer cannot be, and the error says why.
+#[tokio::test]
+async fn a_pipes_upload_that_the_registry_dropped_starts_again_while_all_of_it_is_kept() {
+    let fate = |patch| if patch == 1 { Fate::Cut(100) } else { Fate::Taken };
+    let (server, state) = registry(true, fate);
+    assert_eq!(send(&client(), &server, true).await.unwrap(), (Uploaded::Sent, 1));
+    assert!(state.lock().unwrap().done);
+    assert_eq!(server.count("POST"), 2);
+    let fate = |patch| if patch == 2 { Fate::Cut(100) } else { Fate::Taken };
+    let (server, _) = registry(true, fate);
+    let error = send(&client(), &server, true).await.unwrap_err();
+    assert!(error.to_string().contains("dropped an upload that broke off"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pipes_blob_that_is_refused_at_first_is_sent_again() {
+    let state = Arc::new(Mutex::new(State::default()));
+    let refusals = AtomicUsize::new(0);
+    let server = Server::start(move |asked, _| {
+        let refuses = asked.line.starts_with("PUT") && refusals.fetch_add(1, Ordering::SeqCst) < 2;
+        if refuses {
+            Answer::new(503, "")
+        } else {
+            answer(&mut state.lock().unwrap(), asked, true, &|_| Fate::Taken)
+        }
+    });
+    let client = Client::builder().limits(Limits { held_piece: 4000, ..limits() }).build().unwrap();
+    assert_eq!(send(&client, &server, true).await.unwrap(), (Uploaded::Sent, 1));
+    assert_eq!(lengths(&server, "PUT"), [4000, 4000, 4000]);
+}
+
+/// Over a line that is known to be good, a pipe's blob is sent at once; what the registry kept of it when the line
+/// breaks all the same need not be sent again, and the rest was kept here.
+#[tokio::test]
+async fn a_pipes_blob_over_a_good_line_goes_on_where_it_broke() {
+    const MIB: usize = 1 << 20;
+    let fate = |patch| if patch == 2 { Fate::Cut(3 * MIB / 2) } else { Fate::Taken };
+    let (server, state) = registry(false, fate);
+    let held = MIB as u64;
+    let limits = Limits { first_piece: held, held_piece: held, ..limits() };
+    let client = Client::builder().limits(limits).build().unwrap();
+    let sent = send_bytes(&client, &server, true, bytes(3 << 18)).await.unwrap();
+    assert_eq!((sent, state.lock().unwrap().done), ((Uploaded::Sent, 1), true));
+    let patches = lengths(&server, "PATCH");
+    // The first piece says that the line is good, so that the second is the rest.
+    assert_eq!(patches[..2], [MIB, 2 * MIB], "{patches:?}");
+    assert_eq!(patches[2..].iter().sum::<usize>(), MIB / 2, "{patches:?}");
 }
 
 #[tokio::test]

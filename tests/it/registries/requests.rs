@@ -2,10 +2,13 @@
 //! requests of each sort one more image costs, and what a registry may refuse of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
+use bundle_test_servers::{
+    Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Response, Rule,
+};
 
-use crate::scene::{CREATED, Scene};
+use crate::scene::{CREATED, Ran, Scene};
 
 /// A bundle of so many images, each with a layer of its own on a base that all share.
 fn bundle(scene: &Scene, images: u64) -> String {
@@ -86,4 +89,31 @@ fn what_an_import_that_ended_early_left_behind_is_found_without_sending_it_again
     // The record's empty config alone.
     assert_eq!(proxy.count("PUT uploads"), 1, "{:?}", proxy.tally());
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+}
+
+/// What takes few requests at once answers 503 (nginx' `limit_conn`, ngx_http_limit_conn_module) or 429 (the same
+/// with `limit_conn_status 429`, Docker Hub's abuse limit with a plain text, Amazon's and GitHub's
+/// `TOOMANYREQUESTS`). The import makes fewer at once from then on, instead of running into it again and again.
+#[test]
+fn a_registry_that_takes_few_requests_at_once_is_soon_asked_no_more_than_that() {
+    let scene = Scene::empty();
+    let images = 40;
+    let bundle = bundle(&scene, images);
+    for (most, refusal, piped) in
+        [(2, Response::new(503), false), (5, Response::error(429, "TOOMANYREQUESTS", "Rate exceeded"), true)]
+    {
+        let target = DockerRegistry::start().unwrap();
+        let proxy = FaultProxy::start(target.host()).unwrap();
+        // A long line, so that many requests are made at once.
+        proxy.add(Rule::new(Matcher::any(), Fault::Delay(Duration::from_millis(15))));
+        proxy.admit_at_once(most, refusal);
+        let source = if piped { "-" } else { &bundle };
+        let mut command = scene.command(["import", source, "--to", proxy.host(), "--trust", "key.pub"]);
+        command.stdin(std::fs::File::open(scene.path(&bundle)).unwrap());
+        Ran::from(command.output().unwrap()).succeeds();
+        assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+        let (refused, all) = (proxy.refused(), proxy.requests().len());
+        assert!(refused > 0, "it was never asked too much");
+        assert!(refused < all / 6, "{refused} of {all} requests were refused");
+    }
 }

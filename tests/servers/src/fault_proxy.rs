@@ -83,6 +83,7 @@ impl FaultProxy {
             upstream,
             rules: Mutex::default(),
             connect_delay: Mutex::default(),
+            crowd: Mutex::default(),
             traffic: Traffic::default(),
             gate: Gate::default(),
             connections: Mutex::default(),
@@ -123,6 +124,18 @@ impl FaultProxy {
     /// Lets each new connection wait before its first request, as its handshake would on a long line.
     pub fn delay_connections(&self, by: Duration) {
         *lock(&self.shared.connect_delay) = by;
+    }
+
+    /// Deals with at most so many requests at once, and answers the others at once in this way: as nginx does with
+    /// `limit_conn`, whose `limit_conn_status` is 503 unless it is set, and which counts connections "that have
+    /// requests currently being processed" (ngx_http_limit_conn_module).
+    pub fn admit_at_once(&self, most: usize, refusal: Response) {
+        lock(&self.shared.crowd).limit = Some((most, refusal));
+    }
+
+    /// How many requests were refused for others that were being dealt with.
+    pub fn refused(&self) -> usize {
+        lock(&self.shared.crowd).refused
     }
 
     /// Every request since the start or the last [`FaultProxy::clear`], in the order of arrival. A request
@@ -200,6 +213,7 @@ struct Shared {
     upstream: Upstream,
     rules: Mutex<Vec<Arc<ActiveRule>>>,
     connect_delay: Mutex<Duration>,
+    crowd: Mutex<Crowd>,
     traffic: Traffic,
     gate: Gate,
     /// The clients' connections, to be shut down with the proxy.
@@ -239,11 +253,17 @@ impl Shared {
         let mut reader = BufReader::with_capacity(64 * 1024, stream.try_clone()?);
         let served = loop {
             match RequestHead::read(&mut reader) {
-                Ok(Some(head)) => match Exchange::new(self, &mut reader, &stream, &head).run(&head) {
-                    Ok(Next::KeepAlive) => {}
-                    Ok(Next::Close) => break Ok(()),
-                    Err(error) => break Err(error),
-                },
+                Ok(Some(head)) => {
+                    let refusal = lock(&self.crowd).enter();
+                    let admitted = refusal.is_none();
+                    let next = Exchange::new(self, &mut reader, &stream, &head, refusal).run(&head);
+                    lock(&self.crowd).under_way -= usize::from(admitted);
+                    match next {
+                        Ok(Next::KeepAlive) => {}
+                        Ok(Next::Close) => break Ok(()),
+                        Err(error) => break Err(error),
+                    }
+                }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
@@ -257,6 +277,30 @@ impl Shared {
         // Off the lock: a scripted answer may look at the proxy.
         let rules = lock(&self.rules).clone();
         Behaviour::choose(&rules, head)
+    }
+}
+
+/// The requests that are being dealt with.
+#[derive(Default)]
+struct Crowd {
+    limit: Option<(usize, Response)>,
+    under_way: usize,
+    refused: usize,
+}
+
+impl Crowd {
+    /// The answer to one that is too many; otherwise it is counted.
+    fn enter(&mut self) -> Option<Response> {
+        match &self.limit {
+            Some((most, refusal)) if self.under_way >= *most => {
+                self.refused += 1;
+                Some(refusal.clone())
+            }
+            _ => {
+                self.under_way += 1;
+                None
+            }
+        }
     }
 }
 

@@ -51,9 +51,13 @@ impl<'a> Exchange<'a> {
         from_client: &'a mut BufReader<TcpStream>,
         to_client: &'a TcpStream,
         head: &RequestHead,
+        refusal: Option<Response>,
     ) -> Exchange<'a> {
         let record = shared.traffic.arrived(head);
-        let behaviour = shared.behaviour(head);
+        let behaviour = match refusal {
+            Some(answer) => Behaviour { answer: Some(answer), ..Behaviour::default() },
+            None => shared.behaviour(head),
+        };
         Exchange { shared, from_client, to_client, record, behaviour }
     }
 

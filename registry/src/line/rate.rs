@@ -1,5 +1,4 @@
-//! What is known of the line to a registry: how fast one upload goes, and after how long something
-//! on the way ends a request. Takes what happened to uploads, gives how the next blob is sent.
+//! How fast one upload to a registry goes, and after how long something on the way ends a request. Takes what happened to uploads, gives how the next blob is sent.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -56,6 +55,14 @@ impl Line {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).min(self.most.unwrap_or(u64::MAX));
         Some(bytes.max(limits.smallest_piece))
     }
+
+    /// The bytes that a request moves in a moment over a line on which nothing ever broke.
+    fn quick(&self, limits: &Limits) -> u64 {
+        match self.rate {
+            Some(rate) if self.breaks == 0 => rate.saturating_mul(limits.quick_upload.as_secs()),
+            _ => 0,
+        }
+    }
 }
 
 impl Lines {
@@ -72,7 +79,7 @@ impl Lines {
     }
 
     /// How a blob of so many bytes is sent. One that can be read only once is sent in pieces that
-    /// are kept until the registry has them.
+    /// are kept until the registry has them, unless the line is so good that it is there in a moment.
     pub(crate) fn way(&self, registry: &Registry, size: u64, repeatable: bool) -> Way {
         let line = self.of(registry);
         let limits = &self.limits;
@@ -80,7 +87,9 @@ impl Lines {
             _ if line.whole_only => u64::MAX,
             Some(fits) if repeatable => fits,
             None if repeatable => limits.whole_upload,
-            fits => fits.unwrap_or(u64::MAX).min(limits.held_piece.saturating_mul(2)),
+            // A first request that breaks must not be the end of it.
+            None => limits.held_piece,
+            Some(fits) => fits.min(limits.held_piece).max(line.quick(limits)),
         };
         let whole = size <= most;
         if whole { Way::Whole } else { Way::Pieces }
@@ -90,7 +99,7 @@ impl Lines {
     pub(crate) fn piece(&self, registry: &Registry, left: u64, repeatable: bool) -> u64 {
         let line = self.of(registry);
         let fits = line.fits(&self.limits).unwrap_or(self.limits.first_piece);
-        let most = if repeatable { u64::MAX } else { self.limits.held_piece };
+        let most = if repeatable { u64::MAX } else { self.limits.held_piece.max(line.quick(&self.limits)) };
         let piece = fits.min(most);
         let most = most.min(line.most.unwrap_or(u64::MAX)).max(piece);
         // No small rest that costs a request of its own.
@@ -172,11 +181,28 @@ mod tests {
         lines.moved(&registry, 100 * MIB, second);
         assert_eq!(lines.way(&registry, 2000 * MIB, true), Way::Whole);
         assert_eq!(lines.way(&registry, 2001 * MIB, true), Way::Pieces);
-        // Whatever comes once is kept until it arrived.
-        assert_eq!(lines.way(&registry, 2000 * MIB, false), Way::Pieces);
-        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
         lines.takes_whole_only(&registry);
         assert_eq!(lines.way(&registry, 5000 * MIB, true), Way::Whole);
+    }
+
+    #[test]
+    fn what_comes_once_is_kept_until_it_arrived_unless_it_is_there_in_a_moment() {
+        let lines = Lines::new(Limits::default());
+        let registry: Registry = "r.example".parse().unwrap();
+        let second = Duration::from_secs(1);
+        // Nothing is known yet.
+        assert_eq!(lines.way(&registry, 8 * MIB, false), Way::Whole);
+        assert_eq!(lines.way(&registry, 9 * MIB, false), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
+        // Five seconds of a line that is good.
+        lines.moved(&registry, 100 * MIB, second);
+        assert_eq!(lines.way(&registry, 500 * MIB, false), Way::Whole);
+        assert_eq!(lines.way(&registry, 501 * MIB, false), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 500 * MIB);
+        // One break, and it is not relied on.
+        lines.broke(&registry, 100 * MIB, second);
+        assert_eq!(lines.way(&registry, 9 * MIB, false), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
     }
 
     #[test]
