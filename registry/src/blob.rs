@@ -197,6 +197,11 @@ impl Download {
         self.position
     }
 
+    /// How many bytes are still to come.
+    pub fn left(&self) -> u64 {
+        self.size - self.position
+    }
+
     /// The next bytes, or `None` after the last one. Dropping the future loses no byte.
     ///
     /// # Errors

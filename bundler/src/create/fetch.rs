@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{CreateError, Plan};
 
-/// How many bytes are hashed and written at once.
-pub(crate) const BATCH: usize = 1 << 20;
+/// How many bytes are hashed and written at once: several of each transfer are in memory.
+pub(crate) const BATCH: usize = 512 << 10;
+/// How many bytes come at most with one piece of a response: hyper's buffer has 408 KiB.
+const MOST_PIECE: usize = 408 << 10;
 
 /// Begins to fetch a blob, from some byte on.
 pub(crate) fn start(
@@ -28,7 +30,9 @@ pub(crate) fn start(
 
 /// The next bytes, gathered to a batch; empty at the end.
 pub(crate) async fn next_batch(download: &mut Download) -> Result<Bytes, Error> {
-    let mut batch = BytesMut::new();
+    let left = usize::try_from(download.left()).unwrap_or(usize::MAX);
+    // What grows is copied, and takes twice what it needs.
+    let mut batch = BytesMut::with_capacity(left.min(BATCH + MOST_PIECE));
     while batch.len() < BATCH {
         match download.next().await? {
             Some(piece) => batch.extend_from_slice(&piece),
