@@ -5,12 +5,15 @@ use crate::limits::CERTIFICATES;
 use std::path::{Path, PathBuf};
 
 use bundle_format::Limits;
-use bundle_handout::node::{Login, Mirror, Mirrored, Runtime, Scheme, Secrecy, write_tree};
+use bundle_handout::node::{
+    Deviation, Login, LoginError, Mirror, Mirrored, NodeConfig, NodeFile, Runtime, Scheme, Secrecy,
+    compare_tree, write_tree,
+};
 use bundle_harbor::Harbor;
 use bundle_importer::Bundle;
 use bundle_oci::Registry;
 use bundle_registry::CredentialStore;
-use bundle_report::{ConfigFile, MirrorConfigReport};
+use bundle_report::{ConfigFile, MirrorConfigReport, NodeDeviation, NodeReport};
 use bundle_site::Reach;
 
 use crate::connection::Connection;
@@ -21,9 +24,9 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct MirrorConfig {
-    /// Bundle whose images the mirror has
-    #[arg(value_name = "FILE")]
-    bundle: PathBuf,
+    /// Bundles whose images the mirrors have
+    #[arg(value_name = "FILE", required = true)]
+    bundles: Vec<PathBuf>,
 
     #[command(flatten)]
     trust: TrustArguments,
@@ -32,19 +35,24 @@ pub(crate) struct MirrorConfig {
     #[arg(long = "for", value_name = "RUNTIME", value_enum)]
     runtime: For,
 
-    /// Mirror registry: Harbor, or a host with `bundle serve`
-    #[arg(long, value_name = "HOST[:PORT]")]
-    registry: Registry,
+    /// Mirror registry: Harbor, or a host with `bundle serve`. Repeatable: nodes ask them in this order, for
+    /// their own names too, such as a host with `bundle serve` before Harbor
+    #[arg(long = "registry", value_name = "HOST[:PORT]", required = true)]
+    registries: Vec<Registry>,
 
-    /// The mirror uses plain HTTP
-    #[arg(long, conflicts_with_all = ["ca_file", "credentials"])]
-    plain_http: bool,
+    /// The mirrors use plain HTTP; with a host, only that one; repeatable
+    #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true)]
+    plain_http: Option<Vec<Registry>>,
 
-    /// CA certificate of the mirror (PEM), if the nodes do not trust it yet
+    /// Ask the mirrors for images of all other registries too, so that nodes ask nobody else
+    #[arg(long)]
+    all_registries: bool,
+
+    /// CA certificates of the mirrors (PEM), if the nodes do not trust them yet
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// Docker config.json with the account that nodes pull with. Harbor is asked what else it can pull: any
+    /// Docker config.json with the accounts that nodes pull with. Harbor is asked what else they can pull: any
     /// pod of a node can, too
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
@@ -54,8 +62,12 @@ pub(crate) struct MirrorConfig {
     wide_account: bool,
 
     /// Directory to write, which must not exist; copy its contents to / of each node
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "check")]
+    output: Option<PathBuf>,
+
+    /// Write nothing, and compare with the files of the node whose file system has its root here
+    #[arg(long, value_name = "ROOT", conflicts_with = "output")]
+    check: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -69,61 +81,152 @@ enum For {
 
 impl MirrorConfig {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
-            .map_err(|error| Failure::from(error).of(&self.bundle))?;
-        let mirrored = Mirrored::of(bundle.trusted(), &self.registry)?;
-        let login = self.credentials.as_deref().map(|path| Login::load(path, &self.registry)).transpose()?;
-        if let Some(login) = &login
-            && let Err(failure) = self.look_at(login).await
-        {
-            if !self.wide_account || failure.is(Id::Credentials) {
-                return Err(failure);
-            }
-            tell(&format!("note: {}", failure.said()));
-        }
-        let mirror = Mirror {
-            registry: self.registry.clone(),
-            scheme: if self.plain_http { Scheme::Http } else { Scheme::Https },
-            ca: self.ca_file.as_deref().map(certificates).transpose()?,
-            login,
+        let policy = self.trust.effective()?;
+        let open = |path: &PathBuf| {
+            Bundle::open(path, &policy, &Limits::V1).map_err(|error| Failure::from(error).of(path))
+        };
+        let bundles: Vec<Bundle> = self.bundles.iter().map(open).collect::<Result<_, _>>()?;
+        let trusted: Vec<_> = bundles.iter().map(Bundle::trusted).collect();
+        let registries: Vec<&Registry> = self.registries.iter().collect();
+        let node = NodeConfig {
+            mirrored: Mirrored::of(&trusted, &registries)?,
+            mirrors: self.mirrors().await?,
+            all_registries: self.all_registries,
         };
         let runtime = match self.runtime {
             For::K3s => Runtime::K3s,
             For::Rke2 => Runtime::Rke2,
             For::Containerd => Runtime::Containerd,
+            For::Crio if self.all_registries => {
+                return Err(Failure::text(
+                    Code::Usage,
+                    "CRI-O's registries.conf has no rule for all registries",
+                )
+                .hint("leave --all-registries out, and close the way out of the nodes in their network"));
+            }
             For::Crio => Runtime::Crio,
         };
-        let files = runtime.files(&mirrored, &mirror);
-        write_tree(&files, &self.output)?;
-        if !mirrored.renamed.is_empty() {
-            let images = match mirrored.renamed.len() {
+        let files = runtime.files(&node);
+        let renamed = node.mirrored.renamed.len();
+        if renamed > 0 {
+            let images = match renamed {
                 1 => "1 image is".to_owned(),
                 many => format!("{many} images are"),
             };
             tell(&format!("note: {images} not found by the name of the source; the files say which"));
         }
+        if let Some(root) = &self.check {
+            return compared(&files, root);
+        }
+        let output = self.output.as_deref().unwrap_or(Path::new("."));
+        write_tree(&files, output)?;
         output::report(&MirrorConfigReport {
-            hosts: mirrored.hosts().map(ToString::to_string).collect(),
-            mirror: self.registry.to_string(),
+            hosts: node.mirrored.hosts().map(ToString::to_string).collect(),
+            mirror: self.registries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             files: files
                 .iter()
                 .map(|file| ConfigFile {
-                    path: name(&self.output.join(&file.path)),
+                    path: name(&output.join(&file.path)),
                     secret: match file.secrecy {
                         Secrecy::Owner => true,
                         Secrecy::Everyone => false,
                     },
                 })
                 .collect(),
-            renamed: mirrored.renamed.len(),
+            renamed,
         })
+    }
+
+    /// The registries with what is known of each.
+    async fn mirrors(&self) -> Result<Vec<Mirror>, Failure> {
+        let ca = self.ca_file.as_deref().map(certificates).transpose()?;
+        let plain = |registry: &Registry| match self.plain_http.as_deref() {
+            None => false,
+            Some(hosts) => hosts.is_empty() || hosts.contains(registry),
+        };
+        if let Some(other) = self.plain_http.iter().flatten().find(|host| !self.registries.contains(host)) {
+            return Err(Failure::text(
+                Code::Usage,
+                format!("--plain-http names {other}, which is no --registry"),
+            ));
+        }
+        if self.registries.iter().all(plain) && (ca.is_some() || self.credentials.is_some()) {
+            let text = "--plain-http cannot be used with --ca-file or --credentials, which need HTTPS";
+            return Err(Failure::text(Code::Usage, text));
+        }
+        let mut mirrors: Vec<Mirror> = Vec::new();
+        let mut missing = None;
+        for registry in &self.registries {
+            if mirrors.iter().any(|mirror| mirror.registry == *registry) {
+                return Err(Failure::text(Code::Usage, format!("--registry {registry} is given twice")));
+            }
+            let scheme = if plain(registry) { Scheme::Http } else { Scheme::Https };
+            let login = match &self.credentials {
+                Some(path) if scheme == Scheme::Https => match Login::load(path, registry) {
+                    Ok(login) => Some(login),
+                    Err(error @ LoginError::Missing { .. }) => {
+                        missing.get_or_insert(error);
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                _ => None,
+            };
+            if let Some(login) = &login
+                && let Err(failure) = self.look_at(registry, login).await
+            {
+                if !self.wide_account || failure.is(Id::Credentials) {
+                    return Err(failure);
+                }
+                tell(&format!("note: {}", failure.said()));
+            }
+            let ca = ca.clone().filter(|_| scheme == Scheme::Https);
+            mirrors.push(Mirror { registry: registry.clone(), scheme, ca, login });
+        }
+        match missing {
+            Some(error) if mirrors.iter().all(|mirror| mirror.login.is_none()) => Err(error.into()),
+            _ => Ok(mirrors),
+        }
+    }
+}
+
+/// Says where a node deviates.
+fn compared(files: &[NodeFile], root: &Path) -> Result<(), Failure> {
+    let deviations: Vec<NodeDeviation> = compare_tree(files, root)
+        .into_iter()
+        .map(|(path, deviation)| NodeDeviation {
+            path: name(&root.join(path)),
+            what: match deviation {
+                Deviation::Missing => "missing".to_owned(),
+                Deviation::Differs { line } => format!("differs, from line {line} on"),
+                Deviation::Open => "has a password, and others than its owner can read it".to_owned(),
+                Deviation::Unreadable(kind) => format!("cannot be read: {kind}"),
+            },
+        })
+        .collect();
+    let count = deviations.len();
+    output::report(&NodeReport { root: name(root), files: files.len(), deviations })?;
+    match count {
+        0 => Ok(()),
+        _ => Err(Failure::text(
+            Id::NodeDeviates,
+            format!("{} below {} not as they should be", plural(count), name(root)),
+        )
+        .hint("write the files anew with -o DIR, copy them to the node, and restart its container runtime")),
+    }
+}
+
+fn plural(count: usize) -> String {
+    match count {
+        1 => "1 file is".to_owned(),
+        many => format!("{many} files are"),
     }
 }
 
 impl MirrorConfig {
     /// Asks Harbor whether the account opens more than nodes need: a node pulls for each of its pods, whoever's
     /// they are.
-    async fn look_at(&self, login: &Login) -> Result<(), Failure> {
+    async fn look_at(&self, registry: &Registry, login: &Login) -> Result<(), Failure> {
         let account = self.credentials.as_deref().map(name).unwrap_or_default();
         let unknown = |failure: Failure| {
             failure.also_hint(
@@ -132,24 +235,21 @@ impl MirrorConfig {
         };
         let progress = progress("checking");
         let (user, password) = login.account();
-        let credentials = CredentialStore::default().with_login(
-            self.registry.clone(),
-            user.to_owned(),
-            password.to_owned(),
-        );
+        let credentials =
+            CredentialStore::default().with_login(registry.clone(), user.to_owned(), password.to_owned());
         let client = Connection::brief(self.ca_file.clone()).client_as(credentials, &progress)?;
-        let harbor = Harbor::detect(&client, &self.registry).await.map_err(|error| unknown(error.into()))?;
+        let harbor = Harbor::detect(&client, registry).await.map_err(|error| unknown(error.into()))?;
         let Some(harbor) = harbor else {
             progress.note(&format!(
                 "{} is no Harbor, and cannot be asked what {account} opens: any pod of a node can pull what the account can",
-                self.registry
+                registry
             ));
             return Ok(());
         };
         let opens = match Reach::of(&harbor).await.map_err(|error| unknown(error.into()))? {
             Reach::CacheOnly => return Ok(()),
             Reach::Nothing => {
-                let text = format!("{} does not accept the account in {account}", self.registry);
+                let text = format!("{} does not accept the account in {account}", registry);
                 return Err(Failure::text(Id::Credentials, text));
             }
             Reach::Everything => "is an administrator's".to_owned(),

@@ -6,11 +6,13 @@
 pub(crate) struct Limits {
     /// The size in bytes of a Docker configuration with a node's login.
     pub(crate) login: u64,
+    /// The size in bytes of a file of a node's configuration; ours have a line or two for each registry.
+    pub(crate) node_file: u64,
     /// The size in bytes of a `Chart.yaml` as JSON; Helm itself has no bound.
     pub(crate) chart_metadata: u64,
 }
 
 impl Limits {
     /// The limits that every reader keeps to.
-    pub(crate) const DEFAULT: Self = Self { login: 1 << 20, chart_metadata: 1 << 20 };
+    pub(crate) const DEFAULT: Self = Self { login: 1 << 20, node_file: 4 << 20, chart_metadata: 1 << 20 };
 }

@@ -106,6 +106,8 @@ pub enum ErrorId {
     Blocked,
     /// Harbor blocks the pull of delivered images because of vulnerabilities.
     ImagesBlocked,
+    /// A node's files are not as they should be.
+    NodeDeviates,
     /// Something is missing for a reason that has no identifier of its own.
     Incomplete,
     /// A volume of the bundle is missing.
@@ -128,7 +130,7 @@ pub enum ErrorId {
 
 impl ErrorId {
     /// All of them, by exit code.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::Failed,
         Self::FileSystem,
         Self::NoSpace,
@@ -179,6 +181,7 @@ impl ErrorId {
         Self::Preflight,
         Self::Blocked,
         Self::ImagesBlocked,
+        Self::NodeDeviates,
         Self::Incomplete,
         Self::VolumeMissing,
         Self::BaseMissing,
@@ -243,6 +246,7 @@ impl ErrorId {
             Self::Preflight => "preflight",
             Self::Blocked => "blocked",
             Self::ImagesBlocked => "images-blocked",
+            Self::NodeDeviates => "node-deviates",
             Self::Incomplete => "incomplete",
             Self::VolumeMissing => "volume-missing",
             Self::BaseMissing => "base-missing",
@@ -308,7 +312,8 @@ impl ErrorId {
             | Self::Preflight
             | Self::Blocked
             | Self::ImagesBlocked => ExitCode::Policy,
-            Self::Incomplete
+            Self::NodeDeviates
+            | Self::Incomplete
             | Self::VolumeMissing
             | Self::BaseMissing
             | Self::LockOutdated
@@ -395,6 +400,7 @@ impl ErrorId {
             Self::Preflight => "Several preflight checks failed. The report names each.",
             Self::Blocked => "A host or address is blocked by the policy of this machine or of the network.",
             Self::ImagesBlocked => "Harbor blocks the pull of delivered images because of vulnerabilities.",
+            Self::NodeDeviates => "A node's files are not as `mirror-config` would write them.",
             Self::Incomplete => "Something is missing for a reason that has no identifier of its own.",
             Self::VolumeMissing => "A volume of the bundle is missing.",
             Self::BaseMissing => "Blobs of the base bundle are missing at the destination or in the bundle.",

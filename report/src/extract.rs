@@ -61,6 +61,42 @@ impl Report for MirrorConfigReport {
     }
 }
 
+/// `mirror-config --check`: where a node's files are not as they should be.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct NodeReport {
+    /// The root of the node's file system.
+    pub root: String,
+    /// The number of files that were compared.
+    pub files: usize,
+    /// Those that deviate.
+    pub deviations: Vec<NodeDeviation>,
+}
+
+/// A file of a node that is not as it should be.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct NodeDeviation {
+    /// Its path.
+    pub path: String,
+    /// How it deviates.
+    pub what: String,
+}
+
+impl Report for NodeReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for NodeDeviation { path, what } in &self.deviations {
+            text.push_str(&format!("{path}: {what}\n"));
+        }
+        let right = self.files.saturating_sub(self.deviations.len());
+        text.push_str(&format!(
+            "{right} of {} as they should be below {}\n",
+            count(self.files, "file"),
+            self.root
+        ));
+        text
+    }
+}
+
 /// `harbor values`: the Helm values that were written.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ValuesReport {

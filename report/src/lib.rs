@@ -34,7 +34,9 @@ pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use error::{ErrorBody, ErrorReport};
 pub use error_id::ErrorId;
 pub use exit_code::ExitCode;
-pub use extract::{ConfigFile, ExtractReport, FileReport, MirrorConfigReport, ValuesReport};
+pub use extract::{
+    ConfigFile, ExtractReport, FileReport, MirrorConfigReport, NodeDeviation, NodeReport, ValuesReport,
+};
 pub use harbor::{
     BootstrapReport, CheckReport, DriftEntry, DriftReport, FindingEntry, ProjectCheck, ProjectStep,
     RobotStep, RotateReport, RotatedAccount, SecretStep,

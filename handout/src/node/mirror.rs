@@ -46,6 +46,42 @@ impl Mirror {
     }
 }
 
+/// What nodes are told: which images lie where, and which registries have them.
+pub struct NodeConfig {
+    /// What the bundles bring.
+    pub mirrored: Mirrored,
+    /// The registries that have it, in the order in which they are asked; one at least. All have the
+    /// same repositories, as Harbor and `bundle serve` do.
+    pub mirrors: Vec<Mirror>,
+    /// Whether images of all other registries are looked for there too, so that nobody else is asked.
+    pub all_registries: bool,
+}
+
+impl NodeConfig {
+    /// Each mirror with those that are asked before it for its own names.
+    pub(super) fn selves(&self) -> impl Iterator<Item = (&Mirror, &[Mirror])> {
+        self.mirrors.iter().enumerate().map(|(at, mirror)| (mirror, &self.mirrors[..=at]))
+    }
+
+    /// The certificates of the mirrors' authorities, each once.
+    pub(super) fn authorities(&self) -> Option<String> {
+        let mut found: Vec<&str> = self.mirrors.iter().filter_map(|mirror| mirror.ca.as_deref()).collect();
+        found.dedup();
+        (!found.is_empty()).then(|| found.concat())
+    }
+
+    /// Whether a file that has the mirrors' logins must be kept from others.
+    pub(super) fn has_login(&self) -> bool {
+        self.mirrors.iter().any(|mirror| mirror.login.is_some())
+    }
+
+    /// See [`Mirrored::head`].
+    pub(super) fn head(&self, about: &[&str]) -> String {
+        let registry = self.mirrors.first().map(|mirror| mirror.registry.as_str()).unwrap_or_default();
+        self.mirrored.head(registry, about)
+    }
+}
+
 /// Which registries' images a bundle brings into the project `cache`, and where they lie there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirrored {
@@ -74,16 +110,16 @@ pub struct Renamed {
 pub struct NoMirror;
 
 impl Mirrored {
-    /// Reads what a bundle brings. Images of the mirror itself are left out: to have these looked
-    /// for under `cache` would hide what it has under their own names.
+    /// Reads what bundles bring. Images of the mirrors themselves are left out: to have these looked
+    /// for under `cache` would hide what they have under their own names.
     ///
     /// # Errors
     /// There is no registry left.
-    pub fn of(trusted: &Trusted, mirror: &Registry) -> Result<Self, NoMirror> {
-        let statement = trusted.statement();
-        let images = || statement.artifacts.iter().filter(|artifact| artifact.kind == Kind::Image);
+    pub fn of(bundles: &[&Trusted], mirrors: &[&Registry]) -> Result<Self, NoMirror> {
+        let artifacts = || bundles.iter().flat_map(|trusted| &trusted.statement().artifacts);
+        let images = || artifacts().filter(|artifact| artifact.kind == Kind::Image);
         let mut places: BTreeMap<&Registry, BTreeMap<RepositoryName, usize>> = BTreeMap::new();
-        for artifact in images().filter(|artifact| artifact.source.registry() != mirror) {
+        for artifact in images().filter(|artifact| !mirrors.contains(&artifact.source.registry())) {
             if let Some(place) = place(artifact) {
                 *places.entry(artifact.source.registry()).or_default().entry(place).or_default() += 1;
             }
@@ -108,8 +144,21 @@ impl Mirrored {
             })
             .map(|artifact| Renamed { source: artifact.source.clone(), target: artifact.target.clone() })
             .collect::<BTreeSet<_>>();
-        let bundle = format!("{}-{} ({})", statement.stream, statement.sequence, trusted.digest());
+        let named = bundles.iter().map(|trusted| {
+            let statement = trusted.statement();
+            format!("{}-{} ({})", statement.stream, statement.sequence, trusted.digest())
+        });
+        let bundle = named.collect::<Vec<_>>().join(", ");
         Ok(Self { bundle, hosts, renamed: renamed.into_iter().collect() })
+    }
+
+    /// The registries in every spelling that a node may meet, each with its place at the mirrors. Docker
+    /// Hub answers to several names.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &RepositoryName)> {
+        self.hosts.iter().flat_map(|(host, place)| {
+            let other: &[&str] = if host.as_str() == "docker.io" { &DOCKER_HUB } else { &[] };
+            std::iter::once(host.as_str()).chain(other.iter().copied()).map(move |name| (name, place))
+        })
     }
 
     /// The registries.
@@ -119,16 +168,15 @@ impl Mirrored {
 
     /// What stands at the head of each file, as lines of comments: where it comes from, `about`,
     /// and which images are not meant.
-    pub(super) fn head(&self, mirror: &Mirror, about: &[&str]) -> String {
+    fn head(&self, registry: &str, about: &[&str]) -> String {
         let mut lines = vec![format!("Made by `bundle mirror-config` from the bundle {}.", self.bundle)];
         lines.extend(about.iter().map(|&line| line.to_owned()));
         if !self.renamed.is_empty() {
             lines.push(format!(
-                "These images have another name at {} and are not found by the one of their source:",
-                mirror.registry
+                "These images have another name at {registry} and are not found by the one of their source:"
             ));
             let shown = self.renamed.iter().take(NAMED);
-            lines.extend(shown.map(|one| format!("  {} is {}/{}", one.source, mirror.registry, one.target)));
+            lines.extend(shown.map(|one| format!("  {} is {registry}/{}", one.source, one.target)));
             if self.renamed.len() > NAMED {
                 lines.push(format!("  and {} more", self.renamed.len() - NAMED));
             }
@@ -136,6 +184,9 @@ impl Mirrored {
         lines.iter().map(|line| format!("# {line}\n")).collect()
     }
 }
+
+/// The other names of Docker Hub: that of its old index, and that of the machine that answers.
+const DOCKER_HUB: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
 
 /// The project of mirrored images.
 const CACHE: &str = "cache";
@@ -219,7 +270,7 @@ pub(super) mod tests {
             ("ghcr.io/a/app:1", "cache/ghcr.io/a/app:2"),
             ("harbor.example/team/app:1", "cache/harbor.example/team/app:1"),
         ]);
-        let mirrored = Mirrored::of(&trusted, &"harbor.example".parse().unwrap()).unwrap();
+        let mirrored = Mirrored::of(&[&trusted], &[&"harbor.example".parse().unwrap()]).unwrap();
         let hosts: Vec<_> =
             mirrored.hosts.iter().map(|(host, place)| (host.as_str(), place.as_str())).collect();
         assert_eq!(
@@ -255,12 +306,12 @@ pub(super) mod tests {
                 ["cache/docker.io", "cache/quay.io"],
             ),
         ] {
-            let mirrored = Mirrored::of(&bundle(images), &"harbor.example".parse().unwrap()).unwrap();
+            let mirrored = Mirrored::of(&[&bundle(images)], &[&"harbor.example".parse().unwrap()]).unwrap();
             let places: Vec<_> = mirrored.hosts.values().map(RepositoryName::as_str).collect();
             assert_eq!(places, expected);
             assert_eq!(mirrored.renamed.len(), images.len() / 3, "{:?}", mirrored.renamed);
         }
         let none = bundle(&[("registry.k8s.io/pause:3.9", "platform/pause:3.9")]);
-        assert_eq!(Mirrored::of(&none, &"harbor.example".parse().unwrap()), Err(NoMirror));
+        assert_eq!(Mirrored::of(&[&none], &[&"harbor.example".parse().unwrap()]), Err(NoMirror));
     }
 }

@@ -1,6 +1,7 @@
 //! How a node's container runtime is told to take images from a mirror.
 //! Takes what a bundle mirrors and the mirror's host, gives files for each runtime.
 
+mod compare;
 mod containerd;
 mod crio;
 mod file;
@@ -8,9 +9,10 @@ mod login;
 mod mirror;
 mod rancher;
 
+pub use compare::{Deviation, compare_tree};
 pub use file::{NodeFile, Secrecy, WriteError, write_tree};
 pub use login::{Login, LoginError};
-pub use mirror::{Mirror, Mirrored, NoMirror, Renamed, Scheme};
+pub use mirror::{Mirror, Mirrored, NoMirror, NodeConfig, Renamed, Scheme};
 
 /// What runs the containers of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +29,12 @@ pub enum Runtime {
 
 impl Runtime {
     /// The files that a node of this runtime needs.
-    pub fn files(self, mirrored: &Mirrored, mirror: &Mirror) -> Vec<NodeFile> {
+    pub fn files(self, node: &NodeConfig) -> Vec<NodeFile> {
         match self {
-            Self::K3s => rancher::files("k3s", mirrored, mirror),
-            Self::Rke2 => rancher::files("rke2", mirrored, mirror),
-            Self::Containerd => containerd::files(mirrored, mirror),
-            Self::Crio => crio::files(mirrored, mirror),
+            Self::K3s => rancher::files("k3s", node),
+            Self::Rke2 => rancher::files("rke2", node),
+            Self::Containerd => containerd::files(node),
+            Self::Crio => crio::files(node),
         }
     }
 }

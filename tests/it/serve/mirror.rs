@@ -1,7 +1,7 @@
 //! The files of `bundle mirror-config`, read by those who read them on nodes.
 //! containerd and the programs of CRI-O take them, and pull through them from `bundle serve`.
 
-use bundle_test_servers::{ImageSpec, LayerSpec};
+use bundle_test_servers::{FaultProxy, ImageSpec, LayerSpec};
 
 use crate::scene::{Ran, Scene};
 use crate::serve::containerd::Containerd;
@@ -89,9 +89,51 @@ fn containerd_pulls_through_the_files_and_never_asks_the_source() {
     let log = std::fs::read_to_string(scene.path("access")).unwrap();
     assert!(log.contains("/team/left-behind/manifests/1") && log.contains("/library/other/manifests/1"));
     assert!(!log.contains("pass word") && !log.contains("cm9ib3Q"), "a password is in the log");
+    // The mirror's own name, which pods use too, needs its authority and the account as well.
+    let itself = fetch(&format!("{}/cache/docker.io/library/nginx:1", served.host()));
+    assert!(itself.status.success(), "{}", String::from_utf8_lossy(&itself.stderr));
     // A stranger's password is refused.
     scene.shell("sed -i 's/Basic .*\"/Basic eDp5\"/' node/etc/containerd/certs.d/*/hosts.toml").succeeds();
     assert!(!fetch(&names[0]).status.success());
+}
+
+#[test]
+fn nodes_ask_a_second_registry_when_the_first_is_down_and_nobody_else_for_what_neither_has() {
+    let scene = scene();
+    let served = served(&scene);
+    let registries = ["--registry", served.host(), "--all-registries", "--plain-http=127.0.0.1:1"];
+    let more = [&registries[..], WHOLE].concat();
+    mirror_config(&scene, "containerd", "127.0.0.1:1", &more).succeeds();
+    let hosts = scene.path("node/etc/containerd/certs.d");
+    let containerd = Containerd::start();
+    let fetch =
+        |name: &str| containerd.ctr(&["content", "fetch", "--hosts-dir", hosts.to_str().unwrap(), name]);
+    for name in ["docker.io/library/nginx:1", &format!("{}/cache/docker.io/library/nginx:1", served.host())] {
+        let output = fetch(name);
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // A registry of which no bundle has anything is asked for nothing.
+    let other = FaultProxy::start(scene.source.host()).unwrap();
+    assert!(!fetch(&format!("{}/team/app:1", other.host())).status.success());
+    assert_eq!(other.requests().len(), 0);
+    // What is on a node is compared with what should be there.
+    let check = |more: &[&str]| {
+        let arguments = [&registries[..], &WHOLE[..4], more].concat();
+        mirror_config(&scene, "containerd", "127.0.0.1:1", &arguments)
+    };
+    check(&["--check", "node"]).succeeds().says("8 of 8 files as they should be below node");
+    scene
+        .shell("cd node/etc/containerd/certs.d && rm _default/hosts.toml && echo x >> docker.io/hosts.toml")
+        .succeeds();
+    check(&["--check", "node"])
+        .ends_with(6)
+        .says("_default/hosts.toml: missing")
+        .says("docker.io/hosts.toml: differs, from line")
+        .says("2 files are below node not as they should be");
+    check(&["--check", "node", "-o", "x"]).ends_with(2).says("cannot be used with");
+    mirror_config(&scene, "crio", served.host(), &["--all-registries", "-o", "x"])
+        .ends_with(2)
+        .says("no rule for all registries");
 }
 
 #[test]
@@ -213,7 +255,7 @@ fn what_would_harm_nodes_is_refused() {
     // What the mirror itself has under its own names is not looked for elsewhere.
     mirror_config(&scene, "k3s", host, &output).succeeds();
     let text = std::fs::read_to_string(scene.path("node/etc/rancher/k3s/registries.yaml")).unwrap();
-    assert!(!text.contains(&format!("  \"{host}\":")), "{text}");
+    assert!(!text.contains(&format!("cache/{}/$1", host.replace(':', "_"))), "{text}");
     scene
         .bundle([
             "create",
