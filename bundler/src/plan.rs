@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bundle_format::{
-    Artifact, Base, Blob, Contents, Draft, Graph, GraphError, Layout, Limits, Sequence, Statement,
-    StatementError, StreamName, Timestamp,
+    Artifact, Base, Blob, BrokenPromise, ConfigWord, Contents, Draft, Graph, GraphError, Layout, Limits,
+    Sequence, Statement, StatementError, StreamName, Timestamp, check_promises,
 };
 use bundle_oci::{ByteCount, Digest, MediaType, Registry, RepositoryName};
 use bytes::Bytes;
@@ -57,6 +57,9 @@ pub enum PlanError {
     /// The manifests do not fit together.
     #[error("the images' manifests do not fit together")]
     Graph(#[from] GraphError<Missing>),
+    /// What would be said of an image is not what its content says.
+    #[error("an image cannot be described")]
+    Promise(#[from] BrokenPromise),
     /// The statement would not be valid.
     #[error("the images make no valid bundle")]
     Statement(#[from] StatementError),
@@ -95,6 +98,10 @@ impl Plan {
             notices: _,
         } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
+        // What a reader would refuse is not written.
+        check_promises(&artifacts, &graph, |config| {
+            contents.get(&config.digest).map_or(ConfigWord::Absent, |bytes| ConfigWord::of(bytes))
+        })?;
         let foreign = foreign::count(&graph, &artifacts);
         for (artifact, count) in artifacts.iter_mut().zip(foreign) {
             if let Some(mark) = count.mark() {

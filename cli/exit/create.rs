@@ -132,10 +132,10 @@ impl From<ResolveErrors> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        let failure = Self::new(Id::LimitReached, &error);
         match error {
-            PlanError::Pipe { .. } => failure.hint("write a file with -o FILE"),
-            PlanError::Graph(_) | PlanError::Statement(_) => failure,
+            PlanError::Pipe { .. } => Self::new(Id::LimitReached, &error).hint("write a file with -o FILE"),
+            PlanError::Graph(_) | PlanError::Statement(_) => Self::new(Id::LimitReached, &error),
+            PlanError::Promise(_) => Self::new(Id::Damaged, &error),
         }
     }
 }

@@ -44,6 +44,7 @@ impl From<OpenError> for Failure {
                     .to_owned(),
             ),
             OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
+            OpenError::Damage(Damage::Promise(_)) => Some(NOT_AS_SAID.to_owned()),
             OpenError::Damage(_) if matches!(id, Id::Damaged | Id::Truncated) => Some(COPY_AGAIN.to_owned()),
             _ => None,
         };
@@ -54,6 +55,10 @@ impl From<OpenError> for Failure {
 /// What to do about bytes that are not right.
 pub(crate) const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
      bundles that survive some damage";
+
+/// What to do about a statement that is wrong and signed.
+const NOT_AS_SAID: &str =
+    "whoever signed it said what is not so: do not use it, and ask them how it was made";
 
 /// What to do about a file that is something else.
 const ANOTHER_FILE: &str = "is it the right file? Bundles are what `bundle create -o FILE` writes; an empty one was not \

@@ -391,10 +391,13 @@ impl Names {
 }
 
 /// The names of an artifact: that of its source, as the bundle itself has it, if the signer has a
-/// say in it; and that of its target.
+/// say in it; and that of its target. A source whose digest is another's, since platforms were chosen from it,
+/// names nothing: a runtime that has an image by a digest never asks what is in it.
 fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, form: Names) -> Vec<String> {
     let (source, target, digest) = (&artifact.source, &artifact.target, artifact.digest);
-    let source = bundle.trusted().speaks_for_sources().then(|| match (form, source.digest()) {
+    let is_itself = source.digest().is_none_or(|pinned| pinned == digest);
+    let named = bundle.trusted().speaks_for_sources() && is_itself;
+    let source = named.then(|| match (form, source.digest()) {
         // What a pod pins is looked up without the tag, which another image may have.
         (Names::K3s, Some(_)) => {
             form.untagged(&format!("{}/{}", source.registry(), source.repository()), digest)

@@ -32,6 +32,14 @@ impl MediaType {
         matches!(self.as_str(), Self::IMAGE_MANIFEST | Self::DOCKER_MANIFEST)
     }
 
+    /// Whether content of this type is an image's config (image-spec, config.md; Docker's schema 2).
+    pub fn is_image_config(&self) -> bool {
+        matches!(
+            self.as_str(),
+            "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+        )
+    }
+
     /// Whether layers of this type stay with their vendor and are left out of registries and
     /// bundles (image-spec, layer.md §Non-Distributable Layers; Docker's foreign layers).
     pub fn is_non_distributable(&self) -> bool {

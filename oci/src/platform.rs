@@ -64,6 +64,29 @@ impl Platform {
             && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
     }
 
+    /// Whether something for `self` can be for `said` as well: a variant counts if both say one, and
+    /// `with_variant` whether `self` does; so does a version of the operating system.
+    pub(crate) fn can_be(&self, said: &Self, with_variant: bool) -> bool {
+        let open = !with_variant || said.variant.is_none();
+        self.os == said.os
+            && self.architecture == said.architecture
+            && (open || self.variant == said.variant)
+            && self.is_of_version(said)
+    }
+
+    /// Whether two descriptors can mean the same: all is, but for a version of the operating system that only
+    /// one of them says.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.os == other.os
+            && self.architecture == other.architecture
+            && self.variant == other.variant
+            && self.is_of_version(other)
+    }
+
+    fn is_of_version(&self, other: &Self) -> bool {
+        self.os_version.is_none() || other.os_version.is_none() || self.os_version == other.os_version
+    }
+
     /// Whether this is `unknown/unknown`, which buildx gives to attestations inside an index.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"

@@ -6,6 +6,7 @@ mod charts;
 mod crossing;
 mod documents;
 mod harbor;
+mod hostile;
 mod memory;
 mod mistakes;
 mod overwrite;

@@ -1,10 +1,9 @@
 //! Content that is parsed while references are resolved: manifests, configs and small blobs.
 //! Takes bytes or a client; gives a [`Manifest`], the platform of a config, or the bytes of a blob.
 
-use bundle_oci::{Digest, Manifest, Platform, Reference};
+use bundle_oci::{ConfigPlatform, Digest, Manifest, Platform, Reference};
 use bundle_registry::{Client, Error, FetchedManifest};
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::error::ResolveCause;
 
@@ -41,15 +40,5 @@ pub(crate) async fn whole_blob(
 
 /// The platform that an image's config names (image-spec, config.md §Properties).
 pub(crate) fn platform_of(config: &[u8]) -> Option<Platform> {
-    #[derive(Deserialize)]
-    struct Config {
-        os: String,
-        architecture: String,
-        variant: Option<String>,
-        #[serde(rename = "os.version")]
-        os_version: Option<String>,
-    }
-    let config: Config = serde_json::from_slice(config).ok()?;
-    Platform::new(&config.os, &config.architecture, config.variant.as_deref(), config.os_version.as_deref())
-        .ok()
+    ConfigPlatform::read(config).ok().flatten().map(|found| found.platform().clone())
 }

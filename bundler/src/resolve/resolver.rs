@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use bundle_format::{Kind, reason};
-use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, Platform, Reference, Tag};
+use bundle_oci::{ConfigPlatform, Descriptor, Digest, Manifest, ManifestError, Platform, Reference, Tag};
 use bundle_registry::{Client, Error, FetchedManifest, Name};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -97,6 +97,23 @@ impl Resolver<'_> {
                         found = Some(choice.platforms);
                         image.derived_from = Some(original.digest);
                         image.root = self.derive(reference, index, &original, &chosen).await?;
+                        // The index stays behind, and what is said of the image must hold without it.
+                        if let Manifest::Image(single) = parse(&image.root)?
+                            && single.config.media_type.is_image_config()
+                            && single.config.size <= Limits::DEFAULT.config
+                        {
+                            let bytes = self.config(reference, &single.config).await?;
+                            image.contents.insert(single.config.digest);
+                            if let Ok(Some(config)) = ConfigPlatform::read(&bytes)
+                                && let Some(listed) =
+                                    found.iter().flatten().find(|listed| !config.can_be(listed))
+                            {
+                                let told = config.platform();
+                                let mark = format!("platforms: {listed} upstream, {told} in the config");
+                                image.marks.push(reason(&mark));
+                                found = Some(vec![told.clone()]);
+                            }
+                        }
                     }
                 }
                 image.platforms = found.unwrap_or_else(|| {

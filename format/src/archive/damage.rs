@@ -7,7 +7,7 @@ use std::ops::Range;
 use bundle_oci::{ByteCount, Digest};
 
 use crate::archive::layout::Entry;
-use crate::{GraphError, Layer, StatementError};
+use crate::{BrokenPromise, GraphError, Layer, StatementError};
 
 /// How an archive differs from the one that its statement determines.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum Damage {
     /// The manifests do not fit together.
     #[error("bundle's manifests do not fit together")]
     Graph(#[source] Box<GraphError<Damage>>),
+    /// The statement says something of an artifact that its content contradicts.
+    #[error(transparent)]
+    Promise(Box<BrokenPromise>),
     /// The manifests, or the configs, are more than can be kept while reading a pipe.
     #[error(
         "bundle's manifests or configs have more than {} together, too many to keep while a pipe is read",

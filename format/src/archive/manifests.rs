@@ -1,12 +1,15 @@
 //! The manifests of an archive that is read at any place: each is held to its digest, and together they
 //! must name the statement's blobs.
 
-use bundle_oci::{Digest, MediaType};
+use bundle_oci::{ConfigPlatform, Descriptor, Digest, MediaType};
 
 use crate::archive::blob::BlobPlace;
 use crate::archive::file::damage_of;
 use crate::archive::layout::{Entry, Layout};
-use crate::{Blob, Contents, Damage, Graph, GraphError, Layer, Limits, Statement, Unverified};
+use crate::{
+    Blob, BrokenPromise, ConfigWord, Contents, Damage, Graph, GraphError, Layer, Limits, Statement,
+    Unverified, check_promises,
+};
 
 impl Unverified {
     /// What a bundle says to hold whose signature nobody checks: its statement, and all that its
@@ -34,6 +37,7 @@ pub(crate) fn graph_of<R: Layer>(
     let mut stored = Stored { reader, size: layout.size(), entries };
     let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
     check_blob_list(statement, &graph)?;
+    check_promises(&statement.artifacts, &graph, |config| stored.word_of(config)).map_err(from_promise)?;
     Ok(graph)
 }
 
@@ -42,6 +46,10 @@ pub(crate) fn from_graph(error: GraphError<Damage>) -> Damage {
         GraphError::Contents(damage) => damage,
         other => Damage::Graph(Box::new(other)),
     }
+}
+
+pub(crate) fn from_promise(broken: BrokenPromise) -> Damage {
+    Damage::Promise(Box::new(broken))
 }
 
 /// What is present, and what a delta requires, together are what the manifests name, in its order.
@@ -67,6 +75,21 @@ struct Stored<'a, R> {
     reader: &'a R,
     size: u64,
     entries: std::collections::HashMap<Digest, Entry>,
+}
+
+impl<R: Layer> Stored<'_, R> {
+    /// What a config says. One that is not here, or not what its digest says, says nothing: the next step finds
+    /// that.
+    fn word_of(&self, config: &Descriptor) -> ConfigWord {
+        let digest = config.digest;
+        let entry = self.entries.get(&digest).filter(|entry| entry.size <= ConfigPlatform::LARGEST);
+        let Some(entry) = entry else { return ConfigWord::Absent };
+        let mut bytes = vec![0; entry.size as usize];
+        match BlobPlace::new(entry, digest).read_at(self.reader, &mut bytes, 0) {
+            Ok(()) if Digest::of(&bytes) == digest => ConfigWord::of(&bytes),
+            _ => ConfigWord::Absent,
+        }
+    }
 }
 
 impl<R: Layer> Contents for Stored<'_, R> {

@@ -4,13 +4,13 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
-use bundle_oci::{Digest, Hasher, MediaType};
+use bundle_oci::{ConfigPlatform, Descriptor, Digest, Hasher, MediaType};
 
 use crate::archive::blob::PIECE;
 use crate::archive::head::{fill, zeros};
 use crate::archive::layout::{BLOCK, Entry, Layout, OCI_LAYOUT, TRAILER};
-use crate::archive::manifests::{check_blob_list, from_graph};
-use crate::{Blob, Contents, Damage, Graph, Limits, Statement, Trusted};
+use crate::archive::manifests::{check_blob_list, from_graph, from_promise};
+use crate::{Blob, ConfigWord, Contents, Damage, Graph, Limits, Statement, Trusted, check_promises};
 
 /// A bundle that arrives through a pipe: each byte is seen once and in order.
 #[derive(Debug)]
@@ -80,10 +80,13 @@ impl<R: Read> Pipe<R> {
         let statement = self.statement().clone();
         let required = self.statement().requires.iter().map(|blob| blob.digest).collect();
         let kept = HashMap::new();
-        let mut piped = Piped { pipe: self, sink, kept, required, bytes: 0, limits };
+        let words = Words::default();
+        let mut piped = Piped { pipe: self, sink, kept, words, required, bytes: 0, limits };
         let graph = Graph::walk(&statement.artifacts, &mut piped, limits).map_err(from_graph)?;
-        let kept = piped.kept;
+        let (kept, words) = (piped.kept, piped.words);
         check_blob_list(self.statement(), &graph)?;
+        let word_of = |config: &Descriptor| words.of(config.digest);
+        check_promises(&statement.artifacts, &graph, word_of).map_err(from_promise)?;
         Ok((graph, kept))
     }
 
@@ -93,7 +96,7 @@ impl<R: Read> Pipe<R> {
     /// Any [`Damage`], or the sink failed.
     pub fn finish<S: BlobSink>(mut self, sink: &mut S) -> Result<(), Damage> {
         while let Some(&blob) = self.statement().blobs.get(self.next - Layout::HEAD) {
-            self.blob(blob, sink)?;
+            self.blob(blob, sink, &mut |_| ())?;
         }
         let mut trailer = [0; TRAILER as usize];
         fill(&mut self.reader, &mut trailer, self.layout.size() - TRAILER)?;
@@ -118,7 +121,13 @@ impl<R: Read> Pipe<R> {
         Ok(entry)
     }
 
-    fn blob<S: BlobSink>(&mut self, blob: Blob, sink: &mut S) -> Result<(), Damage> {
+    /// Reads the next blob into `sink`; `seen` is told of its bytes before they are known to be right.
+    fn blob<S: BlobSink>(
+        &mut self,
+        blob: Blob,
+        sink: &mut S,
+        seen: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Damage> {
         let entry = self.header()?;
         let mut hasher = Hasher::new();
         let mut piece = vec![0; PIECE.min(usize::try_from(blob.size).unwrap_or(PIECE))];
@@ -127,6 +136,7 @@ impl<R: Read> Pipe<R> {
             let length = (blob.size - done).min(piece.len() as u64) as usize;
             fill(&mut self.reader, &mut piece[..length], entry.offset + done)?;
             hasher.update(&piece[..length]);
+            seen(&piece[..length]);
             done += length as u64;
             if done == blob.size {
                 if hasher.finish() != blob.digest {
@@ -140,10 +150,36 @@ impl<R: Read> Pipe<R> {
     }
 }
 
+/// What the configs that went by say. There are few platforms in the world, and each is kept once.
+#[derive(Default)]
+struct Words {
+    known: HashMap<ConfigWord, u32>,
+    of: HashMap<Digest, u32>,
+}
+
+impl Words {
+    /// How many different words are kept.
+    const MOST: usize = 20_000;
+
+    /// Takes note of what a config says, if there is room.
+    fn keep(&mut self, config: Digest, word: ConfigWord) -> bool {
+        let next = self.known.len() as u32;
+        let at = *self.known.entry(word).or_insert(next);
+        self.of.insert(config, at);
+        self.known.len() <= Self::MOST
+    }
+
+    fn of(&self, config: Digest) -> ConfigWord {
+        let word = self.of.get(&config).and_then(|at| self.known.iter().find(|(_, known)| *known == at));
+        word.map_or(ConfigWord::Absent, |(word, _)| word.clone())
+    }
+}
+
 struct Piped<'a, R, S> {
     pipe: &'a mut Pipe<R>,
     sink: &'a mut S,
     kept: HashMap<Digest, Vec<u8>>,
+    words: Words,
     required: HashSet<Digest>,
     bytes: u64,
     limits: &'a Limits,
@@ -187,6 +223,15 @@ impl<R: Read, S: BlobSink> Contents for Piped<'_, R, S> {
         if blob != config {
             return Err(Damage::BlobList(config.digest));
         }
-        self.pipe.blob(blob, self.sink)
+        if blob.size > ConfigPlatform::LARGEST {
+            return self.pipe.blob(blob, self.sink, &mut |_| ());
+        }
+        let mut bytes = Vec::new();
+        self.pipe.blob(blob, self.sink, &mut |piece| bytes.extend_from_slice(piece))?;
+        if self.words.keep(blob.digest, ConfigWord::of(&bytes)) {
+            Ok(())
+        } else {
+            Err(Damage::PipedManifests(self.limits.piped_manifests))
+        }
     }
 }

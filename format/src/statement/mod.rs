@@ -5,5 +5,6 @@ mod census;
 pub(crate) mod document;
 pub(crate) mod graph;
 pub(crate) mod index;
+pub(crate) mod promises;
 pub(crate) mod stream;
 pub(crate) mod target;

@@ -176,9 +176,11 @@ fn failed_check(error: &OpenError) -> CheckName {
             | Damage::Read(_)
             | Damage::Packed(_)
             | Damage::InVolumes { .. } => CheckName::Layout,
-            Damage::Content(_) | Damage::BlobList(_) | Damage::Graph(_) | Damage::PipedManifests(_) => {
-                CheckName::Manifests
-            }
+            Damage::Content(_)
+            | Damage::BlobList(_)
+            | Damage::Graph(_)
+            | Damage::Promise(_)
+            | Damage::PipedManifests(_) => CheckName::Manifests,
         },
     }
 }

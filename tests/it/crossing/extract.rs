@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bundle_test_servers::{LayerSpec, Manifest, Platform, sha256};
 
+use crate::hostile::rewritten;
 use crate::scene::{Scene, attested_index, image};
 use crate::serve::containerd::Containerd;
 
@@ -230,4 +231,40 @@ fn an_archive_for_nodes_has_no_tenants_image_unless_it_is_asked_for_and_names_wi
     extract(&scene, &["--to", "one", "--format", "k3s", "--image", &tenants]).succeeds();
     assert_eq!(imported("one"), [tenants]);
     extract(&scene, &["--to", "x", "--project", "tenant-a"]).ends_with(2).says("belongs to --format k3s");
+}
+
+/// A runtime that has an image under a digest never asks what is in it (containerd, `pkg/cri/store/image`).
+#[test]
+fn extract_never_names_other_content_by_a_pinned_digest() {
+    let scene = Scene::empty();
+    let base = LayerSpec::new(1, 1000).build();
+    scene.source.client().push("team/app", "1", &image(&base, 2, Platform::linux_amd64())).unwrap();
+    let reference = format!("{}/team/app:1", scene.source.host());
+    scene.bundle(["create", &reference, "--key", "key", "-o", "honest.tar"]).succeeds();
+    let pinned = format!("sha256:{}", "1".repeat(64));
+    rewritten(&scene, "honest.tar", "b.tar", |draft| {
+        draft.artifacts[0].source = format!("docker.io/library/nginx:1.25@{pinned}").parse().unwrap();
+        draft.artifacts[0].derived_from = Some(pinned.parse().unwrap());
+    });
+    scene.bundle(["verify", "b.tar", "--trust", "key.pub"]).succeeds();
+    for (directory, more) in [("layout", ["--format", "oci"]), ("images", ["--format", "k3s"])] {
+        let arguments = ["--to", directory, "--registry", "harbor.example"];
+        extract(&scene, &[&arguments[..], &more].concat()).succeeds();
+    }
+    let archive = scene.path("images").read_dir().unwrap().next().unwrap().unwrap().path();
+    let list = scene.shell(&format!("tar -xOf {} index.json", archive.display())).succeeds();
+    let lists = [list.stdout, std::fs::read_to_string(scene.path("layout/index.json")).unwrap()];
+    for list in lists {
+        assert!(!list.contains(&pinned), "{list}");
+        let index: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let named = index["manifests"].as_array().unwrap();
+        assert!(!named.is_empty(), "{list}");
+        for entry in named {
+            for name in entry["annotations"].as_object().unwrap().values() {
+                let name = name.as_str().unwrap();
+                let digest = name.split_once('@').map(|(_, digest)| digest);
+                assert!(digest.is_none_or(|digest| entry["digest"] == digest), "{list}");
+            }
+        }
+    }
 }

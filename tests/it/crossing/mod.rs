@@ -10,6 +10,7 @@ mod interop;
 pub(crate) mod kill;
 mod parallel;
 mod parity;
+mod promises;
 mod receipt;
 mod revoked;
 mod rollback;
