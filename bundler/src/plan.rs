@@ -59,7 +59,7 @@ pub enum PlanError {
     Graph(#[from] GraphError<Missing>),
     /// What would be said of an image is not what its content says.
     #[error("an image cannot be described")]
-    Promise(#[from] BrokenPromise),
+    Promise(#[from] Box<BrokenPromise>),
     /// The statement would not be valid.
     #[error("the images make no valid bundle")]
     Statement(#[from] StatementError),

@@ -7,8 +7,8 @@ use crate::archive::blob::BlobPlace;
 use crate::archive::file::damage_of;
 use crate::archive::layout::{Entry, Layout};
 use crate::{
-    Blob, BrokenPromise, ConfigWord, Contents, Damage, Graph, GraphError, Layer, Limits, Statement,
-    Unverified, check_promises,
+    Blob, ConfigWord, Contents, Damage, Graph, GraphError, Layer, Limits, Statement, Unverified,
+    check_promises,
 };
 
 impl Unverified {
@@ -37,7 +37,7 @@ pub(crate) fn graph_of<R: Layer>(
     let mut stored = Stored { reader, size: layout.size(), entries };
     let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
     check_blob_list(statement, &graph)?;
-    check_promises(&statement.artifacts, &graph, |config| stored.word_of(config)).map_err(from_promise)?;
+    check_promises(&statement.artifacts, &graph, |config| stored.word_of(config)).map_err(Damage::Promise)?;
     Ok(graph)
 }
 
@@ -46,10 +46,6 @@ pub(crate) fn from_graph(error: GraphError<Damage>) -> Damage {
         GraphError::Contents(damage) => damage,
         other => Damage::Graph(Box::new(other)),
     }
-}
-
-pub(crate) fn from_promise(broken: BrokenPromise) -> Damage {
-    Damage::Promise(Box::new(broken))
 }
 
 /// What is present, and what a delta requires, together are what the manifests name, in its order.

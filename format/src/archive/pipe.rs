@@ -9,7 +9,7 @@ use bundle_oci::{ConfigPlatform, Descriptor, Digest, Hasher, MediaType};
 use crate::archive::blob::PIECE;
 use crate::archive::head::{fill, zeros};
 use crate::archive::layout::{BLOCK, Entry, Layout, OCI_LAYOUT, TRAILER};
-use crate::archive::manifests::{check_blob_list, from_graph, from_promise};
+use crate::archive::manifests::{check_blob_list, from_graph};
 use crate::{Blob, ConfigWord, Contents, Damage, Graph, Limits, Statement, Trusted, check_promises};
 
 /// A bundle that arrives through a pipe: each byte is seen once and in order.
@@ -86,7 +86,7 @@ impl<R: Read> Pipe<R> {
         let (kept, words) = (piped.kept, piped.words);
         check_blob_list(self.statement(), &graph)?;
         let word_of = |config: &Descriptor| words.of(config.digest);
-        check_promises(&statement.artifacts, &graph, word_of).map_err(from_promise)?;
+        check_promises(&statement.artifacts, &graph, word_of).map_err(Damage::Promise)?;
         Ok((graph, kept))
     }
 

@@ -80,16 +80,14 @@ pub fn check_promises(
     artifacts: &[Artifact],
     graph: &Graph,
     mut config: impl FnMut(&Descriptor) -> ConfigWord,
-) -> Result<(), BrokenPromise> {
+) -> Result<(), Box<BrokenPromise>> {
     // One image under many names is looked at once.
     let mut kept: HashSet<(Digest, &[Platform])> = HashSet::new();
     for artifact in artifacts {
         let Some(node) = graph.manifests.get(&artifact.digest) else { continue };
-        let broken = |(said, found)| BrokenPromise {
-            image: artifact.source.clone(),
-            digest: artifact.digest,
-            said,
-            found,
+        let broken = |(said, found)| {
+            let (image, digest) = (artifact.source.clone(), artifact.digest);
+            Box::new(BrokenPromise { image, digest, said, found })
         };
         if let Some(subject) = artifact.subject {
             attached(artifact, &node.manifest, subject).map_err(broken)?;
