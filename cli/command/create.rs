@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, ForeignLayers, LockBeside, MissingPlatforms, Pins, Plan,
-    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
+    Assembled, Assembly, Confirm, Expires, ForeignLayers, Inventory, LockBeside, MissingPlatforms, Pins, Plan,
+    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create, stream_of_file,
 };
 use bundle_format::{Limits, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
+use bundle_registry::Progress;
 use bundle_report::{ArtifactEntry, CreateReport, PlanReport, UnchangedReport};
 use bundle_trust::{Signer, load_private, load_public};
 
@@ -65,7 +66,8 @@ pub(crate) struct Create {
     #[arg(long)]
     dry_run: bool,
 
-    /// Stream of the bundle [default: the name in bundle.yaml, or `default`]
+    /// Stream of the bundle [default: the name in bundle.yaml, or the stream of --base, or the output's file
+    /// name without its ending and dates]
     #[arg(long, value_name = "NAME")]
     stream: Option<StreamName>,
 
@@ -157,8 +159,12 @@ impl Create {
             None => Sequence::try_from(created.unix().max(1).unsigned_abs())
                 .map_err(|error| Failure::new(Code::Usage, &error))?,
         };
+        let stream = match self.stream.clone().or(asked.stream.clone()) {
+            Some(stream) => stream,
+            None => self.unnamed_stream(&bases, &**progress),
+        };
         let head = StatementHead {
-            stream: self.stream.clone().or(asked.stream.clone()).unwrap_or_default(),
+            stream,
             sequence,
             created,
             expires: self.expires.map(|expires| expires.after(created)).transpose()?,
@@ -203,6 +209,27 @@ impl Create {
         create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
         drop(progress);
         self.tell_done(&plan, started, to_pipe)
+    }
+
+    /// The stream of a bundle to which nobody gave one: that of its bases, or one named like its file.
+    fn unnamed_stream(&self, bases: &[Inventory], progress: &dyn Progress) -> StreamName {
+        let newest = bases.iter().max_by_key(|base| base.base.sequence);
+        if let Some(base) = newest {
+            return base.base.stream.clone();
+        }
+        let number = self.sequence.map(|sequence| sequence.to_string());
+        let file = self.output.as_deref().filter(|path| path.as_os_str() != "-");
+        if let Some(stream) = file.and_then(|path| stream_of_file(path, number.as_deref())) {
+            return stream;
+        }
+        let stream = StreamName::default();
+        if self.output.is_some() {
+            progress.note(&format!(
+                "the bundle is of the stream '{stream}', as nothing names another: unrelated bundles of one stream \
+                 keep each other out; give each its own with --stream"
+            ));
+        }
+        stream
     }
 
     fn signer(&self) -> Result<Option<Signer>, Failure> {

@@ -107,7 +107,7 @@ impl Serve {
                 Printable(&bundle.name),
                 count(bundle.artifacts, "artifact"),
                 bundle.stream,
-                bundle.sequence,
+                bundle.sequence.dated(),
                 quoted(&bundle.signers)
             ));
         }

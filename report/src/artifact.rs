@@ -1,7 +1,7 @@
 //! Artifacts, targets and bundles as reports name them.
 //! Take the format's values, give their JSON form.
 
-use bundle_format::{Artifact, Base, BundleId, Target};
+use bundle_format::{Artifact, Base, BundleId, Sequence, Target};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -104,6 +104,11 @@ impl From<&Base> for BaseEntry {
     }
 }
 
+/// A sequence for people, with the date beside it if it is a time.
+pub(crate) fn dated(sequence: u64) -> String {
+    Sequence::try_from(sequence).map_or_else(|_| sequence.to_string(), Sequence::dated)
+}
+
 /// What names a bundle.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BundleEntry {
@@ -127,6 +132,6 @@ impl From<&BundleId> for BundleEntry {
 
 impl std::fmt::Display for BundleEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} ({})", self.stream, self.sequence, self.statement)
+        write!(f, "{} {} ({})", self.stream, dated(self.sequence), self.statement)
     }
 }

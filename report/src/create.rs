@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::artifact::dated;
 use crate::{ArtifactEntry, Bytes, Report, Took, count};
 
 /// How much a bundle carries, beside its numbers in JSON.
@@ -86,7 +87,8 @@ impl Report for CreateReport {
             required_bytes: self.required_bytes,
         };
         let took = Took(Duration::from_secs_f64(self.seconds.max(0.0)));
-        format!("{} in {took}: {}\n", saving.text(), self.output)
+        let sequence = dated(self.sequence);
+        format!("{} in {took}, stream {}, sequence {sequence}: {}\n", saving.text(), self.stream, self.output)
     }
 }
 

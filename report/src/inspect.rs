@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::artifact::dated;
 use crate::keys::quoted;
 use crate::{ArtifactEntry, BaseEntry, Bytes, Report, count};
 
@@ -85,7 +86,9 @@ impl Report for InspectReport {
         };
         text.push_str(&format!(
             "stream {}, sequence {}, created {}\n",
-            self.stream, self.sequence, self.created
+            self.stream,
+            dated(self.sequence),
+            self.created
         ));
         if let Some(expires) = &self.expires {
             text.push_str(&format!("cannot be imported after {expires}\n"));

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Report;
+use crate::artifact::dated;
 
 /// `'ops' and 'transfer'`.
 pub(crate) fn quoted(names: &[String]) -> String {
@@ -54,7 +55,7 @@ impl Report for SignReport {
     fn text(&self) -> String {
         format!(
             "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
-            self.sequence,
+            dated(self.sequence),
             self.stream,
             quoted(&self.signers),
             self.signature

@@ -5,6 +5,7 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::artifact::dated;
 use crate::{Bytes, Report};
 
 /// `sync export`: what one run did.
@@ -33,6 +34,7 @@ impl Report for ExportReport {
     fn text(&self) -> String {
         let mut text = String::new();
         if let Some(ExportedBundle { file, sequence, bytes }) = &self.bundle {
+            let sequence = sequence.parse().map_or_else(|_| sequence.clone(), dated);
             text.push_str(&format!("wrote bundle {sequence}, {}: {file}\n", Bytes(*bytes)));
         }
         if self.pruned > 0 {

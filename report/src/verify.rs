@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::artifact::dated;
 use crate::keys::quoted;
 use crate::{Bytes, Report, Took, count};
 
@@ -80,6 +81,7 @@ impl Report for VerifyReport {
                 Bytes(bundle.size),
                 Took(Duration::from_secs_f64(self.seconds.max(0.0)))
             ));
+            text.push_str(&format!("stream {}, sequence {}\n", bundle.stream, dated(bundle.sequence)));
             bundle.incomplete.iter().for_each(|each| text.push_str(&format!("{each}\n")));
         }
         text

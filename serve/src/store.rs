@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use bundle_format::{Archive, Graph, Layer};
+use bundle_format::{Archive, Graph, Layer, Sequence};
 use bundle_oci::{Digest, Hasher};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -54,7 +54,7 @@ pub struct Summary {
     /// Its stream and its place there.
     pub stream: String,
     /// Its place in the stream.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// What it delivers.
     pub artifacts: usize,
 }
@@ -280,7 +280,7 @@ impl Held {
             digest: archive.trusted().digest(),
             signers: archive.trusted().signers().to_vec(),
             stream: statement.stream.to_string(),
-            sequence: statement.sequence.into(),
+            sequence: statement.sequence,
             artifacts: statement.artifacts.len(),
         };
         let (reader, size) = (archive.reader().clone(), archive.size());

@@ -98,7 +98,7 @@ pub enum ItemError {
     #[error(transparent)]
     Receipt(#[from] FileError),
     /// Volumes of it are missing, and its stream has gone on.
-    #[error("bundle {bundle} is incomplete, and bundle {newest} of its stream was imported already")]
+    #[error("bundle {bundle} is incomplete, and bundle {} of its stream was imported already", .newest.dated())]
     Superseded {
         /// The bundle.
         bundle: BundleId,

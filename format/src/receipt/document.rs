@@ -73,7 +73,7 @@ impl BundleId {
 
 impl fmt::Display for BundleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({})", self.stream, self.sequence, self.statement)
+        write!(f, "{} {}", self.stream, self.sequence.dated_with(&self.statement))
     }
 }
 

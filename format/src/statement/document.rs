@@ -145,7 +145,7 @@ pub struct Base {
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sequence {
-            Some(sequence) => write!(f, "{} {sequence} ({})", self.stream, self.digest),
+            Some(sequence) => write!(f, "{} {}", self.stream, sequence.dated_with(&self.digest)),
             None => write!(f, "the lock of {} ({})", self.stream, self.digest),
         }
     }

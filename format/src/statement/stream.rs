@@ -65,6 +65,36 @@ pub struct Sequence(NonZeroU64);
 #[error("sequence must be a number from 1 to 9007199254740991")]
 pub struct ParseSequenceError;
 
+/// The numbers that are read as a time: those of the seconds from 2001-09-09 to 2100-01-01.
+const TIMES: std::ops::RangeInclusive<u64> = 1_000_000_000..=4_102_444_800;
+
+impl Sequence {
+    /// The moment that the number is, if it is the time in seconds since 1970, as writers choose it where
+    /// nobody chooses another.
+    pub fn moment(self) -> Option<Timestamp> {
+        let seconds = TIMES.contains(&self.0.get()).then(|| i64::try_from(self.0.get()).ok()).flatten()?;
+        Timestamp::from_unix(seconds).ok()
+    }
+
+    /// The number for people: with the date beside it if it is a time, as in
+    /// `1795000000 (2026-11-18T11:06:40Z)`.
+    pub fn dated(self) -> String {
+        match self.moment() {
+            Some(moment) => format!("{self} ({moment})"),
+            None => self.to_string(),
+        }
+    }
+
+    /// The number and the digest that belongs to it, for people: `42 (sha256:…)`, or
+    /// `1795000000 (2026-11-18T11:06:40Z, sha256:…)`.
+    pub fn dated_with(self, digest: &bundle_oci::Digest) -> String {
+        match self.moment() {
+            Some(moment) => format!("{self} ({moment}, {digest})"),
+            None => format!("{self} ({digest})"),
+        }
+    }
+}
+
 impl TryFrom<u64> for Sequence {
     type Error = ParseSequenceError;
 
@@ -184,6 +214,14 @@ mod tests {
         {
             assert!(serde_json::from_str::<Timestamp>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_a_time_is_shown_with_its_date() {
+        let shown = |number: u64| Sequence::try_from(number).unwrap().dated();
+        assert_eq!(shown(1_795_000_000), "1795000000 (2026-11-18T11:06:40Z)");
+        assert_eq!(shown(42), "42");
+        assert_eq!(shown((1 << 53) - 1), "9007199254740991");
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub enum Standing {
 pub enum RollbackError {
     /// Older than the newest one.
     #[error(
-        "bundle {} of the stream '{}' is older than {newest}, which was imported before",
-        .bundle.sequence, .bundle.stream
+        "bundle {} of the stream '{}' is older than {}, which was imported before",
+        .bundle.sequence.dated(), .bundle.stream, .newest.dated()
     )]
     Older {
         /// The bundle.
@@ -46,7 +46,7 @@ pub enum RollbackError {
     /// Another one under a number that is taken.
     #[error(
         "bundle {} of the stream '{}' is {}, and another one with this number was imported before: {newest}",
-        .bundle.sequence, .bundle.stream, .bundle.statement
+        .bundle.sequence.dated(), .bundle.stream, .bundle.statement
     )]
     Reused {
         /// The bundle.
