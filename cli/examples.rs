@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 34] = [
+const EXAMPLES: [&str; 36] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -36,6 +36,8 @@ const EXAMPLES: [&str; 34] = [
     "bundle mirror-config nightly.tar --trust ops.key.pub --for k3s --registry harbor.example --output node",
     "bundle sync export --config /etc/bundle/sync.yaml",
     "bundle sync import --config /etc/bundle/sync.yaml",
+    "bundle stream show nightly --to https://harbor.example --state /var/lib/bundle/import/state.json",
+    "bundle stream repair nightly --to https://harbor.example --back-to 1795000000 --by operator --reason ticket-4711 --yes",
     "bundle login harbor.example --username admin",
     "bundle logout harbor.example",
     "bundle schema --check bundle.yaml",

@@ -18,5 +18,8 @@ pub(crate) const PASSWORD: u64 = 128 << 10;
 /// How long one chart may take to find its values. The largest take seconds.
 pub(crate) const VALUES_TIME: Duration = Duration::from_secs(300);
 
+/// How many bundles of a stream `stream show` lists.
+pub(crate) const RECORDS_SHOWN: usize = 10;
+
 /// The longest reason for a rollback in characters: it goes into the receipt.
 pub(crate) const ROLLBACK_REASON: usize = 1000;

@@ -52,7 +52,8 @@ pub(crate) struct Import {
     #[command(flatten)]
     history: HistoryArguments,
 
-    /// What to do if a tag already exists with a different digest
+    /// What to do if a tag already exists with a different digest that this stream did not give it; the
+    /// stream's own tags are moved
     #[arg(long, value_enum, default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 

@@ -19,6 +19,7 @@ mod repair;
 mod schema;
 mod serve;
 mod sign;
+mod stream;
 mod sync;
 mod trust;
 mod verify;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// Run the scheduled export or import job once
     #[command(subcommand)]
     Sync(sync::Sync),
+    /// Show what is known of a stream, and set its record back after a mistake
+    #[command(subcommand)]
+    Stream(stream::Stream),
     /// Store the login for a registry, where Docker and Podman keep theirs
     Login(login::Login),
     /// Remove the login for a registry
@@ -93,6 +97,7 @@ impl Command {
             | Self::Login(_)
             | Self::MirrorConfig(_)
             | Self::Logout(_)
+            | Self::Stream(_)
             | Self::Sync(_) => true,
             Self::Key(_)
             | Self::Verify(_)
@@ -127,6 +132,7 @@ impl Command {
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run().await,
             Self::Sync(command) => command.run().await,
+            Self::Stream(command) => command.run().await,
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,
             Self::Schema(command) => command.run(),

@@ -2,7 +2,7 @@
 //! Takes the errors of `sync`, gives identifiers and hints.
 
 use bundle_bundler::{CreateError, OutputError};
-use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, SyncConfigError};
+use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, StreamError, SyncConfigError};
 
 use super::{Failure, Id};
 
@@ -33,6 +33,19 @@ impl From<ExportError> for Failure {
             ExportError::Sequence { .. } => Self::new(Id::LimitReached, &error)
                 .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
             ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Id::FileSystem, &error),
+        }
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Config(error) => error.into(),
+            StreamError::Write(error) => error.into(),
+            StreamError::Lock(_) => {
+                Self::new(Id::FileSystem, &error).hint("wait until the job's run has ended")
+            }
+            StreamError::Ledger(_) | StreamError::Outbox(_) => Self::new(Id::FileSystem, &error),
         }
     }
 }

@@ -32,6 +32,9 @@ pub(crate) fn json() -> String {
     page.add::<report::AccessReport>();
     page.add::<report::ExportReport>();
     page.add::<report::SyncImportReport>();
+    page.add::<report::RecordedStreamsReport>();
+    page.add::<report::ExportedStreamReport>();
+    page.add::<report::StreamRepairReport>();
     page.add::<report::CheckReport>();
     page.add::<report::DriftReport>();
     page.add::<report::BootstrapReport>();

@@ -238,7 +238,7 @@ impl Delivery {
             let state = StateFile::open(&options.state, waiting).map_err(HistoryError::State)?;
             history.lock(state, &root);
         }
-        history.accept(&*destination, &options.rollback).await?;
+        history.accept(&*destination, &options.rollback, pushed.plan()).await?;
         let tagged = match pushed.set_tags(options).await {
             Ok(tagged) => tagged,
             Err(error) => return Err(explained(error, &*destination).await),

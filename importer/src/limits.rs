@@ -25,6 +25,11 @@ pub struct Limits {
     pub piped_large: u64,
     /// The bytes that the blobs of a pipe take in memory altogether.
     pub piped_blobs: u64,
+    /// The size in bytes of the list of the tags that a stream set, in the registry.
+    pub tag_list: u64,
+    /// How many tags such a list has: as many as a bundle has artifacts. Those beyond are moved like tags that
+    /// somebody else set.
+    pub listed_tags: usize,
 }
 
 impl Limits {
@@ -37,6 +42,8 @@ impl Limits {
         piped_blob: 4 << 20,
         piped_large: 11 << 20,
         piped_blobs: 24 << 20,
+        tag_list: 32 << 20,
+        listed_tags: 100_000,
     };
 }
 

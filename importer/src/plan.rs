@@ -8,9 +8,11 @@ use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
 use bundle_registry::Error;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation};
+use crate::stream::tags::StreamTags;
+use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation, Record};
 
-/// What to do if a tag already exists with a different digest.
+/// What to do if a tag already exists with a different digest that the same stream did not give it. The tags
+/// that a stream set, its next bundle moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnExistingTag {
     /// The import is refused before anything is written.
@@ -160,7 +162,8 @@ fn images(number: usize) -> String {
 }
 
 impl Decision {
-    /// The one decision table: what becomes of an artifact, for all destinations.
+    /// The one decision table: what becomes of an artifact, for all destinations. `own` says whether the
+    /// bundle's stream set the tag to what is found.
     ///
     /// # Errors
     /// The tag exists with another digest, and must not move.
@@ -169,6 +172,7 @@ impl Decision {
         bundle: Digest,
         found: Found,
         on_existing: OnExistingTag,
+        own: bool,
     ) -> Result<Self, Finding> {
         let (found, immutable) = match found {
             // What cannot be looked at is pushed; the push shows whether it may be.
@@ -177,6 +181,7 @@ impl Decision {
             Found::Manifest { digest, immutable } => (digest, immutable),
         };
         match (on_existing, immutable) {
+            (_, false) if own => Ok(Self::Move(found)),
             (OnExistingTag::Skip, _) => Ok(Self::Skip(found)),
             (OnExistingTag::Overwrite, false) => Ok(Self::Move(found)),
             (OnExistingTag::Error, false) => Err(Finding::Conflict { target: target.clone(), bundle, found }),
@@ -220,10 +225,23 @@ impl ImportPlan {
             .buffered(jobs.max(1) * 4)
             .try_collect()
             .await?;
+        let mut others = artifacts.iter().zip(&found).filter(|(artifact, found)| match found {
+            Found::Manifest { digest, immutable } => !immutable && *digest != artifact.digest,
+            Found::Absent | Found::Unknown => false,
+        });
+        // With other findings nothing is written anyway, and the record may not be readable.
+        let own = match others.next() {
+            Some(_) if on_existing != OnExistingTag::Overwrite && findings.is_empty() => {
+                let statement = bundle.statement();
+                StreamTags::recall(&Record::of(statement), destination, &statement.stream).await?
+            }
+            _ => StreamTags::default(),
+        };
         let mut steps = Vec::new();
         for (artifact, found) in artifacts.iter().zip(found) {
+            let is_own = matches!(found, Found::Manifest { digest, .. } if own.has(&artifact.target, digest));
             let decision = match options.asks_for(&artifact.target) {
-                true => Decision::of(&artifact.target, artifact.digest, found, on_existing),
+                true => Decision::of(&artifact.target, artifact.digest, found, on_existing, is_own),
                 false => Ok(Decision::Omit),
             };
             match decision {
@@ -368,6 +386,11 @@ impl ImportPlan {
         })
     }
 
+    /// Whether any tag will be set.
+    pub(crate) fn sets_tags(&self) -> bool {
+        self.steps.iter().any(|step| step.decision.is_push() && step.target.tag.is_some())
+    }
+
     /// How many artifacts will be pushed.
     pub fn pushes(&self) -> usize {
         self.steps.iter().filter(|step| step.decision.is_push()).count()
@@ -415,7 +438,7 @@ mod tests {
             Target { project: "cache".parse().unwrap(), repository: "app".parse().unwrap(), tag: None };
         let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
         let at = |digest, immutable| Found::Manifest { digest, immutable };
-        let decide = |found, on_existing| Decision::of(&target, ours, found, on_existing);
+        let decide = |found, on_existing| Decision::of(&target, ours, found, on_existing, false);
         use OnExistingTag::{Error, Overwrite, Skip};
         for on_existing in [Error, Skip, Overwrite] {
             assert_eq!(decide(Found::Absent, on_existing), Ok(Decision::Push));
@@ -431,6 +454,14 @@ mod tests {
         assert_eq!(name(at(theirs, false), Error), "conflict");
         assert_eq!(name(at(theirs, true), Error), "immutable-tag");
         assert_eq!(name(at(theirs, true), Overwrite), "immutable-tag");
+        // The stream's own tag moves, unless the registry says that it must not.
+        let own = |found, on_existing| Decision::of(&target, ours, found, on_existing, true);
+        for on_existing in [Error, Skip, Overwrite] {
+            assert_eq!(own(at(theirs, false), on_existing), Ok(Decision::Move(theirs)));
+            assert_eq!(own(at(ours, false), on_existing), Ok(Decision::Present));
+        }
+        assert_eq!(own(at(theirs, true), Skip), Ok(Decision::Skip(theirs)));
+        assert_eq!(own(at(theirs, true), Error).unwrap_err().name(), "immutable-tag");
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod receipt;
 mod repair;
 mod serve;
 mod size;
+mod stream;
 mod sync;
 mod verify;
 
@@ -55,5 +56,9 @@ pub use receipt::{ReceiptReport, ShortReceiptReport};
 pub use repair::RepairReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};
+pub use stream::{
+    ExportedStreamReport, OutboxEntry, RecordedBundleEntry, RecordedStreamEntry, RecordedStreamsReport,
+    StreamRepairReport, TakenBackEntry,
+};
 pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
 pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};

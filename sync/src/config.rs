@@ -128,8 +128,8 @@ pub struct ImportConfig {
     pub site: SiteName,
     /// Where the job keeps what it remembers, the newest bundle of each stream among it.
     pub state: PathBuf,
-    /// What becomes of tags that are there with another digest.
-    #[serde(default = "overwrite", deserialize_with = "on_existing")]
+    /// What becomes of tags that are there with another digest, unless the same stream set them: those move.
+    #[serde(default, deserialize_with = "on_existing")]
     #[schemars(with = "String", extend("enum" = ["error", "skip", "overwrite"]))]
     pub on_existing_tag: OnExistingTag,
     /// How long a Harbor's scans are waited for: `10m`.
@@ -276,11 +276,6 @@ fn yes() -> bool {
     true
 }
 
-/// A nightly stream moves its tags; what keeps it from going back is its sequence.
-fn overwrite() -> OnExistingTag {
-    OnExistingTag::Overwrite
-}
-
 fn from_text<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
@@ -340,7 +335,7 @@ mod tests {
         assert_eq!(export.volume_size, Some("fat32".parse().unwrap()));
         assert!(export.referrers && export.keep == 2);
         assert!(import.done().ends_with("in/done"));
-        assert_eq!(import.on_existing_tag, OnExistingTag::Overwrite);
+        assert_eq!(import.on_existing_tag, OnExistingTag::Error);
         assert!(import.expects(&"any".parse().unwrap()));
     }
 

@@ -20,6 +20,7 @@ mod metrics;
 mod outbox;
 mod receipts;
 mod status;
+mod stream;
 
 pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError, sync_schema};
 pub use export::{ExportError, ExportJob, Exported, Nothing};
@@ -30,3 +31,4 @@ pub use lock::{JobLock, LockError};
 pub use outbox::{Outbox, OutboxError, Sent};
 pub use receipts::RefusedReceipt;
 pub use status::{Boards, ExportStatus, ImportStatus, RunEnd, StreamStatus};
+pub use stream::{ExportedStream, StreamError, Withdrawn};

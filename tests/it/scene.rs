@@ -58,7 +58,9 @@ impl Scene {
     pub(crate) fn create_arguments(references: &[String], output: &str) -> Vec<String> {
         let mut arguments = vec!["create".to_owned()];
         arguments.extend_from_slice(references);
-        arguments.extend(["--key", "key", "--created", CREATED, "-o", output].map(str::to_owned));
+        // Not named after the file, so that the same images are the same bytes under any name.
+        let fixed = ["--key", "key", "--created", CREATED, "--stream", "default", "-o", output];
+        arguments.extend(fixed.map(str::to_owned));
         arguments
     }
 

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use bundle_format::{BundleId, Override, Rule};
+use bundle_format::{BundleId, Override, Rule, Timestamp};
 use bundle_oci::RegistryPath;
 use bundle_registry::Error;
 
+use crate::stream::record::{Recorded, tag_of};
+use crate::stream::tags::StreamTags;
 use crate::{
-    Bundle, Destination, HistoryNotice, Newest, Record, RollbackError, Standing, StateError, StateFile,
+    Bundle, Destination, HistoryNotice, ImportPlan, ListedBundle, Newest, Record, RollbackError, Standing,
+    StateError, StateFile,
 };
 
 /// What is known of a bundle's stream, from the file and from the registry together. Made before
@@ -18,7 +21,10 @@ pub struct StreamHistory {
     file: StateFile,
     record: Record,
     bundle: BundleId,
+    created: Timestamp,
+    signers: Vec<String>,
     newest: Option<Newest>,
+    taken_back: bool,
     unreadable: BTreeSet<String>,
 }
 
@@ -67,19 +73,28 @@ impl StreamHistory {
         destination: &dyn Destination,
     ) -> Result<Self, HistoryError> {
         let mut history = Self::of_file(file, bundle, &destination.root());
-        let recorded =
-            history.record.newest(destination, &history.bundle.stream, &mut history.unreadable).await;
-        let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
-        history.newest = Newest::merge(history.newest, recorded);
+        history.look(destination).await?;
         Ok(history)
     }
 
     /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
     pub fn of_file(file: StateFile, bundle: &Bundle, registry: &RegistryPath) -> Self {
         let record = Record::of(bundle.statement());
+        let (created, signers) = (bundle.statement().created, bundle.trusted().signers().to_vec());
         let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let newest = file.newest(registry, &bundle.stream);
-        Self { file, record, bundle, newest, unreadable: BTreeSet::new() }
+        let (taken_back, unreadable) = (false, BTreeSet::new());
+        Self { file, record, bundle, created, signers, newest, taken_back, unreadable }
+    }
+
+    /// Adds what the registry knows.
+    async fn look(&mut self, destination: &dyn Destination) -> Result<Recorded, HistoryError> {
+        let stream = &self.bundle.stream;
+        let recorded = self.record.look(destination, stream, &mut self.unreadable).await;
+        let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
+        self.newest = Newest::merge(self.newest.take(), recorded.newest.clone());
+        self.taken_back = tag_of(&self.bundle).is_some_and(|tag| recorded.taken_back.contains(tag.as_str()));
+        Ok(recorded)
     }
 
     /// The bundle that is to be accepted.
@@ -100,6 +115,9 @@ impl StreamHistory {
 
     /// How the bundle stands to the newest one.
     pub fn standing(&self) -> Standing {
+        if self.taken_back {
+            return Standing::TakenBack;
+        }
         Newest::standing(self.newest.as_ref(), &self.bundle)
     }
 
@@ -109,7 +127,9 @@ impl StreamHistory {
             (Standing::First, _) => {
                 Some(HistoryNotice::First { stream: self.bundle.stream.clone(), registry: registry.clone() })
             }
-            (Standing::Older | Standing::Reused, Some(newest)) => Some(HistoryNotice::GoingBack { newest }),
+            (Standing::Older | Standing::Reused | Standing::TakenBack, Some(newest)) => {
+                Some(HistoryNotice::GoingBack { newest })
+            }
             _ => None,
         }
     }
@@ -137,7 +157,8 @@ impl StreamHistory {
 
     /// Takes note that the bundle is accepted, in the registry and in the file. To be called when
     /// everything in it was verified and pushed, and before the first tag moves: an import that
-    /// ends in between can be done again, and an older bundle cannot slip in.
+    /// ends in between can be done again, and an older bundle cannot slip in. The tags that `plan` sets are
+    /// the stream's from then on.
     ///
     /// # Errors
     /// Another import accepted a newer bundle meanwhile, or it cannot be remembered.
@@ -145,21 +166,34 @@ impl StreamHistory {
         &mut self,
         destination: &dyn Destination,
         rollback: &Rollback,
+        plan: &ImportPlan,
     ) -> Result<(), HistoryError> {
-        let stream = &self.bundle.stream;
-        let recorded = self.record.newest(destination, stream, &mut self.unreadable).await;
-        let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
-        self.newest = Newest::merge(self.newest.take(), recorded);
+        let recorded = self.look(destination).await?;
         if *rollback == Rollback::Refuse {
             self.standing().enforce(self.newest.as_ref(), &self.bundle)?;
         }
         // An older bundle that was let pass leaves no trace there: the number never falls.
-        if self.standing() != Standing::Older {
-            let remembered = self.record.remember(destination, &self.bundle).await;
-            remembered.map_err(|source| HistoryError::Record { doing: "written", source })?;
+        let standing = self.standing();
+        let written = |source| HistoryError::Record { doing: "written", source };
+        if !matches!(standing, Standing::Older | Standing::TakenBack) {
+            self.record.remember(destination, &self.bundle).await.map_err(written)?;
         }
-        let newest = Newest::after(self.newest.as_ref(), &self.bundle);
-        self.file.remember(&destination.root(), &self.bundle.stream, newest)?;
+        if standing != Standing::Again || plan.sets_tags() {
+            let stream = &self.bundle.stream;
+            let read =
+                StreamTags::read(&self.record, &recorded, destination, stream, &mut self.unreadable).await;
+            let tags = read.map_err(|source| HistoryError::Record { doing: "read", source })?;
+            let of = ListedBundle {
+                bundle: self.bundle.clone(),
+                created: self.created,
+                signers: self.signers.clone(),
+            };
+            tags.extend(&self.record, destination, of, plan).await.map_err(written)?;
+        }
+        if standing != Standing::TakenBack {
+            let newest = Newest::after(self.newest.as_ref(), &self.bundle);
+            self.file.remember(&destination.root(), &self.bundle.stream, newest)?;
+        }
         Ok(())
     }
 }

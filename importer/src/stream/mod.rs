@@ -3,6 +3,9 @@
 
 pub(crate) mod history;
 pub(crate) mod notice;
+pub(crate) mod place;
 pub(crate) mod record;
+pub(crate) mod repair;
 pub(crate) mod rollback;
 pub(crate) mod state;
+pub(crate) mod tags;

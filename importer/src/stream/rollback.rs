@@ -27,6 +27,8 @@ pub enum Standing {
     Older,
     /// It is another one with the same number.
     Reused,
+    /// It was accepted once, and somebody took it back.
+    TakenBack,
 }
 
 /// A bundle that would take a stream back.
@@ -53,6 +55,15 @@ pub enum RollbackError {
         bundle: BundleId,
         /// The digest of the other one's statement.
         newest: Digest,
+    },
+    /// One that was accepted by mistake and taken back.
+    #[error(
+        "bundle {} of the stream '{}' was imported before and taken back with `bundle stream repair`",
+        .bundle.sequence.dated(), .bundle.stream
+    )]
+    TakenBack {
+        /// The bundle.
+        bundle: BundleId,
     },
 }
 
@@ -104,7 +115,7 @@ impl Standing {
     pub fn rule(&self) -> Option<Rule> {
         match self {
             Self::First | Self::Newer | Self::Again => None,
-            Self::Older => Some(Rule::Rollback),
+            Self::Older | Self::TakenBack => Some(Rule::Rollback),
             Self::Reused => Some(Rule::ReusedSequence),
         }
     }
@@ -114,9 +125,12 @@ impl Standing {
     /// # Errors
     /// Any [`RollbackError`].
     pub fn enforce(&self, newest: Option<&Newest>, bundle: &BundleId) -> Result<(), RollbackError> {
+        if *self == Self::TakenBack {
+            return Err(RollbackError::TakenBack { bundle: bundle.clone() });
+        }
         let Some(newest) = newest else { return Ok(()) };
         match self {
-            Self::First | Self::Newer | Self::Again => Ok(()),
+            Self::First | Self::Newer | Self::Again | Self::TakenBack => Ok(()),
             Self::Older => Err(RollbackError::Older { bundle: bundle.clone(), newest: newest.sequence }),
             Self::Reused => Err(RollbackError::Reused {
                 bundle: bundle.clone(),

@@ -146,6 +146,35 @@ impl StateFile {
         Some(Newest { sequence: entry.sequence, statements: entry.statements.clone() })
     }
 
+    /// The streams of a registry that the file knows.
+    pub fn streams(&self, registry: &RegistryPath) -> Vec<StreamName> {
+        self.document
+            .registries
+            .get(registry)
+            .map(|streams| streams.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Sets a stream back to what a person says is the newest bundle, or to none, and brings it to disk. Only
+    /// for a person's own decision: [`StateFile::remember`] is what imports use.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_back(
+        &mut self,
+        registry: &RegistryPath,
+        stream: &StreamName,
+        newest: Option<Newest>,
+    ) -> Result<(), StateError> {
+        if let Some(newest) = newest {
+            return self.remember(registry, stream, newest);
+        }
+        if let Some(streams) = self.document.registries.get_mut(registry) {
+            streams.remove(stream);
+        }
+        self.write()
+    }
+
     /// Takes note of a stream, and brings it to disk.
     ///
     /// # Errors
@@ -161,6 +190,10 @@ impl StateFile {
         }
         let entry = Entry { sequence: newest.sequence, statements: newest.statements };
         self.document.registries.entry(registry.clone()).or_default().insert(stream.clone(), entry);
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), StateError> {
         let mut bytes = serde_json::to_vec_pretty(&self.document).map_err(|error| StateError::Io {
             path: self.path.clone(),
             doing: "written",

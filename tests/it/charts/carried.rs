@@ -49,7 +49,8 @@ pub(super) fn ask(scene: &Scene, chart: &str) {
 }
 
 pub(super) fn create(scene: &Scene, output: &str, more: &[&str]) -> Ran {
-    let arguments = ["create", "--key", "key", "--created", crate::scene::CREATED, "-o", output];
+    let arguments =
+        ["create", "--key", "key", "--stream", "charts", "--created", crate::scene::CREATED, "-o", output];
     scene.bundle(arguments.iter().chain(more))
 }
 

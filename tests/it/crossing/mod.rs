@@ -15,6 +15,7 @@ mod receipt;
 mod revoked;
 mod rollback;
 mod same;
+mod streams;
 mod trust;
 mod volumes;
 mod whole;

@@ -300,6 +300,6 @@ fn of_those_who_share_the_work_at_the_same_time_the_last_one_sets_the_tags() {
     slow.clear_rules();
     slow.release();
     assert!(first.wait().unwrap().success());
-    assert_eq!(tags(), 5, "four images and the record");
+    assert_eq!(tags(), 6, "four images, the record and the list of the stream's tags");
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }

@@ -26,9 +26,9 @@ fn import(scene: &Scene, logins: &[Login<'_>], to: &str, more: &[&str]) -> Ran {
     run(scene, logins, &[&base[..], more].concat())
 }
 
-/// The manifests that an import of one image puts: the image by digest, its tag once all is there, and the record
-/// of what was accepted.
-const PUTS: (&str, usize) = ("PUT manifests", 3);
+/// The manifests that an import of one image puts: the image by digest, its tag once all is there, the record
+/// of what was accepted, and the list of the stream's tags.
+const PUTS: (&str, usize) = ("PUT manifests", 4);
 
 /// The registry behind a stand-in has the image there, whole.
 #[track_caller]

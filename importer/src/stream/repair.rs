@@ -1,0 +1,181 @@
+//! What a registry's record says of its streams, for people; and how a person takes bundles back out of it after a
+//! mistake. Takes a destination and its projects; gives each stream, and adds who took back what, when and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bundle_format::{BundleId, Sequence, StreamName, Timestamp};
+use bundle_oci::{ProjectName, Tag};
+use bundle_registry::Error;
+
+use crate::stream::place::{Document, Place, read_tag};
+use crate::stream::record::{TAKEN_BACK, annotations_of, tag_of};
+use crate::stream::tags::{ListedBundle, StreamTags};
+use crate::{Destination, Newest, Record, RecordedTag};
+
+/// How many bundles of a stream are read, the newest first.
+const MOST_READ: usize = 1000;
+/// What the artifact is.
+const ARTIFACT_TYPE: &str = "application/vnd.bundle.taken-back.v1+json";
+const BY: &str = "bundle.taken-back.by";
+const AT: &str = "bundle.taken-back.at";
+const REASON: &str = "bundle.taken-back.reason";
+
+/// What a registry's record has of one stream.
+#[derive(Clone, Debug)]
+pub struct RecordedStream {
+    /// The stream.
+    pub stream: StreamName,
+    /// The accepted bundles, the newest first; at most as many as were asked for.
+    pub bundles: Vec<RecordedBundle>,
+    /// How many more there are.
+    pub more: usize,
+    /// Who signed bundles, as far as it is known.
+    pub listed: Vec<ListedBundle>,
+}
+
+/// A bundle of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedBundle {
+    /// The bundle.
+    pub bundle: BundleId,
+    /// Whether and why it counts no more.
+    pub taken_back: Option<TakenBack>,
+}
+
+/// That a bundle was accepted by mistake, and counts no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Who says so.
+    pub by: String,
+    /// When, by that machine's clock.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl RecordedStream {
+    /// What the record in these projects has of `stream`, or of all streams, by name. What cannot be read is
+    /// added to `unreadable`.
+    ///
+    /// # Errors
+    /// The registry cannot be asked.
+    pub async fn read(
+        destination: &dyn Destination,
+        projects: &[ProjectName],
+        stream: Option<&StreamName>,
+        most: usize,
+        unreadable: &mut BTreeSet<String>,
+    ) -> Result<Vec<Self>, Error> {
+        let mut accepted: BTreeMap<StreamName, BTreeMap<(Sequence, String), (usize, RecordedTag)>> =
+            BTreeMap::new();
+        let mut back: BTreeMap<String, (usize, RecordedTag)> = BTreeMap::new();
+        for (position, project) in projects.iter().enumerate() {
+            for known in Place::of(destination, project)?.tags().await? {
+                let tag = known.tag.as_str().to_owned();
+                if let Some(of) = tag.strip_suffix(TAKEN_BACK) {
+                    back.insert(of.to_owned(), (position, known));
+                } else if let Some((name, number)) = read_tag(&tag)
+                    && stream.is_none_or(|stream| *stream == name)
+                {
+                    accepted.entry(name).or_default().insert((number, tag), (position, known));
+                }
+            }
+        }
+        let mut streams = Vec::new();
+        for (name, tags) in accepted {
+            let mut bundles = Vec::new();
+            let all = tags.len();
+            for ((_, tag), (position, known)) in tags.into_iter().rev().take(most.min(MOST_READ)) {
+                let Some(project) = projects.get(position) else { continue };
+                match Place::of(destination, project)?.bundle(&known).await? {
+                    Some(Ok(bundle)) => {
+                        let taken_back = match back.get(&tag) {
+                            Some((position, known)) => {
+                                Some(taken_back(destination, projects.get(*position), known).await?)
+                            }
+                            None => None,
+                        };
+                        bundles.push(RecordedBundle { bundle, taken_back });
+                    }
+                    Some(Err(name)) => {
+                        unreadable.insert(name);
+                    }
+                    None => {}
+                }
+            }
+            let record = Record::in_projects(projects.to_vec());
+            let listed = StreamTags::recall(&record, destination, &name).await?.bundles;
+            streams.push(Self {
+                stream: name,
+                bundles,
+                more: all.saturating_sub(most.min(MOST_READ)),
+                listed,
+            });
+        }
+        Ok(streams)
+    }
+
+    /// The newest bundle that counts.
+    pub fn newest(&self) -> Option<Newest> {
+        let counting = self.bundles.iter().filter(|bundle| bundle.taken_back.is_none());
+        counting.fold(None, |newest, each| Newest::merge(newest, Some(Newest::after(None, &each.bundle))))
+    }
+
+    /// The bundles that count and are newer than `sequence`; all of them, if there is none.
+    pub fn above(&self, sequence: Option<Sequence>) -> Vec<BundleId> {
+        let counting = self.bundles.iter().filter(|bundle| bundle.taken_back.is_none());
+        let above = counting.filter(|each| sequence.is_none_or(|sequence| each.bundle.sequence > sequence));
+        above.map(|each| each.bundle.clone()).collect()
+    }
+}
+
+/// Takes bundles back: they count no more in the record of any of these projects, and who did so, when and why
+/// stands beside them. Nothing is removed, so that it works where tags cannot be.
+///
+/// # Errors
+/// The registry cannot be written to.
+pub async fn take_back(
+    destination: &dyn Destination,
+    projects: &[ProjectName],
+    bundles: &[BundleId],
+    mark: &TakenBack,
+) -> Result<(), Error> {
+    for project in projects {
+        let place = Place::of(destination, project)?;
+        // Only where a bundle itself is recorded: the account need not be able to write anywhere else.
+        let known: BTreeSet<Tag> = place.tags().await?.into_iter().map(|known| known.tag).collect();
+        for bundle in bundles {
+            let Some(record) = tag_of(bundle).filter(|record| known.contains(record)) else { continue };
+            let Ok(tag) = format!("{record}{TAKEN_BACK}").parse::<Tag>() else { continue };
+            let mut annotations = annotations_of(bundle);
+            annotations.extend([
+                (BY, mark.by.clone()),
+                (AT, mark.at.to_string()),
+                (REASON, mark.reason.clone()),
+            ]);
+            let document = Document { artifact_type: ARTIFACT_TYPE, layer: None, annotations };
+            if !known.contains(&tag) {
+                place.add(&tag, &document).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn taken_back(
+    destination: &dyn Destination,
+    project: Option<&ProjectName>,
+    known: &RecordedTag,
+) -> Result<TakenBack, Error> {
+    let annotations = match (&known.annotations, project) {
+        (Some(annotations), _) => annotations.clone(),
+        (None, Some(project)) => {
+            Place::of(destination, project)?.annotations(&known.tag).await?.unwrap_or_default()
+        }
+        (None, None) => BTreeMap::new(),
+    };
+    let text = |name| annotations.get(name).cloned().unwrap_or_else(|| "unknown".to_owned());
+    let at = annotations.get(AT).and_then(|at| at.parse().ok());
+    let at = at.or_else(|| Timestamp::from_unix(0).ok()).unwrap_or_else(Timestamp::now);
+    Ok(TakenBack { by: text(BY), at, reason: text(REASON) })
+}

@@ -1,0 +1,306 @@
+//! Whose a tag is, what a stream is called, and how a person sets a stream back after a mistake: with two
+//! registries and the real program on both sides.
+
+use bundle_test_servers::{Contents, DockerRegistry, ImageSpec};
+
+use crate::scene::{Ran, Scene};
+use crate::sync::jobs::Nights;
+
+/// Bundles of several streams, whose images go to the same tags.
+struct Tags {
+    scene: Scene,
+    target: DockerRegistry,
+}
+
+impl Tags {
+    fn new() -> Self {
+        Self { scene: Scene::empty(), target: DockerRegistry::start().unwrap() }
+    }
+
+    /// A bundle of a stream, whose images `names` have this content.
+    fn create(&self, stream: &str, sequence: u64, names: &[&str], content: &str, more: &[&str]) -> String {
+        let mut arguments = vec!["create".to_owned()];
+        for name in names {
+            let image = ImageSpec::oci().label("content", content).label("name", name).build();
+            self.scene.source.client().push(&format!("team/{name}"), "latest", &image).unwrap();
+            arguments.push(format!("{}/team/{name}:latest", self.scene.source.host()));
+        }
+        let output = format!("{stream}-{sequence}.tar");
+        let sequence = sequence.to_string();
+        let fixed = ["--key", "key", "--stream", stream, "--sequence", &sequence, "-o", &output];
+        arguments.extend(fixed.iter().chain(more).map(|each| (*each).to_owned()));
+        self.scene.bundle(arguments).succeeds();
+        output
+    }
+
+    fn import(&self, file: &str, more: &[&str]) -> Ran {
+        let fixed = ["import", file, "--to", self.target.host(), "--trust", "key.pub"];
+        self.scene.bundle(fixed.iter().chain(more))
+    }
+
+    fn repository(&self, name: &str) -> String {
+        format!("cache/{}/team/{name}", self.scene.source.host().replace(':', "_"))
+    }
+
+    fn digest(&self, name: &str) -> String {
+        let found = self.target.client().manifest(&self.repository(name), "latest").unwrap();
+        found.map_or_else(|| "nothing".to_owned(), |found| found.digest)
+    }
+
+    /// Somebody sets a tag by hand; gives what it is then.
+    fn set_by_hand(&self, name: &str) -> String {
+        let image = ImageSpec::oci().label("by", "hand").build();
+        self.target.client().push(&self.repository(name), "latest", &image).unwrap();
+        image.digest
+    }
+
+    fn contents(&self) -> Contents {
+        self.target.client().contents().unwrap()
+    }
+}
+
+#[test]
+fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
+    let it = Tags::new();
+    let first = it.create("a", 1, &["own", "handled"], "one", &[]);
+    let second = it.create("a", 2, &["own", "handled"], "two", &[]);
+    it.import(&first, &[]).succeeds();
+    let before = (it.digest("own"), it.digest("handled"));
+    let theirs = it.set_by_hand("handled");
+    assert_ne!(before.1, theirs);
+    // A person's tag keeps the whole bundle out, as the default says, and is named alone.
+    let contents = it.contents();
+    let refused = it.import(&second, &[]).ends_with(5).says("nothing was written");
+    assert!(refused.stderr.contains("team/handled:latest"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("team/own:latest"), "{}", refused.stderr);
+    assert_eq!(it.contents(), contents);
+    // It is left out where somebody asks for that, and the stream's own moves all the same.
+    it.import(&second, &["--on-existing-tag", "skip"]).succeeds().says("left out cache/");
+    assert_eq!(it.digest("handled"), theirs);
+    let second_own = it.digest("own");
+    assert_ne!(second_own, before.0);
+    // What a person sets back to what the stream set earlier is a person's too.
+    let third = it.create("a", 3, &["own"], "three", &[]);
+    let old = ImageSpec::oci().label("content", "one").label("name", "own").build();
+    it.target.client().push(&it.repository("own"), "latest", &old).unwrap();
+    assert_eq!(it.digest("own"), before.0);
+    it.import(&third, &[]).ends_with(5).says("team/own:latest");
+    it.import(&third, &["--on-existing-tag", "overwrite"]).succeeds();
+    // From then on it is the stream's again, whatever machine imports.
+    std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
+    let fourth = it.create("a", 4, &["own"], "four", &[]);
+    it.import(&fourth, &["--dry-run"]).succeeds().says("move     cache/");
+    it.import(&fourth, &[]).succeeds();
+    // A bundle that left an image out does not make the stream forget its tag.
+    let fifth = it.create("a", 5, &["more"], "five", &[]);
+    it.import(&fifth, &[]).succeeds();
+    let sixth = it.create("a", 6, &["own", "more"], "six", &[]);
+    it.import(&sixth, &[]).succeeds().says("2 artifacts pushed");
+}
+
+#[test]
+fn a_tag_that_one_stream_set_is_not_moved_by_another() {
+    let it = Tags::new();
+    it.import(&it.create("a", 1, &["app"], "one", &[]), &[]).succeeds();
+    let of_a = it.digest("app");
+    it.import(&it.create("b", 1, &["app"], "two", &[]), &[]).ends_with(5).says("team/app:latest");
+    // Not even one that it found there as it wanted it.
+    it.import(&it.create("b", 2, &["app"], "one", &[]), &[]).succeeds().says("1 there already");
+    it.import(&it.create("b", 3, &["app"], "three", &[]), &[]).ends_with(5);
+    assert_eq!(it.digest("app"), of_a);
+    it.import("b-3.tar", &["--on-existing-tag", "overwrite"]).succeeds();
+    // Now it is the other's.
+    it.import(&it.create("a", 2, &["app"], "four", &[]), &[]).ends_with(5);
+    it.import(&it.create("b", 4, &["app"], "five", &[]), &[]).succeeds();
+    // Junk in the place of the list is told, counts for nothing, and stops nothing.
+    let junk = ImageSpec::oci().label("x", "y").build();
+    it.target.client().push("cache/bundle-state", "b.9007199254740991.0123456789ab.tags", &junk).unwrap();
+    let next = it.create("b", 5, &["app"], "six", &[]);
+    it.import(&next, &[]).succeeds();
+}
+
+#[test]
+fn the_job_and_the_command_have_one_default_and_know_each_others_tags() {
+    let nights = Nights::new("", "");
+    for name in ["a", "b"] {
+        nights.push(name, 10);
+    }
+    nights.export(&[]).succeeds();
+    nights.carry();
+    nights.import().succeeds();
+    nights.push("a", 11);
+    nights.export(&["--again"]).succeeds();
+    let name = nights.carry();
+    let by_hand = nights.path("in", &name);
+    let to = nights.target.host();
+    nights
+        .scene
+        .bundle(["import", by_hand.to_str().unwrap(), "--to", to, "--trust", "key.pub"])
+        .succeeds()
+        .says("1 artifact pushed");
+    nights.agrees(&["a", "b"]);
+    nights.import().succeeds();
+    // A person's tag is not the job's.
+    let repository = format!("cache/{}/team/b", nights.scene.source.host().replace(':', "_"));
+    let theirs = ImageSpec::oci().label("theirs", "yes").build();
+    nights.target.client().push(&repository, "1", &theirs).unwrap();
+    for (name, seed) in [("a", 12), ("b", 12)] {
+        nights.push(name, seed);
+    }
+    nights.export(&["--again"]).succeeds();
+    nights.carry();
+    nights.import().ends_with(5).says("team/b:1");
+    // It lies with the reason beside it, until a person decides.
+    assert!(nights.list("in/refused").iter().any(|name| name.ends_with(".reason.txt")));
+    nights.configure("", "  onExistingTag: overwrite\n");
+    nights.carry();
+    nights.import().succeeds();
+    nights.agrees(&["a", "b"]);
+}
+
+#[test]
+fn a_person_sets_a_stream_back_after_a_bundle_from_the_future() {
+    let it = Tags::new();
+    let to = it.target.host().to_owned();
+    it.import(&it.create("s", 1_795_000_000, &["app"], "good", &[]), &[]).succeeds();
+    let future = it.create("s", 1_999_000_000, &["app"], "future", &["--created", "2033-05-06T00:00:00Z"]);
+    it.import(&future, &["--allow-future"]).succeeds();
+    let next = it.create("s", 1_796_000_000, &["app"], "next", &[]);
+    // Numbers that are times have their dates beside them.
+    it.import(&next, &[]).ends_with(3).says(
+        "bundle 1796000000 (2026-11-30T00:53:20Z) of the stream 's' is older than 1999000000 (2033-05-06T",
+    );
+    let show = || it.scene.bundle(["stream", "show", "s", "--to", &to]).succeeds();
+    show()
+        .says("last accepted  1999000000 (2033-05-06")
+        .says("signed by key")
+        .says("state file     1999000000");
+    let repair = ["stream", "repair", "s", "--to", &to, "--by", "A. Person", "--reason", "wrong clock"];
+    let repair = |more: &[&str]| it.scene.bundle(repair.iter().chain(more));
+    let before = it.contents();
+    repair(&["--back-to", "1795000000"])
+        .ends_with(2)
+        .says("s 1999000000 (2033-05-06")
+        .says("would count no more")
+        .says("nothing was written");
+    repair(&["--back-to", "1700000000", "--yes"])
+        .ends_with(2)
+        .says("no bundle of the stream 's' would be left");
+    assert_eq!(it.contents(), before);
+    it.import(&next, &[]).ends_with(3);
+    repair(&["--back-to", "1795000000", "--yes"])
+        .succeeds()
+        .says("the newest bundle is 1795000000 (2026-11-18");
+    show()
+        .says("last accepted  1795000000")
+        .says("taken back by A. Person at 20")
+        .says(": wrong clock")
+        .says("state file     1795000000");
+    // The tags that the wrong bundle set are the stream's: the right one moves them.
+    it.import(&next, &[]).succeeds();
+    // What was taken back does not come in by itself again, not even where the disk was lost.
+    for _ in 0..2 {
+        it.import(&future, &["--allow-future"]).ends_with(3).says("taken back with `bundle stream repair`");
+        std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
+    }
+    it.import("s-1795000000.tar", &[]).ends_with(3).says("is older than 1796000000");
+    let back = ["--allow-future", "--allow-rollback", "--reason", "it was right after all"];
+    it.import(&future, &back).succeeds();
+    it.import(&next, &["--on-existing-tag", "overwrite"]).succeeds();
+    // To the very beginning.
+    repair(&["--back-to", "none", "--yes"]).succeeds().says("no bundle counts");
+    let first = it.create("s", 7, &["app"], "seven", &[]);
+    it.import(&first, &["--on-existing-tag", "overwrite"]).succeeds().says("first bundle of stream 's'");
+}
+
+#[test]
+fn the_connected_side_shows_its_stream_and_takes_back_what_a_wrong_clock_made() {
+    let nights = Nights::new("", "");
+    nights.push("a", 10);
+    nights.push("b", 20);
+    nights.export(&[]).succeeds();
+    nights.carry();
+    nights.import().succeeds();
+    nights.bring_back();
+    nights.export(&[]).succeeds();
+    let shown = nights.scene.bundle(["stream", "show", "--json"]).succeeds().json();
+    let arrived = shown["arrived"]["sequence"].as_u64().unwrap();
+    assert_eq!(shown["last"]["sequence"].as_u64(), Some(arrived));
+    // A bundle with a number of years to come, as a wrong clock makes them.
+    let future = "4000000000";
+    let image = format!("{}/team/a:1", nights.scene.source.host());
+    let created = ["create", &image, "--key", "key", "--stream", "s", "--sequence", future];
+    let output = format!("out/s-{future}.tar");
+    nights.scene.bundle(created.iter().copied().chain(["-o", &output])).succeeds();
+    nights.push("a", 11);
+    nights.export(&[]).succeeds().says("wrote bundle 4000000001 (2096-10-02T07:06:41Z)");
+    nights
+        .scene
+        .bundle(["stream", "show"])
+        .succeeds()
+        .says("last written  s 4000000001 (2096-10-02T07:06:41Z)")
+        .says("in the outbox 4000000000");
+    let back_to = arrived.to_string();
+    let repair =
+        ["stream", "repair", "s", "--back-to", &back_to, "--by", "A. Person", "--reason", "clock was wrong"];
+    nights.scene.bundle(repair).ends_with(2).says("4000000001 (2096-10-02T07:06:41Z) would leave the outbox");
+    nights
+        .scene
+        .bundle(repair.iter().chain(&["--yes"]))
+        .succeeds()
+        .says("moved out of the outbox: 4000000000");
+    let noted = std::fs::read_to_string(nights.path("state-a", "taken-back.json")).unwrap();
+    let noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+    assert_eq!(
+        (noted["by"].as_str(), noted["reason"].as_str()),
+        (Some("A. Person"), Some("clock was wrong"))
+    );
+    assert!(nights.path("out", "taken-back").join(format!("s-{future}.tar")).exists());
+    // The next one has the time for its number, and arrives.
+    nights.export(&[]).succeeds().says("wrote bundle 17");
+    nights.carry();
+    nights.import().succeeds();
+    nights.agrees(&["a", "b"]);
+    let other = ["stream", "repair", "t", "--back-to", "none", "--by", "x", "--reason", "y", "--yes"];
+    nights.scene.bundle(other).ends_with(2).says("the job writes the stream 's'");
+}
+
+#[test]
+fn two_bundles_that_nobody_named_do_not_share_a_stream() {
+    let it = Tags::new();
+    let image = ImageSpec::oci().build();
+    it.scene.source.client().push("team/app", "1", &image).unwrap();
+    let reference = format!("{}/team/app:1", it.scene.source.host());
+    let create = |output: &str, more: &[&str]| {
+        let fixed = ["create", &reference, "--key", "key", "--json", "-o", output];
+        it.scene.bundle(fixed.iter().chain(more)).succeeds()
+    };
+    let stream = |ran: Ran| ran.json()["stream"].as_str().unwrap().to_owned();
+    assert_eq!(stream(create("tools-2026-11-24.tar", &[])), "tools");
+    assert_eq!(stream(create("Database.tar.zst", &[])), "database");
+    assert_eq!(stream(create("x.tar", &["--stream", "mine"])), "mine");
+    // Where no name says anything, it is said, and the old one is used.
+    let unnamed = create("20261124.tar", &[]);
+    assert!(unnamed.stderr.contains("--stream"), "{}", unnamed.stderr);
+    assert_eq!(stream(unnamed), "default");
+    let piped = format!("$BUNDLE create {reference} --key key -o - > p.tar");
+    it.scene.shell(&piped).succeeds().says("the bundle is of the stream 'default'").says("--stream");
+    // A delta stays in the stream of what it builds on.
+    let other = ImageSpec::oci().label("new", "yes").build();
+    it.scene.source.client().push("team/app", "1", &other).unwrap();
+    let base = ["--base", "tools-2026-11-24.tar", "--base-trust", "key.pub"];
+    assert_eq!(stream(create("delta.tar", &base)), "tools");
+    // And it is said to people.
+    it.scene
+        .bundle(["create", &reference, "--key", "key", "--created", "2026-11-24T09:00:00Z", "-o", "said.tar"])
+        .succeeds()
+        .says("stream said, sequence 1795510800 (2026-11-24T09:00:00Z)");
+    it.scene
+        .bundle(["inspect", "said.tar", "--trust", "key.pub"])
+        .succeeds()
+        .says("sequence 1795510800 (2026-11-24T09:00:00Z)");
+    it.scene
+        .bundle(["verify", "said.tar", "--trust", "key.pub"])
+        .succeeds()
+        .says("stream said, sequence 1795510800 (2026-11-24T09:00:00Z)");
+}
