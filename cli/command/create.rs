@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, ForeignLayers, Inventory, LockBeside, MissingPlatforms, Pins, Plan,
-    PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create, stream_of_file,
+    Assembled, Assembly, Confirm, Expires, ForeignLayers, Inventory, LockBeside, MissingPlatforms, Pins,
+    Plan, PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
+    stream_of_file,
 };
 use bundle_format::{Limits, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
