@@ -53,6 +53,9 @@ pub struct TakenBack {
     pub reason: String,
 }
 
+/// The tags of one stream by number, each with the position of the project where it was found.
+type Tags = BTreeMap<(Sequence, String), (usize, RecordedTag)>;
+
 impl RecordedStream {
     /// What the record in these projects has of `stream`, or of all streams, by name. What cannot be read is
     /// added to `unreadable`.
@@ -66,8 +69,7 @@ impl RecordedStream {
         most: usize,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<Self>, Error> {
-        let mut accepted: BTreeMap<StreamName, BTreeMap<(Sequence, String), (usize, RecordedTag)>> =
-            BTreeMap::new();
+        let mut accepted: BTreeMap<StreamName, Tags> = BTreeMap::new();
         let mut back: BTreeMap<String, (usize, RecordedTag)> = BTreeMap::new();
         for (position, project) in projects.iter().enumerate() {
             for known in Place::of(destination, project)?.tags().await? {
