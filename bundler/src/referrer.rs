@@ -61,7 +61,9 @@ impl TagCache {
                 .tags(&registry, &repository)
                 .await
                 .ok()
-                .filter(|tags| !tags.truncated && !tags.may_be_cut);
+                .filter(|tags| !tags.truncated && !tags.may_be_cut)
+                // A list without the tag that was just read is not all of them, whatever cut it.
+                .filter(|tags| reference.tag().is_none_or(|tag| tags.tags.contains(tag)));
             let named = tags?.tags.into_iter().filter(|tag| tag.as_str().starts_with("sha256-"));
             let named: HashSet<Digest> = named.map(|tag| Digest::of(tag.as_str().as_bytes())).collect();
             let before = self.kept.fetch_add(named.len(), Ordering::Relaxed);
@@ -131,7 +133,7 @@ impl Resolver<'_> {
                     match self.gather(reference, &attached.manifest, &mut image.contents, &mut below).await {
                         Err(ResolveCause::Registry(error)) if is_answer(&error) => {
                             let digest = attached.manifest.digest;
-                            self.lose(reference, attached.subject, Some(digest), error.to_string())?;
+                            self.lose(reference, attached.subject, Some(digest), bundle_oci::chain(&error))?;
                             continue;
                         }
                         other => other?,
@@ -201,6 +203,10 @@ impl Resolver<'_> {
             ReferrerList::Listed(found) => {
                 Some(found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>())
             }
+            ReferrerList::Partly { found, why } => {
+                self.lose(reference, subject, None, why)?;
+                Some(found.into_iter().map(|referrer| referrer.digest).collect())
+            }
             ReferrerList::Unsupported => None,
             ReferrerList::Unobtainable { why } => {
                 self.lose(reference, subject, None, why)?;
@@ -209,15 +215,24 @@ impl Resolver<'_> {
         };
         if let (None, Ok(tag)) = (&listed, fallback.parse::<Tag>())
             && let Some(index) = self.tagged(reference, subject, &tag).await?
-            && let Ok(Manifest::Index(index)) = parse(&index)
         {
-            listed = Some(index.children.iter().map(|child| child.descriptor.digest).collect());
+            match parse(&index) {
+                Ok(Manifest::Index(index)) => {
+                    listed = Some(index.children.iter().map(|child| child.descriptor.digest).collect());
+                }
+                Ok(Manifest::Image(_)) => {
+                    self.lose(reference, subject, None, format!("the tag {tag} is no list of referrers"))?;
+                }
+                Err(error) => {
+                    self.lose(reference, subject, None, format!("{tag}: {}", bundle_oci::chain(&error)))?;
+                }
+            }
         }
         for digest in listed.unwrap_or_default() {
             let manifest = match self.manifest(reference, digest, None).await {
                 // An answer about one referrer is no reason to leave the image behind.
                 Err(ResolveCause::Registry(error)) if is_answer(&error) => {
-                    self.lose(reference, subject, Some(digest), error.to_string())?;
+                    self.lose(reference, subject, Some(digest), bundle_oci::chain(&error))?;
                     continue;
                 }
                 Err(ResolveCause::Registry(source)) => {
@@ -321,7 +336,7 @@ impl Resolver<'_> {
                 Ok(None) => return Ok(None),
                 Ok(Some(_)) => {}
                 Err(error) if is_answer(&error) => {
-                    self.lose(reference, subject, None, error.to_string())?;
+                    self.lose(reference, subject, None, bundle_oci::chain(&error))?;
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),
@@ -331,7 +346,7 @@ impl Resolver<'_> {
             Ok(manifest) => Ok(Some(manifest)),
             Err(ResolveCause::Registry(error)) if error.status() == Some(404) => Ok(None),
             Err(ResolveCause::Registry(error)) if is_answer(&error) => {
-                self.lose(reference, subject, None, format!("{tag}: {error}"))?;
+                self.lose(reference, subject, None, format!("{tag}: {}", bundle_oci::chain(&error)))?;
                 Ok(None)
             }
             Err(error) => Err(error),

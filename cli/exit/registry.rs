@@ -117,6 +117,11 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
                     .to_owned(),
             )
         }
+        RegistryError::Answer(answer) if answer.refusal() == Refusal::TooLarge => Some(format!(
+            "have the size of a request allowed by {} and by each proxy before it (nginx: client_max_body_size 0; \
+             ingress-nginx: nginx.ingress.kubernetes.io/proxy-body-size: \"0\")",
+            answer.host
+        )),
         RegistryError::Answer(answer) if answer.from_token_service && answer.anonymous => Some(format!(
             "{} gives tokens to those who log in only; log in at the registry with `bundle login`",
             answer.host

@@ -56,12 +56,18 @@ impl Platform {
     }
 
     /// Whether an image for `self` is what someone wants who asked for `wanted`: what `wanted`
-    /// leaves open (the version of the operating system) is not compared.
+    /// leaves open (the version of the operating system, or its last parts) is not compared: an image for
+    /// Windows' build `10.0.20348` is one for any of its revisions (containerd/platforms, `platform_windows_compat.go`).
     pub fn satisfies(&self, wanted: &Self) -> bool {
         self.os == wanted.os
             && self.architecture == wanted.architecture
             && self.variant == wanted.variant
-            && (wanted.os_version.is_none() || self.os_version == wanted.os_version)
+            && wanted.os_version.as_ref().is_none_or(|wanted| {
+                let found = self.os_version.as_deref().unwrap_or_default();
+                found
+                    .strip_prefix(wanted.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
     }
 
     /// Whether something for `self` can be for `said` as well: a variant counts if both say one, and
@@ -172,6 +178,10 @@ mod tests {
         let windows = platform("windows/amd64:10.0.17763.1");
         assert!(windows.satisfies(&platform("windows/amd64")));
         assert!(!windows.satisfies(&platform("windows/amd64:10.0.1")));
+        let revision = platform("windows/amd64:10.0.20348.2227");
+        assert!(revision.satisfies(&platform("windows/amd64:10.0.20348")));
+        assert!(!revision.satisfies(&platform("windows/amd64:10.0.2034")));
+        assert!(!platform("windows/amd64").satisfies(&platform("windows/amd64:10.0.20348")));
         assert!(!platform("linux/arm/v6").satisfies(&platform("linux/arm")));
     }
 }

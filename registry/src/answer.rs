@@ -124,7 +124,7 @@ impl Answer {
                 let text = first.text();
                 (first.code, text)
             }
-            None => (None, title(body).or_else(|| sentence(body))),
+            None => (None, title(body).or_else(|| plain_message(body)).or_else(|| sentence(body))),
         };
         let more = errors.take(MOST_ERRORS).filter_map(|error| {
             let text = error.text();
@@ -293,6 +293,19 @@ pub(crate) fn is_web_page(content_type: Option<&str>, body: &[u8]) -> bool {
         || begins(b"<html")
 }
 
+/// The message of JSON of another form than the specification's: a gateway's `{"message": …}`, a token service's
+/// `{"error": …, "error_description": …}` (RFC 6749 §5.2), Google's `{"error": {"message": …}}`.
+fn plain_message(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = |value: &serde_json::Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let names = ["message", "error_description", "detail", "error", "errors"];
+    let found = names.into_iter().filter_map(|name| body.get(name));
+    let mut found = found.filter_map(|value| text(value).or_else(|| text(value.get("message")?)));
+    let message = found.next()?;
+    let end = message.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST_MESSAGE);
+    Some(end.map_or(message.as_str(), |end| &message[..end]).to_owned())
+}
+
 /// A web page's title: all that is worth showing of a proxy's answer.
 pub(crate) fn title(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
@@ -354,6 +367,23 @@ mod tests {
         );
         let answer = Answer::new("r.example", "store it", 400, false, body.as_bytes());
         assert_eq!(answer.missing, [digest]);
+    }
+
+    #[test]
+    fn messages_of_other_forms_are_shown_as_well() {
+        for (body, message) in [
+            (r#"{"message":"Not Authorized"}"#, Some("Not Authorized")),
+            (r#"{"error":"invalid_grant","error_description":"expired"}"#, Some("expired")),
+            (r#"{"error":"denied here"}"#, Some("denied here")),
+            (r#"{"error":{"code":403,"message":"no billing"}}"#, Some("no billing")),
+            (r#"{"errors":{"message":"one"}}"#, Some("one")),
+            (r#"{"error":{"code":403}}"#, None),
+            (r#"{"message":7}"#, None),
+            (r#"[{"message":"x"}]"#, None),
+        ] {
+            let answer = Answer::new("r.example", "x", 403, false, body.as_bytes());
+            assert_eq!(answer.message.as_deref(), message, "{body}");
+        }
     }
 
     #[test]

@@ -269,6 +269,8 @@ impl File {
             Err(error) => return Err(failed(error)),
         };
         let wrong = |line, column| CredentialError::Json { path: path.to_owned(), line, column };
+        // Windows' own editor and shell begin a file with the mark of UTF-8.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         // Docker's client takes an empty file for one without entries.
         if bytes.trim_ascii().is_empty() {
             return Ok(Some(Self { path: path.to_owned(), config: Config::default() }));
@@ -278,9 +280,9 @@ impl File {
             return Err(wrong(1, 1));
         }
         let mut config: Config =
-            serde_json::from_slice(&bytes).map_err(|error| wrong(error.line(), error.column()))?;
+            serde_json::from_slice(bytes).map_err(|error| wrong(error.line(), error.column()))?;
         if config.auths.is_none() {
-            config.auths = legacy(&bytes);
+            config.auths = legacy(bytes);
         }
         Ok(Some(Self { path: path.to_owned(), config }))
     }

@@ -514,10 +514,6 @@ impl Error {
         if encrypted && (chain.contains("InvalidContentType") || chain.contains("corrupt message")) {
             return Self::PlainHttp { host };
         }
-        // A TLS alert, `15 03 …`, is no status line.
-        if !encrypted && chain.contains("invalid HTTP version parsed") {
-            return Self::HttpsOnly { host };
-        }
         if let Some(at) = chain.find("invalid peer certificate") {
             let problem = chain[at..].lines().next().unwrap_or_default();
             return Self::Certificate { host, problem: CertificateProblem::from_text(problem) };

@@ -57,7 +57,8 @@ fn with_query(path: &str, asked: &Url, target: &str) -> Option<String> {
 }
 
 fn next_link_of(response: &Response) -> Option<&str> {
-    response.headers().get("Link").and_then(|header| next_link(header.to_str().ok()?))
+    let headers = response.headers().get_all("Link").iter();
+    headers.filter_map(|header| header.to_str().ok()).find_map(next_link)
 }
 
 fn next_page(host: &Registry, response: &Response) -> Result<Option<String>, Error> {
@@ -68,14 +69,30 @@ fn next_page(host: &Registry, response: &Response) -> Result<Option<String>, Err
     below(response.url(), target).map(Some).ok_or_else(leads_away)
 }
 
-/// The target of a link to the next page (RFC 8288).
+/// The target of the link to the next page, of all the links in a header (RFC 8288 §3).
 fn next_link(header: &str) -> Option<&str> {
-    let (target, parameters) = header.trim().strip_prefix('<')?.split_once('>')?;
-    let next = parameters.split([';', ',']).any(|parameter| {
-        let parameter: String = parameter.split_whitespace().collect();
-        parameter.eq_ignore_ascii_case("rel=next") || parameter.eq_ignore_ascii_case("rel=\"next\"")
-    });
-    next.then_some(target)
+    let mut rest = header;
+    loop {
+        let (target, after) = rest.split_once('<')?.1.split_once('>')?;
+        // A link ends at a comma, unless that is in quotes.
+        let mut quoted = false;
+        let ends = |letter| {
+            quoted ^= letter == '"';
+            letter == ',' && !quoted
+        };
+        let (parameters, more) = after.split_at(after.find(ends).unwrap_or(after.len()));
+        if parameters.split(';').any(is_next) {
+            return Some(target);
+        }
+        rest = more;
+    }
+}
+
+/// Whether a link's parameter says that it leads to the next page; one link may have several relations.
+fn is_next(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let mut relations = value.trim().trim_matches('"').split_whitespace();
+    name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
 }
 
 /// The path below `/v2/`. Behind a proxy that ends TLS, registries name themselves with the wrong
@@ -105,6 +122,13 @@ mod tests {
             ("</service/token>; rel=next", None),
             ("</v2/../service/token>; rel=next", None),
             ("</v2/a/tags/list>; rel=\"prev\"", None),
+            (
+                "</v2/a/tags/list?p=1>; rel=\"prev\", </v2/a/tags/list?last=x>; rel=\"next\"",
+                Some("a/tags/list?last=x"),
+            ),
+            ("</v2/a/tags/list?last=x>; rel=\"next last\"", Some("a/tags/list?last=x")),
+            ("</v2/a/tags/list?last=x,y>; title=\"a, b\"; REL=Next", Some("a/tags/list?last=x,y")),
+            ("</v2/a/tags/list?p=1>; rel=\"prev\", <", None),
             ("nonsense", None),
         ] {
             let found = next_link(header).and_then(|target| below(&asked, target));

@@ -255,7 +255,7 @@ impl Exception {
         if let Ok(address) = entry.parse::<IpAddr>() {
             return Some(Self::Address { address, port: None });
         }
-        let (host, port) = match entry.rsplit_once(':') {
+        let (host, port) = match entry.rsplit_once(':').filter(|_| !entry.ends_with(']')) {
             Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|port| *port > 0)?)),
             None => (entry, None),
         };
@@ -406,6 +406,7 @@ mod tests {
             ("fd00::/8", "https://[fd00::1]/", false),
             ("fd00::1", "https://[fd00::1]/", false),
             ("[fd00::1]:443", "https://[fd00::1]/", false),
+            ("[fd00::1]", "https://[fd00::1]:8443/", false),
             ("other.example, r.example ,", "https://r.example/", false),
             ("0.3.example", "https://a.0.3.example/", false),
             ("", "https://localhost:5000/", false),

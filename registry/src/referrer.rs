@@ -1,8 +1,9 @@
 //! The referrers API: what is attached to a manifest (distribution-spec §Listing Referrers). Takes
 //! repository and digest, gives descriptors.
 
-use bundle_oci::{Digest, MediaType, Registry, RepositoryName};
+use bundle_oci::{Digest, MediaType, Printable, Registry, RepositoryName};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::lock::lock;
 use crate::retry::Backoff;
@@ -12,12 +13,12 @@ use crate::{Blame, Client, Error, FallbackTo};
 /// What the referrers API says of a manifest that is attached to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferrerDescriptor {
-    /// The type of the manifest.
-    pub media_type: MediaType,
+    /// The type of the manifest, if the list says it.
+    pub media_type: Option<MediaType>,
     /// Its digest.
     pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its size in bytes, if the list says it.
+    pub size: Option<u64>,
 }
 
 /// What a registry says of the manifests that are attached to one.
@@ -25,6 +26,13 @@ pub struct ReferrerDescriptor {
 pub enum ReferrerList {
     /// All of them.
     Listed(Vec<ReferrerDescriptor>),
+    /// These, and others that are listed without a digest by which they could be fetched.
+    Partly {
+        /// Those that can be fetched.
+        found: Vec<ReferrerDescriptor>,
+        /// What is wrong with one of the others, as a message.
+        why: String,
+    },
     /// The registry has no referrers API, or answers with something else: the tag schema says
     /// (distribution-spec §Unavailable Referrers API).
     Unsupported,
@@ -41,7 +49,7 @@ struct Wire {
     schema_version: Option<u64>,
     // Some registries send null for none.
     #[serde(default, deserialize_with = "present")]
-    manifests: Option<Option<Vec<WireDescriptor>>>,
+    manifests: Option<Option<Vec<WireEntry>>>,
 }
 
 /// Tells null from nothing.
@@ -51,34 +59,61 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
+/// An entry of a list. One that is wrong makes none of the others so.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireEntry {
+    Descriptor(WireDescriptor),
+    Other(IgnoredAny),
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireDescriptor {
-    media_type: String,
+    #[serde(default)]
+    media_type: Option<String>,
     digest: String,
-    size: u64,
+    #[serde(default)]
+    size: Option<u64>,
 }
 
-impl WireDescriptor {
-    fn read(self) -> Option<ReferrerDescriptor> {
-        Some(ReferrerDescriptor {
-            media_type: self.media_type.parse().ok()?,
-            digest: self.digest.parse().ok()?,
-            size: self.size,
-        })
+/// How much of a digest that is none is shown, in characters.
+const SHOWN: usize = 80;
+
+impl WireEntry {
+    /// The descriptor, or what is wrong with it.
+    fn read(self) -> Result<ReferrerDescriptor, String> {
+        let WireDescriptor { media_type, digest, size } = match self {
+            Self::Descriptor(descriptor) => descriptor,
+            Self::Other(_) => {
+                return Err("the list of its referrers has an entry without a digest".to_owned());
+            }
+        };
+        let media_type = media_type.and_then(|text| text.parse().ok());
+        match digest.parse() {
+            Ok(digest) => Ok(ReferrerDescriptor { media_type, digest, size }),
+            Err(_) => {
+                let digest: String = digest.chars().take(SHOWN).collect();
+                Err(format!(
+                    "the list of its referrers has '{}', which is no SHA-256 digest",
+                    Printable(&digest)
+                ))
+            }
+        }
     }
 }
 
 /// How one registry answered.
 enum Listing {
-    All(Vec<ReferrerDescriptor>),
+    /// All that can be fetched, and what is wrong with one of the others.
+    All(Vec<ReferrerDescriptor>, Option<String>),
     /// No index; nothing of a list came before.
     NoIndex,
 }
 
 impl Client {
     /// Lists the manifests that are attached to another (distribution-spec §Listing Referrers).
-    /// Those with another digest than SHA-256 are left out, since they could not be fetched.
+    /// Those with another digest than SHA-256 are told of, since they cannot be fetched.
     ///
     /// A mirror that lists nothing has no say: pull-through caches list only what was pushed to
     /// them (Harbor before August 2026), so the registry itself is asked.
@@ -98,13 +133,15 @@ impl Client {
         let (mirrors, (origin, here)) = self.places(registry, repository, By::Digest)?;
         let mut mirrored = None;
         for (mirror, path) in mirrors {
-            let listed = match self.list_referrers(&mirror, &path, digest).await {
-                Ok(Listing::All(found)) if !found.is_empty() => return Ok(ReferrerList::Listed(found)),
-                Ok(Listing::All(_)) => Ok(()),
+            let answered = match self.list_referrers(&mirror, &path, digest).await {
+                Ok(Listing::All(found, why)) if !found.is_empty() || why.is_some() => {
+                    return Ok(listed(found, why));
+                }
+                Ok(Listing::All(..)) => Ok(()),
                 Ok(Listing::NoIndex) => Err(None),
                 Err(error) => Err(Some(error)),
             };
-            mirrored = Some((mirror, listed));
+            mirrored = Some((mirror, answered));
         }
         let Some((mirror, mirrored)) = mirrored else {
             return self.referrers_at(&origin, &here, digest).await;
@@ -142,7 +179,7 @@ impl Client {
         let listed =
             self.retrying(registry, backoff, || self.list_referrers(registry, repository, digest)).await;
         match listed {
-            Ok(Listing::All(found)) => Ok(ReferrerList::Listed(found)),
+            Ok(Listing::All(found, why)) => Ok(self::listed(found, why)),
             Ok(Listing::NoIndex) => Ok(ReferrerList::Unsupported),
             Err(error) => {
                 // A 404 without a code is from a registry that does not know the path at all;
@@ -165,11 +202,11 @@ impl Client {
         digest: Digest,
     ) -> Result<Listing, Error> {
         let limits = &self.inner.limits;
-        let mut all = Vec::new();
+        let (mut all, mut wrong, mut count) = (Vec::new(), None, 0);
         let mut next = Some(format!("{path}/referrers/{digest}"));
         for page in 0..limits.pages {
             let Some(address) = next.take() else {
-                return Ok(Listing::All(all));
+                return Ok(Listing::All(all, wrong));
             };
             let what = format!("the referrers of {path}@{digest}");
             let read = self.page::<Wire>(host, &address, self.scope_to_pull(host, path), &what).await;
@@ -186,18 +223,31 @@ impl Client {
             }
             let found = read.body.manifests.flatten().unwrap_or_default();
             next = read.next.filter(|next| *next != address && !found.is_empty());
-            all.extend(found.into_iter().filter_map(WireDescriptor::read));
-            if all.len() > limits.referrers {
+            count += found.len();
+            for entry in found {
+                match entry.read() {
+                    Ok(descriptor) => all.push(descriptor),
+                    Err(why) => wrong = wrong.or(Some(why)),
+                }
+            }
+            if count > limits.referrers {
                 break;
             }
         }
-        if next.is_none() && all.len() <= limits.referrers {
-            return Ok(Listing::All(all));
+        if next.is_none() && count <= limits.referrers {
+            return Ok(Listing::All(all, wrong));
         }
         Err(Error::unusable(
             host.as_str(),
             format!("sends a list of the referrers of {digest} that does not end"),
         ))
+    }
+}
+
+fn listed(found: Vec<ReferrerDescriptor>, why: Option<String>) -> ReferrerList {
+    match why {
+        None => ReferrerList::Listed(found),
+        Some(why) => ReferrerList::Partly { found, why },
     }
 }
 
@@ -208,7 +258,7 @@ fn outcome(error: Error) -> Result<ReferrerList, Error> {
             Ok(ReferrerList::Unsupported)
         }
         _ if matches!(error.blame(), Blame::Refused(_) | Blame::Misbehaved | Blame::NotFollowed) => {
-            Ok(ReferrerList::Unobtainable { why: error.to_string() })
+            Ok(ReferrerList::Unobtainable { why: bundle_oci::chain(&error) })
         }
         _ => Err(error),
     }

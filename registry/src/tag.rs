@@ -53,7 +53,10 @@ impl Client {
                 let (more, here) = (page.next, tags.len());
                 // Some registries cut the list at a number of their own and send no link.
                 all.may_be_cut |= more.is_none() && is_round(here);
+                let goes_on = more.is_some();
                 next = more.filter(|next| *next != address && !tags.is_empty());
+                // There would be more, and it cannot be had.
+                all.may_be_cut |= goes_on && next.is_none();
                 all.tags.extend(tags.iter().filter_map(|tag| tag.parse().ok()));
                 if all.tags.len() > limits.tags {
                     all.tags.truncate(limits.tags);

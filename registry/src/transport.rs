@@ -123,13 +123,15 @@ impl Client {
     ) -> Result<Received, Error> {
         let mut hops = 0;
         while is_redirect(&received.response) {
-            let to = location(&received.response).unwrap_or_default();
+            let Some(to) = location(&received.response).filter(|to| !to.is_empty()) else {
+                return Err(Error::unusable(&received.sender, "redirects and does not say where"));
+            };
             let host = received.sender.clone();
             let refuse = |why| Error::Redirect { host, to: self.mask(shown(&to)), why };
             let from = received.response.url();
             let url: Url = match from.join(&to) {
-                Ok(url) if !to.is_empty() => url,
-                _ => return Err(refuse("it is not an address")),
+                Ok(url) => url,
+                Err(_) => return Err(refuse("it is not an address")),
             };
             if let Err(why) = redirect::check(from, &url, self.may_be_plain(&url)) {
                 return Err(refuse(why));
@@ -275,11 +277,17 @@ impl Client {
             Ok(Err(error)) => {
                 let target = error.url().cloned();
                 let mut error = self.failed(host, error);
-                if let (Error::Unreachable { cause, .. }, Some(target)) = (&error, &target)
-                    && !bundle_oci::chain(cause).contains("tcp connect error")
-                    && let Some(mistaken) = self.mistaken_scheme(host, target).await
-                {
-                    return Err(mistaken);
+                if let (Error::Unreachable { cause, .. }, Some(target)) = (&error, &target) {
+                    let cause = bundle_oci::chain(cause);
+                    if !cause.contains("tcp connect error")
+                        && let Some(mistaken) = self.mistaken_scheme(host, target).await
+                    {
+                        return Err(mistaken);
+                    }
+                    // Neither a status line nor a TLS alert: SSH, or another service.
+                    if cause.contains("invalid HTTP version parsed") {
+                        return Err(Error::unusable(host, "answers with something else than HTTP"));
+                    }
                 }
                 if let Error::Proxy { problem: problem @ ProxyProblem::Credentials, .. } = &mut error
                     && let Some(target) = target
@@ -401,8 +409,13 @@ impl Client {
     ) -> Error {
         if response.status().is_redirection() {
             let why = "this request is not sent to another address";
-            let to = self.mask(shown(&location(&response).unwrap_or_default()));
-            return Error::Redirect { host: host.to_owned(), to, why };
+            return match location(&response).filter(|to| !to.is_empty()) {
+                Some(to) => Error::Redirect { host: host.to_owned(), to: self.mask(shown(&to)), why },
+                None => Error::unusable(
+                    host,
+                    format!("answers with HTTP {} when asked to {doing}", response.status().as_u16()),
+                ),
+            };
         }
         if response.status().is_success() {
             return Error::misbehaved(

@@ -216,5 +216,5 @@ fn a_full_disk_is_found_before_anything_is_fetched() {
     let reference = format!("{}/team/big:1", scene.source.host());
     let ran = scene.bundle(["create", &reference, "--key", "key", "-o", "small/b.tar"]);
     scene.shell("umount small").succeeds();
-    ran.ends_with(1).says("bytes, and there are").says("make room");
+    ran.ends_with(1).says("MiB, and 2.0 MiB are free").says("make room");
 }

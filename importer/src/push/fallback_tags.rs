@@ -43,7 +43,7 @@ pub(crate) async fn list(
                 };
                 let Some(node) = graph.manifests.get(&digest) else { continue };
                 let known = client.referrers(registry, &repository, subject).await.map_err(failed)?;
-                if !matches!(known, ReferrerList::Listed(_)) {
+                if !matches!(known, ReferrerList::Listed(_) | ReferrerList::Partly { .. }) {
                     list_by_tag(client, registry, &repository, digest, node.size, node)
                         .await
                         .map_err(failed)?;

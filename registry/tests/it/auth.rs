@@ -189,6 +189,17 @@ async fn http_for_https_and_back_is_told_of_servers_that_say_nothing_too() {
     let plain = speaks_only(false);
     let error = builder().https(plain.clone()).build().unwrap().ping(&plain).await.unwrap_err();
     assert!(matches!(error, Error::PlainHttp { .. }), "{error:?}");
+    // SSH is neither.
+    let ssh = TcpListener::bind("127.0.0.1:0").unwrap();
+    let registry: Registry = format!("127.0.0.1:{}", ssh.local_addr().unwrap().port()).parse().unwrap();
+    std::thread::spawn(move || {
+        for stream in ssh.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").and_then(|()| stream.read(&mut [0; 1024]));
+        }
+    });
+    let error = client().ping(&registry).await.unwrap_err();
+    assert!(error.to_string().ends_with("answers with something else than HTTP"), "{error:?}");
     // One that says nothing to anyone is neither.
     let silent = Server::start(|_, _| Answer::hang_up());
     let error = client().ping(&silent.registry()).await.unwrap_err();

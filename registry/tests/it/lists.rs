@@ -45,7 +45,7 @@ async fn referrers_are_described_and_their_absence_remembered() {
     let server = Server::start(move |_, _| Answer::new(200, body.as_str()));
     let listed = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
     let ReferrerList::Listed(found) = listed else { panic!("{listed:?}") };
-    assert_eq!((found[0].digest, found[0].size), (digest, 7));
+    assert_eq!((found[0].digest, found[0].size), (digest, Some(7)));
     let old = Server::start(|_, _| Answer::new(404, "404 page not found\n"));
     let client = client();
     for _ in 0..2 {
@@ -91,6 +91,35 @@ async fn an_api_that_does_not_tell_is_told_apart_from_one_that_is_absent() {
     }
 }
 
+/// One entry that cannot be used hides none of the others, and is told of.
+#[tokio::test]
+async fn an_entry_of_a_list_that_cannot_be_used_is_told_and_hides_no_other() {
+    let digest = Digest::of(b"signature");
+    for (entry, why) in [
+        (format!(r#"{{"digest":"{digest}"}}"#), None),
+        (format!(r#"{{"digest":"{digest}","size":-1,"mediaType":7}}"#), Some("without a digest")),
+        (format!(r#"{{"digest":"{digest}","annotations":null,"artifactType":null}}"#), None),
+        (r#"{"digest":"sha512:00","size":1}"#.to_owned(), Some("'sha512:00', which is no SHA-256 digest")),
+        (r#"{"digest":7}"#.to_owned(), Some("without a digest")),
+        ("null".to_owned(), Some("without a digest")),
+        (r#"{"digest":"\u001b[31m"}"#.to_owned(), Some("which is no SHA-256 digest")),
+    ] {
+        let body = format!(
+            r#"{{"schemaVersion":2,"manifests":[{entry},{{"mediaType":"a/b","digest":"{digest}","size":7}}]}}"#
+        );
+        let server = Server::start(move |_, _| Answer::new(200, body.as_str()));
+        let found = client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap();
+        match (&found, why) {
+            (ReferrerList::Listed(all), None) => assert_eq!(all.len(), 2, "{entry}"),
+            (ReferrerList::Partly { found, why: told }, Some(why)) => {
+                assert!(told.contains(why) && !told.contains('\u{1b}'), "{entry}: {told}");
+                assert_eq!(found.len(), 1, "{entry}");
+            }
+            (found, why) => panic!("{entry}: {found:?} {why:?}"),
+        }
+    }
+}
+
 /// A proxy cache of Harbor lists only its own referrers until August 2026 (goharbor/harbor #23237).
 #[tokio::test]
 async fn a_mirror_that_lists_nothing_has_no_say() {
@@ -129,4 +158,10 @@ async fn a_page_of_a_round_number_of_tags_without_a_link_may_not_be_all() {
         let found = client().tags(&server.registry(), &repository()).await.unwrap();
         assert_eq!((found.may_be_cut, found.truncated), (truncated, false), "{count}");
     }
+    // A page that names itself as the next one.
+    let server = Server::start(move |asked, _| {
+        let path = asked.line.split(' ').nth(1).unwrap().to_owned();
+        Answer::new(200, r#"{"tags":["a"]}"#).with("Link", &format!("<{path}>; rel=\"next\""))
+    });
+    assert!(client().tags(&server.registry(), &repository()).await.unwrap().may_be_cut);
 }

@@ -2,10 +2,12 @@
 //! requests it may send. The servers are those of `tests/servers/src/standin`, whose comments have the references.
 
 use bundle_test_servers::standin::{
-    Agents, KUBERNETES_PATH, ReferrersAnswer, captive_portal, docker_hub, gitlab, kubernetes, pull_through,
-    referrers, scarf, tags_without_link, without_head,
+    Agents, KUBERNETES_PATH, ReferrersAnswer, azure, captive_portal, docker_hub, gitlab, kubernetes,
+    pull_through, referrers, scarf, tags_without_link, without_head,
 };
-use bundle_test_servers::{Client, Fault, FaultProxy, ImageSpec, LayerSpec, Manifest, Matcher, Rule};
+use bundle_test_servers::{
+    Client, Fault, FaultProxy, ImageSpec, LayerSpec, Manifest, Matcher, Response, Rule,
+};
 
 use super::case::{Expect, Login, run};
 use crate::scene::{CREATED, Ran, Scene};
@@ -100,6 +102,10 @@ fn whatever_a_referrers_api_answers_the_image_comes_and_what_is_lost_is_said() {
     let gone = image.referrer("application/vnd.gone", b"gone");
     let unknown = "its referrers are not known";
     let not_carried = format!("the referrer {} is not carried", gone.digest);
+    let body = |entry: &str| {
+        let sbom = format!(r#"{{"digest":"{}"}}"#, sbom.digest);
+        ReferrersAnswer::Body(format!(r#"{{"schemaVersion":2,"manifests":[{entry}{sbom}]}}"#))
+    };
     // With the fallback tag's list the SBOM comes; from the API of its own it does not where the API says all.
     for (name, answer, carried, says) in [
         ("an index", ReferrersAnswer::Listed(vec![sbom.clone()]), 3, None),
@@ -114,6 +120,8 @@ fn whatever_a_referrers_api_answers_the_image_comes_and_what_is_lost_is_said() {
             3,
             Some(not_carried.as_str()),
         ),
+        ("an index of digests alone", body(""), 3, None),
+        ("one of another digest", body(r#"{"digest":"sha512:00"},"#), 3, Some("is no SHA-256 digest")),
         ("401", ReferrersAnswer::Status(401), 3, Some(unknown)),
         ("403", ReferrersAnswer::Status(403), 3, Some(unknown)),
         ("406", ReferrersAnswer::Status(406), 3, Some(unknown)),
@@ -125,6 +133,27 @@ fn whatever_a_referrers_api_answers_the_image_comes_and_what_is_lost_is_said() {
         assert_eq!(artifacts(&scene).len(), carried, "{name}");
         assert!(says.is_some() || !ran.stderr.contains("not"), "{name}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn azures_artifact_manifest_is_told_and_holds_up_only_those_who_require_it() {
+    let scene = Scene::empty();
+    let image = signed(&scene, "team/app");
+    let (front, artifact) = azure(scene.source.host(), &image).unwrap();
+    let reference = format!("{}/team/app:1", front.host());
+    let ran = create(&scene, &[], &reference, &[]);
+    let says = [
+        &*format!("the referrer {artifact} is not carried: "),
+        "application/vnd.oci.artifact.manifest.v1+json",
+    ];
+    Expect { name: "ACR", code: 0, says: &says, requests: &[] }.of(ran, &front);
+    let found = artifacts(&scene);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let reasons = found[0]["reasons"].to_string();
+    assert!(reasons.contains("referrers: carried 1 signature; others not obtainable: "), "{reasons}");
+    let ran = create(&scene, &[], &reference, &["--require-referrers"]);
+    let says = ["its signatures or other referrers are required"];
+    Expect { name: "ACR, required", code: 5, says: &says, requests: &[] }.of(ran, &front);
 }
 
 #[test]
@@ -160,6 +189,29 @@ fn a_list_of_tags_that_may_be_cut_is_not_believed() {
     let front = tags_without_link(scene.source.host(), 50).unwrap();
     let ran = create(&scene, &[], &format!("{}/team/app:1", front.host()), &[]);
     Expect { name: "50 tags and no link", code: 0, says: &[], requests: &[("GET tags", 1)] }.of(ran, &front);
+    assert_eq!(artifacts(&scene).len(), 2);
+    // Whatever its length: the image's own tag is not in it.
+    let front = tags_without_link(scene.source.host(), 0).unwrap();
+    let ran = create(&scene, &[], &format!("{}/team/app:1", front.host()), &[]);
+    Expect { name: "no tag at all", code: 0, says: &[], requests: &[("GET tags", 1)] }.of(ran, &front);
+    assert_eq!(artifacts(&scene).len(), 2);
+    // One header has a link to the page before, too.
+    let front = FaultProxy::start(scene.source.host()).unwrap();
+    let signature = image.cosign_tag();
+    front.answer_with(move |head| {
+        let answer = |tag: &str| Response::json(200, format!(r#"{{"name":"team/app","tags":["{tag}"]}}"#));
+        match (head.path().ends_with("/tags/list"), head.query("last")) {
+            (false, _) => None,
+            (true, Some("1")) => Some(answer(&signature)),
+            (true, _) => {
+                let links = "</v2/team/app/tags/list?last=0>; rel=\"prev\", </v2/team/app/tags/list?last=1>; rel=\"next\"";
+                Some(answer("1").with_header("Link", links))
+            }
+        }
+    });
+    let ran = create(&scene, &[], &format!("{}/team/app:1", front.host()), &[]);
+    Expect { name: "two links", code: 0, says: &[], requests: &[("GET tags", 2), ("HEAD manifests", 0)] }
+        .of(ran, &front);
     assert_eq!(artifacts(&scene).len(), 2);
 }
 

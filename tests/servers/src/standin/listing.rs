@@ -6,6 +6,7 @@ use std::io;
 use serde_json::json;
 
 use super::access::Asked;
+use crate::blob::sha256;
 use crate::client::Client;
 use crate::fault_proxy::FaultProxy;
 use crate::http::Response;
@@ -18,6 +19,8 @@ pub enum ReferrersAnswer {
     Listed(Vec<Manifest>),
     /// An index without manifests, as for a subject to which nothing is attached.
     Empty,
+    /// 200 and this body.
+    Body(String),
     /// 200 and `{}`: a gateway that answers what it does not know.
     EmptyObject,
     /// 200 and a web page: the start page of a registry's web interface stands for every path it does not know.
@@ -33,6 +36,9 @@ impl ReferrersAnswer {
         match self {
             ReferrersAnswer::Listed(manifests) => index(manifests),
             ReferrersAnswer::Empty => index(&[]),
+            ReferrersAnswer::Body(body) => {
+                Response::new(200).with_header("Content-Type", OCI_INDEX).with_body(body.clone())
+            }
             ReferrersAnswer::EmptyObject => Response::json(200, "{}"),
             ReferrersAnswer::Page => Response::new(200)
                 .with_header("Content-Type", "text/html; charset=utf-8")
@@ -73,6 +79,32 @@ pub fn referrers(upstream: &str, answer: ReferrersAnswer) -> io::Result<FaultPro
         Asked::of(head).filter(|asked| asked.noun == "referrers").map(|_| answer.response())
     });
     Ok(front)
+}
+
+/// Azure's registry with an artifact manifest of before OCI 1.1, as `oras` up to 1.0 pushed them and it keeps them: it
+/// is listed as attached to each subject, and served under its own type, which no registry of today takes (image-spec
+/// v1.1.0-rc2, `artifact.md`; dropped in v1.1.0-rc4). Gives the front and the digest of the artifact.
+///
+/// # Errors
+///
+/// When no port can be had.
+pub fn azure(upstream: &str, subject: &Manifest) -> io::Result<(FaultProxy, String)> {
+    const TYPE: &str = "application/vnd.oci.artifact.manifest.v1+json";
+    let subject =
+        json!({"mediaType": subject.media_type, "digest": subject.digest, "size": subject.bytes.len()});
+    let document =
+        json!({"mediaType": TYPE, "artifactType": "signature/example", "blobs": [], "subject": subject});
+    let bytes = document.to_string().into_bytes();
+    let digest = sha256(&bytes);
+    let listed = json!({"mediaType": TYPE, "digest": digest, "size": bytes.len(), "artifactType": "signature/example"});
+    let list = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [listed]});
+    let front = referrers(upstream, ReferrersAnswer::Body(list.to_string()))?;
+    let path = format!("/manifests/{digest}");
+    front.answer_with(move |head| {
+        let asked = head.path().ends_with(&path);
+        asked.then(|| Response::new(200).with_header("Content-Type", TYPE).with_body(bytes.clone()))
+    });
+    Ok((front, digest))
 }
 
 /// A pull-through cache as Harbor's proxy projects were before August 2026 (goharbor/harbor#20808, mended by

@@ -22,7 +22,7 @@ pub use ecr::ecr;
 pub use forward::{ForwardProxy, Through};
 pub use gitlab::{GitLab, gitlab};
 pub use hub::{DockerHub, docker_hub};
-pub use listing::{ReferrersAnswer, pull_through, referrers, tags_without_link};
+pub use listing::{ReferrersAnswer, azure, pull_through, referrers, tags_without_link};
 pub use network::{captive_portal, dead, ingress, without_head};
 pub use nexus::nexus;
 pub use quay::{Quay, quay};
