@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_format::Kind;
-use bundle_oci::{Digest, Manifest, Reference, Registry, RepositoryName, Tag};
+use bundle_oci::{Digest, Manifest, Printable, Reference, Registry, RepositoryName, Tag};
 use bundle_registry::{Blame, Client, FetchedManifest, Name, ReferrerList};
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
@@ -91,9 +91,14 @@ impl fmt::Display for UnobtainableReferrer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.referrer {
             Some(referrer) => {
-                write!(f, "{}: the referrer {referrer} is not carried: {}", self.reference, self.why)
+                write!(
+                    f,
+                    "{}: the referrer {referrer} is not carried: {}",
+                    self.reference,
+                    Printable(&self.why)
+                )
             }
-            None => write!(f, "{}: its referrers are not known: {}", self.reference, self.why),
+            None => write!(f, "{}: its referrers are not known: {}", self.reference, Printable(&self.why)),
         }
     }
 }
