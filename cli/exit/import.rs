@@ -185,6 +185,7 @@ pub(super) fn trust_id(error: &TrustError) -> Id {
     match error {
         TrustError::Stranger { .. } => Id::UnknownSigner,
         TrustError::TooFew { .. } => Id::TooFewSignatures,
+        TrustError::TooMany { .. } => Id::NotTrusted,
         TrustError::Revoked(_) => Id::KeyRevoked,
         TrustError::KeyTime { .. } | TrustError::Scope { .. } | TrustError::Stream { .. } => Id::KeyScope,
         TrustError::Expired(_) => Id::Expired,

@@ -30,6 +30,8 @@ pub struct Limits {
     pub all_platforms: usize,
     /// What all manifests take in memory once parsed, in bytes ([`bundle_oci::Manifest::weight`]).
     pub graph: u64,
+    /// Countersignatures beside a bundle: each costs a check against each trusted key.
+    pub countersignatures: usize,
     /// What artifacts consist of, manifests and blobs counted once for each artifact: a thousand artifacts of
     /// one index of a thousand images are a million things to push and to name in a receipt.
     pub parts: usize,
@@ -66,6 +68,7 @@ impl Limits {
         platforms: 256,
         all_platforms: 200_000,
         graph: 64 << 20,
+        countersignatures: 32,
         parts: 1_000_000,
         piped_manifests: 48 << 20,
         frames: 2_000_000,

@@ -25,8 +25,22 @@ pub fn manifest(layers: &[&[u8]]) -> Vec<u8> {
     serde_json::to_vec(&manifest).unwrap()
 }
 
-fn contents(manifest: Vec<u8>, layers: &[&[u8]]) -> Vec<Vec<u8>> {
-    let mut contents = vec![manifest, CONFIG.to_vec()];
+/// An index of nothing but this image or index.
+fn index_of(child: &[u8], is_image: bool) -> Vec<u8> {
+    let media_type = if is_image { MediaType::IMAGE_MANIFEST } else { MediaType::IMAGE_INDEX };
+    let child = json!({"mediaType": media_type, "digest": Digest::of(child), "size": child.len()});
+    let index = json!({"schemaVersion": 2, "mediaType": MediaType::IMAGE_INDEX, "manifests": [child]});
+    serde_json::to_vec(&index).unwrap()
+}
+
+/// The blobs of an image with this manifest and these layers, in so many indexes, the outermost first.
+fn contents(manifest: Vec<u8>, indexes: usize, layers: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut contents = vec![manifest];
+    for number in 0..indexes {
+        let outer = index_of(&contents[0], number == 0);
+        contents.insert(0, outer);
+    }
+    contents.push(CONFIG.to_vec());
     for layer in layers {
         if !contents.iter().any(|known| known == layer) {
             contents.push(layer.to_vec());
@@ -37,11 +51,11 @@ fn contents(manifest: Vec<u8>, layers: &[&[u8]]) -> Vec<Vec<u8>> {
 
 /// The statement of one image with these layers.
 pub fn statement(layers: &[&[u8]]) -> Statement {
-    statement_of(&contents(manifest(layers), layers))
+    statement_of(&contents(manifest(layers), 0, layers), MediaType::IMAGE_MANIFEST)
 }
 
 /// The statement of one image with these blobs, its manifest first.
-fn statement_of(contents: &[Vec<u8>]) -> Statement {
+fn statement_of(contents: &[Vec<u8>], media_type: &str) -> Statement {
     let draft = Draft {
         stream: StreamName::default(),
         sequence: Sequence::try_from(1).unwrap(),
@@ -58,7 +72,7 @@ fn statement_of(contents: &[Vec<u8>]) -> Statement {
                 tag: Some("1.25".parse().unwrap()),
             },
             digest: Digest::of(&contents[0]),
-            media_type: MediaType::IMAGE_MANIFEST.parse().unwrap(),
+            media_type: media_type.parse().unwrap(),
             platforms: vec!["linux/amd64".parse().unwrap()],
             derived_from: None,
             subject: None,
@@ -111,19 +125,21 @@ pub fn policy() -> TrustPolicy {
 
 /// The whole archive of [`statement`].
 pub fn bundle(layers: &[&[u8]]) -> Vec<u8> {
-    signed(manifest(layers), layers, &key(), |statement| statement)
+    signed(manifest(layers), 0, layers, &key(), |statement| statement)
 }
 
-/// The archive of an image with this manifest and these layers, whose statement's text was
-/// changed before it was signed.
+/// The archive of an image with this manifest and these layers, in so many indexes, each in the one before, whose
+/// statement's text was changed before it was signed.
 pub fn signed(
     manifest: Vec<u8>,
+    indexes: usize,
     layers: &[&[u8]],
     key: &PrivateKey,
     change: impl FnOnce(String) -> String,
 ) -> Vec<u8> {
-    let contents = contents(manifest, layers);
-    let statement = statement_of(&contents);
+    let media_type = if indexes == 0 { MediaType::IMAGE_MANIFEST } else { MediaType::IMAGE_INDEX };
+    let contents = contents(manifest, indexes, layers);
+    let statement = statement_of(&contents, media_type);
     let head = change(String::from_utf8(statement.to_bytes()).unwrap()).into_bytes();
     let layout = Layout::of(&statement, head.len() as u64);
     let signature = key.sign(&head).as_ref().to_vec();

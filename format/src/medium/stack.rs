@@ -135,6 +135,14 @@ impl Medium {
         self.parity.as_ref().map(|settled| settled.stored())
     }
 
+    /// Keeps what parity rebuilds in a file, which must be empty and nobody else's: whoever reads all of a badly
+    /// damaged bundle, and more than once, reads and rebuilds nothing twice. Nothing happens without parity.
+    pub fn keep_rebuilt_in(&self, file: File) {
+        if let Some(settled) = &self.parity {
+            settled.parity().keep_in(file);
+        }
+    }
+
     /// What people should know of the parity, now and when the bundle was read.
     pub fn parity_notes(&self) -> ParityNotes {
         let rebuilding = self.parity.as_ref().map(|settled| settled.parity().clone());

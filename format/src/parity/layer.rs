@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::medium::error::open_regular;
 use crate::parity::code;
 use crate::parity::shape::{BLOCK, DESCRIPTION, Description, Shape};
+use crate::parity::spill::Spill;
 use crate::parity::table::{self, short};
 use crate::{Layer, MediumError, ParityError, VolumeNames};
 
 /// Blocks that were rebuilt and are kept, in bytes together.
-const KEPT: usize = 8 << 20;
+const KEPT: usize = 32 << 20;
 
 /// After so many places in a row that cannot be rebuilt, it is not tried any more: parity that lies must
 /// not cost a hundred times the reading.
@@ -48,6 +49,8 @@ struct Memory {
     bytes: usize,
     /// Groups in a row of which nothing could be rebuilt.
     failures: usize,
+    /// Where rebuilt blocks go instead, if somebody has a place for them.
+    spill: Option<Spill>,
     /// By shard: what became of damage there.
     marks: BTreeMap<usize, Marks>,
 }
@@ -124,6 +127,12 @@ impl Rebuilding {
         layer.cut = !absent.is_empty();
         layer.lost = layer.find_lost(&absent);
         Ok(Some(layer))
+    }
+
+    /// Keeps what is rebuilt in a file, so that nothing is read and rebuilt twice. Where the file cannot be
+    /// written, memory alone is used.
+    pub(crate) fn keep_in(&self, file: File) {
+        self.memory().spill = Spill::new(file, &self.shape);
     }
 
     /// Whether bytes are missing.
@@ -314,6 +323,46 @@ impl Rebuilding {
     fn rebuild(&self, shard: usize, row: u64, is_there: bool) -> Option<Vec<u8>> {
         let mut memory = self.memory();
         let number = row / self.shape.rows_at_once();
+        let block = match &memory.spill {
+            Some(_) => self.spilled(&mut memory, number, shard, row),
+            None => self.remembered(&mut memory, number, shard, row),
+        };
+        let marks = memory.marks.entry(shard).or_default();
+        match &block {
+            None => marks.failed = true,
+            Some(_) => {
+                marks.rebuilt = true;
+                if is_there {
+                    let doubt = marks.doubtful.get_or_insert(row..row + 1);
+                    *doubt = doubt.start.min(row)..doubt.end.max(row + 1);
+                }
+            }
+        }
+        block
+    }
+
+    /// A rebuilt block from the file for them, into which its whole group goes first.
+    fn spilled(&self, memory: &mut Memory, number: u64, shard: usize, row: u64) -> Option<Vec<u8>> {
+        let mut spill = memory.spill.take()?;
+        if !spill.has_tried(number) && memory.failures < HOPELESS {
+            let group = self.group(number);
+            memory.failures = if group.blocks.is_empty() { memory.failures + 1 } else { 0 };
+            let kept = group
+                .blocks
+                .iter()
+                .try_for_each(|((shard, row), block)| spill.keep(&self.shape, *shard, *row, block));
+            if kept.is_err() {
+                return self.remembered(memory, number, shard, row);
+            }
+            spill.tried(number);
+        }
+        let block = spill.block(&self.shape, shard, row);
+        memory.spill = Some(spill);
+        block
+    }
+
+    /// A rebuilt block from memory, where the newest groups are.
+    fn remembered(&self, memory: &mut Memory, number: u64, shard: usize, row: u64) -> Option<Vec<u8>> {
         let at = memory.groups.iter().position(|group| group.number == number);
         match at {
             Some(at) => {
@@ -332,19 +381,7 @@ impl Rebuilding {
             }
         }
         let newest = memory.groups.back().filter(|group| group.number == number);
-        let block = newest.and_then(|group| group.blocks.get(&(shard, row))).cloned();
-        let marks = memory.marks.entry(shard).or_default();
-        match &block {
-            None => marks.failed = true,
-            Some(_) => {
-                marks.rebuilt = true;
-                if is_there {
-                    let doubt = marks.doubtful.get_or_insert(row..row + 1);
-                    *doubt = doubt.start.min(row)..doubt.end.max(row + 1);
-                }
-            }
-        }
-        block
+        newest.and_then(|group| group.blocks.get(&(shard, row))).cloned()
     }
 
     /// Rebuilds what can be of some rows.

@@ -5,6 +5,7 @@ pub(crate) mod code;
 pub(crate) mod layer;
 pub(crate) mod shape;
 pub(crate) mod share;
+pub(crate) mod spill;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

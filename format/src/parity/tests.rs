@@ -118,6 +118,76 @@ fn parts(case: &Case) -> Vec<PathBuf> {
     paths
 }
 
+/// Counts the bytes that are read below it.
+struct Counting(File, std::sync::atomic::AtomicU64);
+
+impl Layer for Counting {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.1.fetch_add(buffer.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool {
+        self.0.read_at_once(buffer, offset)
+    }
+
+    fn size(&self) -> std::io::Result<u64> {
+        self.0.size()
+    }
+
+    fn has(&self, bytes: &Range<u64>) -> bool {
+        self.0.has(bytes)
+    }
+
+    fn parts_of(&self, bytes: &Range<u64>) -> Vec<Range<u64>> {
+        self.0.parts_of(bytes)
+    }
+
+    fn files_of(&self, bytes: &Range<u64>) -> Vec<PathBuf> {
+        self.0.files_of(bytes)
+    }
+
+    fn missing(&self) -> Vec<PathBuf> {
+        self.0.missing()
+    }
+
+    fn place(&self, bytes: &Range<u64>) -> Option<String> {
+        self.0.place(bytes)
+    }
+
+    fn settle(&self, _: &Range<u64>, _: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
+        false
+    }
+}
+
+#[test]
+fn what_is_damaged_is_read_and_rebuilt_once_where_there_is_a_place_to_keep_it() {
+    let length = 3_000_001_u64;
+    let case = Case::file(length as usize, "10%");
+    let shard = case.layer_shard();
+    damage(case.names().bundle(), 17 * shard + 5, 9 * shard as usize);
+    let bundle = File::open(case.names().bundle()).unwrap();
+    let stored = Arc::new(Counting(bundle, Default::default()));
+    let layer = Rebuilding::open(stored.clone(), &case.names(), None).unwrap().unwrap();
+    layer.keep_in(tempfile::tempfile().unwrap());
+    let read = || stored.1.load(std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..3 {
+        let before = read();
+        let mut all = vec![0; length as usize];
+        layer.read_exact_at(&mut all, 0).unwrap();
+        assert!(all == case.content);
+        // Once as it is read, and once more, at the first time alone, for the rows of what is damaged.
+        let times = if before == 0 { 2 } else { 1 };
+        assert!(read() - before <= times * length + 100_000, "{} of {length}", read() - before);
+    }
+    // A file that cannot be written is no reason not to rebuild.
+    let layer = case.layer();
+    layer.keep_in(File::open(case.names().bundle()).unwrap());
+    let mut all = vec![0; length as usize];
+    layer.read_exact_at(&mut all, 0).unwrap();
+    assert!(all == case.content);
+}
+
 #[test]
 fn a_file_is_rebuilt_where_up_to_the_share_of_it_is_gone() {
     for length in [9_000, 300_000, 3_000_001] {

@@ -81,6 +81,12 @@ impl TrustPolicy {
         now: Timestamp,
         limits: &Limits,
     ) -> Result<Trusted, TrustError> {
+        if countersignatures.len() > limits.countersignatures {
+            return Err(TrustError::TooMany {
+                found: countersignatures.len(),
+                most: limits.countersignatures,
+            });
+        }
         let Unverified { statement: bytes, signature } = head;
         let signatures = [&[signature], countersignatures].concat();
         let signers = self.signers(&bytes, &signatures)?;
@@ -210,6 +216,14 @@ pub enum TrustError {
     Stranger {
         /// The names of the keys that were tried.
         trusted: Vec<String>,
+    },
+    /// More countersignatures than are looked at.
+    #[error("bundle has {found} countersignatures, and at most {most} are looked at")]
+    TooMany {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
     },
     /// Fewer keys signed than must.
     #[error("bundle is signed by {} ({}), and {demanded} signatures are required", counted(.signers.len()), .signers.join(", "))]

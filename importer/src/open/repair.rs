@@ -105,9 +105,10 @@ pub fn repair(
             None => RepairError::NoParity(source),
         });
     };
+    let new = New::begin(output)?;
+    archive.reader().keep_rebuilt_in(new.room()?);
     whole(archive, threads, progress)?;
     let rebuilt = notes.rebuilt().map(|rebuilt| rebuilt.files).unwrap_or_default();
-    let new = New::begin(output)?;
     let share = share.unwrap_or(present);
     new.write(&source, &bundle, archive, stored, share, progress)?;
     // What was read for the copy may be something else than what was judged above.
@@ -167,6 +168,14 @@ impl New {
         Ok(Self { directory, output: output.to_owned() })
     }
 
+    /// A file without a name for what is rebuilt, on the disk that is written to.
+    fn room(&self) -> Result<File, RepairError> {
+        let path = self.directory.join(".rebuilt");
+        let file = bundle_os::open_own(&path).map_err(|source| self.failed("written", source))?;
+        std::fs::remove_file(&path).map_err(|source| self.failed("written", source))?;
+        Ok(file)
+    }
+
     /// What the files are called in the directory of their own.
     fn names(&self) -> VolumeNames {
         VolumeNames::of(&self.directory.join(self.output.file_name().unwrap_or_default()))
@@ -197,7 +206,7 @@ impl New {
         }
         let mut sums = Sums::default();
         let ranges = volumes.clone().unwrap_or_else(|| std::iter::once(0..size).collect());
-        let mut entries = Vec::new();
+        let (mut entries, mut written) = (Vec::new(), Vec::new());
         for (range, number) in ranges.iter().zip(1..) {
             let path = match &volumes {
                 Some(_) => names.volume(number, ranges.len()),
@@ -206,6 +215,8 @@ impl New {
             let digest = copy(stored, range, &path, progress)?;
             entries.push(VolumeEntry { size: range.end - range.start, digest });
             sums.add(&path, digest);
+            let file = bundle_os::open(&path).map_err(|source| self.failed("read", source))?;
+            written.push((range.clone(), file));
         }
         let create = |path: PathBuf| {
             let file = bundle_os::open_own(&path);
@@ -220,7 +231,8 @@ impl New {
             (1..=plan.volumes()).map(|number| create(names.parity_volume(number, plan.volumes()))).collect();
         let others = others?;
         let files: Vec<&File> = others.iter().map(|(_, file)| file).collect();
-        let read = |buffer: &mut [u8], at: u64| stored.read_exact_at(buffer, at);
+        // Of what was written just now, which is on a better medium.
+        let read = |buffer: &mut [u8], at: u64| read_written(&written, buffer, at);
         plan.write(&read, &table.1, &files).map_err(|source| RepairError::Io {
             path: names.parity(),
             doing: "written",
@@ -364,6 +376,22 @@ fn copy(
         progress(length as u64);
     }
     Ok(hasher.finish())
+}
+
+/// Reads bytes that lie in files one behind the other, each with its range of the whole.
+fn read_written(files: &[(Range<u64>, File)], buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let place = at + done as u64;
+        let position = files.partition_point(|(range, _)| range.end <= place);
+        let Some((range, file)) = files.get(position).filter(|(range, _)| range.contains(&place)) else {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        };
+        let length = usize::try_from(range.end - place).unwrap_or(usize::MAX).min(buffer.len() - done);
+        Layer::read_exact_at(file, &mut buffer[done..done + length], place - range.start)?;
+        done += length;
+    }
+    Ok(())
 }
 
 fn hash(file: &File, path: &Path) -> Result<Digest, RepairError> {

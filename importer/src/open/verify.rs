@@ -156,7 +156,10 @@ fn failed_check(error: &OpenError) -> CheckName {
     match error {
         OpenError::Open(_) | OpenError::Missing(_) | OpenError::Countersignature(_) => CheckName::Head,
         OpenError::Trust(
-            TrustError::Stranger { .. } | TrustError::Revoked(_) | TrustError::TooFew { .. },
+            TrustError::Stranger { .. }
+            | TrustError::Revoked(_)
+            | TrustError::TooMany { .. }
+            | TrustError::TooFew { .. },
         ) => CheckName::Signature,
         OpenError::Trust(TrustError::Statement(_)) => CheckName::Statement,
         OpenError::Trust(
