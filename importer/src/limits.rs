@@ -21,7 +21,7 @@ pub struct Limits {
     /// at once and one that fails is sent again.
     pub piped_blob: u64,
     /// What is taken for a larger one, in bytes, which is sent while it is read: what the client keeps of it
-    /// (`registry::Limits::held_piece`), and what is between.
+    /// (`registry::Limits::trial_piece`), and what is between.
     pub piped_large: u64,
     /// The bytes that the blobs of a pipe take in memory altogether.
     pub piped_blobs: u64,
@@ -40,8 +40,8 @@ impl Limits {
         ahead: 24 * 60 * 60,
         state_file: 16 << 20,
         piped_blob: 4 << 20,
-        piped_large: 11 << 20,
-        piped_blobs: 24 << 20,
+        piped_large: 27 << 20,
+        piped_blobs: 32 << 20,
         tag_list: 32 << 20,
         listed_tags: 100_000,
     };

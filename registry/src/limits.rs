@@ -34,12 +34,18 @@ pub struct Limits {
     /// The smallest piece, in bytes. Below it, most of the time goes into round trips.
     pub smallest_piece: u64,
     /// The bytes that are kept in memory of what can be read only once until the registry has them:
-    /// the largest piece, but over a line that [`Limits::quick_upload`] describes.
+    /// the largest piece, but for [`Limits::trial_piece`] and [`Limits::quick_upload`].
     pub held_piece: u64,
+    /// The first bytes, at most, of a blob that can be read only once, as long as no request of so many has
+    /// arrived: all of them are kept, so that what ends long requests costs nothing but time.
+    pub trial_piece: u64,
     /// How long one request may take, in whole seconds, that sends more of what can be read only once
     /// than is kept of it, over a line on which nothing ever broke: the line may become many times
     /// slower before anything ends the request.
     pub quick_upload: Duration,
+    /// The least bytes per second of a line over which that is done. Over others, the waiting between
+    /// pieces does not count.
+    pub quick_rate: u64,
     /// Retries without progress before giving up.
     pub attempts: usize,
     /// Retries with a host that has not answered once: more often a wrong name than a bad line.
@@ -97,7 +103,9 @@ impl Default for Limits {
             first_piece: 8 << 20,
             smallest_piece: 256 << 10,
             held_piece: 8 << 20,
+            trial_piece: 24 << 20,
             quick_upload: Duration::from_secs(5),
+            quick_rate: 32 << 20,
             attempts: 6,
             first_attempts: 2,
             attempts_in_all: 100,

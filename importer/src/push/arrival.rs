@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bundle_format::{Blob, BlobSink};
@@ -34,6 +34,8 @@ pub(super) struct Arrivals(Receiver<Arrival>);
 pub(super) struct Splitter {
     arrivals: Sender<Arrival>,
     wanted: HashSet<Digest>,
+    /// Whether an earlier import ended early.
+    kept: bool,
     progress: Arc<dyn Progress>,
     /// KiB.
     memory: Arc<Semaphore>,
@@ -51,16 +53,20 @@ enum Current {
 
 impl Arrivals {
     /// The sink, and the wanted blobs that pass through it. Must be called within a runtime; the sink
-    /// must be used outside of its tasks.
+    /// must be used outside of its tasks. With `kept`, all that is under way is kept in memory.
     pub(super) fn new(
         wanted: HashSet<Digest>,
+        kept: bool,
         progress: Arc<dyn Progress>,
         limits: &Limits,
     ) -> (Splitter, Self) {
         let (arrivals, receiver) = channel(1);
         let memory = Arc::new(Semaphore::new(kib(limits.piped_blobs) as usize));
         let (limits, runtime) = (*limits, Handle::current());
-        (Splitter { arrivals, wanted, progress, memory, limits, runtime, current: None }, Self(receiver))
+        (
+            Splitter { arrivals, wanted, kept, progress, memory, limits, runtime, current: None },
+            Self(receiver),
+        )
     }
 }
 
@@ -82,7 +88,8 @@ impl Splitter {
             return Ok(Current::Gathered(Vec::with_capacity(blob.size as usize), room));
         }
         let (pieces, receiver) = channel(1);
-        let source = Box::new(Once::new(receiver, self.progress.clone(), blob.digest));
+        let (pieces_of, progress, kept) = (Mutex::new(Some(receiver)), self.progress.clone(), self.kept);
+        let source = Box::new(Once { pieces: pieces_of, progress, digest: blob.digest, kept });
         self.give(Arrival { blob, source, _room: room })?;
         Ok(Current::Flowing(pieces))
     }

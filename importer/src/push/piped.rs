@@ -2,6 +2,7 @@
 //! Takes a pipe behind its manifests; no blob is read twice.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use bundle_format::{Damage, Pipe};
 use bundle_oci::Digest;
@@ -39,8 +40,11 @@ impl Push<'_> {
             .await?;
         let needs: HashMap<Digest, &BlobStep> =
             self.plan.blobs.iter().map(|step| (step.blob.digest, step)).collect();
-        let (mut sink, arrivals) =
-            Arrivals::new(needs.keys().copied().collect(), self.progress.clone(), &self.limits);
+        // A config without its manifest is what an import left that ended early, maybe for a layer that was lost on
+        // its way.
+        let ended_early = self.counters.found.load(Ordering::Relaxed) > 0;
+        let wanted = needs.keys().copied().collect();
+        let (mut sink, arrivals) = Arrivals::new(wanted, ended_early, self.progress.clone(), &self.limits);
         let reading = tokio::task::spawn_blocking(move || pipe.finish(&mut sink));
         let result = arrivals
             .map(|Arrival { blob, source, _room }| {

@@ -100,21 +100,12 @@ impl BlobSource for Copied {
 }
 
 /// A blob that comes out of a pipe once.
-pub(crate) struct Once(
-    pub(crate) Mutex<Option<Receiver<std::io::Result<Bytes>>>>,
-    pub(crate) Arc<dyn Progress>,
-    pub(crate) Digest,
-);
-
-impl Once {
-    /// The blob whose pieces come through `pieces`.
-    pub(crate) fn new(
-        pieces: Receiver<std::io::Result<Bytes>>,
-        progress: Arc<dyn Progress>,
-        blob: Digest,
-    ) -> Self {
-        Self(Mutex::new(Some(pieces)), progress, blob)
-    }
+pub(crate) struct Once {
+    pub(crate) pieces: Mutex<Option<Receiver<std::io::Result<Bytes>>>>,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) digest: Digest,
+    /// Whether all that is under way is kept, because an earlier import ended early.
+    pub(crate) kept: bool,
 }
 
 impl BlobSource for Once {
@@ -122,9 +113,13 @@ impl BlobSource for Once {
         false
     }
 
+    fn is_kept(&self) -> bool {
+        self.kept
+    }
+
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let receiver = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
-        let (progress, digest) = (self.1.clone(), self.2);
+        let receiver = self.pieces.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
+        let (progress, digest) = (self.progress.clone(), self.digest);
         let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|piece| (piece, receiver))
         });

@@ -5,4 +5,4 @@ mod passes;
 mod rate;
 
 pub(crate) use passes::Passes;
-pub(crate) use rate::{Lines, Way};
+pub(crate) use rate::{Flow, Lines, Way};

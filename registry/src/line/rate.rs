@@ -29,8 +29,21 @@ struct Line {
     breaks: u32,
     /// How many requests of that size arrived since.
     arrived: u32,
+    /// The bytes of the largest request that arrived.
+    largest: u64,
     /// The registry takes no pieces.
     whole_only: bool,
+}
+
+/// How often a blob's bytes can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Again for each attempt.
+    Again,
+    /// Once. Over a good line, more is under way than is kept.
+    Once,
+    /// Once, and all that is under way is kept.
+    Kept,
 }
 
 /// How a blob is sent.
@@ -56,11 +69,16 @@ impl Line {
         Some(bytes.max(limits.smallest_piece))
     }
 
-    /// The bytes that a request moves in a moment over a line on which nothing ever broke.
-    fn quick(&self, limits: &Limits) -> u64 {
+    /// The most bytes of one request that sends what can be read only once, from `offset` on.
+    fn most_of_once(&self, limits: &Limits, offset: u64, flow: Flow) -> u64 {
+        let fast = self.rate.is_none_or(|rate| rate >= limits.quick_rate);
+        let (Flow::Once, 0, true) = (flow, self.breaks, fast) else { return limits.held_piece };
         match self.rate {
-            Some(rate) if self.breaks == 0 => rate.saturating_mul(limits.quick_upload.as_secs()),
-            _ => 0,
+            Some(rate) if self.largest >= limits.trial_piece => {
+                rate.saturating_mul(limits.quick_upload.as_secs()).max(limits.held_piece)
+            }
+            _ if offset == 0 => limits.trial_piece.max(limits.held_piece),
+            _ => limits.held_piece,
         }
     }
 }
@@ -80,30 +98,44 @@ impl Lines {
 
     /// How a blob of so many bytes is sent. One that can be read only once is sent in pieces that
     /// are kept until the registry has them, unless the line is so good that it is there in a moment.
-    pub(crate) fn way(&self, registry: &Registry, size: u64, repeatable: bool) -> Way {
+    pub(crate) fn way(&self, registry: &Registry, size: u64, flow: Flow) -> Way {
         let line = self.of(registry);
         let limits = &self.limits;
-        let most = match line.fits(limits) {
+        let most = match (line.fits(limits), flow) {
             _ if line.whole_only => u64::MAX,
-            Some(fits) if repeatable => fits,
-            None if repeatable => limits.whole_upload,
-            // A first request that breaks must not be the end of it.
-            None => limits.held_piece,
-            Some(fits) => fits.min(limits.held_piece).max(line.quick(limits)),
+            (Some(fits), Flow::Again) => fits,
+            (None, Flow::Again) => limits.whole_upload,
+            (fits, _) => fits.unwrap_or(u64::MAX).min(line.most_of_once(limits, 0, flow)),
         };
         let whole = size <= most;
         if whole { Way::Whole } else { Way::Pieces }
     }
 
-    /// The bytes of the next piece, of so many that are left.
-    pub(crate) fn piece(&self, registry: &Registry, left: u64, repeatable: bool) -> u64 {
-        let line = self.of(registry);
-        let fits = line.fits(&self.limits).unwrap_or(self.limits.first_piece);
-        let most = if repeatable { u64::MAX } else { self.limits.held_piece.max(line.quick(&self.limits)) };
+    /// The bytes of the piece that begins at `offset` of a blob of so many.
+    pub(crate) fn piece(&self, registry: &Registry, offset: u64, size: u64, flow: Flow) -> u64 {
+        let (line, left) = (self.of(registry), size - offset);
+        let (first, most) = match flow {
+            Flow::Again => (self.limits.first_piece, u64::MAX),
+            Flow::Once | Flow::Kept => {
+                let most = line.most_of_once(&self.limits, offset, flow);
+                (most, most)
+            }
+        };
+        let fits = line.fits(&self.limits).unwrap_or(first);
         let piece = fits.min(most);
         let most = most.min(line.most.unwrap_or(u64::MAX)).max(piece);
         // No small rest that costs a request of its own.
         if left <= piece.saturating_add(piece / 2).min(most) { left } else { piece }
+    }
+
+    /// How many of the last bytes of a request are kept until it is answered.
+    pub(crate) fn keeps(&self, offset: u64, length: u64, flow: Flow) -> u64 {
+        let limits = &self.limits;
+        match flow {
+            Flow::Again => 0,
+            _ if offset == 0 && length <= limits.trial_piece => limits.trial_piece.max(limits.held_piece),
+            _ => limits.held_piece,
+        }
     }
 
     /// That so many bytes arrived in this time.
@@ -111,6 +143,7 @@ impl Lines {
         let (found, least) = (rate(bytes, took), self.limits.smallest_piece);
         let sample = bytes >= SMALLEST_SAMPLE || (bytes >= least && took >= Duration::from_secs(1));
         self.change(registry, |line| {
+            line.largest = line.largest.max(bytes);
             if line.most.is_some_and(|most| bytes >= most) {
                 line.arrived = line.arrived.saturating_add(1);
                 // Something that ends every request of some size does it again and again, and many
@@ -174,15 +207,15 @@ mod tests {
         let lines = Lines::new(Limits::default());
         let registry: Registry = "r.example".parse().unwrap();
         let second = Duration::from_secs(1);
-        assert_eq!(lines.way(&registry, 32 * MIB, true), Way::Whole);
-        assert_eq!(lines.way(&registry, 33 * MIB, true), Way::Pieces);
-        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 8 * MIB);
+        assert_eq!(lines.way(&registry, 32 * MIB, Flow::Again), Way::Whole);
+        assert_eq!(lines.way(&registry, 33 * MIB, Flow::Again), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), 8 * MIB);
         // A fast line takes almost anything at once.
         lines.moved(&registry, 100 * MIB, second);
-        assert_eq!(lines.way(&registry, 2000 * MIB, true), Way::Whole);
-        assert_eq!(lines.way(&registry, 2001 * MIB, true), Way::Pieces);
+        assert_eq!(lines.way(&registry, 2000 * MIB, Flow::Again), Way::Whole);
+        assert_eq!(lines.way(&registry, 2001 * MIB, Flow::Again), Way::Pieces);
         lines.takes_whole_only(&registry);
-        assert_eq!(lines.way(&registry, 5000 * MIB, true), Way::Whole);
+        assert_eq!(lines.way(&registry, 5000 * MIB, Flow::Again), Way::Whole);
     }
 
     #[test]
@@ -190,19 +223,30 @@ mod tests {
         let lines = Lines::new(Limits::default());
         let registry: Registry = "r.example".parse().unwrap();
         let second = Duration::from_secs(1);
-        // Nothing is known yet.
-        assert_eq!(lines.way(&registry, 8 * MIB, false), Way::Whole);
-        assert_eq!(lines.way(&registry, 9 * MIB, false), Way::Pieces);
-        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
+        let way = |size, flow| lines.way(&registry, size * MIB, flow);
+        let piece = |offset, flow| lines.piece(&registry, offset * MIB, 2000 * MIB, flow) / MIB;
+        // Nothing is known yet: all of the first request is kept.
+        assert_eq!((way(24, Flow::Once), way(25, Flow::Once)), (Way::Whole, Way::Pieces));
+        assert_eq!((piece(0, Flow::Once), piece(0, Flow::Kept), piece(8, Flow::Once)), (24, 8, 8));
+        assert_eq!(lines.keeps(0, 24 * MIB, Flow::Once), 24 * MIB);
+        // It was fast, and small.
+        lines.moved(&registry, 10 * MIB, second / 10);
+        assert_eq!((piece(0, Flow::Once), piece(24, Flow::Once)), (24, 8));
         // Five seconds of a line that is good.
-        lines.moved(&registry, 100 * MIB, second);
-        assert_eq!(lines.way(&registry, 500 * MIB, false), Way::Whole);
-        assert_eq!(lines.way(&registry, 501 * MIB, false), Way::Pieces);
-        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 500 * MIB);
+        lines.moved(&registry, 24 * MIB, second * 24 / 100);
+        assert_eq!((way(500, Flow::Once), way(501, Flow::Once)), (Way::Whole, Way::Pieces));
+        assert_eq!((piece(0, Flow::Once), piece(24, Flow::Once), piece(24, Flow::Kept)), (500, 500, 8));
+        assert_eq!(lines.keeps(0, 500 * MIB, Flow::Once), 8 * MIB);
+        // One that is slow is not hurried.
+        for _ in 0..10 {
+            lines.moved(&registry, 24 * MIB, second);
+        }
+        assert_eq!((piece(0, Flow::Once), piece(24, Flow::Once)), (8, 8));
         // One break, and it is not relied on.
+        lines.moved(&registry, 2000 * MIB, second);
+        assert!(piece(24, Flow::Once) > 8);
         lines.broke(&registry, 100 * MIB, second);
-        assert_eq!(lines.way(&registry, 9 * MIB, false), Way::Pieces);
-        assert_eq!(lines.piece(&registry, 2000 * MIB, false), 8 * MIB);
+        assert_eq!((way(9, Flow::Once), piece(24, Flow::Once)), (Way::Pieces, 8));
     }
 
     #[test]
@@ -214,7 +258,7 @@ mod tests {
         let mut breaks = 0;
         let mut offset = 0;
         while offset < 1000 * MIB {
-            let piece = lines.piece(&registry, 1000 * MIB - offset, true);
+            let piece = lines.piece(&registry, offset, 1000 * MIB, Flow::Again);
             if piece > 20 * MIB {
                 lines.broke(&registry, 20 * MIB, moment);
                 breaks += 1;
@@ -235,17 +279,17 @@ mod tests {
         // Traefik 3 reads a request for 60 seconds (entryPoints, respondingTimeouts.readTimeout).
         lines.broke(&registry, 60 * MIB, Duration::from_secs(60));
         assert_eq!(lines.cut_after(&registry), Some(Duration::from_secs(60)));
-        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 20 * MIB);
-        assert_eq!(lines.piece(&registry, 30 * MIB, true), 30 * MIB);
+        assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), 20 * MIB);
+        assert_eq!(lines.piece(&registry, 0, 30 * MIB, Flow::Again), 30 * MIB);
         // A stricter one.
         lines.broke(&registry, 3 * MIB, Duration::from_secs(6));
-        assert_eq!(lines.piece(&registry, 1000 * MIB, true), MIB);
-        assert_eq!(lines.way(&registry, 2 * MIB, true), Way::Pieces);
+        assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), MIB);
+        assert_eq!(lines.way(&registry, 2 * MIB, Flow::Again), Way::Pieces);
         // What arrives lets them grow again.
         lines.moved(&registry, 2 * MIB, Duration::from_secs(4));
-        assert_eq!(lines.piece(&registry, 1000 * MIB, true), MIB);
+        assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), MIB);
         // However slow, a piece has a size.
         lines.broke(&registry, 0, Duration::from_secs(60));
-        assert_eq!(lines.piece(&registry, 1000 * MIB, true), 256 << 10);
+        assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), 256 << 10);
     }
 }

@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 
 use super::body::Reader;
-use super::send::{Failed, Stretch, Upload, spent};
+use super::send::{Failed, Stretch, Upload, flow, spent};
 use super::session::{closing, session_url, stored};
 use super::{BlobSource, Uploaded};
 use crate::Error;
@@ -37,9 +37,15 @@ impl Upload<'_> {
         };
         let mut offset = 0;
         while offset < size {
-            let length = client.inner.lines.piece(registry, size - offset, source.is_repeatable());
+            let flow = flow(source);
+            let length = client.inner.lines.piece(registry, offset, size, flow);
             let end = offset + length;
-            let stretch = Stretch { offset, length, whole: false, keep: self.keep(source) };
+            let stretch = Stretch {
+                offset,
+                length,
+                whole: false,
+                keep: client.inner.lines.keeps(offset, length, flow),
+            };
             let failed = match self.patch(&url, stretch, reader, refused).await {
                 Ok(next) => {
                     backoff.progress(&client.inner.limits);

@@ -11,7 +11,7 @@ use reqwest::{Method, Response, Url};
 
 use super::body::{Body, Reader, Watch};
 use super::session::{closing, session_url};
-use crate::line::Way;
+use crate::line::{Flow, Way};
 use crate::lock::lock;
 use crate::retry::Backoff;
 use crate::token::Scope;
@@ -29,6 +29,12 @@ pub trait BlobSource: Send + Sync {
     /// Whether the bytes can be had again.
     fn is_repeatable(&self) -> bool {
         true
+    }
+
+    /// Of bytes that can be had only once: whether all that are under way are kept, even where a line is so good
+    /// that fewer do. Slower, and for those whom such a line has failed.
+    fn is_kept(&self) -> bool {
+        false
     }
 }
 
@@ -118,9 +124,10 @@ impl Upload<'_> {
         let mut refused = None;
         let mut wrong = 0;
         loop {
-            let way = client.inner.lines.way(self.registry, self.size, source.is_repeatable());
+            let flow = flow(source);
+            let way = client.inner.lines.way(self.registry, self.size, flow);
             let opened = session.take();
-            let keep = self.keep(source);
+            let keep = client.inner.lines.keeps(0, self.size, flow);
             let sent = match way {
                 Way::Whole => self.whole(opened, keep, &mut reader, &mut refused).await,
                 Way::Pieces => self.in_pieces(opened, source, &mut reader, &mut refused, &mut backoff).await,
@@ -299,11 +306,6 @@ impl Upload<'_> {
         Err(Failed { error, may_pass: expired || lost })
     }
 
-    /// How many bytes are kept that may not have arrived: some of what comes only once.
-    pub(super) fn keep(&self, source: &dyn BlobSource) -> u64 {
-        if source.is_repeatable() { 0 } else { self.client.inner.limits.held_piece }
-    }
-
     pub(super) fn doing(&self) -> String {
         format!("take the blob {} into {}", self.digest, self.repository)
     }
@@ -316,6 +318,14 @@ impl Upload<'_> {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+pub(super) fn flow(source: &dyn BlobSource) -> Flow {
+    match (source.is_repeatable(), source.is_kept()) {
+        (true, _) => Flow::Again,
+        (false, false) => Flow::Once,
+        (false, true) => Flow::Kept,
     }
 }
 

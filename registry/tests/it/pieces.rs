@@ -127,6 +127,8 @@ fn limits() -> Limits {
         first_piece: 1024,
         smallest_piece: 256,
         held_piece: 512,
+        trial_piece: 512,
+        quick_rate: 1,
         ..Limits::default()
     }
 }
@@ -216,7 +218,8 @@ async fn a_pipes_blob_that_is_refused_at_first_is_sent_again() {
             answer(&mut state.lock().unwrap(), asked, true, &|_| Fate::Taken)
         }
     });
-    let client = Client::builder().limits(Limits { held_piece: 4000, ..limits() }).build().unwrap();
+    let client =
+        Client::builder().limits(Limits { held_piece: 4000, trial_piece: 4000, ..limits() }).build().unwrap();
     assert_eq!(send(&client, &server, true).await.unwrap(), (Uploaded::Sent, 1));
     assert_eq!(lengths(&server, "PUT"), [4000, 4000, 4000]);
 }
@@ -229,7 +232,7 @@ async fn a_pipes_blob_over_a_good_line_goes_on_where_it_broke() {
     let fate = |patch| if patch == 2 { Fate::Cut(3 * MIB / 2) } else { Fate::Taken };
     let (server, state) = registry(false, fate);
     let held = MIB as u64;
-    let limits = Limits { first_piece: held, held_piece: held, ..limits() };
+    let limits = Limits { held_piece: held, trial_piece: held, ..limits() };
     let client = Client::builder().limits(limits).build().unwrap();
     let sent = send_bytes(&client, &server, true, bytes(3 << 18)).await.unwrap();
     assert_eq!((sent, state.lock().unwrap().done), ((Uploaded::Sent, 1), true));

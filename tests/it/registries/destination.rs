@@ -1,7 +1,9 @@
 //! A bundle that must not be used, and a target registry that fails or refuses.
 //! A fault proxy stands between; nothing half done may be left that anyone could pull.
 
-use bundle_test_servers::{Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
+use bundle_test_servers::{
+    Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, RequestHead, Rule,
+};
 
 use crate::scene::{CREATED, Scene};
 
@@ -171,6 +173,55 @@ fn a_large_blob_arrives_in_pieces_through_an_ingress_that_cuts_them() {
         let lengths: Vec<&str> = puts.filter_map(|request| request.headers.get("Content-Length")).collect();
         assert!(lengths.contains(&"0"), "{lengths:?}");
     }
+}
+
+/// All of the first request for a pipe's blob is kept until it has arrived, so that it is sent again in smaller
+/// pieces, although the registry dropped the upload.
+#[test]
+fn a_large_blob_of_a_pipe_arrives_through_an_ingress_that_ends_long_requests() {
+    const MOST: u64 = 20 << 20;
+    let scene = with_large_layer();
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    let longer = |head: &RequestHead| {
+        let length = head.headers.get("Content-Length").and_then(|length| length.parse::<u64>().ok());
+        length.is_none_or(|length| length > MOST) && matches!(head.method.as_str(), "PUT" | "PATCH")
+    };
+    let upload = Matcher::path("/blobs/uploads/").and(longer);
+    proxy.add(Rule::new(upload, Fault::ResetUploadAfter(MOST)));
+    scene.shell(&format!("$BUNDLE import - --to {} --trust key.pub < b.tar", proxy.host())).succeeds();
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+}
+
+/// Where a pipe's blob was lost all the same, the error says what to do, and the next run takes no risk.
+#[test]
+fn a_large_blob_of_a_pipe_that_was_lost_is_sent_in_pieces_that_are_kept_by_the_next_import() {
+    let scene = with_large_layer();
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    let upload = Matcher::new("PATCH", "/blobs/uploads/");
+    proxy.add(Rule::new(upload, Fault::ResetUploadAfter(3 << 20)).after(1).once());
+    let import = format!("$BUNDLE import - --to {} --trust key.pub < b.tar", proxy.host());
+    scene.shell(&import).ends_with(4).says("dropped an upload").says("run the same command again");
+    proxy.clear_rules();
+    proxy.clear();
+    scene.shell(&import).succeeds();
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
+    let requests = proxy.requests();
+    let lengths = requests.iter().filter_map(|request| {
+        request.headers.get("Content-Length").and_then(|length| length.parse::<u64>().ok())
+    });
+    assert!(lengths.max().unwrap() <= 8 << 20);
+}
+
+fn with_large_layer() -> Scene {
+    let scene = Scene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 60 << 20)).build();
+    scene.source.client().push("team/app", "1", &image).unwrap();
+    scene
+        .bundle(Scene::create_arguments(&[format!("{}/team/app:1", scene.source.host())], "b.tar"))
+        .succeeds();
+    scene
 }
 
 #[test]
