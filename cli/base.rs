@@ -1,4 +1,4 @@
-//! What a delta builds on.
+//! The bases of a delta.
 //! Takes --base arguments, gives inventories.
 
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl BaseArguments {
             let base = named.parse::<NamedBase>()?.load(&keys, &Limits::V1)?;
             if !base.verified {
                 progress.note(&format!(
-                    "{base}: nobody's signature was checked; if it is wrong, the bundle will be refused on the other side"
+                    "{base}: no signature was verified; if the content is wrong, the far side refuses the bundle"
                 ));
             }
             bases.push(base);

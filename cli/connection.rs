@@ -100,6 +100,7 @@ impl std::str::FromStr for To {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
         let below = match path {
+            Some("v2") => return Err("/v2 is the path of the registry's API; leave it out".to_owned()),
             Some(path) => Some(path.parse().map_err(|error| format!("path after the host: {error}"))?),
             None => None,
         };
@@ -137,7 +138,7 @@ impl Login {
             (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
                 Ok(store.with_login(registry.clone(), user, password))
             }
-            _ => Err(Failure::text(Code::Usage, "BUNDLE_USERNAME and BUNDLE_PASSWORD need each other")
+            _ => Err(Failure::text(Code::Usage, "BUNDLE_USERNAME and BUNDLE_PASSWORD must be set together")
                 .hint("set both, or neither and use --credentials FILE")),
         }
     }

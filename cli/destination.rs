@@ -36,7 +36,7 @@ pub(crate) fn outlook(
     }
 }
 
-/// What becomes of an artifact.
+/// What happens to an artifact.
 pub(crate) fn step(step: &Step) -> ImportStep {
     let decision = match step.decision {
         Decision::Present => "present",
@@ -68,7 +68,7 @@ fn ways(plan: &ImportPlan) -> BlobWays {
     ways
 }
 
-/// What becomes of a project.
+/// What happens to a project.
 pub(crate) fn project(step: &ProjectOutlook) -> ProjectStep {
     let reported = |change: &str, differences: &[String]| ProjectStep {
         project: step.name.to_string(),

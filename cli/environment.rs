@@ -33,7 +33,7 @@ variables! {
     BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
     BUNDLE_TRUST_STORE = "all commands that verify",
-        "File of the trust store, or `none` to do without its revocations. --trust-store takes precedence. Default: bundle/trust.yaml below XDG_CONFIG_HOME.";
+        "File of the trust store, or `none` to ignore its revocations. --trust-store takes precedence. Default: bundle/trust.yaml below XDG_CONFIG_HOME.";
     SOURCE_DATE_EPOCH = "create",
         "Creation time of the bundle in seconds since 1970, for reproducible bundles. --created takes precedence. Default: now.";
     DOCKER_CONFIG = "all commands that reach a registry",
@@ -63,7 +63,7 @@ variables! {
     XDG_STATE_HOME = "import, sync import",
         "Directory of the user's state: bundle/state.json (rollback protection) and bundle/spool. Default: ~/.local/state.";
     HOME = "all commands",
-        "Home directory, below which the defaults of the variables before are.";
+        "Home directory, below which the defaults of the other variables are.";
     NO_COLOR = "all commands",
         "If set, help and errors have no colours. Meaning is never in colour only.";
 }

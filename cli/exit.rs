@@ -20,7 +20,6 @@ use bundle_report::ErrorReport;
 pub(crate) use bundle_report::{ErrorId as Id, ExitCode as Code};
 
 pub(crate) use harbor::advice;
-pub(crate) use import::COPY_AGAIN;
 
 use crate::destination;
 use crate::output::{self, tell, tell_json};
@@ -57,6 +56,12 @@ impl Failure {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure with another text, where the result has said the cause.
+    pub(crate) fn saying(mut self, text: String) -> Self {
+        self.lines = vec![text];
         self
     }
 

@@ -77,7 +77,7 @@ impl HistoryArguments {
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
     for name in history.unreadable() {
         progress.note(&format!(
-            "{name} is no record of an accepted bundle and counts for nothing; find out who pushed it"
+            "{name} is not a record of an accepted bundle and is ignored; find out who pushed it"
         ));
     }
     if let Some(notice) = history.notice(registry) {

@@ -23,7 +23,7 @@ pub(crate) fn attach(builder: ClientBuilder, progress: &Arc<dyn Progress>) -> Cl
     let retries = notes.clone();
     let builder = builder.on_retry(move |retry| {
         let text = chain(retry.cause);
-        retries.tell(&text, &format!("{text}; trying again in {}", Took(retry.wait)));
+        retries.tell(&text, &format!("{text}; retrying in {}", Took(retry.wait)));
     });
     builder.on_fallback(move |fallback| {
         let Fallback { mirror, registry, to, cause } = fallback;
@@ -81,7 +81,7 @@ pub(crate) fn parity_lines(parity: &ParityNotes) -> Vec<String> {
         lines.push(format!("{} is missing ({all} of the volumes of parity are)", name(first)));
     }
     if let Some((path, why)) = parity.useless() {
-        lines.push(format!("{} is of no use: {}", name(path), Printable(why)));
+        lines.push(format!("{} cannot be used: {}", name(path), Printable(why)));
     }
     lines
 }

@@ -63,8 +63,8 @@ impl PartArguments {
         }
         let mut lines: Vec<String> =
             remaining.volumes.iter().map(|path| format!("still to come: {}", path.display())).collect();
-        lines.push(format!("what was there is imported; {left} are missing, and no tag is set"));
+        lines.push(format!("the present volumes are imported; {left} are missing, and no tag is set"));
         Err(Failure::text(Id::VolumeMissing, lines.join("\n"))
-            .hint("bring these volumes, and run the same command again"))
+            .hint("copy these volumes here, and run the same command again"))
     }
 }

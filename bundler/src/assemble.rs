@@ -70,7 +70,7 @@ pub struct Assembly<'a> {
     pub client: &'a Client,
     /// What is kept to, if there is a lock.
     pub lock: Option<LockBeside>,
-    /// What becomes of images that the lock does not know, or whose digest is gone.
+    /// What happens to images that the lock does not know, or whose digest is gone.
     pub pins: Pins,
     /// What overrules what files say is wanted of images.
     pub overrule: PolicyOverride,

@@ -26,7 +26,7 @@ pub struct InventoryDiff {
     pub dropped_bytes: Option<u64>,
 }
 
-/// What became of one target.
+/// What happened to one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum Change {

@@ -88,11 +88,11 @@ pub enum InventoryError {
     Bundle {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: Damage,
     },
     /// A bundle that nobody who counts has signed.
-    #[error("{} is not signed by a key that is given for it", .0.display())]
+    #[error("{} is not signed by any of the keys given for it", .0.display())]
     Stranger(PathBuf),
     /// A receipt that cannot be used.
     #[error(transparent)]
@@ -101,7 +101,7 @@ pub enum InventoryError {
     #[error(transparent)]
     Lock(#[from] ConfigError),
     /// A lock's target that is none.
-    #[error("{}: '{}' is no target", .path.display(), Printable(.target))]
+    #[error("{}: '{}' is not a valid target", .path.display(), Printable(.target))]
     Target {
         /// The file.
         path: PathBuf,

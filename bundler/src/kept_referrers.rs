@@ -16,7 +16,7 @@ const SHORTEST: Duration = Duration::from_secs(12 * 3600);
 /// The bytes of one note. A manifest with more referrers than fit is asked for each time.
 const LARGEST: u64 = 64 << 10;
 
-/// What is attached to one manifest.
+/// The artifacts that are attached to one manifest.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
@@ -51,7 +51,7 @@ impl Note {
     }
 }
 
-/// What is attached to a manifest as an earlier run was told, if that was less than `longest` ago and still counts.
+/// The artifacts that are attached to a manifest as an earlier run was told, if that was less than `longest` ago and still counts.
 pub(crate) fn recall(
     client: &Client,
     reference: &Reference,

@@ -25,7 +25,7 @@ pub struct Limits {
     pub config: u64,
     /// How far signatures of signatures are followed.
     pub referrer_depth: usize,
-    /// Reasons of one image. The format has room for a thousand; what became of the image's platforms and
+    /// Reasons of one image. The format has room for a thousand; what happened to the image's platforms and
     /// signatures is added to them.
     pub reasons: usize,
     /// Platforms of one nested index: people build for a few dozen, and a hostile registry could make the

@@ -12,7 +12,7 @@ pub struct BadLine {
     pub line: usize,
     /// What stands there.
     pub text: String,
-    /// What is wrong with it.
+    /// The cause.
     pub error: ItemError,
     /// What was meant, where the line is written for another tool.
     pub meant: Option<String>,

@@ -8,7 +8,7 @@ use bundle_oci::{Digest, Platform, Printable, Reference};
 
 use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
 
-/// Something that people should know of a bundle that is made all the same.
+/// Something that people should know of a bundle that is made nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A chart likely has something wrong, or renders otherwise elsewhere.

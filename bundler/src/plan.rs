@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::foreign;
 use crate::{Lock, LockEntry, Notice, Platforms, Resolved, UnobtainableReferrer};
 
-/// What names a bundle.
+/// The identity of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementHead {
     /// The series that it belongs to.
@@ -47,7 +47,7 @@ pub struct Plan {
 struct Asked {
     chosen: HashMap<bundle_format::Target, Platforms>,
     asked: HashMap<bundle_format::Target, bundle_oci::Reference>,
-    /// The last reasons of artifacts, which say what became of them and not who asked.
+    /// The last reasons of artifacts, which say what happened to them and not who asked.
     marks: HashMap<(bundle_format::Target, Digest), Vec<String>>,
 }
 
@@ -61,10 +61,10 @@ pub enum PlanError {
     #[error("an image cannot be described")]
     Promise(#[from] Box<BrokenPromise>),
     /// The statement would not be valid.
-    #[error("the images make no valid bundle")]
+    #[error("the images do not make a valid bundle")]
     Statement(#[from] StatementError),
     /// More than a reader of a pipe keeps in memory ([`Limits::piped_manifests`]).
-    #[error("the {what} have {} together, and what reads a pipe takes {}", ByteCount(*.size), ByteCount(*.limit))]
+    #[error("the {what} have {} together; a bundle that is read from a pipe may have {}", ByteCount(*.size), ByteCount(*.limit))]
     Pipe {
         /// Manifests or configs.
         what: &'static str,

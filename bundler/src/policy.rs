@@ -18,7 +18,7 @@ pub enum Referrers {
     Require,
 }
 
-/// What becomes of an index that is signed when only some of its platforms are wanted.
+/// What happens to an index that is signed when only some of its platforms are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignedIndexes {
     /// It is cut to the platforms that are wanted, and its signatures stay behind.
@@ -28,7 +28,7 @@ pub enum SignedIndexes {
     Whole,
 }
 
-/// What becomes of an image that lacks one of the platforms that are wanted.
+/// What happens to an image that lacks one of the platforms that are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MissingPlatforms {
     /// The others are carried, and people are told; one of them must exist.
@@ -141,7 +141,7 @@ impl FromStr for ForeignLayers {
     }
 }
 
-/// What became of what may be attached to an image.
+/// What happened to what may be attached to an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferrerOutcome {
     /// The registry has none.
@@ -152,7 +152,7 @@ pub enum ReferrerOutcome {
     NotObtainable {
         /// Why not.
         why: String,
-        /// What travels all the same.
+        /// What travels nevertheless.
         carried: Vec<(&'static str, usize)>,
     },
     /// The index was cut to the platforms that are wanted, and what signs all of it stays behind.

@@ -1,4 +1,4 @@
-//! What is attached to images: signatures, attestations, SBOMs and the like, found by the referrers API, its
+//! The artifacts that are attached to images: signatures, attestations, SBOMs and the like, found by the referrers API, its
 //! fallback tag and cosign's tags. Takes manifests; gives what travels with them, and notes what cannot be had.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,7 +17,7 @@ use crate::kind::kind_of;
 use crate::resolve::{Image, Resolver, parse};
 use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
 
-/// What is attached to a manifest, and travels with it.
+/// The artifacts that are attached to a manifest, and travels with it.
 pub(crate) struct FoundReferrer {
     pub(crate) kind: Kind,
     pub(crate) tag: Option<Tag>,
@@ -153,7 +153,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// What is attached to a manifest, as the registry says, or as it said in an earlier run if that still counts
+    /// The artifacts that are attached to a manifest, as the registry says, or as it said in an earlier run if that still counts
     /// and nobody asks for it `anew`.
     pub(crate) async fn referrers_of(
         &self,
@@ -194,7 +194,7 @@ impl Resolver<'_> {
         Some(found)
     }
 
-    /// What is attached to a manifest: by the referrers API or its fallback tag (distribution-spec
+    /// The artifacts that are attached to a manifest: by the referrers API or its fallback tag (distribution-spec
     /// §Referrers Tag Schema), and by cosign's tags.
     async fn listed_referrers(
         &self,
@@ -271,7 +271,7 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    /// What became of what may be attached to an image; `split` if its index was cut and what signs all of it
+    /// What happened to what may be attached to an image; `split` if its index was cut and what signs all of it
     /// stays behind.
     pub(crate) fn outcomes(&self, reference: &Reference, image: &Image, split: bool) -> Vec<ReferrerOutcome> {
         let mut seen = HashSet::new();

@@ -43,7 +43,7 @@ pub struct Limits {
     /// How deep charts may lie inside charts.
     pub chart_depth: usize,
     /// Parts of a schema that are held against parts of the values: a page of definitions that each
-    /// name the next one twice would go on for ever. What is not checked then is told.
+    /// name the next one twice would go on for ever. What is not checked then is reported.
     pub schema_steps: u64,
     /// How often a chart is rendered to find the values that name its images. Each image takes a few
     /// renderings, and a hundred if no value is right.

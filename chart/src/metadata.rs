@@ -96,7 +96,7 @@ pub enum ImportValues {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// The file is no map.
-    #[error("it is no map")]
+    #[error("it is not a map")]
     NoMap,
     /// A field of the wrong type.
     #[error("field '{field}' must be {expected}")]
@@ -113,7 +113,7 @@ pub enum MetadataError {
     #[error("name '{}' is not allowed", Printable(.0))]
     Name(String),
     /// A version that is none.
-    #[error("version '{}' is no semantic version", Printable(.0))]
+    #[error("version '{}' is not a semantic version", Printable(.0))]
     Version(String),
     /// An unknown type of charts.
     #[error("type '{}' is neither application nor library", Printable(.0))]
@@ -320,7 +320,7 @@ impl Reader {
         self.readers("dependencies")?.iter().map(dependency).collect()
     }
 
-    /// Entries of other types Helm passes over.
+    /// Entries of other types Helm skips.
     fn import_values(&self) -> Result<Vec<ImportValues>, MetadataError> {
         let entry = |value: Value| match value {
             Value::String(text) => Some(ImportValues::Export(text.to_string())),
@@ -374,11 +374,11 @@ mod tests {
     #[test]
     fn what_helm_refuses_is_refused_with_its_field() {
         for (text, message) in [
-            ("[]", "it is no map"),
+            ("[]", "it is not a map"),
             ("version: 1.0.0", "field 'name' is missing"),
             ("name: a", "field 'version' is missing"),
             ("name: a/b\nversion: 1.0.0", "name 'a/b' is not allowed"),
-            ("name: a\nversion: latest", "version 'latest' is no semantic version"),
+            ("name: a\nversion: latest", "version 'latest' is not a semantic version"),
             ("name: a\nversion: 1.0.0\ntype: plugin", "type 'plugin' is neither application nor library"),
             ("name: a\nversion: 1.0.0\ndeprecated: no way", "field 'deprecated' must be true or false"),
             ("name: a\nversion: 1.0.0\nsources: [[]]", "field 'sources[0]' must be a text"),

@@ -3,14 +3,14 @@
 
 use bundle_oci::Printable;
 
-/// Something that Helm only mentions, or passes over in silence, and that is likely a mistake.
+/// Something that Helm only mentions, or skips in silence, and that is likely a mistake.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Warning {
     /// A table where the chart has a single value. Helm takes the table.
-    #[error("values: {} is a table, and a single value in the chart", Printable(.0))]
+    #[error("values: {} is a table, but a single value in the chart", Printable(.0))]
     TableOverValue(String),
     /// A single value where the chart has a table. Helm takes the value.
-    #[error("values: {} is no table, and one in the chart", Printable(.0))]
+    #[error("values: {} is not a table, but it is one in the chart", Printable(.0))]
     ValueOverTable(String),
     /// A key at the top of a values file that neither the chart nor a chart inside it knows.
     #[error("{}: no chart knows {}", Printable(.file), quoted(.keys))]
@@ -32,7 +32,7 @@ pub enum Warning {
         table: String,
     },
     /// A schema that refers to another document, which is not asked for.
-    #[error("the schema of {} refers to {}, which is not fetched: what it says is not checked", Printable(.chart), Printable(.address))]
+    #[error("the schema of {} refers to {}, which is not fetched: that part is not validated", Printable(.chart), Printable(.address))]
     Schema {
         /// The chart.
         chart: String,
@@ -40,7 +40,7 @@ pub enum Warning {
         address: String,
     },
     /// An annotation that ought to list images and cannot be read.
-    #[error("the annotation {} of {} lists something that is no image", Printable(.key), Printable(.chart))]
+    #[error("the annotation {} of {} lists something that is not an image", Printable(.key), Printable(.chart))]
     Annotation {
         /// The chart.
         chart: String,
@@ -48,7 +48,7 @@ pub enum Warning {
         key: String,
     },
     /// A container whose image is no reference.
-    #[error("{} {} {}: '{}' is no image that can be pulled", Printable(.file), Printable(.document), Printable(.path), Printable(.text))]
+    #[error("{} {} {}: '{}' is not a valid image reference", Printable(.file), Printable(.document), Printable(.path), Printable(.text))]
     Unreadable {
         /// The file.
         file: String,
@@ -68,7 +68,7 @@ pub enum Warning {
         name: String,
     },
     /// Switches that there was no time to turn.
-    #[error("{0} of its switches were not turned, for that would take too long")]
+    #[error("{0} of its switches were not tried: the time limit was reached")]
     Switches(usize),
     /// Images that depend on the version of Kubernetes, which nobody said.
     #[error("its images depend on the version of Kubernetes: {}", .0)]

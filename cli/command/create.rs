@@ -126,11 +126,13 @@ impl Create {
         let compress =
             self.output.as_deref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
         if to_pipe && self.volume_size.is_some() {
-            return Err(Failure::text(Code::Usage, "a pipe has no volumes")
+            return Err(Failure::text(Code::Usage, "a pipe cannot have volumes")
                 .hint("choose a file with -o FILE, or let the other end split the pipe"));
         }
         if to_pipe && self.parity.is_some() {
-            return Err(Failure::text(Code::Usage, "a pipe has no parity").hint("choose a file with -o FILE"));
+            return Err(
+                Failure::text(Code::Usage, "a pipe cannot have parity").hint("choose a file with -o FILE")
+            );
         }
         // What can be wrong without the network is found before it is asked.
         let signer = self.signer()?;
@@ -198,9 +200,9 @@ impl Create {
             && let Some(earlier) = output.earlier(&Limits::V1)
         {
             if unpinned && plan.adopt(&earlier) || earlier == *plan.statement() {
-                progress.note("going on with what an earlier run fetched");
+                progress.note("resuming with the data that an earlier run fetched");
             } else {
-                progress.note("an earlier run fetched something else here; starting anew");
+                progress.note("an earlier run fetched something else here; starting over");
             }
         }
         let signature = signer.sign(plan.statement_bytes())?;

@@ -364,13 +364,13 @@ impl Import {
                 count(lines.len(), "artifact")
             ));
             return Err(Failure::text(Code::Incomplete, lines.join("\n"))
-                .hint("its tag is not set; mend the cause and run the same command again"));
+                .hint("its tag is not set; fix the cause and run the same command again"));
         }
         let Some(scans) = &ended.scans else { return Ok(()) };
         let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));
         if unfinished > 0 {
             let text = format!(
-                "{} delivered without a scan that ended; Harbor holds back what it has not scanned",
+                "{} delivered without a finished scan; Harbor blocks pulls of unscanned images",
                 count(unfinished, "image")
             );
             return Err(Failure::text(Id::ScanMissing, text)
@@ -379,7 +379,7 @@ impl Import {
         if blocked > 0 {
             let text = format!("{} delivered that Harbor does not let anybody pull", count(blocked, "image"));
             return Err(Failure::text(Id::ImagesBlocked, text)
-                .hint("bring a newer image, or exempt the vulnerabilities in the project's CVE allowlist"));
+                .hint("import a newer image, or add the vulnerabilities to the project's CVE allowlist"));
         }
         Ok(())
     }

@@ -39,7 +39,9 @@ impl Inspect {
                     let stranger = matches!(error, OpenError::Trust(_));
                     let failure = Failure::from(error).of(&self.bundle);
                     match stranger && self.trust.is_none() {
-                        true => failure.also_hint("to see what it says, trusting nobody: --unverified"),
+                        true => {
+                            failure.also_hint("to show the contents without verifying them: --unverified")
+                        }
                         false => failure,
                     }
                 })?;

@@ -64,7 +64,7 @@ pub(crate) fn ask_passphrase(attempt: u32) -> Option<Zeroizing<String>> {
         return None;
     }
     let prompt =
-        if attempt == 1 { "passphrase of the key: " } else { "that does not open the key; passphrase: " };
+        if attempt == 1 { "passphrase of the key: " } else { "wrong passphrase; passphrase of the key: " };
     ask(prompt).ok()
 }
 

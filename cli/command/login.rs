@@ -49,7 +49,7 @@ impl Login {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let file = file()?;
         if self.username.is_empty() || self.username.contains([':', '\n', '\0']) {
-            return Err(Failure::text(Code::Usage, "a user name has no colon and no line break"));
+            return Err(Failure::text(Code::Usage, "a user name must not contain a colon or a line break"));
         }
         let password = self.password()?;
         if !self.no_check {

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Create(create::Create),
     /// Check every byte of a bundle
     Verify(verify::Verify),
-    /// Write a bundle anew whose files are damaged or missing, from its parity
+    /// Rebuild a bundle with damaged or missing files from its parity
     Repair(repair::Repair),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),

@@ -53,6 +53,6 @@ impl Schema {
             Kind::Trust => drop(Effective::load(Some(path), &StoreLocation::Waived)?),
             Kind::Sync => drop(SyncConfig::load(path)?),
         }
-        print(&format!("{} has no mistake\n", name(path)))
+        print(&format!("{} is valid\n", name(path)))
     }
 }

@@ -215,12 +215,14 @@ impl Observer for Console {
                 "error: {} cannot be read: {error}; looking for it again when it is asked for",
                 Printable(bundle)
             )),
-            Event::Found { bundle } => Line::Message(format!("note: {} is there again", Printable(bundle))),
+            Event::Found { bundle } => {
+                Line::Message(format!("note: {} is available again", Printable(bundle)))
+            }
             Event::Damaged { bundle, byte } => Line::Message(format!(
                 "error: {} has other bytes than were signed, in the blob at byte {byte}; answers with it are cut off before their end",
                 Printable(bundle)
             )),
-            Event::Refused(error) => Line::Message(format!("error: no connection can be taken: {error}")),
+            Event::Refused(error) => Line::Message(format!("error: connections cannot be accepted: {error}")),
         };
         match self.lines.try_send(line) {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}

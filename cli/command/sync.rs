@@ -298,7 +298,7 @@ fn all(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Fai
 }
 
 fn busy(progress: &Running, report: &impl Report) -> Result<(), Failure> {
-    progress.note("another run is at work; it does what there is to do");
+    progress.note("another run is in progress; this one does nothing");
     output::report(report)
 }
 

@@ -12,7 +12,7 @@ use bundle_trust::Effective;
 
 use crate::command::refuse_terminal;
 
-use crate::exit::{COPY_AGAIN, Code, Failure, Id};
+use crate::exit::{Code, Failure};
 use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
@@ -51,7 +51,7 @@ impl Verify {
             output::report(&report)?;
             return match refused {
                 None => Ok(()),
-                Some(id) => Err(refusal(id, bundle)),
+                Some(failure) => Err(failure),
             };
         }
         self.all(check)
@@ -60,13 +60,13 @@ impl Verify {
     /// One bundle that cannot be looked at does not hide what is known of the others.
     fn all(
         &self,
-        check: impl Fn(&PathBuf) -> Result<(VerifyReport, Option<Id>), Failure>,
+        check: impl Fn(&PathBuf) -> Result<(VerifyReport, Option<Failure>), Failure>,
     ) -> Result<(), Failure> {
         let (mut bundles, mut failures) = (Vec::new(), Vec::new());
         for bundle in &self.bundles {
             match check(bundle) {
                 Ok((report, refused)) => {
-                    failures.extend(refused.map(|id| refusal(id, bundle)));
+                    failures.extend(refused);
                     bundles.push(report);
                 }
                 Err(error) => failures.push(error.of(bundle)),
@@ -74,14 +74,6 @@ impl Verify {
         }
         output::report(&VerifySetReport { trusted: failures.is_empty(), bundles })?;
         failures.into_iter().reduce(Failure::and).map_or(Ok(()), Err)
-    }
-}
-
-fn refusal(id: Id, bundle: &Path) -> Failure {
-    let failure = Failure::text(id, format!("{} must not be used", name(bundle)));
-    match id {
-        Id::Damaged | Id::Truncated => failure.hint(COPY_AGAIN),
-        _ => failure,
     }
 }
 
@@ -103,7 +95,7 @@ fn checked(
     policy: &Effective,
     countersignatures: &[SignatureBytes],
     threads: usize,
-) -> Result<(VerifyReport, Option<Id>), Failure> {
+) -> Result<(VerifyReport, Option<Failure>), Failure> {
     let started = Instant::now();
     let path = (!is_pipe(bundle)).then_some(bundle);
     let progress = progress("verifying");
@@ -143,5 +135,7 @@ fn checked(
         rebuilt: parity.rebuilt().iter().flat_map(|rebuilt| &rebuilt.files).map(|path| name(path)).collect(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    Ok((report, refused.map(|error| Failure::from(error).id())))
+    let refused =
+        refused.map(|error| Failure::from(error).saying(format!("{} must not be used", name(bundle))));
+    Ok((report, refused))
 }

@@ -48,15 +48,22 @@ pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
     notices.iter().for_each(|notice| progress.note(&notice.to_string()));
 }
 
-/// The option that a file belongs to which was given as a reference: its name could be one of an image.
-fn option_for(reference: &str) -> Option<&'static str> {
+/// What is wrong with a file that was given as a reference, and its option. Its name could be that of an image,
+/// but without a host nobody has such an image.
+fn file_for(reference: &str) -> Option<(&'static str, &'static str)> {
     let path = Path::new(reference);
     let option = match path.extension()?.to_str()? {
         "yaml" | "yml" => "-f",
         "txt" | "list" => "--images",
         _ => return None,
     };
-    path.is_file().then_some(option)
+    match path.is_file() {
+        true => Some((option, "is a file, not an image")),
+        false if !reference.contains(['/', ':']) => {
+            Some((option, "is not an image, and there is no such file"))
+        }
+        false => None,
+    }
 }
 
 impl Wanted {
@@ -109,12 +116,9 @@ impl Wanted {
         }
         let here = self.platforms();
         for text in &self.references {
-            if let Some(option) = option_for(text) {
-                return Err(Failure::text(
-                    Code::Usage,
-                    format!("'{}' is a file, and no image", Printable(text)),
-                )
-                .hint(format!("did you mean {option} {}?", Printable(text))));
+            if let Some((option, wrong)) = file_for(text) {
+                return Err(Failure::text(Code::Usage, format!("'{}' {wrong}", Printable(text)))
+                    .hint(format!("did you mean {option} {}?", Printable(text))));
             }
             let wrong = |error: bundle_bundler::ItemError| {
                 let failure = Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)));

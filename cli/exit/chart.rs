@@ -109,7 +109,7 @@ fn chart_hint(cause: &ChartCause) -> Option<String> {
             _ => None,
         },
         ChartCause::Offline => Some("leave --offline out, or name the chart's file with path".to_owned()),
-        ChartCause::NoImage => Some("if that is right, say so with allowEmpty: true".to_owned()),
+        ChartCause::NoImage => Some("if the chart has no image, set allowEmpty: true".to_owned()),
         ChartCause::NotLocked | ChartCause::Changed { .. } => {
             Some("run `bundle lock` to look into the charts again".to_owned())
         }

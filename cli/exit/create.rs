@@ -162,6 +162,9 @@ impl From<OutputError> for Failure {
             | OutputError::Parity { .. } => {
                 (Id::OutputUnsuitable, Some("choose larger ones with --volume-size".to_owned()))
             }
+            OutputError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                (Id::FileSystem, Some("create the directory, or choose another place with -o".to_owned()))
+            }
             OutputError::Io { .. } | OutputError::Beside(_) | OutputError::Pipe(_) => (Id::FileSystem, None),
         };
         Self { id, lines: vec![chain(&error)], hint }
@@ -174,8 +177,10 @@ impl From<CreateError> for Failure {
             CreateError::Output(error) => error.into(),
             CreateError::Fetch { ref source, kept, .. } => {
                 let again = match kept {
-                    Salvage::Fetched => "what was fetched is kept; run the same command again to go on",
-                    Salvage::Nothing => "what was written is no bundle; run the same command again",
+                    Salvage::Fetched => "the fetched data is kept; run the same command again to resume",
+                    Salvage::Nothing => {
+                        "the written output is not a valid bundle; run the same command again"
+                    }
                 };
                 let hint = match source_hint(source) {
                     Some(hint) => format!("{hint}\n{again}"),
@@ -212,7 +217,7 @@ impl From<BaseError> for Failure {
                 let hint = format!("name the bundle or lock as well: --base {short}=FILE");
                 Self::new(Id::Usage, &error).hint(hint)
             }
-            BaseError::Short(_) => Self::new(Id::Usage, &error).hint("let it be read out again"),
+            BaseError::Short(_) => Self::new(Id::Usage, &error).hint("ask for it to be read out again"),
             BaseError::Other { .. } => Self::new(Id::Usage, &error),
         }
     }

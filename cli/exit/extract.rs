@@ -31,8 +31,9 @@ impl From<ExtractError> for Failure {
                 failure(Id::FileSystem)
             }
             ExtractError::Damage(_) | ExtractError::Chart { .. } => failure(Id::Damaged),
-            ExtractError::Absent { .. } => failure(Id::BaseMissing)
-                .hint("take it from the bundle that this one builds on, or from a full one"),
+            ExtractError::Absent { .. } => {
+                failure(Id::BaseMissing).hint("extract it from its base bundle, or from a full bundle")
+            }
             ExtractError::Names(_) => failure(Id::NotTrusted)
                 .hint("name them as they are called at your registry, with --registry HOST"),
         }

@@ -22,7 +22,7 @@ pub(crate) fn advice(finding: &Finding, host: &str) -> String {
             "give the account of an administrator, for this once, with --credentials FILE, or in BUNDLE_USERNAME and BUNDLE_PASSWORD".to_owned()
         }
         Finding::ReadOnly => {
-            "wait for the backup or the like that it is for, or have an administrator end it (Configuration, System Settings)"
+            "wait until the maintenance is over, or have an administrator turn it off (Configuration, System Settings)"
                 .to_owned()
         }
         Finding::ProxyCache { project } => format!(
@@ -31,7 +31,7 @@ pub(crate) fn advice(finding: &Finding, host: &str) -> String {
         Finding::Hidden { project } | Finding::MayNotCreate { project } => bootstrap(host, project),
         Finding::MissingRights { project, lacks_pull, .. } => {
             // Harbor's common/security/robot: only a robot of a single project may pull where it may push.
-            let why = if *lacks_pull { "a robot of the system that may push may not yet pull, which is needed too; " } else { "" };
+            let why = if *lacks_pull { "the right to push does not include the right to pull, which is needed too; " } else { "" };
             format!("{why}{}", bootstrap(host, project))
         }
         Finding::MayNotReconcile { project, .. } => format!(
@@ -59,7 +59,7 @@ impl From<ConnectError> for Failure {
         match error {
             ConnectError::Registry(error) => error.into(),
             ConnectError::NoHarbor { .. } => Self::new(Id::Usage, &error)
-                .hint("if it is one all the same, say so with --registry-kind harbor"),
+                .hint("if it is a Harbor nevertheless, use --registry-kind harbor"),
             ConnectError::Path { .. } => {
                 Self::new(Id::Usage, &error).hint("leave the path out: the projects are in the bundle")
             }
@@ -75,7 +75,7 @@ impl From<HarborFileError> for Failure {
 
 impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
-        let again = "nothing was pushed yet; run the same command again to go on";
+        let again = "nothing was pushed yet; run the same command again to resume";
         match &error {
             PrepareError::Refused { source, .. } => {
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
@@ -86,7 +86,7 @@ impl From<PrepareError> for Failure {
                 "have an administrator run `bundle harbor bootstrap --project {project}`, which gives the importer's account its rights"
             )),
             PrepareError::ProxyCache(_) => {
-                Self::new(Id::Policy, &error).hint("someone made it just now; give it another name")
+                Self::new(Id::Policy, &error).hint("another run has just created it; choose another name")
             }
         }
     }
@@ -98,12 +98,12 @@ impl From<BootstrapError> for Failure {
             BootstrapError::Prepare(error) => error.into(),
             BootstrapError::File(error) => error.into(),
             BootstrapError::Robot { ref source, .. } => {
-                let again = "run the same command again to go on";
+                let again = "run the same command again to resume";
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
             BootstrapError::NoRobot(_) => {
-                Self::new(Id::Usage, &error).hint("make it with `bundle harbor bootstrap`")
+                Self::new(Id::Usage, &error).hint("create it with `bundle harbor bootstrap`")
             }
             BootstrapError::Random(_) => Self::new(Id::Failed, &error),
             BootstrapError::Kubectl { ref path, .. } => {
@@ -121,12 +121,12 @@ impl From<ValuesError> for Failure {
         match error {
             ValuesError::Extract(error) => error.into(),
             ValuesError::NoChart { .. } => failure(Id::ImageMissing).hint(
-                "name one of those with --chart; or list it in bundle.yaml, below charts, so that it travels with its images",
+                "name one of those with --chart; or list it in bundle.yaml, below charts, so that it is carried with its images",
             ),
             ValuesError::SecretTaken { .. } => {
                 failure(Id::ChartInput).hint("choose another name with --pull-secret, and make the secret under it")
             }
-            ValuesError::SeveralCharts(_) => failure(Id::Usage).hint("say which with --chart NAME:VERSION"),
+            ValuesError::SeveralCharts(_) => failure(Id::Usage).hint("choose one with --chart NAME:VERSION"),
             ValuesError::Load(ref error) => failure(load_id(&error.cause)),
             ValuesError::Overlay(ref cause) | ValuesError::Ingress(IngressError::Overlay(ref cause)) => {
                 let hint = match cause {

@@ -22,7 +22,8 @@ impl From<OpenError> for Failure {
             let mut lines: Vec<String> =
                 missing.iter().map(|path| format!("{} is missing", path.display())).collect();
             lines.push(chain(&error));
-            let hint = "bring them together, or take one after the other with --partial".to_owned();
+            let hint =
+                "put all volumes into one directory, or import one after the other with --partial".to_owned();
             return Self { id, lines, hint: Some(hint) };
         }
         let hint = match &error {
@@ -36,7 +37,7 @@ impl From<OpenError> for Failure {
                 Some("compare `bundle key show` on both sides; never import a bundle to find out".to_owned())
             }
             OpenError::Trust(bundle_format::TrustError::TooFew { .. }) => Some(
-                "let another person sign it with `bundle sign`, and bring the signature beside the bundle"
+                "have another person sign it with `bundle sign`, and put the signature file beside the bundle"
                     .to_owned(),
             ),
             OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
@@ -52,17 +53,17 @@ impl From<OpenError> for Failure {
     }
 }
 
-/// What to do about bytes that are not right.
-pub(crate) const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
+/// The hint for damaged bytes.
+const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
      bundles that survive some damage";
 
 /// What to do about a statement that is wrong and signed.
 const NOT_AS_SAID: &str =
     "whoever signed it said what is not so: do not use it, and ask them how it was made";
 
-/// What to do about a file that is something else.
-const ANOTHER_FILE: &str = "is it the right file? Bundles are what `bundle create -o FILE` writes; an empty one was not \
-     copied to its end";
+/// The hint for a file that is not a bundle.
+const ANOTHER_FILE: &str = "check the file name; `bundle create -o FILE` writes bundles, and an empty file was not copied \
+     completely";
 
 impl From<bundle_importer::RepairError> for Failure {
     fn from(error: bundle_importer::RepairError) -> Self {
@@ -101,7 +102,7 @@ impl From<bundle_importer::PlanError> for Failure {
                 lines.push(format!("{error}; nothing was written"));
                 let base: Vec<String> = base.iter().map(ToString::to_string).collect();
                 let hint = format!(
-                    "bring the bundle that this one builds on, and import it first: {}; or make a bundle without --base",
+                    "import its base bundle first: {}; or create a bundle without --base",
                     base.join(", ")
                 );
                 Self { id: Id::BaseMissing, lines, hint: Some(hint) }
@@ -112,7 +113,7 @@ impl From<bundle_importer::PlanError> for Failure {
 
 impl From<PushError> for Failure {
     fn from(error: PushError) -> Self {
-        let again = "no tag was moved; run the same command again to go on";
+        let again = "no tag was moved; run the same command again to resume";
         match &error {
             PushError::Blob { source, .. } | PushError::Manifest { source, .. } => {
                 // Harbor and others say 412 or 409 for a tag that must not move.
@@ -125,8 +126,8 @@ impl From<PushError> for Failure {
                         "change the registry's rule for immutable tags, or leave the image out of the bundle"
                             .to_owned()
                     }
-                    Some(hint) => format!("{hint}; then run the same command again to go on"),
-                    None => "run the same command again to go on".to_owned(),
+                    Some(hint) => format!("{hint}; then run the same command again to resume"),
+                    None => "run the same command again to resume".to_owned(),
                 };
                 Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
@@ -250,9 +251,8 @@ impl From<StateError> for Failure {
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         match error {
-            HistoryError::Rollback(_) => {
-                Self::new(Id::Stale, &error).hint("to go back on purpose: --allow-rollback --reason TEXT")
-            }
+            HistoryError::Rollback(_) => Self::new(Id::Stale, &error)
+                .hint("to import an older bundle on purpose: --allow-rollback --reason TEXT"),
             HistoryError::State(error) => error.into(),
             HistoryError::Registry(error) => error.into(),
             HistoryError::Record { ref source, .. } => {
@@ -283,10 +283,10 @@ impl From<DeliveryError> for Failure {
                     failure.lines.push(cause.to_string());
                     failure.hint = Some(match cause {
                         Cause::AccountGone => {
-                            "enable it, or give another with --credentials FILE; then run the same command again to go on".to_owned()
+                            "enable it, or give another with --credentials FILE; then run the same command again to resume".to_owned()
                         }
                         Cause::ProjectGone(project) | Cause::RightsGone { project, .. } => format!(
-                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to go on"
+                            "have an administrator run: bundle harbor bootstrap --to {host} --project {project}; then run the same command again to resume"
                         ),
                     });
                 }

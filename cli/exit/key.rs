@@ -15,9 +15,12 @@ impl From<KeyFileError> for Failure {
                 Some("without a terminal, the passphrase is taken from BUNDLE_KEY_PASSPHRASE".to_owned())
             }
             KeyFileError::Key { path, source: KeyError::Encryption } => Some(format!(
-                "encrypt it anew, with a current OpenSSL: openssl pkcs8 -topk8 -in {0} -out {0}.new",
+                "encrypt it again with a current OpenSSL: openssl pkcs8 -topk8 -in {0} -out {0}.new",
                 name(path)
             )),
+            KeyFileError::Key { source: KeyError::PublicForPrivate, .. } => {
+                Some("name the private key: the file without .pub".to_owned())
+            }
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
                 Some(format!("make a key with `bundle key generate {}`", name(path)))
             }

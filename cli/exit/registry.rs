@@ -62,7 +62,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
     match error {
         RegistryError::Address { address, why: AddressError::Plain } => {
             let host = address.split('/').nth(2).unwrap_or_default();
-            Some(format!("if that is meant to be so, allow it with --plain-http {}", Printable(host)))
+            Some(format!("if plain HTTP is intended, allow it with --plain-http {}", Printable(host)))
         }
         RegistryError::Certificate { host, problem } => match problem {
             CertificateProblem::UnknownIssuer => {
@@ -97,7 +97,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             _ => format!("leave out --plain-http {host}"),
         }),
         RegistryError::PlainHttp { host } => {
-            Some(format!("if that is meant to be so, allow it with --plain-http {host}"))
+            Some(format!("if plain HTTP is intended, allow it with --plain-http {host}"))
         }
         RegistryError::NotARegistry { host, .. } => {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
@@ -106,7 +106,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             Some("raise the project's quota, or remove what nobody needs from it".to_owned())
         }
         RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
-            Some("wait for the backup or the like that it is for, or have an administrator end it".to_owned())
+            Some("wait until the maintenance is over, or have an administrator turn it off".to_owned())
         }
         RegistryError::Answer(answer)
             if answer.host.ends_with(".amazonaws.com") && answer.refusal() == Refusal::NotFound =>
@@ -148,7 +148,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             _ => None,
         },
         RegistryError::Unreachable { host, .. } => {
-            Some(format!("is {host} right and up? Behind a proxy, set HTTPS_PROXY"))
+            Some(format!("check the address {host}, and that the registry is running; behind a proxy, set HTTPS_PROXY"))
         }
         RegistryError::Foreign { .. } => Some(
             "the layer is marked non-distributable: have its address reached from here (behind a proxy, set HTTPS_PROXY), \
@@ -192,7 +192,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             after.as_secs()
         )),
         RegistryError::Manifest { source: ManifestError::Schema1, .. } => Some(SCHEMA_1.to_owned()),
-        RegistryError::Slow { .. } => Some("run it again; what has arrived is kept".to_owned()),
+        RegistryError::Slow { .. } => Some("run it again; the received data is kept".to_owned()),
         _ => None,
     }
 }

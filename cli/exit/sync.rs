@@ -31,7 +31,7 @@ impl From<ExportError> for Failure {
             ExportError::Create(CreateError::Output(error)) => in_outbox(error),
             ExportError::Create(error) => error.into(),
             ExportError::Sequence { .. } => Self::new(Id::LimitReached, &error)
-                .hint("a receipt, or what the job remembers, has the last number that there is; find out who made it, or begin a new stream"),
+                .hint("a receipt or the job's state has the highest possible sequence; find out who made it, or begin a new stream"),
             ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Id::FileSystem, &error),
         }
     }
@@ -54,7 +54,7 @@ impl From<StreamError> for Failure {
 fn in_outbox(error: OutputError) -> Failure {
     let hint = match &error {
         OutputError::Space { .. } => Some("make room, or name another outbox in sync.yaml"),
-        OutputError::Exists(_) => Some("remove it; the next run writes it anew"),
+        OutputError::Exists(_) => Some("remove it; the next run writes it again"),
         OutputError::TooLarge { .. } => Some("volumeSize: fat32 in sync.yaml cuts it into volumes"),
         OutputError::TooManyVolumes { .. } | OutputError::SmallVolumes(_) | OutputError::Parity { .. } => {
             Some("choose a larger volumeSize in sync.yaml")
@@ -87,7 +87,7 @@ impl From<ItemError> for Failure {
             ItemError::Stream(_) => Self::new(Id::NotTrusted, &error)
                 .hint("bring it to its site, or name the stream in sync.yaml"),
             ItemError::Superseded { .. } => Self::new(Id::Stale, &error)
-                .hint("nothing is to be done: the stream has gone on; find out who brought it"),
+                .hint("no action is needed: a newer bundle of the stream was imported; find out who brought this one"),
             ItemError::Stuck(error) => Self::new(Id::FileSystem, &error).hint(
                 "look at what lies in its way in the directories done and refused, and at their rights",
             ),

@@ -14,7 +14,7 @@ const FILES: &[Entry] = &[
         name: "bundle.yaml",
         reads: "create, lock, images, sync export",
         writes: "",
-        what: "What to carry: images, lists, charts, manifests. `bundle schema` prints its JSON Schema. Any name will do.",
+        what: "The images, lists, charts and manifests to carry. `bundle schema` prints its JSON Schema. Any name is possible.",
     },
     Entry {
         name: "bundle.lock",
@@ -38,19 +38,19 @@ const FILES: &[Entry] = &[
         name: "FILE.parity, FILE.parity-001-of-002 and so on",
         reads: "the same, by itself",
         writes: "create --parity, sync export, repair",
-        what: "What damaged or missing parts of the bundle beside it are rebuilt from. Nothing of it is signed or needs to be kept secret.",
+        what: "Parity of the bundle beside it, from which damaged or missing parts are rebuilt. It is not signed and not secret.",
     },
     Entry {
         name: ".FILE.partial, .FILE.001.partial, .FILE.journal beside an output",
         reads: "create",
         writes: "create",
-        what: "What an interrupted run fetched. The same command goes on with it; delete it to begin anew.",
+        what: "Data that an interrupted run fetched. The same command resumes with it; delete it to start over.",
     },
     Entry {
         name: "FILE.FINGERPRINT.sig",
         reads: "verify, import, serve, extract, sign",
         writes: "sign",
-        what: "A countersignature, 64 bytes. It lies beside the bundle and is found by itself.",
+        what: "A co-signature, 64 bytes. It is beside the bundle and is found automatically.",
     },
     Entry {
         name: "NAME, NAME.pub",
@@ -68,13 +68,13 @@ const FILES: &[Entry] = &[
         name: "ROTATION, ROTATION.sig",
         reads: "trust accept",
         writes: "trust rotate",
-        what: "The old key's word that a new one takes its place.",
+        what: "A statement, signed by the old key, that names its successor.",
     },
     Entry {
         name: "harbor.yaml",
         reads: "import, sync import, harbor",
         writes: "",
-        what: "How Harbor's projects are run ([harbor.md](../harbor.md)). Read from the current directory if it is there, or named with --harbor.",
+        what: "Project policies of Harbor ([harbor.md](../harbor.md)). Read from the current directory if it exists, or named with --harbor.",
     },
     Entry {
         name: "sync.yaml",
@@ -86,19 +86,19 @@ const FILES: &[Entry] = &[
         name: "status.json, metrics",
         reads: "",
         writes: "sync",
-        what: "How the last run of a job ended, for people and for Prometheus. sync.yaml names them.",
+        what: "The result of the last run of a job, for people and for Prometheus. sync.yaml names them.",
     },
     Entry {
         name: "RECEIPT.json, RECEIPT.json.sig",
         reads: "receipt, diff, harbor diff, --base, sync export",
         writes: "import --receipt, sync import",
-        what: "What was delivered, signed with the site's key.",
+        what: "The receipt of an import, signed with the site's key.",
     },
     Entry {
         name: "state.json",
         reads: "import, sync import",
         writes: "import, sync import",
-        what: "The newest bundle of each stream, for rollback protection; by default ~/.local/state/bundle/state.json. The registry has the same in the project bundle-state.",
+        what: "The newest bundle of each stream, for rollback protection; by default ~/.local/state/bundle/state.json. The registry has the same in the repository bundle-state.",
     },
     Entry {
         name: "spool",
@@ -108,14 +108,14 @@ const FILES: &[Entry] = &[
     },
     Entry {
         name: "harbor-secrets/",
-        reads: "",
+        reads: "import --credentials, harbor --credentials",
         writes: "harbor bootstrap, harbor rotate",
         what: "Robot accounts and Kubernetes secrets, readable by the owner only.",
     },
     Entry {
         name: "config.json, auth.json",
         reads: "all commands that reach a registry",
-        writes: "",
+        writes: "login, logout",
         what: "Credentials in Docker's form: REGISTRY_AUTH_FILE, or ~/.docker/config.json, containers/auth.json below XDG_RUNTIME_DIR and ~/.config/containers/auth.json.",
     },
     Entry {

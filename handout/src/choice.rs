@@ -18,7 +18,7 @@ pub enum ChoiceError {
     Reference {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The cause.
         source: ParseReferenceError,
     },
     /// An image that is not in the bundle.
@@ -177,7 +177,7 @@ fn positions(statement: &Statement, chosen: impl Fn(&Artifact) -> bool) -> impl 
     statement.artifacts.iter().enumerate().filter(move |(_, artifact)| chosen(artifact)).map(|(at, _)| at)
 }
 
-/// What is attached to these artifacts, and to that in turn.
+/// The artifacts that are attached to these artifacts, and to that in turn.
 fn attachments(statement: &Statement, chosen: &[usize]) -> Vec<usize> {
     let mut subjects: Vec<Digest> =
         chosen.iter().filter_map(|&at| statement.artifacts.get(at)).map(|artifact| artifact.digest).collect();

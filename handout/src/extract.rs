@@ -41,7 +41,7 @@ pub enum ExtractError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The bundle is damaged.
@@ -62,11 +62,11 @@ pub enum ExtractError {
     #[error("{} may not write to the project 'cache', so the images get no names of other registries", keys(.0))]
     Names(Vec<String>),
     /// A chart that Helm could not read.
-    #[error("{target} is no chart: {what}")]
+    #[error("{target} is not a chart: {what}")]
     Chart {
         /// The artifact.
         target: Target,
-        /// What is wrong.
+        /// The cause.
         what: &'static str,
     },
 }
@@ -197,8 +197,9 @@ pub fn extract_charts(
         copy(archive, config, &mut metadata, progress).map_err(|error| error.at(to))?;
         let metadata: ChartMetadata =
             serde_json::from_slice(&metadata).map_err(|_| chart("its metadata has no name and version"))?;
-        let name =
-            metadata.file_name().ok_or_else(|| chart("its name or version is no part of a file's name"))?;
+        let name = metadata
+            .file_name()
+            .ok_or_else(|| chart("its name or version cannot be part of a file's name"))?;
         let path = to.join(name);
         let mut file = PartialFile::new(&path)?;
         copy(archive, content, &mut file.0, progress).map_err(|error| error.at(&path))?;

@@ -20,7 +20,7 @@ pub struct Artifact {
     pub digest: Digest,
     /// Its tags.
     pub tags: Vec<ArtifactTag>,
-    /// What is attached to it: signatures, attestations and the like.
+    /// The artifacts that are attached to it: signatures, attestations and the like.
     pub accessories: Vec<Digest>,
     /// What a scan found, if one was made or runs.
     pub scan: Option<ScanSummary>,
@@ -163,7 +163,7 @@ impl Harbor {
         };
         let misbehaved = |name: &str| Error::Misbehaved {
             host: self.registry().to_string(),
-            what: format!("{} is no repository of the project {project}", bundle_oci::Printable(name)),
+            what: format!("{} is not a repository of the project {project}", bundle_oci::Printable(name)),
         };
         found
             .into_iter()

@@ -15,7 +15,7 @@ use crate::{Harbor, Severity, StorageLimit};
 /// A project as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
-    /// Harbor's number for it, which a project that is made anew does not get back.
+    /// Harbor's number for it, which a project that is made again does not get back.
     pub id: i64,
     /// Its name.
     pub name: ProjectName,
@@ -61,14 +61,14 @@ impl fmt::Display for Access {
 /// Which images may not be pulled because of their vulnerabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prevention {
-    /// None of them is held back.
+    /// None of them is withheld.
     Never,
     /// Those with one of this severity or a higher one, and those that were not scanned.
     From(Severity),
 }
 
 impl Prevention {
-    /// How much is held back: more is stricter.
+    /// How much is withheld: more is stricter.
     pub fn strictness(self) -> u8 {
         match self {
             Self::Never => 0,

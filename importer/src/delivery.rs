@@ -19,11 +19,11 @@ use crate::{
 /// How a bundle is delivered, to whatever destination.
 #[derive(Clone, Debug)]
 pub struct DeliveryOptions {
-    /// What becomes of tags that are there with another digest.
+    /// What happens to tags that are there with another digest.
     pub on_existing: OnExistingTag,
     /// The targets that are delivered; all, if it does not say. The others are omitted.
     pub only: Option<HashSet<Target>>,
-    /// What becomes of the others if an artifact cannot be stored.
+    /// What happens to the others if an artifact cannot be stored.
     pub on_failure: OnFailure,
     /// Whether the rules of streams are set aside.
     pub rollback: Rollback,
@@ -186,7 +186,7 @@ impl Delivery {
         Ok(Self { bundle, destination, history, overrides, preparation, import, findings })
     }
 
-    /// What becomes of the artifacts.
+    /// What happens to the artifacts.
     pub fn import(&self) -> &ImportPlan {
         &self.import
     }

@@ -1,4 +1,4 @@
-//! What an import will do to a registry, before anything is written: what becomes of each artifact,
+//! What an import will do to a registry, before anything is written: what happens to each artifact,
 //! and which blobs and manifests are needed where.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -24,7 +24,7 @@ pub enum OnExistingTag {
     Overwrite,
 }
 
-/// What will become of an artifact.
+/// What will happen to an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is there already.
@@ -52,7 +52,7 @@ pub struct Step {
     pub kind: Kind,
     /// The repository at the registry.
     pub repository: RepositoryName,
-    /// What will become of it.
+    /// What will happen to it.
     pub decision: Decision,
 }
 
@@ -146,7 +146,7 @@ pub enum PlanError {
     #[error(transparent)]
     Registry(#[from] Error),
     /// A delta whose base is not there.
-    #[error("{} lack {blobs} of the blobs that this bundle builds on", images(.lacking.len()))]
+    #[error("{} lack {blobs} of the blobs that this delta requires", images(.lacking.len()))]
     Base {
         /// The targets of the artifacts that cannot be delivered.
         lacking: Vec<String>,
@@ -162,7 +162,7 @@ fn images(number: usize) -> String {
 }
 
 impl Decision {
-    /// The one decision table: what becomes of an artifact, for all destinations. `own` says whether the
+    /// The one decision table: what happens to an artifact, for all destinations. `own` says whether the
     /// bundle's stream set the tag to what is found.
     ///
     /// # Errors

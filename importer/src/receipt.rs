@@ -38,7 +38,7 @@ pub enum ConfirmError {
     Changed {
         /// The target.
         target: String,
-        /// What was delivered.
+        /// The artifacts that were delivered.
         expected: Digest,
         /// What is there.
         found: String,
@@ -70,7 +70,7 @@ impl ReceiptDraft {
         Self { receipt }
     }
 
-    /// Adds what became of the artifacts of `plan`.
+    /// Adds what happened to the artifacts of `plan`.
     #[must_use]
     pub fn of(mut self, plan: &ImportPlan, graph: &Graph) -> Self {
         let mut positions: HashMap<Digest, u32> = HashMap::new();

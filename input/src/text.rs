@@ -15,7 +15,7 @@ pub enum TextError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Bytes that are no text.
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!(read_text(&path, 10).unwrap(), "a\n");
         std::fs::write(&path, vec![b'a'; (4 << 20) + 1]).unwrap();
         assert_eq!(refusal(&path), format!("{} cannot be read: it has more than 4 MiB", path.display()));
-        assert_eq!(refusal(Path::new("/dev/zero")), "/dev/zero cannot be read: it is no regular file");
+        assert_eq!(refusal(Path::new("/dev/zero")), "/dev/zero cannot be read: it is not a regular file");
     }
 }

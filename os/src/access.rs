@@ -36,7 +36,7 @@ impl Access {
 /// Makes a file that was not there, for writing.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::AlreadyExists`] for anything of that name, a link too.
+/// The operating system's error; [`ErrorKind::AlreadyExists`] for anything of that name, a link too.
 pub fn create_new(path: &Path, access: Access) -> Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(access.file_mode()).open(path)
 }
@@ -44,7 +44,7 @@ pub fn create_new(path: &Path, access: Access) -> Result<File> {
 /// Opens a file for writing, such as one to lock; makes it if it is not there, and cuts nothing.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn open_or_create(path: &Path, access: Access) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(access.file_mode()).open(path)
 }
@@ -52,7 +52,7 @@ pub fn open_or_create(path: &Path, access: Access) -> Result<File> {
 /// Opens a file of ours for reading and writing, or makes it; never what a link leads to.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::InvalidInput`] for what is no regular file.
+/// The operating system's error; [`ErrorKind::InvalidInput`] for what is no regular file.
 pub fn open_own(path: &Path) -> Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits();
     let file = OpenOptions::new()
@@ -65,14 +65,14 @@ pub fn open_own(path: &Path) -> Result<File> {
         .open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(Error::new(ErrorKind::InvalidInput, "it is no regular file")),
+        false => Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 
 /// Makes a directory and those above it, as far as they are missing.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn create_directory(path: &Path, access: Access) -> Result<()> {
     DirBuilder::new().recursive(true).mode(access.directory_mode()).create(path)
 }
@@ -80,7 +80,7 @@ pub fn create_directory(path: &Path, access: Access) -> Result<()> {
 /// Says who may look into a directory.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn set_directory_access(path: &Path, access: Access) -> Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(access.directory_mode()))
 }
@@ -88,7 +88,7 @@ pub fn set_directory_access(path: &Path, access: Access) -> Result<()> {
 /// Says who may read a file.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn set_file_access(file: &File, access: Access) -> Result<()> {
     file.set_permissions(Permissions::from_mode(access.file_mode()))
 }

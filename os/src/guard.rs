@@ -39,7 +39,7 @@ fn look(path: &Path, is_ours: impl Fn(&[u8], u64) -> bool) -> Result<()> {
         metadata => metadata?,
     };
     if !metadata.is_file() {
-        return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file, and is left as it is"));
+        return Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file, and is left as it is"));
     }
     let mut start = Vec::new();
     open(path)?.take(START).read_to_end(&mut start)?;

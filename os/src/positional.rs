@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 /// Reads some bytes from `offset`; none at the end.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
     file.read_at(buffer, offset)
 }
@@ -16,7 +16,7 @@ pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
 /// Fills `buffer` from `offset`.
 ///
 /// # Errors
-/// What the system says; [`std::io::ErrorKind::UnexpectedEof`] if the file ends before.
+/// The operating system's error; [`std::io::ErrorKind::UnexpectedEof`] if the file ends before.
 pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<()> {
     file.read_exact_at(buffer, offset)
 }
@@ -24,7 +24,7 @@ pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<()> 
 /// Writes all of `bytes` at `offset`.
 ///
 /// # Errors
-/// What the system says; some of the bytes may then be written.
+/// The operating system's error; some of the bytes may then be written.
 pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> Result<()> {
     file.write_all_at(bytes, offset)
 }

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 /// Opens a regular file, and waits for nothing.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::InvalidInput`] for a directory, a device, a FIFO or a socket,
+/// The operating system's error; [`ErrorKind::InvalidInput`] for a directory, a device, a FIFO or a socket,
 /// which could hang or never end.
 pub fn open(path: &Path) -> Result<File> {
     // To open a FIFO waits for its writer, unless told not to; regular files do not mind. A terminal
@@ -21,7 +21,7 @@ pub fn open(path: &Path) -> Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+        Err(Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 /// Renames a file, and replaces nothing.
 ///
 /// # Errors
-/// What the system says; [`ErrorKind::AlreadyExists`] if the name is taken.
+/// The operating system's error; [`ErrorKind::AlreadyExists`] if the name is taken.
 pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),

@@ -16,7 +16,7 @@ use crate::{Access, create_new};
 pub struct FileError {
     /// The file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The operating system's error.
     pub source: std::io::Error,
 }
 
@@ -56,7 +56,7 @@ fn replace_once(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileErr
     if path.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_symlink()) {
         return Err(failed(Error::new(
             ErrorKind::InvalidInput,
-            "it is no regular file, and is left as it is",
+            "it is not a regular file, and is left as it is",
         )));
     }
     clear_leftovers(directory_of(path));

@@ -16,7 +16,7 @@ impl Signals {
     /// From now on, SIGTERM and SIGINT no longer end the process.
     ///
     /// # Errors
-    /// What the system says.
+    /// The operating system's error.
     pub fn listen() -> Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
@@ -33,7 +33,7 @@ impl Signals {
 /// The interrupts of a terminal (SIGINT), which from now on no longer end the process.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn interrupts() -> Result<Signal> {
     signal(SignalKind::interrupt())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, StatVfs};
 use rustix::io::Errno;
 
-/// What became of a wish for room.
+/// What happened to a wish for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preallocated {
     /// The file has the room.
@@ -22,7 +22,7 @@ pub enum Preallocated {
 /// Takes room for `size` bytes from a file's start.
 ///
 /// # Errors
-/// What the system says, other than the cases of [`Preallocated`].
+/// The operating system's error, other than the cases of [`Preallocated`].
 pub fn preallocate(file: &File, size: u64) -> Result<Preallocated> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
         Ok(()) => Ok(Preallocated::Done),
@@ -35,7 +35,7 @@ pub fn preallocate(file: &File, size: u64) -> Result<Preallocated> {
 /// The bytes that this user may still write to a file's file system.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn available(file: &File) -> Result<u64> {
     Ok(free(&rustix::fs::fstatvfs(file)?))
 }
@@ -43,7 +43,7 @@ pub fn available(file: &File) -> Result<u64> {
 /// As [`available`], by a path on the file system.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn available_at(path: &Path) -> Result<u64> {
     Ok(free(&rustix::fs::statvfs(path)?))
 }
@@ -55,7 +55,7 @@ fn free(found: &StatVfs) -> u64 {
 /// Brings all of a file's file system to the medium: cheaper than to sync thousands of files in turn.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn sync_file_system(file: &File) -> Result<()> {
     Ok(rustix::fs::syncfs(file)?)
 }
@@ -74,7 +74,7 @@ pub enum Volume {
 /// What a file's file system is good for.
 ///
 /// # Errors
-/// What the system says.
+/// The operating system's error.
 pub fn volume(file: &File) -> Result<Volume> {
     // statfs(2), and the kernel's magic.h for exFAT's.
     const MSDOS: u64 = 0x4d44;

@@ -57,7 +57,7 @@ pub enum CredentialError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A file that cannot be written.
@@ -65,7 +65,7 @@ pub enum CredentialError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A file that is not what it should be.
@@ -117,7 +117,7 @@ pub enum CredentialError {
         name: String,
         /// For which registry it was asked.
         registry: String,
-        /// What went wrong.
+        /// The error.
         reason: &'static str,
     },
 }

@@ -36,7 +36,7 @@ pub enum Error {
         proxy: String,
         /// The host that was to be asked.
         host: String,
-        /// What went wrong.
+        /// The error.
         problem: ProxyProblem,
     },
     /// Both sides speak TLS and do not agree.
@@ -102,13 +102,13 @@ pub enum Error {
         least: u64,
     },
     /// A repository's name that the path below the registry makes invalid.
-    #[error("{path} is no repository name on {host}")]
+    #[error("{path} is not a valid repository name on {host}")]
     Path {
         /// The registry.
         host: String,
         /// The name.
         path: String,
-        /// What is wrong with it.
+        /// The cause.
         source: ParseRepositoryError,
     },
     /// The user's `registries.conf` blocks it.
@@ -133,7 +133,7 @@ pub enum Error {
     /// A token service refused, and was not shown the credentials because they are for another
     /// host.
     #[error(
-        "{host} sends its users for a token to {}, which was not shown the credentials for {host} and refuses without",
+        "{host} names the token service {}, which refuses requests without credentials; those for {host} are not sent there",
         Printable(.realm)
     )]
     Withheld {
@@ -164,7 +164,7 @@ pub enum Error {
         why: &'static str,
     },
     /// A token service that must not be asked.
-    #[error("{host} sends its users for a token to {}, which is not asked: {why}", Printable(.realm))]
+    #[error("{host} names the token service {}, which is not used: {why}", Printable(.realm))]
     Realm {
         /// The host that was asked.
         host: String,
@@ -174,7 +174,7 @@ pub enum Error {
         why: &'static str,
     },
     /// An address that a manifest names for a layer, and that is not asked.
-    #[error("{}, which the image names for the layer, is not asked: {why}", Printable(.address))]
+    #[error("{}, which the image names for the layer, is not used: {why}", Printable(.address))]
     LayerAddress {
         /// The address, without login and query.
         address: String,
@@ -191,7 +191,7 @@ pub enum Error {
         last: Box<Error>,
     },
     /// An address that is not asked.
-    #[error("{} is not asked: {why}", Printable(.address))]
+    #[error("{} is not used: {why}", Printable(.address))]
     Address {
         /// The address, without login and query.
         address: String,
@@ -213,7 +213,7 @@ pub enum Error {
         host: String,
         /// Which manifest.
         what: String,
-        /// What is wrong with it.
+        /// The cause.
         source: ManifestError,
     },
     /// Content that its digest does not describe.
@@ -227,7 +227,7 @@ pub enum Error {
         found: Digest,
     },
     /// Something on the way ended the requests of an upload again and again.
-    #[error("{host} or a proxy before it ended an upload after {} seconds", .after.as_secs())]
+    #[error("{host}, or a proxy in front of it, closed an upload after {} seconds", .after.as_secs())]
     Cut {
         /// The registry.
         host: String,

@@ -9,7 +9,7 @@ pub struct Limits {
     /// To open a connection. A dead host must not hold up the others.
     pub connect: Duration,
     /// How long a request waits for those before it, where a registry does not take so many at once. It is
-    /// made then all the same: they may be waiting for it.
+    /// made then nevertheless: they may be waiting for it.
     pub turn: Duration,
     /// From a request to the head of its answer.
     pub answer: Duration,

@@ -81,7 +81,7 @@ pub struct FetchedManifest {
     pub media_type: MediaType,
 }
 
-/// What became of a pushed manifest.
+/// What happened to a pushed manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// Whether the registry keeps the list of referrers itself (distribution-spec §Pushing

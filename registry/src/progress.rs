@@ -38,7 +38,7 @@ pub struct Silent;
 
 impl Progress for Silent {}
 
-/// Passes on what it is told, but never more bytes of a blob than it has: what is sent again after a
+/// Passes on what it is reported, but never more bytes of a blob than it has: what is sent again after a
 /// failure, or is found in place at the end, counts once.
 pub struct Clamped {
     to: Arc<dyn Progress>,

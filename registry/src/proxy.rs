@@ -1,6 +1,6 @@
 //! The proxies that the environment names, read as Go's tools read them (golang.org/x/net
 //! http/httpproxy), and SOCKS5. Takes the variables, gives the proxy for an address or an error for
-//! whatever is not understood: an exception that is passed over sends passwords to a proxy.
+//! whatever is not understood: an exception that is skipped sends passwords to a proxy.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -25,7 +25,7 @@ pub enum RoutesError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         why: String,
     },
     /// A file that is not what it should be.
@@ -33,7 +33,7 @@ pub enum RoutesError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The cause, and its place.
         why: String,
     },
 }

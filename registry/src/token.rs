@@ -171,7 +171,7 @@ impl Authenticator {
 
 impl Client {
     /// From now on, shows a registry user and password with every request, without a token. A token
-    /// of Harbor expires, and is void when its project is made anew; a password asks for one
+    /// of Harbor expires, and is void when its project is made again; a password asks for one
     /// round trip less, too.
     pub fn password_at_once(&self, registry: &Registry) {
         lock(&self.inner.auth.password_at_once).insert(registry.clone());

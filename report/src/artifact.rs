@@ -77,7 +77,7 @@ impl std::fmt::Display for TargetEntry {
     }
 }
 
-/// What a delta builds on.
+/// The bases of a delta.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BaseEntry {
     /// The stream.
@@ -109,7 +109,7 @@ pub(crate) fn dated(sequence: u64) -> String {
     Sequence::try_from(sequence).map_or_else(|_| sequence.to_string(), Sequence::dated)
 }
 
-/// What names a bundle.
+/// The identity of a bundle.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BundleEntry {
     /// The stream.

@@ -53,7 +53,7 @@ pub struct DifferenceEntry {
     pub dropped_bytes: Option<u64>,
 }
 
-/// What became of one target.
+/// What happened to one target.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum ChangeEntry {

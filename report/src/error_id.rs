@@ -10,7 +10,7 @@ pub enum ErrorId {
     Failed,
     /// The operating system refused to read or write a file.
     FileSystem,
-    /// There is not enough room for what must be written.
+    /// There is not enough disk space.
     NoSpace,
     /// The operating system refused a thread, a file descriptor or memory.
     Resources,
@@ -50,11 +50,11 @@ pub enum ErrorId {
     NotTrusted,
     /// No trusted key made the signature, or the content was changed after it was signed.
     UnknownSigner,
-    /// Fewer keys signed than the trust policy demands.
+    /// Fewer keys signed than the trust policy requires.
     TooFewSignatures,
     /// A key that signed is revoked.
     KeyRevoked,
-    /// A key that signed is not allowed to: its time, project or stream does not fit.
+    /// A key that signed is not allowed to: the bundle is outside its validity period, projects or streams.
     KeyScope,
     /// The bundle is past its own expiry.
     Expired,
@@ -330,7 +330,7 @@ impl ErrorId {
         match self {
             Self::Failed => "The program failed for a reason that has no identifier of its own.",
             Self::FileSystem => "The operating system refused to read or write a file.",
-            Self::NoSpace => "There is not enough room for what must be written.",
+            Self::NoSpace => "There is not enough disk space.",
             Self::Resources => "The operating system refused a thread, a file descriptor or memory.",
             Self::LimitReached => "The work is larger than a limit of the program or of the format.",
             Self::CommandFailed => {
@@ -360,10 +360,10 @@ impl ErrorId {
             Self::UnknownSigner => {
                 "No trusted key made the signature, or the content was changed after it was signed."
             }
-            Self::TooFewSignatures => "Fewer keys signed than the trust policy demands.",
+            Self::TooFewSignatures => "Fewer keys signed than the trust policy requires.",
             Self::KeyRevoked => "A key that signed is revoked.",
             Self::KeyScope => {
-                "A key that signed is not allowed to: its time, project or stream does not fit."
+                "A key that signed is not allowed to: the bundle is outside its validity period, projects or streams."
             }
             Self::Expired => "The bundle is past its own expiry.",
             Self::Stale => {

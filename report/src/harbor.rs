@@ -12,7 +12,7 @@ use crate::{BundleEntry, Report, count};
 pub struct FindingEntry {
     /// The stable name of the check.
     pub what: String,
-    /// What is wrong.
+    /// The cause.
     pub message: String,
     /// What to do about it.
     pub advice: String,
@@ -21,7 +21,7 @@ pub struct FindingEntry {
     pub project: Option<String>,
 }
 
-/// What becomes of a project.
+/// What happens to a project.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectStep {
@@ -172,9 +172,9 @@ impl Report for DriftReport {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BootstrapReport {
-    /// What became of the projects.
+    /// What happened to the projects.
     pub projects: Vec<ProjectStep>,
-    /// What became of the robot accounts.
+    /// What happened to the robot accounts.
     pub robots: Vec<RobotStep>,
     /// Where secrets went. Empty with --dry-run.
     pub secrets: Vec<SecretStep>,
@@ -182,7 +182,7 @@ pub struct BootstrapReport {
     pub written: bool,
 }
 
-/// What became of a robot account.
+/// What happened to a robot account.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RobotStep {
     /// The account's name.
@@ -223,7 +223,7 @@ impl SecretStep {
 }
 
 impl BootstrapReport {
-    /// What becomes of projects and accounts, said before anything is done.
+    /// What happens to projects and accounts, said before anything is done.
     pub fn plan_text(&self) -> String {
         let mut text = "projects\n".to_owned();
         self.projects.iter().for_each(|step| text.push_str(&step.text()));

@@ -26,7 +26,7 @@ pub struct ImportReport {
     pub present: usize,
     /// The number of artifacts that were left out.
     pub skipped: usize,
-    /// What became of the blobs.
+    /// What happened to the blobs.
     pub blobs: ImportedBlobs,
     /// How long it took.
     pub seconds: f64,
@@ -50,7 +50,7 @@ pub struct UnstoredEntry {
     pub reason: String,
 }
 
-/// What became of the blobs.
+/// What happened to the blobs.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedBlobs {
@@ -127,7 +127,7 @@ impl Report for RepositoriesReport {
 pub struct StepsReport {
     /// The registry.
     pub to: String,
-    /// What would become of each artifact.
+    /// What would happen to each artifact.
     pub steps: Vec<ImportStep>,
     /// The number of artifacts that would be pushed.
     pub pushes: usize,
@@ -135,7 +135,7 @@ pub struct StepsReport {
     pub bytes: u64,
 }
 
-/// What becomes of one artifact.
+/// What happens to one artifact.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ImportStep {
     /// push, move, present, skip or omit.
@@ -174,9 +174,9 @@ pub struct OutlookReport {
     pub harbor: Option<String>,
     /// The account, in words.
     pub account: String,
-    /// What becomes of the projects.
+    /// What happens to the projects.
     pub projects: Vec<ProjectStep>,
-    /// What becomes of each artifact.
+    /// What happens to each artifact.
     pub steps: Vec<ImportStep>,
     /// How blobs get there.
     pub blobs: BlobWays,
@@ -281,7 +281,7 @@ impl Report for OutlookReport {
 }
 
 impl OutlookReport {
-    /// What becomes of the projects, and how much is moved: said before an import begins.
+    /// What happens to the projects, and how much is moved: said before an import begins.
     pub fn short_text(&self) -> String {
         let mut text = String::new();
         for step in self.projects.iter().filter(|step| step.change != "keep") {
@@ -361,7 +361,7 @@ impl Report for ScansReport {
         for (project, policy) in &self.projects {
             if policy.unscanned && policy.prevention != "never" {
                 text.push_str(&format!(
-                    "nothing scans the project {project}: that pulls are prevented from {} on has no effect\n",
+                    "nothing scans the project {project}: preventing pulls from severity {} on has no effect\n",
                     policy.prevention
                 ));
             } else if policy.unscanned {

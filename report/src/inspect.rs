@@ -28,7 +28,7 @@ pub struct InspectReport {
     pub expires: Option<String>,
     /// The digest of the previous statement in the series; null if it is not known.
     pub previous: Option<String>,
-    /// What a delta builds on. Empty for a full bundle.
+    /// The bases of a delta. Empty for a full bundle.
     pub base: Vec<BaseEntry>,
     /// The number of blobs that a delta leaves out.
     pub requires: usize,

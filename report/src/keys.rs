@@ -30,7 +30,7 @@ impl Report for KeyReport {
     fn text(&self) -> String {
         match (&self.private, &self.public) {
             (Some(private), Some(public)) => format!(
-                "wrote {private} (keep it secret) and {public} (take it to the other side)\nfingerprint {}\n",
+                "wrote {private} (keep it secret) and {public} (transfer it to the far side)\nfingerprint {}\n",
                 self.fingerprint
             ),
             _ => format!("{}\n", self.fingerprint),
@@ -172,7 +172,7 @@ impl Report for RotationReport {
     fn text(&self) -> String {
         let Self { document, signature } = self;
         format!(
-            "wrote {document} and {signature}; take both to the other side, and there: bundle trust accept {document}\n"
+            "wrote {document} and {signature}; transfer both to the far side and run there: bundle trust accept {document}\n"
         )
     }
 }

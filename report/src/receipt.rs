@@ -93,7 +93,7 @@ fn policy(policy: &ProjectPolicy) -> String {
         if policy.public { "public" } else { "private" }.to_owned(),
         if policy.scan_on_push { "automatic scan" } else { "no automatic scan" }.to_owned(),
         match policy.blocked_from {
-            Some(severity) => format!("pulls prevented from {} on", severity.as_str()),
+            Some(severity) => format!("pulls blocked from severity {}", severity.as_str()),
             None => "pulls never prevented".to_owned(),
         },
     ];

@@ -85,7 +85,7 @@ impl Report for RecordedStreamsReport {
             text.push_str(&format!("{} has no record of a stream\n", self.to));
         }
         for name in &self.unreadable {
-            text.push_str(&format!("{name} is no record of an accepted bundle and counts for nothing\n"));
+            text.push_str(&format!("{name} is not a record of an accepted bundle and counts for nothing\n"));
         }
         text
     }

@@ -60,7 +60,7 @@ pub struct SyncImportReport {
 pub struct ImportedItem {
     /// Its name in the inbox.
     pub name: String,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: ItemOutcome,
     /// Its number in the stream. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct ImportedItem {
     pub error_id: Option<String>,
 }
 
-/// What became of a bundle.
+/// What happened to a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemOutcome {

@@ -225,7 +225,7 @@ impl Repository {
         self.tags.keys().skip_while(move |tag| last.is_some_and(|last| tag.as_str() <= last))
     }
 
-    /// What is attached to a manifest, in the order of digests.
+    /// The artifacts that are attached to a manifest, in the order of digests.
     pub(crate) fn referrers(&self, subject: Digest) -> impl Iterator<Item = &Referrer> {
         self.referrers.get(&subject).into_iter().flat_map(BTreeMap::values)
     }

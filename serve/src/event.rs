@@ -20,7 +20,7 @@ pub enum Event<'a> {
     Lost {
         /// The bundle.
         bundle: &'a str,
-        /// What the system said.
+        /// The operating system's error.
         error: &'a io::Error,
     },
     /// A bundle's medium is there again.

@@ -43,7 +43,7 @@ impl Sending {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Unreadable> {
         if self.at == self.until {
             if self.content.size() == 0 {
-                // There is no last piece that could be held back.
+                // There is no last piece that could be withheld.
                 self.proof.wait(Until::Proven).await.map_err(|_| Unreadable)?;
             }
             return Ok(None);

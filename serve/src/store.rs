@@ -59,7 +59,7 @@ pub struct Summary {
     pub artifacts: usize,
 }
 
-/// What became of blobs so far.
+/// What happened to blobs so far.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) proven: AtomicU64,
@@ -81,7 +81,7 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A delta whose base is not among the bundles.
-    #[error("{name} builds on {count} blobs that are in none of the bundles, the first is {first}")]
+    #[error("{name} is a delta and needs {count} blobs that none of the bundles has; the first is {first}")]
     Base {
         /// The bundle.
         name: String,
@@ -91,7 +91,7 @@ pub enum StoreError {
         first: Digest,
     },
     /// The system gives no random bytes.
-    #[error("the system has no random bytes")]
+    #[error("the system's random number generator failed")]
     Random(#[source] io::Error),
 }
 

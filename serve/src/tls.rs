@@ -31,7 +31,7 @@ pub enum IdentityError {
     Pair {
         /// The certificate's file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: rustls::Error,
     },
 }

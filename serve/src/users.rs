@@ -29,7 +29,7 @@ pub enum UsersError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A line that is no user and bcrypt hash. The line itself is a secret.
@@ -52,7 +52,7 @@ pub enum UsersError {
     #[error("{} names no user", .0.display())]
     Empty(PathBuf),
     /// The system gives no random bytes.
-    #[error("the system has no random bytes")]
+    #[error("the system's random number generator failed")]
     Random(#[source] std::io::Error),
 }
 

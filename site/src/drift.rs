@@ -22,7 +22,7 @@ pub enum Drift {
     Gone(Box<Delivered>),
     /// A tag names something else.
     Moved {
-        /// What was delivered.
+        /// The artifacts that were delivered.
         delivered: Box<Delivered>,
         /// What the tag names now.
         found: Digest,

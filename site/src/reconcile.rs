@@ -16,23 +16,23 @@ use crate::{
     WantedProject,
 };
 
-/// What becomes of a Harbor's projects before anything is pushed into them.
+/// What happens to a Harbor's projects before anything is pushed into them.
 #[derive(Clone, Debug)]
 pub struct ReconcilePlan {
     /// The projects, in the order in which they were asked for.
     pub projects: Vec<ProjectStep>,
 }
 
-/// What becomes of one project.
+/// What happens to one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectStep {
     /// Its name.
     pub name: ProjectName,
-    /// What becomes of it.
+    /// What happens to it.
     pub change: ProjectChange,
 }
 
-/// What becomes of a project.
+/// What happens to a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProjectChange {
     /// It is made.
@@ -251,7 +251,7 @@ pub fn policy_text(policy: &Policy) -> String {
     let scan = if policy.auto_scan { "automatic scan" } else { "no automatic scan" };
     let prevention = match policy.prevention {
         Prevention::Never => "pulls never prevented".to_owned(),
-        Prevention::From(severity) => format!("pulls prevented from {severity} on"),
+        Prevention::From(severity) => format!("pulls blocked from severity {severity}"),
     };
     format!("{}, {scan}, {prevention}", policy.access)
 }

@@ -21,7 +21,7 @@ use bundle_input::{Dialect, InputError, read_yaml, schema, schema_of};
 pub struct HarborSettings {
     defaults: ProjectSettings,
     projects: BTreeMap<ProjectName, ProjectSettings>,
-    /// What becomes of projects that are there and run otherwise.
+    /// What happens to projects that are there and run otherwise.
     pub existing: ExistingProjects,
     /// The robot accounts.
     pub robots: RobotSettings,
@@ -29,7 +29,7 @@ pub struct HarborSettings {
     pub harbor_namespace: Namespace,
 }
 
-/// What becomes of projects that are there and run otherwise.
+/// What happens to projects that are there and run otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExistingProjects {
@@ -75,7 +75,7 @@ pub enum Setting<T> {
 }
 
 impl<T: Copy> Setting<T> {
-    /// The value for a project that is made anew.
+    /// The value for a project that is made again.
     pub fn value(self) -> T {
         match self {
             Self::Stated(value) | Self::Default(value) => value,
@@ -109,7 +109,7 @@ pub struct WantedProject {
 }
 
 impl WantedProject {
-    /// How a project that is made anew is run.
+    /// How a project that is made again is run.
     pub fn policy(&self) -> Policy {
         Policy {
             access: self.access.value(),

@@ -128,7 +128,7 @@ pub struct ImportConfig {
     pub site: SiteName,
     /// Where the job keeps what it remembers, the newest bundle of each stream among it.
     pub state: PathBuf,
-    /// What becomes of tags that are there with another digest, unless the same stream set them: those move.
+    /// What happens to tags that are there with another digest, unless the same stream set them: those move.
     #[serde(default, deserialize_with = "on_existing")]
     #[schemars(with = "String", extend("enum" = ["error", "skip", "overwrite"]))]
     pub on_existing_tag: OnExistingTag,
@@ -167,7 +167,7 @@ pub enum SyncConfigError {
     Contradiction {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         what: &'static str,
     },
 }

@@ -49,7 +49,7 @@ pub struct Exported {
     pub refused: Vec<RefusedReceipt>,
     /// How many bundles were removed, because they arrived.
     pub pruned: usize,
-    /// What operators are told.
+    /// The note for operators.
     pub status: ExportStatus,
 }
 
@@ -187,7 +187,7 @@ impl ExportJob<'_> {
         Ok(Exported { bundle, refused: receipts.refused, pruned, status })
     }
 
-    /// What operators are told after a run that failed.
+    /// The note for operators after a run that failed.
     ///
     /// # Errors
     /// The job's memory or the outbox cannot be read.
@@ -298,7 +298,7 @@ impl ExportJob<'_> {
         if let Some(earlier) = output.earlier(&Limits::V1)
             && plan.adopt(&earlier)
         {
-            progress.note("going on with what an earlier run fetched");
+            progress.note("resuming with the data that an earlier run fetched");
         }
         let signature = self.signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);

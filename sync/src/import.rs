@@ -1,5 +1,5 @@
 //! The disconnected side's scheduled job: imports an inbox's bundles in the order of their streams.
-//! Takes a configuration and a destination; gives what became of each bundle.
+//! Takes a configuration and a destination; gives what happened to each bundle.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -41,24 +41,24 @@ pub struct ImportJob<'a> {
 /// What an import job did.
 #[derive(Debug)]
 pub struct Imported {
-    /// What became of each bundle that was in the inbox, in the order in which they were taken.
+    /// What happened to each bundle that was in the inbox, in the order in which they were taken.
     pub items: Vec<InboxItem>,
     /// How many more there are, which the next run looks at.
     pub left: usize,
-    /// What operators are told.
+    /// The note for operators.
     pub status: ImportStatus,
 }
 
-/// A bundle of the inbox and what became of it.
+/// A bundle of the inbox and what happened to it.
 #[derive(Debug)]
 pub struct InboxItem {
     /// The bundle's name.
     pub name: String,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: BundleOutcome,
 }
 
-/// What became of a bundle.
+/// What happened to a bundle.
 #[derive(Debug)]
 pub enum BundleOutcome {
     /// It was imported, and lies in `done`.
@@ -86,7 +86,7 @@ pub enum ItemError {
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
     /// It belongs to another site.
-    #[error("bundle is of the stream '{0}', which does not belong here")]
+    #[error("bundle is of the stream '{0}', which is not imported here")]
     Stream(StreamName),
     /// Something that is remembered cannot be.
     #[error(transparent)]
@@ -210,7 +210,7 @@ impl ImportJob<'_> {
         Ok(Imported { status: ImportStatus::of(&ledger, waiting, left, refused), items, left })
     }
 
-    /// What operators are told after a run that failed.
+    /// The note for operators after a run that failed.
     ///
     /// # Errors
     /// The job's memory cannot be read.
@@ -326,7 +326,7 @@ impl ImportJob<'_> {
         Ok(InboxItem { name: candidate.name, outcome })
     }
 
-    /// Decides what becomes of a bundle that could not be imported.
+    /// Decides what happens to a bundle that could not be imported.
     fn sort(
         &self,
         candidate: Candidate,
@@ -476,7 +476,7 @@ fn judge(error: &ItemError) -> Judgement {
             DeliveryError::Findings { findings, .. } if findings.iter().all(Finding::is_about_a_tag) => {
                 Judgement::Refuse
             }
-            // A clock that is set right mends it, if it is this machine's.
+            // A clock that is corrected mends it, if it is this machine's.
             DeliveryError::Plan(PlanError::Base { .. }) | DeliveryError::Future { .. } => Judgement::Wait,
             DeliveryError::Push { error: PushError::Damage(damage), .. } => damaged(damage),
             // The registry understood it and refuses it for good: it would refuse it every night.

@@ -32,9 +32,9 @@ pub struct Candidate {
 pub struct InboxError {
     /// The directory or file.
     pub path: PathBuf,
-    /// What was tried.
+    /// The action that failed.
     pub doing: &'static str,
-    /// What the system said.
+    /// The operating system's error.
     pub source: std::io::Error,
 }
 

@@ -1,4 +1,4 @@
-//! What an export job remembers between runs. A hint: lost, it is made anew from outbox and receipts.
+//! What an export job remembers between runs. A hint: lost, it is made again from outbox and receipts.
 //! Takes the state directory, gives and keeps one document for each job.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub enum LedgerError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The file cannot be written.

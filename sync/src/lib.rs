@@ -3,7 +3,7 @@
 //! Start at [`ExportJob`], which writes the next bundle to an outbox if anything changed since what
 //! is known to have arrived, and [`ImportJob`], which takes an inbox's bundles in order. Both can be
 //! run at any time, twice at once, and killed at any moment; both say nothing when there is nothing
-//! to do. What they remember is a hint: it can be lost, and is made anew from the directories, the
+//! to do. What they remember is a hint: it can be lost, and is made again from the directories, the
 //! receipts and the registry.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]

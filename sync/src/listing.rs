@@ -13,7 +13,7 @@ pub(crate) struct Listed {
     pub(crate) name: String,
     /// Where it is.
     pub(crate) path: PathBuf,
-    /// What the system says of it.
+    /// The operating system's error of it.
     pub(crate) metadata: Metadata,
 }
 

@@ -16,14 +16,14 @@ pub struct JobLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run of the same job is at work: there is nothing to do for this one.
-    #[error("another run is at work")]
+    #[error("another run is in progress")]
     Busy,
     /// The system refused.
     #[error("{} cannot be locked", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }

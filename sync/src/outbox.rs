@@ -34,9 +34,9 @@ pub struct Sent {
 pub struct OutboxError {
     /// The directory or file.
     pub path: PathBuf,
-    /// What was tried.
+    /// The action that failed.
     pub doing: &'static str,
-    /// What the system said.
+    /// The operating system's error.
     pub source: std::io::Error,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Receipts {
 pub struct RefusedReceipt {
     /// The file, where it was.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The cause.
     pub reason: String,
 }
 

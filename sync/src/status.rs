@@ -1,4 +1,4 @@
-//! What operators are told of a job's last run: a JSON file and metrics.
+//! The note for operators of a job's last run: a JSON file and metrics.
 //! Takes a report, gives both.
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::ledger::{ExportLedger, ImportLedger};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxError};
 
-/// What operators are told of the connected side.
+/// The note for operators of the connected side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportStatus {
@@ -30,7 +30,7 @@ pub struct ExportStatus {
     pub succeeded: Option<Timestamp>,
 }
 
-/// What operators are told of the disconnected side.
+/// The note for operators of the disconnected side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportStatus {

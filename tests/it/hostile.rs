@@ -1,4 +1,4 @@
-//! Bundles that nothing of ours would write, signed by a key that is trusted all the same.
+//! Bundles that nothing of ours would write, signed by a key that is trusted nevertheless.
 //! Takes a bundle and a change of what it says; writes another one of the same content.
 
 use bundle_format::{Draft, Layout, Limits, OCI_LAYOUT, Statement, Unverified};

@@ -17,10 +17,10 @@ fn mistakes_are_told_before_any_work() {
     for (arguments, code, text) in [
         ("create nginx -o x.tar", 2, "--key <FILE>|--sign-command <COMMAND>"),
         ("create nginx --sign-command true -o x.tar", 2, "--public-key <FILE>"),
-        ("create nginx --key fifo -o x.tar", 2, "key fifo cannot be read: it is no regular file"),
-        ("create nginx --key /dev/zero -o x.tar", 2, "it is no regular file"),
-        ("create nginx --key key -o x.tar --ca-file fifo", 2, "it is no regular file"),
-        ("create nginx --key key -o x.tar --ca-file /dev/zero", 2, "it is no regular file"),
+        ("create nginx --key fifo -o x.tar", 2, "key fifo cannot be read: it is not a regular file"),
+        ("create nginx --key /dev/zero -o x.tar", 2, "it is not a regular file"),
+        ("create nginx --key key -o x.tar --ca-file fifo", 2, "it is not a regular file"),
+        ("create nginx --key key -o x.tar --ca-file /dev/zero", 2, "it is not a regular file"),
         ("create nginx --key missing -o x.tar", 2, "hint: make a key with `bundle key generate missing`"),
         ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
         ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
@@ -48,10 +48,17 @@ fn mistakes_are_told_before_any_work() {
         ("lock -f wanted.lock", 2, "wanted.lock exists and is not a lockfile; it is not overwritten"),
         ("lock nginx -o list.txt", 2, "choose another name with -o"),
         ("create https://nginx --key key -o x.tar", 2, "hint: did you mean 'nginx'?"),
+        ("create godo.txt --key key -o x.tar", 2, "'godo.txt' is not an image, and there is no such file"),
+        (
+            "import b.tar --to http://127.0.0.1:1/v2/ --trust key.pub",
+            2,
+            "/v2 is the path of the registry's API",
+        ),
+        ("create nginx --key key.pub -o x.tar", 2, "hint: name the private key: the file without .pub"),
         ("create good.txt --key key -o x.tar", 2, "hint: did you mean --images good.txt?"),
         ("create bad.yaml --key key -o x.tar", 2, "hint: did you mean -f bad.yaml?"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "error: list.txt: this is not a bundle"),
-        ("inspect list.txt --unverified", 3, "hint: is it the right file?"),
+        ("inspect list.txt --unverified", 3, "hint: check the file name;"),
         ("create -f good.txt --key key -o x.tar", 2, "hint: give a list with --images"),
         ("create nginx --key key --locked -o x.tar", 2, "make it with `bundle lock`"),
         ("create nginx --key key --platform linux -o x.tar", 2, "platform must be OS/ARCHITECTURE"),
@@ -71,13 +78,13 @@ fn mistakes_are_told_before_any_work() {
         ("import missing.tar --to 127.0.0.1:1 --trust key.pub", 2, "missing.tar cannot be opened"),
         ("import list.txt --to 127.0.0.1:1 --trust key.pub", 3, "this is not a bundle"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --retries 0", 4, "127.0.0.1:1 cannot be reached"),
-        ("import b.tar --to 127.0.0.1:1 --trust fifo", 2, "it is no regular file"),
-        ("import fifo --to 127.0.0.1:1 --trust key.pub", 2, "it is no regular file"),
-        ("verify fifo --trust key.pub", 2, "it is no regular file"),
+        ("import b.tar --to 127.0.0.1:1 --trust fifo", 2, "it is not a regular file"),
+        ("import fifo --to 127.0.0.1:1 --trust key.pub", 2, "it is not a regular file"),
+        ("verify fifo --trust key.pub", 2, "it is not a regular file"),
         ("verify b.tar --trust key.pub -j 65", 2, "65 is not in 1..=64"),
-        ("inspect fifo", 2, "it is no regular file"),
-        ("inspect .", 2, "it is no regular file"),
-        ("key show fifo", 2, "it is no regular file"),
+        ("inspect fifo", 2, "it is not a regular file"),
+        ("inspect .", 2, "it is not a regular file"),
+        ("key show fifo", 2, "it is not a regular file"),
         ("verify b.tar", 2, "no key is trusted"),
         ("verify b.tar", 2, "--trust <PUBKEY|FILE>"),
         ("import b.tar --to 127.0.0.1:1 --trust key.pub --allow-rollback", 2, "--reason"),
@@ -127,7 +134,7 @@ fn a_lock_is_replaced_whole_or_goes_down_a_pipe() {
     }
     assert_eq!(std::fs::read_to_string(scene.path("bundle.lock")).unwrap(), piped.stdout);
     assert_eq!(std::fs::read_to_string(scene.path("victim")).unwrap(), "precious");
-    // What a merge left is made anew.
+    // What a merge left is made again.
     std::fs::write(scene.path("bundle.lock"), format!("{}<<<<<<< ours\n", piped.stdout)).unwrap();
     scene.bundle(["lock", &reference]).succeeds();
     assert!(!scene.files().iter().any(|name| name.starts_with(".bundle")), "{:?}", scene.files());

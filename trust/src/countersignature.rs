@@ -17,14 +17,14 @@ pub enum CountersignatureError {
     Read {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// One of the files.
     #[error(transparent)]
     File(#[from] SignatureFileError),
     /// More than anybody makes.
-    #[error("{} has more than {} countersignatures", .0.display(), Limits::DEFAULT.countersignatures)]
+    #[error("{} has more than {} co-signatures", .0.display(), Limits::DEFAULT.countersignatures)]
     TooMany(PathBuf),
 }
 

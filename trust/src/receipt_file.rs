@@ -16,7 +16,7 @@ pub enum ReceiptFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A receipt that is not right, or not signed as it must be.
@@ -24,7 +24,7 @@ pub enum ReceiptFileError {
     Receipt {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: ReceiptError,
     },
     /// The signature beside it.

@@ -14,7 +14,7 @@ pub enum SignatureFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A file of another length.

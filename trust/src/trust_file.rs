@@ -25,7 +25,7 @@ pub enum TrustFileError {
         path: PathBuf,
         /// Which key.
         what: String,
-        /// What is wrong with it.
+        /// The cause.
         source: KeyError,
     },
     /// A key without exactly one of `key` and `file`.

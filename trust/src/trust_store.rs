@@ -58,7 +58,7 @@ pub enum TrustStoreError {
     #[error("the key is already trusted, as '{0}'")]
     Known(String),
     /// A name that another key has.
-    #[error("another key is called '{0}'")]
+    #[error("another key has the name '{0}'")]
     NameTaken(String),
     /// No such key.
     #[error("{} has no key '{name}'", .path.display())]

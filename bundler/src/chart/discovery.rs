@@ -129,7 +129,7 @@ impl ChartImage {
             Confirmation::NotFound => "there is no such image".to_owned(),
             Confirmation::NoPlatform(wanted) => format!("it is not made for {wanted}"),
             Confirmation::OtherReading(other) => format!("the same fields mean {other}"),
-            Confirmation::NameTaken(other) => format!("{other} has its name on the other side"),
+            Confirmation::NameTaken(other) => format!("{other} has its name on the far side"),
             Confirmation::Refused(why) | Confirmation::Unreachable(why) => why.clone(),
         })
     }

@@ -67,16 +67,16 @@ pub(crate) struct ChartEntry {
     /// What Kubernetes serves besides its own, such as monitoring.coreos.com/v1
     #[serde(default)]
     api_versions: Vec<String>,
-    /// Images of the chart that are left out; without a tag, whatever their tag; HOST/* all below
+    /// Images of the chart to exclude; without a tag, all tags; HOST/* excludes all images of a host
     #[serde(default)]
     #[schemars(with = "Vec<schema::NonEmpty>")]
     exclude: Vec<Spanned<String>>,
-    /// Which images travel: rendered with these values; also once a switch is turned; also named in
+    /// Which images are carried: rendered with these values; also with one switch changed; also named in
     /// values; or all that are named anywhere and exist
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "String", extend("enum" = ["rendered", "switched", "declared", "all"]))]
     carry: Option<Spanned<String>>,
-    /// A directory around that of path, such as the checkout: links may lead as far
+    /// A parent directory of path, such as the checkout: links may point to files inside it
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "String")]
     root: Option<Spanned<String>>,

@@ -33,7 +33,7 @@ pub enum ChartCause {
     #[error(transparent)]
     Registry(#[from] bundle_registry::Error),
     /// Something that looks like one of its images, and whose registry cannot be asked.
-    #[error("whether {image} is one of its images cannot be asked")]
+    #[error("cannot check whether {image} is one of its images")]
     Confirm {
         /// What looks like an image.
         image: Reference,
@@ -73,7 +73,7 @@ pub enum ChartCause {
     Manifest {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The cause.
         error: bundle_chart::yaml::YamlError,
     },
     /// A directory of manifests that cannot be read.
@@ -89,7 +89,7 @@ pub enum ChartCause {
     #[error("there are more than {0} files of manifests")]
     ManifestFiles(usize),
     /// A chart that is needed and is not on this machine, while nobody may be asked.
-    #[error("it is not on this machine, and --offline asks nobody")]
+    #[error("it is not on this machine, and the network is not used")]
     Offline,
     /// Files that are no chart.
     #[error(transparent)]
@@ -133,7 +133,7 @@ pub enum ChartCause {
     #[error("its repository {} is an alias of a local Helm configuration", Printable(.0))]
     Alias(String),
     /// A repository that is a directory beside a chart that is in none.
-    #[error("its repository is {}, beside a chart that is in no directory", Printable(.0))]
+    #[error("its repository is {}, which is allowed only for a chart in a directory", Printable(.0))]
     Beside(String),
     /// A chart that does not say where to have it.
     #[error("it is missing in charts/")]
@@ -143,7 +143,7 @@ pub enum ChartCause {
     Source {
         /// The address.
         address: String,
-        /// What is wrong.
+        /// The cause.
         why: super::ParseChartSourceError,
     },
     /// A chart that does not render.

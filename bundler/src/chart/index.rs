@@ -31,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Index {
-    /// Reads an index. Fields that Helm's own code passes over are passed over.
+    /// Reads an index. Fields that Helm's own code skips are skipped.
     pub(super) fn parse(text: &str, address: &str) -> Result<Self, YamlError> {
         bundle_input::parse_yaml(text, address, Dialect::Helm)
     }

@@ -199,7 +199,7 @@ pub enum ParseChartSourceError {
     #[error(transparent)]
     Repository(#[from] ParseRepositoryError),
     /// The versions.
-    #[error("'{}' is no version and no range of versions", Printable(.0))]
+    #[error("'{}' is not a version or a range of versions", Printable(.0))]
     Range(String),
 }
 
@@ -315,7 +315,7 @@ mod tests {
                 None,
                 Err("chart's name may have letters, digits, '-', '_' and '.'"),
             ),
-            ("https://a.example", "app", Some("new"), Err("'new' is no version and no range of versions")),
+            ("https://a.example", "app", Some("new"), Err("'new' is not a version or a range of versions")),
         ] {
             let parsed = ChartSource::in_repository(address, name, range.map(str::to_owned));
             let parsed = parsed.map(|source| source.to_string()).map_err(|error| error.to_string());

@@ -36,7 +36,7 @@ with_image_settings! {
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "schema::CacheLayout")]
             pub(super) cache_layout: Option<Spanned<String>>,
-            /// What only you know of charts and operators; added to the rules that come with the program
+            /// Rules for charts and operators, added to the built-in rules
             #[serde(default)]
             pub(super) rules: Rules,
             /// Files beside this one with such rules
@@ -113,7 +113,7 @@ with_image_settings! {
             #[serde(default)]
             #[schemars(with = "Vec<ChartEntry>")]
             pub(super) charts: Vec<Spanned<ChartEntry>>,
-            /// Files and directories of Kubernetes manifests beside this one: their images travel, and the charts
+            /// Files and directories of Kubernetes manifests beside this one: their images are carried, and the charts
             /// that HelmChart, HelmRelease and Application objects name
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "Vec<schema::NonEmpty>")]

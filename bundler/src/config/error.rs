@@ -34,7 +34,7 @@ pub enum ConfigError {
         column: u64,
         /// The field's path: `projects.cache.images[2]`.
         field: String,
-        /// What is wrong.
+        /// The cause.
         error: FieldError,
     },
     /// A file that a field names and that cannot be had.
@@ -55,7 +55,7 @@ pub enum ConfigError {
     #[error(transparent)]
     List(#[from] ListError),
     /// A list of images in the place of a bundle.yaml.
-    #[error("{} is a list of images, and no bundle.yaml", Printable(.0))]
+    #[error("{} is a list of images, not a bundle.yaml", Printable(.0))]
     IsAList(String),
     /// More than [`Limits::images`].
     #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
@@ -87,7 +87,7 @@ pub enum FieldError {
     #[error(transparent)]
     Project(#[from] ParseProjectError),
     /// A tenant called like one of the two projects that are not a tenant's.
-    #[error("the project '{0}' is no tenant's")]
+    #[error("the project '{0}' cannot be a tenant's project")]
     Reserved(ProjectName),
     /// A reference or a new name.
     #[error(transparent)]
@@ -99,10 +99,10 @@ pub enum FieldError {
     #[error("path of manifests is empty")]
     NoManifests,
     /// A chart without a place, or with two.
-    #[error("a chart has either repo and name, or path")]
+    #[error("a chart needs either 'repo' and 'name', or 'path'")]
     ChartPlace,
     /// A repository and no chart in it.
-    #[error("a chart in a repository has a name")]
+    #[error("a chart in a repository needs a 'name'")]
     ChartName,
     /// A version of a chart that is here.
     #[error("'version' cannot be combined with 'path'")]
@@ -111,7 +111,7 @@ pub enum FieldError {
     #[error(transparent)]
     ChartSource(#[from] ParseChartSourceError),
     /// A value set called like one that is always there, or like nothing.
-    #[error("a value set has a name other than defaults and values")]
+    #[error("a value set needs a name other than 'defaults' and 'values'")]
     ValueSetName,
     /// A version of Kubernetes.
     #[error(transparent)]
@@ -123,7 +123,7 @@ pub enum FieldError {
     #[error(transparent)]
     Policy(#[from] ParsePolicyError),
     /// A word in place of a list of platforms.
-    #[error("platforms are a list, or the word all")]
+    #[error("must be a list of platforms, or 'all'")]
     PlatformsWord,
 }
 

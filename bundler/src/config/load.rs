@@ -247,7 +247,7 @@ projects:
         assert_eq!(c.platforms.to_string(), "linux/amd64");
         for (line, message) in [
             ("referrers: must", "bundle.yaml:1:12: referrers: 'must' is not one of require, carry, leave"),
-            ("platforms: some", "bundle.yaml:1:12: platforms: platforms are a list, or the word all"),
+            ("platforms: some", "bundle.yaml:1:12: platforms: must be a list of platforms, or 'all'"),
             ("foreignLayers: all", "bundle.yaml:1:16: foreignLayers: 'all' is not one of include, leave"),
             ("signedIndexes: 1.x", "bundle.yaml:1:16: signedIndexes: '1.x' is not one of whole, split"),
         ] {
@@ -272,7 +272,7 @@ projects:
             ),
             (
                 "projects:\n  cache:\n    charts:\n      - repo: https://a\n        name: b\n        version: new\n",
-                "bundle.yaml:6:18: projects.cache.charts[0].version: 'new' is no version",
+                "bundle.yaml:6:18: projects.cache.charts[0].version: 'new' is not a version",
             ),
             (
                 "projects:\n  cache:\n    charts: [{path: a, valueSets: {defaults: {}}}]\n",

@@ -46,8 +46,8 @@ macro_rules! with_image_settings {
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "crate::config::settings::ReferrersWord")]
             referrers: Option<serde_saphyr::Spanned<String>>,
-            /// What becomes of a signed index when platforms are chosen: whole carries all of them and the
-            /// signatures, split leaves both behind [default: split]
+            /// Signed indexes when platforms are chosen: whole carries all platforms and the
+            /// signatures; split carries neither [default: split]
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "crate::config::settings::SignedIndexesWord")]
             signed_indexes: Option<serde_saphyr::Spanned<String>>,
@@ -160,7 +160,7 @@ impl<'de> Deserialize<'de> for PlatformsField {
             type Value = PlatformsField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of platforms, or the word all")
+                f.write_str("a list of platforms, or 'all'")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<PlatformsField, E> {

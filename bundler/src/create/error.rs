@@ -1,4 +1,4 @@
-//! Why a bundle could not be made, and what becomes of what was fetched for it.
+//! Why a bundle could not be made, and what happens to what was fetched for it.
 //! Takes the errors of registries, media and sinks; gives one type that names the blob and its image.
 
 use bundle_oci::{ByteCount, Digest};
@@ -16,7 +16,7 @@ pub enum CreateError {
         digest: Digest,
         /// Its size.
         size: u64,
-        /// What becomes of what was fetched.
+        /// What happens to what was fetched.
         kept: Salvage,
         /// Why not.
         source: Error,
@@ -32,7 +32,7 @@ pub enum CreateError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// What becomes of the bytes that a run fetched before it failed.
+/// What happens to the bytes that a run fetched before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Salvage {
     /// They stay for the next run.

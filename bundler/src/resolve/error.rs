@@ -45,7 +45,7 @@ pub enum ResolveCause {
     Manifest {
         /// The manifest.
         digest: Digest,
-        /// What is wrong.
+        /// The cause.
         source: ManifestError,
     },
     /// The image is not made for a platform that is wanted.
@@ -65,7 +65,7 @@ pub enum ResolveCause {
     /// Indexes nested too deeply.
     #[error("its indexes are nested too deeply")]
     TooDeep,
-    /// What is attached to it, as the registry says, cannot be had.
+    /// The artifacts that are attached to it, as the registry says, cannot be had.
     #[error("{referrer}, which the registry lists as attached to {subject}, cannot be fetched")]
     Referrer {
         /// What is attached.
@@ -100,7 +100,7 @@ pub enum ResolveCause {
         /// What this one means.
         second: Digest,
     },
-    /// What is attached to it is required, and does not travel.
+    /// The artifacts that are attached to it is required, and does not travel.
     #[error("its signatures or other referrers are required: {0}")]
     Required(ReferrerOutcome),
     /// More than [`crate::Limits::manifests`].

@@ -24,7 +24,7 @@ pub(crate) struct Image {
     pub(crate) attached: Vec<FoundReferrer>,
     /// What carries its layers that are marked non-distributable, if they are wanted.
     pub(super) foreign: Option<ForeignCarrier>,
-    /// What became of its signatures and platforms, for the statement.
+    /// What happened to its signatures and platforms, for the statement.
     pub(super) marks: Vec<String>,
 }
 

@@ -31,7 +31,7 @@ pub struct ResolveOptions {
     pub referrers_max_age: Duration,
 }
 
-/// What becomes of a reference that the lock does not know, or whose locked digest is gone.
+/// What happens to a reference that the lock does not know, or whose locked digest is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pins {
     /// It is resolved, and people are told.
@@ -51,7 +51,7 @@ pub struct Resolved {
     pub asked: HashMap<Target, Reference>,
     /// The bytes of every manifest, and of configs that were looked into.
     pub contents: HashMap<Digest, Bytes>,
-    /// What became of each image's signatures and platforms, in the statement's words; they are the last of
+    /// What happened to each image's signatures and platforms, in the statement's words; they are the last of
     /// its artifact's reasons.
     pub marks: HashMap<(Target, Digest), Vec<String>>,
     /// Where each artifact's blobs are read from.

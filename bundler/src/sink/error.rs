@@ -54,7 +54,7 @@ pub enum OutputError {
     Parity {
         /// The bundle.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: bundle_format::TooManyShards,
     },
     /// A small file beside the volumes cannot be written.
@@ -65,9 +65,9 @@ pub enum OutputError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The action that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The reader of the pipe is gone, or the system refused.

@@ -19,7 +19,7 @@ pub(super) struct Inside {
 /// How comments are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comments {
-    /// They are passed over.
+    /// They are skipped.
     Skip,
     /// They are read like the rest.
     Read,

@@ -624,7 +624,7 @@ mod tests {
         let warnings = discover(&chart, &[rendering], &Limits::DEFAULT).warnings;
         assert_eq!(
             warnings[0].to_string(),
-            "top/templates/pod.yaml Pod/a spec.containers[0].image: 'a/b:' is no image that can be pulled"
+            "top/templates/pod.yaml Pod/a spec.containers[0].image: 'a/b:' is not a valid image reference"
         );
     }
 

@@ -177,7 +177,7 @@ pub(super) fn items<'v>(value: &'v Value, purpose: &str) -> Result<Cow<'v, [Valu
             let items = bytes.iter().map(|byte| Value::Int(i64::from(*byte), IntType::Uint8));
             Ok(Cow::Owned(items.collect()))
         }
-        Value::Nil => Err(Failure::message("nil is no list")),
+        Value::Nil => Err(Failure::message("nil is not a list")),
         other => Err(Failure::Message(format!("Cannot {purpose} type {}", kind(other)))),
     }
 }

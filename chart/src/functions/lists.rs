@@ -142,7 +142,7 @@ fn concat(call: &Call<'_>) -> Result<Value, Failure> {
     for index in 0..call.count() {
         let items = match call.value(index) {
             Value::List(_) | Value::Bytes(_) => call.items(index, "concat")?,
-            Value::Nil => return Err(Failure::message("nil is no list")),
+            Value::Nil => return Err(Failure::message("nil is not a list")),
             other => {
                 return Err(Failure::Message(format!("Cannot concat type {} as list", kind(other))));
             }

@@ -198,15 +198,24 @@ mod tests {
         for (entries, message) in [
             (
                 &[("a/../../etc/passwd", regular, &b"x"[..])][..],
-                "a/../../etc/passwd: its path leads out of the chart",
+                "a/../../etc/passwd: its path points outside the chart",
             ),
-            (&[("a//etc/passwd", regular, b"x")], "a//etc/passwd: its path leads out of the chart"),
-            (&[("a/c:/x", regular, b"x")], "a/c:/x: its path leads out of the chart"),
-            (&[("a\\..\\x", regular, b"x")], "a\\..\\x: its path leads out of the chart"),
+            (&[("a//etc/passwd", regular, b"x")], "a//etc/passwd: its path points outside the chart"),
+            (&[("a/c:/x", regular, b"x")], "a/c:/x: its path points outside the chart"),
+            (&[("a\\..\\x", regular, b"x")], "a\\..\\x: its path points outside the chart"),
             (&[("Chart.yaml", regular, b"x")], "Chart.yaml: it is not inside the archive's directory"),
-            (&[("a/l", EntryType::Symlink, b"")], "a/l: it is no regular file, and a chart has nothing else"),
-            (&[("a/l", EntryType::Link, b"")], "a/l: it is no regular file, and a chart has nothing else"),
-            (&[("a/l", EntryType::Fifo, b"")], "a/l: it is no regular file, and a chart has nothing else"),
+            (
+                &[("a/l", EntryType::Symlink, b"")],
+                "a/l: it is not a regular file; a chart may have only regular files",
+            ),
+            (
+                &[("a/l", EntryType::Link, b"")],
+                "a/l: it is not a regular file; a chart may have only regular files",
+            ),
+            (
+                &[("a/l", EntryType::Fifo, b"")],
+                "a/l: it is not a regular file; a chart may have only regular files",
+            ),
             (
                 &[("a/\x1b[31m", regular, b"")],
                 "a/\\u{1b}[31m: its path is too long or has characters that are not allowed",
@@ -218,11 +227,11 @@ mod tests {
             (&[("a/big", regular, &big)], "a/big: it has more than 1000 bytes"),
             (&four, "a/4: the chart's files have more than 3000 bytes"),
             (&many, ": the chart has more than 10 files"),
-            (&[], ": there is no file in it"),
+            (&[], ": it contains no file"),
         ] {
             assert_eq!(names(&archive(entries), &small).unwrap_err(), message);
         }
-        assert!(names(b"PK", &small).unwrap_err().contains("no gzipped tar"));
+        assert!(names(b"PK", &small).unwrap_err().contains("not a gzipped tar"));
         let whole = archive(&[("a/x", regular, &big[..900])]);
         assert!(names(&whole[..whole.len() - 30], &small).is_err());
     }

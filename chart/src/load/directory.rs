@@ -52,7 +52,7 @@ impl Walk<'_, '_> {
     /// known where it leads: `walkdir` would open it before anybody can look.
     fn enter(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
         let start = self.root.join(path);
-        // One more than is allowed, so that what lies too deep is refused and not passed over.
+        // One more than is allowed, so that what lies too deep is refused and not skipped.
         let deepest = (DIRECTORY_DEPTH + 1).saturating_sub(depth);
         let mut entries =
             WalkDir::new(&start).min_depth(1).max_depth(deepest).sort_by_file_name().into_iter();
@@ -124,7 +124,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What became of an entry.
+/// What happened to an entry.
 enum Visited {
     Taken,
     PassedOver,
@@ -162,7 +162,7 @@ mod tests {
         for target in [outside.path().join("secret"), outside.path().to_owned()] {
             let link = root.join("link");
             symlink(target, &link).unwrap();
-            assert_eq!(names(root).unwrap_err(), "link: it leads out of the chart's directory");
+            assert_eq!(names(root).unwrap_err(), "link: it points outside the chart's directory");
             std::fs::write(root.join(IGNORE), "link\n").unwrap();
             assert!(names(root).is_ok());
             std::fs::remove_file(root.join(IGNORE)).unwrap();
@@ -180,7 +180,7 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         assert_eq!(
             names(chart.path()).unwrap_err(),
-            "fifo: it is no regular file, and a chart has nothing else"
+            "fifo: it is not a regular file; a chart may have only regular files"
         );
         assert!(names(&chart.path().join("none")).unwrap_err().contains("cannot be read"));
     }
@@ -203,7 +203,7 @@ mod tests {
         for within in [None, Some(chart.as_path()), Some(root.join("library").as_path())] {
             assert_eq!(
                 names(within).unwrap_err().to_string(),
-                "library: it leads out of the chart's directory"
+                "library: it points outside the chart's directory"
             );
         }
     }

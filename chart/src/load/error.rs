@@ -13,7 +13,7 @@ pub struct LoadError {
     /// The archive or directory, and the members on the way to what is wrong: `a.tgz`,
     /// `charts/b.tgz`, `Chart.yaml`.
     pub places: Vec<String>,
-    /// What is wrong.
+    /// The cause.
     #[source]
     pub cause: LoadCause,
 }
@@ -25,19 +25,19 @@ pub enum LoadCause {
     #[error("it cannot be read")]
     Read(#[source] std::io::Error),
     /// The bytes are no gzip.
-    #[error("it is no gzipped tar archive")]
+    #[error("it is not a gzipped tar archive")]
     Gzip(#[source] std::io::Error),
     /// The archive's entries cannot be read.
     #[error("the archive is damaged")]
     Tar(#[source] std::io::Error),
     /// A link, device or something else that is no file.
-    #[error("it is no regular file, and a chart has nothing else")]
+    #[error("it is not a regular file; a chart may have only regular files")]
     NotAFile,
     /// A link that leads out of the chart's directory.
-    #[error("it leads out of the chart's directory")]
+    #[error("it points outside the chart's directory")]
     Escape,
     /// A path that is absolute, has `..`, or names a drive.
-    #[error("its path leads out of the chart")]
+    #[error("its path points outside the chart")]
     Path,
     /// A path with bytes that no file of a chart has.
     #[error("its path is too long or has characters that are not allowed")]
@@ -58,10 +58,10 @@ pub enum LoadCause {
     #[error("the chart has more than {0} files")]
     Files(usize),
     /// Charts inside charts without end.
-    #[error("charts lie more than {0} deep inside each other")]
+    #[error("subcharts are nested more than {0} deep")]
     Depth(usize),
     /// No file at all.
-    #[error("there is no file in it")]
+    #[error("it contains no file")]
     Empty,
     /// No `Chart.yaml`.
     #[error("Chart.yaml is missing")]
@@ -76,7 +76,7 @@ pub enum LoadCause {
     #[error("line {0}: it is not UTF-8")]
     Encoding(usize),
     /// A `values.yaml` that is no map.
-    #[error("it is no map")]
+    #[error("it is not a map")]
     NoMap,
     /// A `.helmignore` that Helm refuses.
     #[error("line {0}: the pattern is not one that Helm reads")]

@@ -12,7 +12,7 @@ use super::{Overlay, OverlayError};
 use crate::discover::{Declared, Group, Step, declared_in};
 use crate::{Find, Map, Place, Rendering, Value, discover};
 
-/// What became of the images that values name.
+/// What happened to the images that values name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The values that name another image now.

@@ -11,13 +11,13 @@ use crate::{Document, Rendering, Value};
 #[derive(Debug, thiserror::Error)]
 pub enum IngressError {
     /// The chart makes no ingress with these values.
-    #[error("with these values the chart makes no ingress")]
+    #[error("with these values the chart creates no ingress")]
     None,
     /// Several hosts, and nothing says which is meant.
-    #[error("the chart makes ingresses for several hosts: {}", .0.join(", "))]
+    #[error("the chart creates ingresses for several hosts: {}", .0.join(", "))]
     Several(Vec<String>),
     /// A host that is in no value.
-    #[error("no value of the chart says the host {0} of its ingress")]
+    #[error("no value of the chart sets the host {0} of its ingress")]
     NoValue(String),
     /// The chart cannot be rendered.
     #[error(transparent)]

@@ -52,7 +52,7 @@ pub enum OverlayError {
     #[error(transparent)]
     Render(#[from] RenderError),
     /// [`Limits::trials`](crate::Limits::trials), or the time that the caller gave.
-    #[error("the chart was rendered {0} times, and is not understood yet")]
+    #[error("no suitable values were found after {0} renderings")]
     Trials(usize),
     /// The values are too large to be written.
     #[error(transparent)]

@@ -28,7 +28,7 @@ impl Default for KubeVersion {
 impl FromStr for KubeVersion {
     type Err = ParseKubeVersionError;
 
-    /// As Kubernetes reads it: what follows the numbers is passed over.
+    /// As Kubernetes reads it: what follows the numbers is skipped.
     fn from_str(text: &str) -> Result<Self, ParseKubeVersionError> {
         let text = text.trim_start();
         let text = text.strip_prefix('v').unwrap_or(text);

@@ -18,13 +18,13 @@ pub enum RenderError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// A single value where the values of a chart inside belong.
-    #[error("values: {} is no table, and a chart inside has its values there", Printable(.0))]
+    #[error("values: {} is not a table, but a subchart has its values there", Printable(.0))]
     NoTable(String),
     /// Charts that are depended on and not there.
     #[error("{}", missing(.0))]
     Missing(Vec<MissingDependency>),
     /// A library, which renders nothing.
-    #[error("it is a library for other charts, and installs nothing")]
+    #[error("it is a library chart, which cannot be installed")]
     Library,
     /// A chart for other versions of Kubernetes.
     #[error("it is made for Kubernetes {}, and not for {given}", Printable(.wanted))]
@@ -37,7 +37,7 @@ pub enum RenderError {
     /// A template.
     #[error("{}: {}{}", place(.error), Printable(&.error.message), callers(.error))]
     Template {
-        /// What is wrong, and where.
+        /// The cause, and its place.
         error: template::Error,
         /// The value that the chart asks for, if that can be told: `expose.tls.auto.commonName`.
         wanted: Option<String>,
@@ -47,7 +47,7 @@ pub enum RenderError {
     Yaml {
         /// The template.
         file: String,
-        /// What is wrong.
+        /// The cause.
         error: YamlError,
     },
 }

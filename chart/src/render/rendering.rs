@@ -54,7 +54,7 @@ pub enum Operation {
     Upgrade,
 }
 
-/// What becomes of the files in `crds/`, which Helm applies as they are.
+/// What happens to the files in `crds/`, which Helm applies as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Definitions {
     /// They are documents like others.
@@ -62,7 +62,7 @@ pub enum Definitions {
     Read,
     /// Only those that speak of images are read.
     Search,
-    /// They are passed over.
+    /// They are skipped.
     Skip,
 }
 

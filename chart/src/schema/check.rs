@@ -57,7 +57,7 @@ pub(crate) fn check_schemas(
             Some(Value::Map(inner)) => check_schemas(below, &inner, &path, limits, warnings)?,
             None | Some(Value::Nil) => {}
             Some(_) => {
-                let faults = vec![(below.metadata.name.clone(), "it is no table".to_owned())];
+                let faults = vec![(below.metadata.name.clone(), "it is not a table".to_owned())];
                 return Err(SchemaError { chart: path, faults });
             }
         }

@@ -76,7 +76,7 @@ impl<'a> Validator<'a> {
         if let Some(step) = number_of(fields, "multipleOf")? {
             let quotient = number / step;
             if (quotient - quotient.round()).abs() > 1e-9 {
-                faults.push(fault(at, format!("is no multiple of {step}")));
+                faults.push(fault(at, format!("is not a multiple of {step}")));
             }
         }
         Ok(())
@@ -102,7 +102,7 @@ impl<'a> Validator<'a> {
             && self.draft <= Draft::V7
             && !format::holds(name, text)
         {
-            faults.push(fault(at, format!("is no valid {name}")));
+            faults.push(fault(at, format!("is not a valid {name}")));
         }
         Ok(())
     }
@@ -112,7 +112,8 @@ impl<'a> Validator<'a> {
             return Ok(known.clone());
         }
         let made = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
-        let made = made.map_err(|_| Stop::Schema(format!("pattern '{pattern}' is no regular expression")))?;
+        let made =
+            made.map_err(|_| Stop::Schema(format!("pattern '{pattern}' is not a regular expression")))?;
         self.patterns.insert(pattern, made.clone());
         Ok(made)
     }
@@ -222,7 +223,7 @@ impl<'a> Validator<'a> {
             if let Some(schema) = fields.get("propertyNames").filter(|_| self.draft >= Draft::V6) {
                 let name = Value::String(name.clone());
                 if self.holds(schema, Place { value: &name, path: &path, depth: 0 })?.is_none() {
-                    faults.push(fault(inner, "is no name that is allowed"));
+                    faults.push(fault(inner, "is not an allowed name"));
                 }
             }
         }

@@ -60,9 +60,12 @@ impl Evaluator<'_> {
                 let value = self.operand(scope, inner)?;
                 self.fields(scope, head.at, value, names, arguments, piped)
             }
-            _ if !arguments.is_empty() || !piped.is_nothing() => {
-                Err(self.stop(scope, head.at, None, "can't give an argument to what is no function"))
-            }
+            _ if !arguments.is_empty() || !piped.is_nothing() => Err(self.stop(
+                scope,
+                head.at,
+                None,
+                "can't give an argument to a value that is not a function",
+            )),
             Operand::Nil => Err(self.stop(scope, head.at, None, "nil is not a command")),
             _ => self.operand(scope, head),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::chart::Chart;
 use crate::{Map, Value, Warning};
 
-/// What becomes of a null that stands over a chart's default.
+/// What happens to a null that stands over a chart's default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nulls {
     /// It deletes the default and goes: Helm's coalescing.
@@ -228,8 +228,8 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "values: c is a table, and a single value in the chart",
-                "values: d.e is no table, and one in the chart"
+                "values: c is a table, but a single value in the chart",
+                "values: d.e is not a table, but it is one in the chart"
             ]
         );
         assert_eq!(

@@ -51,11 +51,11 @@ pub enum ValuesError {
     Yaml {
         /// The file.
         file: String,
-        /// What is wrong, and where.
+        /// The cause, and its place.
         error: YamlError,
     },
     /// A file that is no map.
-    #[error("{}: the values are no map", Printable(.0))]
+    #[error("{}: the values are not a map", Printable(.0))]
     NoMap(String),
     /// An expression.
     #[error("value to set: {0}")]
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(json(&Value::Map(merged)), r#"{"a":{"b":null,"c":[3]},"d":1,"e":{"x":2},"f":"4"}"#);
         let wrong = ValueSet { files: vec![file("- a\n")], ..ValueSet::defaults() };
         let message = wrong.merged(&Limits::DEFAULT).unwrap_err().to_string();
-        assert_eq!(message, "v.yaml: the values are no map");
+        assert_eq!(message, "v.yaml: the values are not a map");
         let wrong = ValueSet { files: vec![file("a: 1\nb: [\n")], ..ValueSet::defaults() };
         let message = wrong.merged(&Limits::DEFAULT).unwrap_err().to_string();
         assert!(message.starts_with("v.yaml:"), "{message}");

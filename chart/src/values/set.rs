@@ -15,7 +15,7 @@ use crate::{Map, Value};
 pub struct SetError {
     /// The part of a key where reading stopped.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The cause.
     pub cause: SetCause,
 }
 
@@ -26,7 +26,7 @@ pub enum SetCause {
     #[error("key has no value")]
     NoValue,
     /// Something between the brackets that is no number.
-    #[error("index is no number from 0 to {SET_INDEX}")]
+    #[error("index is not a number from 0 to {SET_INDEX}")]
     Index,
     /// Something between a bracket and what must follow.
     #[error("unexpected text after an index")]
@@ -38,13 +38,13 @@ pub enum SetCause {
     #[error("keys nest deeper than {SET_DEPTH}")]
     Depth,
     /// A key below something that has no keys.
-    #[error("it is set already, and is no map")]
+    #[error("it is already set, and is not a map")]
     NoMap,
     /// An index into something that is no list.
-    #[error("it is set already, and is no list")]
+    #[error("it is already set, and is not a list")]
     NoList,
     /// JSON that is none.
-    #[error("value is no JSON")]
+    #[error("value is not JSON")]
     Json,
 }
 
@@ -336,19 +336,19 @@ mod tests {
         for (before, expression, message) in [
             ("{}", "a", "'a': key has no value"),
             ("{}", "a,b=secret", "'a': key has no value"),
-            ("{}", "a[x]=secret", "'a': index is no number from 0 to 65536"),
-            ("{}", "a[-1]=secret", "'a': index is no number from 0 to 65536"),
-            ("{}", "a[65537]=secret", "'a': index is no number from 0 to 65536"),
-            ("{}", "a[0", "'a': index is no number from 0 to 65536"),
+            ("{}", "a[x]=secret", "'a': index is not a number from 0 to 65536"),
+            ("{}", "a[-1]=secret", "'a': index is not a number from 0 to 65536"),
+            ("{}", "a[65537]=secret", "'a': index is not a number from 0 to 65536"),
+            ("{}", "a[0", "'a': index is not a number from 0 to 65536"),
             ("{}", "a[0]b=secret", "'a': unexpected text after an index"),
             ("{}", "a={secret", "'a': list must end with '}'"),
-            (r#"{"a":1}"#, "a.b=secret", "'a': it is set already, and is no map"),
-            (r#"{"a":null}"#, "a.b=secret", "'a': it is set already, and is no map"),
-            (r#"{"a":{}}"#, "a[0]=secret", "'a': it is set already, and is no list"),
+            (r#"{"a":1}"#, "a.b=secret", "'a': it is already set, and is not a map"),
+            (r#"{"a":null}"#, "a.b=secret", "'a': it is already set, and is not a map"),
+            (r#"{"a":{}}"#, "a[0]=secret", "'a': it is already set, and is not a list"),
         ] {
             assert_eq!(result(before, expression, Reading::Typed).unwrap_err(), message, "{expression}");
         }
-        assert_eq!(result("{}", "a={secret", Reading::Json).unwrap_err(), "'a': value is no JSON");
+        assert_eq!(result("{}", "a={secret", Reading::Json).unwrap_err(), "'a': value is not JSON");
         assert!(result("{}", &format!("{}=1", "a.".repeat(100)), Reading::Typed).is_err());
         assert!(result("{}", &format!("a{}=1", "[0]".repeat(100_000)), Reading::Typed).is_err());
     }

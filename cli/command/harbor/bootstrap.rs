@@ -93,7 +93,7 @@ impl Bootstrap {
         }
         for project in plan.without_namespace(&settings) {
             progress.note(&format!(
-                "the name of the project {project} is no namespace's, so it gets no pull account; give it 'namespaces' in harbor.yaml"
+                "the name of the project {project} is not a valid namespace, so it gets no pull account; give it 'namespaces' in harbor.yaml"
             ));
         }
         let mut report = BootstrapReport {
@@ -155,7 +155,7 @@ fn robot(step: &RobotStep) -> RobotEntry {
         names.join(", ")
     };
     let mut purpose = match &step.purpose {
-        Purpose::Importer => format!("brings bundles into {}", projects("push")),
+        Purpose::Importer => format!("imports bundles into {}", projects("push")),
         Purpose::Nodes => format!("pulls for nodes from {}", projects("pull")),
         Purpose::Pull { .. } => format!("pulls from {}", projects("pull")),
     };

@@ -86,7 +86,7 @@ impl Place {
             Some(harbor) => Ok((harbor, progress)),
             None => Err(Failure::text(
                 Code::Network,
-                format!("{} is no Harbor: it does not answer to /api/v2.0/ping as one", self.to),
+                format!("{} is not a Harbor: it does not answer to /api/v2.0/ping as one", self.to),
             )),
         }
     }

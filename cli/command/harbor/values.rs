@@ -194,7 +194,7 @@ fn note(note: &ValuesNote) -> Vec<String> {
     };
     match note {
         ValuesNote::NotPinned(placed) => vec![format!(
-            "{} has no place for a digest: {} is named by its tag alone",
+            "{} has no value for a digest: {} is named by its tag alone",
             Printable(&placed.path),
             placed.now
         )],
@@ -209,7 +209,7 @@ fn note(note: &ValuesNote) -> Vec<String> {
         ValuesNote::LooksLike(unreached) => {
             each(unreached, "looks like an image, and is not in the bundle")
         }
-        ValuesNote::Kept(unreached) => each(unreached, "keeps its name, for no value names it"),
+        ValuesNote::Kept(unreached) => each(unreached, "keeps its name, because no value sets it"),
         ValuesNote::NoDatabases => vec![
             "Harbor's scanner runs, and the bundle has none of its databases: list ghcr.io/aquasecurity/trivy-db:2 and ghcr.io/aquasecurity/trivy-java-db:1 in bundle.yaml, or switch it off with --set trivy.enabled=false".to_owned(),
         ],

@@ -21,7 +21,7 @@ pub struct Pipe<R> {
     next: usize,
 }
 
-/// What became of a blob's bytes on their way out of a pipe.
+/// What happened to a blob's bytes on their way out of a pipe.
 pub trait BlobSink {
     /// Takes the next bytes of `blob`; the last call for a blob comes only after its digest was
     /// found right.

@@ -149,7 +149,7 @@ impl Compressed {
         let lies = || {
             let place = self.stored.place(&(from.0..to.0)).map(|place| format!(" (in {place})"));
             let text = format!(
-                "frame {position}, at byte {}{}, is not what the table of frames says",
+                "frame {position}, at byte {}{}, does not match the seek table",
                 from.0,
                 place.unwrap_or_default()
             );
@@ -271,10 +271,10 @@ impl std::fmt::Debug for Compressed {
 #[derive(Debug, thiserror::Error)]
 pub enum CompressedError {
     /// Compressed by something that writes no table.
-    #[error("it has no table of frames at its end, and so can only be read as a pipe; or it is cut short")]
+    #[error("it has no seek table at its end: it is truncated, or can be read only from a pipe")]
     NoTable,
     /// A table that contradicts itself or the file.
-    #[error("its table of frames is not valid")]
+    #[error("its seek table is not valid")]
     Table,
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]

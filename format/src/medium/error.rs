@@ -15,7 +15,7 @@ pub enum MediumError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A compressed file that cannot be read at any place.
@@ -23,7 +23,7 @@ pub enum MediumError {
     Compressed {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: CompressedError,
     },
     /// An index of volumes that cannot be used.
@@ -31,7 +31,7 @@ pub enum MediumError {
     Index {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: VolumeIndexError,
     },
     /// An index of volumes of another bundle.

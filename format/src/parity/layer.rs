@@ -51,7 +51,7 @@ struct Memory {
     failures: usize,
     /// Where rebuilt blocks go instead, if somebody has a place for them.
     spill: Option<Spill>,
-    /// By shard: what became of damage there.
+    /// By shard: what happened to damage there.
     marks: BTreeMap<usize, Marks>,
 }
 

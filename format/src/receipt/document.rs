@@ -39,7 +39,7 @@ pub struct Receipt {
     pub imported: Timestamp,
     /// The names that the site's trust policy gives to the keys that signed the bundle.
     pub signers: Vec<String>,
-    /// What became of each artifact, in the order of the statement.
+    /// What happened to each artifact, in the order of the statement.
     #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Delivered>,
     /// The blobs of the artifacts that are in place, each once.
@@ -52,7 +52,7 @@ pub struct Receipt {
     pub overrides: Vec<Override>,
 }
 
-/// What names a bundle.
+/// The identity of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BundleId {
@@ -77,7 +77,7 @@ impl fmt::Display for BundleId {
     }
 }
 
-/// What became of one artifact.
+/// What happened to one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Delivered {
@@ -86,7 +86,7 @@ pub struct Delivered {
     pub target: Target,
     /// The digest of its manifest or index.
     pub digest: Digest,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: Outcome,
     /// What the tag named before it was moved, or what it still names where the artifact was
     /// skipped.
@@ -313,10 +313,10 @@ pub enum ReceiptError {
     #[error("receipt gives {0} blobs that do not fit")]
     Blobs(Target),
     /// An artifact whose outcome and found digest contradict each other.
-    #[error("receipt contradicts itself about what was found at {0}")]
+    #[error("receipt is inconsistent about the digest found at {0}")]
     Found(Target),
     /// A reason or a key's name that is empty, too long or not printable.
-    #[error("receipt has a text that cannot be shown")]
+    #[error("receipt has a text that is not printable")]
     Text,
     /// No trusted key made the signature, or the receipt was changed afterwards.
     #[error("receipt is not signed by the site's key, or was changed after it was signed")]

@@ -38,7 +38,7 @@ pub enum ParseShortError {
     #[error("short receipt must be STREAM:SEQUENCE: and six groups of four digits")]
     Form,
     /// A digit that there is not.
-    #[error("short receipt has the character '{}', which is none of its digits", Printable(.0))]
+    #[error("short receipt has the character '{}', which is not allowed", Printable(.0))]
     Digit(String),
     /// Two mistaken or exchanged characters, or a part of another receipt.
     #[error("short receipt is mistyped: its last group does not fit the rest")]

@@ -78,7 +78,7 @@ pub enum KeyError {
     #[error("key is encrypted and needs a passphrase")]
     NeedsPassphrase,
     /// A passphrase that does not open the key.
-    #[error("passphrase does not open the key")]
+    #[error("wrong passphrase")]
     WrongPassphrase,
     /// A key that is encrypted in a way that is not read, such as PBES1.
     #[error("key is encrypted in a way that is not supported: PBES2 is")]

@@ -17,11 +17,11 @@ pub struct TrustPolicy {
     pub keys: Vec<TrustedKey>,
     /// How many of them must have signed, at least one.
     pub signatures: usize,
-    /// What becomes of a bundle after its own time.
+    /// What happens to a bundle after its own time.
     pub expiry: Expiry,
 }
 
-/// What becomes of a bundle after its own time.
+/// What happens to a bundle after its own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Expiry {
     /// It is refused.

@@ -40,7 +40,7 @@ pub enum RotationError {
     #[error("rotation is not valid")]
     Json(#[from] serde_json::Error),
     /// A name that is empty, too long or not printable.
-    #[error("rotation gives the new key a name that cannot be shown")]
+    #[error("rotation gives the new key a name that is not printable")]
     Name,
     /// A key that cannot be used.
     #[error("rotation has a key that cannot be used")]
@@ -66,10 +66,10 @@ pub enum RotationError {
     #[error("rotation of the key {0} is not signed by that key")]
     NotByItself(Digest),
     /// A new key that the site knows already and does not trust.
-    #[error("rotation brings the key '{0}', which is revoked here")]
+    #[error("rotation names the key '{0}', which is revoked here")]
     RevokedNew(String),
     /// Another key has the name.
-    #[error("rotation brings a key called '{0}', and another key has this name here")]
+    #[error("rotation names the key '{0}', and another key has this name here")]
     NameTaken(String),
 }
 

@@ -60,7 +60,7 @@ pub struct Terms {
     /// The digest of the statement before this one in the series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Digest>,
-    /// What a delta builds on; empty for a bundle that stands alone.
+    /// The bases of a delta; empty for a bundle that stands alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base: Vec<Base>,
     /// Digest and size of `index.json`.
@@ -88,7 +88,7 @@ pub struct Draft {
     pub expires: Option<Timestamp>,
     /// The digest of the statement before this one in the series.
     pub previous: Option<Digest>,
-    /// What a delta builds on.
+    /// The bases of a delta.
     pub base: Vec<Base>,
     /// What the bundle delivers, in order.
     pub artifacts: Vec<Artifact>,
@@ -129,7 +129,7 @@ impl Draft {
     }
 }
 
-/// What a delta builds on. It is named for people: what counts is that the required blobs are there.
+/// The bases of a delta. It is named for people: what counts is that the required blobs are there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Base {
@@ -288,7 +288,7 @@ pub enum StatementError {
     #[error("statement names the target {0}, where the importer keeps its own record")]
     Record(Target),
     /// A reason that is empty, too long or not printable.
-    #[error("statement gives {0} a reason that cannot be shown")]
+    #[error("statement gives {0} a reason that is not printable")]
     Reason(Target),
     /// Sizes that add up to more than 2^53.
     #[error("statement's sizes overflow")]

@@ -67,7 +67,7 @@ pub enum GraphError<E> {
     Manifest {
         /// The manifest's digest.
         digest: Digest,
-        /// What is wrong with it.
+        /// The cause.
         source: ManifestError,
     },
     /// Content with another length than its descriptor says.

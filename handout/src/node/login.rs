@@ -32,7 +32,7 @@ pub enum LoginError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The file is none of Docker's.

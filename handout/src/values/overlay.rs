@@ -31,7 +31,7 @@ pub struct ValuesRequest<'a> {
     pub pull_secret: PullSecretName<'a>,
     /// The host of the chart's ingress. Without one, Harbor's gets that of the registry.
     pub ingress_host: Option<&'a str>,
-    /// What becomes of images that no value names.
+    /// What happens to images that no value names.
     pub unmapped: Unmapped,
     /// When to give up.
     pub deadline: Instant,
@@ -48,7 +48,7 @@ pub enum PullSecretName<'a> {
     None,
 }
 
-/// What becomes of images of the bundle that no value of the chart names.
+/// What happens to images of the bundle that no value of the chart names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmapped {
     /// There are no values then.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bundle_oci::{ByteCount, ProjectName};
 
-/// What a destination is like and what becomes of it.
+/// What a destination is like and what happens to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlook {
     /// What it is, such as `Harbor`.
@@ -14,7 +14,7 @@ pub struct Outlook {
     pub version: Option<String>,
     /// Who the account is to it, for people.
     pub account: String,
-    /// What becomes of its projects, in the order in which they were asked for.
+    /// What happens to its projects, in the order in which they were asked for.
     pub projects: Vec<ProjectOutlook>,
     /// The bytes that each project gets, for those that get any.
     pub storage: Vec<ProjectStorage>,
@@ -22,16 +22,16 @@ pub struct Outlook {
     pub notes: Vec<Note>,
 }
 
-/// What becomes of one project.
+/// What happens to one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectOutlook {
     /// Its name.
     pub name: ProjectName,
-    /// What becomes of it.
+    /// What happens to it.
     pub change: Change,
 }
 
-/// What becomes of a project.
+/// What happens to a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is made.
@@ -79,7 +79,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoScanner(project) => {
-                write!(f, "nothing scans the project {project}, so no image is held back there")
+                write!(f, "nothing scans the project {project}, so no image is blocked there")
             }
             Self::Exemptions(project) => {
                 write!(

@@ -23,7 +23,7 @@ pub struct ScanPolicy {
     pub blocks_from: Option<String>,
     /// Whether anything scans them; otherwise none is blocked.
     pub scanning: Scanning,
-    /// Whether some vulnerabilities are exempted, so that an image may be pulled all the same.
+    /// Whether some vulnerabilities are exempted, so that an image may be pulled nevertheless.
     pub exemptions: bool,
 }
 

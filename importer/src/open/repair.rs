@@ -41,7 +41,7 @@ pub enum RepairError {
     #[error("there is no parity beside {}", .0.display())]
     NoParity(PathBuf),
     /// There is parity, and it is of no use.
-    #[error("{} is of no use: {why}", .path.display())]
+    #[error("{} cannot be used: {why}", .path.display())]
     UselessParity {
         /// The file.
         path: PathBuf,
@@ -72,9 +72,9 @@ pub enum RepairError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The action that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }

@@ -1,5 +1,5 @@
 //! Puts blobs into the repositories that need them: each is sent at most once, then mounted.
-//! What is not sent is hashed all the same.
+//! What is not sent is hashed nevertheless.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -82,9 +82,7 @@ pub enum PushError {
         subject: Digest,
     },
     /// A blob that a delta builds on, and that was there when the import began.
-    #[error(
-        "blob {digest} is not in the bundle, which builds on it, and is gone from the registry; {repository} needs it"
-    )]
+    #[error("blob {digest} is not in this delta, and no longer in the registry; {repository} needs it")]
     Gone {
         /// The blob.
         digest: Digest,

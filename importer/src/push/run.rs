@@ -62,7 +62,7 @@ pub struct Unstored {
     pub reason: String,
 }
 
-/// What becomes of the others if an artifact cannot be stored.
+/// What happens to the others if an artifact cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnFailure {
     /// The import ends, and no tag is set.

@@ -55,7 +55,7 @@ pub enum HistoryError {
     /// The record in the registry.
     #[error("the registry's record of accepted bundles cannot be {doing}")]
     Record {
-        /// What was tried.
+        /// The action that failed.
         doing: &'static str,
         /// Why it failed.
         source: Error,

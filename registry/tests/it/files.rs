@@ -44,16 +44,13 @@ async fn credentials_go_to_their_host_and_not_where_it_redirects() {
 #[tokio::test]
 async fn addresses_that_are_no_files_of_a_web_server_are_not_asked() {
     for (address, message) in [
-        (
-            "http://charts.example/index.yaml",
-            "http://charts.example/index.yaml is not asked: it is not https",
-        ),
-        ("file:///etc/passwd", "file:///etc/passwd is not asked: it is neither https nor http"),
+        ("http://charts.example/index.yaml", "http://charts.example/index.yaml is not used: it is not https"),
+        ("file:///etc/passwd", "file:///etc/passwd is not used: it is neither https nor http"),
         (
             "https://u:p@charts.example/",
-            "https://…@charts.example/ is not asked: it contains a user name or password",
+            "https://…@charts.example/ is not used: it contains a user name or password",
         ),
-        ("charts", "charts is not asked: it is not an address"),
+        ("charts", "charts is not used: it is not an address"),
     ] {
         assert_eq!(client().file(address, 100).await.unwrap_err().to_string(), message);
     }

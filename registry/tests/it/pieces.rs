@@ -45,7 +45,7 @@ impl BlobSource for Source {
     }
 }
 
-/// What becomes of one PATCH.
+/// What happens to one PATCH.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Taken,
@@ -183,7 +183,7 @@ async fn a_piece_that_breaks_off_goes_on_where_the_registry_says() {
         let (server, state) = registry(false, fate);
         let (sent, opened) = send(&client(), &server, once).await.unwrap();
         assert_eq!((sent, state.lock().unwrap().done), (Uploaded::Sent, true));
-        // One is read from the start again and passes over what is there; the other was kept.
+        // One is read from the start again and skips what is there; the other was kept.
         assert_eq!(opened, if once { 1 } else { 2 });
         assert_eq!((server.count("POST"), server.count("GET"), server.count("HEAD")), (1, 1, 0));
         let lost = if once { 512 } else { 1024 } - 100;
@@ -225,7 +225,7 @@ async fn a_pipes_blob_that_is_refused_at_first_is_sent_again() {
 }
 
 /// Over a line that is known to be good, a pipe's blob is sent at once; what the registry kept of it when the line
-/// breaks all the same need not be sent again, and the rest was kept here.
+/// breaks nevertheless need not be sent again, and the rest was kept here.
 #[tokio::test]
 async fn a_pipes_blob_over_a_good_line_goes_on_where_it_broke() {
     const MIB: usize = 1 << 20;

@@ -41,22 +41,22 @@ const PULL: Right = Right::new("repository", "pull");
 pub struct BootstrapPlan {
     /// What the Harbor is like.
     pub live: LiveState,
-    /// What becomes of the projects.
+    /// What happens to the projects.
     pub reconcile: ReconcilePlan,
-    /// What becomes of the robots, the importer's first.
+    /// What happens to the robots, the importer's first.
     pub robots: Vec<RobotStep>,
     /// The preflight checks that failed.
     pub findings: Vec<Finding>,
 }
 
-/// What becomes of one robot.
+/// What happens to one robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotStep {
     /// What it is for.
     pub purpose: Purpose,
     /// What it should be.
     pub spec: RobotSpec,
-    /// What becomes of it.
+    /// What happens to it.
     pub change: RobotChange,
 }
 
@@ -87,7 +87,7 @@ impl Purpose {
     }
 }
 
-/// What becomes of a robot.
+/// What happens to a robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RobotChange {
     /// It is made.
@@ -105,7 +105,7 @@ pub struct SecretPlaces<'a> {
     pub directory: &'a Path,
     /// The registry's host as pods and importers name it.
     pub host: &'a Registry,
-    /// What becomes of a pull secret.
+    /// What happens to a pull secret.
     pub delivery: SecretDelivery,
     /// The namespace in which Harbor itself runs.
     pub harbor_namespace: &'a Namespace,
@@ -123,7 +123,7 @@ impl SecretPlaces<'_> {
     }
 }
 
-/// What becomes of a pull secret.
+/// What happens to a pull secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SecretDelivery {
     /// It is kept in a file.
@@ -153,7 +153,7 @@ pub enum BootstrapError {
     Robot {
         /// Its name without prefix.
         name: String,
-        /// What was tried.
+        /// The action that failed.
         doing: &'static str,
         /// Why it failed.
         source: Error,

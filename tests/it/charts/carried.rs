@@ -233,7 +233,7 @@ fn a_repository_that_lies_or_never_ends_is_refused_and_nothing_is_written() {
     );
     create(&scene, "x.tar", &[])
         .ends_with(2)
-        .says("hint: if that is meant to be so, allow it with --plain-http charts.example");
+        .says("hint: if plain HTTP is intended, allow it with --plain-http charts.example");
     assert!(!scene.files().iter().any(|name| name.contains("x.tar")), "{:?}", scene.files());
 }
 
@@ -405,7 +405,7 @@ fn a_chart_that_cannot_be_used_stops_the_run_and_says_what_to_do() {
         ),
         ("{path: empty}", 2, "no image was found in it", "allowEmpty: true"),
         ("{path: cycle}", 2, "cycle/templates/a.yaml:1:", ""),
-        ("{path: slip.tgz}", 3, "its path leads out of the chart", ""),
+        ("{path: slip.tgz}", 3, "its path points outside the chart", ""),
         ("{path: none}", 2, "none cannot be read", ""),
         (
             "{path: web, version: 1.x}",
@@ -413,7 +413,7 @@ fn a_chart_that_cannot_be_used_stops_the_run_and_says_what_to_do() {
             "projects.platform.charts[0]: 'version' cannot be combined with 'path'",
             "",
         ),
-        ("{repo: 'https://a.example'}", 2, "a chart in a repository has a name", ""),
+        ("{repo: 'https://a.example'}", 2, "a chart in a repository needs a 'name'", ""),
         (
             "{path: web, kubeVersion: new}",
             2,
@@ -479,10 +479,10 @@ fn images_tells_what_is_asked_for_and_why() {
     scene
         .bundle(["images", "--offline"])
         .ends_with(2)
-        .says("is not on this machine, and --offline asks nobody");
+        .says("is not on this machine, and the network is not used");
 }
 
-/// What an image is asked for, and what becomes of it if its registry does not have it, or answers oddly.
+/// What an image is asked for, and what happens to it if its registry does not have it, or answers oddly.
 /// Only what the rendering with the values given asks for can end the run, and must.
 #[test]
 fn only_what_is_rendered_ends_the_run_if_it_does_not_exist() {

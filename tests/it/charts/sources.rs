@@ -142,7 +142,7 @@ fn offline_asks_nobody_for_what_a_chart_depends_on_either() {
         .bundle(["images", "--offline"])
         .ends_with(2)
         .says("it depends on web 1.x")
-        .says("--offline asks nobody")
+        .says("the network is not used")
         .says("helm dependency build");
     assert_eq!(repository.requests(), 0);
     scene.bundle(["images", "--chart", "oci://registry.invalid/a/web", "--offline"]).ends_with(2);

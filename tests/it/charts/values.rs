@@ -181,7 +181,7 @@ fn what_people_say_themselves_stays() {
         (&overlay["externalURL"], &overlay["expose"], &overlay["core"]["resources"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
-    // A scanner without databases is told.
+    // A scanner without databases is reported.
     let ran = values(&scene, &["--ingress-host", "registry.example", "--no-pull-secret"]).succeeds();
     let ran = ran.says("note: Harbor's scanner runs, and the bundle has none of its databases");
     let overlay: Value = serde_saphyr::from_str(&ran.stdout).unwrap();
@@ -262,7 +262,7 @@ fn other_charts_are_led_to_the_bundle_in_their_own_ways() {
     }
     values(&scene, &["--chart", "alertmanager", "--ingress-host", "a.example"])
         .ends_with(2)
-        .says("with these values the chart makes no ingress");
+        .says("with these values the chart creates no ingress");
     values(
         &scene,
         &["--chart", "alertmanager", "--set", "ingress.enabled=true", "--ingress-host", "a.example"],

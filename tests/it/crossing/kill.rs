@@ -88,7 +88,7 @@ fn a_killed_create_does_not_fetch_again_what_it_has() {
             .to_vec();
     assert!(killed_at(&scene, &proxy, Direction::Download, 50 << 20, &arguments));
     proxy.clear();
-    scene.bundle(&arguments).succeeds().says("going on with what an earlier run fetched");
+    scene.bundle(&arguments).succeeds().says("resuming with the data that an earlier run fetched");
     let fetched = proxy.bytes(Direction::Download);
     assert!(fetched < 40 << 20, "{fetched} bytes were fetched again");
     scene.bundle(["verify", "b.tar", "--trust", "key.pub"]).succeeds();

@@ -1,4 +1,4 @@
-//! A bundle and what becomes of it between two registries.
+//! A bundle and what happens to it between two registries.
 //!
 //! Whole, in volumes, compressed, as a delta, killed halfway, rebuilt from parity, signed by others, and what comes back.
 

@@ -144,7 +144,10 @@ fn more_lost_volumes_than_parity_are_told_with_what_to_do() {
     // With a lost volume of parity nothing is left to rebuild from.
     let parity = std::fs::read(case.scene.path("b.tar.parity-001-of-001")).unwrap();
     case.remove("b.tar.parity-001-of-001");
-    case.verify("b.tar").ends_with(6).says(&format!("{} is missing", volumes[1])).says("bring them together");
+    case.verify("b.tar")
+        .ends_with(6)
+        .says(&format!("{} is missing", volumes[1]))
+        .says("put all volumes into one directory");
     std::fs::write(case.scene.path("b.tar.parity-001-of-001"), parity).unwrap();
     case.remove(&volumes[2]);
     let (target, ran) = case.import("b.tar");
@@ -183,7 +186,7 @@ fn bad_sectors_of_one_file_are_rebuilt_up_to_the_share_and_told_beyond_it() {
     case.verify("new.tar").succeeds().says("rebuilt");
     // Beyond the share, all is as without parity.
     cut.set_len(size / 2).unwrap();
-    case.verify("new.tar").ends_with(3).says("bundle is truncated").says("copy the damaged files again");
+    case.verify("new.tar").ends_with(3).says("bundle is truncated").says("copy the file again");
     case.damage("b.tar", size / 2, (size / 5) as usize);
     let ran = case.verify("b.tar").ends_with(3);
     ran.says("more than b.tar.parity can rebuild").says("copy the damaged files again");
@@ -278,12 +281,12 @@ fn parity_that_lies_does_no_harm_to_a_bundle_that_is_right() {
     // No pipe, device or link is read, and none keeps the bundle out.
     case.remove("b.tar.parity");
     scene.shell("mkfifo b.tar.parity").succeeds();
-    case.verify("b.tar").succeeds().says("b.tar.parity is of no use");
+    case.verify("b.tar").succeeds().says("b.tar.parity cannot be used");
     case.create("p.tar", &["--parity", "0%"]).ends_with(2).says("from 1% to 100%");
     scene
         .shell("$BUNDLE create x/y:1 --key key -o - --parity 10% | cat")
         .ends_with(2)
-        .says("a pipe has no parity");
+        .says("a pipe cannot have parity");
     std::fs::write(scene.path("q.tar.parity"), "mine").unwrap();
     case.create("q.tar", &["--parity", "5%"]).ends_with(2).says("q.tar.parity exists already");
     assert_eq!(std::fs::read(scene.path("q.tar.parity")).unwrap(), b"mine");

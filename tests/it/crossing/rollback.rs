@@ -188,7 +188,7 @@ fn a_record_that_cannot_be_read_is_told_and_survived() {
     stream
         .import("1.tar", &[])
         .succeeds()
-        .says("cache/bundle-state:s.9.0123456789ab is no record of an accepted bundle");
+        .says("cache/bundle-state:s.9.0123456789ab is not a record of an accepted bundle");
     stream.create("2.tar", 2, "two", &[]);
     stream.import("2.tar", &[]).succeeds();
     // What can be read still counts, without the file too.

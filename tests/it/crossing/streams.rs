@@ -74,7 +74,7 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     assert!(refused.stderr.contains("team/handled:latest"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("team/own:latest"), "{}", refused.stderr);
     assert_eq!(it.contents(), contents);
-    // It is left out where somebody asks for that, and the stream's own moves all the same.
+    // It is left out where somebody asks for that, and the stream's own moves nevertheless.
     it.import(&second, &["--on-existing-tag", "skip"]).succeeds().says("left out cache/");
     assert_eq!(it.digest("handled"), theirs);
     let second_own = it.digest("own");
@@ -112,7 +112,7 @@ fn a_tag_that_one_stream_set_is_not_moved_by_another() {
     // Now it is the other's.
     it.import(&it.create("a", 2, &["app"], "four", &[]), &[]).ends_with(5);
     it.import(&it.create("b", 4, &["app"], "five", &[]), &[]).succeeds();
-    // Junk in the place of the list is told, counts for nothing, and stops nothing.
+    // Junk in the place of the list is reported, counts for nothing, and stops nothing.
     let junk = ImageSpec::oci().label("x", "y").build();
     it.target.client().push("cache/bundle-state", "b.9007199254740991.0123456789ab.tags", &junk).unwrap();
     let next = it.create("b", 5, &["app"], "six", &[]);

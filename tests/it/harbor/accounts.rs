@@ -71,7 +71,7 @@ fn bootstrap_makes_projects_accounts_and_pull_secrets_and_a_second_run_changes_n
     let it = two_tenants();
     let ran = it.bootstrap(&[]).succeeds();
     let ran = ran
-        .says("create   bundle-importer: brings bundles into cache, platform, tenant-a, tenant-b")
+        .says("create   bundle-importer: imports bundles into cache, platform, tenant-a, tenant-b")
         .says("create   pull-tenant-a: pulls from cache, tenant-a")
         .says("wrote    harbor-secrets/tenant-b.yaml");
     assert_eq!(it.harbor.projects(), ["cache", "library", "platform", "tenant-a", "tenant-b"]);
@@ -371,7 +371,7 @@ fn credentials_come_from_files_and_the_environment_and_never_from_an_argument() 
     it.scene.shell(&check("--credentials robot.json")).ends_with(2).says("chmod 600 robot.json");
     it.scene.shell("chmod 600 robot.json").succeeds();
     it.scene.shell(&check("--credentials robot.json")).succeeds();
-    it.scene.shell(&format!("BUNDLE_USERNAME=x {}", check(""))).ends_with(2).says("need each other");
+    it.scene.shell(&format!("BUNDLE_USERNAME=x {}", check(""))).ends_with(2).says("must be set together");
     it.scene.shell(&check("--password x")).ends_with(2).says("unexpected argument");
     it.scene.shell(&check("")).ends_with(4).says("Harbor does not know this account");
 }

@@ -97,7 +97,7 @@ fn a_robot_that_is_disabled_half_way_is_told_and_the_second_run_completes() {
     it.import_as(&robot, &[])
         .ends_with(4)
         .says("Harbor no longer knows the account")
-        .says("run the same command again to go on");
+        .says("run the same command again to resume");
     nothing_tagged(&it);
     it.import_as(&robot, &[]).ends_with(4).says("Harbor does not know this account");
     it.harbor.enable_robot(&robot.name);
@@ -214,7 +214,7 @@ fn garbage_collection_between_blob_and_manifest_is_noticed_and_made_good() {
     it.import_as(&robot, &[]).succeeds();
     complete(&it);
     assert_eq!(it.harbor.blob(&digest).unwrap().size, largest[1].as_u64().unwrap());
-    // Through a pipe it cannot be sent again, and that is told.
+    // Through a pipe it cannot be sent again, and that is reported.
     let (it, robot) = prepared();
     let taken = digest.clone();
     it.harbor.before(Matcher::new("PUT", "/manifests/"), 1, move |harbor| harbor.sweep(&taken).unwrap());
@@ -381,7 +381,7 @@ fn a_delta_that_is_too_old_is_refused_as_such_and_waits_for_no_base() {
     it.harbor.recreate_project("cache");
     it.harbor.advance(std::time::Duration::from_secs(86_400));
     it.harbor.collect_garbage().unwrap();
-    import("2.tar", &[]).ends_with(6).says("import it first: s 1");
+    import("2.tar", &[]).ends_with(6).says("import its base bundle first: s 1");
     import("3.tar", &[]).succeeds();
     import("2.tar", &[]).ends_with(3).says("is older than 3");
 }

@@ -26,7 +26,7 @@ fn a_scan_that_does_not_end_or_fails_is_told_and_is_not_success() {
     it.import(&["--wait-for-scan", "1s"])
         .ends_with(6)
         .says("unscanned tenant-a/app:1: its scan has not ended")
-        .says("Harbor holds back what it has not scanned");
+        .says("Harbor blocks pulls of unscanned images");
     let it = one_image();
     it.finds(Findings::clean().failing());
     it.import(&["--wait-for-scan", "1m"]).ends_with(6).says("unscanned tenant-a/app:1: its scan failed");
@@ -48,7 +48,7 @@ fn without_a_scanner_the_policy_has_no_effect_and_that_is_said() {
     it.import(&["--wait-for-scan"])
         .succeeds()
         .says("unscanned tenant-a/app:1: nothing scans its project")
-        .says("nothing scans the project tenant-a: that pulls are prevented from high on has no effect");
+        .says("nothing scans the project tenant-a: preventing pulls from severity high on has no effect");
     it.import(&["--dry-run"]).succeeds().says("note: nothing scans the project tenant-a");
 }
 

@@ -16,7 +16,7 @@ fn a_fresh_harbor_becomes_the_platforms_registry() {
     let it = HarborScene::start();
     it.import(&[])
         .succeeds()
-        .says("create   tenant-a: private, automatic scan, pulls prevented from high on");
+        .says("create   tenant-a: private, automatic scan, pulls blocked from severity high");
     assert_eq!(it.harbor.projects(), ["cache", "library", "platform", "tenant-a"]);
     for project in ["cache", "platform", "tenant-a"] {
         let expected = metadata(&[
@@ -86,9 +86,9 @@ fn the_plan_is_printed_and_nothing_is_written() {
 Harbor v2.15.2-080b0220 at HARBOR, as admin, an administrator
 
 projects
-  create   cache: private, automatic scan, pulls prevented from high on, quota 1GiB, tags 1 immutable
-  create   platform: private, automatic scan, pulls prevented from high on
-  create   tenant-a: private, automatic scan, pulls prevented from high on
+  create   cache: private, automatic scan, pulls blocked from severity high, quota 1GiB, tags 1 immutable
+  create   platform: private, automatic scan, pulls blocked from severity high
+  create   tenant-a: private, automatic scan, pulls blocked from severity high
 
 artifacts
   push     cache/SOURCE/team/multi:1
@@ -123,7 +123,7 @@ fn how_a_project_is_run_is_decided_here_and_made_so() {
         .says("change   cache: access is public, should be private")
         .says("change   cache: automatic scan is off, should be on")
         .says("change   cache: prevention of pulls is never, should be high")
-        .says("create   tenant-a: public, automatic scan, pulls prevented from high on, quota 2GiB, tags v* immutable");
+        .says("create   tenant-a: public, automatic scan, pulls blocked from severity high, quota 2GiB, tags v* immutable");
     assert_eq!(it.harbor.metadata("cache").unwrap()["public"], "false");
     // Someone made it stricter by hand, and nobody here said otherwise.
     assert_eq!(it.harbor.metadata("platform").unwrap()["severity"], "medium");

@@ -216,7 +216,7 @@ fn addresses_that_lead_astray_give_no_bundle_and_say_what_to_do() {
         (
             "link-local",
             vec!["http://169.254.169.254/base".to_owned()],
-            "is not asked: it points to a link-local",
+            "is not used: it points to a link-local",
         ),
         (
             "sent",
@@ -226,17 +226,17 @@ fn addresses_that_lead_astray_give_no_bundle_and_say_what_to_do() {
         (
             "plain",
             vec!["http://vendor.example/base".to_owned()],
-            "is not asked: it points to another host without encryption",
+            "is not used: it points to another host without encryption",
         ),
         (
             "login",
             vec![loopback.replace("http://", "http://u:pa55@")],
-            "is not asked: it contains a user name",
+            "is not used: it contains a user name",
         ),
         (
             "file",
             vec!["file:///etc/passwd".to_owned()],
-            "is not asked: it does not point to an http or https address",
+            "is not used: it does not point to an http or https address",
         ),
         ("bytes", vec![loopback.clone()], "bytes of sha256:"),
         ("dead", vec![dead_base()], "cannot be reached"),
@@ -290,7 +290,7 @@ fn a_delta_leaves_out_a_carried_layer_and_an_extract_of_it_says_so() {
     let size = |name: &str| std::fs::metadata(it.scene.path(name)).unwrap().len();
     assert!(size("1.tar") > 200_000 && size("2.tar") < 100_000, "{} {}", size("1.tar"), size("2.tar"));
     let target = DockerRegistry::options().any_urls().start().unwrap();
-    it.import("2.tar", target.host()).ends_with(6).says("import it first");
+    it.import("2.tar", target.host()).ends_with(6).says("import its base bundle first");
     it.import("1.tar", target.host()).succeeds();
     it.import("2.tar", target.host()).succeeds();
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);

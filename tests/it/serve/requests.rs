@@ -362,7 +362,7 @@ fn a_file_that_changes_or_vanishes_gives_errors_and_never_wrong_bytes_until_it_r
     assert_eq!(client.get("/v2/").unwrap().status, 200);
     restore();
     while fetch(&client).as_deref() != Some(&layer.digest) {}
-    assert!(served.says().contains("is there again"));
+    assert!(served.says().contains("is available again"));
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn what_should_not_be_in_the_inbox_is_refused_with_its_reason() {
         .ends_with(3)
         .says("s-9999999999.tar: bundle")
         .says("is older than")
-        .says("t.tar: bundle is of the stream 't', which does not belong here")
+        .says("t.tar: bundle is of the stream 't', which is not imported here")
         .says("v.tar: bundle")
         .says("another one with this number");
     assert!(ran.stderr.contains("u.tar: bundle is not signed by a trusted key"), "{}", ran.stderr);
@@ -279,7 +279,7 @@ fn what_should_not_be_in_the_inbox_is_refused_with_its_reason() {
     let refused = nights.list("in/refused");
     assert_eq!(refused.len(), 8, "{refused:?}");
     let reason = std::fs::read_to_string(nights.path("in/refused", "t.tar.reason.txt")).unwrap();
-    assert_eq!(reason, "bundle is of the stream 't', which does not belong here\n");
+    assert_eq!(reason, "bundle is of the stream 't', which is not imported here\n");
     assert_eq!(nights.target.client().contents().unwrap(), contents);
     assert_eq!(nights.document("import.json")["status"]["refusedInAll"], 4);
     // The same bundle once more is no error.
@@ -335,7 +335,11 @@ fn a_delta_waits_for_its_base_and_a_second_signature_is_waited_for() {
     let store = nights.target.store().join("docker/registry/v2/repositories/cache");
     std::fs::remove_dir_all(store).unwrap();
     nights.put(&delta, &delta);
-    nights.import().ends_with(6).says("cannot be imported: blobs of its base").says("import it first: s ");
+    nights
+        .import()
+        .ends_with(6)
+        .says("cannot be imported: blobs of its base")
+        .says("import its base bundle first: s ");
     assert_eq!(nights.list("in"), std::slice::from_ref(&delta));
     // The base's number is taken already, by itself: it may come again.
     nights.put(&first, &first);

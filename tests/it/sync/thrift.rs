@@ -1,5 +1,5 @@
 //! What a night costs the registries that it reads from. Takes an export behind a proxy that counts; says how
-//! many requests of each sort a run may send, and what it must find all the same.
+//! many requests of each sort a run may send, and what it must find nevertheless.
 
 use bundle_test_servers::standin::docker_hub;
 use bundle_test_servers::{FaultProxy, ImageSpec, Index, LayerSpec, Manifest, Platform};

@@ -49,7 +49,7 @@ pub struct Problem {
     pub tag: String,
     /// The manifest or blob it is about.
     pub digest: String,
-    /// What is wrong with it.
+    /// The cause.
     pub wrong: Wrong,
 }
 

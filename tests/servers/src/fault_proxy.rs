@@ -318,7 +318,7 @@ struct GateState {
     closed: bool,
 }
 
-/// What became of a stalled transfer.
+/// What happened to a stalled transfer.
 #[derive(PartialEq, Eq)]
 enum Stalled {
     Released,

@@ -161,7 +161,7 @@ fn dispatch(
     }
 }
 
-/// Harbor `server/middleware/v2auth`: every refusal is 401, and only a client that sent no credentials is told
+/// Harbor `server/middleware/v2auth`: every refusal is 401, and only a client that sent no credentials is reported
 /// where to get a token.
 fn authorize(
     core: &Core,

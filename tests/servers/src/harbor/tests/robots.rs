@@ -68,7 +68,7 @@ fn a_system_robot_that_may_push_may_not_pull_for_that_and_a_projects_robot_may_i
     let mount = format!("/v2/platform/new/blobs/uploads/?mount={blob}&from=platform/app");
     assert_eq!(system.request("POST", &mount, &[], b"").unwrap().status, 401);
     assert_eq!(project.request("POST", &mount, &[], b"").unwrap().status, 201);
-    // It may open an upload all the same.
+    // It may open an upload nevertheless.
     let uploads = "/v2/platform/new/blobs/uploads/";
     assert_eq!(system.request("POST", uploads, &[], b"").unwrap().status, 202);
     // A project's robot knows its own project only, and so cannot mount into it from another.
