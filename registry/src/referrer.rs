@@ -215,6 +215,11 @@ impl Client {
                 Err(Error::WebPage { .. } | Error::Unusable { .. }) if page == 0 => {
                     return Ok(Listing::NoIndex);
                 }
+                // What came before is part of a list, whatever the answer to its next page.
+                Err(error @ Error::Answer(_)) if page > 0 && !error.is_retryable() => {
+                    let why = format!("the next page of the list of its referrers: {error}");
+                    return Ok(Listing::All(all, Some(why)));
+                }
                 read => read?,
             };
             let index = read.body.manifests.is_some() || read.body.schema_version == Some(2);
@@ -222,7 +227,13 @@ impl Client {
                 return Ok(Listing::NoIndex);
             }
             let found = read.body.manifests.flatten().unwrap_or_default();
-            next = read.next.filter(|next| *next != address && !found.is_empty());
+            // A page may be empty and lead to others, where a registry filters what it lists.
+            next = read.next;
+            if next.as_ref() == Some(&address) {
+                next = None;
+                wrong =
+                    wrong.or(Some("a page of the list of its referrers names itself as the next".to_owned()));
+            }
             count += found.len();
             for entry in found {
                 match entry.read() {

@@ -120,6 +120,40 @@ async fn an_entry_of_a_list_that_cannot_be_used_is_told_and_hides_no_other() {
     }
 }
 
+#[tokio::test]
+async fn pages_of_referrers_that_are_empty_fail_or_lead_to_themselves_lose_nothing_without_a_word() {
+    let digest = Digest::of(b"signature");
+    let list = |entries: &str| format!(r#"{{"schemaVersion":2,"manifests":[{entries}]}}"#);
+    let (empty, one) = (list(""), list(&format!(r#"{{"digest":"{digest}"}}"#)));
+    let referrers = |first: &str, second: (u16, String)| {
+        let first = first.to_owned();
+        Server::start(move |asked, _| match asked.line.contains("p=1") {
+            true => Answer::new(second.0, second.1.as_str()),
+            false => Answer::new(200, first.as_str()).with("Link", "<?p=1>; rel=next"),
+        })
+    };
+    let ask = async |server: &Server| {
+        client().referrers(&server.registry(), &repository(), Digest::of(b"")).await.unwrap()
+    };
+    let found = ask(&referrers(&empty, (200, one.clone()))).await;
+    assert!(matches!(&found, ReferrerList::Listed(all) if all.len() == 1), "{found:?}");
+    for (status, body) in [(404, r#"{"errors":[{"code":"X"}]}"#), (403, "")] {
+        let found = ask(&referrers(&one, (status, body.to_owned()))).await;
+        let told = |why: &str| why.contains("next page") && why.contains(&status.to_string());
+        assert!(
+            matches!(&found, ReferrerList::Partly { found, why } if found.len() == 1 && told(why)),
+            "{found:?}"
+        );
+    }
+    let circle = Server::start(move |asked, _| {
+        let path = asked.line.split(' ').nth(1).unwrap().to_owned();
+        Answer::new(200, one.as_str()).with("Link", &format!("<{path}>; rel=next"))
+    });
+    let found = ask(&circle).await;
+    assert!(matches!(&found, ReferrerList::Partly { found, .. } if found.len() == 1), "{found:?}");
+    assert_eq!(circle.seen().len(), 1);
+}
+
 /// A proxy cache of Harbor lists only its own referrers until August 2026 (goharbor/harbor #23237).
 #[tokio::test]
 async fn a_mirror_that_lists_nothing_has_no_say() {
