@@ -285,7 +285,8 @@ impl Client {
                         return Err(mistaken);
                     }
                     // Neither a status line nor a TLS alert: SSH, or another service.
-                    if cause.contains("invalid HTTP version parsed") {
+                    let signs = ["invalid HTTP version parsed", "unexpected message from connection"];
+                    if signs.iter().any(|sign| cause.contains(sign)) {
                         return Err(Error::unusable(host, "answers with something else than HTTP"));
                     }
                 }
