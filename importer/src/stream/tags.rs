@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream::place::{Document, Place};
 use crate::stream::record::{LIST, Recorded};
-use crate::{Destination, ImportPlan, Limits, Record};
+use crate::{Decision, Destination, ImportPlan, Limits, Record};
 
 /// What the artifact and its layer are.
 const TYPE: &str = "application/vnd.bundle.tags.v1+json";
@@ -22,8 +22,8 @@ const MOST_LOOKED_AT: usize = 16;
 /// The tags that a stream set, as far as they are known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamTags {
-    /// The digests that the stream gave to a tag last, by `project/repository:tag`. Several only where imports
-    /// ran at once.
+    /// The digests that the stream gave to a tag last, by `project/repository:tag`: that of the newest bundle, and
+    /// that from which it moves the tag, for it may have been interrupted; more where imports ran at once.
     set: BTreeMap<String, BTreeSet<Digest>>,
     /// The bundles that the lists are of, and who signed them.
     pub(crate) bundles: Vec<ListedBundle>,
@@ -143,16 +143,19 @@ impl StreamTags {
         of: ListedBundle,
         plan: &ImportPlan,
     ) -> Result<(), Error> {
-        let own: BTreeMap<String, Digest> = plan
-            .steps
-            .iter()
-            .filter(|step| step.decision.is_push() && step.target.tag.is_some())
-            .map(|step| (step.target.to_string(), step.digest))
+        let pushed = plan.steps.iter().filter(|step| step.decision.is_push() && step.target.tag.is_some());
+        let own: BTreeMap<String, BTreeSet<Digest>> = pushed
+            .map(|step| {
+                // An import that ends before it moves the tag leaves it as the stream set it before.
+                let before = match step.decision {
+                    Decision::Move(found) if self.has(&step.target, found) => Some(found),
+                    _ => None,
+                };
+                (step.target.to_string(), before.into_iter().chain([step.digest]).collect())
+            })
             .collect();
         let before = self.set.clone();
-        for (target, digest) in &own {
-            self.set.insert(target.clone(), BTreeSet::from([*digest]));
-        }
+        self.set.extend(own.clone());
         // Another import of the bundle has written it meanwhile.
         if self.set == before && self.bundles.contains(&of) {
             return Ok(());

@@ -79,8 +79,9 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     assert_eq!(it.digest("handled"), theirs);
     let second_own = it.digest("own");
     assert_ne!(second_own, before.0);
+    it.import(&it.create("a", 3, &["own"], "three", &[]), &[]).succeeds();
     // What a person sets back to what the stream set earlier is a person's too.
-    let third = it.create("a", 3, &["own"], "three", &[]);
+    let third = it.create("a", 4, &["own"], "four", &[]);
     let old = ImageSpec::oci().label("content", "one").label("name", "own").build();
     it.target.client().push(&it.repository("own"), "latest", &old).unwrap();
     assert_eq!(it.digest("own"), before.0);
@@ -88,13 +89,13 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     it.import(&third, &["--on-existing-tag", "overwrite"]).succeeds();
     // From then on it is the stream's again, whatever machine imports.
     std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
-    let fourth = it.create("a", 4, &["own"], "four", &[]);
+    let fourth = it.create("a", 5, &["own"], "five", &[]);
     it.import(&fourth, &["--dry-run"]).succeeds().says("move     cache/");
     it.import(&fourth, &[]).succeeds();
     // A bundle that left an image out does not make the stream forget its tag.
-    let fifth = it.create("a", 5, &["more"], "five", &[]);
+    let fifth = it.create("a", 6, &["more"], "six", &[]);
     it.import(&fifth, &[]).succeeds();
-    let sixth = it.create("a", 6, &["own", "more"], "six", &[]);
+    let sixth = it.create("a", 7, &["own", "more"], "seven", &[]);
     it.import(&sixth, &[]).succeeds().says("2 artifacts pushed");
 }
 
