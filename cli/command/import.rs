@@ -102,6 +102,10 @@ pub(crate) struct Import {
     #[command(flatten)]
     receipt: ReceiptArguments,
 
+    /// Read everything that the receipt is for back from the registry, and hash it; the receipt says so
+    #[arg(long, requires = "receipt")]
+    prove: bool,
+
     #[command(flatten)]
     login: Login,
 
@@ -248,6 +252,7 @@ impl Import {
             allow_future: self.history.allow_future(),
             portion: Portion { shard: self.parts.shard(), scratch: self.parts.scratch()? },
             receipt,
+            prove: self.prove,
             state: self.history.path()?,
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),

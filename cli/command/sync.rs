@@ -203,6 +203,7 @@ impl Import {
             allow_future: false,
             portion: Portion::default(),
             receipt: Some(config.site.clone()),
+            prove: config.prove,
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),

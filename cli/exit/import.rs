@@ -2,7 +2,9 @@
 //! Takes the errors of `format` and `importer`, gives identifiers and hints.
 
 use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
-use bundle_importer::{Cause, ConfirmError, DeliveryError, HistoryError, OpenError, PushError, StateError};
+use bundle_importer::{
+    Cause, ConfirmError, DeliveryError, HistoryError, OpenError, ProveError, PushError, StateError,
+};
 use bundle_registry::Refusal;
 
 use super::registry::{registry_hint, registry_id};
@@ -248,6 +250,19 @@ impl From<StateError> for Failure {
     }
 }
 
+impl From<ProveError> for Failure {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::Wrong { .. } | ProveError::Manifest { .. } => Self::new(Id::Damaged, &error).hint(
+                "the registry lost or changed its own storage: repair it, remove what is damaged there, and import again",
+            ),
+            ProveError::Registry { ref source, .. } => {
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: registry_hint(source) }
+            }
+        }
+    }
+}
+
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         match error {
@@ -272,6 +287,7 @@ impl From<DeliveryError> for Failure {
     fn from(error: DeliveryError) -> Self {
         match error {
             DeliveryError::History(error) => error.into(),
+            DeliveryError::Prove(error) => error.into(),
             DeliveryError::Future { .. } => Self::new(Id::Policy, &error)
                 .hint("set the clock right; to import it nevertheless: --allow-future"),
             DeliveryError::Plan(error) => error.into(),

@@ -105,6 +105,7 @@ pub fn receipt() -> Receipt {
             outcome: Outcome::Pushed,
             found: None,
             blobs: (0..statement.blobs.len() as u32).collect(),
+            read_back: None,
             scan: None,
         }],
         blobs: statement.blobs.clone(),

@@ -12,8 +12,8 @@ use bundle_registry::{Error, Progress};
 use crate::{
     Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, HistoryNotice,
     ImportPlan, Limits, OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError,
-    Progressed, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport, Shard,
-    StateFile, StreamHistory, push,
+    Progressed, ProveError, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport,
+    Shard, StateFile, StreamHistory, prove, push,
 };
 
 /// How a bundle is delivered, to whatever destination.
@@ -33,6 +33,8 @@ pub struct DeliveryOptions {
     pub portion: Portion,
     /// What the site is called in the receipt; none if no receipt is wanted.
     pub receipt: Option<SiteName>,
+    /// Whether all that the receipt is for is read back and hashed.
+    pub prove: bool,
     /// The file that remembers the newest bundle of each stream.
     pub state: PathBuf,
     /// How much is done at once.
@@ -137,6 +139,9 @@ pub enum DeliveryError {
     /// The destination cannot be asked for its scans or policies.
     #[error(transparent)]
     Confirmation(Error),
+    /// What was delivered is not what is there, or cannot be read back.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
     /// What was delivered is no longer there.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
@@ -248,7 +253,14 @@ impl Delivery {
         let receipt = match draft {
             Some(draft) => {
                 let draft = draft.of(&tagged.plan, &tagged.graph).with(&confirmation);
-                Some(draft.confirm(&*destination, Timestamp::now(), jobs).await?)
+                let receipt = draft.confirm(&*destination, Timestamp::now(), jobs).await?;
+                Some(match options.prove {
+                    true => {
+                        prove(&*destination, &receipt, jobs, &*progress).await?;
+                        receipt.proved()
+                    }
+                    false => receipt,
+                })
             }
             None => None,
         };

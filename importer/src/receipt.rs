@@ -100,6 +100,7 @@ impl ReceiptDraft {
                 outcome,
                 found,
                 blobs: own,
+                read_back: None,
                 scan: None,
             });
         }

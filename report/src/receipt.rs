@@ -1,7 +1,7 @@
 //! What `receipt show` and `receipt short` report.
 //! Takes a receipt and whether its signature was checked, gives models.
 
-use bundle_format::{ProjectPolicy, Receipt, Scan, Verdict};
+use bundle_format::{Evidence, ProjectPolicy, Receipt, Scan, Verdict};
 use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -65,6 +65,13 @@ fn shown(receipt: &Receipt) -> String {
         "\n{}, {}\n",
         count(receipt.artifacts.len(), "artifact"),
         count(receipt.blobs.len(), "blob")
+    ));
+    let by = |evidence| receipt.artifacts.iter().filter(|it| it.evidence() == Some(evidence)).count();
+    text.push_str(&format!(
+        "in the registry by what the import did: {} uploaded, {} looked at, {} read back and hashed\n",
+        by(Evidence::Uploaded),
+        by(Evidence::Looked),
+        by(Evidence::Proved)
     ));
     text
 }

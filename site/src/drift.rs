@@ -7,11 +7,11 @@ use std::fmt;
 use bundle_format::{Delivered, ProjectPolicy, Receipt, Target};
 use bundle_harbor::{Account, Harbor};
 use bundle_oci::{ByteCount, Digest, ProjectName};
-use bundle_registry::Error;
+use bundle_registry::{Error, Progress};
 use futures_util::{StreamExt, TryStreamExt};
 
 use bundle_format::RECORD_REPOSITORY;
-use bundle_importer::Destination;
+use bundle_importer::{Destination, ProveError, prove};
 
 use crate::{HarborOptions, HarborSite, LiveProject};
 
@@ -118,6 +118,20 @@ pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Ve
         .await?;
     all.extend(found.into_iter().flatten());
     Ok(all)
+}
+
+/// Reads all that is in place by a receipt back from a Harbor, and hashes it.
+///
+/// # Errors
+/// The first thing that is not what its digest says, or cannot be read.
+pub async fn prove_again(
+    harbor: &Harbor,
+    receipt: &Receipt,
+    jobs: usize,
+    progress: &dyn Progress,
+) -> Result<(), ProveError> {
+    let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
+    prove(&destination, receipt, jobs, progress).await
 }
 
 /// The artifacts in the projects of receipts that none of the receipts names, and tags that none names:

@@ -30,7 +30,7 @@ pub use bootstrap::robots::{
 };
 pub use bootstrap::secrets::{HARBORS_PULL_SECRET, PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};
-pub use drift::{Drift, drift, extra};
+pub use drift::{Drift, drift, extra, prove_again};
 pub use harbor::{HarborOptions, HarborSite};
 pub use limits::Limits;
 pub use live_state::{LiveProject, LiveState, ProjectState, ScannerState, account_text};

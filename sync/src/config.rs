@@ -123,6 +123,9 @@ pub struct ImportConfig {
     pub receipts: PathBuf,
     /// The key that signs them.
     pub receipt_key: PathBuf,
+    /// Whether all that a receipt is for is read back from the registry and hashed first.
+    #[serde(default, deserialize_with = "bundle_input::plain")]
+    pub prove: bool,
     /// What this site is called in them.
     #[schemars(with = "schema::Site")]
     pub site: SiteName,

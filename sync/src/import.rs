@@ -486,6 +486,7 @@ fn judge(error: &ItemError) -> Judgement {
             | DeliveryError::Findings { .. }
             | DeliveryError::Prepare(_)
             | DeliveryError::Push { .. }
+            | DeliveryError::Prove(_)
             | DeliveryError::Confirmation(_)
             | DeliveryError::Confirm(_) => Judgement::Fail,
         },

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use bundle_importer::ProveError;
 use bundle_report::{DriftEntry, DriftReport};
-use bundle_site::{drift, extra};
+use bundle_site::{drift, extra, prove_again};
 
 use super::Place;
 use crate::command::receipt::ReceiptFile;
@@ -23,6 +24,10 @@ pub(crate) struct Diff {
     /// Also list artifacts and tags in the receipt's projects that no receipt names
     #[arg(long)]
     extra: bool,
+
+    /// Also read everything that the receipt is for back from Harbor, and hash it
+    #[arg(long)]
+    prove: bool,
 
     /// Another receipt whose artifacts are known, for --extra; repeatable
     #[arg(long, value_name = "FILE", requires = "extra")]
@@ -45,6 +50,10 @@ impl Diff {
             }
             found.extend(extra(&harbor, &receipts, self.place.connection.jobs()).await?);
         }
+        let proved = match self.prove {
+            true => prove_again(&harbor, &receipt, self.place.connection.jobs(), &**progress).await,
+            false => Ok(()),
+        };
         drop(progress);
         let drift = found
             .iter()
@@ -58,6 +67,11 @@ impl Diff {
             projects: receipt.policies.len(),
             drift,
         })?;
+        // What is gone cannot be read back, and is told as what is gone.
+        match proved {
+            Err(ProveError::Registry { .. }) if !found.is_empty() => {}
+            proved => proved?,
+        }
         if found.is_empty() {
             return Ok(());
         }

@@ -96,9 +96,48 @@ pub struct Delivered {
     /// if it is not in place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<u32>,
+    /// How it is known that the registry has its content. Receipts say it where content was read back; without
+    /// it, [`Delivered::evidence`] knows.
+    #[serde(default, rename = "evidence", skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<Evidence>,
     /// What the registry's scanner says of it.
     #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub scan: Option<Scan>,
+}
+
+impl Delivered {
+    /// How it is known that the registry has the artifact's content; none if it is not in place.
+    pub fn evidence(&self) -> Option<Evidence> {
+        let usual = match self.outcome {
+            Outcome::Pushed | Outcome::Moved => Evidence::Uploaded,
+            Outcome::Present => Evidence::Looked,
+            Outcome::Skipped | Outcome::Missing => return None,
+        };
+        Some(self.read_back.unwrap_or(usual))
+    }
+}
+
+/// How it is known that a registry has content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evidence {
+    /// The import looked for it (HEAD), and the registry said that it has it.
+    Looked,
+    /// The import sent what the registry did not have, which took it under its digest; and looked afterwards.
+    Uploaded,
+    /// The import read all of it back, and it was what its digest says.
+    Proved,
+}
+
+impl Evidence {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Looked => "looked",
+            Self::Uploaded => "uploaded",
+            Self::Proved => "proved",
+        }
+    }
 }
 
 /// What became of an artifact. All but [`Outcome::Skipped`] and [`Outcome::Missing`] were seen in their place afterwards.
@@ -396,7 +435,9 @@ impl Receipt {
             }
             let known = artifact.blobs.iter().all(|&blob| (blob as usize) < self.blobs.len());
             let rising = artifact.blobs.is_sorted_by(|a, b| a < b);
-            if !known || !rising || artifact.outcome.is_in_place() == artifact.blobs.is_empty() {
+            let in_place = artifact.outcome.is_in_place();
+            let proved_nothing = artifact.read_back.is_some() && !in_place;
+            if !known || !rising || in_place == artifact.blobs.is_empty() || proved_nothing {
                 return Err(ReceiptError::Blobs(target.clone()));
             }
             let found = match artifact.outcome {
@@ -415,6 +456,15 @@ impl Receipt {
     /// The receipt's bytes, to be signed and written.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a receipt has no map with keys other than strings")
+    }
+
+    /// The same receipt, once all that is in place was read back.
+    #[must_use]
+    pub fn proved(mut self) -> Self {
+        for artifact in self.artifacts.iter_mut().filter(|artifact| artifact.outcome.is_in_place()) {
+            artifact.read_back = Some(Evidence::Proved);
+        }
+        self
     }
 
     /// Whether every artifact of the bundle is in its place.

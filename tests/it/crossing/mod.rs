@@ -11,6 +11,7 @@ pub(crate) mod kill;
 mod parallel;
 mod parity;
 mod promises;
+mod prove;
 mod receipt;
 mod revoked;
 mod rollback;

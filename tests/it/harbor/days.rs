@@ -246,6 +246,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
         allow_future: false,
         portion: Portion::default(),
         receipt: None,
+        prove: false,
         state: state.clone(),
         jobs: 4,
         adapts_jobs: false,

@@ -1,7 +1,7 @@
 //! What an import into Harbor proves, and what has changed since.
 //! Takes a Harbor with findings; reads receipts, and what `harbor drift` makes of them.
 
-use bundle_test_servers::{Findings, Severity};
+use bundle_test_servers::{Fault, FaultProxy, Findings, Matcher, Rule, Severity};
 use serde_json::Value;
 
 use crate::harbor::scene::HarborScene;
@@ -34,6 +34,18 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
     let to = format!("http://{}", it.harbor.host());
     let diff = ["harbor", "diff", "r.json", "--to", &to, "--trust", "key-site.pub"];
     it.bundle(&diff).succeeds().says("are as the receipt says");
+    // Content that Harbor's storage lost is found where it is read back.
+    let proving: Vec<&str> = diff.iter().copied().chain(["--prove"]).collect();
+    it.bundle(&proving).succeeds().says("are as the receipt says");
+    let proxy = FaultProxy::start(it.harbor.host()).unwrap();
+    proxy.add(Rule::new(Matcher::new("GET", "/blobs/sha256:"), Fault::WrongBytes { at: 0 }));
+    let through = format!("http://{}", proxy.host());
+    let elsewhere = std::fs::read_to_string(it.scene.path("r.json")).unwrap();
+    it.write("r2.json", &elsewhere.replace(it.harbor.host(), proxy.host()));
+    it.bundle(&["harbor", "diff", "r2.json", "--to", &through]).succeeds();
+    it.bundle(&["harbor", "diff", "r2.json", "--to", &through, "--prove"])
+        .ends_with(3)
+        .says("is damaged in the registry: sha256:");
     // What a stranger pushes is seen when it is asked for, and the record is no stranger's.
     let extra: Vec<&str> = diff.iter().copied().chain(["--extra"]).collect();
     it.bundle(&extra).succeeds().says("are as the receipt says");

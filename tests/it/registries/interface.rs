@@ -224,6 +224,7 @@ fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
         allow_future: false,
         portion: Portion::default(),
         receipt: Some("plant".parse().unwrap()),
+        prove: false,
         state: scene.path("state.json"),
         jobs: 4,
         adapts_jobs: false,
