@@ -256,8 +256,8 @@ impl Delivery {
                 let receipt = draft.confirm(&*destination, Timestamp::now(), jobs).await?;
                 Some(match options.prove {
                     true => {
-                        prove(&*destination, &receipt, jobs, &*progress).await?;
-                        receipt.proved()
+                        let held = prove(&*destination, &receipt, jobs, &*progress).await?;
+                        receipt.proved(&held)
                     }
                     false => receipt,
                 })

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bundle_format::{Blob, Delivered, Receipt};
+use bundle_format::{Blob, Delivered, Receipt, Target};
 use bundle_oci::{Digest, Hasher, Manifest, ManifestError, RepositoryName};
 use bundle_registry::{Error, Name, Progress};
 use futures_util::{StreamExt, TryStreamExt};
@@ -49,7 +49,8 @@ pub enum ProveError {
 }
 
 /// Reads all that is in place by a receipt back from a destination, and hashes it. One digest is read once, from
-/// the first repository that the receipt names for it.
+/// the first repository that the receipt names for it. Gives the targets of the artifacts that could not be read,
+/// because a policy of the registry holds them back.
 ///
 /// # Errors
 /// The first [`ProveError`].
@@ -58,39 +59,58 @@ pub async fn prove(
     receipt: &Receipt,
     jobs: usize,
     progress: &dyn Progress,
-) -> Result<(), ProveError> {
+) -> Result<HashSet<Target>, ProveError> {
     let in_place: Vec<&Delivered> =
         receipt.artifacts.iter().filter(|artifact| artifact.outcome.is_in_place()).collect();
     let bytes: u64 = receipt.blobs.iter().map(|blob| blob.size).sum();
     progress.note(&format!("reading back {} blobs of {bytes} bytes", receipt.blobs.len()));
     let jobs = jobs.max(1);
     let mut manifests: HashSet<Digest> = HashSet::new();
+    let mut held: HashSet<Digest> = HashSet::new();
     let mut level: Vec<(&Delivered, Digest)> =
         in_place.iter().map(|artifact| (*artifact, artifact.digest)).collect();
     while !level.is_empty() {
         level.retain(|(_, digest)| manifests.insert(*digest));
-        let below: Vec<Vec<(&Delivered, Digest)>> = futures_util::stream::iter(std::mem::take(&mut level))
-            .map(|(artifact, digest)| async move {
-                let children = children(destination, artifact, digest).await?;
-                Ok(children.into_iter().map(|child| (artifact, child)).collect())
-            })
-            .buffer_unordered(jobs)
-            .try_collect()
-            .await?;
-        level = below.into_iter().flatten().collect();
+        let below: Vec<Result<Vec<(&Delivered, Digest)>, Digest>> =
+            futures_util::stream::iter(std::mem::take(&mut level))
+                .map(|(artifact, digest)| async move {
+                    let children = children(destination, artifact, digest).await?;
+                    let below = |all: Vec<Digest>| all.into_iter().map(|child| (artifact, child)).collect();
+                    Ok(children.map(below).ok_or(digest))
+                })
+                .buffer_unordered(jobs)
+                .try_collect()
+                .await?;
+        for found in below {
+            match found {
+                Ok(below) => level.extend(below),
+                Err(digest) => drop(held.insert(digest)),
+            }
+        }
     }
     let mut blobs: HashMap<Digest, (&Delivered, Blob)> = HashMap::new();
+    let mut unread = HashSet::new();
     for artifact in in_place {
-        let own = artifact.blobs.iter().filter_map(|&position| receipt.blobs.get(position as usize));
-        for blob in own.filter(|blob| !manifests.contains(&blob.digest)) {
+        let own: Vec<&Blob> =
+            artifact.blobs.iter().filter_map(|&position| receipt.blobs.get(position as usize)).collect();
+        // What is below a manifest that nobody may read is not known.
+        if own.iter().any(|blob| held.contains(&blob.digest)) {
+            unread.insert(artifact.target.clone());
+            continue;
+        }
+        for blob in own.into_iter().filter(|blob| !manifests.contains(&blob.digest)) {
             blobs.entry(blob.digest).or_insert((artifact, *blob));
         }
     }
     futures_util::stream::iter(blobs.into_values())
         .map(|(artifact, blob)| read_back(destination, artifact, blob))
         .buffer_unordered(jobs)
-        .try_collect()
-        .await
+        .try_collect::<()>()
+        .await?;
+    for target in &unread {
+        progress.note(&format!("{target} is held back by a policy of the registry and was not read back"));
+    }
+    Ok(unread)
 }
 
 fn repository(destination: &dyn Destination, artifact: &Delivered) -> Result<RepositoryName, ProveError> {
@@ -98,27 +118,29 @@ fn repository(destination: &dyn Destination, artifact: &Delivered) -> Result<Rep
     destination.repository(&artifact.target).map_err(failed)
 }
 
-/// The manifests that a manifest lists, which has the bytes of its digest.
+/// The manifests that a manifest lists, which has the bytes of its digest; none if a policy keeps everybody from
+/// reading it (Harbor's "prevent vulnerable images from running" answers 412, src/server/middleware/vulnerable).
 async fn children(
     destination: &dyn Destination,
     artifact: &Delivered,
     digest: Digest,
-) -> Result<Vec<Digest>, ProveError> {
+) -> Result<Option<Vec<Digest>>, ProveError> {
     let repository = repository(destination, artifact)?;
     let mut attempts = 0;
     let fetched = loop {
         attempts += 1;
         match destination.manifest(&repository, &Name::Digest(digest)).await {
             Err(Error::WrongContent { .. }) if attempts < ATTEMPTS => {}
+            Err(error) if error.status() == Some(412) => return Ok(None),
             fetched => break fetched.map_err(|source| failed(artifact, digest, source))?,
         }
     };
     let manifest = Manifest::parse(&fetched.bytes, &fetched.media_type)
         .map_err(|source| ProveError::Manifest { target: artifact.target.to_string(), digest, source })?;
-    Ok(match manifest {
+    Ok(Some(match manifest {
         Manifest::Index(index) => index.children.into_iter().map(|child| child.descriptor.digest).collect(),
         Manifest::Image(_) => Vec::new(),
-    })
+    }))
 }
 
 /// Reads a blob to its end, and a second time where other bytes came.

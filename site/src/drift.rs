@@ -120,7 +120,7 @@ pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Ve
     Ok(all)
 }
 
-/// Reads all that is in place by a receipt back from a Harbor, and hashes it.
+/// Reads all that is in place by a receipt back from a Harbor, and hashes it. Gives what a policy holds back.
 ///
 /// # Errors
 /// The first thing that is not what its digest says, or cannot be read.
@@ -129,7 +129,7 @@ pub async fn prove_again(
     receipt: &Receipt,
     jobs: usize,
     progress: &dyn Progress,
-) -> Result<(), ProveError> {
+) -> Result<HashSet<Target>, ProveError> {
     let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
     prove(&destination, receipt, jobs, progress).await
 }

@@ -1,6 +1,7 @@
 //! `harbor diff`: compares Harbor with a receipt, and lists what no receipt names.
 //! Takes a Harbor and receipts, gives each point in which they differ; writes nothing.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use bundle_importer::ProveError;
@@ -52,7 +53,7 @@ impl Diff {
         }
         let proved = match self.prove {
             true => prove_again(&harbor, &receipt, self.place.connection.jobs(), &**progress).await,
-            false => Ok(()),
+            false => Ok(HashSet::new()),
         };
         drop(progress);
         let drift = found
@@ -68,9 +69,14 @@ impl Diff {
             drift,
         })?;
         // What is gone cannot be read back, and is told as what is gone.
-        match proved {
-            Err(ProveError::Registry { .. }) if !found.is_empty() => {}
+        let held = match proved {
+            Err(ProveError::Registry { .. }) if !found.is_empty() => HashSet::new(),
             proved => proved?,
+        };
+        if found.is_empty() && !held.is_empty() {
+            let text = format!("{} not read back, for a policy holds it back", count(held.len(), "artifact"));
+            return Err(Failure::text(Code::Incomplete, text)
+                .hint("scan the images in Harbor, or exempt their vulnerabilities, and look again"));
         }
         if found.is_empty() {
             return Ok(());

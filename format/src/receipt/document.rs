@@ -458,10 +458,12 @@ impl Receipt {
         serde_json::to_vec(self).expect("a receipt has no map with keys other than strings")
     }
 
-    /// The same receipt, once all that is in place was read back.
+    /// The same receipt, once all that is in place was read back, but for `held`.
     #[must_use]
-    pub fn proved(mut self) -> Self {
-        for artifact in self.artifacts.iter_mut().filter(|artifact| artifact.outcome.is_in_place()) {
+    pub fn proved(mut self, held: &HashSet<Target>) -> Self {
+        let is_proved =
+            |artifact: &&mut Delivered| artifact.outcome.is_in_place() && !held.contains(&artifact.target);
+        for artifact in self.artifacts.iter_mut().filter(is_proved) {
             artifact.read_back = Some(Evidence::Proved);
         }
         self
