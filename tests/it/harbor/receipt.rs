@@ -64,7 +64,7 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
         .ends_with(6)
         .says("the project cache: access is public; it was private")
         .says("the project platform: prevention of pulls is never; it was high")
-        .says("the project tenant-a: quota is unlimited; it was 1073741824 bytes")
+        .says("the project tenant-a: quota is unlimited; it was 1.0 GiB")
         .says("tenant-a/web-app:v2.1.0 is gone")
         .says("platform/llm-gateway:v1.0.0 is sha256:");
     let mut json = diff.to_vec();
