@@ -236,7 +236,7 @@ mod tests {
                 "the project cache: access is public; it was private",
                 "the project cache: automatic scan is off; it was on",
                 "the project cache: prevention of pulls is never; it was high",
-                "the project cache: quota is unlimited; it was 10 bytes",
+                "the project cache: quota is unlimited; it was 10 B",
                 "the project cache: immutable tags is none; it was v*",
             ]
         );

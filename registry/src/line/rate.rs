@@ -1,4 +1,5 @@
-//! How fast one upload to a registry goes, and after how long something on the way ends a request. Takes what happened to uploads, gives how the next blob is sent.
+//! How fast one upload to a registry goes, and after how long something on the way ends a request.
+//! Takes what happened to uploads, gives how the next blob is sent.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
