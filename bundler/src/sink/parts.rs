@@ -71,6 +71,10 @@ impl Parts {
             }
             if volumes.is_some() {
                 let names = VolumeNames::of(path);
+                if names.index().symlink_metadata().is_ok() {
+                    Journal::clear(&journal, &partial(path, Some(1)));
+                    return Err(OutputError::Exists(names.index()));
+                }
                 volumes::take_back(&names, &journal, |number| partial(path, Some(number)))?;
             }
             let first = partial(path, volumes.map(|_| 1));
@@ -570,6 +574,21 @@ mod tests {
         output.journal.note(0, 3).unwrap();
         drop(output);
         assert_eq!(names(directory.path()), [".b.tar.journal", ".b.tar.partial"]);
+    }
+
+    #[test]
+    fn a_run_that_was_killed_after_its_last_step_leaves_no_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.tar");
+        let volumes = Shape { volumes: Some("1MiB".parse().unwrap()), ..Shape::default() };
+        for (shape, complete) in [(Shape::default(), "b.tar"), (volumes, "b.tar.volumes.json")] {
+            let complete = directory.path().join(complete);
+            std::fs::write(&complete, "all").unwrap();
+            Journal::open(hidden(&path, "journal")).unwrap().start(digest()).unwrap();
+            assert!(matches!(Parts::open(&path, shape), Err(OutputError::Exists(_))));
+            assert_eq!(names(directory.path()), [complete.file_name().unwrap()]);
+            std::fs::remove_file(complete).unwrap();
+        }
     }
 
     #[test]

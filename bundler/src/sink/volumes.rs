@@ -156,15 +156,12 @@ pub(crate) fn read_start(parts: &[Part], bytes: u64) -> Result<Vec<u8>, OutputEr
 /// Takes back the names that a run gave to volumes before it ended without writing the index.
 ///
 /// # Errors
-/// The set is complete, or its volumes are not ours.
+/// The volumes are not ours.
 pub(crate) fn take_back(
     names: &VolumeNames,
     journal: &Path,
     partial: impl Fn(usize) -> PathBuf,
 ) -> Result<(), OutputError> {
-    if names.index().symlink_metadata().is_ok() {
-        return Err(OutputError::Exists(names.index()));
-    }
     let directory = directory_of(names.bundle());
     let failed = |source| OutputError::Io { path: directory.to_owned(), doing: "listed", source };
     let ours = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
