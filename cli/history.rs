@@ -76,9 +76,7 @@ impl HistoryArguments {
 /// Says what people should know of a bundle's place in its stream.
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
     for name in history.unreadable() {
-        progress.note(&format!(
-            "{name} is not a record of an accepted bundle and is ignored; find out who pushed it"
-        ));
+        progress.note(&HistoryNotice::NoRecord { name: name.clone() }.to_string());
     }
     if let Some(notice) = history.notice(registry) {
         progress.note(&notice.to_string());

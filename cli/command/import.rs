@@ -19,7 +19,7 @@ use bundle_site::{
     HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
 };
 
-use crate::command::receipt::ReceiptArguments;
+use crate::command::receipt::{ReceiptArguments, Requested};
 use crate::command::{print, refuse_terminal};
 use crate::connection::{Connection, Login, To};
 use crate::destination;
@@ -163,6 +163,7 @@ impl Import {
         let mut policy = self.trust.effective()?;
         let receipt = self.receipt.requested()?;
         let mut options = self.options()?;
+        options.site_key = receipt.as_ref().and_then(Requested::site_key);
         if options.rollback != Rollback::Refuse {
             policy = policy.with_expiry(Expiry::Ignore);
         }
@@ -253,6 +254,7 @@ impl Import {
             portion: Portion { shard: self.parts.shard(), scratch: self.parts.scratch()? },
             receipt,
             prove: self.prove,
+            site_key: None,
             state: self.history.path()?,
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),

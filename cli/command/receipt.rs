@@ -2,6 +2,7 @@
 //! Takes a receipt's file and keys, gives its contents or its short form.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::{may_replace_receipt, write_receipt};
@@ -22,7 +23,8 @@ pub(crate) struct ReceiptArguments {
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
 
-    /// Private key to sign the receipt with; the signature is written to FILE.sig
+    /// Private key of this site, to sign the receipt with; the signature is written to FILE.sig. Records of
+    /// accepted bundles in the registry are signed with it too, and others no longer count
     #[arg(long, value_name = "FILE", requires = "receipt")]
     receipt_key: Option<PathBuf>,
 
@@ -34,7 +36,7 @@ pub(crate) struct ReceiptArguments {
 /// A receipt that is going to be written, with all that could be wrong found out.
 pub(crate) struct Requested {
     path: PathBuf,
-    signer: Option<Signer>,
+    signer: Option<Arc<Signer>>,
 }
 
 impl ReceiptArguments {
@@ -66,7 +68,7 @@ impl ReceiptArguments {
         }
         may_replace_receipt(path)?;
         let signer = match &self.receipt_key {
-            Some(key) => Some(Signer::Key(load_private(key, ask_passphrase)?)),
+            Some(key) => Some(Arc::new(Signer::Key(load_private(key, ask_passphrase)?))),
             None => None,
         };
         Ok(Some(Requested { path: path.clone(), signer }))
@@ -74,6 +76,11 @@ impl ReceiptArguments {
 }
 
 impl Requested {
+    /// The site's key.
+    pub(crate) fn site_key(&self) -> Option<Arc<Signer>> {
+        self.signer.clone()
+    }
+
     /// Signs the receipt, and writes it.
     pub(crate) fn write(self, receipt: &Document) -> Result<(), Failure> {
         let bytes = receipt.to_bytes();

@@ -184,7 +184,8 @@ impl Import {
 
     async fn imported(&self, config: &ImportConfig, progress: &Running) -> Result<Imported, Stopped> {
         let policy = self.store.effective(config.trust.as_deref())?;
-        let signer = Signer::Key(load_private(&config.receipt_key, ask_passphrase).map_err(Failure::from)?);
+        let key = load_private(&config.receipt_key, ask_passphrase).map_err(Failure::from)?;
+        let signer = Arc::new(Signer::Key(key));
         let wrong = |text: &str, error: &dyn std::fmt::Display| {
             Failure::text(Code::Usage, format!("{}: '{text}' {error}", self.config.display()))
         };
@@ -204,6 +205,7 @@ impl Import {
             portion: Portion::default(),
             receipt: Some(config.site.clone()),
             prove: config.prove,
+            site_key: Some(signer.clone()),
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),

@@ -269,6 +269,7 @@ impl From<HistoryError> for Failure {
             HistoryError::Rollback(_) => Self::new(Id::Stale, &error)
                 .hint("to import an older bundle on purpose: --allow-rollback --reason TEXT"),
             HistoryError::State(error) => error.into(),
+            HistoryError::Sign(error) => error.into(),
             HistoryError::Registry(error) => error.into(),
             HistoryError::Record { ref source, .. } => {
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: registry_hint(source) }

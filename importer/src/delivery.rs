@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bundle_format::{BundleId, Override, Receipt, SiteName, Statement, Target, Timestamp};
 use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
+use bundle_trust::Signer;
 
 use crate::{
     Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, HistoryNotice,
@@ -35,6 +36,9 @@ pub struct DeliveryOptions {
     pub receipt: Option<SiteName>,
     /// Whether all that the receipt is for is read back and hashed.
     pub prove: bool,
+    /// The site's key, which signs receipts: it signs the records in the registry too, and only records that
+    /// it signed count.
+    pub site_key: Option<Arc<Signer>>,
     /// The file that remembers the newest bundle of each stream.
     pub state: PathBuf,
     /// How much is done at once.
@@ -166,6 +170,7 @@ impl Delivery {
         }
         let projects = options.projects(bundle.statement());
         let expired = bundle.trusted().is_expired();
+        let site = || options.site_key.clone();
         let mut preparation = destination.prepare(projects, options.jobs).await.map_err(PlanError::from)?;
         let mut findings = preparation.findings().to_vec();
         let import = ImportPlan::against(&bundle, &*destination, &*preparation, options, &mut findings);
@@ -173,7 +178,7 @@ impl Delivery {
             Ok(import) => import,
             // A bundle that is too old waits for nothing: its base need not come any more.
             Err(error @ PlanError::Base { .. }) => {
-                let history = StreamHistory::recall(state, &bundle, &*destination).await?;
+                let history = StreamHistory::recall(state, &bundle, &*destination, site()).await?;
                 history.judge(expired, &options.rollback)?;
                 return Err(error.into());
             }
@@ -184,8 +189,8 @@ impl Delivery {
         findings.extend_from_slice(preparation.findings().get(known..).unwrap_or_default());
         // Whether a stream goes back is the graver question, if it can be asked at all.
         let history = match findings.iter().all(Finding::is_about_a_tag) {
-            true => StreamHistory::recall(state, &bundle, &*destination).await?,
-            false => StreamHistory::of_file(state, &bundle, &destination.root()),
+            true => StreamHistory::recall(state, &bundle, &*destination, site()).await?,
+            false => StreamHistory::of_file(state, &bundle, &destination.root(), site()),
         };
         let overrides = history.judge(expired, &options.rollback)?;
         Ok(Self { bundle, destination, history, overrides, preparation, import, findings })

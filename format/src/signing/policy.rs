@@ -108,8 +108,12 @@ impl TrustPolicy {
         if let (Some(expires), Expiry::Enforce) = (expired, self.expiry) {
             return Err(TrustError::Expired(expires));
         }
+        let is_kept_out = |key: &&TrustedKey| !key.may_sign_for(&statement.stream);
+        let kept_out = self.keys.iter().filter(is_kept_out).map(|key| key.key.fingerprint()).collect();
         Ok(Trusted {
             digest: Digest::of(&bytes),
+            signer_keys: good.iter().map(|key| key.key.fingerprint()).collect(),
+            kept_out,
             signers: good.into_iter().map(|key| key.name.clone()).collect(),
             speaks_for_sources,
             size: bytes.len() as u64,
@@ -143,6 +147,10 @@ impl TrustedKey {
         self.projects.iter().any(|pattern| pattern.matches(project))
     }
 
+    fn may_sign_for(&self, stream: &StreamName) -> bool {
+        self.streams.as_ref().is_none_or(|streams| streams.contains(stream))
+    }
+
     /// The key itself, if it may sign this statement.
     fn may_sign(&self, statement: &Statement, now: Timestamp) -> Result<&Self, TrustError> {
         let early = self.since.is_some_and(|since| statement.created < since);
@@ -150,7 +158,7 @@ impl TrustedKey {
         if early || late {
             return Err(TrustError::KeyTime { key: self.name.clone(), since: self.since, until: self.until });
         }
-        if self.streams.as_ref().is_some_and(|streams| !streams.contains(&statement.stream)) {
+        if !self.may_sign_for(&statement.stream) {
             return Err(TrustError::Stream { key: self.name.clone(), stream: statement.stream.clone() });
         }
         for artifact in &statement.artifacts {
@@ -170,6 +178,8 @@ pub struct Trusted {
     digest: Digest,
     size: u64,
     signers: Vec<String>,
+    signer_keys: Vec<Digest>,
+    kept_out: Vec<Digest>,
     speaks_for_sources: bool,
     expired: bool,
 }
@@ -193,6 +203,16 @@ impl Trusted {
     /// The names of the keys that signed.
     pub fn signers(&self) -> &[String] {
         &self.signers
+    }
+
+    /// The fingerprints of the keys that signed.
+    pub fn signer_keys(&self) -> &[Digest] {
+        &self.signer_keys
+    }
+
+    /// The fingerprints of the keys of the policy that may not sign for the bundle's stream.
+    pub fn kept_out(&self) -> &[Digest] {
+        &self.kept_out
     }
 
     /// Whether the bundle's own time is over, which [`Expiry::Ignore`] lets pass.

@@ -2,12 +2,15 @@
 //! Takes both, gives what is known of the stream; remembers what was accepted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bundle_format::{BundleId, Override, Rule, Timestamp};
 use bundle_oci::RegistryPath;
 use bundle_registry::Error;
+use bundle_trust::{SignError, Signer};
 
 use crate::stream::record::{Recorded, tag_of};
+use crate::stream::recorded::Records;
 use crate::stream::tags::StreamTags;
 use crate::{
     Bundle, Destination, HistoryNotice, ImportPlan, ListedBundle, Newest, Record, RollbackError, Standing,
@@ -52,6 +55,9 @@ pub enum HistoryError {
     /// The file.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The record of the bundle cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The record in the registry.
     #[error("the registry's record of accepted bundles cannot be {doing}")]
     Record {
@@ -71,15 +77,21 @@ impl StreamHistory {
         file: StateFile,
         bundle: &Bundle,
         destination: &dyn Destination,
+        site_key: Option<Arc<Signer>>,
     ) -> Result<Self, HistoryError> {
-        let mut history = Self::of_file(file, bundle, &destination.root());
+        let mut history = Self::of_file(file, bundle, &destination.root(), site_key);
         history.look(destination).await?;
         Ok(history)
     }
 
     /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
-    pub fn of_file(file: StateFile, bundle: &Bundle, registry: &RegistryPath) -> Self {
-        let record = Record::of(bundle.statement());
+    pub fn of_file(
+        file: StateFile,
+        bundle: &Bundle,
+        registry: &RegistryPath,
+        site_key: Option<Arc<Signer>>,
+    ) -> Self {
+        let record = Record::of(bundle.statement()).believed(Records::of(bundle.trusted(), site_key));
         let (created, signers) = (bundle.statement().created, bundle.trusted().signers().to_vec());
         let bundle = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let newest = file.newest(registry, &bundle.stream);
@@ -176,7 +188,7 @@ impl StreamHistory {
         let standing = self.standing();
         let written = |source| HistoryError::Record { doing: "written", source };
         if !matches!(standing, Standing::Older | Standing::TakenBack) {
-            self.record.remember(destination, &self.bundle).await.map_err(written)?;
+            self.record.remember(destination, &self.bundle).await?;
         }
         if standing != Standing::Again || plan.sets_tags() {
             let stream = &self.bundle.stream;

@@ -5,6 +5,7 @@ pub(crate) mod history;
 pub(crate) mod notice;
 pub(crate) mod place;
 pub(crate) mod record;
+pub(crate) mod recorded;
 pub(crate) mod repair;
 pub(crate) mod rollback;
 pub(crate) mod state;

@@ -26,6 +26,11 @@ pub enum HistoryNotice {
         /// The registry.
         registry: RegistryPath,
     },
+    /// What is in the registry's record and counts for nothing.
+    NoRecord {
+        /// Its name there, and why not, if it looks like one.
+        name: String,
+    },
     /// An older bundle is accepted, because somebody allowed it.
     GoingBack {
         /// The newest bundle of the stream.
@@ -46,6 +51,10 @@ impl fmt::Display for HistoryNotice {
             Self::First { stream, registry } => {
                 write!(f, "first bundle of stream '{stream}' for {registry}; rollback protection starts now")
             }
+            Self::NoRecord { name } => write!(
+                f,
+                "{name} is no record of an accepted bundle and counts for nothing; find out who pushed it"
+            ),
             Self::GoingBack { newest } => write!(f, "going back: the newest bundle was {newest}"),
         }
     }

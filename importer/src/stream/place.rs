@@ -86,6 +86,27 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Puts a small document under a tag, unless what is there already is right. Where the tag must not move, what
+    /// is there stays.
+    pub(super) async fn replace(
+        &self,
+        tag: &Tag,
+        document: &Document,
+        is_right: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> Result<(), Error> {
+        let there = self.destination.digest_at(&self.target(Some(tag)), Digest::of(EMPTY)).await?;
+        if there.is_some() && self.annotations(tag).await?.is_some_and(|there| is_right(&there)) {
+            return Ok(());
+        }
+        match self.add(tag, document).await {
+            // A registry may let nobody move a tag, and say so in its own way.
+            Err(error) if there.is_some() && error.status().is_some_and(|it| (400..500).contains(&it)) => {
+                Ok(())
+            }
+            added => added,
+        }
+    }
+
     /// Puts a small document under a tag that was not there when the tags were listed. One that somebody put
     /// meanwhile has the same name, and so says the same.
     pub(super) async fn add(&self, tag: &Tag, document: &Document) -> Result<(), Error> {

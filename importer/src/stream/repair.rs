@@ -89,7 +89,7 @@ impl RecordedStream {
             let all = tags.len();
             for ((_, tag), (position, known)) in tags.into_iter().rev().take(most.min(MOST_READ)) {
                 let Some(project) = projects.get(position) else { continue };
-                match Place::of(destination, project)?.bundle(&known).await? {
+                match Place::of(destination, project)?.bundle(&known, None).await? {
                     Some(Ok(bundle)) => {
                         let taken_back = match back.get(&tag) {
                             Some((position, known)) => {

@@ -4,6 +4,7 @@
 use bundle_test_servers::{Contents, DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
 
 use crate::scene::{Ran, Scene};
+use serde_json::json;
 
 /// Bundles of one stream, whose image changes each time.
 struct Stream {
@@ -242,4 +243,72 @@ fn what_a_registry_only_says_that_it_stored_is_noticed() {
     assert!(stream.contents().is_empty());
     proxy.clear_rules();
     stream.import_at(proxy.host(), "1.tar", &[]).succeeds();
+}
+
+/// Pushes a record that nobody signed, or with the annotations of another one.
+fn push_record(stream: &Stream, sequence: u64, more: &serde_json::Value) {
+    let statement = format!("sha256:{}", "0".repeat(64));
+    let empty = json!({"mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "size": 2});
+    let mut annotations =
+        json!({"bundle.stream": "s", "bundle.sequence": sequence.to_string(), "bundle.statement": statement});
+    for (name, value) in more.as_object().unwrap() {
+        annotations[name] = value.clone();
+    }
+    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": "application/vnd.bundle.accepted.v1+json", "config": empty, "layers": [empty],
+        "annotations": annotations});
+    let (repository, tag) = ("cache/bundle-state", format!("s.{sequence}.{}", "0".repeat(12)));
+    std::fs::write(stream.scene.path("record.json"), manifest.to_string()).unwrap();
+    let host = stream.target.host();
+    let put = format!(
+        "curl -sS --fail -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \\
+         --data-binary @record.json http://{host}/v2/{repository}/manifests/{tag}"
+    );
+    stream.scene.shell(&put).succeeds();
+}
+
+#[test]
+fn records_are_signed_with_the_sites_key_and_others_are_told_and_count_for_nothing() {
+    let stream = Stream::new();
+    stream.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    stream.scene.bundle(["key", "generate", "key-next"]).succeeds();
+    for number in 1..=4 {
+        stream.create(&format!("{number}.tar"), number, &number.to_string(), &[]);
+    }
+    let site = ["--receipt-key", "key-site"];
+    // What was recorded before there was a key is told, and the file still knows.
+    stream.import("2.tar", &[]).succeeds();
+    stream.import("1.tar", &site).ends_with(3).says("is older than 2");
+    stream.import("3.tar", &site).succeeds().says("which is not signed with this site's key");
+    // The record that is signed protects where the file is lost.
+    stream.forget();
+    stream.import("2.tar", &site).ends_with(3).says("is older than 3");
+    // The highest number there is, unsigned or with the signature of another record.
+    let record = stream.target.client().tags("cache/bundle-state").unwrap();
+    let tag = record.iter().find(|tag| tag.starts_with("s.3.")).unwrap();
+    let signed = stream.target.client().manifest("cache/bundle-state", tag).unwrap().unwrap();
+    let signed: serde_json::Value = serde_json::from_slice(&signed.bytes).unwrap();
+    let signature = &signed["annotations"]["bundle.signature"];
+    assert!(signature.is_string(), "{signed}");
+    push_record(&stream, (1 << 53) - 1, &json!({}));
+    push_record(&stream, (1 << 53) - 2, &json!({"bundle.signature": signature}));
+    for more in [["--dry-run"].as_slice(), &[]] {
+        stream
+            .import("4.tar", &[&site[..], more].concat())
+            .succeeds()
+            .says("s.9007199254740991.000000000000, which is not signed with this site's key")
+            .says("s.9007199254740990.000000000000, which is not signed with this site's key");
+    }
+    stream.forget();
+    stream.import("3.tar", &site).ends_with(3).says("is older than 4");
+    // Who has no key is stopped, and told by which number.
+    stream.import("4.tar", &[]).ends_with(3).says("is older than 9007199254740991");
+    // Another key believes nothing that was there, and signs what comes.
+    stream
+        .import("4.tar", &["--receipt-key", "key-next"])
+        .succeeds()
+        .says("which is not signed with this site's key");
+    stream.forget();
+    stream.import("3.tar", &["--receipt-key", "key-next"]).ends_with(3).says("is older than 4");
 }

@@ -170,3 +170,35 @@ fn a_tenants_key_cannot_use_up_the_numbers_of_anothers_stream() {
     import("own.tar").succeeds();
     import("nightly.tar").succeeds();
 }
+
+#[test]
+fn a_record_of_a_key_that_may_no_longer_sign_for_the_stream_does_not_lock_it() {
+    let scene = Scene::with_images();
+    let target = DockerRegistry::start().unwrap();
+    scene.bundle(["key", "generate", "key-tenant"]).succeeds();
+    let trust = |streams: &str| {
+        let keys = format!(
+            "keys:\n- {{name: ops, file: key.pub, projects: ['*']}}\n- {{name: tenant, file: key-tenant.pub, projects: ['*']{streams}}}\n"
+        );
+        std::fs::write(scene.path("trust.yaml"), keys).unwrap();
+    };
+    let reference = format!("{}/team/docker:1", scene.source.host());
+    let create = |output: &str, key: &str, sequence: &str| {
+        let fixed = ["create", &reference, "--stream", "nightly", "--project", "tenant-a"];
+        scene.bundle(fixed.iter().chain(&["--key", key, "--sequence", sequence, "-o", output])).succeeds();
+    };
+    create("high.tar", "key-tenant", "9007199254740991");
+    create("2.tar", "key", "2");
+    let import = |name: &str| {
+        let to = ["import", name, "--to", target.host(), "--trust", "trust.yaml"];
+        scene.bundle(to.iter().chain(&["--state", "state.json", "--on-existing-tag", "overwrite"]))
+    };
+    trust("");
+    import("high.tar").succeeds();
+    import("2.tar").ends_with(3).says("is older than 9007199254740991");
+    // A person restricts the key, and takes the number out of the file.
+    trust(", streams: [tenant-a]");
+    std::fs::remove_file(scene.path("state.json")).unwrap();
+    import("2.tar").succeeds().says("which is of a bundle whose signers may not sign for the stream");
+    import("high.tar").ends_with(3).says("may not sign");
+}

@@ -247,6 +247,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
         portion: Portion::default(),
         receipt: None,
         prove: false,
+        site_key: None,
         state: state.clone(),
         jobs: 4,
         adapts_jobs: false,

@@ -225,6 +225,7 @@ fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
         portion: Portion::default(),
         receipt: Some("plant".parse().unwrap()),
         prove: false,
+        site_key: None,
         state: scene.path("state.json"),
         jobs: 4,
         adapts_jobs: false,

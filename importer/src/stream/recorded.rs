@@ -1,0 +1,208 @@
+//! One record of an accepted bundle, as the manifest that a registry keeps: what it says, who signed it, and
+//! whether it is believed (docs/format.md §Record in the registry). Takes a bundle's name and the site's key,
+//! gives bytes; takes annotations, gives the bundle's name or why it counts for nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use bundle_format::{BundleId, SignatureBytes, Trusted};
+use bundle_oci::{Digest, Tag};
+use bundle_trust::{SignError, Signer};
+
+use crate::stream::record::{annotations_of, bundle_of, tag_of};
+
+const SIGNERS: &str = "bundle.signers";
+const SIGNATURE: &str = "bundle.signature";
+
+/// What the signed text begins with. No other document that the site's key signs begins so: receipts are JSON
+/// objects.
+const DOMAIN: &str = "bundle.accepted.v1";
+
+/// How many signers of a bundle a record names at most; a bundle has at most 33 signatures.
+const MOST_SIGNERS: usize = 64;
+
+/// Why what is in a record's place counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disbelief {
+    /// It is no record, or one of another bundle than its tag says.
+    NoRecord,
+    /// The site has a key, and it did not sign the record.
+    Unsigned,
+    /// None of the keys that signed the bundle may sign for its stream.
+    Signer,
+}
+
+impl fmt::Display for Disbelief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRecord => "is no record of an accepted bundle",
+            Self::Unsigned => "is not signed with this site's key",
+            Self::Signer => "is of a bundle whose signers may not sign for the stream",
+        })
+    }
+}
+
+/// Whose records are believed, and how new ones are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Records {
+    site: Option<Arc<Signer>>,
+    /// Who signed the bundle that is to be accepted.
+    signers: Vec<Digest>,
+    /// The keys of the trust policy that may not sign for its stream.
+    kept_out: HashSet<Digest>,
+}
+
+impl Records {
+    /// Those of the stream of a bundle; with the site's key, only records that it signed.
+    pub(crate) fn of(trusted: &Trusted, site: Option<Arc<Signer>>) -> Self {
+        let kept_out = trusted.kept_out().iter().copied().collect();
+        Self { site, signers: trusted.signer_keys().to_vec(), kept_out }
+    }
+
+    /// Whether records are signed.
+    pub(crate) fn are_signed(&self) -> bool {
+        self.site.is_some()
+    }
+
+    /// The annotations of a bundle's record. The same bundle gives the same: to remember it twice changes nothing.
+    ///
+    /// # Errors
+    /// It cannot be signed.
+    pub(crate) fn annotations(&self, bundle: &BundleId) -> Result<BTreeMap<&'static str, String>, SignError> {
+        let signers: Vec<String> = self.signers.iter().take(MOST_SIGNERS).map(Digest::to_string).collect();
+        let signers = signers.join(",");
+        let mut annotations = annotations_of(bundle);
+        if let Some(site) = &self.site {
+            let signature = site.sign(&message(bundle, &signers))?;
+            annotations.insert(SIGNATURE, hex(signature.as_ref()));
+        }
+        annotations.insert(SIGNERS, signers);
+        Ok(annotations)
+    }
+
+    /// The bundle that a record says was accepted, if it is believed.
+    ///
+    /// # Errors
+    /// It counts for nothing.
+    pub(crate) fn read(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        tag: &Tag,
+    ) -> Result<BundleId, Disbelief> {
+        let bundle = bundle_of(annotations).filter(|bundle| tag_of(bundle).as_ref() == Some(tag));
+        let bundle = bundle.ok_or(Disbelief::NoRecord)?;
+        let signers = annotations.get(SIGNERS).map_or("", String::as_str);
+        if let Some(site) = &self.site {
+            let signature = annotations.get(SIGNATURE).and_then(|text| signature_of(text));
+            let is_signed = |signature| site.public().verify(&message(&bundle, signers), &signature);
+            if !signature.is_some_and(is_signed) {
+                return Err(Disbelief::Unsigned);
+            }
+        }
+        let named: Vec<Digest> =
+            signers.split(',').take(MOST_SIGNERS).filter_map(|digest| digest.parse().ok()).collect();
+        // Records of old name nobody.
+        if !named.is_empty() && named.iter().all(|signer| self.kept_out.contains(signer)) {
+            return Err(Disbelief::Signer);
+        }
+        Ok(bundle)
+    }
+}
+
+/// What is signed of a record: lines of text, none of which can have a line break in it.
+fn message(bundle: &BundleId, signers: &str) -> Vec<u8> {
+    let BundleId { stream, sequence, statement } = bundle;
+    format!("{DOMAIN}\n{stream}\n{sequence}\n{statement}\n{signers}\n").into_bytes()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn signature_of(text: &str) -> Option<SignatureBytes> {
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !digits || text.len() != 2 * SignatureBytes::LENGTH {
+        return None;
+    }
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes?.as_slice().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle_format::PrivateKey;
+
+    use super::*;
+
+    fn bundle() -> BundleId {
+        BundleId {
+            stream: "nightly".parse().unwrap(),
+            sequence: 42.try_into().unwrap(),
+            statement: Digest::of(b"statement"),
+        }
+    }
+
+    fn records(site: Option<u8>, kept_out: &[&[u8]]) -> Records {
+        Records {
+            site: site.map(|seed| Arc::new(Signer::Key(PrivateKey::from_seed(&[seed; 32])))),
+            signers: vec![Digest::of(b"tenant")],
+            kept_out: kept_out.iter().map(|key| Digest::of(key)).collect(),
+        }
+    }
+
+    fn annotations(records: &Records) -> BTreeMap<String, String> {
+        let annotations = records.annotations(&bundle()).unwrap();
+        assert_eq!(annotations, records.annotations(&bundle()).unwrap());
+        annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written_and_only_this_sites_key_makes_one() {
+        let tag = tag_of(&bundle()).unwrap();
+        for site in [None, Some(1)] {
+            let records = records(site, &[]);
+            assert_eq!(records.read(&annotations(&records), &tag), Ok(bundle()));
+        }
+        let signed = annotations(&records(Some(1), &[]));
+        // Who has no key believes what is there, as before.
+        assert_eq!(records(None, &[]).read(&signed, &tag), Ok(bundle()));
+        let unsigned = annotations(&records(None, &[]));
+        let others = annotations(&records(Some(2), &[]));
+        let mut moved = signed.clone();
+        moved.insert("bundle.sequence".to_owned(), "43".to_owned());
+        let moved_tag: Tag = tag.to_string().replace(".42.", ".43.").parse().unwrap();
+        let mut signed_by_others = signed.clone();
+        signed_by_others.insert(SIGNERS.to_owned(), Digest::of(b"ops").to_string());
+        let site = records(Some(1), &[]);
+        for (wrong, tag) in
+            [(&unsigned, &tag), (&others, &tag), (&moved, &moved_tag), (&signed_by_others, &tag)]
+        {
+            assert_eq!(site.read(wrong, tag), Err(Disbelief::Unsigned));
+        }
+        assert_eq!(site.read(&signed, &moved_tag), Err(Disbelief::NoRecord));
+    }
+
+    #[test]
+    fn a_record_of_a_key_that_may_not_sign_for_the_stream_counts_for_nothing() {
+        let tag = tag_of(&bundle()).unwrap();
+        for site in [None, Some(1)] {
+            let written = annotations(&records(site, &[]));
+            assert_eq!(records(site, &[b"tenant"]).read(&written, &tag), Err(Disbelief::Signer));
+            assert_eq!(records(site, &[b"other"]).read(&written, &tag), Ok(bundle()));
+        }
+    }
+
+    #[test]
+    fn no_receipt_is_taken_for_a_record() {
+        let text = message(&bundle(), "");
+        assert!(!text.starts_with(b"{") && !text.starts_with(b" "));
+        assert!(serde_json::from_slice::<serde_json::Value>(&text).is_err());
+    }
+}
