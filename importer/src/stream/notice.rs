@@ -53,7 +53,7 @@ impl fmt::Display for HistoryNotice {
             }
             Self::NoRecord { name } => write!(
                 f,
-                "{name} is no record of an accepted bundle and counts for nothing; find out who pushed it"
+                "{name} is not a record of an accepted bundle and is ignored; find out who pushed it"
             ),
             Self::GoingBack { newest } => write!(f, "going back: the newest bundle was {newest}"),
         }
