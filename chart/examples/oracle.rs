@@ -75,7 +75,7 @@ struct Tally {
     different: usize,
     /// Cases in which the images differ.
     images: usize,
-    /// What all renderings took.
+    /// Totals over all renderings.
     helm: Duration,
     ours: Duration,
 }

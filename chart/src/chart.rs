@@ -9,12 +9,12 @@ use crate::{Constraint, Dependency, Map, Metadata, Version};
 #[derive(Clone, Debug, Default)]
 pub struct Chart {
     pub(crate) metadata: Metadata,
-    /// What the lock says of the dependencies.
+    /// The dependencies that the lock file pins.
     pub(crate) lock: Vec<Dependency>,
     pub(crate) templates: Vec<File>,
     pub(crate) values: Map,
     pub(crate) schema: Option<File>,
-    /// What is neither template nor chart nor read by Helm itself.
+    /// Files that are no template, no chart, and that Helm itself does not read.
     pub(crate) extra: Vec<File>,
     pub(crate) dependencies: Vec<Chart>,
     /// All files as they were.
@@ -80,7 +80,7 @@ pub struct MissingDependency {
 }
 
 impl Chart {
-    /// What its `Chart.yaml` says.
+    /// The content of its `Chart.yaml`.
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
     }

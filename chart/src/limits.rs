@@ -42,8 +42,8 @@ pub struct Limits {
     pub path: usize,
     /// How deep charts may lie inside charts.
     pub chart_depth: usize,
-    /// Parts of a schema that are held against parts of the values: a page of definitions that each
-    /// name the next one twice would go on for ever. What is not checked then is reported.
+    /// Steps that compare parts of a schema with parts of the values: definitions that each name the next one
+    /// twice would go on for ever. A warning reports a check that was cut short.
     pub schema_steps: u64,
     /// How often a chart is rendered to find the values that name its images. Each image takes a few
     /// renderings, and a hundred if no value is right.
@@ -150,10 +150,10 @@ pub(crate) const STACK: usize = 128 << 20;
 /// How many blocks, pipelines and templates may be inside each other at once.
 pub(crate) const EVALUATION_DEPTH: usize = 8_000;
 
-/// What a value in a list or map takes, about: the value, its key, and its part of the map.
+/// Approximate memory of a value in a list or map, in bytes: the value, its key, and its part of the map.
 const VALUE: usize = 64;
 
-/// What a map takes by itself, about.
+/// Approximate memory of an empty map, in bytes.
 const MAP: usize = 512;
 
 /// Which bound was reached.
@@ -188,7 +188,7 @@ pub enum Limit {
     Time,
 }
 
-/// What is left of the limits during one rendering.
+/// The rest of the limits during one rendering.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,

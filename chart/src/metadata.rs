@@ -7,7 +7,7 @@ use bundle_oci::Printable;
 
 use crate::{Map, Value, Version};
 
-/// What a `Chart.yaml` says.
+/// The content of a `Chart.yaml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// The chart's name; inside a parent that gave it one, its alias.
@@ -34,19 +34,19 @@ pub struct Metadata {
     pub sources: Vec<String>,
     /// Words to find it by.
     pub keywords: Vec<String>,
-    /// Who keeps it up.
+    /// The maintainers.
     pub maintainers: Vec<Maintainer>,
     /// Helm reads this and does not use it.
     pub condition: String,
     /// Helm reads this and does not use it.
     pub tags: String,
-    /// What others than Helm look at.
+    /// Annotations for tools other than Helm.
     pub annotations: BTreeMap<String, String>,
     /// The charts that it depends on.
     pub dependencies: Vec<Dependency>,
 }
 
-/// Who keeps a chart up.
+/// A maintainer of a chart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Maintainer {
     /// The name.
@@ -72,7 +72,7 @@ pub struct Dependency {
     pub tags: Vec<String>,
     /// Whether it is switched on; true only once the dependencies were processed.
     pub enabled: bool,
-    /// What its parent takes from its values.
+    /// The values that its parent imports from it.
     pub import_values: Vec<ImportValues>,
     /// Its name inside its parent, if it is another one.
     pub alias: String,
@@ -92,7 +92,7 @@ pub enum ImportValues {
     },
 }
 
-/// What is wrong in a `Chart.yaml`, `requirements.yaml` or lock.
+/// A fault in a `Chart.yaml`, `requirements.yaml` or lock file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// The file is no map.
@@ -103,7 +103,7 @@ pub enum MetadataError {
     Type {
         /// The field's path.
         field: String,
-        /// What Helm takes.
+        /// The type that Helm expects.
         expected: &'static str,
     },
     /// A field that must be there.

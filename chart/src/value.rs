@@ -18,8 +18,8 @@ pub enum Value {
     Nil,
     /// A boolean.
     Bool(bool),
-    /// An integer of one of Go's types. What templates write is an `int`, what Sprig computes and
-    /// `--set` gives an `int64`.
+    /// An integer of one of Go's types. Templates write an `int`; Sprig's arithmetic and `--set` give an
+    /// `int64`.
     Int(i64, IntType),
     /// A `float64`; every number in a values file is one.
     Float(f64),

@@ -22,9 +22,9 @@ pub struct Version {
     pub minor: u64,
     /// The third number.
     pub patch: u64,
-    /// What stands after the hyphen; empty in a release.
+    /// The part after the hyphen; empty in a release.
     pub pre: String,
-    /// What stands after the plus.
+    /// The part after the plus.
     pub metadata: String,
     original: String,
 }

@@ -1,5 +1,5 @@
-//! What is likely a mistake in a chart or its values and no error.
-//! Every [`Warning`] is one sentence with its place.
+//! Likely mistakes in a chart or its values that are no errors. Every [`Warning`] is one sentence with its
+//! place.
 
 use bundle_oci::Printable;
 
@@ -56,7 +56,7 @@ pub enum Warning {
         document: String,
         /// The field's path.
         path: String,
-        /// What stands there.
+        /// The text there.
         text: String,
     },
     /// Values that name an image without a tag, which no rendering used.

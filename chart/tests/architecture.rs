@@ -1,5 +1,4 @@
-//! What this crate must not know: networks and async runtimes.
-//! Reads the dependencies from `cargo tree`.
+//! Forbids this crate to depend on networks and async runtimes. Reads the dependencies from `cargo tree`.
 
 use std::process::Command;
 

@@ -41,7 +41,7 @@ fn compare(chart: &Chart) {
     let sets = directory.join(format!("sets/{}.txt", metadata.name));
     let cases = Case::all(&std::fs::read_to_string(sets).unwrap_or_default());
     let found: String = cases.iter().map(|case| lines(chart, case)).collect();
-    // What Helm makes at random has no digest.
+    // Random output of Helm has no digest.
     let random: BTreeSet<(&str, &str)> =
         expected.lines().filter_map(|line| line.split_once(" random ")).collect();
     let masked = |line: &str| match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
@@ -56,7 +56,7 @@ fn compare(chart: &Chart) {
     assert_eq!(found.len(), expected.len(), "{}", golden.display());
 }
 
-/// What the oracle writes for one case.
+/// The oracle's lines for one case.
 fn lines(chart: &Chart, case: &Case) -> String {
     let Ok(rendering) = render(chart, &case.value_set(), &case.options()) else {
         return format!("{} fails\n", case.name);

@@ -28,12 +28,12 @@ pub struct Limits {
     pub platforms: usize,
     /// Platforms of all artifacts together, for the same reason.
     pub all_platforms: usize,
-    /// What all manifests take in memory once parsed, in bytes ([`bundle_oci::Manifest::weight`]).
+    /// Memory of all parsed manifests, in bytes ([`bundle_oci::Manifest::weight`]).
     pub graph: u64,
     /// Countersignatures beside a bundle: each costs a check against each trusted key.
     pub countersignatures: usize,
-    /// What artifacts consist of, manifests and blobs counted once for each artifact: a thousand artifacts of
-    /// one index of a thousand images are a million things to push and to name in a receipt.
+    /// Parts of artifacts, with manifests and blobs counted once for each artifact: a thousand artifacts of
+    /// one index of a thousand images are a million objects to push and to name in a receipt.
     pub parts: usize,
     /// The bytes of all manifests together that a reader of a pipe keeps in memory, for it cannot
     /// go back to them.

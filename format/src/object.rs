@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A JSON object. What serde derives for a struct takes an array of its fields' values as well,
-/// which other readers would not, and in a signed document every value has one spelling.
+/// A JSON object. A struct's derived `Deserialize` accepts an array of its fields' values as well; other
+/// readers would not, and in a signed document every value has one spelling.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -10,7 +10,7 @@ mod seeds;
 
 /// One function and what to begin with.
 pub struct Target {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Takes any bytes. It panics if something does not hold.
     pub run: fn(&[u8]),

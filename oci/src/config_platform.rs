@@ -1,5 +1,5 @@
-//! What an image's config says that the image runs on (image-spec, config.md §Properties). Takes a config's
-//! bytes, gives the platform and how much of it the config says itself.
+//! The platform in an image's config (image-spec, config.md §Properties). Takes a config's bytes, gives the
+//! platform and how much of it the config says itself.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{Platform, json};
 
-/// What an image's config says that the image runs on.
+/// The platform in an image's config.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConfigPlatform {
     platform: Platform,

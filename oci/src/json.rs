@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-/// What a document may ask of its readers.
+/// The bounds on a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Levels of objects and arrays; the document itself is the first. Registries refuse what nests
@@ -57,7 +57,7 @@ pub fn fold(name: &str) -> String {
 /// `known`.
 ///
 /// # Errors
-/// What is wrong and where, as `serde_json` says it.
+/// The fault and its place, as `serde_json` reports them.
 pub fn check(bytes: &[u8], bounds: Bounds, known: &[&str], free: &[&str]) -> Result<(), serde_json::Error> {
     let known = known.iter().map(|name| (fold(name), *name)).collect();
     let mut state = State { bounds, nodes: 0, names: 0, known, free };

@@ -60,7 +60,7 @@ impl MediaType {
     }
 }
 
-/// What nearly all descriptors have: they take no memory of their own.
+/// The most frequent types of descriptors: they take no memory of their own.
 const COMMON: [&str; 17] = [
     MediaType::IMAGE_MANIFEST,
     MediaType::IMAGE_INDEX,

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What an image runs on (image-spec, image-index.md §platform), with the spellings that mean the
-/// same made one, as containerd does: `x86_64` is `amd64`, `aarch64` and `arm64/v8` are `arm64`,
-/// `arm` is `arm/v7`.
+/// The platform that an image runs on (image-spec, image-index.md §platform), with the spellings that mean
+/// the same made one, as containerd does: `x86_64` is `amd64`, `aarch64` and `arm64/v8` are `arm64`, `arm` is
+/// `arm/v7`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     os: String,

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-/// Untrusted text on its way to a terminal or a log: control characters, line separators and
-/// bidirectional overrides are shown as escapes, so that no input can move the cursor, recolour
-/// the screen or reverse a line. What is longer than 512 characters is cut.
+/// Untrusted text on its way to a terminal or a log: control characters, line separators and bidirectional
+/// overrides are shown as escapes, so that no input can move the cursor, recolour the screen or reverse a
+/// line. Text longer than 512 characters is cut.
 #[derive(Clone, Copy)]
 pub struct Printable<'a>(pub &'a str);
 

@@ -112,8 +112,8 @@ fn is_domain(host: &str) -> bool {
     let hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = last.bytes().all(|byte| byte.is_ascii_digit())
         || last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")).is_some_and(hexadecimal);
-    // What ends in a number is an address to those who connect to it (WHATWG URL §3.5), and `127.1` or
-    // `0x7f.1` are spellings of one that has another name here.
+    // Clients read a host that ends in a number as an address (WHATWG URL §3.5), and `127.1` or `0x7f.1` are
+    // spellings of one that has another name here.
     let spelled =
         !number || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.to_string() == host);
     host.len() <= 253 && host.split('.').all(label) && spelled

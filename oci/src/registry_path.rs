@@ -51,7 +51,7 @@ pub enum ParseRegistryPathError {
     /// The host.
     #[error(transparent)]
     Registry(#[from] ParseRegistryError),
-    /// What follows it.
+    /// The error in the path.
     #[error("path after the host: {0}")]
     Path(#[from] ParseRepositoryError),
 }

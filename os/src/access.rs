@@ -1,5 +1,4 @@
-//! Who may read and write a file: modes, owners and identities, and files that are made with the right
-//! ones from the start.
+//! File access: modes, owners and identities, and files that are created with the right ones.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result};
@@ -8,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Who may read what is made here. Nobody but its owner may write it.
+/// Read access to a new file. Only its owner may write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Its owner.

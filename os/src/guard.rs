@@ -1,5 +1,5 @@
-//! What may be overwritten: a regular file that is one of ours, by what it begins with, or an empty one.
-//! Takes a path and how to recognise a file of ours; gives the word that nothing else is lost.
+//! Guards against overwriting: only an empty file, or a regular file that begins like ours, may be replaced.
+//! Takes a path and how to recognise a file of ours; gives permission to replace it.
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
@@ -52,7 +52,7 @@ fn look(path: &Path, is_ours: impl Fn(&[u8], u64) -> bool) -> Result<()> {
 }
 
 /// Whether a file begins as a JSON object whose first field is this one: documents of ours begin with their
-/// version. What is cut off before the end of the name counts too.
+/// version. A file that ends within the name counts too.
 pub fn begins_with_field(start: &[u8], field: &str) -> bool {
     let Some(rest) = start.trim_ascii_start().strip_prefix(b"{") else { return false };
     let (rest, wanted) = (rest.trim_ascii_start(), format!("\"{field}\""));

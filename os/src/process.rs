@@ -1,5 +1,4 @@
-//! What the system allows this process.
-//! Takes nothing; raises the limit on open files, and forbids core dumps.
+//! Limits of this process. Takes nothing; raises the limit on open files, and forbids core dumps.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

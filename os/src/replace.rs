@@ -79,7 +79,7 @@ const END: &str = ".new";
 /// Directories in which leftovers were looked for: once in a run is enough.
 static CLEARED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes what a run that was killed left half written in a directory. What is in use is locked.
+/// Removes half-written files of a killed run from a directory. Files in use are locked.
 fn clear_leftovers(directory: &Path) {
     let mut cleared = CLEARED.lock().unwrap_or_else(PoisonError::into_inner);
     if !cleared.insert(directory.to_owned()) {

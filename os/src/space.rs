@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, StatVfs};
 use rustix::io::Errno;
 
-/// What happened to a wish for room.
+/// The result of a preallocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preallocated {
     /// The file has the room.
@@ -60,7 +60,7 @@ pub fn sync_file_system(file: &File) -> Result<()> {
     Ok(rustix::fs::syncfs(file)?)
 }
 
-/// What a file system is good for.
+/// The properties of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Volume {
     /// Any place of a file can be written first.
@@ -71,7 +71,7 @@ pub enum Volume {
     InOrder,
 }
 
-/// What a file's file system is good for.
+/// The properties of a file's file system.
 ///
 /// # Errors
 /// The operating system's error.

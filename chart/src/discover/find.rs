@@ -18,8 +18,8 @@ pub struct Find {
     /// The switches that must be turned until it is rendered, one of them at a time; empty if none must, or
     /// none was found.
     pub switches: BTreeSet<String>,
-    /// What the same fields may mean instead, where their names do not say it: one of these and this is
-    /// meant. Empty if it is this for certain.
+    /// The other readings of the same fields, where their names are ambiguous: one of these and this is
+    /// meant. Empty if this reading is certain.
     pub readings: BTreeSet<Reference>,
     /// Where it was found, each place once.
     pub places: BTreeSet<Place>,

@@ -19,7 +19,7 @@ pub(crate) struct Group {
     digest: Option<Digest>,
 }
 
-/// What maps around a group say for all that is in them.
+/// The registry and tag that outer maps set for all images in them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     /// A registry, perhaps with a part of the path.
@@ -245,7 +245,7 @@ impl Group {
         Self { name: format!("{prefix}{}", self.name), ..self.clone() }
     }
 
-    /// What a chart has put before the name in an image that it made of it: `quay.io/org/`.
+    /// The prefix that a chart put before the name in an image that it rendered: `quay.io/org/`.
     pub(super) fn prefix_in(&self, rendered: &Reference) -> Option<String> {
         // `library` is put there by those who read a bare name.
         if self.name.parse::<Reference>().is_ok_and(|own| own.repository() == rendered.repository())

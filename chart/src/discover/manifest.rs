@@ -172,7 +172,7 @@ fn of_object(document: &Document, object: &Map, all: &[(&Document, &Map)]) -> Ve
     }
 }
 
-/// What goes behind `--set`; a comma would start another value.
+/// The argument of `--set`, with commas escaped: a comma would start another value.
 fn set(name: &str, value: &str) -> Option<String> {
     (!name.is_empty()).then(|| format!("{name}={}", value.replace('\\', "\\\\").replace(',', "\\,")))
 }

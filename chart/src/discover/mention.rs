@@ -22,7 +22,7 @@ pub(super) struct Mention {
     pub(super) place: Place,
 }
 
-/// What a chart and the charts inside it mention.
+/// The images that a chart and the charts inside it mention.
 pub(super) fn mentioned(chart: &Chart, limits: &Limits) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! What only a person can know of charts and operators: [`Rules`].
-//! Ours are in `rules.yaml`; users add theirs in a file of the same form.
+//! Facts about charts and operators that charts do not state: [`Rules`]. Ours are in `rules.yaml`; users add
+//! theirs in a file of the same form.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::yaml::parse_values;
 use crate::{Limits, Map, Value};
 
-/// What only a person can know of charts and operators.
+/// Facts about charts and operators that charts do not state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Rules {
@@ -20,7 +20,7 @@ pub struct Rules {
     pub operators: Vec<OperatorRule>,
     /// Images whose tags end with what the nodes are.
     pub node_images: Vec<String>,
-    /// What the nodes are: `ubuntu22.04`.
+    /// The operating systems of the nodes: `ubuntu22.04`.
     pub operating_systems: Vec<String>,
     /// Names of fields that hold images, a `*` at one end or none.
     pub image_fields: Vec<String>,

@@ -1,12 +1,12 @@
-//! What looks like an image.
-//! Takes a text and what its field's name hints at; gives a reference, or nothing for paths, addresses and the like.
+//! Recognizes image references. Takes a text and what its field's name hints at; gives a reference, or
+//! nothing for paths, addresses and the like.
 
 use crate::limits::IMAGE_NAME;
 use bundle_oci::Reference;
 
 use super::rules;
 
-/// What the name of a field, flag or variable says about its value.
+/// The kind of value that the name of a field, flag or variable suggests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hint {
     /// Nothing.
@@ -21,7 +21,7 @@ pub(super) enum Hint {
 }
 
 impl Hint {
-    /// What a name says.
+    /// The hint that a name gives.
     pub(super) fn of(name: &str) -> Self {
         let name = name.trim_matches(['-', '"', '\'', ':', '=', ' ']);
         if name == "image" {
@@ -46,7 +46,7 @@ pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     if text.len() > IMAGE_NAME || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
-    // What is fetched as an image is one, whatever the field is called.
+    // An address with an image scheme is an image, whatever the field is called.
     let (text, hint) = match IMAGE_SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(inside) => (inside, hint.max(Hint::Image)),
         None => (text, hint),

@@ -18,7 +18,7 @@ use crate::{Document, Limits, Map, Origin, Value};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) reference: Reference,
-    /// What the same fields may mean instead; registries know.
+    /// The other readings of the same fields; a registry decides.
     pub(crate) others: Vec<Reference>,
     pub(crate) certainty: Certainty,
     /// Whether something asks for it there, or only mentions it.
@@ -72,7 +72,7 @@ pub(super) fn sightings_by(
         Origin::Definition => Certainty::Probable,
     };
     let mut see = |seen: Seen, walk: Place<'_>| {
-        // What Kubernetes and operators read is certain; what is data to them, a registry knows.
+        // Images that Kubernetes and operators read are certain; for images in data, a registry decides.
         let is_field = match &seen {
             Seen::Image(_, Hint::Container) => walk.inside == 0 && walk.text != Some(INJECTED),
             Seen::Image(_, Hint::Image) => walk.inside == 0 && !is_data(walk.label) && has_tag(walk.text),
@@ -141,7 +141,7 @@ pub(crate) fn declared(
     found
 }
 
-/// What Istio replaces by the image of its proxy when the pod starts.
+/// The image name that Istio replaces by its proxy's image when the pod starts.
 const INJECTED: &str = "auto";
 
 pub(super) fn is_data(label: &str) -> bool {

@@ -19,7 +19,7 @@ use crate::template::Tracing;
 use crate::template::trace::FileTrace;
 use crate::{Document, KubeVersion, Map, RenderError, RenderOptions, Rendering, ValueSet, Warning};
 
-/// What a chart renders only when a switch is turned.
+/// Documents that a chart renders only when a switch is turned.
 #[derive(Clone, Debug)]
 pub struct Switched {
     /// The switch, as people would turn it: `metrics.enabled=true`, `kubeVersion 1.31`.
@@ -33,7 +33,7 @@ pub struct Switched {
 pub struct SwitchOptions {
     /// How many renderings run at once.
     pub threads: NonZeroUsize,
-    /// When to stop turning further switches. What was not turned is told as a warning.
+    /// When to stop turning further switches. A warning reports the switches that were not turned.
     pub deadline: Option<Instant>,
     /// Another version of Kubernetes to render for, if nobody said which one it is.
     pub kube_version: Option<KubeVersion>,
@@ -90,7 +90,7 @@ struct State {
     prepared: Arc<Prepared>,
     values: Map,
     turns: Vec<Turn>,
-    /// What the chart asked for besides.
+    /// Further values that the chart required, by path.
     filled: Vec<Vec<Arc<str>>>,
     options: RenderOptions,
     run: Seen,
@@ -98,7 +98,7 @@ struct State {
     open: Vec<Candidate>,
 }
 
-/// What a rendering read, without its documents.
+/// The facts of one rendering that switches need, without its documents.
 struct Seen {
     traces: Vec<FileTrace>,
     values: Map,
@@ -274,7 +274,7 @@ impl Search<'_> {
             }
             match self.attempt(state, candidate, &filled) {
                 Ok((run, next, values)) => return self.new_documents(run, next, &values, tried),
-                // What it asks for is given, as a person would.
+                // A value that the chart requires is set, as a person would.
                 Err(RenderError::Template { wanted: Some(wanted), .. }) => {
                     let path: Vec<Arc<str>> = wanted.split('.').map(Arc::from).collect();
                     if filled.contains(&path) {
@@ -364,8 +364,8 @@ impl Search<'_> {
             return (Turned::Nothing, Vec::new());
         }
         let switch = next.turns.iter().map(Turn::shown).collect::<Vec<_>>().join(", ");
-        // Most switches show no further ones.
-        // What templates made of their values may hold itself; what they were given cannot.
+        // Most switches show no further ones. The values after a rendering may contain themselves; the values
+        // before it cannot.
         next.values = values.before.clone();
         next.run = Seen::of(run);
         next.open = self.candidates(&next);
@@ -499,7 +499,7 @@ mod tests {
                 "a/b:1.2",
                 "docker.io/a/b:1.2 if kubeVersion v1.31",
             ),
-            // What the chart asks for then is given.
+            // A value that the chart then requires is set.
             (
                 "x: {active: false, name: ''}",
                 "and .Values.x.active (required \"set .Values.x.name\" .Values.x.name)",

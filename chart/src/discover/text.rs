@@ -8,7 +8,7 @@ use super::group::Group;
 use super::pair::pairs;
 use super::shape::{Hint, Written, image};
 
-/// What a text names.
+/// The images and groups of fields that a text names.
 #[derive(Debug, Default)]
 pub(super) struct Inside {
     pub(super) images: Vec<Reference>,
@@ -57,14 +57,14 @@ pub(super) fn images_inside(text: &str, hint: Hint, comments: Comments) -> Insid
     inside
 }
 
-/// What stands before a word and speaks of it.
+/// The hints that stand before a word.
 #[derive(Default)]
 struct Before {
-    /// What the word before says of the next one.
+    /// The hint of the word before for the next word.
     hint: Hint,
-    /// What the word before says if a sign of assignment follows: `image = "…"`, `<image>…`.
+    /// The hint of the word before if a sign of assignment follows: `image = "…"`, `<image>…`.
     name: Hint,
-    /// What holds for all of a list: `--images=a:1,b:2`.
+    /// The hint for all items of a list: `--images=a:1,b:2`.
     list: Hint,
 }
 
@@ -109,7 +109,7 @@ fn one(word: &str, ambient: Hint, before: &mut Before, found: &mut Vec<Reference
 /// A piece of a line.
 enum Word<'a> {
     Text(&'a str),
-    /// What stands between words.
+    /// A separator between words.
     Cut(char),
 }
 

@@ -21,7 +21,7 @@ pub(super) enum Turn {
     Lookup,
 }
 
-/// What a switch is turned to, and in which form it was.
+/// The value that a switch is turned to, in its original type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Flag {
     Is(bool),
@@ -59,7 +59,7 @@ impl Turn {
         }
     }
 
-    /// What is turned, whatever it is turned to.
+    /// The path of the switch, without its value.
     pub(super) fn key(&self) -> String {
         match self {
             Self::Value(path, _) | Self::Chart(path) => path.join("\0"),
@@ -93,12 +93,12 @@ pub(super) struct Boolean<'a> {
     pub(super) path: &'a [Arc<str>],
     /// The address of the map that it is in, as templates saw it.
     pub(super) map: usize,
-    /// What it can be turned to.
+    /// The value that it can be turned to.
     pub(super) flag: Flag,
 }
 
-/// Goes through all booleans that are in no list, with the map that they are in as templates saw it.
-/// What they are is taken from values that no template could change.
+/// Goes through all booleans that are in no list, with the map that they are in as templates saw it. Reads
+/// them from values that no template could change.
 pub(super) fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: &mut dyn FnMut(Boolean<'_>)) {
     for (key, value) in values.entries() {
         path.push(Arc::clone(&key));
@@ -163,7 +163,8 @@ pub(super) fn addresses(values: &Map) -> HashSet<usize> {
     found
 }
 
-/// What would switch on the charts that are left out: the first of a chart's conditions, or its first tag.
+/// Returns the switches that enable the charts that are left out: the first of a chart's conditions, or its
+/// first tag.
 pub(super) fn left_out(
     all: &Chart,
     installed: &Chart,

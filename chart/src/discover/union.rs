@@ -22,7 +22,7 @@ use crate::{Document, Limits, Map, Origin, Purpose, Rendering, Value, Warning};
 pub struct Discovery {
     /// The images, in the order of their names.
     pub finds: Vec<Find>,
-    /// What names an image and cannot be told for certain.
+    /// Fields that name an image ambiguously.
     pub warnings: Vec<Warning>,
 }
 
@@ -71,7 +71,7 @@ pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limit
     union.finish()
 }
 
-/// What documents ask for that a cluster gets as they are.
+/// Returns the images of documents that a cluster gets as they are.
 pub(super) fn discover_rendered(documents: &[Document], rules: &Rules, limits: &Limits) -> Discovery {
     let mut union = Union::default();
     union.documents(documents, (Purpose::Install, None), rules, limits);
@@ -85,7 +85,7 @@ struct Union {
     unused: BTreeMap<(String, String), (Vec<Group>, BTreeSet<String>)>,
     /// How charts make a tag of their `appVersion`, as far as renderings show it.
     forms: BTreeMap<String, BTreeSet<Form>>,
-    /// What charts put before names that say no registry, as far as renderings show it.
+    /// The prefixes that charts put before names without a registry, as far as renderings show them.
     prefixes: BTreeMap<String, BTreeSet<String>>,
     warnings: BTreeSet<Warning>,
 }
@@ -111,7 +111,7 @@ impl Form {
 }
 
 impl Union {
-    /// What renderings show, before anything is guessed.
+    /// Collects the images that renderings show, before any guess.
     fn of(
         renderings: &[Rendering],
         charts: &BTreeMap<String, &Chart>,
@@ -153,7 +153,7 @@ impl Union {
         });
         match grade.cmp(&find.grade) {
             Ordering::Less => find.readings = readings,
-            // What one place says for certain, another one need not guess.
+            // A certain reading in one place settles the ambiguous ones in others.
             Ordering::Equal if find.readings.is_empty() || readings.is_empty() => find.readings.clear(),
             Ordering::Equal => find.readings.extend(readings),
             Ordering::Greater => {}
@@ -192,7 +192,8 @@ impl Union {
         }
     }
 
-    /// What documents ask for. Those of no value set are nobody's rendering: they are as they are.
+    /// Adds the images of documents. Documents without a value set come from no rendering and count as they
+    /// are.
     fn documents(
         &mut self,
         documents: &[Document],
@@ -212,7 +213,7 @@ impl Union {
                     (Asked::Mentioned, ..) => Grade::Mentioned,
                     (Asked::ByField, Origin::Definition, _) => Grade::Declared,
                     (Asked::ByField, _, Purpose::Install) => Grade::Rendered,
-                    // Nobody said that it will be installed with the defaults alone.
+                    // An installation with the defaults alone is not certain.
                     (Asked::ByField, _, Purpose::Discovery) => Grade::Switched,
                 };
                 let certainty = match purpose {
@@ -240,7 +241,7 @@ impl Union {
         }
     }
 
-    /// What is rendered only when a switch is turned.
+    /// Adds the images that are rendered only when a switch is turned.
     fn switched(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
         let mut on_kubernetes = BTreeSet::new();
         for Switched { switch, documents } in &rendering.switched {
@@ -252,7 +253,7 @@ impl Union {
                     };
                     let references: Vec<Reference> =
                         [seen.reference].into_iter().chain(seen.others).collect();
-                    // What is rendered anyway needs no switch.
+                    // Images that are rendered without a switch need none.
                     if references.iter().any(|one| self.finds.get(one).is_some_and(|find| find.grade < grade))
                     {
                         continue;
@@ -342,8 +343,8 @@ impl Union {
         }
     }
 
-    /// Names the images that no rendering used, whatever was switched. What their charts would fill in is
-    /// guessed, as they did it elsewhere, or in every way.
+    /// Names the images that no rendering used, whatever was switched. The parts that their charts would fill
+    /// in are guessed from other images of the chart, or in every way.
     fn unused(&mut self, charts: &BTreeMap<String, &Chart>) {
         for ((path, name), (readings, value_sets)) in std::mem::take(&mut self.unused) {
             let owner = owner_of(&path, charts);

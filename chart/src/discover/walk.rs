@@ -23,7 +23,7 @@ pub(super) fn has_tag(text: Option<&str>) -> bool {
     text.and_then(|text| text.rsplit('/').next()).is_some_and(|last| last.contains([':', '@']))
 }
 
-/// What the walk sees.
+/// A sighting of the walk.
 pub(super) enum Seen {
     Image(Reference, Hint),
     /// The ways to read fields that name an image together.
@@ -50,11 +50,11 @@ pub(super) struct Walk<'a> {
     inside: usize,
     /// The nearest `hub` and `tag` above, which Istio gives all its images.
     hub: Option<(String, String)>,
-    /// What maps above say for all in them, in values.
+    /// The registry and tag that outer maps set, in values.
     shared: Shared,
     /// Whether that counts.
     pub(super) shares: bool,
-    /// What a name above says of all texts below: those under `images` are images.
+    /// The hint of an outer name for all texts below: those under `images` are images.
     ambient: Hint,
     pub(super) passed_over: &'a BTreeSet<String>,
     see: &'a mut dyn FnMut(Seen, Place<'_>),
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What a field's name says, as everybody or as somebody's rules understand it.
+    /// The hint of a field's name, from the built-in rules and the user's.
     fn hint(&self, name: &str) -> Hint {
         match Hint::of(name) {
             Hint::None if self.rules.is_image_field(name) => Hint::Named,
@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
     /// A text that is written in base64, as the values of a Secret are.
     fn encoded(&mut self, text: &str, hint: Hint) {
         let bytes = BASE64_STANDARD.decode(text.trim().as_bytes()).unwrap_or_default();
-        // What is no text holds no images.
+        // Bytes that are not UTF-8 hold no images.
         if let Ok(text) = std::str::from_utf8(&bytes) {
             self.text(text, hint);
         }
@@ -262,7 +262,7 @@ impl<'a> Walk<'a> {
     }
 
     fn text(&mut self, text: &str, hint: Hint) {
-        // What a flag is called, and how an address starts, speak of what follows.
+        // The name of a flag and the scheme of an address are hints for the rest.
         let flag = text.strip_prefix('-').and_then(|flag| flag.split_once('='));
         let hint = flag.map_or(Hint::None, |(name, _)| self.hint(name).min(Hint::Named)).max(hint);
         let hint = if is_image_address(text) { hint.max(Hint::Named) } else { hint };
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
             return;
         }
         if hint == Hint::Container && self.inside == 0 {
-            // What another program fills in is no mistake.
+            // A placeholder that another program fills in is no mistake.
             if !text.contains("{{") && !text.contains('$') {
                 self.seen(Seen::Unreadable, Some(text));
             }
@@ -357,7 +357,7 @@ fn is_part(key: &str) -> bool {
         .any(|end| key.ends_with(end))
 }
 
-/// Whether a text may be base64 of another one. What is read as such and is none gives no image.
+/// Whether a text may be base64 of another one. A wrong guess gives no image.
 fn is_encoded(text: &str) -> bool {
     let text = text.trim();
     text.len() >= 16

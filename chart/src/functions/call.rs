@@ -17,9 +17,9 @@ use crate::{IntType, Map, MapType, Value};
 /// Why a function failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// What is wrong with its arguments, in Go's words where somebody may look for them.
+    /// The fault, in Go's words where people may search for them.
     Message(String),
-    /// What is wrong with one argument, by its place.
+    /// The fault of one argument, by its index.
     Argument(usize, String),
     /// The chart's own words, from `required` or `fail`.
     Refused(String),
@@ -39,16 +39,16 @@ impl From<Limit> for Failure {
     }
 }
 
-/// What all calls of one rendering share.
+/// State that all calls of one rendering share.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) budget: Budget,
     pub(super) regexes: RefCell<HashMap<Arc<str>, Rc<Regex>>>,
-    /// What `lookup` finds.
+    /// The result of `lookup`.
     pub(super) lookup: Lookup,
 }
 
-/// What `lookup` finds in the cluster.
+/// The result of `lookup` in the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lookup {
     /// Nothing, as with `helm template`.

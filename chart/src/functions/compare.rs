@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// What Go compares: the kinds whose values have an order or at least equality.
+/// The kinds that Go compares: those with an order or at least equality.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Basic {
     Bool,
@@ -147,7 +147,7 @@ fn index_once(item: &Value, key: &Value) -> Result<Value, Failure> {
     }
 }
 
-/// What Go gives for a key that a map does not have: the zero of its values' type.
+/// Go's result for a missing key of a map: the zero of its values' type.
 pub(crate) fn missing(map_type: MapType) -> Value {
     match map_type {
         MapType::Any | MapType::Values => Value::Nil,

@@ -9,7 +9,7 @@ pub(super) enum Decimal {
         coefficient: i128,
         exponent: i32,
     },
-    /// What does not fit is computed as a float.
+    /// Numbers out of range are computed as floats.
     Float(f64),
 }
 

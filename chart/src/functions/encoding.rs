@@ -11,7 +11,7 @@ use crate::go::json::{Style, decode, encode};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("b64enc", 1, |call| call.give(BASE64_STANDARD.encode(call.string(0)?))),
-    // What is wrong stands in the text, as in Sprig.
+    // Errors are returned as text, as in Sprig.
     Function::fixed("b64dec", 1, |call| {
         let text = call.string(0)?.replace(['\r', '\n'], "");
         match BASE64_STANDARD.decode(&text) {

@@ -75,7 +75,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Err(error) => Value::list([Value::from(error.to_string())]),
         })
     }),
-    // What is wrong stands in the text, as in Helm.
+    // Errors are returned as text, as in Helm.
     Function::fixed("toToml", 1, |call| match encode_toml(call.value(0), call.budget()) {
         Ok(text) => Ok(Value::from(text)),
         Err(Failure::Message(message)) => call.give(message),
@@ -132,8 +132,7 @@ fn yaml_not_into(value: &Value, target: &str) -> String {
     format!("error unmarshaling JSON: while decoding JSON: {}", not_into(value, target))
 }
 
-/// What a YAML text is read as. A malformed one does not end the rendering: templates get the
-/// message.
+/// The value of a YAML text. A malformed one does not end the rendering: templates get the message.
 enum Decoded {
     Value(Value),
     Malformed(String),

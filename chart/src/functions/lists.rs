@@ -152,7 +152,7 @@ fn concat(call: &Call<'_>) -> Result<Value, Failure> {
     Ok(if all.is_empty() { no_list() } else { Value::list(all) })
 }
 
-/// What Sprig gives where it makes no list.
+/// Sprig's result where it makes no list.
 fn no_list() -> Value {
     Value::List(List::nil(ListType::Any))
 }

@@ -170,7 +170,7 @@ const VERSION: &[Function] = &[
     }),
     Function::fixed("IncPatch", 1, |call| {
         let version = version(call, 0)?;
-        // What follows a pre-release is its release.
+        // The version after a pre-release is its release.
         let patch = if version.is_prerelease() { version.patch } else { version.patch.saturating_add(1) };
         raised(version.major, version.minor, patch)
     }),

@@ -207,7 +207,7 @@ fn translate(pattern: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// What follows a backslash.
+/// Translates the characters after a backslash.
 fn escape<'p>(text: &'p str, in_class: bool, out: &mut String) -> Result<&'p str, String> {
     let mut chars = text.chars();
     let Some(c) = chars.next() else { return Err("trailing backslash at end of expression".to_owned()) };

@@ -21,7 +21,7 @@ pub(crate) struct Function {
     pub(crate) body: Body,
 }
 
-/// What a function does.
+/// The implementation of a function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Body {
     /// Its arguments are all it needs.

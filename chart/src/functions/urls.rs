@@ -61,7 +61,7 @@ impl Userinfo {
 }
 
 impl Url {
-    /// What is wrong comes back in Go's words.
+    /// Parses a URL; errors are in Go's words.
     fn parse(text: &str) -> Result<Self, String> {
         let wrong = |problem: &str| format!("{text:?}: {problem}");
         if text.contains(|c: char| c.is_ascii_control()) {

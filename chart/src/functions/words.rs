@@ -53,7 +53,7 @@ fn title(text: &str) -> String {
     text.chars().map(change).collect()
 }
 
-/// What `strings.Title` takes for the space between two words.
+/// Whether `strings.Title` takes a character for the space between two words.
 fn is_separator(c: char) -> bool {
     if c.is_ascii() {
         return !(c.is_ascii_alphanumeric() || c == '_');

@@ -45,7 +45,7 @@ pub(crate) fn sprintln(values: &[Value], budget: &Budget) -> Result<String, Limi
     printer.finish()
 }
 
-/// `fmt.Sprintf`. What is wrong about a format stands in the text, as in Go: `%!d(string=a)`.
+/// `fmt.Sprintf`. Errors in the format are written into the text, as in Go: `%!d(string=a)`.
 pub(crate) fn sprintf(format: &str, values: &[Value], budget: &Budget) -> Result<String, Limit> {
     let mut printer = Printer::new(budget);
     let mut next = 0;
@@ -237,7 +237,7 @@ impl<'b> Printer<'b> {
         Ok(())
     }
 
-    /// What has a `String` method of its own.
+    /// Prints a value that has a `String` method of its own.
     fn named(&mut self, text: &str, value: &Value, verb: char, flags: Flags) -> Result<(), Limit> {
         match verb {
             'v' | 's' => self.string(text, 's', flags),
@@ -304,7 +304,7 @@ impl<'b> Printer<'b> {
 
     /// A `[]byte` as a list of numbers.
     fn bytes(&mut self, bytes: &[u8], verb: char, flags: Flags) {
-        // Who prints `.` prints all files of the chart, byte by byte.
+        // A template that prints `.` prints all files of the chart, byte by byte.
         let plain = matches!(verb, 'v' | 'd') && flags == Flags::default();
         self.out.push_str(if flags.syntax { "[]byte{" } else { "[" });
         for (index, byte) in bytes.iter().enumerate() {

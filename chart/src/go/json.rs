@@ -152,7 +152,7 @@ impl Writer<'_> {
     }
 }
 
-/// What `omitempty` leaves out.
+/// Whether `omitempty` leaves a value out.
 pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Struct(_) | Value::Time(_) | Value::Version(_) => false,

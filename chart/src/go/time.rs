@@ -15,7 +15,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// What `now` gives in every rendering, so that the same chart gives the same bytes.
+    /// The result of `now` in every rendering, so that the same chart gives the same bytes.
     pub(crate) const NOW: Self = Self { at: Timestamp::constant(946_684_800, 0), offset: Offset::UTC };
 
     /// Go's zero time.
@@ -153,7 +153,7 @@ impl Time {
     /// `time.ParseInLocation` in UTC. `None` if the text does not have the layout's form, or if
     /// there is no such day.
     pub(crate) fn parse(layout: &str, text: &str) -> Option<Self> {
-        let mut parsed = TemplateCache::default();
+        let mut parsed = Parsed::default();
         let (mut layout, mut text) = (layout, text);
         loop {
             let (literal, chunk, tail) = next_chunk(layout);
@@ -304,8 +304,8 @@ fn skip_literal<'t>(mut text: &'t str, mut literal: &str) -> Option<&'t str> {
     Some(text)
 }
 
-/// What was read of a time.
-struct TemplateCache {
+/// The fields of a time that is being parsed.
+struct Parsed {
     year: i16,
     month: i8,
     day: Option<i8>,
@@ -319,7 +319,7 @@ struct TemplateCache {
     offset: Offset,
 }
 
-impl Default for TemplateCache {
+impl Default for Parsed {
     fn default() -> Self {
         Self {
             year: 0,
@@ -336,7 +336,7 @@ impl Default for TemplateCache {
     }
 }
 
-impl TemplateCache {
+impl Parsed {
     fn read<'t>(&mut self, chunk: Chunk, text: &'t str, layout: &str) -> Option<&'t str> {
         let (value, rest) = match chunk {
             Chunk::LongMonth | Chunk::Month => {

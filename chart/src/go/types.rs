@@ -61,7 +61,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// What `if` takes for true: what is not the zero of its type.
+/// Whether `if` takes a value for true: it is not the zero of its type.
 pub(crate) fn is_true(value: &Value) -> bool {
     match value {
         Value::Nil => false,

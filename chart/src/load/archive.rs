@@ -11,7 +11,7 @@ use super::error::{LoadCause, LoadError};
 use crate::Limits;
 use crate::chart::File;
 
-/// What is left of the limits for a chart and all charts inside it.
+/// The rest of the limits for a chart and all charts inside it.
 pub(super) struct Room<'a> {
     pub(super) limits: &'a Limits,
     bytes: u64,

@@ -84,7 +84,7 @@ impl Walk<'_, '_> {
         if path.len() > self.room.limits.path || path.chars().any(char::is_control) {
             return Err(wrong(LoadCause::PathText));
         }
-        // What is ignored may lead anywhere; so the rules are asked before a link is followed.
+        // The rules are checked before a link is followed: an ignored link may point anywhere.
         let leads_to_directory =
             || entry.path_is_symlink() && entry.path().metadata().is_ok_and(|found| found.is_dir());
         let is_directory = entry.file_type().is_dir() || leads_to_directory();
@@ -124,7 +124,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What happened to an entry.
+/// The result of visiting an entry.
 enum Visited {
     Taken,
     PassedOver,

@@ -16,14 +16,14 @@ struct Rule {
     part: Part,
 }
 
-/// What of a path a pattern is held against.
+/// The part of a path that a pattern is matched against.
 #[derive(Debug)]
 enum Part {
     Whole,
     LastComponent,
 }
 
-/// What a path names.
+/// The kind of entry at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Directory,

@@ -12,7 +12,7 @@ use super::{Overlay, OverlayError};
 use crate::discover::{Declared, Group, Step, declared_in};
 use crate::{Find, Map, Place, Rendering, Value, discover};
 
-/// What happened to the images that values name.
+/// The result for the images that values name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The values that name another image now.
@@ -116,7 +116,7 @@ impl Overlay<'_> {
             let mut choices = choices(&slot);
             if let Kind::Group(group) = &slot.kind {
                 let shape = shape(group);
-                // What was right for a group of the same fields is tried first.
+                // The spelling that worked for a group of the same fields is tried first.
                 let known = ways.iter().find(|(of, _)| *of == shape).map(|(_, way)| *way);
                 choices.sort_by_key(|choice| choice.way.is_none() || choice.way != known);
             }
@@ -259,7 +259,7 @@ impl Overlay<'_> {
             choices.retain(|choice| if known.is_some() { choice.way == known } else { reads(choice) });
         }
         if matches!(slot.kind, Kind::Name) {
-            // Who knows what the chart would put behind it.
+            // The chart may append a tag, so only a name without one is tried.
             choices.retain(|choice| choice.name_alone);
         }
         let now = seen(&self.rendering, &self.options.limits);
@@ -274,8 +274,8 @@ impl Overlay<'_> {
         Ok(None)
     }
 
-    /// What stands alone in the values and makes the start of several names, such as `hub` or
-    /// `global.imageRegistry`, where the images themselves could not be written.
+    /// Changes values that are the prefix of several image names, such as `hub` or `global.imageRegistry`,
+    /// where the images themselves could not be written.
     fn point_prefixes(
         &mut self,
         before: &BTreeMap<Spot, Vec<Reference>>,
@@ -354,7 +354,7 @@ impl Overlay<'_> {
     }
 }
 
-/// What may be written into a place.
+/// A value that may be written into a place.
 struct Choice {
     pin: Pin,
     way: Option<Way>,
@@ -514,7 +514,7 @@ mod tests {
                 format!("images:\n- x: 1\n- image: {q}:v1@D\n  z: 2\n"),
                 format!("{q}:v1@D"),
             ),
-            // What is the same for all stands alone.
+            // The part that all images share stands alone.
             (
                 "hub: q.io/a\nname: b",
                 "{{ .Values.hub }}/{{ .Values.name }}:v1",

@@ -14,8 +14,8 @@ use super::{Overlay, OverlayError};
 use crate::discover::Step;
 use crate::{Rendering, Value};
 
-/// What is put behind a leaf's text: it makes a name, a host and a tag of a name, a host and a tag, and no
-/// version of Kubernetes or of an application becomes a newer one by it.
+/// The suffix for a leaf's text: a name, host or tag with it stays one, and it does not raise a version of
+/// Kubernetes or of an application.
 const MARK: &str = "-bdlmrk";
 
 /// How many leaves are marked for one image.
@@ -156,7 +156,7 @@ impl Overlay<'_> {
     }
 }
 
-/// What each leaf gets.
+/// The new text of each leaf, by path.
 type Choice = Vec<(Vec<Step>, String)>;
 
 fn choices(

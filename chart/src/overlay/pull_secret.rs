@@ -26,7 +26,7 @@ impl Overlay<'_> {
                 fields.push(path.to_vec());
             }
         });
-        // What is said once for all comes before what is said for each.
+        // Settings for all pods come before settings for each.
         fields.sort_by_key(Vec::len);
         for field in fields {
             let without = without(&self.rendering, name);

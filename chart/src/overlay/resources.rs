@@ -6,7 +6,7 @@ use super::pull_secret::pods;
 use super::{Overlay, OverlayError};
 use crate::{Map, Rendering, Value};
 
-/// What a container asks of its node.
+/// The resources that a container requests from its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources<'a> {
     /// Memory, as Kubernetes writes it: `512Mi`.
@@ -16,10 +16,10 @@ pub struct Resources<'a> {
 }
 
 impl Overlay<'_> {
-    /// Lets the containers of a component ask for resources, wherever below the component's table the
-    /// chart takes them: there itself, or in the table `internal`, or in one of the component's own name.
-    /// What someone's values say already stays. The path is returned; `None` if the chart has no such
-    /// component, does not run it with these values, or has been told already.
+    /// Sets the resources of a component's containers, wherever below the component's table the chart takes
+    /// them: there itself, or in the table `internal`, or in one of the component's own name. Values that the
+    /// user set already stay. The path is returned; `None` if the chart has no such component, does not run
+    /// it with these values, or has the values already.
     ///
     /// # Errors
     /// Only [`OverlayError::Trials`].

@@ -1,12 +1,12 @@
-//! Finds what Kubernetes would refuse in a rendering.
-//! Takes a rendering; gives the names and labels that are none.
+//! Finds the names and labels of a rendering that Kubernetes would refuse.
+//! Takes a rendering; gives each invalid name and label.
 
 use std::collections::BTreeSet;
 
 use crate::{Map, Origin, Rendering, Value};
 
-/// What Kubernetes would refuse in a rendering: labels and names that are none. A tag with a digest in it
-/// makes the right image, and a wrong label of the chart that writes its tag there too.
+/// The names and labels of a rendering that Kubernetes would refuse. A tag with a digest
+/// gives the right image, and an invalid label where a chart writes its tag into one.
 pub(super) fn unsound(rendering: &Rendering) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for document in rendering.documents.iter().filter(|document| document.origin != Origin::Definition) {

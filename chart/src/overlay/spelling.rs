@@ -13,7 +13,7 @@ pub(super) struct Spelling {
     pub(super) fields: Vec<(&'static str, Value)>,
 }
 
-/// What a spelling has in common with the same one of another group.
+/// The part of a spelling that it shares with the same spelling of another group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Way {
     pub(super) pin: Pin,
@@ -33,7 +33,7 @@ impl Pin {
     /// The best first.
     pub(super) const ALL: [Self; 3] = [Self::TagAndDigest, Self::Digest, Self::Tag];
 
-    /// What is left of a reference; nothing if it has no such part.
+    /// Returns the pinned part of a reference; nothing if it has no such part.
     pub(super) fn of(self, wanted: &Reference) -> Option<Reference> {
         let name = format!("{}/{}", wanted.registry(), wanted.repository());
         let text = match (self, wanted.tag(), wanted.digest()) {
@@ -173,7 +173,7 @@ fn versions(group: &Map, wanted: &Reference, pin: Pin) -> Vec<(VersionWay, Strin
     let tag = wanted.tag().map(ToString::to_string).unwrap_or_default();
     let digest = wanted.digest().map(|digest| digest.to_string()).unwrap_or_default();
     let tag_is = |text: &str| (tag_field, Value::from(text));
-    // What a digest's field says would be said twice otherwise.
+    // The digest would appear twice if its field kept it.
     let no_digest: Fields = digest_field
         .filter(|key| group.get(key).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())))
         .map(|key| (key, Value::from("")))

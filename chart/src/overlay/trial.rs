@@ -33,15 +33,15 @@ use crate::{Chart, Limit, Map, RenderError, RenderOptions, Rendering, Value, Val
 pub struct Overlay<'a> {
     pub(super) chart: &'a Chart,
     files: Vec<ValuesFile>,
-    /// What files and expressions say, without the chart's own values.
+    /// The values from files and expressions, without the chart's own.
     pub(super) given: Map,
     pub(super) options: RenderOptions,
     pub(super) values: Map,
     pub(super) rendering: Rendering,
-    /// What was not sound from the start is not ours to mend.
+    /// Names that were invalid before any change, which are not repaired.
     unsound: BTreeSet<String>,
     trials: usize,
-    /// What the chart said when it did not render with values that were attempted.
+    /// The chart's error when it did not render with the values that were tried.
     refusal: Option<String>,
 }
 

@@ -18,8 +18,8 @@ pub struct KubeVersion {
 pub struct ParseKubeVersionError;
 
 impl Default for KubeVersion {
-    /// What Helm 3.22 takes where there is no cluster: the version of the Kubernetes library that
-    /// it is built with.
+    /// The default of Helm 3.22 without a cluster: the version of the Kubernetes library that it is built
+    /// with.
     fn default() -> Self {
         Self { parts: vec![1, 37, 0] }
     }
@@ -87,7 +87,7 @@ fn structure(type_name: &'static str, fields: Vec<(&'static str, Value)>) -> Val
     Value::Struct(std::sync::Arc::new(Struct { type_name, fields: fields.into_iter().map(field).collect() }))
 }
 
-/// What Helm 3.22 takes a cluster to serve where there is none.
+/// The API versions that Helm 3.22 assumes without a cluster.
 const API_VERSIONS: &[&str] = &[
     "v1",
     "admissionregistration.k8s.io/v1",

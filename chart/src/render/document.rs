@@ -11,7 +11,7 @@ use crate::{Limits, Map, Value};
 pub struct Document {
     /// The file that it comes from, with the chart's full path: `harbor/templates/core/core-dpl.yaml`.
     pub file: String,
-    /// What kind of file that is.
+    /// The kind of file.
     pub origin: Origin,
     /// Its text.
     pub text: String,

@@ -1,5 +1,5 @@
-//! What `.` is for templates: `.Values`, `.Chart`, `.Release`, `.Capabilities`, `.Files`.
-//! Takes a chart and its values; gives the sources of all templates.
+//! The value of `.` for templates: `.Values`, `.Chart`, `.Release`, `.Capabilities`, `.Files`. Takes a chart
+//! and its values; gives the sources of all templates.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::{
     Dependency, Field, ImportValues, List, ListType, Maintainer, Map, MapType, Metadata, Struct, Value,
 };
 
-/// What `.` is for the templates of a chart and of each chart inside it, by their full paths (helm,
+/// The value of `.` for the templates of a chart and of each chart inside it, by their full paths (helm,
 /// pkg/engine/engine.go, recAllTpls).
 pub(super) fn roots(chart: &Chart, values: &Map, options: &RenderOptions) -> HashMap<String, Map> {
     let top = Map::new();

@@ -28,15 +28,15 @@ pub struct RenderOptions {
     pub namespace: String,
     /// `.Capabilities.KubeVersion`.
     pub kube_version: KubeVersion,
-    /// What `.Capabilities.APIVersions` has besides Helm's defaults.
+    /// Entries of `.Capabilities.APIVersions` beyond Helm's defaults.
     pub api_versions: Vec<String>,
     /// The bounds.
     pub limits: Limits,
     /// When to give up.
     pub deadline: Option<Instant>,
-    /// What Helm does with the release.
+    /// The operation on the release.
     pub operation: Operation,
-    /// What `lookup` finds.
+    /// The result of `lookup`.
     pub lookup: Lookup,
     /// Whether the files in `crds/` are read.
     pub definitions: Definitions,
@@ -44,7 +44,7 @@ pub struct RenderOptions {
     pub parsed: TemplateCache,
 }
 
-/// What Helm does with a release.
+/// Helm's operation on a release.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Operation {
     /// `.Release.IsInstall`
@@ -54,7 +54,7 @@ pub enum Operation {
     Upgrade,
 }
 
-/// What happens to the files in `crds/`, which Helm applies as they are.
+/// The treatment of the files in `crds/`, which Helm applies as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Definitions {
     /// They are documents like others.
@@ -94,15 +94,15 @@ impl RenderOptions {
 pub struct Rendering {
     /// The name of the set.
     pub value_set: String,
-    /// What it was rendered for.
+    /// The purpose of the rendering.
     pub purpose: Purpose,
-    /// What Kubernetes would get: resources, hooks, tests and definitions, without `NOTES.txt`.
+    /// The objects that Kubernetes would get: resources, hooks, tests and definitions, without `NOTES.txt`.
     pub documents: Vec<Document>,
     /// The values as the templates saw them, those of the charts inside included.
     pub values: Map,
-    /// What is likely a mistake.
+    /// Likely mistakes.
     pub warnings: Vec<Warning>,
-    /// What is rendered only when a switch is turned, as far as that was looked for.
+    /// Documents that are rendered only when a switch is turned, as far as switches were tried.
     pub switched: Vec<Switched>,
     /// The values with those of charts that are switched off.
     pub(crate) declared: Map,
@@ -144,7 +144,7 @@ pub(crate) struct Prepared {
     warnings: BTreeSet<Warning>,
 }
 
-/// What is rendered of a chart.
+/// The result of one run over a chart's templates.
 pub(crate) struct Run {
     pub(crate) documents: Vec<Document>,
     pub(crate) traces: Vec<FileTrace>,

@@ -15,7 +15,7 @@ pub(super) fn wanted_value(error: &template::Error, source: Option<&str>, values
     let asked = matches!(error.function.as_deref(), Some("required" | "fail"));
     let from_message = if asked { paths(&error.message, Mark::Optional) } else { Vec::new() };
     let from_line = paths(line, Mark::Needed);
-    // What has a value already is not what is missing.
+    // A value that is set is not the missing one.
     let missing = |path: &&String| {
         let whole = format!("{prefix}{path}");
         match whole.rsplit_once('.') {

@@ -16,7 +16,7 @@ use crate::{Limits, Map, Value, Warning};
 pub struct SchemaError {
     /// The chart: its path in the tree of charts, like `loki.minio`.
     pub chart: String,
-    /// What is wrong: a value's path, empty for the whole, and why.
+    /// The faults: a value's path, empty for the whole, and the reason.
     pub faults: Vec<(String, String)>,
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Validator<'a> {
     pub(super) elsewhere: BTreeSet<String>,
 }
 
-/// What of a value a schema has looked at, for `unevaluatedProperties` and `unevaluatedItems`.
+/// The parts of a value that a schema has evaluated, for `unevaluatedProperties` and `unevaluatedItems`.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) properties: BTreeSet<String>,
@@ -256,7 +256,7 @@ impl<'a> Validator<'a> {
         Ok(())
     }
 
-    /// What a schema has looked at, if it allows the value.
+    /// Returns the parts that a schema has evaluated, if it allows the value.
     pub(super) fn holds(&mut self, schema: &'a Value, at: Place<'_>) -> Result<Option<Seen>, Stop> {
         let mut faults = Vec::new();
         let seen = self.schema(schema, at, &mut faults)?;

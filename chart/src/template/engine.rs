@@ -25,14 +25,14 @@ pub struct TemplateSource {
     pub name: String,
     /// The file's text.
     pub text: String,
-    /// What `.` is at its start. The templates of one chart share one map, as in Helm: what one of them
-    /// `set`s the next one sees. `Template` is put into it by the engine.
+    /// The value of `.` at its start. The templates of one chart share one map, as in Helm: a template sees
+    /// the values that an earlier one `set`s. `Template` is put into it by the engine.
     pub root: Map,
     /// `.Template.BasePath`: the chart's full path with `/templates`.
     pub base_path: String,
 }
 
-/// What a template wrote.
+/// The output of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The template's name.
@@ -85,7 +85,7 @@ pub(crate) struct Program {
 #[derive(Clone, Debug, Default)]
 pub struct TemplateCache(Arc<Mutex<Files>>);
 
-/// What was read, by the name of the file and the place of its bytes.
+/// The files that were read before, by name and address of their bytes.
 type Files = HashMap<(Arc<str>, usize), Known>;
 
 /// A file that was read, with its bytes, so that their place stays theirs.
@@ -518,7 +518,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever a template says, it is rendered or refused.
+        /// Renders or refuses any template without a panic.
         #[test]
         fn no_template_breaks_the_engine(parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..40)) {
             let limits = Limits { steps: 10_000, bytes: 1 << 20, ..Limits::DEFAULT };

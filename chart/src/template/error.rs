@@ -17,10 +17,9 @@ pub struct Error {
     pub column: usize,
     /// The function that failed, if it was one.
     pub function: Option<String>,
-    /// What is wrong. The chart's own words, in one line, where `required` or `fail` stopped the
-    /// rendering.
+    /// The fault. The chart's own words, in one line, where `required` or `fail` stopped the rendering.
     pub message: String,
-    /// What led here, outermost first.
+    /// The calls that led here, outermost first.
     pub includes: Vec<Include>,
 }
 
@@ -37,7 +36,7 @@ pub struct Include {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing but a lack of threads fails outside of templates.
+        // Outside of templates, only a lack of threads can fail.
         if !self.template.is_empty() {
             write!(f, "{}:{}:{}: ", Printable(&self.template), self.line, self.column)?;
         }

@@ -18,7 +18,7 @@ use crate::{Limit, Value};
 
 /// The name that Helm's main template has, and so each text that `tpl` is given.
 const TPL_NAME: &str = "gotpl";
-/// What Go writes for a value that is not there. Helm takes it out of what was written.
+/// Go's text for a missing value. Helm removes it from the output.
 pub(super) const NO_VALUE: &str = "<no value>";
 
 /// A value as Go's reflection has it: `None` is no value at all, which has no fields but may be asked for
@@ -29,11 +29,11 @@ pub(super) type Stop = Box<Error>;
 
 type Templates = HashMap<Arc<str>, Arc<Template>>;
 
-/// Renders templates. What one rendering changes in the values the next one sees. Nodes are walked in
-/// `nodes.rs`, what stands in them is evaluated in `expressions.rs`.
+/// Renders templates. A rendering sees the changes that earlier ones made to the values. `nodes.rs` walks
+/// nodes, `expressions.rs` evaluates the expressions in them.
 pub(super) struct Evaluator<'e> {
     templates: &'e Templates,
-    /// What the texts define that `tpl` is rendering now, innermost last.
+    /// The definitions of the texts that `tpl` is rendering now, innermost last.
     defined: Vec<Rc<Templates>>,
     /// The texts that `tpl` was given before.
     texts: HashMap<Arc<str>, Rc<Text>>,
@@ -112,7 +112,7 @@ impl<'e> Evaluator<'e> {
         self.enter(scope, at, name, |this| this.execute(&template, dot))
     }
 
-    /// Renders a text. What it defines is known inside it only.
+    /// Renders a text. Its definitions are known inside it only.
     pub(super) fn tpl(
         &mut self,
         scope: &Scope<'_>,

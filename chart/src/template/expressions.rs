@@ -9,7 +9,7 @@ use crate::Value;
 use crate::functions::{Body, Call, Failure, Function, method, missing};
 use crate::go::types::{is_true, type_name};
 
-/// What the command before in a pipeline gave.
+/// The result of the previous command in a pipeline.
 #[derive(Debug)]
 pub(super) enum Piped {
     Nothing,
@@ -30,7 +30,7 @@ impl Evaluator<'_> {
         self.step(scope, pipeline.at)?;
         let mut piped = Piped::Nothing;
         for command in &pipeline.commands {
-            // What a command gives is no longer the `nil` in a map.
+            // The result of a command is no longer the `nil` in a map.
             let value = self.command(scope, command, piped)?.filter(|value| !value.is_nil());
             piped = Piped::Value(value);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{Chart, KubeVersion, Limits, RenderOptions, ValueSet, render};
 
-/// What Helm makes of a thousand templates; `scripts/helm-expressions` asked it.
+/// Compares a thousand templates with Helm's output, which `scripts/helm-expressions` records.
 #[test]
 fn templates_give_what_helm_gives() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/template/testdata");

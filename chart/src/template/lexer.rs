@@ -34,7 +34,7 @@ pub(crate) enum TokenKind {
     End,
 }
 
-/// What is wrong in a template's text, and where.
+/// A fault in a template's text, with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     pub(crate) at: Position,
@@ -52,7 +52,7 @@ const RIGHT: &str = "}}";
 const COMMENT_START: &str = "/*";
 const COMMENT_END: &str = "*/";
 
-/// What Go takes for white space next to trim markers.
+/// Characters that Go takes for white space next to trim markers.
 const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// Cuts a template's text into tokens, one at a time. Trim markers and comments are dealt with here.

@@ -50,8 +50,7 @@ struct Parser<'a> {
 /// theirs back.
 struct Frame {
     names: Vec<String>,
-    /// What was declared in another branch of a block that is not over: to use it is an error only
-    /// where it happens.
+    /// Variables declared in another branch of an open block: their use is an error only when it is executed.
     hidden: Vec<String>,
     most: usize,
 }
@@ -77,7 +76,7 @@ impl Frame {
     }
 }
 
-/// What ends a list of nodes.
+/// The token that ends a list of nodes.
 enum Ending {
     End,
     /// `else`, and the keyword behind it (`if` or `with`) if there is one.
@@ -222,7 +221,7 @@ impl<'a> Parser<'a> {
         let (scope, hidden) = (self.frame.names.len(), self.frame.hidden.len());
         let mut branches = Vec::new();
         let otherwise = loop {
-            // What a branch declares is known in those that follow it.
+            // Variables that a branch declares are known in the branches after it.
             let condition = self.pipeline(context, TokenKind::RightDelimiter)?;
             let inner = self.frame.names.len();
             let (body, ending) = self.nodes()?;

@@ -1,6 +1,5 @@
-//! What a template reads of the values while it renders: which map, which key.
-//! Started by the engine for one file at a time; gives a [`FileTrace`], so that it is known which files a
-//! changed value can change.
+//! Records which keys of which maps a template reads from the values while it renders. Started by the engine
+//! for one file at a time; gives a [`FileTrace`], so that it is known which files a changed value can change.
 
 use crate::limits::ABSENT_APIS;
 use std::cell::RefCell;
@@ -8,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
-/// What one file read while it was rendered.
+/// The keys that one file read while it was rendered.
 #[derive(Debug, Default)]
 pub(crate) struct FileTrace {
     pub(crate) name: Arc<str>,
@@ -44,7 +43,7 @@ pub(crate) fn start(name: &Arc<str>) {
     CURRENT.set(Some(FileTrace { name: Arc::clone(name), ..FileTrace::default() }));
 }
 
-/// What was noted since the start.
+/// Returns the reads since the start.
 pub(crate) fn finish() -> Option<FileTrace> {
     CURRENT.take()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::chart::Chart;
 use crate::{Map, Value, Warning};
 
-/// What happens to a null that stands over a chart's default.
+/// The effect of a null over a chart's default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nulls {
     /// It deletes the default and goes: Helm's coalescing.
@@ -112,7 +112,7 @@ impl Coalescing<'_> {
         for (key, value) in parents.entries() {
             match (value, own.get(&key)) {
                 (Value::Map(parent), before) => {
-                    // What lies deeper is shared by parent and child, as in Helm.
+                    // Parent and child share the deeper maps, as in Helm.
                     let copy: Map = parent.entries().into_iter().collect();
                     match before {
                         None => {}

@@ -10,9 +10,9 @@ use crate::{Limits, Map, Value};
 /// Values that someone gives a chart, under a name: `defaults`, `ha`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueSet {
-    /// What it is called in places and messages.
+    /// Its name in places and messages.
     pub name: String,
-    /// What it is rendered for.
+    /// The purpose of the rendering.
     pub purpose: Purpose,
     /// Values files; what a later one says wins.
     pub files: Vec<ValuesFile>,
@@ -24,7 +24,7 @@ pub struct ValueSet {
     pub set_string: Vec<String>,
 }
 
-/// What a chart is rendered for.
+/// The purpose of a rendering.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// It will be installed like this.
@@ -37,7 +37,7 @@ pub enum Purpose {
 /// A values file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValuesFile {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
     /// Its text.
     pub text: String,

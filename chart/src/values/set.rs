@@ -19,7 +19,7 @@ pub struct SetError {
     pub cause: SetCause,
 }
 
-/// What is wrong with an expression.
+/// A fault in an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetCause {
     /// A key without `=`.
@@ -123,7 +123,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What follows `]`. Helm keeps the list as it was where the text ends too early.
+    /// Parses the rest after `]`. Helm keeps the list as it was where the text ends too early.
     fn item(
         &mut self,
         key: &str,
@@ -256,7 +256,7 @@ impl Parser<'_> {
                 return value;
             }
         }
-        // What starts with a zero is text, so that it keeps its form.
+        // A number with a leading zero stays text and keeps its form.
         match text.parse() {
             Ok(number) if text == "0" || !text.starts_with('0') => Value::int64(number),
             _ => Value::from(text),

@@ -21,7 +21,7 @@ pub struct YamlError {
     pub line: u64,
     /// The column, from 1.
     pub column: u64,
-    /// What is wrong; may hold text of the document, so print it through `Printable`.
+    /// The fault; may hold text of the document, so print it through `Printable`.
     pub message: String,
 }
 
@@ -47,7 +47,7 @@ pub fn parse_values(text: &str, limits: &Limits) -> Result<Value, YamlError> {
     decode_yaml(text, limits).value
 }
 
-/// What was read, and how many values it took, aliases followed.
+/// The values read, and their number with aliases followed.
 pub(crate) struct Nodes {
     pub(crate) value: Result<Value, YamlError>,
     pub(crate) count: usize,
@@ -277,7 +277,7 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    /// What `<<` names is set where it stands: it gives way to later keys only.
+    /// Merges the map that `<<` names at its place: only later keys override it.
     fn merge(&mut self, map: &Map, source: &Node) -> Result<(), YamlError> {
         let wrong = || YamlError::at(source.place, "map merge requires a map or a list of maps as the value");
         self.count(source)?;

@@ -1,10 +1,10 @@
-//! What an unquoted scalar stands for in Helm's YAML.
-//! Takes a text; gives a null, boolean, number, time or string as go-yaml reads it.
+//! The type of an unquoted scalar in Helm's YAML. Takes a text; gives a null, boolean, number, time or string
+//! as go-yaml reads it.
 
 use crate::go::time::Time;
 use crate::go::{float, integer};
 
-/// What an unquoted text stands for.
+/// The meaning of an unquoted text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scalar {
     Null,

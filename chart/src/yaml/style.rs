@@ -99,7 +99,7 @@ impl Analysis {
     }
 }
 
-/// What go-yaml writes as it is: nothing beyond the first 65,536 characters, and no tab.
+/// Whether go-yaml writes a character as it is: nothing beyond the first 65,536 characters, and no tab.
 pub(super) fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
 }

@@ -15,8 +15,8 @@ use crate::go::{integer, json};
 use crate::limits::Budget;
 use crate::{Limit, Limits, Struct, Value};
 
-/// Writes `value` byte for byte as Helm's `toYaml` does, but with the line feed at its end. What has no
-/// YAML, such as an infinite number, gives an empty text, as in Helm.
+/// Writes `value` byte for byte as Helm's `toYaml` does, but with the line feed at its end. Values without a
+/// YAML form, such as an infinite number, give an empty text, as in Helm.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The door to blobs: by digest, in sequence and checked, or a range of one for those who check
-//! it themselves. Nobody else computes where a blob lies.
+//! The door to blobs: by digest, in sequence and checked, or a range of one for those who check it
+//! themselves. No other module computes where a blob lies.
 
 use std::io::{self, Read};
 use std::ops::{Deref, Range};
@@ -118,8 +118,8 @@ impl<R: Layer, A: Deref<Target = Archive<R>>> BlobReader<A> {
     /// Fills `buffer`, or as much of it as there are bytes left, and says how much; 0 at the end.
     ///
     /// # Errors
-    /// The medium cannot be read, or these would be the last bytes and the whole is not what its
-    /// digest says. What is in `buffer` then is not to be used.
+    /// The medium cannot be read, or the last bytes would complete a blob that does not match its digest.
+    /// `buffer` must not be used then.
     pub fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Damage> {
         let length = (self.entry.size - self.done).min(buffer.len() as u64) as usize;
         let buffer = &mut buffer[..length];
@@ -131,7 +131,7 @@ impl<R: Layer, A: Deref<Target = Archive<R>>> BlobReader<A> {
         self.done += length as u64;
         if self.done == self.entry.size && !self.checked {
             if std::mem::take(&mut self.hasher).finish() != self.digest {
-                // What was read before is no part of another try.
+                // A retry reads the last bytes again and fails again.
                 self.done = self.entry.size - length as u64;
                 return Err(Damage::Content(self.entry).located(&self.archive.reader));
             }

@@ -76,8 +76,8 @@ pub enum Damage {
 }
 
 impl From<io::Error> for Damage {
-    /// What was found damaged on its way out of an archive is that; what cannot be unpacked is
-    /// damaged; all else is the medium's fault.
+    /// Keeps damage that was found further up; data that cannot be decompressed is damaged; other errors are
+    /// the medium's.
     fn from(error: io::Error) -> Self {
         match (error.kind(), error.downcast::<Self>()) {
             (_, Ok(damage)) => damage,

@@ -191,7 +191,7 @@ pub(crate) fn fill_at<R: Layer>(reader: &R, buffer: &mut [u8], offset: u64, size
     reader.read_exact_at(buffer, offset).map_err(|error| damage_of(reader, error, offset, size))
 }
 
-/// What it means for an archive of `size` bytes that those at `offset` cannot be read.
+/// Maps a read error at `offset` of an archive of `size` bytes.
 pub(crate) fn damage_of<R: Layer>(reader: &R, error: io::Error, offset: u64, size: u64) -> Damage {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => {

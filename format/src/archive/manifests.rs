@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Unverified {
-    /// What a bundle says to hold whose signature nobody checks: its statement, and all that its
-    /// manifests name. The manifests are what their digests say; that is all that is known.
+    /// Returns the statement of a bundle whose signature is not checked, and the graph of its manifests. The
+    /// manifests match their digests; nothing else is known.
     ///
     /// # Errors
     /// Any [`Damage`] to the statement or the manifests.
@@ -48,7 +48,8 @@ pub(crate) fn from_graph(error: GraphError<Damage>) -> Damage {
     }
 }
 
-/// What is present, and what a delta requires, together are what the manifests name, in its order.
+/// The blobs present and those that a delta requires must be the blobs that the manifests name, in their
+/// order.
 pub(crate) fn check_blob_list(statement: &Statement, graph: &Graph) -> Result<(), Damage> {
     let (mut present, mut required) = (statement.blobs.iter(), statement.requires.iter());
     let (mut blob, mut requirement) = (present.next(), required.next());
@@ -74,8 +75,8 @@ struct Stored<'a, R> {
 }
 
 impl<R: Layer> Stored<'_, R> {
-    /// What a config says. One that is not here, or not what its digest says, says nothing: the next step finds
-    /// that.
+    /// Reads the platform from a config. A config that is missing or does not match its digest says nothing:
+    /// the next step finds that.
     fn word_of(&self, config: &Descriptor) -> ConfigWord {
         let digest = config.digest;
         let entry = self.entries.get(&digest).filter(|entry| entry.size <= ConfigPlatform::LARGEST);

@@ -21,7 +21,7 @@ pub struct Pipe<R> {
     next: usize,
 }
 
-/// What happened to a blob's bytes on their way out of a pipe.
+/// A sink for the blobs of a pipe.
 pub trait BlobSink {
     /// Takes the next bytes of `blob`; the last call for a blob comes only after its digest was
     /// found right.
@@ -150,7 +150,7 @@ impl<R: Read> Pipe<R> {
     }
 }
 
-/// What the configs that went by say. There are few platforms in the world, and each is kept once.
+/// The platforms of the configs read so far. Platforms are few, so each is stored once.
 #[derive(Default)]
 struct Words {
     known: HashMap<ConfigWord, u32>,

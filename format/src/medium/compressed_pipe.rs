@@ -37,7 +37,8 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// What a pipe unpacks to. That it cannot be unpacked is damage, not a failure of the medium.
+/// The decompressed bytes of a pipe. Bytes that cannot be decompressed are damage, not a failure of the
+/// medium.
 struct Unpacked<R>(zstd::stream::read::Decoder<'static, BufReader<Watched<R>>>);
 
 impl<R: Read> Read for Unpacked<R> {

@@ -32,12 +32,12 @@ impl<W: Write> CompressedWriter<W> {
         Ok(Self { writer, compressor, pending: Vec::with_capacity(FRAME), table: Vec::new() })
     }
 
-    /// What the frames are written to.
+    /// The writer of the frames.
     pub fn get_ref(&self) -> &W {
         &self.writer
     }
 
-    /// What the frames are written to, each in one call.
+    /// The writer of the frames; it gets each frame in one call.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }

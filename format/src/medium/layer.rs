@@ -19,9 +19,8 @@ pub trait Layer: Send + Sync {
     /// The bytes cannot be read, are missing, or end before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
-    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says
-    /// whether it did. What cannot be filled so, for whatever reason, is left to
-    /// [`Layer::read_exact_at`].
+    /// Fills `buffer` from `offset` if that can be done without waiting for a medium, and says whether it
+    /// did. [`Layer::read_exact_at`] reads all bytes that cannot be filled so.
     fn read_at_once(&self, buffer: &mut [u8], offset: u64) -> bool;
 
     /// How many bytes there are, missing ones too.
@@ -42,8 +41,8 @@ pub trait Layer: Send + Sync {
     /// The volumes that are missing.
     fn missing(&self) -> Vec<PathBuf>;
 
-    /// What people call the place where these bytes are, if there are several; of several that
-    /// come into question, those that are damaged.
+    /// The name of the file that holds these bytes, if there are several files; the damaged ones if several
+    /// apply.
     fn place(&self, bytes: &Range<u64>) -> Option<String>;
 
     /// Where some of these bytes were rebuilt though others stand in their place, lets the caller judge:

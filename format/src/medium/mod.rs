@@ -1,5 +1,5 @@
-//! What an archive lies on: layers that wrap each other, each of which gives bytes at any place and
-//! says which it has. A file is one, volumes are another, what is compressed is unpacked by a third.
+//! The media of an archive: layers that wrap each other, each of which gives bytes at any place and says
+//! which it has. A file is one layer, volumes are another, a third decompresses.
 
 pub(crate) mod compressed;
 pub(crate) mod compressed_pipe;

@@ -41,7 +41,7 @@ impl Settled {
         Some(self.compressed.as_ref()?.stored_size()..self.parity.size().ok()?)
     }
 
-    /// Who can say what was rebuilt.
+    /// The parity, which reports rebuilt blocks.
     pub(crate) fn parity(&self) -> &Arc<Rebuilding> {
         &self.parity
     }

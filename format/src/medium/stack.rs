@@ -17,7 +17,7 @@ use crate::medium::settled::Settled;
 use crate::parity::layer::Rebuilding;
 use crate::{Compressed, Layer, Limits, MediumError, ParityShare, Rebuilt, VolumeNames, Volumes};
 
-/// What a bundle lies on, as the bytes of its archive.
+/// A bundle's medium, as the bytes of its archive.
 pub struct Medium {
     bytes: Bytes,
     set: Option<Set>,
@@ -26,7 +26,7 @@ pub struct Medium {
     no_parity: Option<(PathBuf, String)>,
 }
 
-/// What people should know of a bundle's parity.
+/// Notes on a bundle's parity for the user.
 #[derive(Clone, Debug, Default)]
 pub struct ParityNotes {
     rebuilding: Option<Arc<Rebuilding>>,
@@ -34,7 +34,7 @@ pub struct ParityNotes {
 }
 
 impl ParityNotes {
-    /// What was rebuilt so far, or will be when it is read.
+    /// The blocks rebuilt so far, or later when they are read.
     pub fn rebuilt(&self) -> Option<Rebuilt> {
         self.rebuilding.as_ref()?.rebuilt()
     }
@@ -104,7 +104,7 @@ impl Medium {
         let ranges = volumes.ranges().to_vec();
         let stored: Arc<dyn Layer> = Arc::new(volumes);
         let (parity, no_parity) = parity_of(with_parity, &stored, &names, Some(&ranges));
-        // What is too short or too long can only be used if it is not needed.
+        // A volume of the wrong size can only be used if its bytes are not needed.
         if let Some(wrong) = wrong
             && parity.as_ref().is_none_or(|parity| parity.lacks())
         {
@@ -143,7 +143,7 @@ impl Medium {
         }
     }
 
-    /// What people should know of the parity, now and when the bundle was read.
+    /// Notes on the parity for the user, now and when the bundle was read.
     pub fn parity_notes(&self) -> ParityNotes {
         let rebuilding = self.parity.as_ref().map(|settled| settled.parity().clone());
         ParityNotes { rebuilding, useless: self.no_parity.clone() }
@@ -234,8 +234,8 @@ fn parity_of(
     }
 }
 
-/// What these bytes unpack to, if they are compressed, and otherwise themselves; with parity below, if
-/// there is some that helps. `frames` is a copy of the table at their end; `path` is named in errors.
+/// The layers above these bytes: parity, if there is any that helps, and decompression, if they are
+/// compressed. `frames` is a copy of the table at their end; `path` is named in errors.
 fn stacked(
     stored: Arc<dyn Layer>,
     parity: Option<Arc<Rebuilding>>,
@@ -264,7 +264,7 @@ fn on(
     limits: &Limits,
 ) -> Result<Top, MediumError> {
     let mut start = [0; 4];
-    // What is shorter is told by whoever reads it.
+    // The layer above reports bytes that are too few.
     let starts = stored.has(&(0..4)) && stored.read_exact_at(&mut start, 0).is_ok();
     let is_compressed = if starts { Compressed::starts(&start) } else { frames.is_some() };
     if !is_compressed {

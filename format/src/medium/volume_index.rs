@@ -11,8 +11,8 @@ use crate::Limits;
 /// The version of the volumes' index that this crate reads and writes.
 pub const VOLUMES_VERSION: u32 = 1;
 
-/// What the volumes of a set are, as it stands beside them in `NAME.volumes.json`. It is not signed:
-/// what is in the volumes is held to the statement. It says where each of them belongs, and which
+/// The bytes and digests of a set's volumes, from `NAME.volumes.json` beside them. It is not signed: the
+/// statement's digests check the content of the volumes. It gives the offset of each volume, and shows which
 /// of several is damaged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -1,5 +1,5 @@
-//! What the files of a set of volumes are called.
-//! Takes a bundle's name, or any of the set's; gives the names of all the others.
+//! The file names of a set of volumes. Takes a bundle's name, or any of the set's; gives the names of all the
+//! others.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ impl VolumeNames {
         Self(path.to_owned())
     }
 
-    /// What the bundle would be called as one file. Countersignatures go by this name.
+    /// The name of the bundle as one file. Countersignatures use this name.
     pub fn bundle(&self) -> &Path {
         &self.0
     }
@@ -89,8 +89,7 @@ impl VolumeNames {
         path.into()
     }
 
-    /// What a file's name says of its place in a set: the set's names, its number and how many
-    /// there are.
+    /// Reads a volume's file name: the names of its set, its number, and the number of volumes.
     pub fn read(path: &Path) -> Option<(Self, usize, usize)> {
         let name = path.file_name()?.to_str()?;
         let (base, end) = name.rsplit_once('.')?;

@@ -110,7 +110,7 @@ impl Volumes {
         &self.ranges
     }
 
-    /// What says where the volumes belong, if it is there.
+    /// The index of the volumes, if it exists.
     pub fn index(&self) -> Option<&VolumeIndex> {
         self.index.as_ref()
     }

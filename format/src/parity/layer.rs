@@ -44,7 +44,7 @@ pub(crate) struct Rebuilding {
 
 #[derive(Default)]
 struct Memory {
-    /// What was rebuilt last, the latest at the end.
+    /// The groups rebuilt last, the latest at the end.
     groups: VecDeque<Group>,
     bytes: usize,
     /// Groups in a row of which nothing could be rebuilt.
@@ -83,7 +83,7 @@ impl Rebuilding {
     /// Opens the parity of what is stored, which are these volumes or one file; none if there is none.
     ///
     /// # Errors
-    /// What is there is no parity of the bundle.
+    /// The files are no parity of this bundle.
     pub(crate) fn open(
         stored: Arc<dyn Layer>,
         names: &VolumeNames,
@@ -100,7 +100,7 @@ impl Rebuilding {
         };
         let shape = Shape::read(describe(&table)?, volumes)?;
         let found = stored.size().map_err(ParityError::Read)?;
-        // What is longer than it should be is another bundle.
+        // A larger file is another bundle.
         if found > shape.description.size {
             return Err(ParityError::Other);
         }
@@ -155,7 +155,7 @@ impl Rebuilding {
         crate::ParityShare::between(self.shape.parity(), self.shape.data.len())
     }
 
-    /// What people are told of damage that cannot be rebuilt.
+    /// The message for damage that cannot be rebuilt.
     pub(crate) fn too_little(&self) -> Option<String> {
         let has_failed = self.memory().marks.values().any(|marks| marks.failed);
         let (bundle, parity) = (self.bundle.display(), self.path.display());
@@ -169,7 +169,7 @@ impl Rebuilding {
         absent.map(|(_, number)| names.parity_volume(number, of)).collect()
     }
 
-    /// What was rebuilt so far.
+    /// The blocks rebuilt so far.
     pub(crate) fn rebuilt(&self) -> Option<Rebuilt> {
         let memory = self.memory();
         let shards = memory.marks.iter().filter(|(_, marks)| marks.rebuilt).map(|(shard, _)| *shard);
@@ -269,7 +269,7 @@ impl Rebuilding {
                 }
                 match self.rebuild(shard, row, is_there) {
                     Some(rebuilt) => blocks.block_mut(row - first)[..length].copy_from_slice(&rebuilt),
-                    // What is there is given, and judged above.
+                    // Readable bytes are returned; the layer above checks them.
                     None if is_there => {}
                     None => return Err(blocks.take_error(row - first)),
                 }
@@ -454,7 +454,7 @@ impl Rebuilding {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // What is in it is right whenever a panic could come between.
+        // Its content is valid at every point where a panic could occur.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

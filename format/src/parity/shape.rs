@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the description of parity that this crate reads and writes.
 pub const PARITY_VERSION: u32 = 1;
 
-/// What is held to one digest, and lost or rebuilt as a whole: a sector of a disk, in bytes.
+/// The unit of digests, of loss and of rebuilding: a sector of a disk, in bytes.
 pub(crate) const BLOCK: u64 = 4096;
 
 /// The shards that a bundle in one file is divided into.
@@ -25,10 +25,10 @@ pub(crate) const DESCRIPTION: u64 = 4096;
 pub(crate) const DIGESTS: u64 = PAGE / DIGEST - 1;
 /// A page of the table, in bytes.
 pub(crate) const PAGE: u64 = 4096;
-/// What is kept of a digest, in bytes: enough against accidents; against all else there is the statement.
+/// The stored part of a digest, in bytes: enough against accidents; the statement protects against attacks.
 pub(crate) const DIGEST: u64 = 8;
 
-/// What the code works on at a time, in bytes; all lengths are multiples of it.
+/// The code's unit of work, in bytes; all lengths are multiples of it.
 const UNIT: u64 = 64;
 
 /// The description of parity, as it stands in `NAME.parity`. It is not signed.
@@ -106,7 +106,7 @@ impl Description {
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     pub(crate) description: Description,
-    /// The bytes of each shard of data. What is missing at a shard's end counts as zeros.
+    /// The bytes of each shard of data. Bytes missing at a shard's end count as zeros.
     pub(crate) data: Vec<Range<u64>>,
 }
 

@@ -9,7 +9,7 @@ use bundle_oci::Digest;
 use crate::Layer;
 use crate::parity::shape::{DESCRIPTION, DIGEST, DIGESTS, PAGE, Shape};
 
-/// What is kept of a block's digest.
+/// The stored part of a block's digest.
 pub(crate) type Short = [u8; DIGEST as usize];
 
 /// The first bytes of the SHA-256 of a block.

@@ -20,7 +20,7 @@ const THREADS: usize = 2;
 /// Fills a buffer with what is stored, from a place on.
 type Read<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + Sync + 'a;
 
-/// What parity will be made for a bundle whose sizes are known.
+/// The parity to make for a bundle whose sizes are known.
 #[derive(Clone, Debug)]
 pub struct ParityPlan {
     shape: Shape,
@@ -70,7 +70,7 @@ impl ParityPlan {
     /// be.
     ///
     /// # Errors
-    /// What is stored cannot be read, or a file cannot be written.
+    /// The bundle cannot be read, or a file cannot be written.
     pub fn write(&self, read: &Read<'_>, table: &File, volumes: &[&File]) -> io::Result<()> {
         let shape = &self.shape;
         if volumes.len() != self.volumes() {

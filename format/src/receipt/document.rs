@@ -1,5 +1,5 @@
-//! What an import proved to have delivered, as signed JSON.
-//! Takes and gives its canonical bytes; its signature lies beside it.
+//! The receipt of an import as signed JSON: the artifacts that it delivered and read back. Takes and gives
+//! its canonical bytes; its signature lies beside it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -16,8 +16,8 @@ use bundle_oci::ProjectName;
 /// The version of the receipt that this crate reads and writes.
 pub const RECEIPT_VERSION: u32 = 1;
 
-/// What an import proved to have delivered (docs/format.md §Receipts): the JSON that goes back to
-/// the connected side, where it is the base of the next delta.
+/// The receipt of an import (docs/format.md §Receipts): the JSON that goes back to the connected side, where
+/// it is the base of the next delta.
 ///
 /// Its signature is a file of its own beside it, the raw 64 bytes over the bytes as they stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Receipt {
     /// The bundle of the same stream that was the newest one before; none at the first import.
     #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub previous: Option<BundleId>,
-    /// What the importing site calls itself.
+    /// The name of the importing site.
     pub site: SiteName,
     /// The registry that was imported into, with the path below which all repositories are.
     pub registry: RegistryPath,
@@ -39,7 +39,7 @@ pub struct Receipt {
     pub imported: Timestamp,
     /// The names that the site's trust policy gives to the keys that signed the bundle.
     pub signers: Vec<String>,
-    /// What happened to each artifact, in the order of the statement.
+    /// The result for each artifact, in the order of the statement.
     #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Delivered>,
     /// The blobs of the artifacts that are in place, each once.
@@ -77,7 +77,7 @@ impl fmt::Display for BundleId {
     }
 }
 
-/// What happened to one artifact.
+/// The result for one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Delivered {
@@ -86,10 +86,9 @@ pub struct Delivered {
     pub target: Target,
     /// The digest of its manifest or index.
     pub digest: Digest,
-    /// What happened to it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What the tag named before it was moved, or what it still names where the artifact was
-    /// skipped.
+    /// The digest of the tag before it was moved, or its present one where the artifact was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Digest>,
     /// All that it consists of, its manifests too: positions in [`Receipt::blobs`], rising. Empty
@@ -100,7 +99,7 @@ pub struct Delivered {
     /// it, [`Delivered::evidence`] knows.
     #[serde(default, rename = "evidence", skip_serializing_if = "Option::is_none")]
     pub read_back: Option<Evidence>,
-    /// What the registry's scanner says of it.
+    /// The result of the registry's scanner.
     #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub scan: Option<Scan>,
 }
@@ -140,7 +139,8 @@ impl Evidence {
     }
 }
 
-/// What became of an artifact. All but [`Outcome::Skipped`] and [`Outcome::Missing`] were seen in their place afterwards.
+/// The outcome for an artifact. All but [`Outcome::Skipped`] and [`Outcome::Missing`] were read back from the
+/// registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -174,7 +174,7 @@ impl Outcome {
     }
 }
 
-/// What a registry's scanner says of an artifact, and what its project's policy makes of it.
+/// A registry's scan of an artifact, and the verdict of its project's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scan {
@@ -192,7 +192,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What a project's policy makes of a scan.
+/// The verdict of a project's policy on a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -287,7 +287,7 @@ impl Rule {
     }
 }
 
-/// What a site calls itself: 1 to 128 printable characters.
+/// The name of a site: 1 to 128 printable characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteName(String);
 
@@ -335,7 +335,7 @@ pub enum ReceiptError {
     /// More of something than [`Limits`] allow.
     #[error("receipt has {found} {what}, more than the {limit} allowed")]
     TooMany {
-        /// What is counted.
+        /// The objects counted.
         what: &'static str,
         /// How many there are.
         found: u64,

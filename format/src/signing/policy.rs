@@ -1,5 +1,5 @@
-//! Whose bundles are accepted, and for what: the check between bytes and a statement that counts.
-//! Takes an unverified head, a policy and the time; gives [`Trusted`] (docs/format.md §Verification).
+//! The trust policy: the keys whose bundles are accepted, and their projects. Takes an unverified head, a
+//! policy and the time; gives [`Trusted`] (docs/format.md §Verification).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,18 +10,18 @@ use crate::{
     Limits, PublicKey, SignatureBytes, Statement, StatementError, StreamName, Timestamp, Unverified,
 };
 
-/// Whose bundles are accepted, and for which projects.
+/// The keys whose bundles are accepted, and the projects that they may write to.
 #[derive(Clone, Debug)]
 pub struct TrustPolicy {
     /// The keys, each once.
     pub keys: Vec<TrustedKey>,
     /// How many of them must have signed, at least one.
     pub signatures: usize,
-    /// What happens to a bundle after its own time.
+    /// The treatment of an expired bundle.
     pub expiry: Expiry,
 }
 
-/// What happens to a bundle after its own time.
+/// The treatment of an expired bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Expiry {
     /// It is refused.
@@ -34,7 +34,7 @@ pub enum Expiry {
 /// One key and what it may do.
 #[derive(Clone, Debug)]
 pub struct TrustedKey {
-    /// What people call the key.
+    /// The name of the key.
     pub name: String,
     /// The key itself.
     pub key: PublicKey,
@@ -220,9 +220,9 @@ impl Trusted {
         self.expired
     }
 
-    /// Whether as many keys signed as are demanded that may say what the names of other registries
-    /// mean. Who mirrors these is the project `cache`; a tenant's key, though it may name any source,
-    /// has no say in what `docker.io/library/nginx` is on a node.
+    /// Whether enough of the keys that signed may define the names of other registries. Only keys for the
+    /// project `cache` may mirror these; a tenant's key, though it may name any source, does not decide which
+    /// image a node gets for `docker.io/library/nginx`.
     pub fn speaks_for_sources(&self) -> bool {
         self.speaks_for_sources
     }

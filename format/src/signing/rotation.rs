@@ -21,7 +21,7 @@ pub struct Rotation {
     pub rotation_version: u32,
     /// The fingerprint of the old key, which signs.
     pub from: Digest,
-    /// What the new key is to be called.
+    /// The name of the new key.
     pub name: String,
     /// The new key, as SPKI PEM.
     pub key: String,

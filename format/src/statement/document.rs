@@ -42,7 +42,7 @@ impl std::ops::Deref for Statement {
     }
 }
 
-/// What a [`Statement`] says.
+/// The fields of a [`Statement`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Terms {
@@ -65,7 +65,7 @@ pub struct Terms {
     pub base: Vec<Base>,
     /// Digest and size of `index.json`.
     pub index: Blob,
-    /// What the bundle delivers, in order.
+    /// The artifacts that the bundle delivers, in order.
     #[serde(deserialize_with = "object::many")]
     pub artifacts: Vec<Artifact>,
     /// Every blob in the archive, in order (docs/format.md §Order of blobs).
@@ -75,7 +75,7 @@ pub struct Terms {
     pub requires: Vec<Blob>,
 }
 
-/// What a statement is to say, before it is known to be consistent.
+/// The fields of a statement before they are checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     /// The series that the bundle belongs to.
@@ -90,7 +90,7 @@ pub struct Draft {
     pub previous: Option<Digest>,
     /// The bases of a delta.
     pub base: Vec<Base>,
-    /// What the bundle delivers, in order.
+    /// The artifacts that the bundle delivers, in order.
     pub artifacts: Vec<Artifact>,
     /// Every blob in the archive, in order.
     pub blobs: Vec<Blob>,
@@ -124,7 +124,7 @@ impl Draft {
         let bytes = serde_json::to_vec(&terms).expect("a statement has no map with keys other than strings");
         // There is one of them in memory at a time.
         drop(terms);
-        // What is written is what a reader takes.
+        // A reader must accept the written bytes.
         Statement::parse(&bytes, limits)
     }
 }
@@ -173,7 +173,7 @@ impl From<Blob> for (Digest, u64) {
     }
 }
 
-/// What an artifact is to the people who run it.
+/// The kind of artifact that users see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -209,7 +209,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Artifact {
-    /// What it is.
+    /// The kind of artifact.
     pub kind: Kind,
     /// Where it came from.
     pub source: Reference,
@@ -220,7 +220,7 @@ pub struct Artifact {
     pub digest: Digest,
     /// The media type of its manifest or index, one of [`MediaType::MANIFESTS`].
     pub media_type: MediaType,
-    /// What it runs on; empty for what runs nowhere.
+    /// The platforms; empty for an artifact that does not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
     /// The digest at the source, if only chosen platforms were taken from it.
@@ -248,7 +248,7 @@ pub enum StatementError {
     /// More of something than [`Limits`] allow.
     #[error("statement has {found} {what}, more than the {limit} allowed")]
     TooMany {
-        /// What is counted.
+        /// The objects counted.
         what: &'static str,
         /// How many there are.
         found: u64,
@@ -325,7 +325,7 @@ impl Statement {
         if versioned.format_version != u64::from(FORMAT_VERSION) {
             return Err(StatementError::Version(versioned.format_version));
         }
-        // What would take too much memory is found before it takes any.
+        // Documents that would take too much memory are refused before they are parsed.
         Census::of(bytes)?.check(limits)?;
         let terms: Terms = serde_json::from_slice(bytes)?;
         terms.check(limits)?;

@@ -7,8 +7,8 @@ use bundle_oci::{Descriptor, Digest, Manifest, ManifestError, MediaType};
 
 use crate::{Artifact, Blob, Limits};
 
-/// What manifests are read from, while their graph is walked: a registry's answers, an archive,
-/// or a pipe that gives each byte once.
+/// A source of manifests while their graph is walked: a registry's answers, an archive, or a pipe that gives
+/// each byte once.
 pub trait Contents {
     /// Why content could not be had.
     type Error;
@@ -52,7 +52,7 @@ pub struct Node {
     pub media_type: MediaType,
     /// Its size in bytes.
     pub size: u64,
-    /// What it says.
+    /// The manifest.
     pub manifest: Manifest,
 }
 
@@ -75,9 +75,9 @@ pub enum GraphError<E> {
     Size {
         /// The content's digest.
         digest: Digest,
-        /// What the descriptor says.
+        /// The size in the descriptor.
         expected: u64,
-        /// What there is.
+        /// The size of the content.
         found: u64,
     },
     /// One digest for a manifest and for a config, or for two types of manifest.
@@ -227,7 +227,7 @@ struct Walk<'a, C> {
     graph: Graph,
     seen: HashMap<Digest, (Role, u64)>,
     layers: Vec<Blob>,
-    /// What the manifests take in memory.
+    /// Memory of the parsed manifests, in bytes.
     weight: u64,
 }
 
@@ -450,7 +450,7 @@ mod tests {
             assert_eq!(graph.first_layer, graph.blobs.len(), "{places:?}");
             assert_eq!(graph.extent(root).len(), graph.blobs.len());
         }
-        // Nobody takes a manifest for a config.
+        // A manifest is never read as a config.
         let config = json!({"mediaType": "application/vnd.acme.v1+json", "digest": image, "size": size});
         let naming = store.put(&json!({"schemaVersion": 2, "config": config, "layers": []}));
         let root = store.index(&[(image, MediaType::IMAGE_MANIFEST), (naming, MediaType::IMAGE_MANIFEST)]);

@@ -20,8 +20,8 @@ pub struct Named<'a> {
     pub size: u64,
 }
 
-/// The bytes of an `index.json` (docs/format.md §index.json; image-spec, image-layout.md). What
-/// has the same name and digest as one before it is left out.
+/// The bytes of an `index.json` (docs/format.md §index.json; image-spec, image-layout.md). Duplicates, with
+/// the same name and digest, are left out.
 pub fn index_json<'a>(named: impl IntoIterator<Item = Named<'a>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_index(named, &mut bytes).expect("what writes into memory does not fail");

@@ -1,5 +1,5 @@
-//! What a bundle delivers, as it is signed; the manifests that it names; and the names in it.
-//! Takes JSON or a draft, gives values whose rules hold.
+//! The statement of a bundle, the manifests that it names, and the names in it. Takes JSON or a draft, gives
+//! values whose rules hold.
 
 mod census;
 pub(crate) mod document;

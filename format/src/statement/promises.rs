@@ -1,6 +1,6 @@
-//! What a statement says of artifacts, held to their manifests and configs: `subject` and `platforms` are
-//! shown to people and chosen by, so they must not contradict what the digest stands for (docs/format.md
-//! §Subjects and platforms). Takes a statement's artifacts and their graph, gives the first contradiction.
+//! Checks a statement's `subject` and `platforms` of artifacts against their manifests and configs: users see
+//! and select by them, so they must not contradict the digest's content (docs/format.md §Subjects and
+//! platforms). Takes a statement's artifacts and their graph, gives the first contradiction.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use bundle_oci::{ConfigPlatform, Descriptor, Digest, ImageManifest, Index, Manif
 
 use crate::{Artifact, Graph};
 
-/// What is known of an image's config.
+/// The platform that an image's config names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ConfigWord {
     /// It is not here: a delta leaves it out, or it cannot be read. It contradicts nothing.
@@ -23,7 +23,7 @@ pub enum ConfigWord {
 }
 
 impl ConfigWord {
-    /// What these bytes of a config say.
+    /// Reads the bytes of a config.
     pub fn of(config: &[u8]) -> Self {
         match ConfigPlatform::read(config) {
             Ok(Some(found)) => Self::Says(found),
@@ -41,13 +41,13 @@ pub struct BrokenPromise {
     pub image: Reference,
     /// Its digest.
     pub digest: Digest,
-    /// What the statement says.
+    /// The field in the statement.
     pub said: Said,
-    /// What its content says.
+    /// The value in the content.
     pub found: String,
 }
 
-/// What a statement says of an artifact.
+/// A field of an artifact in a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// It is attached to this.
@@ -104,7 +104,8 @@ pub fn check_promises(
     Ok(())
 }
 
-/// What is attached says so itself, or is called so: cosign's tags name the digest (cosign, spec/SIGNATURE_SPEC.md).
+/// Checks that an attachment names its subject in its manifest or by its tag: cosign's tags contain the
+/// digest (cosign, spec/SIGNATURE_SPEC.md).
 fn attached(artifact: &Artifact, manifest: &Manifest, subject: Digest) -> Result<(), (Said, String)> {
     let named = manifest.subject().map(|descriptor| descriptor.digest);
     let called = format!("sha256-{}", subject.hex());
@@ -268,7 +269,7 @@ mod tests {
             self.put(&json!({"schemaVersion": 2, "manifests": children}))
         }
 
-        /// What is found to be wrong when `root` is said to run on `platforms`.
+        /// The error for a statement that declares `platforms` for `root`.
         fn told(&mut self, root: Digest, is_index: bool, platforms: &[&str]) -> Option<String> {
             let kind = if is_index { MediaType::IMAGE_INDEX } else { MediaType::IMAGE_MANIFEST };
             let artifact = Artifact {
@@ -312,7 +313,7 @@ mod tests {
         assert_eq!(store.told(other, false, &["linux/arm64"]), None);
         let two = store.image(r#"{"architecture":"amd64","Architecture":"arm64","os":"linux"}"#, IMAGE);
         assert!(store.told(two, false, &["linux/amd64"]).unwrap().contains("two spellings"));
-        // What a delta leaves out is not known.
+        // The platforms of configs that a delta omits are unknown.
         store.0.remove(&Digest::of(AMD64.as_bytes()));
         assert_eq!(store.told(amd64, false, &["linux/arm64"]), None);
     }

@@ -106,7 +106,7 @@ impl Random {
     }
 }
 
-/// What formats give a meaning to.
+/// Words that formats give a meaning to.
 const WORDS: [&[u8]; 32] = [
     b"\"",
     b"{",

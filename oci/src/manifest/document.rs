@@ -13,7 +13,7 @@ use crate::{Digest, MediaType, Platform};
 /// A reference to content by digest and size (image-spec, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What the content is.
+    /// The media type of the content.
     pub media_type: MediaType,
     /// The digest of the content.
     pub digest: Digest,
@@ -28,7 +28,7 @@ pub struct Descriptor {
 pub struct Child {
     /// The manifest or nested index.
     pub descriptor: Descriptor,
-    /// What it runs on, if the index says so.
+    /// The platform, if the index names it.
     pub platform: Option<Platform>,
 }
 
@@ -60,8 +60,8 @@ pub struct ImageManifest {
 }
 
 impl ImageManifest {
-    /// What kind of artifact this is, as the referrers API reports it: the artifact type, or the
-    /// media type of the config (distribution-spec §Listing Referrers).
+    /// The artifact's type, as the referrers API reports it: the artifact type, or the media type of the
+    /// config (distribution-spec §Listing Referrers).
     pub fn kind(&self) -> &MediaType {
         self.artifact_type.as_ref().unwrap_or(&self.config.media_type)
     }
@@ -172,7 +172,7 @@ impl Manifest {
     /// ones: a manifest, or a list of manifests or tags.
     ///
     /// # Errors
-    /// What is wrong and where.
+    /// The fault and its place.
     pub fn check_names(bytes: &[u8]) -> Result<(), serde_json::Error> {
         json::check(bytes, Bounds::MANIFEST, &KNOWN, &FREE)
     }
@@ -211,7 +211,7 @@ impl Manifest {
     }
 }
 
-/// What the allocator adds to a small piece of memory, in bytes, with what it wastes.
+/// The allocator's overhead for a small piece of memory, in bytes, with waste.
 const ALLOCATION: usize = 32;
 
 /// About how many bytes of memory annotations take, in the nodes of their tree, which are half full.

@@ -19,9 +19,9 @@ pub enum ManifestError {
     /// The field `mediaType` contradicts the descriptor or the `Content-Type`.
     #[error("manifest says it is {}, not {expected}", Printable(.found))]
     MediaType {
-        /// What the descriptor or the registry says.
+        /// The media type in the descriptor or from the registry.
         expected: String,
-        /// What the manifest says.
+        /// The media type in the manifest.
         found: String,
     },
     /// Docker's schema 1, which current registries refuse.

@@ -88,7 +88,7 @@ pub(super) fn is_schema1(media_type: &str) -> bool {
 pub(super) fn checked(wire: WireDescriptor) -> Result<Descriptor, ManifestError> {
     let digest: Digest = wire.digest.parse().map_err(|_| ManifestError::Descriptor("digest"))?;
     let media_type = match wire.media_type.as_ref() {
-        // What other clients make of a type that is left empty (RFC 9110 §8.3).
+        // Other clients' default for an empty type (RFC 9110 §8.3).
         "" => "application/octet-stream",
         given => given,
     };
