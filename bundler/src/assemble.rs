@@ -16,7 +16,7 @@ use crate::{
     merge, resolve,
 };
 
-/// What is asked for, before any network is: images, and charts that have not been looked into.
+/// The request before any network access: images, and charts that have not been rendered.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// The images, each target once.
@@ -38,7 +38,7 @@ impl From<Config> for Asked {
 pub struct LockBeside {
     /// The file.
     pub path: PathBuf,
-    /// What it says.
+    /// The lock.
     pub lock: Lock,
 }
 
@@ -66,13 +66,13 @@ impl LockBeside {
 /// How a bundle is put together.
 #[derive(Debug)]
 pub struct Assembly<'a> {
-    /// What asks the registries.
+    /// The client for the registries.
     pub client: &'a Client,
-    /// What is kept to, if there is a lock.
+    /// The lock to keep to, if there is one.
     pub lock: Option<LockBeside>,
-    /// What happens to images that the lock does not know, or whose digest is gone.
+    /// The treatment of images that are missing from the lock, or whose digest is gone.
     pub pins: Pins,
-    /// What overrules what files say is wanted of images.
+    /// The command line's policy, which overrides the files'.
     pub overrule: PolicyOverride,
     /// Whether registries are asked for images of charts that only look like some.
     pub confirm: Confirm,
@@ -82,14 +82,14 @@ pub struct Assembly<'a> {
     pub referrers_max_age: Duration,
 }
 
-/// What is asked for, with the charts looked into: all that can be said without resolving a digest.
+/// The request with the charts rendered: everything that is known before a digest is resolved.
 #[derive(Debug)]
 pub struct Discovered {
     /// The images that are asked for beside those of charts.
     pub requests: Vec<Request>,
     /// The charts, with the images that they ask for.
     pub charts: Vec<DiscoveredChart>,
-    /// What is to be said of the charts.
+    /// Notices about the charts.
     pub notices: Vec<Notice>,
 }
 
@@ -98,7 +98,7 @@ pub struct Discovered {
 pub struct Assembled {
     /// The bundle, before its first byte moves.
     pub plan: Plan,
-    /// What people should know, in the order of its finding.
+    /// Notices for the user, in the order of their finding.
     pub notices: Vec<Notice>,
 }
 
@@ -123,7 +123,7 @@ pub enum AssembleError {
     /// A chart makes no artifact.
     #[error("a chart cannot be added to the bundle")]
     Chart(#[from] ParseMediaTypeError),
-    /// What was resolved makes no bundle.
+    /// The resolved images make no bundle.
     #[error(transparent)]
     Plan(#[from] PlanError),
 }

@@ -1,5 +1,5 @@
-//! What a delta leaves out, and whether a plan has anything new.
-//! Takes a plan and the inventories of what is on the other side; names of bases for people become inventories.
+//! The blobs that a delta omits, and whether a plan has anything new. Takes a plan and the inventories of the
+//! other side; makes inventories of bases that users name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ pub enum BaseError {
         short: ShortReceipt,
         /// The file.
         path: PathBuf,
-        /// What the file is.
+        /// The kind of the file.
         found: Box<Base>,
     },
     /// The file.
@@ -159,8 +159,8 @@ impl NamedBase {
     }
 }
 
-/// Finds out what the artifacts of a lock consist of, by fetching their manifests from where they
-/// came. What is gone from there counts as not being on the other side.
+/// Completes the inventory of a lock by fetching the manifests of its artifacts from their sources. A
+/// manifest that is gone from its source counts as missing on the other side.
 pub async fn complete(client: &Client, inventory: &mut Inventory, jobs: usize, progress: &dyn Progress) {
     let open: Vec<(usize, Locked)> = inventory
         .artifacts

@@ -11,18 +11,18 @@ use crate::ResolveCause;
 use crate::kind::kind_of;
 use crate::resolve::{Resolver, parse, platform_of};
 
-/// What is carried of an index.
+/// The manifests of an index to carry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
     /// The children, by their positions.
     pub(crate) positions: Vec<usize>,
-    /// What these run on.
+    /// Their platforms.
     pub(crate) platforms: Vec<Platform>,
-    /// What is wanted and not there.
+    /// The wanted platforms that are missing.
     pub(crate) missing: Vec<Platform>,
 }
 
-/// What a child of an index runs on.
+/// The platform of an index's child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RunsOn {
     /// These; a nested index may name several.

@@ -13,7 +13,7 @@ use crate::{Inventory, InventoryEntry};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryDiff {
-    /// What is only in the second, moved, or only in the first, by target.
+    /// The targets that are only in the second, moved, or only in the first, in order.
     pub changes: Vec<Change>,
     /// How many artifacts are the same in both.
     pub unchanged: usize,
@@ -26,7 +26,7 @@ pub struct InventoryDiff {
     pub dropped_bytes: Option<u64>,
 }
 
-/// What happened to one target.
+/// The change of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum Change {
@@ -38,7 +38,7 @@ pub enum Change {
         digest: Digest,
         /// The size of all its blobs in bytes.
         size: u64,
-        /// What is lacking of it, as the second says.
+        /// Its missing parts, as the second says.
         lacks: Vec<String>,
     },
     /// It is another artifact in the second.
@@ -55,7 +55,7 @@ pub enum Change {
         lost: Vec<Platform>,
         /// The platforms that only the second has, where both say theirs.
         gained: Vec<Platform>,
-        /// What is lacking of it, as the second says and the first does not.
+        /// Its missing parts that the first does not list.
         lacks: Vec<String>,
     },
     /// It is only in the first.
@@ -74,7 +74,7 @@ pub enum Change {
 pub struct TargetText(pub String);
 
 impl InventoryDiff {
-    /// What one would have to do to get from `before` to `after`.
+    /// Returns the changes from `before` to `after`.
     pub fn between(before: &Inventory, after: &Inventory) -> Self {
         let (old, new) = (by_target(before), by_target(after));
         let targets: BTreeSet<&(Target, Option<Digest>)> = old.keys().chain(new.keys()).collect();
@@ -118,7 +118,7 @@ impl InventoryDiff {
     }
 }
 
-/// What is at each target. Without a tag, the digest is the name.
+/// The entry at each target. Without a tag, the digest is the name.
 fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), &InventoryEntry> {
     let artifacts = inventory.artifacts.iter();
     artifacts

@@ -25,7 +25,7 @@ const MOST_ADDRESSES: usize = 4;
 /// An address, in bytes: what is longer no server takes.
 const LONGEST_ADDRESS: usize = 2 << 10;
 
-/// What carries an image's layers that are marked non-distributable.
+/// The artifact that carries an image's non-distributable layers.
 pub(crate) struct ForeignCarrier {
     /// The artifact, attached to the image.
     pub(crate) artifact: FoundReferrer,
@@ -52,7 +52,7 @@ struct Descriptor<'a> {
     size: u64,
 }
 
-/// What a manifest says of the addresses of its layers: [`Manifest`] leaves them out.
+/// The addresses in a manifest's layers: [`Manifest`] leaves them out.
 #[derive(Deserialize)]
 struct Addressed {
     #[serde(default)]
@@ -67,7 +67,8 @@ struct AddressedLayer {
 }
 
 impl ForeignCarrier {
-    /// What carries the layers of an image whose manifests are all in the store; none if it has no such layer.
+    /// The carrier for an image whose manifests are all in the store; none if it has no non-distributable
+    /// layer.
     pub(crate) fn of(root: &FetchedManifest, store: &Store) -> Result<Option<Self>, ResolveCause> {
         let mut layers: Vec<(MediaType, Digest, u64)> = Vec::new();
         let mut addresses: HashMap<Digest, Vec<String>> = HashMap::new();
@@ -140,7 +141,7 @@ impl ForeignCarrier {
 
 /// Takes note of the addresses that a manifest names for its layers, as far as they are asked.
 fn named_addresses(manifest: &FetchedManifest, addresses: &mut HashMap<Digest, Vec<String>>) {
-    // What is not as the specification has it names no address.
+    // A manifest that does not follow the specification names no address.
     let Ok(Addressed { layers: Some(layers) }) = serde_json::from_slice(&manifest.bytes) else { return };
     for AddressedLayer { digest, urls } in layers {
         let known = addresses.entry(digest).or_default();
@@ -162,7 +163,7 @@ pub(crate) struct ForeignCount {
 }
 
 impl ForeignCount {
-    /// What the statement says of it.
+    /// Its mark in the statement.
     pub(crate) fn mark(self) -> Option<String> {
         let layers = |count| if count == 1 { "1 layer is".to_owned() } else { format!("{count} layers are") };
         match self {

@@ -1,5 +1,5 @@
-//! What is known to be in one place: the contents of a bundle, a receipt or a lockfile, in one form.
-//! Takes a file of any of these kinds, gives artifacts with their blobs as far as the file names them.
+//! An inventory of one place: the contents of a bundle, a receipt or a lockfile, in one form. Takes a file of
+//! any of these kinds, gives artifacts with their blobs as far as the file names them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,20 +15,20 @@ use crate::{ConfigError, Lock};
 use bundle_input::read_text;
 use bundle_trust::{ReceiptFileError, load_receipt};
 
-/// What is known to be in one place: the contents of a bundle, a receipt or a lock.
+/// The known contents of one place: of a bundle, a receipt or a lock.
 #[derive(Clone, Debug)]
 pub struct Inventory {
-    /// What it was read from.
+    /// The kind of file that it was read from.
     pub origin: InventoryKind,
-    /// What names it.
+    /// Its identity.
     pub base: Base,
     /// Whether the signature was checked.
     pub verified: bool,
-    /// What is there, in the order in which it is listed.
+    /// The artifacts, in the order in which they are listed.
     pub artifacts: Vec<InventoryEntry>,
 }
 
-/// What an inventory was read from.
+/// The kind of file of an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InventoryKind {
     /// A bundle, which may or may not have arrived.
@@ -61,9 +61,9 @@ pub struct InventoryEntry {
     pub blobs: Option<Vec<Blob>>,
     /// The size of all its blobs, in bytes.
     pub size: u64,
-    /// What it runs on; none if that is not known, for a receipt does not say.
+    /// The platforms; none if unknown, because a receipt does not list them.
     pub platforms: Option<Vec<Platform>>,
-    /// What is lacking of it, as the bundle says: platforms, signatures, layers.
+    /// Its missing parts, as the bundle lists them: platforms, signatures, layers.
     pub lacks: Vec<String>,
     /// How to find out what it consists of.
     pub(crate) locked: Option<Locked>,
@@ -169,7 +169,7 @@ impl Inventory {
         })
     }
 
-    /// What a receipt says to have arrived.
+    /// The inventory of a receipt's delivered artifacts.
     pub fn of_receipt(receipt: &Receipt, verified: bool) -> Self {
         let artifacts = receipt
             .in_place()
@@ -211,7 +211,7 @@ impl Inventory {
         Ok(Self { origin: InventoryKind::Lock, base, verified: false, artifacts })
     }
 
-    /// What names the bundle; none for a lock.
+    /// The bundle's identity; none for a lock.
     pub fn bundle(&self) -> Option<BundleId> {
         Some(BundleId {
             stream: self.base.stream.clone(),
@@ -245,7 +245,7 @@ fn base_of(bundle: &BundleId) -> Base {
     Base { stream: bundle.stream.clone(), sequence: Some(bundle.sequence), digest: bundle.statement }
 }
 
-/// What a file is by its first bytes: a bundle's first header, JSON, or YAML.
+/// Recognizes a file by its first bytes: a bundle's first header, JSON, or YAML.
 fn kind_of(medium: &Medium, path: &Path) -> Result<InventoryKind, InventoryError> {
     use std::io::Read;
     let failed = |source| InventoryError::Medium(MediumError::Open { path: path.to_owned(), source });

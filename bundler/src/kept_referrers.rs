@@ -1,5 +1,5 @@
-//! What registries said of referrers in earlier runs, so that a night without changes asks nothing. Takes and gives
-//! the digests of what is attached to a manifest, and says when they have to be asked for again.
+//! Referrers that registries listed in earlier runs, so that a night without changes sends no requests. Takes
+//! and gives the digests of what is attached to a manifest, and says when they have to be asked for again.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! What an artifact is to people, by the type of its config or the artifact type that it names. A table of
-//! the types that tools write; whatever is not in it is an artifact.
+//! The kind of an artifact, by the type of its config or the artifact type that it names. A table of the
+//! types that tools write; any other type is an artifact.
 
 use bundle_format::Kind;
 use bundle_oci::MediaType;
@@ -42,8 +42,8 @@ const TABLE: [(Like, Kind); 17] = [
     (Whole("application/vnd.docker.container.image.v1+json"), Kind::Image),
 ];
 
-/// What an artifact of this type is; `is_artifact` if the manifest names an artifact type or is attached to
-/// another, so that the config of an image says nothing.
+/// The kind of an artifact of this type; `is_artifact` if the manifest names an artifact type or is attached
+/// to another, so that the config of an image does not count.
 pub(crate) fn kind_of(media_type: &MediaType, is_artifact: bool) -> Kind {
     let text = media_type.as_str();
     let fits = |like: &Like| match like {

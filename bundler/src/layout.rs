@@ -43,7 +43,7 @@ pub enum ParseLayoutError {
     /// Nothing in it tells images apart.
     #[error("must have {{path}} or {{name}}")]
     Constant,
-    /// What it makes is no repository's name.
+    /// The result is no valid repository name.
     #[error("gives no valid repository name: the {0}")]
     Repository(ParseRepositoryError),
 }
@@ -110,7 +110,7 @@ impl FromStr for CacheLayout {
         if !pieces.iter().any(|piece| matches!(piece, Piece::Path | Piece::Name)) {
             return Err(ParseLayoutError::Constant);
         }
-        // What it makes of one image tells whether its own characters are right.
+        // The name of a sample image shows whether the template's own characters are valid.
         let made: String = pieces
             .iter()
             .map(|piece| match piece {

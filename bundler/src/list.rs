@@ -10,18 +10,18 @@ use crate::{CacheLayout, ImagePolicy, Item, ItemError, Limits, Platforms, Reason
 pub struct BadLine {
     /// The line's number, from 1.
     pub line: usize,
-    /// What stands there.
+    /// The text of the line.
     pub text: String,
     /// The cause.
     pub error: ItemError,
-    /// What was meant, where the line is written for another tool.
+    /// The intended line, where it is written for another tool.
     pub meant: Option<String>,
 }
 
 /// Every bad line of a list, and the list's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListError {
-    /// What the list is called.
+    /// The name of the list.
     pub name: String,
     /// The bad lines.
     pub lines: Vec<BadLine>,

@@ -19,7 +19,7 @@ pub struct Lock {
     pub version: u32,
     /// The stream's name.
     pub name: StreamName,
-    /// What will be delivered, sorted by target.
+    /// The artifacts to deliver, sorted by target.
     pub artifacts: Vec<LockEntry>,
 }
 
@@ -27,15 +27,15 @@ pub struct Lock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct LockEntry {
-    /// What was asked for.
+    /// The requested reference.
     pub reference: Reference,
     /// Where it goes: `project/repository:tag`.
     pub target: String,
-    /// What it is.
+    /// The kind of artifact.
     pub kind: Kind,
-    /// What the reference means at its source.
+    /// The digest of the reference at its source.
     pub digest: Digest,
-    /// What is delivered, if that is not the whole.
+    /// The digest to deliver, if that is not the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Digest>,
     /// The type of what is delivered.
@@ -43,7 +43,7 @@ pub struct LockEntry {
     /// The platforms that were chosen; empty for all that there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Platform>,
-    /// What it runs on.
+    /// The platforms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
     /// The size of all its blobs in bytes.
@@ -79,8 +79,8 @@ impl Lock {
         Self::parse(&read_text(path, bundle_input::Limits::DEFAULT.lock)?, &path.display().to_string())
     }
 
-    /// Makes sure that a lock may be written to `path`: nothing is there, or a lock. Whoever mistypes
-    /// a name must not lose a list or a bundle.yaml.
+    /// Checks that `path` may become a lock: it is missing, or a lock. A mistyped name must not overwrite a
+    /// list or a bundle.yaml.
     ///
     /// # Errors
     /// [`ConfigError::NotALock`], or what is there cannot be read.
@@ -132,7 +132,7 @@ impl Lock {
         Ok(Self { version: VERSION, name: file.name, artifacts })
     }
 
-    /// What the lock says about each request that it knows.
+    /// The locked digest of each request that the lock has.
     pub fn pins(&self, requests: &[Request]) -> HashMap<(Reference, Target), Digest> {
         let known: HashMap<_, _> =
             self.artifacts.iter().map(|entry| ((&entry.reference, entry.target.as_str()), entry)).collect();

@@ -1,6 +1,5 @@
-//! What is to be said of a bundle beside its contents: what is left out, what a lock changed, which
-//! signatures stay behind. Values, so that every command says the same of the same request, in text or
-//! in a document.
+//! Notices about a bundle beside its contents: omitted images, changes by a lock, missing signatures. They
+//! are values, so that every command reports the same for the same request, in text or JSON.
 
 use std::fmt;
 
@@ -13,14 +12,14 @@ use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
 pub enum Notice {
     /// A chart likely has something wrong, or renders otherwise elsewhere.
     Chart {
-        /// What it is called to people: `chart web 1.0.0`, or manifests.
+        /// Its name for people: `chart web 1.0.0`, or manifests.
         chart: String,
-        /// What is to be said.
+        /// The warning.
         warning: String,
     },
     /// An image that a chart asks for is not carried.
     LeftOut {
-        /// What the chart is called to people.
+        /// The name of the chart for people.
         chart: String,
         /// The image.
         image: Reference,
@@ -38,11 +37,11 @@ pub enum Notice {
         /// The lock's file.
         lock: String,
     },
-    /// What the lock says is gone, and the tag was resolved anew.
+    /// The locked digest is gone, and the tag was resolved again.
     LockedDigestGone {
         /// The image.
         image: Reference,
-        /// What the lock says.
+        /// The digest in the lock.
         digest: Digest,
     },
     /// A reference with a digest keeps all platforms of its index, whatever was chosen.
@@ -67,7 +66,7 @@ pub enum Notice {
         /// The image.
         image: Reference,
     },
-    /// What may be attached to an image and is not carried.
+    /// Referrers of an image that may exist and are not carried.
     Unobtainable(UnobtainableReferrer),
     /// Layers that are marked non-distributable stay with their vendor, so that the image is incomplete.
     ForeignLayers {
@@ -95,7 +94,7 @@ impl Notice {
         }
     }
 
-    /// What is to be said of a chart: its warnings, and the images that it asks for and that stay behind.
+    /// The notices about a chart: its warnings, and the images that it asks for and that are left out.
     pub fn of_chart(chart: &DiscoveredChart) -> Vec<Self> {
         let name = chart.label();
         let warnings = chart.warnings.iter();

@@ -57,7 +57,7 @@ pub enum PlanError {
     /// The manifests do not fit together.
     #[error("the images' manifests do not fit together")]
     Graph(#[from] GraphError<Missing>),
-    /// What would be said of an image is not what its content says.
+    /// The statement would contradict the content of an image.
     #[error("an image cannot be described")]
     Promise(#[from] Box<BrokenPromise>),
     /// The statement would not be valid.
@@ -98,7 +98,7 @@ impl Plan {
             notices: _,
         } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
-        // What a reader would refuse is not written.
+        // A statement that a reader would refuse is not written.
         check_promises(&artifacts, &graph, |config| {
             contents.get(&config.digest).map_or(ConfigWord::Absent, |bytes| ConfigWord::of(bytes))
         })?;
@@ -133,8 +133,7 @@ impl Plan {
         Ok(Self { layout, bytes, statement, graph, contents, origins, addresses, resolved, unobtainable })
     }
 
-    /// What may be attached to the images and is not in the bundle, because a registry does not
-    /// give it.
+    /// Possible referrers of the images that are not in the bundle, because a registry does not provide them.
     pub fn unobtainable(&self) -> &[UnobtainableReferrer] {
         &self.unobtainable
     }
@@ -190,7 +189,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What the manifests name.
+    /// The graph of the manifests.
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }

@@ -1,5 +1,5 @@
-//! What is wanted of an image beside its contents: its signatures, its platforms, its index as it was
-//! signed. Read from bundle.yaml for all images, for a project or for one; the command line may overrule it.
+//! The policy for an image beside its contents: its signatures, its platforms, its index as it was signed.
+//! Read from bundle.yaml for all images, for a project or for one; the command line may override it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ pub enum Referrers {
     Require,
 }
 
-/// What happens to an index that is signed when only some of its platforms are wanted.
+/// The treatment of a signed index when only some of its platforms are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignedIndexes {
     /// It is cut to the platforms that are wanted, and its signatures stay behind.
@@ -28,7 +28,7 @@ pub enum SignedIndexes {
     Whole,
 }
 
-/// What happens to an image that lacks one of the platforms that are wanted.
+/// The treatment of an image that lacks a wanted platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MissingPlatforms {
     /// The others are carried, and people are told; one of them must exist.
@@ -48,7 +48,7 @@ pub enum ForeignLayers {
     Include,
 }
 
-/// What is wanted of one image.
+/// The policy for one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePolicy {
     /// Its signatures.
@@ -62,7 +62,7 @@ pub struct ImagePolicy {
 }
 
 impl ImagePolicy {
-    /// What satisfies both of two that ask for the same image.
+    /// The policy that satisfies both of two requests for the same image.
     pub(crate) fn stricter(self, other: Self) -> Self {
         Self {
             referrers: self.referrers.max(other.referrers),
@@ -83,7 +83,7 @@ impl ImagePolicy {
     }
 }
 
-/// What overrules a policy; nothing of it that is not said.
+/// Overrides of a policy; fields without a value change nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicyOverride {
     /// The signatures.
@@ -141,7 +141,7 @@ impl FromStr for ForeignLayers {
     }
 }
 
-/// What happened to what may be attached to an image.
+/// The outcome for an image's possible referrers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferrerOutcome {
     /// The registry has none.
@@ -152,12 +152,12 @@ pub enum ReferrerOutcome {
     NotObtainable {
         /// Why not.
         why: String,
-        /// What travels nevertheless.
+        /// The kinds that are carried nevertheless.
         carried: Vec<(&'static str, usize)>,
     },
     /// The index was cut to the platforms that are wanted, and what signs all of it stays behind.
     Split,
-    /// Nobody asked, because it was to stay.
+    /// They are left out on request, and were not looked up.
     Left,
 }
 

@@ -1,5 +1,5 @@
-//! Who asks for something: a line of a file, the command line, a place of a chart. A value until a person or
-//! a statement reads it.
+//! The requester of something: a line of a file, the command line, a place of a chart. It stays a value until
+//! it is printed or written into a statement.
 
 use std::fmt;
 
@@ -19,21 +19,21 @@ pub enum Reason {
     },
     /// A chart.
     Chart {
-        /// What the chart is called: `chart web 1.0.0`.
+        /// The name of the chart: `chart web 1.0.0`.
         chart: String,
         /// The place in it: `templates/pods.yaml Pod/web`.
         place: String,
     },
     /// Kubernetes manifests.
     Manifests {
-        /// What they are called.
+        /// Their name.
         name: String,
         /// The place in them.
         place: String,
     },
     /// An object of manifests that names a chart.
     Named {
-        /// Who asks for the manifests.
+        /// The requester of the manifests.
         by: Box<Reason>,
         /// The object, with its file.
         object: String,

@@ -74,7 +74,7 @@ impl TagCache {
     }
 }
 
-/// What may be attached to an image and is not carried, because the registry does not give it.
+/// A possible referrer of an image that is not carried, because the registry does not provide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnobtainableReferrer {
     /// The image.
@@ -103,7 +103,7 @@ impl fmt::Display for UnobtainableReferrer {
     }
 }
 
-/// What a note takes beside its text, in bytes.
+/// The size of a note beside its text, in bytes.
 const NOTE: usize = 512;
 
 /// How many characters of an error a statement has.
@@ -271,8 +271,8 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    /// What happened to what may be attached to an image; `split` if its index was cut and what signs all of it
-    /// stays behind.
+    /// The outcomes for an image's possible referrers; `split` if its index was cut and the signatures of the
+    /// whole index are left out.
     pub(crate) fn outcomes(&self, reference: &Reference, image: &Image, split: bool) -> Vec<ReferrerOutcome> {
         let mut seen = HashSet::new();
         let mut carried: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -324,8 +324,8 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// What a tag means that need not be there. Registries count what is fetched, not what is
-    /// looked for: where the list of tags does not say that it is there, HEAD does.
+    /// The manifest of a tag that may be missing. Registries count pulls, not HEAD requests: HEAD is used
+    /// where the list of tags does not have the tag.
     async fn tagged(
         &self,
         reference: &Reference,

@@ -1,5 +1,5 @@
-//! What people ask for, image by image: references, the names they get, platforms, policy. Takes texts and
-//! gives [`Request`]s, of which those for the same image become one.
+//! Requests, image by image: references, the names they get, platforms, policy. Takes texts and gives
+//! [`Request`]s, of which those for the same image become one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -15,13 +15,13 @@ use bundle_oci::{
 /// One thing that someone wants in the bundle, and where they want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What it is at its source.
+    /// The reference at its source.
     pub reference: Reference,
     /// Where it goes.
     pub target: Target,
     /// Which platforms of it.
     pub platforms: Platforms,
-    /// What is wanted of it beside its contents.
+    /// The policy for it.
     pub policy: ImagePolicy,
     /// The places that ask for it.
     pub reasons: Vec<Reason>,
@@ -63,7 +63,7 @@ impl fmt::Display for Platforms {
 /// `ref => new-name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What it is at its source.
+    /// The reference at its source.
     pub reference: Reference,
     /// The new name, if it gets one.
     pub rename: Option<Rename>,
@@ -172,9 +172,9 @@ impl Item {
 pub struct Conflict {
     /// The target.
     pub target: Target,
-    /// Who asked first.
+    /// The first request.
     pub first: Box<Request>,
-    /// Who asked for something else.
+    /// The request that differs.
     pub second: Box<Request>,
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{Limits, ResolveCause};
 
-/// What an entry takes beside its bytes, in bytes: its place in tables, and the note of what it is attached to.
+/// The size of an entry beside its content, in bytes: its place in tables, and the note of its subject.
 const ENTRY: u64 = 512;
 
 /// The manifests of a run, and the configs that were looked into. Each is fetched and kept once,

@@ -23,8 +23,8 @@ pub struct Deduplication<'a> {
 /// and to list them all for all takes the square of their number.
 const NAMED: usize = 10;
 
-/// What each artifact shares, in their order. Artifacts of one digest are one thing under several
-/// names, and share nothing with each other.
+/// Returns the shared bytes of each artifact, in their order. Artifacts of one digest are one object under
+/// several names, and share nothing with each other.
 pub fn deduplication_of<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Deduplication<'a>> {
     let mut extents: BTreeMap<Digest, Vec<Blob>> = BTreeMap::new();
     let mut users: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();

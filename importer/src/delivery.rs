@@ -20,11 +20,11 @@ use crate::{
 /// How a bundle is delivered, to whatever destination.
 #[derive(Clone, Debug)]
 pub struct DeliveryOptions {
-    /// What happens to tags that are there with another digest.
+    /// The treatment of tags that exist with another digest.
     pub on_existing: OnExistingTag,
     /// The targets that are delivered; all, if it does not say. The others are omitted.
     pub only: Option<HashSet<Target>>,
-    /// What happens to the others if an artifact cannot be stored.
+    /// The treatment of the other artifacts if one cannot be stored.
     pub on_failure: OnFailure,
     /// Whether the rules of streams are set aside.
     pub rollback: Rollback,
@@ -32,7 +32,7 @@ pub struct DeliveryOptions {
     pub allow_future: bool,
     /// The part of the bundle that is delivered.
     pub portion: Portion,
-    /// What the site is called in the receipt; none if no receipt is wanted.
+    /// The site's name in the receipt; none if no receipt is wanted.
     pub receipt: Option<SiteName>,
     /// Whether all that the receipt is for is read back and hashed.
     pub prove: bool,
@@ -85,14 +85,14 @@ pub enum Arrival {
     Part(Remaining),
 }
 
-/// What is in place.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Arrived {
-    /// What was done.
+    /// The counts of the import.
     pub report: Report,
     /// The receipt, if one was wanted.
     pub receipt: Option<Receipt>,
-    /// What the destination's scanners say, as far as anybody asked.
+    /// The scanners' results, if a scan report was requested.
     pub scans: Option<ScanReport>,
 }
 
@@ -112,7 +112,7 @@ pub enum DeliveryError {
         id: BundleId,
         /// When it says that it was made.
         created: Timestamp,
-        /// What the clock says.
+        /// The present time.
         now: Timestamp,
     },
     /// It does not fit the destination.
@@ -132,10 +132,10 @@ pub enum DeliveryError {
     /// The bundle's content cannot be put in place.
     #[error("{error}")]
     Push {
-        /// What happened.
+        /// The error.
         #[source]
         error: PushError,
-        /// What is behind it, if the destination told.
+        /// The cause that the destination gave, if it could be asked.
         cause: Option<Cause>,
         /// The destination.
         host: Registry,
@@ -143,10 +143,10 @@ pub enum DeliveryError {
     /// The destination cannot be asked for its scans or policies.
     #[error(transparent)]
     Confirmation(Error),
-    /// What was delivered is not what is there, or cannot be read back.
+    /// The registry's content differs from the bundle, or cannot be read back.
     #[error(transparent)]
     Prove(#[from] ProveError),
-    /// What was delivered is no longer there.
+    /// The delivered content is no longer there.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
 }
@@ -196,7 +196,7 @@ impl Delivery {
         Ok(Self { bundle, destination, history, overrides, preparation, import, findings })
     }
 
-    /// What happens to the artifacts.
+    /// The plan for the artifacts.
     pub fn import(&self) -> &ImportPlan {
         &self.import
     }
@@ -206,12 +206,12 @@ impl Delivery {
         &self.findings
     }
 
-    /// What the destination tells of itself, if it tells more than any registry.
+    /// The destination's description of itself, if it has more than any registry.
     pub fn outlook(&self) -> Option<&Outlook> {
         self.preparation.outlook()
     }
 
-    /// What is known of the bundle's stream.
+    /// The history of the bundle's stream.
     pub fn history(&self) -> &StreamHistory {
         &self.history
     }

@@ -20,8 +20,8 @@ pub struct Limits {
     /// The largest blob of a pipe, in bytes, that is read as a whole before it is sent, so that several are sent
     /// at once and one that fails is sent again.
     pub piped_blob: u64,
-    /// What is taken for a larger one, in bytes, which is sent while it is read: what the client keeps of it
-    /// (`registry::Limits::trial_piece`), and what is between.
+    /// Memory counted for a larger blob, in bytes, which is sent while it is read: the client's part
+    /// (`registry::Limits::trial_piece`), and the buffers between.
     pub piped_large: u64,
     /// The bytes that the blobs of a pipe take in memory altogether.
     pub piped_blobs: u64,

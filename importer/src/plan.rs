@@ -1,5 +1,5 @@
-//! What an import will do to a registry, before anything is written: what happens to each artifact,
-//! and which blobs and manifests are needed where.
+//! The plan of an import before anything is written: the decision for each artifact, and the blobs and
+//! manifests that each repository needs.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,8 +11,8 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use crate::stream::tags::StreamTags;
 use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation, Record};
 
-/// What to do if a tag already exists with a different digest that the same stream did not give it. The tags
-/// that a stream set, its next bundle moves.
+/// Treatment of a tag that exists with a different digest, unless the same stream set it. A tag
+/// that an earlier bundle of the stream set is always moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnExistingTag {
     /// The import is refused before anything is written.
@@ -24,7 +24,7 @@ pub enum OnExistingTag {
     Overwrite,
 }
 
-/// What will happen to an artifact.
+/// The decision for an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// It is there already.
@@ -48,11 +48,11 @@ pub struct Step {
     pub digest: Digest,
     /// The type of its manifest.
     pub media_type: MediaType,
-    /// What it is.
+    /// The kind of artifact.
     pub kind: Kind,
     /// The repository at the registry.
     pub repository: RepositoryName,
-    /// What will happen to it.
+    /// The decision.
     pub decision: Decision,
 }
 
@@ -91,7 +91,7 @@ pub struct BlobDestination {
 /// Whether a blob is in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// Nobody has looked yet.
+    /// Not looked up yet.
     Unknown,
     /// It is there.
     There,
@@ -128,7 +128,7 @@ impl BlobStep {
     }
 }
 
-/// What an import will do to a registry.
+/// The plan of an import into a registry.
 #[derive(Clone, Debug)]
 pub struct ImportPlan {
     /// The steps, in the order of the statement.
@@ -152,7 +152,7 @@ pub enum PlanError {
         lacking: Vec<String>,
         /// How many blobs are missing.
         blobs: usize,
-        /// What the delta builds on.
+        /// The bases of the delta.
         base: Vec<Base>,
     },
 }
@@ -175,7 +175,7 @@ impl Decision {
         own: bool,
     ) -> Result<Self, Finding> {
         let (found, immutable) = match found {
-            // What cannot be looked at is pushed; the push shows whether it may be.
+            // A target that cannot be read is pushed; the push shows whether it is allowed.
             Found::Absent | Found::Unknown => return Ok(Self::Push),
             Found::Manifest { digest, .. } if digest == bundle => return Ok(Self::Present),
             Found::Manifest { digest, immutable } => (digest, immutable),
@@ -203,8 +203,8 @@ impl Decision {
 }
 
 impl ImportPlan {
-    /// Compares a bundle with what a destination has. Nothing is written. What keeps an artifact out
-    /// is added to `findings`, and the artifact is left out of the plan.
+    /// Compares a bundle with what a destination has. Nothing is written. Obstacles are added to `findings`,
+    /// and their artifacts are left out of the plan.
     ///
     /// # Errors
     /// Any [`PlanError`].
@@ -334,8 +334,8 @@ impl ImportPlan {
         Self { steps, blobs, manifests }
     }
 
-    /// What a delta leaves out must be there already. Each blob is looked for in the repositories
-    /// that this bundle itself delivers it to, and nowhere else.
+    /// The blobs that a delta omits must already exist. Each blob is looked for in the repositories that this
+    /// bundle itself delivers it to, and nowhere else.
     async fn check_base(
         &mut self,
         bundle: &Bundle,

@@ -21,9 +21,9 @@ pub enum ProveError {
     Wrong {
         /// The artifact.
         target: String,
-        /// What was asked for.
+        /// The digest asked for.
         digest: Digest,
-        /// What came.
+        /// The answer.
         found: String,
     },
     /// A manifest that is what its digest says, and cannot be read.
@@ -33,7 +33,7 @@ pub enum ProveError {
         target: String,
         /// The manifest.
         digest: Digest,
-        /// What is wrong.
+        /// The fault.
         source: ManifestError,
     },
     /// The registry could not be asked.
@@ -41,7 +41,7 @@ pub enum ProveError {
     Registry {
         /// The artifact.
         target: String,
-        /// What was asked for.
+        /// The digest asked for.
         digest: Digest,
         /// Why not.
         source: Error,
@@ -93,7 +93,7 @@ pub async fn prove(
     for artifact in in_place {
         let own: Vec<&Blob> =
             artifact.blobs.iter().filter_map(|&position| receipt.blobs.get(position as usize)).collect();
-        // What is below a manifest that nobody may read is not known.
+        // The content below an unreadable manifest is unknown.
         if own.iter().any(|blob| held.contains(&blob.digest)) {
             unread.insert(artifact.target.clone());
             continue;
@@ -172,7 +172,7 @@ async fn read_back(
     Err(ProveError::Wrong { target: artifact.target.to_string(), digest: blob.digest, found })
 }
 
-/// What a stream of a registry's bytes failed of.
+/// The cause of a failed stream of a registry's bytes.
 fn registry_error(error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,

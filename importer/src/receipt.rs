@@ -15,8 +15,8 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::{Bundle, Confirmation, Decision, Destination, ImageScan, ImportPlan};
 
-/// What an import is going to have delivered. [`ReceiptDraft::confirm`] makes a receipt of it, by
-/// looking at the registry again.
+/// A receipt before its confirmation. [`ReceiptDraft::confirm`] reads the registry again and makes a receipt
+/// of it.
 #[derive(Clone, Debug)]
 pub struct ReceiptDraft {
     receipt: Receipt,
@@ -40,7 +40,7 @@ pub enum ConfirmError {
         target: String,
         /// The artifacts that were delivered.
         expected: Digest,
-        /// What is there.
+        /// The digest found.
         found: String,
     },
 }

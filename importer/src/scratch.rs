@@ -10,8 +10,8 @@ use bundle_format::{Archive, Blob, FileError, Layer, Medium, MediumError};
 use bundle_oci::Digest;
 use bundle_os::{Access, create_directory, open_or_create};
 
-/// Where parts of blobs are kept that are larger than one volume, while the volumes come one after
-/// the other. What fits into a volume goes to the registry at once and is never kept.
+/// The scratch directory for the parts of blobs that are larger than one volume, while the volumes come one
+/// after the other. Blobs that fit into a volume go to the registry at once and are never kept.
 #[derive(Clone, Debug)]
 pub struct Scratch {
     directory: PathBuf,
@@ -29,7 +29,7 @@ impl Scratch {
     /// Adds what was kept to the volumes that are there.
     pub(crate) fn lend(&self, medium: &mut Medium) -> Result<(), MediumError> {
         for (range, path) in self.kept() {
-            // What a run that was killed left half copied, and what is no part of ours, is of no use.
+            // Half-copied parts of a killed run, and files that are not ours, are removed.
             if medium.add(range, &path).is_err() {
                 let _ = std::fs::remove_file(&path);
             }
@@ -58,7 +58,7 @@ impl Scratch {
 
     /// Drops all that was kept.
     pub fn clear(&self) {
-        // What stays costs room, and is dropped by the next import of this bundle.
+        // Leftovers take space; the next import of this bundle removes them.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 

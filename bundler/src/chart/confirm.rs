@@ -17,11 +17,11 @@ use crate::resolve::{platform_of, whole_blob};
 use crate::{Limits, Lock, Platforms};
 use bundle_format::Kind;
 
-/// What one image is asked for.
+/// The question about one image.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Question {
     reference: Reference,
-    /// What is asked for in place of its tag: what the lock has.
+    /// The digest in the lock, asked for in place of the tag.
     name: Option<bundle_oci::Digest>,
     platforms: Vec<Platform>,
 }
@@ -42,7 +42,7 @@ impl Question {
     }
 }
 
-/// What a registry said.
+/// A registry's answer.
 enum Answer {
     Found,
     NotFound,
@@ -155,13 +155,13 @@ async fn ask(client: &Client, question: &Question) -> Answer {
         Ok(None) => Answer::NotFound,
         // Docker Hub says 401 to strangers who ask for what is not there, others say 403.
         Err(error) if matches!(error.status(), Some(401 | 403)) => Answer::Refused(error),
-        // What only looks like an image may name a host that is none.
+        // A mere guess at an image may name a host that is none.
         Err(Error::NotARegistry { .. }) => Answer::NotFound,
         Err(error) => Answer::Failed(error),
     }
 }
 
-/// Whether an image is made for what is wanted. What cannot be read is left to those who resolve it.
+/// Whether an image has the wanted platforms. The resolver reports a manifest that cannot be read.
 async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error> {
     let (registry, repository) = (question.reference.registry(), question.reference.repository());
     let fetched = client.manifest(registry, repository, &question.name()).await?;

@@ -25,7 +25,7 @@ use crate::{ImagePolicy, Item, Limits, Lock, Pins, Platforms, Reason, Rename, Re
 /// How charts are looked into.
 #[derive(Clone, Copy, Debug)]
 pub struct ChartOptions {
-    /// What a chart means that the lock does not know, or knows otherwise.
+    /// The treatment of charts that are missing from the lock, or differ from it.
     pub pins: Pins,
     /// Whether registries are asked for what only looks like an image.
     pub confirm: Confirm,
@@ -42,7 +42,7 @@ pub enum Confirm {
     Leave,
 }
 
-/// What images were looked for in.
+/// The source in which images were searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A chart, which travels with them.
@@ -62,13 +62,13 @@ pub struct DiscoveredChart {
     pub version: String,
     /// The place that asked for it.
     pub reason: Reason,
-    /// What it is called where it comes from.
+    /// Its name at its source.
     pub source: Reference,
     /// Where the chart itself goes.
     pub target: Target,
     /// Its images.
     pub images: Vec<ChartImage>,
-    /// What is likely a mistake.
+    /// Likely mistakes.
     pub warnings: Vec<String>,
     platforms: Platforms,
     policy: ImagePolicy,
@@ -79,15 +79,15 @@ pub struct DiscoveredChart {
 /// An image that a chart asks for.
 #[derive(Clone, Debug)]
 pub struct ChartImage {
-    /// What was found, and where.
+    /// The image and its places.
     pub find: Find,
-    /// What its registry said.
+    /// The answer of its registry.
     pub confirmation: Confirmation,
     /// Where it goes.
     pub target: Target,
 }
 
-/// What is known of an image that a chart asks for.
+/// The state of an image that a chart asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// Somebody said that it is not wanted.
@@ -152,7 +152,7 @@ pub(crate) async fn discover_charts(
 ) -> Result<Vec<DiscoveredChart>, ChartErrors> {
     let fetcher = &Fetcher::new(client, options.confirm);
     let (mut charts, mut errors) = (Vec::new(), Vec::new());
-    // What manifests name is looked into after them.
+    // Charts that manifests name are discovered after them.
     let mut waiting: Vec<ChartRequest> = requests.to_vec();
     while !waiting.is_empty() {
         let discovered: Vec<_> = futures_util::stream::iter(&waiting)
@@ -366,7 +366,7 @@ fn look_into(
             let artifact = ChartArtifact::new(&metadata, archive.into(), provenance).map_err(json)?;
             (source, Some(artifact))
         }
-        // Who only looks needs no archive, and large charts take a while to pack.
+        // A dry run needs no archive, and large charts take a while to pack.
         Place::Directory { source } if confirm == Confirm::Leave => (source, None),
         Place::Directory { source } => {
             let archive = chart.pack().map_err(ChartCause::Pack)?;
@@ -470,7 +470,7 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
 const PLACES: usize = 10;
 
 impl DiscoveredChart {
-    /// What it is called in notes: `chart web 1.2.0`, `manifests`.
+    /// Its name in notes: `chart web 1.2.0`, `manifests`.
     pub fn label(&self) -> String {
         match self.subject {
             Subject::Chart => format!("chart {} {}", Printable(&self.name), Printable(&self.version)),
@@ -490,7 +490,7 @@ impl DiscoveredChart {
         &self.platforms
     }
 
-    /// What the bundle carries for it: its images, and itself if it is in a registry.
+    /// The requests for its images, and for itself if it is in a registry.
     pub fn requests(&self) -> Vec<Request> {
         let mut requests: Vec<Request> = Vec::new();
         if self.subject == Subject::Chart && self.artifact.is_none() {

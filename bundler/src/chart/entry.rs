@@ -64,7 +64,7 @@ pub(crate) struct ChartEntry {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "schema::KubeVersion")]
     kube_version: Option<Spanned<String>>,
-    /// What Kubernetes serves besides its own, such as monitoring.coreos.com/v1
+    /// Further APIs that Kubernetes serves, such as monitoring.coreos.com/v1
     #[serde(default)]
     api_versions: Vec<String>,
     /// Images of the chart to exclude; without a tag, all tags; HOST/* excludes all images of a host

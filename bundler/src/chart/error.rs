@@ -19,7 +19,7 @@ pub struct ChartErrors(pub Vec<ChartError>);
 pub struct ChartError {
     /// The chart.
     pub chart: String,
-    /// Who asked for it.
+    /// The requester.
     pub reason: Reason,
     /// Why not.
     #[source]
@@ -35,9 +35,9 @@ pub enum ChartCause {
     /// Something that looks like one of its images, and whose registry cannot be asked.
     #[error("cannot check whether {image} is one of its images")]
     Confirm {
-        /// What looks like an image.
+        /// The likely image.
         image: Reference,
-        /// What the registry said, or kept from answering.
+        /// The registry's answer, or the error that prevented one.
         #[source]
         error: bundle_registry::Error,
     },
@@ -46,11 +46,11 @@ pub enum ChartCause {
     Absent {
         /// The image.
         image: Reference,
-        /// What the same fields may mean, and does not exist either.
+        /// The other readings of the same fields, which do not exist either.
         readings: Vec<Reference>,
         /// Tags that begin like its tag.
         tags: Vec<String>,
-        /// What asks for it.
+        /// The place that asks for it.
         place: String,
     },
     /// An image that a rendering asks for, and that is not made for a platform that is wanted.
@@ -62,7 +62,7 @@ pub enum ChartCause {
         wanted: Box<Platform>,
         /// The platforms that there are.
         available: Vec<Platform>,
-        /// What asks for it.
+        /// The place that asks for it.
         place: String,
     },
     /// A file that cannot be had.
@@ -111,9 +111,9 @@ pub enum ChartCause {
     Digest {
         /// The archive's address.
         address: String,
-        /// What the index says.
+        /// The digest in the index.
         expected: Digest,
-        /// What came.
+        /// The digest of the content.
         found: Digest,
     },
     /// An artifact of another kind.

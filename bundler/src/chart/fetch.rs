@@ -63,7 +63,7 @@ impl<'a> Fetcher<'a> {
         self.confirm
     }
 
-    /// Nobody is asked unless that is allowed.
+    /// Asks no registry unless that is allowed.
     fn allow(&self, source: &ChartSource) -> Result<(), ChartCause> {
         match self.confirm {
             Confirm::Leave if !source.is_local() => Err(ChartCause::Offline),
@@ -172,7 +172,7 @@ async fn dependency(
     Ok(fetched.chart)
 }
 
-/// What it is to a person whose chart has no repository.
+/// The shown registry of a chart without a repository.
 const NOWHERE: &str = "localhost/charts";
 
 fn from_path(path: &Path, root: Option<&Path>) -> Result<Fetched, ChartCause> {

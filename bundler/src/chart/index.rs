@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::error::ChartCause;
 
-/// What a Helm repository's `index.yaml` says of its charts.
+/// The content of a Helm repository's `index.yaml`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Index {
     #[serde(default)]

@@ -15,7 +15,7 @@ use super::error::ChartCause;
 use super::request::{ChartRequest, ChartSource, Empty};
 use crate::{Limits, Reason};
 
-/// What manifests ask for.
+/// The content of manifests.
 pub(super) struct Found {
     pub(super) discovery: Discovery,
     /// The charts that they name.

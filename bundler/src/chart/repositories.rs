@@ -23,7 +23,7 @@ pub enum RepositoryNameError {
     },
 }
 
-/// What `helm repo add` writes, as far as it counts here (helm, pkg/repo/repo.go).
+/// The file that `helm repo add` writes; only the fields used here (helm, pkg/repo/repo.go).
 #[derive(Deserialize)]
 struct Repositories {
     #[serde(default)]

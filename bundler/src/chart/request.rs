@@ -1,5 +1,5 @@
-//! What somebody asks of a chart: [`ChartRequest`], with its source, values and exclusions.
-//! Made from `bundle.yaml` or the command line.
+//! A request for a chart: [`ChartRequest`], with its source, values and exclusions. Made from `bundle.yaml`
+//! or the command line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -32,19 +32,19 @@ pub struct ChartRequest {
     /// The version of Kubernetes that it is rendered for. Without one it is rendered for two, and people
     /// are told if the images differ.
     pub kube_version: Option<KubeVersion>,
-    /// What Kubernetes serves besides what it always does.
+    /// Further APIs that Kubernetes serves.
     pub api_versions: Vec<String>,
     /// Images that are left out.
     pub exclude: Vec<Exclusion>,
     /// Which of its images travel.
     pub carry: Carry,
-    /// What only a person can know of charts and operators, ours included.
+    /// Facts about charts and operators that charts do not state, with the built-in ones.
     pub rules: Arc<Rules>,
     /// How far links in a chart's directory may lead, if not only inside it.
     pub root: Option<PathBuf>,
-    /// What a chart without any image is.
+    /// The treatment of a chart without images.
     pub empty: Empty,
-    /// What is wanted of the images beside their contents.
+    /// The policy for its images.
     pub policy: ImagePolicy,
     /// The place that asks for it.
     pub reason: Reason,
@@ -171,7 +171,7 @@ impl FromStr for Carry {
     }
 }
 
-/// What a chart without any image is.
+/// The treatment of a chart without images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Empty {
     /// An error: likely something was overlooked.

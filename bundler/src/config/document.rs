@@ -85,7 +85,7 @@ pub(super) struct Projects {
 }
 
 with_image_settings! {
-    /// What is wanted in one project
+    /// Settings and requests of one project
     #[schemars(extend("$defs" = {
         "asking": {
             "anyOf": [

@@ -48,7 +48,7 @@ pub enum ConfigError {
         column: u64,
         /// The field's path: `projects.cache.lists[0]`.
         field: String,
-        /// What is wrong with the file.
+        /// The error in the file.
         source: Box<ConfigError>,
     },
     /// A list with bad lines.
@@ -68,7 +68,7 @@ pub enum ConfigError {
     Empty(String),
 }
 
-/// What is wrong with a field's value.
+/// A fault in a field's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// The stream's name.
@@ -119,7 +119,7 @@ pub enum FieldError {
     /// Which images of a chart travel.
     #[error(transparent)]
     Carry(#[from] ParseCarryError),
-    /// What is wanted of images.
+    /// An image policy.
     #[error(transparent)]
     Policy(#[from] ParsePolicyError),
     /// A word in place of a list of platforms.

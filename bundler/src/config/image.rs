@@ -60,7 +60,7 @@ with_image_settings! {
     }
 }
 
-/// What [`Image`] reads.
+/// The forms that [`Image`] reads.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]

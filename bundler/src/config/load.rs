@@ -18,14 +18,14 @@ use crate::chart::{ChartRequest, ChartSource};
 use crate::policy::ImagePolicy;
 use crate::{CacheLayout, Platforms, Request, list};
 
-/// What a `bundle.yaml` asks for.
+/// The requests of a `bundle.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The stream's name.
     pub name: Option<StreamName>,
     /// The platforms for every image that does not choose its own.
     pub platforms: Platforms,
-    /// What is wanted of every image that says nothing else.
+    /// The policy of images without settings of their own.
     pub policy: ImagePolicy,
     /// How images are named in the project `cache`.
     pub cache_layout: CacheLayout,

@@ -130,7 +130,7 @@ impl BlobJob {
             let batch = next_batch(download).await;
             let batch =
                 batch.map_err(|source| CreateError::Fetch { digest, size, kept: Salvage::Fetched, source });
-            // What was written before an error counts for the next run.
+            // The next run keeps the bytes written before an error.
             let mut hasher = writing.await??;
             if *position - noted >= NOTE || batch.is_err() {
                 self.files.note(self.position, *position)?;

@@ -16,7 +16,7 @@ pub enum CreateError {
         digest: Digest,
         /// Its size.
         size: u64,
-        /// What happens to what was fetched.
+        /// The state of the fetched bytes.
         kept: Salvage,
         /// Why not.
         source: Error,
@@ -32,7 +32,7 @@ pub enum CreateError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// What happens to the bytes that a run fetched before it failed.
+/// The state of the bytes that a run fetched before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Salvage {
     /// They stay for the next run.

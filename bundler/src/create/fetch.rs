@@ -31,7 +31,7 @@ pub(crate) fn start(
 /// The next bytes, gathered to a batch; empty at the end.
 pub(crate) async fn next_batch(download: &mut Download) -> Result<Bytes, Error> {
     let left = usize::try_from(download.left()).unwrap_or(usize::MAX);
-    // What grows is copied, and takes twice what it needs.
+    // A growing buffer is copied, and takes twice the memory.
     let mut batch = BytesMut::with_capacity(left.min(BATCH + MOST_PIECE));
     while batch.len() < BATCH {
         match download.next().await? {

@@ -15,7 +15,7 @@ use crate::{CreateError, Plan, Sink};
 /// the volumes get their final names last.
 ///
 /// # Errors
-/// Any [`CreateError`]. What was fetched into a file that is not compressed stays for the next run.
+/// Any [`CreateError`]. Bytes fetched into an uncompressed file stay for the next run.
 pub async fn create(
     client: &Client,
     plan: Arc<Plan>,

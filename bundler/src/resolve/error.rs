@@ -19,7 +19,7 @@ pub struct ResolveErrors(pub Vec<ResolveError>);
 pub struct ResolveError {
     /// The image.
     pub reference: Reference,
-    /// Who asked for it.
+    /// The requesters.
     pub reasons: Vec<Reason>,
     /// Why not.
     #[source]
@@ -68,9 +68,9 @@ pub enum ResolveCause {
     /// The artifacts that are attached to it, as the registry says, cannot be had.
     #[error("{referrer}, which the registry lists as attached to {subject}, cannot be fetched")]
     Referrer {
-        /// What is attached.
+        /// The referrer.
         referrer: Digest,
-        /// What it is attached to.
+        /// Its subject.
         subject: Digest,
         /// Why not.
         source: Error,
@@ -85,7 +85,7 @@ pub enum ResolveCause {
         platforms: Platforms,
         /// For which ones it is wanted elsewhere.
         others: Platforms,
-        /// Who wants it elsewhere.
+        /// The requesters of the other digest.
         reasons: Vec<Reason>,
     },
     /// A tag, and the same tag with a digest that it does not have.
@@ -93,11 +93,11 @@ pub enum ResolveCause {
     TwoMeanings {
         /// Where both go.
         target: Target,
-        /// What is there already.
+        /// The digest that the target has already.
         first: Digest,
-        /// Who asked for that.
+        /// The requesters of that digest.
         reasons: Vec<String>,
-        /// What this one means.
+        /// The digest of this one.
         second: Digest,
     },
     /// The artifacts that are attached to it is required, and does not travel.

@@ -22,9 +22,9 @@ pub(crate) struct Image {
     /// The manifests and configs that were looked into.
     pub(crate) contents: HashSet<Digest>,
     pub(crate) attached: Vec<FoundReferrer>,
-    /// What carries its layers that are marked non-distributable, if they are wanted.
+    /// The artifact that carries its non-distributable layers, if they are wanted.
     pub(super) foreign: Option<ForeignCarrier>,
-    /// What happened to its signatures and platforms, for the statement.
+    /// The outcomes for its signatures and platforms, for the statement.
     pub(super) marks: Vec<String>,
 }
 

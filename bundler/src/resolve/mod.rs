@@ -2,7 +2,7 @@
 //! platforms are chosen, and what is attached to it is found. Takes requests and what a lock says of them;
 //! gives [`Resolved`], or why each image that failed did.
 //!
-//! - What a lock says is kept to; an image that it does not know is resolved, or refused if the lock is
+//! - A locked digest is kept; an image that the lock does not have is resolved, or refused if the lock is
 //!   demanded.
 //! - Of an index, the manifests for the platforms that are wanted make a new index, which says all else that
 //!   the first one said. A reference with a digest, and an index that is signed where that is the policy,

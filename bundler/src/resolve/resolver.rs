@@ -23,13 +23,13 @@ use crate::referrer::{Anew, TagCache, UnobtainableReferrer};
 use crate::store::Store;
 use crate::{Limits, Notice, Platforms, ReferrerOutcome, Request};
 
-/// What looks images up, and what all of them share.
+/// The state that all look-ups of images share.
 pub(crate) struct Resolver<'a> {
     pub(crate) client: &'a Client,
     pub(crate) tags: TagCache,
-    /// What may be attached and is not carried.
+    /// Possible referrers that are not carried.
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
-    /// What is to be said.
+    /// The notices.
     pub(super) notices: Mutex<Vec<Notice>>,
     pub(crate) options: ResolveOptions,
     pub(crate) store: Store,
@@ -68,7 +68,7 @@ impl Resolver<'_> {
                     image.platforms.extend(platform_of(&bytes));
                     image.contents.insert(single.config.digest);
                 }
-                // What has no platform, a package or another artifact, is carried whatever is wanted.
+                // Artifacts without a platform, such as packages, are carried for any choice of platforms.
                 if let Platforms::Only(wanted) = &request.platforms
                     && !image.platforms.is_empty()
                 {
@@ -166,7 +166,7 @@ impl Resolver<'_> {
         self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(notice);
     }
 
-    /// What the reference means, or meant when it was locked.
+    /// The manifest that the reference names, or named when it was locked.
     async fn original(
         &self,
         reference: &Reference,
@@ -326,7 +326,7 @@ async fn not_found(client: &Client, reference: &Reference, error: Error) -> Reso
     let Some(wanted) = reference.tag() else {
         return error.into();
     };
-    // What a registry that has no such repository says is told as it is.
+    // The error of a registry without such a repository is reported as it is.
     let Ok(mut tags) = client.tags(reference.registry(), reference.repository()).await else {
         return error.into();
     };

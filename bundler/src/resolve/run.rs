@@ -22,7 +22,7 @@ use crate::{ImagePolicy, Limits, Notice, Platforms, Request};
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
 pub struct ResolveOptions {
-    /// What a locked digest that is gone means.
+    /// The treatment of a locked digest that is gone.
     pub pins: Pins,
     /// How many images are looked at at once.
     pub jobs: usize,
@@ -31,7 +31,7 @@ pub struct ResolveOptions {
     pub referrers_max_age: Duration,
 }
 
-/// What happens to a reference that the lock does not know, or whose locked digest is gone.
+/// The treatment of a reference that the lock does not have, or whose locked digest is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pins {
     /// It is resolved, and people are told.
@@ -43,24 +43,24 @@ pub enum Pins {
 /// References resolved to digests, with all their manifests.
 #[derive(Debug, Default)]
 pub struct Resolved {
-    /// What will be delivered.
+    /// The artifacts to deliver.
     pub artifacts: Vec<Artifact>,
     /// The platforms that were chosen for each target, for the lock.
     pub chosen: HashMap<Target, Platforms>,
-    /// What was asked for at each target, for the lock.
+    /// The requested reference of each target, for the lock.
     pub asked: HashMap<Target, Reference>,
     /// The bytes of every manifest, and of configs that were looked into.
     pub contents: HashMap<Digest, Bytes>,
-    /// What happened to each image's signatures and platforms, in the statement's words; they are the last of
+    /// The outcomes for each image's signatures and platforms, in the statement's words; they are the last of
     /// its artifact's reasons.
     pub marks: HashMap<(Target, Digest), Vec<String>>,
     /// Where each artifact's blobs are read from.
     pub origins: HashMap<Digest, (Registry, RepositoryName)>,
     /// Where else the layers are that are marked non-distributable and carried, as the manifests say.
     pub addresses: HashMap<Digest, Vec<String>>,
-    /// What may be attached to the images and is not carried.
+    /// Possible referrers of the images that are not carried.
     pub unobtainable: Vec<UnobtainableReferrer>,
-    /// What is to be said of the images.
+    /// Notices about the images.
     pub notices: Vec<Notice>,
 }
 

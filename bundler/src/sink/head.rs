@@ -1,5 +1,5 @@
-//! What all sinks are told of the bundle whose bytes they take.
-//! Takes a plan and its signature, gives both with the digest and length of the archive.
+//! The facts about a bundle that every sink gets. Takes a plan and its signature, gives both with the digest
+//! and length of the archive.
 
 use std::sync::Arc;
 

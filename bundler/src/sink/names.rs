@@ -1,5 +1,5 @@
-//! What files are called until they are complete, and opening them so that only one run writes them.
-//! Takes the path of the bundle, gives the hidden names beside it and the files open for one writer.
+//! The names of files until they are complete, and opening them so that only one run writes them. Takes the
+//! path of the bundle, gives the hidden names beside it and the files open for one writer.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,7 +16,7 @@ pub(crate) fn hidden(path: &Path, end: &str) -> PathBuf {
     path.with_file_name(hidden)
 }
 
-/// What a file, or one of its volumes, is called until it is complete.
+/// The name of a file, or of one of its volumes, until it is complete.
 pub(crate) fn partial(path: &Path, volume: Option<usize>) -> PathBuf {
     match volume {
         Some(number) => hidden(path, &format!("{number:03}.partial")),

@@ -73,7 +73,7 @@ impl Parity {
     }
 }
 
-/// What parity a bundle will have whose bytes lie in these ranges.
+/// The parity of a bundle whose bytes lie in these ranges.
 pub(crate) fn plan(
     path: &Path,
     statement: Digest,

@@ -366,7 +366,7 @@ impl Parts {
 }
 
 impl Drop for Parts {
-    /// What has nothing in it that was fetched would only puzzle people.
+    /// Removes files without fetched content, which are of no use.
     fn drop(&mut self) {
         let fetched = |(_, written): (_, HashMap<usize, u64>)| written.values().any(|bytes| *bytes > 0);
         if !self.journal.read().is_some_and(fetched) && is_at(&self.parts[0].file, &self.parts[0].partial) {

@@ -7,7 +7,7 @@ use crate::OutputError;
 use crate::sink::head::SinkHead;
 use crate::sink::target::InOrder;
 
-/// A pipe. What was written before an error is no bundle.
+/// A pipe. Bytes written before an error are no bundle.
 pub(crate) struct Pipe(pub(crate) Box<dyn Write + Send>);
 
 impl InOrder for Pipe {

@@ -1,5 +1,5 @@
-//! What a caller names as the place for a bundle, before it is known what the bundle has; and the
-//! two ways in which such a place takes bytes.
+//! The place that a caller names for a bundle, before the bundle's contents are known; and the two ways in
+//! which such a place takes bytes.
 
 use std::io::Write;
 use std::path::Path;
@@ -51,8 +51,8 @@ pub(crate) trait InOrder: Send {
 }
 
 impl Sink {
-    /// A file, or the volumes of one. What an earlier run left there is gone on with, if it is of
-    /// the same plan and not compressed.
+    /// A file, or the volumes of one. The files of an earlier run are continued, if they are of the same plan
+    /// and not compressed.
     ///
     /// # Errors
     /// The path names no file or one that exists, or another run writes it.
@@ -66,7 +66,7 @@ impl Sink {
         Ok(Self(if shape.compress { Kind::Compressed(parts) } else { Kind::Parts(parts) }))
     }
 
-    /// A pipe. Whoever reads it must keep manifests in memory ([`crate::Plan::fits_pipe`]).
+    /// A pipe. Its reader must keep manifests in memory ([`crate::Plan::fits_pipe`]).
     pub fn pipe(writer: impl Write + Send + 'static) -> Self {
         Self(Kind::Pipe(Pipe(Box::new(writer))))
     }

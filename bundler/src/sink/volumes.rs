@@ -12,7 +12,7 @@ use crate::sink::names::directory_of;
 use crate::sink::parity::Parity;
 use crate::sink::parts::Part;
 
-/// What lies beside volumes, so that each of them can be used alone.
+/// The files beside volumes that make each volume usable alone.
 #[derive(Debug)]
 pub(crate) struct Beside<'a> {
     pub(crate) head: &'a SinkHead,

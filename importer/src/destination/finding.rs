@@ -1,5 +1,5 @@
-//! What keeps a bundle out of a destination: checks that failed before anything was written, causes
-//! that were found in the middle, and preparations that failed. Facts only; advice is the command's.
+//! Obstacles to an import: checks that failed before anything was written, causes that were found in the
+//! middle, and preparations that failed. Facts only; advice is the command's.
 
 use bundle_format::Target;
 use bundle_oci::{ByteCount, Digest, ProjectName};
@@ -70,8 +70,8 @@ pub enum Finding {
         limit: u64,
         /// How many bytes it stores.
         used: u64,
-        /// The most bytes that the bundle can add. What other repositories of the project share with
-        /// it is not known.
+        /// The most bytes that the bundle can add. Blobs shared with the project's other repositories are
+        /// unknown.
         needed: u64,
     },
     /// A tag that exists with another digest and must not move.
@@ -134,7 +134,7 @@ impl Finding {
     }
 }
 
-/// What is behind a refusal in the middle of an import, where the destination could be asked.
+/// The cause of a refusal in the middle of an import, where the destination could be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// The account was disabled, removed, has ended, or has another secret by now.

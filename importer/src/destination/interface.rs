@@ -16,7 +16,7 @@ use crate::{
     Bundle, Cause, Finding, ImportPlan, Outlook, PrepareError, Presence, PushError, Pushed, ScanReport,
 };
 
-/// What a destination answers, once it has been asked.
+/// An answer of a destination, as a future.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// Where a bundle goes. All methods that look change nothing and do not count as pulls where the
@@ -86,13 +86,13 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// Attaches what belongs to something, such as signatures, to its subject. All tags are set.
     fn attach<'a>(&'a self, pushed: &'a Pushed, jobs: usize) -> BoxFuture<'a, Result<(), PushError>>;
 
-    /// What is behind an error in the middle of an import, if the destination can be asked.
+    /// The cause of an error in the middle of an import, if the destination can be asked.
     fn explain<'a>(&'a self, error: &'a PushError) -> BoxFuture<'a, Option<Cause>>;
 }
 
-/// What one destination found out for one bundle, and will do for it before anything is put there.
+/// The checks and preparations of one destination for one bundle, before anything is pushed.
 pub trait Preparation: fmt::Debug + Send + Sync {
-    /// What is at a target, as the decision about it needs.
+    /// Looks a target up, for the decision about it.
     fn find<'a>(&'a self, target: &'a Target, digest: Digest) -> Answer<'a, Found>;
 
     /// Whether a repository has a blob, if the destination is to be asked before the import begins.
@@ -105,7 +105,7 @@ pub trait Preparation: fmt::Debug + Send + Sync {
     /// The preflight checks that failed: with one of these, nothing is written.
     fn findings(&self) -> &[Finding];
 
-    /// What people should know of the destination; `None` if it tells no more than any registry.
+    /// The destination's description for users; `None` if it has no more than any registry.
     fn outlook(&self) -> Option<&Outlook>;
 
     /// Prepares the destination, for example makes projects.
@@ -115,7 +115,7 @@ pub trait Preparation: fmt::Debug + Send + Sync {
     fn confirm<'a>(&'a self, request: ConfirmRequest) -> Answer<'a, Confirmation>;
 }
 
-/// What a destination has at a target.
+/// The content of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -157,7 +157,7 @@ pub struct RecordedTag {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
-/// What [`Preparation::confirm`] is asked for.
+/// The request of [`Preparation::confirm`].
 #[derive(Clone, Copy, Debug)]
 pub struct ConfirmRequest {
     /// Whether a receipt is made, which names policies and scans as far as they are known.
@@ -166,12 +166,12 @@ pub struct ConfirmRequest {
     pub jobs: usize,
 }
 
-/// What a destination makes of what was delivered.
+/// The destination's confirmation of a delivery.
 #[derive(Clone, Debug, Default)]
 pub struct Confirmation {
     /// How its projects are run.
     pub policies: BTreeMap<ProjectName, ProjectPolicy>,
-    /// What its scanners found, if anybody asked.
+    /// The scanners' results, if they were requested.
     pub scans: Option<ScanReport>,
 }
 

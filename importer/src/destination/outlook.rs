@@ -1,37 +1,37 @@
-//! What a destination tells people and machines of itself before an import: what it is, what becomes
-//! of its projects, how much they will store, and what is worth knowing.
+//! A destination's description of itself before an import, for people and machines: its product, the changes
+//! to its projects, the bytes to store, and notes.
 
 use std::fmt;
 
 use bundle_oci::{ByteCount, ProjectName};
 
-/// What a destination is like and what happens to it.
+/// The description of a destination and of the changes to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlook {
-    /// What it is, such as `Harbor`.
+    /// The product, such as `Harbor`.
     pub product: &'static str,
     /// Its version, as it says itself.
     pub version: Option<String>,
-    /// Who the account is to it, for people.
+    /// The account, for people.
     pub account: String,
-    /// What happens to its projects, in the order in which they were asked for.
+    /// The changes to its projects, in the order in which they were asked for.
     pub projects: Vec<ProjectOutlook>,
     /// The bytes that each project gets, for those that get any.
     pub storage: Vec<ProjectStorage>,
-    /// What people should know and nothing waits for.
+    /// Notes that need no action before the import.
     pub notes: Vec<Note>,
 }
 
-/// What happens to one project.
+/// The change of one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectOutlook {
     /// Its name.
     pub name: ProjectName,
-    /// What happens to it.
+    /// The change.
     pub change: Change,
 }
 
-/// What happens to a project.
+/// The change of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is made.
@@ -64,7 +64,7 @@ pub struct ProjectStorage {
     pub limit: Option<u64>,
 }
 
-/// What people should know before an import.
+/// A note for the user before an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// Nothing scans a project's images, so that none is blocked.

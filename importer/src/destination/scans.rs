@@ -1,5 +1,5 @@
-//! What a destination's scanners say of a bundle's images, and which of them can be pulled.
-//! Takes nothing; a destination that scans gives these values, reports print them.
+//! The scan results of a bundle's images at a destination, and which of the images can be pulled. Takes
+//! nothing; a destination that scans gives these values, reports print them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use bundle_format::{Scan, Severity, Target, Verdict};
 use bundle_oci::{Digest, Platform, ProjectName};
 
-/// What a destination's scanners say of a bundle's images.
+/// The scan results of a bundle's images at a destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanReport {
     /// The images, in the order of the statement.
@@ -38,31 +38,31 @@ pub enum Scanning {
     Unknown,
 }
 
-/// What is known of one image.
+/// The scan results of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageScan {
     /// Where it is.
     pub target: Target,
-    /// What is known of it on each platform; each is judged by itself. At least one.
+    /// The results for each platform; each is judged by itself. At least one.
     pub platforms: Vec<PlatformScan>,
 }
 
-/// What is known of an image on one platform.
+/// The scan result of an image on one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformScan {
     /// The platform, where an index names it.
     pub platform: Option<Platform>,
     /// The digest of the platform's manifest.
     pub digest: Digest,
-    /// What its project's policy makes of it.
+    /// The verdict of its project's policy.
     pub verdict: Verdict,
-    /// What was found, if a scan has ended.
+    /// The findings, if a scan has ended.
     pub summary: Option<ScanSummary>,
     /// Why nothing was found out, if so.
     pub unscanned: Option<Unscanned>,
 }
 
-/// What a scan found.
+/// The findings of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanSummary {
     /// The worst of it; `None` if nothing was found.
@@ -116,7 +116,7 @@ impl ImageScan {
         self.platforms.iter().max_by_key(|scan| badness(scan))
     }
 
-    /// What a receipt says of it.
+    /// The scan for a receipt.
     pub(crate) fn receipt(&self) -> Scan {
         let summary = self.worst().and_then(|scan| scan.summary.as_ref());
         Scan {
@@ -126,7 +126,7 @@ impl ImageScan {
         }
     }
 
-    /// What its project's policy makes of it, on its worst platform.
+    /// The verdict of its project's policy, on its worst platform.
     pub fn verdict(&self) -> Verdict {
         self.worst().map_or(Verdict::Unscanned, |scan| scan.verdict)
     }

@@ -190,7 +190,7 @@ impl Bundle {
         }
     }
 
-    /// What people should know of the bundle's parity, now and when it was read.
+    /// Notes on the bundle's parity for the user, now and when it was read.
     pub fn parity_notes(&self) -> ParityNotes {
         self.archive().map(|archive| archive.reader().parity_notes()).unwrap_or_default()
     }
@@ -205,12 +205,12 @@ impl Bundle {
         &self.trusted
     }
 
-    /// What the manifests name.
+    /// The graph of the manifests.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// What the manifests name, and nothing else of the bundle.
+    /// Consumes the bundle and returns the graph of its manifests.
     pub fn into_graph(self) -> Graph {
         self.graph
     }

@@ -18,10 +18,10 @@ use crate::{Bundle, OpenError};
 /// How much is copied at once, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// What was written.
+/// A repaired bundle.
 #[derive(Clone, Debug)]
 pub struct Repaired {
-    /// What was damaged or missing.
+    /// The files that were damaged or missing.
     pub rebuilt: Vec<PathBuf>,
     /// The new files.
     pub files: Vec<PathBuf>,
@@ -111,7 +111,7 @@ pub fn repair(
     let rebuilt = notes.rebuilt().map(|rebuilt| rebuilt.files).unwrap_or_default();
     let share = share.unwrap_or(present);
     new.write(&source, &bundle, archive, stored, share, progress)?;
-    // What was read for the copy may be something else than what was judged above.
+    // The files may have changed since the check above.
     let again = Bundle::open(new.names().bundle(), policy, &limits)?;
     let Contents::File(copy) = &again.contents else { return Err(RepairError::NoParity(source)) };
     whole(copy, threads, &|_| {})?;
@@ -162,7 +162,7 @@ impl New {
         hidden.push(name);
         hidden.push(".repair");
         let directory = output.with_file_name(hidden);
-        // What a run left that was killed is of no use to this one.
+        // Leftovers of a killed run are removed.
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).map_err(|source| failed(&directory, source))?;
         Ok(Self { directory, output: output.to_owned() })
@@ -176,7 +176,7 @@ impl New {
         Ok(file)
     }
 
-    /// What the files are called in the directory of their own.
+    /// The file names in the directory of their own.
     fn names(&self) -> VolumeNames {
         VolumeNames::of(&self.directory.join(self.output.file_name().unwrap_or_default()))
     }
@@ -247,7 +247,7 @@ impl New {
         self.copy_countersignatures(source)
     }
 
-    /// What lies beside volumes, so that each of them can be used alone.
+    /// Writes the files beside volumes that make each of them usable alone.
     fn write_beside(
         &self,
         bundle: &Bundle,

@@ -7,7 +7,7 @@ use bundle_trust::Effective;
 use crate::open::bundle::Contents;
 use crate::{Bundle, OpenError};
 
-/// What is checked, in the order of docs/format.md §Verification.
+/// The checks, in the order of docs/format.md §Verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckName {
     /// The head of the archive is that of a bundle.
@@ -81,7 +81,7 @@ pub struct Checked {
     pub size: u64,
 }
 
-/// What the checks found.
+/// The result of the checks.
 #[derive(Debug)]
 pub struct Verification {
     /// Every check, in order.
@@ -90,7 +90,7 @@ pub struct Verification {
     pub bundle: Option<Checked>,
     /// Why the check that failed did, if one failed: the first of its reasons.
     pub refused: Option<OpenError>,
-    /// What people should know of the bundle's parity.
+    /// Notes on the bundle's parity for the user.
     pub parity: ParityNotes,
 }
 
@@ -132,7 +132,7 @@ pub fn verify(
     };
     let reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
     let medium = damages.iter().all(unreadable);
-    // What cannot be read says less than what is wrong.
+    // Damage explains more than an unreadable medium.
     let first = damages.into_iter().min_by_key(unreadable).map(OpenError::Damage);
     match first {
         Some(error) if medium => Err(error),

@@ -45,7 +45,7 @@ pub(super) struct Splitter {
 }
 
 enum Current {
-    /// Nobody needs it, or needs it any longer; it is read on, to be verified.
+    /// No task needs it, or needs it any longer; it is read on, to be verified.
     Unwanted,
     Gathered(Vec<u8>, OwnedSemaphorePermit),
     Flowing(Sender<std::io::Result<Bytes>>),
@@ -144,7 +144,7 @@ impl BlobSink for Splitter {
     }
 }
 
-/// Nobody waits for blobs any longer: something has failed, which is told elsewhere.
+/// The error if no task waits for blobs any longer: the failure is reported elsewhere.
 fn nobody() -> std::io::Error {
     std::io::ErrorKind::BrokenPipe.into()
 }

@@ -1,5 +1,5 @@
-//! Puts blobs into the repositories that need them: each is sent at most once, then mounted.
-//! What is not sent is hashed nevertheless.
+//! Puts blobs into the repositories that need them: each is sent at most once, then mounted. Blobs that are
+//! not sent are hashed nevertheless.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -86,7 +86,7 @@ impl Push<'_> {
                     (Knowledge::Current, Presence::Absent) => Ok(Some(false)),
                     (Knowledge::Current, Presence::Unknown) if asks => Ok(None),
                     (Knowledge::Stale, _) | (Knowledge::Current, Presence::Unknown) => {
-                        // Nobody closes it.
+                        // The semaphore is never closed.
                         let _slot = self.slots.acquire().await;
                         let found = self.destination.has_blob(&place.repository, blob.digest).await;
                         found.map(Some).map_err(blob_failed(blob, &place.repository))
@@ -170,7 +170,7 @@ impl Push<'_> {
     ) -> Result<Uploaded, PushError> {
         let _permit = self.rate_limit.enter(repository).await;
         let slots = if blob.size > SMALL_BLOB { &self.large_slots } else { &self.slots };
-        // Nobody closes it.
+        // The semaphore is never closed.
         let _slot = slots.acquire().await;
         let copy = holder.map(|holder| self.destination.blob(holder, blob));
         let carried = source.is_some();

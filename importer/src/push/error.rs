@@ -43,7 +43,7 @@ pub enum PushError {
         repository: RepositoryName,
         /// How many of its layers are marked non-distributable.
         layers: usize,
-        /// What the registry said.
+        /// The registry's error.
         source: Error,
     },
     /// A manifest was refused whose layers are all there, some of them marked non-distributable.
@@ -58,7 +58,7 @@ pub enum PushError {
         repository: RepositoryName,
         /// How many of its layers are marked non-distributable.
         layers: usize,
-        /// What the registry said.
+        /// The registry's error.
         source: Error,
     },
     /// A tag is not what it was set to.
@@ -66,9 +66,9 @@ pub enum PushError {
     Moved {
         /// The target.
         target: String,
-        /// What it was set to.
+        /// The digest that the tag was set to.
         expected: Digest,
-        /// What it is.
+        /// The digest found.
         found: String,
     },
     /// A signature or the like that the destination has and does not attach to what it belongs to.
@@ -76,7 +76,7 @@ pub enum PushError {
     NotAttached {
         /// The repository.
         repository: RepositoryName,
-        /// What should be attached.
+        /// The accessory to attach.
         accessory: Digest,
         /// To what.
         subject: Digest,

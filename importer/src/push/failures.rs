@@ -1,5 +1,5 @@
-//! What could not be stored where an import goes on without it: which blobs and manifests failed in
-//! which repository, and so which artifacts are left out.
+//! Failed pushes where an import goes on: the blobs and manifests that failed in each repository, and the
+//! artifacts that are therefore left out.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

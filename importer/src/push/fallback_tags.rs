@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use crate::plan::children_first;
 use crate::{ImportPlan, PushError};
 
-/// Lists what belongs to something under the tag of its subject, in registries that have no referrers
-/// API. What is listed already stays, and what an earlier import pushed and did not come to list is
-/// listed too.
+/// Lists accessories under their subject's tag, in registries that have no referrers API. Listed entries
+/// stay, and accessories that an earlier import pushed and did not list are added.
 pub(crate) async fn list(
     client: &Client,
     registry: &Registry,

@@ -70,7 +70,7 @@ impl Push<'_> {
     }
 }
 
-/// What must be in a repository before a manifest.
+/// The digests that a repository must have before a manifest.
 fn needs(manifest: &Manifest) -> Vec<Digest> {
     let mut needs: Vec<Digest> = Graph::blobs_of(manifest).map(|blob| blob.digest).collect();
     if let Manifest::Index(index) = manifest {

@@ -1,5 +1,5 @@
-//! What carries a plan out: blobs, then manifests, then tags, then what belongs to something.
-//! Takes a plan and a source of blobs, gives [`Pushed`](crate::Pushed).
+//! Executes a plan: blobs, then manifests, then tags, then accessories. Takes a plan and a source of blobs,
+//! gives [`Pushed`](crate::Pushed).
 
 pub(crate) mod arrival;
 mod blobs;

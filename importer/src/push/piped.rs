@@ -15,7 +15,7 @@ use crate::push::source::InMemory;
 use crate::{BlobStep, PushError, Supply};
 
 impl Push<'_> {
-    /// What was kept of a pipe first, then its layers as they come.
+    /// Pushes the kept start of a pipe, then its layers as they come.
     pub(super) async fn blobs_piped(
         &self,
         pipe: Pipe<Box<dyn std::io::Read + Send>>,

@@ -23,7 +23,7 @@ impl RateLimit {
     /// Waits until one more upload may run in the repository's project, and counts it as long as the
     /// permit is kept.
     pub(crate) async fn enter(&self, repository: &RepositoryName) -> Option<SemaphorePermit<'_>> {
-        // Nobody closes it.
+        // The semaphore is never closed.
         self.0.get(project_of(repository))?.acquire().await.ok()
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     Scratch, Shard,
 };
 
-/// What an import did.
+/// The counts of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Artifacts that were pushed.
@@ -58,11 +58,11 @@ pub(super) struct Counters {
 pub struct Unstored {
     /// Where it should be.
     pub target: String,
-    /// What the destination said.
+    /// The destination's answer.
     pub reason: String,
 }
 
-/// What happens to the others if an artifact cannot be stored.
+/// The treatment of the other artifacts if one cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnFailure {
     /// The import ends, and no tag is set.
@@ -72,7 +72,7 @@ pub enum OnFailure {
     KeepGoing,
 }
 
-/// What one import delivers of a bundle.
+/// The part of a bundle that one import delivers.
 #[derive(Clone, Debug, Default)]
 pub struct Portion {
     /// Its shard of the blobs.
@@ -90,7 +90,7 @@ pub enum Progressed {
     Part(Remaining),
 }
 
-/// What is still to come.
+/// The blobs and volumes still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
     /// How many blobs.
@@ -132,7 +132,7 @@ pub(super) enum Knowledge {
     Stale,
 }
 
-/// What a bundle's blobs came to.
+/// The result of storing a bundle's blobs.
 enum Stored {
     /// All are in place; these are the manifests that were pushed or are kept.
     All(HashMap<Digest, Bytes>),
@@ -140,8 +140,8 @@ enum Stored {
     Part(Remaining),
 }
 
-/// Carries out a plan up to the tags: blobs, then manifests. What is not in the portion is looked
-/// for at the destination.
+/// Carries out a plan up to the tags: blobs, then manifests. Blobs outside the portion are looked up at the
+/// destination.
 ///
 /// # Errors
 /// Any [`PushError`]; a second run goes on where this one ended.
@@ -223,8 +223,8 @@ impl Push<'_> {
                 let mut absent = self.blobs_from(&file, Knowledge::Current, |_| true).await?;
                 self.unread(&file.0).await?;
                 if self.shard.is_some() && !absent.is_empty() {
-                    // Those who have the other shares work at the same time. Whoever is done last with its
-                    // own, and looks then, finds all of theirs.
+                    // The other shards are imported at the same time. The last to finish finds the blobs of
+                    // all others.
                     let digests: HashSet<Digest> = absent.iter().map(|blob| blob.digest).collect();
                     let is_absent = |digest: Digest| digests.contains(&digest);
                     absent = self.blobs_from(&file, Knowledge::Stale, is_absent).await?;
@@ -301,7 +301,7 @@ impl Push<'_> {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded stays whole even if a thread panics between two statements.
+    // The guarded value is valid even if a thread panics between two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -28,12 +28,12 @@ pub struct Pushed {
 }
 
 impl Pushed {
-    /// What was carried out.
+    /// The plan that was executed.
     pub fn plan(&self) -> &ImportPlan {
         &self.plan
     }
 
-    /// What the bundle's manifests name.
+    /// The graph of the bundle's manifests.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -105,13 +105,13 @@ impl Pushed {
     }
 }
 
-/// What is in place under its tags, and what is not.
+/// The artifacts that are in place under their tags, and those that are not.
 #[derive(Debug)]
 pub struct Tagged {
-    /// What was done.
+    /// The counts of the import.
     pub report: Report,
     /// The plan, in which what could not be stored is omitted.
     pub plan: ImportPlan,
-    /// What the bundle's manifests name.
+    /// The graph of the bundle's manifests.
     pub graph: Graph,
 }

@@ -1,5 +1,5 @@
-//! What is known of a bundle's stream, from the state file and from the registry together.
-//! Takes both, gives what is known of the stream; remembers what was accepted.
+//! The history of a bundle's stream, from the state file and from the registry together. Takes both, gives
+//! the newest bundle; records accepted bundles.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::{
     StateError, StateFile,
 };
 
-/// What is known of a bundle's stream, from the file and from the registry together. Made before
-/// anything is written, and kept until the tags are set: it has the file's lock.
+/// The history of a bundle's stream, from the file and from the registry together. Made before anything is
+/// written, and kept until the tags are set: it has the file's lock.
 #[derive(Debug)]
 pub struct StreamHistory {
     file: StateFile,
@@ -36,7 +36,7 @@ pub struct StreamHistory {
 pub enum Rollback {
     /// Nothing is set aside.
     Refuse,
-    /// Whatever stands in the way of this bundle's time and number is set aside.
+    /// Sets aside every entry that forbids this bundle's time and number.
     Allow {
         /// Why, in that person's words.
         reason: String,
@@ -84,7 +84,7 @@ impl StreamHistory {
         Ok(history)
     }
 
-    /// What the file alone knows of the bundle's stream, where the registry cannot be asked.
+    /// The history of the bundle's stream from the file alone, where the registry cannot be asked.
     pub fn of_file(
         file: StateFile,
         bundle: &Bundle,
@@ -119,8 +119,7 @@ impl StreamHistory {
         self.newest.as_ref()?.bundle(&self.bundle.stream)
     }
 
-    /// What is in the registry's record in the place of the newest bundle and cannot be read, by its name. It
-    /// counts for nothing.
+    /// Records in the place of the newest bundle that cannot be read, by name. They are ignored.
     pub fn unreadable(&self) -> &BTreeSet<String> {
         &self.unreadable
     }
@@ -133,7 +132,7 @@ impl StreamHistory {
         Newest::standing(self.newest.as_ref(), &self.bundle)
     }
 
-    /// What people should know of the bundle's place in its stream at `registry`.
+    /// A notice about the bundle's place in its stream at `registry`.
     pub fn notice(&self, registry: &RegistryPath) -> Option<HistoryNotice> {
         match (self.standing(), self.newest()) {
             (Standing::First, _) => {

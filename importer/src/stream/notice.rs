@@ -1,5 +1,5 @@
-//! What an import says of its stream's history. Values, so that the command and the scheduled job say
-//! the same. Takes what the history knows, gives text.
+//! Notices of an import about its stream's history. They are values, so that the command and the scheduled
+//! job print the same. Takes a history, gives text.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub enum HistoryNotice {
         /// The registry.
         registry: RegistryPath,
     },
-    /// What is in the registry's record and counts for nothing.
+    /// Entries of the registry's record that are ignored.
     NoRecord {
         /// Its name there, and why not, if it looks like one.
         name: String,

@@ -11,18 +11,18 @@ use crate::stream::place::{Document, Place, misbehaved, read_tag};
 use crate::stream::recorded::{Disbelief, Records};
 use crate::{Destination, HistoryError, Newest, RecordedTag};
 
-/// What a registry itself remembers of streams, so that a lost disk does not forget: the repository
-/// `bundle-state` of a project has a small artifact for each accepted bundle, under the tag
-/// `<stream>.<sequence>.<start of the digest>` (docs/format.md §Record in the registry). Tags are
-/// only added, so that it works where tags cannot move, and with an account that can only push.
+/// The registry's own record of streams, which survives a lost disk: the repository `bundle-state` of a
+/// project has a small artifact for each accepted bundle, under the tag `<stream>.<sequence>.<start of the
+/// digest>` (docs/format.md §Record in the registry). Tags are only added, so that it works where tags cannot
+/// move, and with an account that can only push.
 #[derive(Clone, Debug)]
 pub struct Record {
     projects: Vec<ProjectName>,
-    /// Whose records are believed; all that can be read, where nobody says.
+    /// The keys whose records are believed; all readable records if none are given.
     records: Option<Records>,
 }
 
-/// What a registry's record says of one stream.
+/// A registry's record of one stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorded {
     /// The newest bundle that was accepted and not taken back.
@@ -35,14 +35,14 @@ pub(crate) struct Recorded {
 
 /// How many tags of one stream are looked at, the highest first, where some cannot be read.
 const MOST_LOOKED_AT: usize = 1000;
-/// What the artifact is.
+/// The artifact's type.
 const ARTIFACT_TYPE: &str = "application/vnd.bundle.accepted.v1+json";
 const STREAM: &str = "bundle.stream";
 const SEQUENCE: &str = "bundle.sequence";
 const STATEMENT: &str = "bundle.statement";
-/// What ends the tag of a bundle's record that was taken back.
+/// The suffix of a record's tag whose bundle was taken back.
 pub(super) const TAKEN_BACK: &str = ".taken-back";
-/// What ends the tag of a list of the tags that a stream set.
+/// The suffix of the tag of a list of the tags that a stream set.
 pub(super) const LIST: &str = ".tags";
 
 impl Record {
@@ -78,9 +78,8 @@ impl Record {
         &self.projects
     }
 
-    /// What the registry knows of a stream. What is in the place of the newest bundle and cannot be read counts
-    /// for nothing, and is added to `unreadable`: whoever can push there once could stop the stream for good
-    /// otherwise.
+    /// Reads a stream's record. A record in the place of the newest bundle that cannot be read is ignored and
+    /// added to `unreadable`: otherwise an account that can push there once could stop the stream for good.
     ///
     /// # Errors
     /// The registry cannot be asked.
@@ -152,7 +151,7 @@ impl Record {
         for project in &self.projects {
             let place = Place::of(destination, project).map_err(failed)?;
             match &self.records {
-                // What somebody else put in its place, or who had no key, does not stay.
+                // A record by another key, or without one, is replaced.
                 Some(records) if records.are_signed() => {
                     place.replace(&tag, &document, |there| records.read(there, &tag).is_ok()).await
                 }

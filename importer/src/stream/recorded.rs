@@ -15,7 +15,7 @@ use crate::stream::record::{annotations_of, bundle_of, tag_of};
 const SIGNERS: &str = "bundle.signers";
 const SIGNATURE: &str = "bundle.signature";
 
-/// What the signed text begins with. No other document that the site's key signs begins so: receipts are JSON
+/// The start of the signed text. No other document that the site's key signs begins so: receipts are JSON
 /// objects.
 const DOMAIN: &str = "bundle.accepted.v1";
 
@@ -43,11 +43,11 @@ impl fmt::Display for Disbelief {
     }
 }
 
-/// Whose records are believed, and how new ones are made.
+/// The keys whose records are believed, and the key for new ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
     site: Option<Arc<Signer>>,
-    /// Who signed the bundle that is to be accepted.
+    /// The signers of the bundle to accept.
     signers: Vec<Digest>,
     /// The keys of the trust policy that may not sign for its stream.
     kept_out: HashSet<Digest>,
@@ -110,7 +110,7 @@ impl Records {
     }
 }
 
-/// What is signed of a record: lines of text, none of which can have a line break in it.
+/// The signed text of a record: lines, none of which can have a line break in it.
 fn message(bundle: &BundleId, signers: &str) -> Vec<u8> {
     let BundleId { stream, sequence, statement } = bundle;
     format!("{DOMAIN}\n{stream}\n{sequence}\n{statement}\n{signers}\n").into_bytes()
@@ -171,7 +171,7 @@ mod tests {
             assert_eq!(records.read(&annotations(&records), &tag), Ok(bundle()));
         }
         let signed = annotations(&records(Some(1), &[]));
-        // Who has no key believes what is there, as before.
+        // A site without a key believes all records, as before.
         assert_eq!(records(None, &[]).read(&signed, &tag), Ok(bundle()));
         let unsigned = annotations(&records(None, &[]));
         let others = annotations(&records(Some(2), &[]));

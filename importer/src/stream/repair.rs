@@ -1,5 +1,5 @@
-//! What a registry's record says of its streams, for people; and how a person takes bundles back out of it after a
-//! mistake. Takes a destination and its projects; gives each stream, and adds who took back what, when and why.
+//! Lists the streams in a registry's record, and takes bundles back out of it after a mistake. Takes a
+//! destination and its projects; gives each stream, and adds who took back which bundle, when and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use crate::{Destination, Newest, Record, RecordedTag};
 
 /// How many bundles of a stream are read, the newest first.
 const MOST_READ: usize = 1000;
-/// What the artifact is.
+/// The artifact's type.
 const ARTIFACT_TYPE: &str = "application/vnd.bundle.taken-back.v1+json";
 const BY: &str = "bundle.taken-back.by";
 const AT: &str = "bundle.taken-back.at";
 const REASON: &str = "bundle.taken-back.reason";
 
-/// What a registry's record has of one stream.
+/// A registry's record of one stream.
 #[derive(Clone, Debug)]
 pub struct RecordedStream {
     /// The stream.
@@ -29,7 +29,7 @@ pub struct RecordedStream {
     pub bundles: Vec<RecordedBundle>,
     /// How many more there are.
     pub more: usize,
-    /// Who signed bundles, as far as it is known.
+    /// The bundles with their signers, as far as they are known.
     pub listed: Vec<ListedBundle>,
 }
 
@@ -45,7 +45,7 @@ pub struct RecordedBundle {
 /// That a bundle was accepted by mistake, and counts no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBack {
-    /// Who says so.
+    /// The person who took it back.
     pub by: String,
     /// When, by that machine's clock.
     pub at: Timestamp,
@@ -57,7 +57,7 @@ pub struct TakenBack {
 type Tags = BTreeMap<(Sequence, String), (usize, RecordedTag)>;
 
 impl RecordedStream {
-    /// What the record in these projects has of `stream`, or of all streams, by name. What cannot be read is
+    /// Reads the record in these projects of `stream`, or of all streams, by name. Unreadable entries are
     /// added to `unreadable`.
     ///
     /// # Errors

@@ -88,14 +88,14 @@ impl Newest {
         }
     }
 
-    /// What is known of a stream after `bundle` was accepted: the number never falls, even where a
-    /// person let an older bundle pass.
+    /// The state of a stream after `bundle` was accepted: the number never falls, even where the operator
+    /// allowed an older bundle.
     pub fn after(newest: Option<&Self>, bundle: &BundleId) -> Self {
         let taken = Self { sequence: bundle.sequence, statements: vec![bundle.statement] };
         Self::merge(newest.cloned(), Some(taken.clone())).unwrap_or(taken)
     }
 
-    /// What two places know together.
+    /// Combines two records of a stream.
     pub fn merge(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         let (Some(mut one), Some(other)) = (one.clone(), other.clone()) else { return one.or(other) };
         if one.sequence != other.sequence {

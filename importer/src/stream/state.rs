@@ -80,7 +80,7 @@ impl StateFile {
     /// Any [`StateError`].
     pub fn open(path: &Path, waiting: impl FnOnce()) -> Result<Self, StateError> {
         let io = |doing| move |source| StateError::Io { path: path.to_owned(), doing, source };
-        // What is damaged is set aside; what is another's is not touched.
+        // A damaged file is set aside; a file of another program is not touched.
         may_replace(path, |start, _| {
             let damaged = start.iter().all(|byte| *byte == 0) || start.trim_ascii() == b"null";
             damaged || begins_with_field(start, "stateVersion")
@@ -115,8 +115,7 @@ impl StateFile {
         Ok(Self { path: path.to_owned(), document, set_aside, _lock: Some(lock) })
     }
 
-    /// Looks into the file without a lock, and leaves all as it is. What cannot be understood says
-    /// nothing.
+    /// Reads the file without a lock and changes nothing. A file that cannot be parsed counts as empty.
     ///
     /// # Errors
     /// The file cannot be read, or is of another time.
@@ -134,13 +133,13 @@ impl StateFile {
         self.set_aside.as_deref()
     }
 
-    /// What people should know of the file.
+    /// A notice about the file for the user.
     pub fn notice(&self) -> Option<HistoryNotice> {
         let aside = self.set_aside.clone()?;
         Some(HistoryNotice::SetAside { file: self.path.clone(), aside })
     }
 
-    /// What the file knows of a stream.
+    /// The file's record of a stream.
     pub fn newest(&self, registry: &RegistryPath, stream: &StreamName) -> Option<Newest> {
         let entry = self.document.registries.get(registry)?.get(stream)?;
         Some(Newest { sequence: entry.sequence, statements: entry.statements.clone() })

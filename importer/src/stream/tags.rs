@@ -13,7 +13,7 @@ use crate::stream::place::{Document, Place};
 use crate::stream::record::{LIST, Recorded};
 use crate::{Decision, Destination, ImportPlan, Limits, Record};
 
-/// What the artifact and its layer are.
+/// The type of the artifact and its layer.
 const TYPE: &str = "application/vnd.bundle.tags.v1+json";
 const VERSION: u64 = 1;
 /// How many lists are looked at, the newest first, where some cannot be read.
@@ -62,7 +62,7 @@ impl StreamTags {
         destination: &dyn Destination,
         stream: &StreamName,
     ) -> Result<Self, Error> {
-        // What cannot be read of the record is told where the stream's history is looked at.
+        // The stream's history reports unreadable entries of the record.
         let recorded = record.look(destination, stream, &mut BTreeSet::new()).await?;
         Self::read(record, &recorded, destination, stream, &mut BTreeSet::new()).await
     }
@@ -131,8 +131,8 @@ impl StreamTags {
         self.set.get(&target.to_string()).is_some_and(|digests| digests.contains(&found))
     }
 
-    /// Adds the tags that a plan is going to set to the list, and writes it. What was there before and stays
-    /// as it is, somebody else set.
+    /// Adds the tags that a plan is going to set to the list, and writes it. A tag that existed before and
+    /// does not change was set by somebody else.
     ///
     /// # Errors
     /// The registry cannot be written to.
@@ -171,7 +171,7 @@ impl StreamTags {
             tags.truncate(Limits::DEFAULT.listed_tags);
             tags.sort();
         }
-        // What a pair takes beside its name: the digest, quotes, brackets and commas.
+        // The size of a pair beside its name: the digest, quotes, brackets and commas.
         let mut bytes = 4096_u64;
         tags.retain(|(target, _)| {
             bytes += target.len() as u64 + 80;
