@@ -27,7 +27,7 @@ pub enum ChoiceError {
     /// A project that no image of the bundle is for.
     #[error("bundle has no image for the project {wanted}; it has images for {}", list(.projects))]
     NoProject {
-        /// What was asked for.
+        /// The project asked for.
         wanted: ProjectName,
         /// The projects that there are.
         projects: Vec<String>,
@@ -35,7 +35,7 @@ pub enum ChoiceError {
     /// A chart that is not in the bundle.
     #[error("bundle has no chart '{}'; it has {}", Printable(.wanted), list(.charts))]
     NoChart {
-        /// What was asked for.
+        /// The chart asked for.
         wanted: String,
         /// The charts that there are.
         charts: Vec<String>,

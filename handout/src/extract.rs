@@ -255,7 +255,7 @@ const CHART_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip
 /// How much is copied at once, in bytes.
 const PIECE: usize = 1 << 20;
 
-/// What the config of a chart says of it. Helm writes more.
+/// The name and version in the config of a chart. Helm writes more.
 #[derive(Deserialize)]
 struct ChartMetadata {
     name: String,
@@ -399,7 +399,7 @@ fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, form: Nam
     let is_itself = source.digest().is_none_or(|pinned| pinned == digest);
     let named = bundle.trusted().speaks_for_sources() && is_itself;
     let source = named.then(|| match (form, source.digest()) {
-        // What a pod pins is looked up without the tag, which another image may have.
+        // The runtime looks up a pinned image without the tag, which another image may have.
         (Names::K3s, Some(_)) => {
             form.untagged(&format!("{}/{}", source.registry(), source.repository()), digest)
         }

@@ -1,5 +1,5 @@
-//! What leaves a bundle without a registry: layouts and archives of some of its artifacts, the files
-//! with which nodes find its images at a mirror, and values with which charts ask for them there.
+//! Handouts of a bundle without a registry: layouts and archives of some of its artifacts, the files with
+//! which nodes find its images at a mirror, and values with which charts use them there.
 //!
 //! Start at [`Choice`], some of a bundle's artifacts, and [`extract_layout`]; at [`node`] for nodes'
 //! configuration; at [`chart_values`] for charts.

@@ -1,5 +1,5 @@
-//! Who one is to a Harbor, and what one may do in a project.
-//! Asks `/users/current` and its permissions; gives an [`Account`] and [`Right`]s.
+//! The account at a Harbor, and its rights in a project. Asks `/users/current` and its permissions; gives an
+//! [`Account`] and [`Right`]s.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::Harbor;
 
-/// Who one is to a Harbor.
+/// An account at a Harbor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
     /// A person who administers it.
@@ -18,8 +18,8 @@ pub enum Account {
     User(String),
     /// A robot account, or another that is no person.
     Robot,
-    /// Nobody: there are no credentials, or they are wrong, disabled or expired. Harbor takes them
-    /// all for the same.
+    /// Anonymous: there are no credentials, or they are wrong, disabled or expired. Harbor does not tell
+    /// these apart.
     Nobody,
 }
 

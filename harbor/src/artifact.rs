@@ -22,11 +22,11 @@ pub struct Artifact {
     pub tags: Vec<ArtifactTag>,
     /// The artifacts that are attached to it: signatures, attestations and the like.
     pub accessories: Vec<Digest>,
-    /// What a scan found, if one was made or runs.
+    /// The findings of a scan, if one has ended or runs.
     pub scan: Option<ScanSummary>,
     /// Whether it can be scanned at all, by what scans its project.
     pub scannable: bool,
-    /// What its manifest says of itself, if Harbor tells it.
+    /// The annotations of its manifest, if Harbor returns them.
     pub annotations: Option<BTreeMap<String, String>>,
 }
 

@@ -31,7 +31,7 @@ pub struct Project {
 /// How a project is run, as far as its metadata says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Who may pull without an account.
+    /// Pull access without an account.
     pub access: Access,
     /// Whether images are scanned when they are pushed.
     pub auto_scan: bool,
@@ -39,7 +39,7 @@ pub struct Policy {
     pub prevention: Prevention,
 }
 
-/// Who may pull.
+/// Pull access to a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
@@ -227,7 +227,7 @@ impl Harbor {
         }
     }
 
-    /// Sets how a project is run. What its metadata says besides stays.
+    /// Sets a project's policy. Its other metadata stays.
     ///
     /// # Errors
     /// Any [`Error`].

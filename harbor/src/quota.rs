@@ -35,7 +35,7 @@ impl StorageLimit {
     }
 
     fn read(wire: i64) -> Self {
-        // Whatever is negative is no limit to Harbor.
+        // Harbor takes any negative number as no limit.
         u64::try_from(wire).map_or(Self::Unlimited, Self::Bytes)
     }
 }

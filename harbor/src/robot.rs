@@ -17,7 +17,7 @@ pub struct Robot {
     pub id: i64,
     /// Its whole name, with the prefix that this Harbor gives to robots: `robot$importer`.
     pub name: String,
-    /// What people wrote about it.
+    /// The description that users wrote.
     pub description: String,
     /// Whether it is switched off.
     pub disabled: bool,
@@ -27,7 +27,7 @@ pub struct Robot {
     pub expires_at: i64,
     /// When it was made, as Harbor writes it.
     pub created: String,
-    /// What it may do.
+    /// The permissions.
     pub permissions: BTreeSet<Permission>,
 }
 
@@ -69,16 +69,16 @@ impl RobotLifetime {
     }
 }
 
-/// What a robot account is to be.
+/// A robot account to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotSpec {
     /// Its name without prefix.
     pub name: String,
-    /// What people will read about it.
+    /// The description for users.
     pub description: String,
     /// How long it lives.
     pub lifetime: RobotLifetime,
-    /// What it may do. Where it holds for several projects, only a robot of the system can.
+    /// The permissions. Those for several projects need a robot of the system.
     pub permissions: BTreeSet<Permission>,
 }
 
@@ -146,7 +146,7 @@ impl From<Wire> for Robot {
     fn from(wire: Wire) -> Self {
         let mut permissions = BTreeSet::new();
         for entry in wire.permissions.unwrap_or_default() {
-            // What names no project, such as `*`, is kept as something that is never asked for.
+            // A namespace that is no project, such as `*`, becomes a permission that is never requested.
             let project = match entry.kind.as_str() {
                 "project" => match entry.namespace.parse() {
                     Ok(project) => Some(project),
@@ -201,7 +201,7 @@ impl Harbor {
         Ok(robots.into_iter().map(Robot::from).collect())
     }
 
-    /// What this Harbor puts before the names of robots.
+    /// The prefix of robots' names in this Harbor.
     ///
     /// # Errors
     /// Any [`Error`] but that the account may not know; then it is Harbor's default.

@@ -19,7 +19,7 @@ use crate::client::encoded;
 pub enum Severity {
     /// There is none.
     None,
-    /// Nobody has said yet.
+    /// Not rated yet.
     Unknown,
     /// In theory only.
     Negligible,
@@ -89,7 +89,7 @@ pub enum ScanState {
     Failed,
 }
 
-/// What a scan found.
+/// The findings of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanSummary {
     /// How far it has come.
@@ -111,7 +111,7 @@ impl ScanSummary {
     }
 }
 
-/// What scans a project's images.
+/// The scanner of a project's images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanner {
     /// Its name, such as `Trivy`.
@@ -164,8 +164,8 @@ impl WireReport {
 }
 
 impl Harbor {
-    /// What scans a project's images; none if nothing does. Then no pull is prevented either
-    /// (Harbor's middleware/vulnerable: what cannot be scanned and has no report may be pulled).
+    /// The scanner of a project's images; none if there is none. Then no pull is prevented either (Harbor's
+    /// middleware/vulnerable: an artifact that cannot be scanned and has no report may be pulled).
     ///
     /// # Errors
     /// Any [`Error`].

@@ -1,5 +1,5 @@
-//! What a Harbor says of itself: its version, and whether it is read-only.
-//! Takes a client, gives these facts.
+//! The system information of a Harbor: its version, and whether it is read-only. Takes a client, gives these
+//! facts.
 
 use bundle_oci::Registry;
 use bundle_registry::{Call, Client, Error, Method};
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::Harbor;
 
-/// What a Harbor says of itself to those it knows.
+/// The system information that a Harbor gives to authenticated accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SystemInfo {
@@ -16,7 +16,7 @@ pub struct SystemInfo {
     pub harbor_version: Option<String>,
     /// Whether nothing may be written at all for now.
     pub read_only: Option<bool>,
-    /// Who may make projects: `everyone` or `adminonly`.
+    /// The accounts that may create projects: `everyone` or `adminonly`.
     pub project_creation_restriction: Option<String>,
     /// The address under which Harbor believes it is reached.
     pub external_url: Option<String>,

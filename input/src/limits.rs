@@ -20,7 +20,7 @@ pub struct Limits {
     pub nodes: usize,
     /// Uses of anchors in one file that may have any.
     pub aliases: usize,
-    /// What all uses of anchors may add together, in parser events: this stops "a billion laughs".
+    /// Parser events that all uses of anchors may add together: this stops "a billion laughs".
     pub alias_events: usize,
 }
 

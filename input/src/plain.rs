@@ -9,7 +9,7 @@ use serde::de::{Error, Visitor};
 
 /// A value that [`plain`] reads.
 pub trait Plain: Sized {
-    /// What is expected, for messages.
+    /// The expected type, for messages.
     const EXPECTED: &'static str;
 
     /// The value of `true` or `false`.

@@ -88,11 +88,11 @@ texts! {
     Project = "^[a-z0-9]+([._-][a-z0-9]+)*$", 255;
     /// A project's name, in which `*` stands for any characters.
     ProjectPattern = "^[a-z0-9*]+([._-][a-z0-9*]+)*$", 255;
-    /// What a project's name is put behind.
+    /// The prefix of projects' names in robots' names.
     RobotPrefix = "^([a-z0-9]+([._-][a-z0-9]+)*[._-]?)?$", 254;
     /// `OS/ARCHITECTURE`, with a variant, or a version of the system.
     Platform = "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?(:[A-Za-z0-9_.-]+)?$", 512;
-    /// What a site is called.
+    /// The name of a site.
     Site = "^[^\\s\\u0000-\\u001f]([^\\u0000-\\u001f]*[^\\s\\u0000-\\u001f])?$", 128;
     /// A time in its one spelling, `2026-11-24T09:00:00Z`.
     Time = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", 32;

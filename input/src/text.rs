@@ -35,7 +35,7 @@ pub enum TextError {
     Utf16(PathBuf),
 }
 
-/// What standard input is called in messages and reasons.
+/// The name of standard input in messages and reasons.
 pub const STDIN: &str = "<stdin>";
 
 /// Reads an image list, which may be `-` for standard input: what it is called, and its text. Bytes of another

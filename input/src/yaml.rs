@@ -21,7 +21,7 @@ pub struct YamlError {
     pub line: u64,
     /// The column, from 1.
     pub column: u64,
-    /// What is wrong, safe to print.
+    /// The fault, safe to print.
     pub message: String,
 }
 
@@ -50,8 +50,8 @@ pub enum Dialect {
     Plain,
     /// Ours, with anchors and aliases in the file, whose use is bounded.
     Anchors,
-    /// What Helm reads: an index that others wrote, where the later of two keys counts and a scalar
-    /// may be read as a text whatever it looks like.
+    /// Helm's YAML: an index that others wrote, where the later of two keys counts and a scalar may be read
+    /// as a text whatever it looks like.
     Helm,
 }
 
@@ -109,10 +109,10 @@ pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect)
     })
 }
 
-/// What is said of a file that asks for more than [`Limits`] allow.
+/// The message for a file that exceeds [`Limits`].
 const TOO_MUCH: &str = "too deep, too many values, or too many anchors and aliases";
 
-/// What is wrong in the words of someone who writes YAML, without the place, which is told before.
+/// The fault in YAML's terms, without the place, which is printed before.
 fn message(error: &Error) -> String {
     match error {
         Error::Eof { .. } => "the file is empty".to_owned(),

@@ -14,7 +14,7 @@ use crate::limits::{LONGEST_MESSAGE, MOST_ERRORS, MOST_MISSING};
 pub struct Answer {
     /// The host that answered.
     pub host: String,
-    /// What it was asked to do, after "to".
+    /// The request, as a verb after "to".
     pub doing: String,
     /// The HTTP status.
     pub status: u16,
@@ -26,7 +26,7 @@ pub struct Answer {
     pub more: Vec<String>,
     /// How long the registry asks to wait.
     pub retry_after: Option<Duration>,
-    /// What is left of the registry's rate limit.
+    /// The rest of the registry's rate limit.
     pub rate_limit: Option<RateLimit>,
     /// The name under which the registry's own log has the request.
     pub request_id: Option<String>,
@@ -64,7 +64,7 @@ impl RateLimit {
     }
 }
 
-/// What an [`Answer`] comes down to.
+/// The meaning of an [`Answer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Credentials are needed, or those that were shown are not accepted. Harbor also says this
@@ -159,7 +159,7 @@ impl Answer {
         }
     }
 
-    /// What the answer comes down to.
+    /// The meaning of the answer.
     pub fn refusal(&self) -> Refusal {
         let texts = || self.message.iter().chain(&self.more);
         let says = |word: &str| texts().any(|text| text.to_lowercase().contains(word));

@@ -14,7 +14,7 @@ use crate::routes::{By, Place};
 use crate::transport::{Pace, Received, content_type, refuse_encoding};
 use crate::{Client, Error, FallbackTo};
 
-/// What a registry says of a blob without sending it.
+/// A registry's answer about a blob, without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobInfo {
     /// The blob's size, if the registry says it: those on object storage only say where it is.
@@ -25,7 +25,7 @@ pub struct BlobInfo {
 /// opened again where they broke; that the bytes are right is for the receiver to see.
 pub struct Download {
     client: Client,
-    /// What the bytes come from: a mirror first, if there is one.
+    /// The registry that sends the bytes: a mirror first, if there is one.
     registry: Registry,
     repository: RepositoryName,
     /// Where else it can be read from: other mirrors, and the registry itself at the end.
@@ -34,7 +34,7 @@ pub struct Download {
     addresses: Option<VecDeque<String>>,
     /// The address that it is read from, after the registry.
     address: Option<String>,
-    /// What those said that were asked before.
+    /// The errors of the registries asked before.
     tried: Vec<Error>,
     /// Why it may not be read at all.
     refused: Option<Error>,
@@ -334,8 +334,8 @@ impl Download {
         let client = self.client.clone();
         let (registry, digest) = (&self.registry, self.digest);
         let repository = &self.repository;
-        // With both ends: go-containerregistry's registry answers 416 to a range without its last
-        // byte. What answers 416 to any range is read from the start.
+        // With both ends: go-containerregistry's registry answers 416 to a range without its last byte. A
+        // registry that answers 416 to any range sends the blob from the start.
         let range = (self.position > 0 && !self.without_ranges)
             .then(|| format!("bytes={}-{}", self.position, self.size - 1));
         let doing = format!("send the blob {digest} of {repository}");
@@ -403,7 +403,7 @@ impl fmt::Debug for Download {
     }
 }
 
-/// What `Content-Length` says, of an answer to HEAD as well.
+/// The size in `Content-Length`, of an answer to HEAD as well.
 pub(crate) fn announced_size(response: &Response) -> Option<u64> {
     if !response.status().is_success() {
         return None;

@@ -30,7 +30,7 @@ impl ContentCache {
         Self { directory, limit, stored: Mutex::new(None) }
     }
 
-    /// What was kept for a digest, of at most so many bytes.
+    /// Returns the cached content of a digest, of at most `largest` bytes.
     pub(crate) fn get(&self, digest: Digest, largest: u64) -> Option<Bytes> {
         let path = self.path(digest);
         let bytes = bundle_os::read(&path, largest).ok()?;
@@ -38,7 +38,7 @@ impl ContentCache {
             let _ = std::fs::remove_file(&path);
             return None;
         }
-        // What is used stays longest.
+        // Recently used files are removed last.
         if let Ok(file) = std::fs::File::options().append(true).open(&path) {
             let _ = file.set_modified(SystemTime::now());
         }
@@ -53,7 +53,7 @@ impl ContentCache {
         }
     }
 
-    /// What was last noted under a name, of at most so many bytes. Nothing proves that it is right.
+    /// Returns the last note under a name, of at most `largest` bytes. Its content is not verified.
     pub(crate) fn noted(&self, name: &str, largest: u64) -> Option<Bytes> {
         Some(bundle_os::read(&self.note_path(name), largest).ok()?.into())
     }
@@ -155,7 +155,7 @@ mod tests {
         cache.note("a", b"second");
         assert_eq!(cache.noted("a", 100).unwrap(), b"second".as_slice());
         assert_eq!(cache.noted("a", 3), None);
-        // What is larger than a share of the whole is not kept.
+        // Content larger than its share of the cache is not kept.
         cache.put(digest(&[1; 101]), &[1; 101]);
         assert_eq!(cache.get(digest(&[1; 101]), 101), None);
     }

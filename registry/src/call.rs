@@ -23,7 +23,7 @@ pub struct Call {
     body: Bytes,
 }
 
-/// What a [`Call`] does.
+/// The HTTP method of a [`Call`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Reads.
@@ -38,7 +38,7 @@ pub enum Method {
     Patch,
 }
 
-/// What came back with success.
+/// A successful answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
     host: String,

@@ -3,8 +3,7 @@
 
 use crate::limits::LONGEST_CHALLENGE;
 
-/// What a registry wants to see before it answers (RFC 9110 §11.6.1; the distribution project's
-/// token authentication).
+/// A registry's authentication challenge (RFC 9110 §11.6.1; the distribution project's token authentication).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Challenge {
     /// User and password.

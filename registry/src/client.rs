@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     local_https: Mutex<HashMap<Registry, bool>>,
     pub(crate) routes: Routes,
     pub(crate) cache: Option<ContentCache>,
-    /// What registries last said of their rate limits.
+    /// The last rate limit of each registry.
     pub(crate) rate_limits: Mutex<HashMap<Registry, RateLimit>>,
     pub(crate) lines: Lines,
     pub(crate) passes: Passes,
@@ -77,7 +77,7 @@ struct Connections {
     elsewhere: reqwest::Client,
 }
 
-/// What connections are made with.
+/// The settings of connections.
 struct Connector {
     agent: String,
     limits: Limits,
@@ -325,7 +325,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// What was kept for a digest in an earlier run, if it is right and has at most so many bytes.
+    /// Returns the content that an earlier run kept for a digest, if it is right and has at most `largest`
+    /// bytes.
     pub fn kept(&self, digest: Digest, largest: u64) -> Option<Bytes> {
         self.inner.cache.as_ref()?.get(digest, largest)
     }
@@ -337,8 +338,8 @@ impl Client {
         }
     }
 
-    /// What was last noted under a name, if there is a place, of at most so many bytes. Only the
-    /// place itself vouches for it.
+    /// Returns the last note under a name, if there is a cache, of at most `largest` bytes. Its content is
+    /// not verified.
     pub fn noted(&self, name: &str, largest: u64) -> Option<Bytes> {
         self.inner.cache.as_ref()?.noted(name, largest)
     }
@@ -355,7 +356,7 @@ impl Client {
         lock(&self.inner.round_trips).get(registry.as_str()).copied()
     }
 
-    /// What a registry last said of its rate limit.
+    /// The last rate limit that a registry announced.
     pub fn rate_limit(&self, registry: &Registry) -> Option<RateLimit> {
         lock(&self.inner.rate_limits).get(registry).copied()
     }

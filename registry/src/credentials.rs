@@ -16,7 +16,7 @@ use crate::limits::{HELPER_OUTPUT, HELPER_TIME, LARGEST_CREDENTIAL_FILE};
 use crate::lock::lock;
 use crate::secret::Secret;
 
-/// What a registry is shown.
+/// A credential for a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// User and password.
@@ -31,14 +31,14 @@ pub(crate) enum Credential {
 /// these name (docker-credential-helpers; containers-auth.json(5)).
 #[derive(Debug, Default)]
 pub struct CredentialStore {
-    /// What counts before the files, for one registry.
+    /// The login that precedes the files, for one registry.
     login: Option<(Registry, Credential)>,
     files: Vec<File>,
     helpers: Helpers,
 }
 
-/// What helpers answered, by helper and registry. Each is started once, for all tasks and
-/// repositories, whatever became of it: one that hangs would hold up each of them anew.
+/// The answers of helpers, by helper and registry. Each helper runs once for all tasks and repositories, even
+/// if it fails: one that hangs would delay each of them again.
 #[derive(Debug, Default)]
 struct Helpers {
     answered: Mutex<HashMap<(String, String), Arc<HelperSlot>>>,
@@ -275,7 +275,7 @@ impl File {
         if bytes.trim_ascii().is_empty() {
             return Ok(Some(Self { path: path.to_owned(), config: Config::default() }));
         }
-        // What serde derives would take an array for an object without entries.
+        // A derived `Deserialize` would accept an array as an object without entries.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(wrong(1, 1));
         }

@@ -10,7 +10,7 @@ use crate::answer::{Answer, Refusal};
 use crate::limits::LIMIT_POLL;
 use crate::{AddressError, CredentialError, Limits};
 
-/// What kept a registry from doing what it was asked to.
+/// The error of a request to a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection, or it broke.
@@ -18,7 +18,7 @@ pub enum Error {
     Unreachable {
         /// The host that was asked.
         host: String,
-        /// What the network said.
+        /// The network's error.
         cause: reqwest::Error,
     },
     /// The name has no address.
@@ -26,7 +26,7 @@ pub enum Error {
     UnknownHost {
         /// The host that was asked.
         host: String,
-        /// What the system's resolver said.
+        /// The resolver's error.
         cause: String,
     },
     /// The proxy that the environment names did not pass a request on.
@@ -52,7 +52,7 @@ pub enum Error {
     Certificate {
         /// The host that was asked.
         host: String,
-        /// What is wrong with the certificate.
+        /// The fault of the certificate.
         problem: CertificateProblem,
     },
     /// A host that speaks plain HTTP was asked for HTTPS.
@@ -80,7 +80,7 @@ pub enum Error {
     WebPage {
         /// The host that answered, after redirects.
         host: String,
-        /// What it was asked to do, after "to".
+        /// The request, as a verb after "to".
         doing: String,
         /// The page's title.
         title: Option<String>,
@@ -90,7 +90,7 @@ pub enum Error {
     Unusable {
         /// The host that was asked.
         host: String,
-        /// What it sends.
+        /// The content sent.
         what: String,
     },
     /// Bytes come, and so few that they would never end.
@@ -150,7 +150,7 @@ pub enum Error {
     Misbehaved {
         /// The host that was asked.
         host: String,
-        /// What it did.
+        /// The faulty behaviour.
         what: String,
     },
     /// The answer leads somewhere that is not followed.
@@ -185,9 +185,9 @@ pub enum Error {
     /// the image names for it gives.
     #[error("{}", foreign(.tried, .last))]
     Foreign {
-        /// What was said before, by the registry first.
+        /// The earlier errors, the registry's first.
         tried: Vec<Error>,
-        /// What was said last.
+        /// The last error.
         last: Box<Error>,
     },
     /// An address that is not asked.
@@ -221,9 +221,9 @@ pub enum Error {
     WrongContent {
         /// The host that was asked.
         host: String,
-        /// What was asked for.
+        /// The digest asked for.
         expected: Digest,
-        /// What came.
+        /// The digest of the content.
         found: Digest,
     },
     /// Something on the way ended the requests of an upload again and again.
@@ -282,7 +282,7 @@ pub enum CertificateProblem {
     Other(String),
 }
 
-/// What a proxy did not do.
+/// A failure of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyProblem {
     /// No connection to the proxy itself.
@@ -302,7 +302,7 @@ pub enum ProxyProblem {
     Refused,
 }
 
-/// Whose turn it is to act on an [`Error`].
+/// The party that must act on an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// The network, or a host that is down: try again later.
@@ -361,7 +361,7 @@ impl Error {
         }
     }
 
-    /// Whose turn it is to act.
+    /// Returns the party that must act.
     pub fn blame(&self) -> Blame {
         match self {
             Self::Unreachable { .. }

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::certificate::from_pem;
 use crate::limits::{LARGEST_CA_FILE, MOST_HOST_FILES};
 
-/// What is trusted of one registry besides all else, and what it is shown.
+/// The additional roots of trust for one registry, and the client's certificate for it.
 #[derive(Debug)]
 pub(crate) struct HostCertificates {
     pub(crate) roots: Vec<CertificateDer<'static>>,

@@ -151,7 +151,7 @@ pub(crate) const HELPER_TIME: Duration = Duration::from_secs(30);
 pub(crate) const HELPER_OUTPUT: u64 = 64 << 10;
 /// A `WWW-Authenticate` header, in bytes. A registry sends it before it has shown anything.
 pub(crate) const LONGEST_CHALLENGE: usize = 8 << 10;
-/// An `Authorization` header, in bytes. What is longer no server takes.
+/// An `Authorization` header, in bytes. No server accepts a longer one.
 pub(crate) const LONGEST_HEADER: usize = 128 << 10;
 /// Digests of one answer that says what content is missing. More than a manifest has layers are
 /// no help to anyone.

@@ -14,7 +14,7 @@ use crate::token::Scope;
 use crate::transport::{Received, announced, content_type};
 use crate::{Client, Error};
 
-/// What a manifest is asked for by.
+/// The name of a manifest in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A tag, which may move.
@@ -24,7 +24,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// What the reference asks for: its digest, or else its tag.
+    /// The name in a reference: its digest, or else its tag.
     pub fn of(reference: &Reference) -> Self {
         match (reference.digest(), reference.tag()) {
             (Some(digest), _) => Self::Digest(digest),
@@ -59,7 +59,7 @@ impl Name {
     }
 }
 
-/// What a registry says of a manifest without sending it.
+/// A registry's answer about a manifest, without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestInfo {
     /// The manifest's digest.
@@ -81,7 +81,7 @@ pub struct FetchedManifest {
     pub media_type: MediaType,
 }
 
-/// What happened to a pushed manifest.
+/// The result of pushing a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// Whether the registry keeps the list of referrers itself (distribution-spec §Pushing
@@ -251,7 +251,7 @@ impl Client {
     ) -> Option<FetchedManifest> {
         let digest = match name {
             Name::Digest(digest) => *digest,
-            // Whatever keeps it from being looked up, GET has the last word.
+            // If the look-up fails, GET decides.
             Name::Tag(_) => self.look_up(registry, repository, name).await.ok()??.digest,
         };
         let bytes = self.kept(digest, largest as u64)?;
@@ -302,7 +302,7 @@ impl Client {
         .await
     }
 
-    /// Pushes a manifest as it is. What it names must be there already.
+    /// Pushes a manifest as it is. The blobs and manifests that it names must be there already.
     ///
     /// # Errors
     /// Any [`Error`]; an answer with another digest counts as misbehaviour.

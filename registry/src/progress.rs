@@ -8,7 +8,7 @@ use bundle_oci::Digest;
 
 use crate::lock::lock;
 
-/// Told of bytes as they move. What is told is for people; nothing depends on it.
+/// Receives progress events as bytes move. They are for display only.
 pub trait Progress: Send + Sync {
     /// So many of all images were looked up, before any byte of a blob moves.
     fn looked_at(&self, _done: usize, _all: usize) {}

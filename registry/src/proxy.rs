@@ -26,7 +26,7 @@ pub enum ProxyError {
     Scheme {
         /// The variable.
         variable: &'static str,
-        /// What the address starts with.
+        /// The scheme of the address.
         scheme: String,
     },
     /// An exception that is not understood.
@@ -128,8 +128,8 @@ pub(crate) fn shown(proxy: &Url) -> String {
     format!("{scheme}://{}{port}", proxy.host_str().unwrap_or_default())
 }
 
-/// What a proxy that answered 407 wants, by its `Proxy-Authenticate` headers (RFC 9110 §11.7.1). Basic is what this
-/// client speaks.
+/// The problem of a proxy that answered 407, by its `Proxy-Authenticate` headers (RFC 9110 §11.7.1). This
+/// client supports Basic only.
 pub(crate) fn login_problem(proxy: &Url, asked: &[&str]) -> ProxyProblem {
     let mut schemes: Vec<String> = Vec::new();
     for scheme in asked.iter().flat_map(|header| schemes_of(header)) {

@@ -10,7 +10,7 @@ use crate::retry::Backoff;
 use crate::routes::By;
 use crate::{Blame, Client, Error, FallbackTo};
 
-/// What the referrers API says of a manifest that is attached to another.
+/// An entry of the referrers API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferrerDescriptor {
     /// The type of the manifest, if the list says it.
@@ -21,7 +21,7 @@ pub struct ReferrerDescriptor {
     pub size: Option<u64>,
 }
 
-/// What a registry says of the manifests that are attached to one.
+/// A registry's answer about the referrers of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferrerList {
     /// All of them.
@@ -30,7 +30,7 @@ pub enum ReferrerList {
     Partly {
         /// Those that can be fetched.
         found: Vec<ReferrerDescriptor>,
-        /// What is wrong with one of the others, as a message.
+        /// The fault of one of the others, as a message.
         why: String,
     },
     /// The registry has no referrers API, or answers with something else: the tag schema says
@@ -119,8 +119,8 @@ impl Client {
     /// them (Harbor before August 2026), so the registry itself is asked.
     ///
     /// # Errors
-    /// The registry cannot be reached, or credentials cannot be had. Whatever a registry answers
-    /// is none.
+    /// The registry cannot be reached, or credentials cannot be had. An answer of a registry is never an
+    /// error.
     pub async fn referrers(
         &self,
         registry: &Registry,
@@ -167,7 +167,7 @@ impl Client {
         }
     }
 
-    /// What one registry itself says.
+    /// The list of one registry, without its mirrors.
     async fn referrers_at(
         &self,
         registry: &Registry,
@@ -215,7 +215,7 @@ impl Client {
                 Err(Error::WebPage { .. } | Error::Unusable { .. }) if page == 0 => {
                     return Ok(Listing::NoIndex);
                 }
-                // What came before is part of a list, whatever the answer to its next page.
+                // An error on a later page leaves a partial list.
                 Err(error @ Error::Answer(_)) if page > 0 && !error.is_retryable() => {
                     let why = format!("the next page of the list of its referrers: {error}");
                     return Ok(Listing::All(all, Some(why)));
@@ -262,7 +262,7 @@ fn listed(found: Vec<ReferrerDescriptor>, why: Option<String>) -> ReferrerList {
     }
 }
 
-/// What an error means for the list: an answer of the registry is no reason to stop.
+/// Maps an error to a list: an answer of the registry is no reason to stop.
 fn outcome(error: Error) -> Result<ReferrerList, Error> {
     match &error {
         Error::Answer(answer) if matches!(answer.status, 400 | 404 | 405 | 501) => {

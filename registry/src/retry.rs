@@ -32,11 +32,11 @@ pub struct Fallback<'a> {
     pub registry: &'a Registry,
     /// Which of them is read from now.
     pub to: FallbackTo,
-    /// What kept the other one from answering.
+    /// The error of the other one.
     pub cause: &'a Error,
 }
 
-/// What is read from instead.
+/// The place to read from instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallbackTo {
     /// The registry itself, for the mirror failed or lacks something.
@@ -161,9 +161,9 @@ impl Client {
         }
     }
 
-    /// Reads from the mirror if there is one and it has what is asked for, or else from the
-    /// registry itself. Whatever a mirror's error, only the registry's counts, unless that cannot
-    /// be reached at all: then a mirror that answers has the last word.
+    /// Reads from the mirror if there is one and it has the content, or else from the registry itself. A
+    /// mirror's error counts only if the registry cannot be reached at all: then the answer of a mirror
+    /// decides.
     pub(crate) async fn at_places<T, F: Future<Output = Result<T, Error>>>(
         &self,
         registry: &Registry,

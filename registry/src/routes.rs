@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::limits::{LARGEST_ROUTES_FILE, MOST_ROUTES, MOST_ROUTES_FILES};
 use crate::{Client, Error};
 
-/// What `registries.conf` and its kind say.
+/// The rules of `registries.conf` and of files like it.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     /// Those that count more come first.
@@ -65,7 +65,7 @@ struct Mirror {
     digests: bool,
 }
 
-/// What is asked for by.
+/// The kind of name in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Tag,
@@ -107,7 +107,7 @@ struct WireMirror {
 
 impl Routes {
     /// Reads the file that the environment names, or else the user's or the system's, and those in
-    /// `registries.conf.d` beside them. What is not there says nothing.
+    /// `registries.conf.d` beside them. Missing files add no rules.
     ///
     /// # Errors
     /// A file is there and cannot be read or understood.

@@ -31,8 +31,8 @@ fn is_round(tags: usize) -> bool {
 }
 
 impl Client {
-    /// Lists a repository's tags (distribution-spec §Listing Tags). What breaks the grammar of
-    /// tags is left out: nothing could be asked for by it.
+    /// Lists a repository's tags (distribution-spec §Listing Tags). Names that break the grammar of tags are
+    /// left out: no request could use them.
     ///
     /// # Errors
     /// Any [`Error`].

@@ -22,8 +22,8 @@ use crate::secret::Secret;
 use crate::transport::{authority, content_type, shown};
 use crate::{Answer, Client, CredentialError, CredentialStore, Error};
 
-/// What a request needs to be allowed to do: actions on repositories (the distribution project's
-/// token scope documentation).
+/// The access that a request needs: actions on repositories (the distribution project's token scope
+/// documentation).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Scope(BTreeMap<String, &'static str>);
 
@@ -64,7 +64,7 @@ pub(crate) struct Authenticator {
     /// Those that are shown user and password with every request, whatever they ask for.
     password_at_once: Mutex<HashSet<Registry>>,
     tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
-    /// What no error may show.
+    /// The secrets that no error may show.
     pub(crate) sent: Sent,
 }
 
@@ -94,7 +94,7 @@ struct Refused {
     withheld_from: Option<String>,
 }
 
-/// What a token service answered.
+/// The answer of a token service.
 enum Fetched {
     Token(Token),
     Refused(Refused),

@@ -61,7 +61,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Lets the registry redirect it. What is fetched must be checked by its digest, or harmless.
+    /// Lets the registry redirect it. The content must be checked by its digest, or harmless.
     pub(crate) fn following(mut self) -> Self {
         self.follows = true;
         self
@@ -142,7 +142,7 @@ impl Client {
             hops += 1;
             let rest = self.inner.limits.error_body;
             let drained = self.body(&received.sender, received.response, rest).await;
-            // What is read to its end leaves a connection that can be used again.
+            // A body that is read to its end leaves a reusable connection.
             drop(drained);
             received = self.ask_target(request, url).await?;
         }
@@ -212,7 +212,7 @@ impl Client {
         if second.header == first.header {
             return Ok(Received { response, sender, anonymous: first.anonymous });
         }
-        // What is read to its end leaves a connection that can be used again.
+        // A body that is read to its end leaves a reusable connection.
         let _ = self.body(&sender, response, self.inner.limits.error_body).await;
         let response = self.exchange(request, &sender, &url, &second, false).await?;
         Ok(Received { response, sender, anonymous: second.anonymous })
@@ -248,8 +248,8 @@ impl Client {
         match tokio::time::timeout(waited, request.send()).await {
             Ok(Ok(mut response)) => {
                 pass.answered(response.status().as_u16());
-                // What is fetched keeps its connection until all of it is read. After a refusal, others are asked
-                // while this is still here.
+                // A successful answer keeps its connection until all of it is read. After a refusal, other
+                // registries are asked while this answer still exists.
                 if response.status().is_success() {
                     response.extensions_mut().insert(Arc::new(pass));
                 }
@@ -294,7 +294,7 @@ impl Client {
                     && let Some(target) = target
                     && let Some(proxy) = self.inner.proxies.proxy_for(&target)
                 {
-                    // What refused the tunnel said more than the HTTP client passes on.
+                    // The proxy's answer has more than the HTTP client returns.
                     let asked =
                         tokio::time::timeout(self.inner.limits.connect, proxy::asks_for(proxy, &target));
                     let asked = asked.await.ok().flatten().unwrap_or_default();
@@ -428,7 +428,7 @@ impl Client {
         let content_type = content_type(&response);
         let portal = is_portal(response.status().as_u16());
         let answer = self.answer(host, doing, anonymous, response).await;
-        // What Go's net/http and nginx say, in text or as a title.
+        // Messages of Go's net/http and nginx, in text or as a title.
         let says = |words: &str| answer.message.as_ref().is_some_and(|text| text.contains(words));
         if !encrypted && answer.status == 400 && (says("to an HTTPS server") || says("to HTTPS port")) {
             return Error::HttpsOnly { host: host.to_owned() };

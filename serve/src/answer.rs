@@ -1,5 +1,5 @@
-//! What a request is answered: status, headers and content, for each route.
-//! Takes a route and the store; gives a [`Reply`] that the server sends.
+//! Answers requests: status, headers and content, for each route. Takes a route and the store; gives a
+//! [`Reply`] that the server sends.
 
 use crate::limits::REFERRERS_PAGE;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Reply {
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 reply.headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                // What a client wanted to write is not read.
+                // The body of such a request is not read.
                 reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -65,7 +65,7 @@ impl Reply {
         reply
     }
 
-    /// What every answer has, and what none to HEAD has.
+    /// Adds the header of every answer, and removes the body of answers to HEAD.
     pub(crate) fn finish(mut self, method: &Method) -> Self {
         self.headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         if *method == Method::HEAD {
@@ -181,7 +181,7 @@ async fn content(
         return Ok(Reply { status, headers, part: Part::EMPTY });
     }
     let mut sending = Sending::new(store, digest, content, range.start, range.end);
-    // What fails now still has a status to be told by.
+    // An error now can still be answered with a status.
     let first = sending.next().await.map_err(|_| Problem::unreadable())?;
     Ok(Reply { status, headers, part: Part::steps(first, sending, length) })
 }

@@ -45,7 +45,7 @@ impl Part {
     }
 }
 
-/// What will be told of an answer at its end.
+/// The log record of an answer, written at its end.
 pub(crate) struct Record {
     pub(crate) access: Access,
     pub(crate) started: Instant,

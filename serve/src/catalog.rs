@@ -1,5 +1,5 @@
-//! What the bundles hold and under which names: repositories, tags, digests, referrers.
-//! Made once when bundles are loaded; read by every request.
+//! The names in the bundles: repositories, tags, digests, referrers. Made once when bundles are loaded; read
+//! by every request.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use bundle_format::{Artifact, Blob, BlobPlace, Graph, Sequence, StreamName, Targ
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
 use serde::Serialize;
 
-/// What the bundles hold, and under which names it is found.
+/// The repositories of the bundles, with their tags and digests.
 #[derive(Default)]
 pub(crate) struct Catalog {
     contents: HashMap<Digest, Content>,
@@ -215,7 +215,7 @@ impl Catalog {
 }
 
 impl Repository {
-    /// What a tag means.
+    /// Resolves a tag to its digest.
     pub(crate) fn tag(&self, tag: &Tag) -> Option<Digest> {
         self.tags.get(tag).map(|tagged| tagged.digest)
     }

@@ -1,5 +1,5 @@
-//! What one client may take of the server: connections, and passwords that are hashed. Takes addresses,
-//! gives places, so that no address keeps those of the others.
+//! Limits for each client: connections, and passwords that are hashed. Takes addresses, gives places, so that
+//! no address uses up those of the others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,11 +1,11 @@
-//! What happens in the server, for an access log or a console. Nothing here prints.
-//! Takes requests and troubles through [`Observer`], gives nothing.
+//! Events of the server, for an access log or a console. This module prints nothing. Takes requests and
+//! troubles through [`Observer`], gives nothing.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Who is told what the server does: an access log, a console.
+/// A receiver of the server's events: an access log, a console.
 pub trait Observer: Send + Sync {
     /// Something happened. This is called by the tasks that send; it must not block.
     fn event(&self, event: &Event<'_>);
@@ -42,7 +42,7 @@ pub enum Event<'a> {
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Who asked.
+    /// The client's address.
     pub peer: SocketAddr,
     /// As whom, if a password was asked for and was right.
     pub user: Option<String>,

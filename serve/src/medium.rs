@@ -13,7 +13,7 @@ use crate::{Event, Observer};
 /// Where a bundle's bytes lie. They can be looked for again after a stick was pulled out and put
 /// back in.
 pub trait Reopen: Send + Sync {
-    /// What people call it: a path.
+    /// Its name for people: a path.
     fn name(&self) -> String;
 
     /// Opens it.

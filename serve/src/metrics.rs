@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::Ending;
 use crate::store::Store;
 
-/// What the server counts, for Prometheus.
+/// The server's counters, for Prometheus.
 #[derive(Default)]
 pub(crate) struct Metrics {
     answers: Mutex<BTreeMap<(&'static str, u16, &'static str), u64>>,

@@ -45,7 +45,7 @@ impl Marker {
 /// How far a blob is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nobody has asked for it.
+    /// Not requested yet.
     Unknown,
     /// It is being hashed; so many pieces have a mark.
     Reading(usize),
@@ -55,7 +55,7 @@ pub(crate) enum State {
     Failed(Instant),
 }
 
-/// What is known of one blob.
+/// The state of one blob's verification.
 pub(crate) struct Proof {
     state: watch::Sender<State>,
     marks: RwLock<Vec<u64>>,
@@ -132,7 +132,7 @@ impl Proof {
     }
 }
 
-/// What must be known before bytes may leave.
+/// The state that must be reached before bytes are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// So many pieces have marks.

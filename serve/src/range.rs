@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// What a request asks for of content with `size` bytes (RFC 9110 §14).
+/// The part that a request asks for of content with `size` bytes (RFC 9110 §14).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// All of it: no range, one that is not understood, or several at once.

@@ -1,12 +1,12 @@
-//! What a request's path and query name (distribution-spec §Endpoints).
-//! Takes the path, gives one of the endpoints with parsed names.
+//! Parses a request's path and query (distribution-spec §Endpoints). Takes the path, gives one of the
+//! endpoints with parsed names.
 
 use bundle_oci::{Digest, ParseDigestError, Registry, RepositoryName, Tag};
 use url::form_urlencoded;
 
 use crate::problem::Problem;
 
-/// What a request's path names (distribution-spec §Endpoints).
+/// The endpoint of a request's path (distribution-spec §Endpoints).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// `/v2/`
@@ -104,7 +104,7 @@ fn is_digest(text: &str) -> bool {
         && encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=_-".contains(&byte))
 }
 
-/// What a request's query says. What is not known is not looked at.
+/// A request's query. Unknown parameters are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
     /// The registry that a mirror is asked to speak for (containerd, docs/hosts.md).

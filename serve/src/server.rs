@@ -199,7 +199,7 @@ impl Server {
         response
     }
 
-    /// Who asks, if that matters.
+    /// Returns the user, if the server authenticates.
     async fn user(&self, headers: &HeaderMap, client: &Place) -> Result<Option<String>, Problem> {
         let Some(users) = &self.users else {
             return Ok(None);

@@ -45,7 +45,7 @@ struct Held {
 /// One bundle of a store.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// The digest of its statement.
     pub digest: Digest,
@@ -55,11 +55,11 @@ pub struct Summary {
     pub stream: String,
     /// Its place in the stream.
     pub sequence: Sequence,
-    /// What it delivers.
+    /// The number of artifacts that it delivers.
     pub artifacts: usize,
 }
 
-/// What happened to blobs so far.
+/// The counts of blobs so far.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) proven: AtomicU64,
@@ -71,7 +71,7 @@ pub(crate) struct Counts {
 pub struct Source {
     /// The bundle. That its frame is right, opening it has proven.
     pub archive: Archive<Arc<dyn Layer>>,
-    /// What its manifests name.
+    /// The graph of its manifests.
     pub graph: Graph,
     /// Where to look for its bytes when they cannot be read any more.
     pub medium: Box<dyn Reopen>,
@@ -141,7 +141,7 @@ impl Store {
         self.bundles.iter().map(|held| &held.summary)
     }
 
-    /// What people should know before they rely on what is served.
+    /// Notes for the user about the content that is served.
     pub fn notes(&self) -> &[Note] {
         self.catalog.notes()
     }
@@ -156,7 +156,7 @@ impl Store {
         self.bundles.iter().map(|held| (&held.summary, held.medium.is_good()))
     }
 
-    /// What is known of a blob; if nothing is, its hashing begins.
+    /// Returns the proof of a blob, and starts hashing it if there is none.
     pub(crate) fn prove(self: &Arc<Self>, digest: Digest, content: Content) -> Arc<Proof> {
         let proof = {
             let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +171,7 @@ impl Store {
                     let _permit = permit;
                     store.hash(digest, content, &hashed)
                 });
-                // Whatever became of it, nobody is to wait for ever.
+                // Waiting tasks are woken for any result.
                 let right = work.await.unwrap_or(false);
                 task.end(if right { State::Proven } else { State::Failed(Instant::now()) });
             });
@@ -192,7 +192,7 @@ impl Store {
         let start = from - from % PIECE;
         let wanted = (from - start) as usize..(until - start) as usize;
         let mut piece = self.buffers.take(PIECE.min(content.size() - start) as usize);
-        // What is in memory already needs no other thread.
+        // Content in memory needs no other thread.
         if medium.read_at_once(content.place, piece.as_mut(), start) {
             return self.proven(proof, content, start, piece, wanted);
         }

@@ -21,9 +21,9 @@ pub enum IdentityError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected content.
         what: &'static str,
-        /// What was found.
+        /// The content found.
         source: pem::Error,
     },
     /// Certificate and key that cannot be used together.

@@ -53,7 +53,7 @@ pub fn write_countersignature(
     Ok(path)
 }
 
-/// Reads all countersignatures that lie beside a file. Whose they are is for a trust policy to say.
+/// Reads all countersignatures that lie beside a file. A trust policy finds their signers.
 ///
 /// # Errors
 /// Any [`CountersignatureError`].
@@ -79,8 +79,8 @@ pub fn read_countersignatures(signed: &Path) -> Result<Vec<SignatureBytes>, Coun
 }
 
 /// Reads the countersignatures of these keys that lie beside a file, under the names that
-/// [`countersignature_path`] gives them. What else lies there is not looked at: whoever can write beside
-/// a bundle cannot make it unreadable.
+/// [`countersignature_path`] gives them. Other files there are ignored: an account that can write beside a
+/// bundle cannot make it unreadable.
 pub fn read_known_countersignatures<'a>(
     signed: &Path,
     keys: impl IntoIterator<Item = &'a PublicKey>,

@@ -1,5 +1,5 @@
-//! What a site trusts in effect: the keys of a file or of the store, less what the store has revoked.
-//! Takes a file and where the store is; gives an [`Effective`], which every reader of bundles asks for.
+//! A site's effective trust: the keys of a file or of the store, less those that the store has revoked. Takes
+//! a file and where the store is; gives an [`Effective`], which every reader of bundles asks for.
 
 use std::path::{Path, PathBuf};
 
@@ -33,8 +33,8 @@ impl StoreLocation {
     /// The word that says that there is no store.
     pub const NONE: &'static str = "none";
 
-    /// What `named` says, a file or `none`; otherwise `bundle/trust.yaml` in the user's configuration
-    /// (XDG Base Directory Specification, which ignores paths that are not absolute).
+    /// Returns `named`, a file or `none`; otherwise `bundle/trust.yaml` in the user's configuration (XDG Base
+    /// Directory Specification, which ignores paths that are not absolute).
     ///
     /// # Errors
     /// Nothing says where the store is.
@@ -72,16 +72,16 @@ impl StoreLocation {
     }
 }
 
-/// Whose bundles are accepted, the store's revocations included. Only [`Effective::load`] makes one, so
-/// that nobody who reads a bundle can forget the store.
+/// The effective policy: the trusted keys less the store's revocations. Only [`Effective::load`] makes one,
+/// so that no reader of bundles can forget the store.
 #[derive(Clone, Debug)]
 pub struct Effective {
     policy: TrustPolicy,
 }
 
 impl Effective {
-    /// What `file` trusts (a public key, or a `trust.yaml`), or what the store trusts if there is no
-    /// file. What the store has revoked is refused in either case.
+    /// Loads the policy of `file` (a public key, or a `trust.yaml`), or the store's if there is no file. Keys
+    /// that the store has revoked are refused in either case.
     ///
     /// # Errors
     /// A file cannot be used, or no key is trusted ([`TrustStoreError::NoKey`]).
@@ -169,7 +169,7 @@ pub enum LoadKeysError {
     Revoked {
         /// The key's file.
         path: PathBuf,
-        /// What the store calls it.
+        /// The name of the key in the store.
         name: String,
     },
 }

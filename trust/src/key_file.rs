@@ -65,7 +65,7 @@ pub fn load_private(
     let pem = std::str::from_utf8(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
     // Everybody may read a public key; that it is the wrong one is the better message.
     let secret = !pem.contains("BEGIN PUBLIC KEY");
-    // Who may read another's file is its owner's care, as long as it is not everybody: a secret that
+    // The owner of another user's file decides who reads it, as long as not everybody can: a secret that
     // Kubernetes mounts belongs to root, and the pod reads it as a group.
     let others = if bundle_os::is_mine(&metadata) { 0o077 } else { 0o007 };
     if secret && bundle_os::mode(&metadata) & others != 0 {

@@ -1,8 +1,8 @@
-//! Whose bundles a site accepts, and who signs: key files, signers, `trust.yaml`, the store that
-//! `bundle trust` keeps, co-signatures and signed receipts.
+//! The keys that a site trusts, and signing: key files, signers, `trust.yaml`, the store that `bundle trust`
+//! keeps, co-signatures and signed receipts.
 //!
-//! Start at [`Effective`], without which nobody reads a bundle: it is a key or a `trust.yaml` with the
-//! revocations of the [`TrustStore`]. What it then demands of a bundle is `bundle_format::TrustPolicy`.
+//! Start at [`Effective`], which every reader of a bundle needs: it is a key or a `trust.yaml` with the
+//! revocations of the [`TrustStore`]. Its demands on a bundle are `bundle_format::TrustPolicy`.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

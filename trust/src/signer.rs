@@ -1,12 +1,12 @@
-//! What signs a statement: a key at hand, or a command that leads to an HSM or a KMS.
-//! Takes the statement's bytes, gives a signature that was verified with the public key.
+//! Signers of a statement: a private key, or a command that calls an HSM or a KMS. Takes the statement's
+//! bytes, gives a signature that was verified with the public key.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use bundle_format::{PrivateKey, PublicKey, SignatureBytes};
 
-/// What signs a statement.
+/// A signer of a statement.
 #[derive(Debug)]
 pub enum Signer {
     /// A key at hand.
@@ -14,7 +14,7 @@ pub enum Signer {
     /// A command that reads the statement and writes the raw 64 bytes of its signature: the way
     /// to an HSM or a KMS.
     Command {
-        /// What `sh -c` runs.
+        /// The command that `sh -c` runs.
         command: String,
         /// The key that the signature must fit. Any 64 bytes would do otherwise, and only the other
         /// side would find out.

@@ -81,7 +81,7 @@ pub(crate) fn load_trust(path: &Path) -> Result<TrustPolicy, TrustFileError> {
     policy(path, file)
 }
 
-/// What a file's entries mean.
+/// Makes a policy of a file's entries.
 pub(crate) fn policy(path: &Path, file: TrustFile) -> Result<TrustPolicy, TrustFileError> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut keys: Vec<TrustedKey> = Vec::new();
@@ -179,7 +179,7 @@ fn one() -> usize {
     {"required": ["file"], "properties": {"file": {"type": "string"}, "key": {"type": "null"}}},
 ]))]
 pub(crate) struct KeyEntry {
-    /// What the key is called when it signed, and when it is refused
+    /// The name of the key in reports and errors
     pub(crate) name: String,
     /// The public key (PEM)
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,7 +258,7 @@ mod tests {
         ] {
             assert_eq!(load(text).unwrap_err(), message);
         }
-        // What is cut off could be a revocation.
+        // A truncated file could miss a revocation.
         let long = format!("keys:\n{ops}{}", "#".repeat(4 << 20));
         assert_eq!(load(&long).unwrap_err(), "trust.yaml cannot be read");
         let why = std::error::Error::source(&load_trust(&path).unwrap_err()).map(ToString::to_string);

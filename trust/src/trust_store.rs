@@ -21,7 +21,7 @@ pub struct TrustStore {
     file: TrustFile,
 }
 
-/// What a key that is added may do.
+/// The scope of a key to add.
 #[derive(Clone, Debug)]
 pub struct KeyScope {
     /// The projects that it may write to.
@@ -37,7 +37,7 @@ pub struct KeyScope {
 /// Why the store cannot be used or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustStoreError {
-    /// What is in the file.
+    /// The error in the file.
     #[error(transparent)]
     File(#[from] TrustFileError),
     /// A file that anybody can write.
@@ -65,7 +65,7 @@ pub enum TrustStoreError {
     Unknown {
         /// The store.
         path: PathBuf,
-        /// What was asked for.
+        /// The name asked for.
         name: String,
     },
     /// A key that cannot be written.
@@ -121,7 +121,7 @@ impl TrustStore {
         self.file.keys.is_empty()
     }
 
-    /// What the store trusts.
+    /// The store's policy.
     ///
     /// # Errors
     /// The entries make no policy, or there are none.
@@ -231,7 +231,7 @@ impl TrustStore {
         Ok(())
     }
 
-    /// What the store calls `key`, if it has revoked it.
+    /// The store's name of `key`, if it has revoked it.
     ///
     /// # Errors
     /// The entries make no policy.

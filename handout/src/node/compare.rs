@@ -1,5 +1,5 @@
-//! What a node has instead of the files that it should have.
-//! Takes the files and the root of a node's file system; gives each deviation.
+//! Compares a node's files with the files that it should have. Takes the files and the root of a node's file
+//! system; gives each deviation.
 
 use std::io;
 use std::path::Path;
@@ -50,8 +50,8 @@ fn deviation(file: &NodeFile, root: &Path) -> Option<Deviation> {
     open.then_some(Deviation::Open)
 }
 
-/// What a file says: its lines with their numbers, without comments, which name the bundle that it was made
-/// from.
+/// The content of a file: its lines with their numbers, without comments, which name the bundle that it was
+/// made from.
 fn said(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))

@@ -26,7 +26,7 @@ pub(super) fn files(node: &NodeConfig) -> Vec<NodeFile> {
         files.push(file(node, mirror.registry.as_str(), before, None));
     }
     if node.all_registries {
-        // What containerd reads for every host that has no directory of its own.
+        // containerd reads this for every host that has no directory of its own.
         files.push(file(node, "_default", &node.mirrors, None));
     }
     files.extend(node.authorities().map(|ca| NodeFile::new(ca_file, ca)));

@@ -14,13 +14,13 @@ use zeroize::Zeroizing;
 pub struct NodeFile {
     /// Where it belongs on the node, without the leading slash.
     pub path: String,
-    /// What it says.
+    /// The text.
     pub content: Zeroizing<String>,
-    /// Who may read it.
+    /// The read access.
     pub secrecy: Secrecy,
 }
 
-/// Who may read a file.
+/// Read access to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrecy {
     /// Its owner alone, for it has a password.
@@ -91,7 +91,7 @@ pub fn write_tree(files: &[NodeFile], to: &Path) -> Result<(), WriteError> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).map_err(failed)?;
-    // Nobody else can write into it until it has its name.
+    // Other users cannot write into it before it has its name.
     let partial = tempfile::Builder::new().prefix(".bundle-").suffix(".partial").tempdir_in(parent);
     let partial = partial.map_err(failed)?;
     for file in files {

@@ -46,9 +46,9 @@ impl Mirror {
     }
 }
 
-/// What nodes are told: which images lie where, and which registries have them.
+/// The mirror configuration of nodes: the places of images, and the registries that have them.
 pub struct NodeConfig {
-    /// What the bundles bring.
+    /// The images of the bundles.
     pub mirrored: Mirrored,
     /// The registries that have it, in the order in which they are asked; one at least. All have the
     /// same repositories, as Harbor and `bundle serve` do.
@@ -166,8 +166,8 @@ impl Mirrored {
         self.hosts.keys()
     }
 
-    /// What stands at the head of each file, as lines of comments: where it comes from, `about`,
-    /// and which images are not meant.
+    /// The head of each file, as lines of comments: its source, `about`, and the images that it does not
+    /// cover.
     fn head(&self, registry: &str, about: &[&str]) -> String {
         let mut lines = vec![format!("Made by `bundle mirror-config` from the bundle {}.", self.bundle)];
         lines.extend(about.iter().map(|&line| line.to_owned()));

@@ -14,7 +14,7 @@ pub use file::{NodeFile, Secrecy, WriteError, write_tree};
 pub use login::{Login, LoginError};
 pub use mirror::{Mirror, Mirrored, NoMirror, NodeConfig, Renamed, Scheme};
 
-/// What runs the containers of a node.
+/// The container runtime of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// K3s with its own containerd.

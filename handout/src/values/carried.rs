@@ -1,4 +1,4 @@
-//! What several bundles have for a chart: images by their sources, charts, vulnerability databases.
+//! The content of several bundles for a chart: images by their sources, charts, vulnerability databases.
 //! Takes trusted bundles; gives the lookup that values are made from.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub struct Carried {
     /// By the names of their sources; for each what there is, the first bundle's first.
     images: HashMap<Reference, Vec<(Target, Digest)>>,
     pub(super) databases: TrivyDatabases,
-    /// What the bundles are called.
+    /// The names of the bundles.
     pub(super) bundles: Vec<String>,
 }
 

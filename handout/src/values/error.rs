@@ -12,7 +12,7 @@ pub enum ValuesError {
     /// No chart of that name.
     #[error("there is no chart '{}' here; there is {}", Printable(.wanted), list(.charts))]
     NoChart {
-        /// What was asked for.
+        /// The chart asked for.
         wanted: String,
         /// The charts that there are.
         charts: Vec<String>,
@@ -56,7 +56,7 @@ pub enum ValuesError {
         chart: String,
         /// The images.
         images: Vec<Unreached>,
-        /// What the chart said to other values, if it refused some.
+        /// The chart's error for other values, if it refused some.
         refusal: Option<String>,
     },
 }

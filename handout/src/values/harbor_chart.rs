@@ -1,5 +1,5 @@
-//! What is particular to Harbor's own chart: resources of its components, its scanner's databases, its
-//! pull secret. The only place of the project that knows a chart by name.
+//! Rules for Harbor's own chart: resources of its components, its scanner's databases, its pull secret. No
+//! other place of the project knows a chart by name.
 
 use bundle_chart::{IngressError, Map, Overlay, OverlayError, Resources, Value};
 use bundle_oci::Registry;
@@ -8,8 +8,8 @@ use super::ValuesError;
 use bundle_site::TrivyDatabases;
 use bundle_site::TrivySetting;
 
-/// What the platform gives Harbor's components at least, by their tables in its chart. It is what the
-/// platform's own table says, and no limit: a scan or a garbage collection may take more for a while.
+/// The resource requests of Harbor's components, by their tables in its chart. They are the minimum from the
+/// platform's table, not limits: a scan or a garbage collection may take more for a while.
 const RESOURCES: [(&str, Resources<'_>); 7] = [
     ("core", Resources { memory: "512Mi", cpu: "200m" }),
     ("portal", Resources { memory: "256Mi", cpu: "100m" }),
@@ -68,7 +68,7 @@ impl HarborChart {
         }
     }
 
-    /// What its components ask of their nodes.
+    /// Sets the resource requests of its components.
     pub(super) fn resources(&self, overlay: &mut Overlay<'_>) -> Result<(), OverlayError> {
         for (component, resources) in RESOURCES {
             overlay.ask_for(&format!("{}{component}", self.prefix), resources)?;
@@ -82,8 +82,8 @@ impl HarborChart {
             == Some(true)
     }
 
-    /// Where its scanner has the databases from. What a chart of another version does not know is left
-    /// out.
+    /// Sets the source of its scanner's databases. Values that another version of the chart does not have are
+    /// left out.
     pub(super) fn scanner(
         &self,
         overlay: &mut Overlay<'_>,

@@ -14,7 +14,7 @@ use bundle_site::{HARBORS_PULL_SECRET, PULL_SECRET};
 use super::harbor_chart::HarborChart;
 use super::{Carried, CarriedChart, Unreached, ValuesError, text};
 
-/// What values are wanted for.
+/// A request for values.
 #[derive(Clone, Debug)]
 pub struct ValuesRequest<'a> {
     /// The registry that has the images, or will have them.
@@ -25,13 +25,13 @@ pub struct ValuesRequest<'a> {
     pub release: Option<String>,
     /// The version of Kubernetes.
     pub kube_version: KubeVersion,
-    /// What Kubernetes serves besides what it always does.
+    /// Further APIs that Kubernetes serves.
     pub api_versions: Vec<String>,
     /// The secret that pods pull with.
     pub pull_secret: PullSecretName<'a>,
     /// The host of the chart's ingress. Without one, Harbor's gets that of the registry.
     pub ingress_host: Option<&'a str>,
-    /// What happens to images that no value names.
+    /// The treatment of images that no value names.
     pub unmapped: Unmapped,
     /// When to give up.
     pub deadline: Instant,
@@ -48,7 +48,7 @@ pub enum PullSecretName<'a> {
     None,
 }
 
-/// What happens to images of the bundle that no value of the chart names.
+/// The treatment of images of the bundle that no value of the chart names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmapped {
     /// There are no values then.
@@ -68,11 +68,11 @@ pub struct ChartValues {
     pub placed: Vec<Placed>,
     /// A kustomization that replaces the images which no value names, if that is wanted.
     pub kustomization: Option<String>,
-    /// What someone should know.
+    /// Notes for the user.
     pub notes: Vec<ValuesNote>,
 }
 
-/// What someone should know of values that were found.
+/// A note for the user about values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValuesNote {
     /// The chart cannot say this image's digest.
@@ -86,7 +86,7 @@ pub enum ValuesNote {
         /// The image.
         image: Reference,
     },
-    /// What looks like an image and is not in the bundle.
+    /// A likely image that is not in the bundle.
     LooksLike(Unreached),
     /// An image that no value names, and that keeps its name.
     Kept(Unreached),

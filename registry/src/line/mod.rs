@@ -1,5 +1,5 @@
-//! What is known of the line to each registry: how fast uploads go over it, and how many requests the
-//! registry takes at once. Takes what happened to requests, gives how the next ones are made.
+//! The state of the line to each registry: the speed of uploads, and the number of requests that the registry
+//! accepts at once. Takes the outcomes of requests, gives the limits of the next ones.
 
 mod passes;
 mod rate;

@@ -2,9 +2,9 @@
 //! (HTTP 429, or 503 as nginx' `limit_conn` says by default), then fewer, and slowly more again. Takes
 //! requests and how they were answered, gives passes.
 //!
-//! What answers so counts connections that have a request (nginx' `limit_conn`), or requests in a time
-//! (Docker Hub's abuse limit, GitHub's `allowed: 2000/minute`, Amazon's `TOOMANYREQUESTS: Rate exceeded`).
-//! Fewer at once is right for both; the wait before the same request is made again is in `retry.rs`.
+//! Such answers count connections that have a request (nginx' `limit_conn`), or requests in a time (Docker
+//! Hub's abuse limit, GitHub's `allowed: 2000/minute`, Amazon's `TOOMANYREQUESTS: Rate exceeded`). Fewer at
+//! once is right for both; the wait before the same request is made again is in `retry.rs`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -60,7 +60,7 @@ impl Passes {
         let known = lock(&self.0).get(host).cloned();
         let gate = known.unwrap_or_else(|| lock(&self.0).entry(host.to_owned()).or_default().clone());
         let free = gate.free.clone().acquire_owned();
-        // Nobody closes it.
+        // The semaphore is never closed.
         let permit = tokio::time::timeout(limits.turn, free).await.ok().and_then(Result::ok);
         let mut state = lock(&gate.state);
         state.under_way += 1;
@@ -89,14 +89,14 @@ impl Default for Gate {
 impl Gate {
     fn shrink(&self, state: &mut State, to: usize) {
         let less = state.limit.saturating_sub(to);
-        // What is under way goes on; its passes are not given again.
+        // Running requests go on; their passes are not given again.
         state.excess += less - self.free.forget_permits(less);
         state.limit -= less;
         state.answered = 0;
     }
 
     fn grow(&self, state: &mut State) {
-        // What it rose to before held: it may rise faster.
+        // The last limit held: the next one may rise faster.
         if state.proven > 0 && state.proven < state.limit {
             state.growth = (state.growth / 2).max(FIRST_GROWTH);
         }

@@ -11,7 +11,7 @@ use crate::Limits;
 use crate::limits::{MOST_BREAKS, SMALLEST_SAMPLE};
 use crate::lock::lock;
 
-/// What is known of the lines to all registries.
+/// The state of the lines to all registries.
 #[derive(Debug)]
 pub(crate) struct Lines {
     limits: Limits,
@@ -167,7 +167,7 @@ impl Lines {
     /// That an upload ended before it was done, after so many bytes were handed to the connection.
     pub(crate) fn broke(&self, registry: &Registry, bytes: u64, took: Duration) {
         let least = self.limits.smallest_piece;
-        // What breaks at once says nothing of how long a request may take.
+        // A connection that breaks at once does not show how long a request may take.
         let long = took >= Duration::from_secs(1);
         self.change(registry, |line| {
             let found = rate(bytes.max(least), took.max(Duration::from_secs(1)));
@@ -255,7 +255,7 @@ mod tests {
         let lines = Lines::new(Limits::default());
         let registry: Registry = "r.example".parse().unwrap();
         let moment = Duration::from_millis(50);
-        // Whatever is longer than 20 MiB is cut, and what was sent before is lost each time.
+        // Pieces over 20 MiB are cut, and the bytes sent before are lost each time.
         let mut breaks = 0;
         let mut offset = 0;
         while offset < 1000 * MIB {
@@ -286,7 +286,7 @@ mod tests {
         lines.broke(&registry, 3 * MIB, Duration::from_secs(6));
         assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), MIB);
         assert_eq!(lines.way(&registry, 2 * MIB, Flow::Again), Way::Pieces);
-        // What arrives lets them grow again.
+        // Bytes that arrive let pieces grow again.
         lines.moved(&registry, 2 * MIB, Duration::from_secs(4));
         assert_eq!(lines.piece(&registry, 0, 1000 * MIB, Flow::Again), MIB);
         // However slow, a piece has a size.

@@ -329,7 +329,7 @@ pub(super) fn flow(source: &dyn BlobSource) -> Flow {
     }
 }
 
-/// What was read once is wanted again.
+/// The error for bytes that can be read once and are needed again.
 pub(super) fn spent() -> Error {
     Error::Source(std::io::Error::other("the bytes can be had only once, and were"))
 }

@@ -177,7 +177,7 @@ async fn redirects_into_the_dark_are_not_followed() {
     let server = Server::start(|_, _| Answer::new(307, "").with("Location", "/v2/again"));
     assert!(matches!(read(start(&client(), &server, 0)).await, Err(Error::Redirect { .. })));
     assert_eq!(server.seen().len(), 6);
-    // What is no blob lies nowhere else.
+    // A manifest is never fetched from another location.
     let name = Name::Tag("v1".parse().unwrap());
     let error = client().manifest(&server.registry(), &repository(), &name).await.unwrap_err();
     assert_eq!(error.blame(), Blame::NotFollowed);

@@ -57,13 +57,13 @@ async fn referrers_are_described_and_their_absence_remembered() {
     assert_eq!(old.seen().len(), 1);
 }
 
-/// What registries answer to `GET /v2/NAME/referrers/DIGEST`, and what is taken of it.
+/// Registries' answers to `GET /v2/NAME/referrers/DIGEST`, and the client's reading of them.
 #[tokio::test]
 async fn an_api_that_does_not_tell_is_told_apart_from_one_that_is_absent() {
     let index = "application/vnd.oci.image.index.v1+json";
     let page = "<html><head><title>Sign in</title></head></html>";
     for (status, body, content_type, unsupported, most) in [
-        // What answers 200 to everything has no API: the tag schema says.
+        // A server that answers 200 to everything has no API: the tag schema is used.
         (200, "{}", "application/json", true, 1),
         (200, "", "text/plain", true, 1),
         (200, page, "text/html", true, 1),

@@ -45,7 +45,7 @@ impl BlobSource for Source {
     }
 }
 
-/// What happens to one PATCH.
+/// The outcome of one PATCH.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Taken,
@@ -191,8 +191,8 @@ async fn a_piece_that_breaks_off_goes_on_where_the_registry_says() {
     }
 }
 
-/// What is read once and was kept is sent again even from the start, as distribution up to 2.8 and Harbor want it;
-/// what is not kept any longer cannot be, and the error says why.
+/// Bytes that can be read once and were kept are sent again even from the start, as distribution up to 2.8
+/// and Harbor need it; bytes no longer kept cannot be, and the error says why.
 #[tokio::test]
 async fn a_pipes_upload_that_the_registry_dropped_starts_again_while_all_of_it_is_kept() {
     let fate = |patch| if patch == 1 { Fate::Cut(100) } else { Fate::Taken };

@@ -28,14 +28,14 @@ impl Asked {
     }
 }
 
-/// What to answer, byte for byte.
+/// An answer, byte for byte.
 pub(crate) struct Answer {
     head: String,
     body: Vec<u8>,
     then: Then,
 }
 
-/// What happens after an answer.
+/// The action after an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
     Listen,

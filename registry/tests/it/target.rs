@@ -61,7 +61,7 @@ async fn a_refused_lookup_lets_the_push_decide() {
         assert_eq!(client.manifest_info(&registry, &repository(), &tag()).await.unwrap(), None);
         assert!(client.tags(&registry, &repository()).await.unwrap().tags.is_empty());
         push(&client, &server).await.unwrap();
-        // What was pushed is there; that it is not shown is an error from then on.
+        // After the push the blob exists: a refused look-up is an error from then on.
         let error = client.has_blob(&registry, &repository(), digest).await.unwrap_err();
         assert_eq!(error.status(), Some(status));
         // For those who only read, a refusal is one.

@@ -124,7 +124,7 @@ async fn bytes_that_can_be_had_once_are_sent_once() {
     assert_eq!(error.refusal(), Some(Refusal::ServerError));
     assert_eq!(server.count("PUT"), 1);
 
-    // What fails before the bytes are touched does not cost them.
+    // A failure before the bytes are read does not use them up.
     let server = Server::start(|asked, before| match before {
         0 => Answer::new(503, ""),
         _ => takes(asked),
