@@ -10,7 +10,7 @@ use bundle_registry::{Client, Progress};
 
 use crate::trust::StoreArguments;
 
-/// What is known to be on the other side.
+/// The bundles, receipts and locks of the other side.
 #[derive(clap::Args)]
 pub(crate) struct BaseArguments {
     /// Create a delta: omit blobs that this receipt, bundle or lockfile proves delivered; SHORT=FILE is a

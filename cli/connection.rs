@@ -192,8 +192,8 @@ impl Connection {
         self.jobs.is_none()
     }
 
-    /// What speaks to the registries that images come from.
-    /// Without `--cache`, contents are kept in `cache`, if that is given.
+    /// The client for the registries that images come from. Without `--cache`, contents are kept in `cache`,
+    /// if that is given.
     pub(crate) fn client(
         &self,
         mirrors: &[Mirror],
@@ -219,7 +219,7 @@ impl Connection {
         builder.build().map_err(Failure::from)
     }
 
-    /// What speaks to a registry with these credentials only.
+    /// The client for a registry with these credentials only.
     pub(crate) fn client_as(
         &self,
         credentials: CredentialStore,
@@ -228,7 +228,7 @@ impl Connection {
         self.builder(credentials, progress)?.build().map_err(Failure::from)
     }
 
-    /// What speaks to the registry that images go to; with `pushes`, something may be pushed.
+    /// The client for the registry that images go to; with `pushes`, something may be pushed.
     pub(crate) async fn client_to(
         &self,
         to: &To,

@@ -1,4 +1,4 @@
-//! What a destination says before and after an import. Takes the importer's values, gives the models of
+//! Reports of a destination before and after an import. Takes the importer's values, gives the models of
 //! `bundle_report`; words and sizes for people are made here.
 
 use bundle_format::Verdict;
@@ -36,7 +36,7 @@ pub(crate) fn outlook(
     }
 }
 
-/// What happens to an artifact.
+/// The step for an artifact.
 pub(crate) fn step(step: &Step) -> ImportStep {
     let decision = match step.decision {
         Decision::Present => "present",
@@ -68,7 +68,7 @@ fn ways(plan: &ImportPlan) -> BlobWays {
     ways
 }
 
-/// What happens to a project.
+/// The step for a project.
 pub(crate) fn project(step: &ProjectOutlook) -> ProjectStep {
     let reported = |change: &str, differences: &[String]| ProjectStep {
         project: step.name.to_string(),
@@ -133,7 +133,7 @@ pub(crate) fn what_is_wrong(finding: &Finding) -> String {
     }
 }
 
-/// What the destination's scanners say.
+/// The scan results at the destination.
 pub(crate) fn scans(report: &ScanReport) -> ScansReport {
     let policies = report.projects.iter().map(|(project, policy)| {
         let scanner = match &policy.scanning {
@@ -176,7 +176,7 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What was found in an image: `1 critical, 3 high, 2 medium (2 fixable)`.
+/// The findings of an image: `1 critical, 3 high, 2 medium (2 fixable)`.
 fn found(image: &ImageScan) -> String {
     let Some(worst) = image.worst() else { return String::new() };
     let Some(summary) = &worst.summary else {

@@ -11,7 +11,7 @@ pub(crate) struct Variable {
     pub(crate) name: &'static str,
     /// Which commands read it.
     pub(crate) readers: &'static str,
-    /// What it says, and what holds without it.
+    /// Its meaning, and the default.
     pub(crate) meaning: &'static str,
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn value(variable: Variable) -> Option<OsString> {
     std::env::var_os(variable.name)
 }
 
-/// The value of a variable that a library asks for by name, in capital or small letters. Whatever is not in
-/// the table is not set.
+/// The value of a variable that a library asks for by name, in capital or small letters. Variables outside
+/// the table are never set.
 pub(crate) fn lookup(name: &str) -> Option<String> {
     let known = ALL.iter().any(|variable| variable.name.eq_ignore_ascii_case(name));
     known.then(|| std::env::var(name).ok()).flatten()

@@ -71,7 +71,7 @@ impl Failure {
         self
     }
 
-    /// What is wrong, in one line and without the hint.
+    /// The message in one line, without the hint.
     pub(crate) fn said(&self) -> String {
         self.lines.join("; ")
     }

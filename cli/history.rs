@@ -11,7 +11,7 @@ use bundle_registry::Progress;
 use crate::exit::{Code, Failure};
 use crate::place;
 
-/// What is remembered of bundles that were imported before.
+/// The history of bundles that were imported before.
 #[derive(clap::Args)]
 pub(crate) struct HistoryArguments {
     /// File with the newest bundle of each stream, for rollback protection [default: bundle/state.json in

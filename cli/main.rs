@@ -1,7 +1,7 @@
 //! The `bundle` command: arguments, progress, output and exit codes. Takes the command line, gives the
 //! exit code; what a bundle is and does is decided in the libraries.
 
-// What is printed goes through `output`, which fails where it must and keeps terminals safe.
+// All output goes through `output`, which fails where it must and keeps terminals safe.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod base;

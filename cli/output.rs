@@ -51,16 +51,16 @@ fn rendered(report: &impl Report) -> Result<String, Failure> {
 
 /// Says something on standard error for programs, on one line.
 pub(crate) fn tell_json(value: &impl Serialize) {
-    // Nobody is left to be told that standard error is closed.
+    // If standard error is closed, the error cannot be reported.
     let _ = writeln!(std::io::stderr().lock(), "{}", json_line(value));
 }
 
-/// JSON on one line. What cannot be JSON, which no report is, is null.
+/// JSON on one line. A value that cannot be JSON, which no report is, becomes null.
 pub(crate) fn json_line(value: &impl Serialize) -> String {
     harmless(&serde_json::to_value(value).unwrap_or_default().to_string())
 }
 
-/// Writes a result to standard output. Whatever others wrote into it, a terminal is safe.
+/// Writes a result to standard output. Untrusted text in it is escaped on a terminal.
 ///
 /// # Errors
 /// It cannot be written. A reader that went away has seen enough, which is no error.

@@ -50,7 +50,7 @@ impl PartArguments {
         self.partial || self.shard.is_some()
     }
 
-    /// What is said when something is still to come: an error, unless others were to bring it.
+    /// The report for blobs that are still to come: an error, unless another import delivers them.
     pub(crate) fn remaining(&self, remaining: &Remaining, to: &Registry) -> Result<PartReport, Failure> {
         let left = format!("{} ({})", count(remaining.blobs, "blob"), Bytes(remaining.bytes));
         if let Shard::Part { number, of } = self.shard() {

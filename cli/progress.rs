@@ -64,7 +64,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 
 const LOOKING: &str = "{msg} {wide_bar} {pos}/{len} images";
 const MOVING: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}{left}";
-/// What comes from a pipe has no known end.
+/// A pipe has no known end.
 const ENDLESS: &str = "{msg} {bytes} {bytes_per_sec}";
 const BLOB: &str = "  {msg} {bar:24} {bytes}/{total_bytes}";
 
@@ -184,7 +184,7 @@ struct Lines {
 struct LineState {
     total: u64,
     done: u64,
-    /// What was in place before, and says nothing about the rate.
+    /// The bytes in place before, which do not count for the rate.
     before: u64,
     started: Instant,
     told: Instant,

@@ -20,7 +20,7 @@ pub(crate) fn explain_refusals() {
     }));
 }
 
-/// What the standard library and Tokio say if a thread cannot be started.
+/// The messages of the standard library and Tokio if a thread cannot be started.
 fn refused(panic: &PanicHookInfo<'_>) -> Option<String> {
     let payload = panic.payload();
     let text = payload.downcast_ref::<String>().map(String::as_str);

@@ -10,7 +10,7 @@ use crate::environment::{self, HOME, XDG_CONFIG_HOME};
 use crate::exit::Failure;
 use crate::output::tell;
 
-/// Whose bundles are accepted.
+/// The trusted keys.
 #[derive(clap::Args)]
 pub(crate) struct TrustArguments {
     /// Public key or trust.yaml to verify the signature with [default: the keys of `bundle trust`]. Keys
@@ -28,7 +28,7 @@ pub(crate) struct TrustArguments {
 }
 
 impl TrustArguments {
-    /// What is trusted, the store's revocations included.
+    /// The effective policy, with the store's revocations.
     pub(crate) fn effective(&self) -> Result<Effective, Failure> {
         self.store.effective(self.trust.as_deref())
     }
@@ -49,7 +49,7 @@ pub(crate) struct StoreArguments {
 }
 
 impl StoreArguments {
-    /// What a command that keeps the store was told.
+    /// The store of a command that changes it.
     pub(crate) fn of(trust_store: Option<PathBuf>) -> Self {
         Self { trust_store }
     }
@@ -73,7 +73,7 @@ impl StoreArguments {
         Ok(store)
     }
 
-    /// What `file` trusts, or what the store trusts, the store's revocations included.
+    /// The policy of `file` or of the store, with the store's revocations.
     pub(crate) fn effective(&self, file: Option<&Path>) -> Result<Effective, Failure> {
         Ok(Effective::load(file, &self.location()?)?)
     }

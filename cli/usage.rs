@@ -45,7 +45,7 @@ fn has_login(argument: &str) -> bool {
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if wanted || !asks_for_json() {
-        // Nobody is left to be told that the terminal is gone.
+        // If the terminal is gone, the error cannot be reported.
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }

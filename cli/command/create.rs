@@ -134,7 +134,7 @@ impl Create {
                 Failure::text(Code::Usage, "a pipe cannot have parity").hint("choose a file with -o FILE")
             );
         }
-        // What can be wrong without the network is found before it is asked.
+        // Errors that need no network are found before any request.
         let signer = self.signer()?;
         let output = match self.output.as_deref() {
             Some(path) if !to_pipe && !self.dry_run => {
@@ -246,7 +246,7 @@ impl Create {
         Ok(Some(Signer::Command { command: command.clone(), public }))
     }
 
-    /// What the arguments say of all images, whatever bundle.yaml says.
+    /// The image policy in the arguments, which overrides bundle.yaml.
     fn overrule(&self) -> PolicyOverride {
         PolicyOverride {
             referrers: match (self.no_referrers, self.require_referrers) {
@@ -294,7 +294,7 @@ impl Create {
     }
 }
 
-/// What a dry run reports.
+/// The report of a dry run.
 fn planned(plan: &Plan) -> PlanReport {
     let statement = plan.statement();
     PlanReport {

@@ -72,7 +72,7 @@ impl Images {
     }
 
     fn tell_why(&self, image: &str, requests: &[Request], charts: &[DiscoveredChart]) -> Result<(), Failure> {
-        // What is asked for may be written as in the chart, or shorter.
+        // The argument may be written as in the chart, or shorter.
         let whole: Option<Reference> = image.parse().ok();
         let is_it = |reference: &Reference| {
             let text = reference.to_string();
@@ -106,7 +106,7 @@ fn texts(reasons: &[Reason]) -> Vec<String> {
     reasons.iter().map(Reason::to_string).collect()
 }
 
-/// What lists and charts ask for.
+/// The images that lists and charts ask for.
 fn found(requests: &[Request], charts: &[DiscoveredChart]) -> ImagesReport {
     let listed = |request: &Request| ListedEntry {
         image: request.reference.to_string(),

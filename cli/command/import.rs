@@ -52,8 +52,8 @@ pub(crate) struct Import {
     #[command(flatten)]
     history: HistoryArguments,
 
-    /// What to do if a tag already exists with a different digest that this stream did not give it; the
-    /// stream's own tags are moved
+    /// Action for a tag that exists with a different digest, unless this stream set it; the stream's own tags
+    /// are moved
     #[arg(long, value_enum, default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 
@@ -143,7 +143,7 @@ impl From<Kind> for RegistryKind {
     }
 }
 
-/// What is needed of a bundle after its blobs are gone.
+/// The parts of a bundle that are needed after its blobs are gone.
 struct Head {
     signers: Vec<String>,
     digest: Digest,

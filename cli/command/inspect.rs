@@ -88,7 +88,7 @@ impl Inspect {
 }
 
 impl Inspect {
-    /// Who must have signed the bundle; nobody, if neither the arguments nor the store name a key.
+    /// The policy for the bundle's signers; none if neither the arguments nor the store name a key.
     fn trusted(&self) -> Result<Option<Effective>, Failure> {
         if self.unverified {
             return Ok(None);

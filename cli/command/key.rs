@@ -87,7 +87,7 @@ fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
     answer
 }
 
-/// What shells make of the signal.
+/// The exit code of shells for the signal.
 const INTERRUPTED: i32 = 128 + 2;
 
 fn new_passphrase() -> Result<Zeroizing<String>, Failure> {

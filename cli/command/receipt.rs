@@ -16,7 +16,7 @@ use crate::output;
 use crate::size::count;
 use crate::trust::StoreArguments;
 
-/// What a receipt of an import needs.
+/// The arguments for an import's receipt.
 #[derive(clap::Args)]
 pub(crate) struct ReceiptArguments {
     /// Receipt to write, for --base on the connected side
@@ -40,7 +40,7 @@ pub(crate) struct Requested {
 }
 
 impl ReceiptArguments {
-    /// What the site is called.
+    /// The name of the site.
     pub(crate) fn site(&self, registry: &Registry) -> Result<SiteName, Failure> {
         match &self.site {
             Some(site) => Ok(site.clone()),

@@ -172,7 +172,7 @@ impl Console {
         let (lines, waiting) = sync_channel(WAITING);
         std::thread::spawn(move || {
             for line in waiting {
-                // Nobody is left to be told that stdout or stderr is closed.
+                // If stdout or stderr is closed, the error cannot be reported.
                 let _ = match line {
                     Line::Access(text) => writeln!(std::io::stdout(), "{text}"),
                     Line::Message(text) => writeln!(std::io::stderr(), "{text}"),

@@ -231,7 +231,7 @@ impl Repair {
         }
         let projects = self.side.projects();
         take_back(&*destination, &projects, &above, &mark).await?;
-        // What is written counts, and not what was meant.
+        // The report shows the record after the write.
         let left = self.side.recorded(&*destination, Some(&self.stream), &mut unreadable).await?;
         let newest = left.first().and_then(RecordedStream::newest);
         let known = state.newest(&to.root(), &self.stream);
@@ -345,7 +345,7 @@ fn entry(each: &bundle_importer::RecordedBundle, listed: &[ListedBundle]) -> Rec
     }
 }
 
-/// Whoever can push there can write anything.
+/// Anybody who can push there can write anything.
 fn signers(listed: &ListedBundle) -> Vec<String> {
     listed.signers.iter().map(|name| Printable(name).to_string()).collect()
 }

@@ -111,7 +111,7 @@ impl Export {
             Err(error) => {
                 drop(progress);
                 let failure = Failure::from(error);
-                // What the job remembers is told with the error, if it can be read at all.
+                // The job's ledger is reported with the error, if it can be read at all.
                 let noted = match job.status() {
                     Ok(status) => boards.export(&status, end(Some(&failure))).map_err(Failure::from),
                     Err(_) => Ok(()),

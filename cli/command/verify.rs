@@ -77,7 +77,7 @@ impl Verify {
     }
 }
 
-/// What the statement says to be lacking of artifacts (`bundle create` marks them so).
+/// The missing parts of artifacts that the statement lists (`bundle create` marks them so).
 fn incomplete(statement: &Statement) -> Vec<String> {
     let marks = |artifact: &Artifact| {
         let marks = artifact.reasons.iter().filter(|reason| reason.starts_with("incomplete: "));

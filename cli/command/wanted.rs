@@ -1,5 +1,5 @@
-//! What a command is asked to carry: references, lists and a bundle.yaml, read into one value. Takes the
-//! arguments; gives requests and charts.
+//! The request of a command: references, lists and a bundle.yaml, read into one value. Takes the arguments;
+//! gives requests and charts.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use bundle_input::read_list;
 use bundle_oci::{Platform, Printable, ProjectName};
 use bundle_registry::Progress;
 
-/// What is wanted: a bundle.yaml, references, lists.
+/// The images and charts to carry: a bundle.yaml, references, lists.
 #[derive(clap::Args)]
 pub(crate) struct Wanted {
     /// Images to carry, such as nginx:1.25; `reference => new-name` renames
@@ -48,8 +48,8 @@ pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
     notices.iter().for_each(|notice| progress.note(&notice.to_string()));
 }
 
-/// What is wrong with a file that was given as a reference, and its option. Its name could be that of an image,
-/// but without a host nobody has such an image.
+/// The file that was given as a reference, and the option for it. Its name could be that of an image, but no
+/// registry has an image without a host.
 fn file_for(reference: &str) -> Option<(&'static str, &'static str)> {
     let path = Path::new(reference);
     let option = match path.extension()?.to_str()? {
@@ -86,7 +86,7 @@ impl Wanted {
         Platforms::only(self.platforms.clone()).unwrap_or_default()
     }
 
-    /// What the arguments and the files ask for.
+    /// Reads the request from the arguments and the files.
     pub(crate) fn read(&self) -> Result<Asked, Failure> {
         let explicit = !self.references.is_empty() || !self.images.is_empty();
         let file = match self.file()? {

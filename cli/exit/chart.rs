@@ -53,7 +53,7 @@ fn chart_id(cause: &ChartCause) -> Id {
     }
 }
 
-/// What is wrong with the bytes is nobody's usage.
+/// Faulty bytes are no usage error.
 pub(super) fn load_id(cause: &LoadCause) -> Id {
     match cause {
         LoadCause::Read(_) | LoadCause::NotAFile => Id::FileUnreadable,

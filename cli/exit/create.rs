@@ -1,5 +1,4 @@
-//! What a bundle is made from, and writing it.
-//! Takes the errors of `bundler`, gives identifiers and hints.
+//! The sources of a bundle, and writing it. Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FieldError, InventoryError, ItemError,

@@ -12,7 +12,7 @@ use super::registry::{registry_hint, registry_id};
 use super::{Failure, Id, chain};
 use crate::size::Bytes;
 
-/// What to do about a finding.
+/// The remedy for a finding.
 pub(crate) fn advice(finding: &Finding, host: &str) -> String {
     match finding {
         Finding::Nobody => {

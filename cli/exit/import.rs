@@ -59,7 +59,7 @@ impl From<OpenError> for Failure {
 const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
      bundles that survive some damage";
 
-/// What to do about a statement that is wrong and signed.
+/// The hint for a signed statement that is false.
 const NOT_AS_SAID: &str =
     "whoever signed it said what is not so: do not use it, and ask them how it was made";
 
@@ -204,7 +204,7 @@ pub(super) fn statement_id(error: &StatementError) -> Id {
     }
 }
 
-/// What is wrong with a bundle's bytes.
+/// The error's identifier for a bundle's bytes.
 pub(super) fn damage_id(damage: &Damage) -> Id {
     match damage.itself() {
         Damage::Read(_) => Id::FileSystem,

@@ -1,5 +1,4 @@
-//! What a registry answers, and how it is reached.
-//! Takes the errors of the client, gives identifiers and hints.
+//! Registries' answers and connections. Takes the errors of the client, gives identifiers and hints.
 
 use bundle_oci::{ManifestError, Printable, Registry};
 use bundle_registry::{

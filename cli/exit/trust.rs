@@ -1,5 +1,4 @@
-//! Whose bundles are accepted, countersignatures and receipts.
-//! Takes the errors of `trust`, gives identifiers and hints.
+//! Trust, countersignatures and receipts. Takes the errors of `trust`, gives identifiers and hints.
 
 use bundle_format::KeyError;
 use bundle_trust::ReceiptFileError;

@@ -1,5 +1,5 @@
-//! What `images` and `images --why` report.
-//! Takes charts and their images, gives a model with the place that asks for each.
+//! The reports of `images` and `images --why`. Takes charts and their images, gives a model with the place
+//! that asks for each.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub struct ChartEntry {
     pub source: Option<String>,
     /// The target of the chart; null for manifests.
     pub target: Option<String>,
-    /// What the program could not be sure of.
+    /// The images that the program could not be sure of.
     pub warnings: Vec<String>,
     /// Its images.
     pub images: Vec<ChartImageEntry>,
@@ -69,7 +69,7 @@ pub struct ChartImageEntry {
     pub certainty: String,
     /// Whether the rendered manifests ask for it.
     pub rendered: bool,
-    /// What the registry said: "not asked", found, "not found", "other platforms", refused or unreachable.
+    /// The registry's answer: "not asked", found, "not found", "other platforms", refused or unreachable.
     pub registry: String,
     /// Why it is left out; null if it is carried.
     pub left_out: Option<String>,

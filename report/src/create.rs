@@ -1,5 +1,5 @@
-//! What `create`, `create --dry-run` and `lock` report.
-//! Takes the facts of a plan or a lockfile, gives models.
+//! The reports of `create`, `create --dry-run` and `lock`. Takes the facts of a plan or a lockfile, gives
+//! models.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ pub struct PlanReport {
     pub required_bytes: u64,
     /// The bytes that are not carried twice because artifacts share blobs.
     pub deduplicated_bytes: u64,
-    /// What would be carried, in the order of the statement.
+    /// The artifacts to carry, in the order of the statement.
     pub artifacts: Vec<ArtifactEntry>,
     /// The size of each artifact in bytes, in the same order.
     pub artifact_bytes: Vec<u64>,
@@ -145,7 +145,7 @@ impl Report for PlanReport {
 pub struct UnchangedReport {
     /// Whether anything changed since the bases; false.
     pub changed: bool,
-    /// What was compared with.
+    /// The bases compared with.
     pub bases: Vec<String>,
 }
 

@@ -1,5 +1,4 @@
-//! What `diff` reports.
-//! Takes two inventories' differences, gives a model.
+//! The report of `diff`. Takes two inventories' differences, gives a model.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;
@@ -53,7 +52,7 @@ pub struct DifferenceEntry {
     pub dropped_bytes: Option<u64>,
 }
 
-/// What happened to one target.
+/// The change of one target.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "lowercase")]
 pub enum ChangeEntry {
@@ -65,7 +64,7 @@ pub enum ChangeEntry {
         digest: String,
         /// The bytes of all its blobs.
         size: u64,
-        /// What is lacking of it: platforms, signatures or layers.
+        /// Its missing parts: platforms, signatures or layers.
         lacks: Vec<String>,
     },
     /// It has another digest in the later one.
@@ -84,7 +83,7 @@ pub enum ChangeEntry {
         /// The platforms that only the later one has.
         #[serde(rename = "gainedPlatforms")]
         gained_platforms: Vec<String>,
-        /// What is lacking of it and was not lacking of the earlier one: platforms, signatures or layers.
+        /// Its missing parts that the earlier one had: platforms, signatures or layers.
         lacks: Vec<String>,
     },
     /// It is only in the earlier one.

@@ -11,22 +11,22 @@ use crate::ErrorId;
 pub struct ErrorReport {
     /// The version of the error report: 1.
     pub version: u32,
-    /// What failed.
+    /// The error.
     pub error: ErrorBody,
 }
 
-/// What failed.
+/// An error.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorBody {
     /// The stable identifier of the cause.
     pub id: String,
     /// The exit code of the program.
     pub code: u8,
-    /// What failed: the first line that people read.
+    /// The message: the first line of the text for people.
     pub message: String,
     /// The other lines that people read: causes, and what else is wrong.
     pub causes: Vec<String>,
-    /// What to do about it.
+    /// Hints for the user.
     pub hints: Vec<String>,
 }
 

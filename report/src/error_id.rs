@@ -325,7 +325,7 @@ impl ErrorId {
         }
     }
 
-    /// What it means, in one sentence.
+    /// Its meaning, in one sentence.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "The program failed for a reason that has no identifier of its own.",
@@ -420,7 +420,7 @@ impl ErrorId {
 impl From<ExitCode> for ErrorId {
     fn from(code: ExitCode) -> Self {
         match code {
-            // What is done has no error; whoever says so failed to say what happened.
+            // A success has no error, so an error with its code is a failure without a cause.
             ExitCode::Done | ExitCode::Failed => Self::Failed,
             ExitCode::Usage => Self::Usage,
             ExitCode::NotTrusted => Self::NotTrusted,

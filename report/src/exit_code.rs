@@ -37,7 +37,7 @@ impl ExitCode {
         self as u8
     }
 
-    /// What it means, in one sentence.
+    /// Its meaning, in one sentence.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "Everything that was asked for is done.",

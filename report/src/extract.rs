@@ -1,5 +1,5 @@
-//! What `extract`, `mirror-config`, `harbor values` and `harbor trivy-values` report.
-//! Takes the files that were written, gives models.
+//! The reports of `extract`, `mirror-config`, `harbor values` and `harbor trivy-values`. Takes the files that
+//! were written, gives models.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ pub struct ValuesReport {
     /// The kustomization that was written, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kustomization: Option<String>,
-    /// What to know before they are used.
+    /// Notes to read before use.
     pub notes: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! What `harbor check`, `diff`, `bootstrap` and `rotate` report.
-//! Takes findings, steps and differences as facts, gives models.
+//! The reports of `harbor check`, `diff`, `bootstrap` and `rotate`. Takes findings, steps and differences as
+//! facts, gives models.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;
@@ -14,14 +14,14 @@ pub struct FindingEntry {
     pub what: String,
     /// The cause.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub advice: String,
     /// The project that it is about. Absent if it is about the whole registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
 }
 
-/// What happens to a project.
+/// The step for a project.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectStep {
@@ -87,10 +87,10 @@ pub struct ProjectCheck {
     pub state: String,
     /// The rights that an import needs and the account lacks.
     pub missing: Vec<String>,
-    /// How the project is run. Absent if it is not there.
+    /// The project's policy, in words. Absent if the project does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// What scans it, in words. Absent if it is not there.
+    /// Its scanner, in words. Absent if the project does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scanner: Option<String>,
     /// Rights that are useful and the account lacks, with what they are good for.
@@ -172,9 +172,9 @@ impl Report for DriftReport {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BootstrapReport {
-    /// What happened to the projects.
+    /// The steps for the projects.
     pub projects: Vec<ProjectStep>,
-    /// What happened to the robot accounts.
+    /// The steps for the robot accounts.
     pub robots: Vec<RobotStep>,
     /// Where secrets went. Empty with --dry-run.
     pub secrets: Vec<SecretStep>,
@@ -182,14 +182,14 @@ pub struct BootstrapReport {
     pub written: bool,
 }
 
-/// What happened to a robot account.
+/// The step for a robot account.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RobotStep {
     /// The account's name.
     pub name: String,
     /// create, change or keep.
     pub change: String,
-    /// What it is for, and remarks.
+    /// Its purpose, and remarks.
     pub purpose: String,
 }
 
@@ -223,7 +223,7 @@ impl SecretStep {
 }
 
 impl BootstrapReport {
-    /// What happens to projects and accounts, said before anything is done.
+    /// The steps for projects and accounts, printed before they are executed.
     pub fn plan_text(&self) -> String {
         let mut text = "projects\n".to_owned();
         self.projects.iter().for_each(|step| text.push_str(&step.text()));

@@ -1,4 +1,4 @@
-//! What `import` and `import --dry-run` report: the plan, what was sent, and what scanners say.
+//! The reports of `import` and `import --dry-run`: the plan, the bytes that were sent, and the scan results.
 //! Takes a plan or a finished import as facts, gives models.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub struct ImportReport {
     pub present: usize,
     /// The number of artifacts that were left out.
     pub skipped: usize,
-    /// What happened to the blobs.
+    /// The counts of the blobs.
     pub blobs: ImportedBlobs,
     /// How long it took.
     pub seconds: f64,
@@ -36,7 +36,7 @@ pub struct ImportReport {
     /// The plan that was carried out. Absent for a registry that has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<OutlookReport>,
-    /// What scanners say. Absent without --wait-for-scan.
+    /// The scan results. Absent without --wait-for-scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scans: Option<ScansReport>,
 }
@@ -46,11 +46,11 @@ pub struct ImportReport {
 pub struct UnstoredEntry {
     /// The target.
     pub target: String,
-    /// What the destination said.
+    /// The destination's answer.
     pub reason: String,
 }
 
-/// What happened to the blobs.
+/// The counts of an import's blobs.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportedBlobs {
@@ -127,7 +127,7 @@ impl Report for RepositoriesReport {
 pub struct StepsReport {
     /// The registry.
     pub to: String,
-    /// What would happen to each artifact.
+    /// The step for each artifact.
     pub steps: Vec<ImportStep>,
     /// The number of artifacts that would be pushed.
     pub pushes: usize,
@@ -135,7 +135,7 @@ pub struct StepsReport {
     pub bytes: u64,
 }
 
-/// What happens to one artifact.
+/// The step for an artifact.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ImportStep {
     /// push, move, present, skip or omit.
@@ -174,15 +174,15 @@ pub struct OutlookReport {
     pub harbor: Option<String>,
     /// The account, in words.
     pub account: String,
-    /// What happens to the projects.
+    /// The steps for the projects.
     pub projects: Vec<ProjectStep>,
-    /// What happens to each artifact.
+    /// The step for each artifact.
     pub steps: Vec<ImportStep>,
     /// How blobs get there.
     pub blobs: BlobWays,
     /// The storage of each project.
     pub storage: Vec<StorageEntry>,
-    /// What to know; nothing waits for it.
+    /// Notes that need no action before the import.
     pub notes: Vec<String>,
     /// The preflight checks that failed. Nothing is written if there is one.
     pub refused: Vec<FindingEntry>,
@@ -281,7 +281,7 @@ impl Report for OutlookReport {
 }
 
 impl OutlookReport {
-    /// What happens to the projects, and how much is moved: said before an import begins.
+    /// The steps for the projects and the bytes to move, printed before an import begins.
     pub fn short_text(&self) -> String {
         let mut text = String::new();
         for step in self.projects.iter().filter(|step| step.change != "keep") {
@@ -306,7 +306,7 @@ impl OutlookReport {
     }
 }
 
-/// What the destination's scanners say.
+/// The scan results at the destination.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ScansReport {
     /// The images, in the order of the statement.
@@ -315,7 +315,7 @@ pub struct ScansReport {
     pub projects: BTreeMap<String, ProjectScans>,
 }
 
-/// What is known of an image.
+/// The scan result of an image.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ScanEntry {
     /// The target.
@@ -331,7 +331,7 @@ pub struct ScanEntry {
     /// The platform that the verdict is about, if platforms differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// What was found, for people.
+    /// The findings, for people.
     #[serde(skip)]
     #[schemars(skip)]
     pub findings: String,

@@ -1,5 +1,4 @@
-//! What `inspect` reports.
-//! Takes a statement and its signers, gives a model.
+//! The report of `inspect`. Takes a statement and its signers, gives a model.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +37,7 @@ pub struct InspectReport {
     pub blobs: usize,
     /// The bytes of all blobs.
     pub blob_bytes: u64,
-    /// What the bundle delivers, in the order of the statement.
+    /// The artifacts that the bundle delivers, in the order of the statement.
     pub artifacts: Vec<InspectedArtifact>,
 }
 

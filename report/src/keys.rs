@@ -1,5 +1,5 @@
-//! What `key`, `sign`, `trust`, `login` and `logout` report.
-//! Takes names and fingerprints, never a secret; gives models.
+//! The reports of `key`, `sign`, `trust`, `login` and `logout`. Takes names and fingerprints, never a secret;
+//! gives models.
 
 use schemars::JsonSchema;
 use serde::Serialize;

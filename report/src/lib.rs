@@ -1,6 +1,6 @@
-//! What every command reports, as models with a version: one value, from which text and JSON are both
-//! made. Start at [`Report`], which each model implements, and at [`ErrorReport`], which is printed if a
-//! command fails.
+//! The reports of all commands, as models with a version: one value, from which text and JSON are both made.
+//! Start at [`Report`], which each model implements, and at [`ErrorReport`], which is printed if a command
+//! fails.
 //!
 //! A field may be added at any time. A field that is taken away, or gets another meaning, raises
 //! [`REPORT_VERSION`]. Sizes are bytes, times are seconds, points in time are RFC 3339 in UTC.

@@ -1,5 +1,4 @@
-//! What a report is, and its JSON form.
-//! Takes any model, gives JSON with the version in it.
+//! The interface of reports, and their JSON form. Takes any model, gives JSON with the version in it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! What `receipt show` and `receipt short` report.
-//! Takes a receipt and whether its signature was checked, gives models.
+//! The reports of `receipt show` and `receipt short`. Takes a receipt and whether its signature was checked,
+//! gives models.
 
 use bundle_format::{Evidence, ProjectPolicy, Receipt, Scan, Verdict};
 use bundle_oci::Printable;

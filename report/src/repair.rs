@@ -1,5 +1,4 @@
-//! What `repair` reports.
-//! Gives text and JSON of one model.
+//! The report of `repair`. Gives text and JSON of one model.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::{Bytes, Report, Took, count};
 pub struct RepairReport {
     /// The bundle.
     pub file: String,
-    /// What the new one is called.
+    /// The path of the repaired bundle.
     pub output: String,
     /// The digest of the statement, which is the same.
     pub statement: String,

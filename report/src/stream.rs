@@ -1,5 +1,5 @@
-//! What `stream show` and `stream repair` report, of either side.
-//! Takes what is known of streams, gives models.
+//! The reports of `stream show` and `stream repair`, of either side. Takes what is known of streams, gives
+//! models.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub struct RecordedStreamsReport {
     pub to: String,
     /// The streams, by name.
     pub streams: Vec<RecordedStreamEntry>,
-    /// What lies in the record's place and is no record.
+    /// Entries of the record that cannot be read.
     pub unreadable: Vec<String>,
 }
 
@@ -43,14 +43,14 @@ pub struct RecordedBundleEntry {
     pub created: Option<String>,
     /// The names of the keys that signed; empty if they are not known.
     pub signers: Vec<String>,
-    /// Who took it back, when and why; null if it counts.
+    /// The person who took it back, the time and the reason; null if it counts.
     pub taken_back: Option<TakenBackEntry>,
 }
 
-/// That a bundle counts no more.
+/// The withdrawal of a bundle from the record.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TakenBackEntry {
-    /// Who took it back.
+    /// The person who took it back.
     pub by: String,
     /// When.
     pub at: String,

@@ -1,5 +1,4 @@
-//! What `sync export` and `sync import` report.
-//! Takes what a run did, gives models.
+//! The reports of `sync export` and `sync import`. Takes what a run did, gives models.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;
@@ -60,7 +59,7 @@ pub struct SyncImportReport {
 pub struct ImportedItem {
     /// Its name in the inbox.
     pub name: String,
-    /// What happened to it.
+    /// The outcome.
     pub outcome: ItemOutcome,
     /// Its number in the stream. Absent if it was not imported.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +72,7 @@ pub struct ImportedItem {
     pub error_id: Option<String>,
 }
 
-/// What happened to a bundle.
+/// The outcome for a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemOutcome {
@@ -99,7 +98,7 @@ impl Report for SyncImportReport {
                 ItemOutcome::Again => {
                     text.push_str(&format!("bundle {bundle} was imported before: {name}\n"));
                 }
-                // What is wrong with these is told as errors.
+                // Their causes are printed as errors.
                 ItemOutcome::Failed | ItemOutcome::Refused | ItemOutcome::Waiting => {}
             }
         }

@@ -1,5 +1,4 @@
-//! What `verify` reports, of one bundle or of several.
-//! Takes the verdicts of checks, gives models.
+//! The reports of `verify`, of one bundle or of several. Takes the verdicts of checks, gives models.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ pub struct VerifyReport {
     pub trusted: bool,
     /// The checks, in the order in which they are done.
     pub checks: Vec<CheckEntry>,
-    /// What is in the bundle. Absent if a check failed.
+    /// The bundle's contents. Absent if a check failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<VerifiedBundle>,
     /// The files of the bundle that are damaged or missing, and whose content was rebuilt from parity.

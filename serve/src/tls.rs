@@ -23,7 +23,7 @@ pub enum IdentityError {
         path: PathBuf,
         /// The expected content.
         what: &'static str,
-        /// The content found.
+        /// The parser's error.
         source: pem::Error,
     },
     /// Certificate and key that cannot be used together.

@@ -12,10 +12,10 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::harbor::name_of;
 
-/// What a Harbor should show as an accessory of something else.
+/// An artifact that Harbor should list as an accessory of another one.
 pub(crate) struct ExpectedAccessory<'a> {
     step: &'a Step,
-    /// What is attached.
+    /// The accessory.
     pub(crate) accessory: Digest,
     /// To what.
     subject: Digest,
@@ -25,9 +25,9 @@ pub(crate) struct ExpectedAccessory<'a> {
 /// middleware/cosign).
 const COSIGN_LAYER: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
-/// What of a bundle a Harbor should attach: manifests with a subject, and cosign's signatures. Other
-/// tags of cosign's are tags to Harbor, and no more. What belongs to something that the bundle leaves
-/// elsewhere cannot be attached.
+/// The accessories of a bundle that Harbor should list: manifests with a subject, and cosign's signatures.
+/// Harbor takes cosign's other tags as tags only. An accessory cannot be attached if the bundle delivers its
+/// subject elsewhere.
 pub(crate) fn attached<'a>(
     plan: &'a ImportPlan,
     graph: &'a Graph,

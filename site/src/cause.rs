@@ -1,5 +1,5 @@
-//! What is behind a refusal in the middle of an import, found by asking Harbor's own API.
-//! Takes the error and a client, gives a cause if Harbor names one.
+//! Finds the cause of a refusal in the middle of an import through Harbor's own API. Takes the error and a
+//! client, gives a cause if Harbor names one.
 
 use bundle_harbor::{Account, Harbor};
 use bundle_importer::{Cause, PushError};
@@ -30,7 +30,7 @@ pub(crate) async fn find(harbor: &Harbor, error: &PushError) -> Option<Cause> {
         return None;
     }
     let project: ProjectName = project_of(repository).parse().ok()?;
-    // What cannot be asked either is told by the error itself.
+    // If the API fails too, the error itself is reported.
     let account = harbor.account().await.ok()?;
     if account == Account::Nobody {
         return Some(Cause::AccountGone);

@@ -10,7 +10,7 @@ use bundle_registry::{Client, Error};
 
 use crate::{HarborOptions, HarborSite};
 
-/// What kind of registry a destination is taken for.
+/// The kind of registry that a destination is treated as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RegistryKind {
     /// It is asked.
@@ -31,7 +31,7 @@ pub enum ConnectError {
     /// Something was asked for that only Harbor can do.
     #[error("{option} needs a Harbor, and {registry} is not one")]
     NoHarbor {
-        /// What was asked for, in the caller's words.
+        /// The option that needs a Harbor, in the caller's words.
         option: &'static str,
         /// The host.
         registry: Registry,

@@ -24,7 +24,7 @@ pub enum Drift {
     Moved {
         /// The artifacts that were delivered.
         delivered: Box<Delivered>,
-        /// What the tag names now.
+        /// The digest that the tag has now.
         found: Digest,
     },
     /// An artifact that no receipt names.

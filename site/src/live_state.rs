@@ -1,5 +1,5 @@
-//! What a Harbor is like now, as far as this account may know.
-//! Takes a client and project names, gives values; every request is a GET or HEAD.
+//! The live state of a Harbor, as far as this account may read it. Takes a client and project names, gives
+//! values; every request is a GET or HEAD.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use futures_util::{StreamExt, TryStreamExt};
 use crate::TagPattern;
 use crate::scan::receipt_severity;
 
-/// What a Harbor is like before anything is changed there.
+/// The live state of a Harbor before any change.
 #[derive(Clone, Debug)]
 pub struct LiveState {
-    /// What it says of itself.
+    /// The system information.
     pub system: SystemInfo,
-    /// Who we are to it.
+    /// The account.
     pub account: Account,
     /// Whether we may make projects.
     pub may_create: bool,
-    /// What it is like with each project, in the order in which they were asked for.
+    /// The state of each project, in the order in which they were asked for.
     pub projects: Vec<(ProjectName, ProjectState)>,
 }
 
-/// What a Harbor is like with one project.
+/// The state of one project.
 #[derive(Clone, Debug)]
 pub enum ProjectState {
     /// There is none of this name.
@@ -44,11 +44,11 @@ pub enum ProjectState {
 pub struct LiveProject {
     /// The project itself.
     pub project: Project,
-    /// What this account may do in it.
+    /// The rights of this account in it.
     pub rights: Rights,
     /// How much it stores and may store; none if this account may not know.
     pub storage: Option<StorageUse>,
-    /// What scans it.
+    /// The scanner.
     pub scanner: ScannerState,
     /// By which rules tags are immutable; none if this account may not know.
     pub immutable: Option<Vec<ImmutableRule>>,
@@ -96,7 +96,7 @@ impl LiveState {
         Ok(live)
     }
 
-    /// What it is like with a project that was asked for.
+    /// The state of a project that was asked for.
     pub fn project(&self, name: &ProjectName) -> Option<&ProjectState> {
         self.projects.iter().find(|(project, _)| project == name).map(|(_, state)| state)
     }
@@ -184,7 +184,7 @@ async fn may_create(harbor: &Harbor, live: &LiveState) -> Result<bool, Error> {
     })
 }
 
-/// Who the Harbor takes an account for, for people.
+/// The account's name at Harbor, for people.
 pub fn account_text(account: &Account) -> String {
     match account {
         Account::Administrator(name) => format!("{}, an administrator", Printable(name)),

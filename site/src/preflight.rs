@@ -16,7 +16,7 @@ pub const PUSH_RIGHTS: [Right; 5] = [
     Right::new("artifact", "list"),
 ];
 
-/// What happens to the projects, and which checks fail: those that hold for any import into them.
+/// Returns the steps for the projects, and the failed checks that apply to any import into them.
 pub fn preflight(live: &LiveState, settings: &HarborSettings) -> (ReconcilePlan, Vec<Finding>) {
     let (reconcile, mut findings) = ReconcilePlan::new(live, settings);
     if live.account == Account::Nobody {

@@ -1,5 +1,5 @@
-//! What an import does at a Harbor beside pushing: projects are made and changed, storage is weighed
-//! against quotas, and scans are looked at in the end.
+//! The part of an import that only a Harbor needs: projects are made and changed, storage is compared with
+//! quotas, and scans are read in the end.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ use crate::{
     ScannerState, preflight, quota, reconcile,
 };
 
-/// What an import will do to a Harbor before blobs are pushed. Nothing is written yet.
+/// The preparation of a Harbor before blobs are pushed. Nothing is written yet.
 #[derive(Debug)]
 pub(crate) struct HarborPreparation {
     harbor: Harbor,
@@ -31,8 +31,8 @@ pub(crate) struct HarborPreparation {
     findings: Vec<Finding>,
     outlook: Outlook,
     scans: ScanTargets,
-    /// The projects into whose repositories can be looked. What does not exist has nothing in it,
-    /// and what may not be pulled cannot be looked into.
+    /// The projects into whose repositories can be looked. A missing project is empty, and one without the
+    /// right to pull cannot be read.
     open: HashSet<String>,
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn storage(
         let adds = *adds.get(name.as_str())?;
         let wanted = reconcile.projects.iter().find(|step| step.name == *name).and_then(ProjectStep::limit);
         let storage = match state {
-            // What Harbor gives to any project is known to administrators only.
+            // Only administrators can read Harbor's default quota.
             ProjectState::Missing => wanted.map(|limit| StorageUse { limit, used: 0 }),
             ProjectState::Hidden => None,
             ProjectState::There(live) => {
@@ -91,7 +91,7 @@ fn added<'a>(bundle: &Bundle, import: &'a ImportPlan) -> BTreeMap<&'a str, u64> 
     adds
 }
 
-/// What each project has already, for artifacts that are present there consist of it.
+/// The blobs that each project has already: those of the artifacts that are present.
 fn present_blobs<'a>(bundle: &Bundle, import: &'a ImportPlan) -> HashMap<&'a str, HashSet<Digest>> {
     let extent = |root| bundle.graph().extent(root).into_iter().map(|blob| blob.digest);
     let mut owned: HashMap<&str, HashSet<Digest>> = HashMap::new();

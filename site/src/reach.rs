@@ -5,7 +5,7 @@ use bundle_harbor::{Account, Harbor};
 use bundle_oci::ProjectName;
 use bundle_registry::Error;
 
-/// What an account of a Harbor opens to those who hold it.
+/// The projects that an account of a Harbor can pull from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The project `cache` and public ones.

@@ -16,23 +16,23 @@ use crate::{
     WantedProject,
 };
 
-/// What happens to a Harbor's projects before anything is pushed into them.
+/// The steps for a Harbor's projects before anything is pushed into them.
 #[derive(Clone, Debug)]
 pub struct ReconcilePlan {
     /// The projects, in the order in which they were asked for.
     pub projects: Vec<ProjectStep>,
 }
 
-/// What happens to one project.
+/// The step for one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectStep {
     /// Its name.
     pub name: ProjectName,
-    /// What happens to it.
+    /// The change.
     pub change: ProjectChange,
 }
 
-/// What happens to a project.
+/// The change of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProjectChange {
     /// It is made.
@@ -71,7 +71,7 @@ impl ProjectStep {
 /// A point in which a project is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Who may pull without an account.
+    /// Pull access without an account.
     Access {
         /// As it is.
         is: Access,
@@ -170,8 +170,8 @@ impl ReconcilePlan {
     }
 }
 
-/// In which points a project is not as it should be. What nobody stated is a floor: it makes a
-/// project stricter, and never less strict than someone has made it by hand.
+/// The differences between a project and its settings. A default is a floor: it makes a project stricter, and
+/// never less strict than someone has made it by hand.
 fn differences(live: &LiveProject, wanted: &WantedProject) -> Vec<Difference> {
     let is = live.project.policy;
     let mut differences = Vec::new();
@@ -285,7 +285,7 @@ pub async fn reconcile(
     settings: &HarborSettings,
     push_rights: &[Right],
 ) -> Result<(), PrepareError> {
-    // What may turn out to be forbidden comes first: the account's right to set quotas is not known.
+    // The change that may be forbidden comes first: the account's right to set quotas is not known.
     for step in &plan.projects {
         if let ProjectChange::Reconcile(differences) = &step.change {
             for difference in differences {

@@ -1,5 +1,5 @@
-//! What a Harbor's scanners say of a bundle's images, and whether these can be pulled.
-//! Takes images and how long to wait, gives each one's verdict.
+//! The scan results of a bundle's images at a Harbor, and whether the images can be pulled. Takes images and
+//! how long to wait, gives each one's verdict.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub(crate) fn receipt_severity(severity: Severity) -> Option<ReceiptSeverity> {
     }
 }
 
-/// What was found, in the importer's words.
+/// The findings, as the importer's type.
 fn summary_of(summary: &bundle_harbor::ScanSummary) -> ScanSummary {
     let mut receipt_counts: BTreeMap<ReceiptSeverity, u64> = BTreeMap::new();
     for (name, count) in &summary.counts {
@@ -54,7 +54,7 @@ fn summary_of(summary: &bundle_harbor::ScanSummary) -> ScanSummary {
     }
 }
 
-/// What to make of a scan.
+/// The verdict on a scan.
 fn verdict(policy: Policy, summary: &bundle_harbor::ScanSummary) -> Verdict {
     let severity = summary.severity.code();
     let blocked = match policy.prevention {
@@ -233,7 +233,7 @@ impl Watch<'_> {
             return Ok(());
         }
         match self.harbor.start_scan(&self.target.project, &self.target.repository, self.digest).await {
-            // What cannot be started now is told by the next look.
+            // A scan that cannot be started now is seen at the next poll.
             Ok(()) | Err(Error::Answer(_)) => Ok(()),
             Err(error) => Err(error),
         }

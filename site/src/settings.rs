@@ -15,13 +15,13 @@ use bundle_input::{Dialect, InputError, read_yaml, schema, schema_of};
 
 /// How Harbor's projects are run: what a `harbor.yaml` says, and what holds where it says nothing.
 ///
-/// What is in a project comes from the signed statement. How it is run is for this side alone, so
-/// that no signer can open a project or lift a policy (docs/threat-model.md).
+/// The signed statement decides which images are in a project. The project's policy is for this side alone,
+/// so that no signer can open a project or lift a policy (docs/threat-model.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HarborSettings {
     defaults: ProjectSettings,
     projects: BTreeMap<ProjectName, ProjectSettings>,
-    /// What happens to projects that are there and run otherwise.
+    /// The treatment of existing projects with another policy.
     pub existing: ExistingProjects,
     /// The robot accounts.
     pub robots: RobotSettings,
@@ -29,7 +29,7 @@ pub struct HarborSettings {
     pub harbor_namespace: Namespace,
 }
 
-/// What happens to projects that are there and run otherwise.
+/// The treatment of existing projects with another policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExistingProjects {
@@ -47,7 +47,7 @@ pub struct RobotSettings {
     pub importer: String,
     /// How long the importer's lives.
     pub importer_lifetime: RobotLifetime,
-    /// What comes before a project's name in the name of its pull account.
+    /// The prefix of a project's name in the name of its pull account.
     pub pull_prefix: String,
     /// How long pull accounts live. When one ends, pods no longer start.
     pub pull_lifetime: RobotLifetime,
@@ -69,8 +69,7 @@ impl Default for RobotSettings {
 pub enum Setting<T> {
     /// `harbor.yaml` says so: a project is made to be exactly this.
     Stated(T),
-    /// Nobody said: a project that is there is made no less strict than this, and never less strict
-    /// than it is.
+    /// A default: an existing project is made no less strict than this, and never less strict than it is.
     Default(T),
 }
 
@@ -90,7 +89,7 @@ impl<T: Copy> Setting<T> {
 /// How one project is to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedProject {
-    /// Who may pull without an account.
+    /// Pull access without an account.
     pub access: Setting<Access>,
     /// Whether images are scanned when they are pushed.
     pub auto_scan: Setting<bool>,
@@ -195,7 +194,7 @@ pub enum HarborFileError {
 }
 
 impl Default for HarborSettings {
-    /// What holds without a file.
+    /// The defaults without a file.
     fn default() -> Self {
         Self {
             defaults: ProjectSettings::default(),
@@ -270,7 +269,7 @@ pub fn harbor_schema() -> serde_json::Value {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct File {
-    /// What holds for each project that says nothing else
+    /// The settings of each project without its own
     defaults: Option<ProjectSettings>,
     /// Single projects
     #[schemars(
@@ -278,7 +277,7 @@ struct File {
         extend("propertyNames" = {"pattern": "^[a-z0-9]+([._-][a-z0-9]+)*$", "maxLength": 255})
     )]
     projects: Option<BTreeMap<ProjectName, ProjectSettings>>,
-    /// What happens to projects that exist and are run otherwise
+    /// The treatment of existing projects with another policy
     existing_projects: Option<ExistingProjects>,
     /// The robot accounts that `bundle harbor bootstrap` makes
     robots: Option<Robots>,
@@ -291,7 +290,7 @@ struct File {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct ProjectSettings {
-    /// Who may pull without an account
+    /// Pull access without an account
     #[schemars(with = "Option<AccessWord>")]
     access: Option<Access>,
     /// Whether images are scanned when they are pushed
@@ -324,7 +323,7 @@ struct Robots {
     /// How many days the importer's lives, or forever
     #[schemars(with = "Option<DaysWord>")]
     importer_days: Option<Days>,
-    /// What comes before a project's name in the name of its pull account
+    /// The prefix of a project's name in the name of its pull account
     #[schemars(with = "Option<schema::RobotPrefix>")]
     pull_prefix: Option<RobotPrefix>,
     /// How many days pull accounts live, or forever
@@ -353,7 +352,7 @@ enum PreventionWord {
     Critical,
 }
 
-/// What [`Days`] reads.
+/// The forms that [`Days`] reads.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -371,7 +370,7 @@ enum DaysWord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Parsed<T>(T);
 
-/// What is wrong with a value, for [`Parsed`].
+/// The error of a value, for [`Parsed`].
 trait Text: Sized {
     fn read(text: &str) -> Result<Self, String>;
 }
@@ -422,7 +421,7 @@ impl<'de> Deserialize<'de> for RobotName {
     }
 }
 
-/// What makes a robot's name with a project's name after it.
+/// A prefix that makes a robot's name of a project's name.
 struct RobotPrefix(String);
 
 impl<'de> Deserialize<'de> for RobotPrefix {

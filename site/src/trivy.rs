@@ -38,7 +38,7 @@ impl TrivyDatabases {
         }
     }
 
-    /// What Harbor's chart (harbor-helm 1.19) is to be told in its table `trivy`.
+    /// The settings for the table `trivy` of Harbor's chart (harbor-helm 1.19).
     pub fn settings(&self, host: &Registry) -> Vec<(&'static str, TrivySetting)> {
         let mut settings =
             vec![("skipUpdate", TrivySetting::Is(false)), ("offlineScan", TrivySetting::Is(true))];
@@ -83,7 +83,7 @@ pub enum TrivySetting {
 const DATABASE: &str = "dbRepository";
 const JAVA_DATABASE: &str = "javaDBRepository";
 
-/// What must hold for the scanner to fetch them, as a comment in YAML.
+/// The condition for the scanner to fetch them, as a comment in YAML.
 pub const PUBLIC: &str = "\
 The scanner fetches the databases without an account, so their project must be
 # public: give them one of their own in bundle.yaml, and 'access: public' for it in harbor.yaml.";

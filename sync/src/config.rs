@@ -12,7 +12,7 @@ use bundle_site::RegistryKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-/// What a `sync.yaml` says. One file can have both sides; each job reads its own.
+/// The settings of a `sync.yaml`. One file can have both sides; each job reads its own.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyncConfig {
@@ -36,7 +36,7 @@ pub struct SyncConfig {
     },
 ], "not" = {"required": ["compress", "volumeSize"], "properties": {"compress": {"const": true}}}))]
 pub struct ExportConfig {
-    /// What to carry.
+    /// The bundle.yaml of the bundles.
     pub file: PathBuf,
     /// Whether to keep to the lock beside it.
     #[serde(default, deserialize_with = "bundle_input::plain")]
@@ -108,13 +108,13 @@ pub struct ImportConfig {
     pub refused: Option<PathBuf>,
     /// The registry or Harbor.
     pub to: String,
-    /// What it is.
+    /// The kind of registry.
     #[serde(default, deserialize_with = "kind")]
     #[schemars(with = "String", extend("enum" = ["auto", "harbor", "plain"]))]
     pub registry_kind: RegistryKind,
     /// How a Harbor's projects are run.
     pub harbor: Option<PathBuf>,
-    /// Whose bundles are accepted; the keys of `bundle trust`, unless it says otherwise.
+    /// The trusted key or trust.yaml; by default the keys of `bundle trust`.
     pub trust: Option<PathBuf>,
     /// The streams that belong here; all, unless it says otherwise.
     #[schemars(with = "Option<Vec<schema::Stream>>")]
@@ -126,12 +126,12 @@ pub struct ImportConfig {
     /// Whether all that a receipt is for is read back from the registry and hashed first.
     #[serde(default, deserialize_with = "bundle_input::plain")]
     pub prove: bool,
-    /// What this site is called in them.
+    /// The name of this site in them.
     #[schemars(with = "schema::Site")]
     pub site: SiteName,
     /// Where the job keeps what it remembers, the newest bundle of each stream among it.
     pub state: PathBuf,
-    /// What happens to tags that are there with another digest, unless the same stream set them: those move.
+    /// The treatment of tags that exist with another digest, unless the same stream set them: those move.
     #[serde(default, deserialize_with = "on_existing")]
     #[schemars(with = "String", extend("enum" = ["error", "skip", "overwrite"]))]
     pub on_existing_tag: OnExistingTag,

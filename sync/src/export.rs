@@ -26,13 +26,13 @@ use bundle_trust::{SignError, Signer};
 /// The connected side's job.
 #[derive(Debug)]
 pub struct ExportJob<'a> {
-    /// What to do.
+    /// The configuration.
     pub config: &'a ExportConfig,
     /// The public keys of the sites whose receipts count, none of them revoked.
     pub receipt_keys: &'a [PublicKey],
-    /// What speaks to the registries.
+    /// The client for the registries.
     pub client: &'a Client,
-    /// What signs.
+    /// The signer of bundles.
     pub signer: &'a Signer,
     /// Whether a whole bundle is made, whatever is known to be there and to be under way.
     pub again: bool,
@@ -40,7 +40,7 @@ pub struct ExportJob<'a> {
     pub jobs: usize,
 }
 
-/// What an export job did.
+/// The result of an export job.
 #[derive(Clone, Debug)]
 pub struct Exported {
     /// The bundle that was written, if there was one to write.
@@ -68,13 +68,13 @@ pub enum ExportError {
     /// Another run is at work.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// What the job remembers.
+    /// The error of the job's ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The outbox, or the directory of receipts.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
-    /// What is to be carried.
+    /// The error in the bundle.yaml.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// It makes no plan.
@@ -91,7 +91,7 @@ pub enum ExportError {
     Sequence {
         /// The stream.
         stream: StreamName,
-        /// What its next number cannot be.
+        /// The error of its next number.
         source: ParseSequenceError,
     },
     /// The bundle's file.
@@ -132,7 +132,7 @@ impl ExportJob<'_> {
         let created = Timestamp::now();
         let begun = outbox.begun()?;
         let sequence = match begun.last() {
-            // What a run began that was killed is gone on with, under its number.
+            // An interrupted run's bundle is continued under its number.
             Some((sequence, path))
                 if Some(*sequence) > highest(&ledger, &stream, &receipts)
                     && *path == outbox.path(*sequence, config.compress) =>
@@ -208,8 +208,8 @@ impl ExportJob<'_> {
         Ok(Receipts::read(&self.config.receipts, self.receipt_keys, stream, outbox)?)
     }
 
-    /// What the outbox knows better than the ledger: a run that was killed after its bundle had its
-    /// name, or a ledger that was lost.
+    /// Reads the last bundle from the outbox where the ledger is behind: a run was killed after its bundle
+    /// had its name, or the ledger was lost.
     fn recall(
         &self,
         ledger: &mut ExportLedger,
@@ -218,7 +218,7 @@ impl ExportJob<'_> {
     ) -> Result<(), ExportError> {
         let known = ledger.last.get(stream).map(|last| last.sequence);
         for sent in outbox.bundles()?.into_iter().rev().take_while(|sent| Some(sent.sequence) > known) {
-            // Whatever has a name like ours and is not what it says is not ours.
+            // A file with such a name that is no bundle of this stream is skipped.
             let Ok(inventory) = Inventory::load(&sent.path, &[self.signer.public()], &Limits::V1) else {
                 continue;
             };
@@ -258,7 +258,7 @@ impl ExportJob<'_> {
         );
         if let Some(last) = last.filter(|last| last.contents == contents) {
             match receipts.arrived().map(|arrived| last.sequence.cmp(&arrived)) {
-                // What that side left out, because other images have the tags, it would leave out again.
+                // The other side would leave out the same images again, because other images have their tags.
                 Some(Ordering::Equal) => return Ok(Some(Nothing::Arrived)),
                 // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made
                 // again.

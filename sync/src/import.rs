@@ -26,22 +26,22 @@ use crate::{ImportConfig, JobLock, LockError};
 /// The disconnected side's job.
 #[derive(Debug)]
 pub struct ImportJob<'a> {
-    /// What to do.
+    /// The configuration.
     pub config: &'a ImportConfig,
-    /// Whose bundles are accepted.
+    /// The trust policy.
     pub policy: &'a Effective,
     /// Where they go.
     pub destination: &'a Arc<dyn Destination>,
     /// How they are delivered.
     pub options: &'a DeliveryOptions,
-    /// What signs receipts.
+    /// The signer of receipts.
     pub signer: &'a Signer,
 }
 
-/// What an import job did.
+/// The result of an import job.
 #[derive(Debug)]
 pub struct Imported {
-    /// What happened to each bundle that was in the inbox, in the order in which they were taken.
+    /// The outcome of each bundle in the inbox, in the order of the imports.
     pub items: Vec<InboxItem>,
     /// How many more there are, which the next run looks at.
     pub left: usize,
@@ -54,11 +54,11 @@ pub struct Imported {
 pub struct InboxItem {
     /// The bundle's name.
     pub name: String,
-    /// What happened to it.
+    /// The outcome.
     pub outcome: BundleOutcome,
 }
 
-/// What happened to a bundle.
+/// The outcome for a bundle.
 #[derive(Debug)]
 pub enum BundleOutcome {
     /// It was imported, and lies in `done`.
@@ -71,8 +71,7 @@ pub enum BundleOutcome {
     Waiting(ItemError),
     /// It was imported or refused, and cannot be moved out of the inbox: nothing waits for that.
     Stuck(ItemError),
-    /// It stays in the inbox, for something else went wrong. What comes after it in its stream waits
-    /// too.
+    /// It stays in the inbox after another error. The later bundles of its stream wait too.
     Failed(ItemError),
 }
 
@@ -122,7 +121,7 @@ pub enum ImportJobError {
     /// Another run is at work.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// What the job remembers.
+    /// The error of the job's ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The inbox.
@@ -134,12 +133,12 @@ impl ImportJob<'_> {
     /// Imports the inbox's bundles, oldest first, and moves them out of it.
     ///
     /// # Errors
-    /// Any [`ImportJobError`]. What went wrong with a bundle is in its [`InboxItem`].
+    /// Any [`ImportJobError`]. The error of a single bundle is in its [`InboxItem`].
     pub async fn run(&self, progress: Arc<dyn Progress>) -> Result<Imported, ImportJobError> {
         let _lock = JobLock::take(&self.config.state, "import")?;
         let ledger_path = self.config.state.join("import.json");
         let mut ledger: ImportLedger = ledger::load(&ledger_path)?;
-        // What cannot be moved any further is found again below, if it is still there.
+        // Files that cannot be moved are found again below, if they still exist.
         let _ = inbox::carry_out(&ledger.moving);
         ledger.moving.clear();
         let mut items = Vec::new();
@@ -378,8 +377,8 @@ impl ImportJob<'_> {
         }
     }
 
-    /// Moves files, in such a way that the next run goes on if this one is killed. What cannot be moved
-    /// is not the job's trouble.
+    /// Moves files, in such a way that the next run goes on if this one is killed. Files that cannot be moved
+    /// are no error.
     fn carry_out(
         &self,
         moves: Vec<ledger::Move>,
@@ -396,7 +395,7 @@ impl ImportJob<'_> {
         })
     }
 
-    /// Removes what is old in `done`. What the job did not put there itself stays.
+    /// Removes old files from `done`. Files that the job did not put there stay.
     fn prune(&self, ledger: &mut ImportLedger) {
         let mut kept: BTreeMap<StreamName, usize> = BTreeMap::new();
         let mut remaining = Vec::new();
@@ -408,7 +407,7 @@ impl ImportJob<'_> {
                 continue;
             }
             for path in &done.files {
-                // What somebody made of it since, such as a directory, is theirs.
+                // A path that became something else since, such as a directory, is left alone.
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -445,7 +444,7 @@ enum Moved {
     Stuck(InboxError),
 }
 
-/// What an error says about a bundle's future.
+/// The consequence of an error for a bundle.
 enum Judgement {
     /// Something may still come.
     Wait,

@@ -15,9 +15,9 @@ use crate::listing::{self, Listed};
 /// beside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// What it is called as one file.
+    /// Its name as one file.
     pub name: String,
-    /// What it is opened by.
+    /// The path to open it by.
     pub path: PathBuf,
     /// All its files.
     pub files: Vec<PathBuf>,
@@ -38,7 +38,7 @@ pub struct InboxError {
     pub source: std::io::Error,
 }
 
-/// What lies beside a bundle, under its name and one of these.
+/// The suffixes of files beside a bundle.
 const BESIDE: [&str; 7] =
     [".volumes.json", ".parity", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
 
@@ -119,7 +119,7 @@ pub(crate) struct Departure {
     pub(crate) reason: Option<PathBuf>,
 }
 
-/// What is put after a refused file's name for its reason.
+/// The suffix of the file with the reason for a refusal.
 const REASON: &str = ".reason.txt";
 
 /// A file name with something before it. One that would be too long keeps its end, and gets a digest for
@@ -189,13 +189,13 @@ fn bundle_of(name: &str) -> Option<&str> {
     is_bundle(base).then_some(base)
 }
 
-/// What a volume of parity is of, by its name.
+/// The bundle of a volume of parity, by its name.
 fn parity(name: &str) -> Option<&str> {
     VolumeNames::read_parity(Path::new(name))?;
     name.rsplit_once(".parity-").map(|(base, _)| base)
 }
 
-/// What a countersignature signs, by its name.
+/// The signed file of a countersignature, by its name.
 fn countersigned(name: &str) -> Option<&str> {
     let (base, hex) = name.strip_suffix(".sig")?.rsplit_once('.')?;
     let is_fingerprint = hex.len() == 16 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -1,5 +1,5 @@
-//! What an export job remembers between runs. A hint: lost, it is made again from outbox and receipts.
-//! Takes the state directory, gives and keeps one document for each job.
+//! The ledger of an export job between runs. It is a hint: if lost, it is made again from outbox and
+//! receipts. Takes the state directory, gives and keeps one document for each job.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum LedgerError {
     Write(#[from] FileError),
 }
 
-/// What an export job remembers.
+/// The ledger of an export job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ExportLedger {
@@ -45,13 +45,13 @@ pub(crate) struct Last {
     pub(crate) created: Timestamp,
     /// The size of its archive in bytes.
     pub(crate) bytes: u64,
-    /// What it delivers, as one digest of all targets and their digests.
+    /// Its contents, as one digest of all targets and their digests.
     pub(crate) contents: Digest,
     /// How many deltas there were since the last whole bundle; 0 if it is one.
     pub(crate) deltas: u32,
 }
 
-/// What an import job remembers.
+/// The ledger of an import job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ImportLedger {
@@ -59,10 +59,10 @@ pub(crate) struct ImportLedger {
     /// being copied.
     #[serde(default)]
     pub(crate) unusable: BTreeMap<String, Unusable>,
-    /// What lies in `done`, oldest first.
+    /// The files in `done`, oldest first.
     #[serde(default)]
     pub(crate) done: Vec<Done>,
-    /// What is on its way out of the inbox.
+    /// The files on their way out of the inbox.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) moving: Vec<Move>,
     /// The last bundle that was imported, by stream.

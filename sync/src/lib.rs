@@ -1,10 +1,9 @@
 //! The jobs that run every night, one on each side of the gap.
 //!
-//! Start at [`ExportJob`], which writes the next bundle to an outbox if anything changed since what
-//! is known to have arrived, and [`ImportJob`], which takes an inbox's bundles in order. Both can be
-//! run at any time, twice at once, and killed at any moment; both say nothing when there is nothing
-//! to do. What they remember is a hint: it can be lost, and is made again from the directories, the
-//! receipts and the registry.
+//! Start at [`ExportJob`], which writes the next bundle to an outbox if anything changed since what is known
+//! to have arrived, and [`ImportJob`], which takes an inbox's bundles in order. Both can be run at any time,
+//! twice at once, and killed at any moment; both print nothing when there is nothing to do. Their ledgers are
+//! hints: they can be lost, and are made again from the directories, the receipts and the registry.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -8,9 +8,9 @@ pub(crate) struct Limits {
     pub(crate) ledger: u64,
     /// The size in bytes of a file of short receipts: some hundred of them.
     pub(crate) short_receipts: u64,
-    /// Bundles that are refused, or remembered as unusable, in one run. What a run remembers is written
-    /// again with each bundle that it moves, and whoever fills an inbox with a million files must not fill
-    /// the memory. Bundles that can be imported are, however much junk lies beside them.
+    /// Bundles that are refused, or remembered as unusable, in one run. The ledger is written again with each
+    /// bundle that a run moves, and a million files in an inbox must not fill the memory. Valid bundles are
+    /// imported, however much junk lies beside them.
     pub(crate) unusable: usize,
     /// The longest name of a file in bytes that Linux's file systems take.
     pub(crate) file_name: usize,

@@ -20,7 +20,7 @@ pub struct Outbox {
 pub struct Sent {
     /// Its place in the stream.
     pub sequence: Sequence,
-    /// What it is opened by.
+    /// The path to open it by.
     pub path: PathBuf,
     /// All its files, that which makes it look complete first.
     pub files: Vec<PathBuf>,
@@ -51,7 +51,7 @@ impl Outbox {
         Ok(Self { directory: directory.to_owned(), stream: stream.clone() })
     }
 
-    /// What the bundle with this number is called.
+    /// The path of the bundle with this number.
     pub fn path(&self, sequence: Sequence, compress: bool) -> PathBuf {
         let end = if compress { ".zst" } else { "" };
         self.directory.join(format!("{}-{sequence}.tar{end}", self.stream))
@@ -65,7 +65,7 @@ impl Outbox {
         Ok(self.sets()?.into_iter().filter(|(_, is_whole)| *is_whole).map(|(sent, _)| sent).collect())
     }
 
-    /// What there is of each bundle, oldest first, and whether all of it is there.
+    /// The files of each bundle, oldest first, and whether they are complete.
     fn sets(&self) -> Result<Vec<(Sent, bool)>, OutboxError> {
         #[derive(Default)]
         struct Parts {
@@ -155,11 +155,11 @@ impl Outbox {
             if needed(sent.sequence) {
                 continue;
             }
-            // What makes it look complete goes first: half a bundle must not look like one.
+            // The file that makes it look complete goes first: half a bundle must not look like one.
             sent.files.iter().try_for_each(|path| remove(path))?;
             removed += 1;
         }
-        // What an earlier run left that was killed here, or somebody who took some volumes away.
+        // These are leftovers of a killed run, or sets with removed volumes.
         rests.iter().flat_map(|(sent, _)| &sent.files).try_for_each(|path| remove(path))?;
         Ok(removed)
     }

@@ -13,7 +13,7 @@ use bundle_importer::signature_path;
 use bundle_oci::{Printable, chain};
 use bundle_trust::load_receipt;
 
-/// What came back from the other side.
+/// The receipts that came back from the other side.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     /// The newest bundle that is known to have arrived, and what is there since.
@@ -75,7 +75,7 @@ impl Receipts {
     }
 }
 
-/// What a file says.
+/// The content of a file.
 enum Read {
     /// That a bundle of this stream arrived.
     Of(Box<Inventory>),
@@ -138,7 +138,7 @@ impl RefusedReceipt {
         std::fs::create_dir_all(&directory).map_err(failed("moved"))?;
         let mut to = directory.join(name);
         let mut number = 2_u32;
-        // What was refused before is kept: somebody wants to know where it came from.
+        // Refused files are kept: an operator may want to know their source.
         while to.symlink_metadata().is_ok() {
             let mut other = std::ffi::OsString::from(format!("{number}."));
             other.push(name);

@@ -161,7 +161,7 @@ pub struct RunEnd<'a> {
     pub at: Timestamp,
     /// The exit code of the program.
     pub exit_code: u8,
-    /// What went wrong, if anything did.
+    /// The error, if the run failed.
     pub error: Option<&'a str>,
 }
 

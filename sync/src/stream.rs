@@ -1,5 +1,5 @@
-//! What the connected side knows of its stream, and how a person sets it back after a mistake.
-//! Takes the job's configuration and the sites' keys; gives the stream, and moves files aside.
+//! The connected side's stream, and how a person sets it back after a mistake. Takes the job's configuration
+//! and the sites' keys; gives the stream, and moves files aside.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct ExportedStream {
     pub receipts: Vec<(PathBuf, BundleId)>,
 }
 
-/// What was moved aside.
+/// The files that were moved aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawn {
     /// The bundles in the outbox, by their numbers.
@@ -46,7 +46,7 @@ pub enum StreamError {
     /// A run of the job is at work.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// What the job remembers.
+    /// The error of the job's ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The outbox, or the directory of receipts.
@@ -86,9 +86,9 @@ impl ExportedStream {
         Ok(Self { last: status.last, outbox: outbox.bundles()?, arrived, receipts, stream })
     }
 
-    /// Sets the stream back to the bundle with this number, or to its beginning: bundles and receipts that are
-    /// newer go aside, and the job forgets them. Who did so, when and why is noted in `taken-back.json`
-    /// beside what the job remembers, one line for each time.
+    /// Sets the stream back to the bundle with this number, or to its beginning: bundles and receipts that
+    /// are newer go aside, and the job forgets them. `taken-back.json` beside the ledger notes who did so,
+    /// when and why, one line for each time.
     ///
     /// # Errors
     /// Any [`StreamError`]. A second run goes on where this one ended.

@@ -128,7 +128,7 @@ impl Bootstrap {
             report.secrets.push(step);
         };
         let done = bootstrap(&harbor, &plan, &settings, &places, told).await;
-        // What was written is told even if the rest failed.
+        // Written files are reported even if the rest failed.
         if !people {
             output::report(&report)?;
         }

@@ -21,7 +21,7 @@ pub(crate) struct Check {
     projects: Projects,
 }
 
-/// What is not needed, and what it is good for.
+/// Rights that are optional, with their use.
 const USEFUL: [(Right, &str); 4] = [
     (Right::new("quota", "read"), "to compare a bundle with the quota beforehand"),
     (Right::new("scanner", "read"), "to say whether images are scanned at all"),

@@ -68,7 +68,7 @@ impl Diff {
             projects: receipt.policies.len(),
             drift,
         })?;
-        // What is gone cannot be read back, and is told as what is gone.
+        // Missing artifacts cannot be read back, and are reported as missing.
         let held = match proved {
             Err(ProveError::Registry { .. }) if !found.is_empty() => HashSet::new(),
             proved => proved?,

@@ -166,7 +166,7 @@ impl Values {
     }
 }
 
-/// What is there may have been changed by hand.
+/// The error for an existing file, which may have been changed by hand.
 fn exists(path: &Path) -> Failure {
     Failure::text(Code::Usage, format!("{} exists already", name(path)))
         .hint("remove it, or choose another name with -o")
@@ -187,7 +187,7 @@ fn file(path: &Path) -> Result<ValuesFile, Failure> {
     Ok(ValuesFile { name: path.display().to_string(), text })
 }
 
-/// What a person should know, a line each.
+/// A note for the user, a line each.
 fn note(note: &ValuesNote) -> Vec<String> {
     let each = |unreached: &Unreached, what: &str| -> Vec<String> {
         unreached.places.iter().map(|place| format!("{} {what}: {place}", unreached.image)).collect()

@@ -14,8 +14,8 @@ use crate::bootstrap::kubectl;
 use crate::bootstrap::secrets::pull_secret;
 use crate::{HarborSettings, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile};
 
-/// What the importer's robot may do in each project it brings something into, and no more: it can
-/// neither remove anything nor change how a project is run.
+/// The rights of the importer's robot in each project that it writes to, and no more: it can neither remove
+/// anything nor change a project's policy.
 pub const IMPORTER_RIGHTS: [Right; 14] = [
     Right::new("project", "read"),
     Right::new("metadata", "read"),
@@ -35,32 +35,32 @@ pub const IMPORTER_RIGHTS: [Right; 14] = [
 
 const PULL: Right = Right::new("repository", "pull");
 
-/// What `bundle harbor bootstrap` does: projects, the importer's robot, and for each project with
+/// The steps of `bundle harbor bootstrap`: projects, the importer's robot, and for each project with
 /// namespaces a robot that pulls.
 #[derive(Clone, Debug)]
 pub struct BootstrapPlan {
-    /// What the Harbor is like.
+    /// The live state of the Harbor.
     pub live: LiveState,
-    /// What happens to the projects.
+    /// The steps for the projects.
     pub reconcile: ReconcilePlan,
-    /// What happens to the robots, the importer's first.
+    /// The steps for the robots, the importer's first.
     pub robots: Vec<RobotStep>,
     /// The preflight checks that failed.
     pub findings: Vec<Finding>,
 }
 
-/// What happens to one robot.
+/// The step for one robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotStep {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
-    /// What it should be.
+    /// The wanted account.
     pub spec: RobotSpec,
-    /// What happens to it.
+    /// The change.
     pub change: RobotChange,
 }
 
-/// What a robot is for.
+/// The purpose of a robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// It brings bundles in.
@@ -87,7 +87,7 @@ impl Purpose {
     }
 }
 
-/// What happens to a robot.
+/// The change of a robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RobotChange {
     /// It is made.
@@ -105,7 +105,7 @@ pub struct SecretPlaces<'a> {
     pub directory: &'a Path,
     /// The registry's host as pods and importers name it.
     pub host: &'a Registry,
-    /// What happens to a pull secret.
+    /// The destination of a pull secret.
     pub delivery: SecretDelivery,
     /// The namespace in which Harbor itself runs.
     pub harbor_namespace: &'a Namespace,
@@ -123,7 +123,7 @@ impl SecretPlaces<'_> {
     }
 }
 
-/// What happens to a pull secret.
+/// The destination of a pull secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SecretDelivery {
     /// It is kept in a file.
@@ -278,8 +278,8 @@ fn wanted_robots(settings: &HarborSettings, projects: &BTreeSet<ProjectName>) ->
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// What a robot has to become, if it is to be changed. The importer's keeps what it may do in other
-/// projects, which another bootstrap gave it; one that pulls may do exactly what is wanted.
+/// Returns the changed robot, if a change is needed. The importer's robot keeps its rights in other projects,
+/// which another bootstrap gave it; one that pulls gets exactly the wanted rights.
 fn updated(robot: &Robot, spec: &RobotSpec, purpose: &Purpose, now: i64) -> Option<Robot> {
     let mut wanted = robot.clone();
     match purpose {
@@ -332,7 +332,7 @@ pub async fn bootstrap(
                 let created = match created {
                     Ok(created) => created,
                     Err(error) => {
-                        // Nobody can tell whether an answer that got lost was one.
+                        // A lost answer may have been a success.
                         if !error.is_retryable() {
                             let _ = std::fs::remove_file(&pending);
                         }
@@ -491,7 +491,7 @@ mod tests {
             Some((-1, 1))
         );
         assert_eq!(change(&robot(-1, -1, same.clone()), RobotLifetime::Forever, &pull), None);
-        // What one may do too much is taken from one that pulls, and left to the importer.
+        // Excess rights are taken from a robot that pulls, and left to the importer.
         let mut more = same.clone();
         more.insert(Permission::project(&project("platform"), PULL));
         assert_eq!(change(&robot(-1, -1, more.clone()), RobotLifetime::Forever, &pull), Some((-1, 1)));

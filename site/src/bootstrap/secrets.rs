@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::Namespace;
 
-/// What every pod of the platform names in `imagePullSecrets`.
+/// The name that every pod of the platform has in `imagePullSecrets`.
 pub const PULL_SECRET: &str = "harbor-registry";
 
 /// The same in the namespace of Harbor itself: its chart, released as `harbor`, makes a Secret
@@ -77,7 +77,7 @@ pub fn new_secret() -> Result<RobotSecret, getrandom::Error> {
         let mut random = Zeroizing::new([0_u8; 64]);
         while text.len() < LENGTH {
             getrandom::fill(&mut *random)?;
-            // What is above the last whole multiple of 62 would make the first letters likelier.
+            // Values above the last whole multiple of 62 would make the first letters likelier.
             let even = random.iter().filter(|byte| usize::from(**byte) < ALPHABET.len() * 4);
             let room = LENGTH - text.len();
             text.extend(
