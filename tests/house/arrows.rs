@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use crate::sources::root;
 
-/// Each crate, and those of ours that it may know. Whatever is missing here is an arrow that nobody
-/// decided on.
+/// Each crate, and the crates of ours that it may depend on. A missing arrow is not allowed.
 const ALLOWED: [(&str, &str); 17] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),

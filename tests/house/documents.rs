@@ -1,5 +1,5 @@
-//! What the documents say of each other and of the code: every link leads to a heading, every test and
-//! type that is named exists. Takes the Markdown files of the repository.
+//! Checks the documents against each other and the code: every link has a target heading, every named test
+//! and type exists. Takes the Markdown files of the repository.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

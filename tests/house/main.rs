@@ -1,5 +1,5 @@
-//! What keeps the house in order: which crate may know which, where files stand and how they begin, and
-//! that the documents name what exists. Nothing of the product runs here.
+//! Checks of the repository: dependencies between crates, the places and heads of files, and the names in the
+//! documents. No code of the product runs here.
 
 mod arrows;
 mod documents;

@@ -1,5 +1,5 @@
-//! What the program takes of memory at its peak, as the system counts it (`VmHWM`): small for honest work, and
-//! bounded whatever a bundle or a registry asks for.
+//! The program's peak memory, as the system counts it (`VmHWM`): small for honest work, and bounded whatever
+//! a bundle or a registry asks for.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! What a tired person does, and what the terminal shows.
-//! One line a mistake: the command, its exit code, and what it must say.
+//! Mistakes of tired people, and the terminal's output. One line a mistake: the command, its exit code, and
+//! what it must say.
 
 use crate::scene::Scene;
 
@@ -134,7 +134,7 @@ fn a_lock_is_replaced_whole_or_goes_down_a_pipe() {
     }
     assert_eq!(std::fs::read_to_string(scene.path("bundle.lock")).unwrap(), piped.stdout);
     assert_eq!(std::fs::read_to_string(scene.path("victim")).unwrap(), "precious");
-    // What a merge left is made again.
+    // A lock with a merge conflict is made again.
     std::fs::write(scene.path("bundle.lock"), format!("{}<<<<<<< ours\n", piped.stdout)).unwrap();
     scene.bundle(["lock", &reference]).succeeds();
     assert!(!scene.files().iter().any(|name| name.starts_with(".bundle")), "{:?}", scene.files());

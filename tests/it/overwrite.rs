@@ -1,4 +1,4 @@
-//! What is there and is not ours stays as it is: whatever a file's name is given for, a command that would
+//! Files that are not ours stay as they are: whatever a file's name is given for, a command that would
 //! overwrite another's file ends with 2, before it does anything.
 
 use bundle_test_servers::{ImageSpec, LayerSpec};
@@ -41,7 +41,7 @@ fn no_command_overwrites_what_is_not_its_own() {
         "{:?}",
         scene.files()
     );
-    // What is ours is replaced: twice the same, and an empty file that was made beforehand.
+    // Our own files are replaced: twice the same, and an empty file that was made beforehand.
     std::fs::write(scene.path("receipt.json"), "").unwrap();
     for _ in 0..2 {
         scene.bundle([&import, ["--receipt", "receipt.json"].as_slice()].concat()).succeeds();

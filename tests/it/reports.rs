@@ -1,4 +1,4 @@
-//! What programs read of the program: reports with their version, and errors as one JSON object whose
+//! The program's output for programs: reports with their version, and errors as one JSON object whose
 //! identifier does not change.
 
 use bundle_test_servers::ImageSpec;

@@ -1,5 +1,5 @@
-//! What most tests need: a registry with images, a key, a place for files, and the program.
-//! Gives a `Scene`, in whose directory commands run, and `Ran`, which says what a command must have done.
+//! The scene of most tests: a registry with images, a key, a place for files, and the program. Gives a
+//! `Scene`, in whose directory commands run, and `Ran`, which says what a command must have done.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

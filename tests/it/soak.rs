@@ -34,7 +34,7 @@ impl Random {
     }
 }
 
-/// What happens to a run.
+/// An event during a run.
 enum Event {
     /// It is killed after so long.
     Kill(Duration),
@@ -285,7 +285,7 @@ impl World {
         std::thread::scope(|scope| {
             let (sender, ended) = mpsc::channel::<()>();
             let pull = scope.spawn(move || {
-                // Whatever it says: the server goes away meanwhile.
+                // Any result is fine: the server goes away meanwhile.
                 let found = NAMES
                     .map(|name| client.check(&format!("cache/{host}/team/{name}"), "1", Check::Hash).len());
                 drop(sender);

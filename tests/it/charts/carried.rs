@@ -482,8 +482,8 @@ fn images_tells_what_is_asked_for_and_why() {
         .says("is not on this machine, and the network is not used");
 }
 
-/// What an image is asked for, and what happens to it if its registry does not have it, or answers oddly.
-/// Only what the rendering with the values given asks for can end the run, and must.
+/// Registries are asked for the images of charts, and some do not have them or answer oddly. Only a missing
+/// image of the rendering with the given values may end the run, and must.
 #[test]
 fn only_what_is_rendered_ends_the_run_if_it_does_not_exist() {
     let scene = scene_with_chart();

@@ -72,7 +72,7 @@ fn manifests_are_a_source_and_the_charts_that_they_name_too() {
         json["artifacts"].as_array().unwrap().iter().filter(|artifact| artifact["kind"] == kind).count()
     };
     assert_eq!(kinds("chart"), 1, "the chart that a manifest names travels");
-    // What a manifest asks for and does not exist ends the run, as with a chart.
+    // A missing image of a manifest ends the run, as with a chart.
     write(
         &scene,
         "kafka/two.yaml",

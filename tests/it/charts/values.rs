@@ -57,7 +57,7 @@ fn targets(scene: &Scene) -> BTreeSet<String> {
     artifacts.iter().filter(|artifact| artifact["kind"] == "image").map(name).collect()
 }
 
-/// What containers run, in documents that Helm rendered.
+/// The images of containers, in documents that Helm rendered.
 fn images(documents: &[Value]) -> BTreeSet<String> {
     fn enter(value: &Value, found: &mut BTreeSet<String>) {
         match value {
@@ -79,7 +79,7 @@ fn images(documents: &[Value]) -> BTreeSet<String> {
     found
 }
 
-/// What the real Helm renders of a chart with values, unless it is not installed.
+/// The documents that the real Helm renders of a chart with values, unless it is not installed.
 fn helm(scene: &Scene, chart: &Path, more: &[&str]) -> Option<Vec<Value>> {
     let helm = bundle_test_needs::program("helm")?;
     let output = Command::new(helm)
@@ -188,7 +188,7 @@ fn what_people_say_themselves_stays() {
     assert_eq!(overlay["externalURL"], "https://registry.example");
     assert_eq!(overlay["expose"]["ingress"]["hosts"]["core"], "registry.example");
     assert_eq!(overlay.get("imagePullSecrets"), None);
-    // What the chart wants to know is asked for.
+    // The error names the value that the chart requires.
     values(&scene, &["--set", "expose.type=clusterIP"])
         .ends_with(2)
         .says("hint: give the chart that value: --set expose.tls.auto.commonName=…");

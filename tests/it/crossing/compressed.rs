@@ -1,5 +1,5 @@
-//! A bundle inside a compressed file.
-//! What `zstd` and the program wrote is read by both, and damage in it is damage of the bundle.
+//! A bundle inside a compressed file. The program reads `zstd`'s output and `zstd` the program's, and damage
+//! in it is damage of the bundle.
 
 use bundle_test_servers::{Check, DockerRegistry, ImageSpec, LayerSpec, sha256};
 

@@ -1,5 +1,5 @@
-//! What changed crosses, and nothing else; what was lost on the way is no matter.
-//! Bundles made with `--base`, from receipts that are right, old, or somebody else's.
+//! A delta carries only the changes; a bundle that was lost on the way does no harm. Bundles made with
+//! `--base`, from receipts that are right, old, or somebody else's.
 
 use bundle_test_servers::{
     Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Manifest, Matcher, Response, Rule,
@@ -234,7 +234,7 @@ fn a_night_without_change_makes_no_bundle() {
     let made = sides.create(&["a"], "2.tar", 2, &["--base", "1.json"]).succeeds().json();
     assert_eq!(made["changed"], false);
     assert_eq!(sides.scene.files(), ["1.json", "1.json.sig", "1.tar"]);
-    // What was skipped is not there, and so is still to be sent.
+    // A skipped artifact is missing on the other side, and so is sent again.
     let mut receipt: Value =
         serde_json::from_slice(&std::fs::read(sides.scene.path("1.json")).unwrap()).unwrap();
     let artifact = receipt["artifacts"][0].as_object_mut().unwrap();

@@ -100,8 +100,8 @@ fn containerd_imports_every_image_under_its_name() {
     }
 }
 
-/// What K3s does with a file in its images directory: `client.Import` with all platforms, under
-/// the names in the archive (k3s `pkg/agent/containerd/containerd.go: preloadFile`).
+/// K3s' import of a file in its images directory: `client.Import` with all platforms, under the names in the
+/// archive (k3s `pkg/agent/containerd/containerd.go: preloadFile`).
 #[test]
 fn a_bundle_of_chosen_platforms_can_lie_in_the_images_directory_of_k3s() {
     let scene = Scene::empty();

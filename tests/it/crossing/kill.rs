@@ -131,7 +131,7 @@ fn import_killed_at_any_point_shows_nothing_and_goes_on_to_a_complete_registry()
         let arguments = import(proxy.host());
         if killed_at(&scene, &proxy, Direction::Upload, total * point / POINTS, &arguments) {
             killed += 1;
-            // Whatever tags there are, all that they name is there.
+            // All content of the existing tags is complete.
             assert_eq!(target.client().check_complete(Check::Head).unwrap(), [], "point {point}");
         }
         scene.bundle(&arguments).succeeds();

@@ -1,5 +1,5 @@
-//! What a statement says of an image is what the image is, whoever reads the bundle and however.
-//! A statement that is signed and says something else is refused with the image, its digest and both words.
+//! A statement's description of an image matches the image, for every reader of the bundle. A signed
+//! statement that contradicts its content is refused with the image, its digest and both values.
 
 use bundle_test_servers::{DockerRegistry, Index, LayerSpec, Platform};
 

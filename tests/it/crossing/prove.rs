@@ -1,5 +1,5 @@
-//! What a receipt says is read back where that is asked for: a registry that answers HEAD and sends other
-//! bytes is caught, and no receipt is signed.
+//! `--prove` reads back the content that a receipt lists: a registry that answers HEAD and sends other bytes
+//! is caught, and no receipt is signed.
 
 use bundle_test_servers::{DockerRegistry, Fault, FaultProxy, Matcher, Rule};
 
@@ -27,10 +27,10 @@ fn import_prove_catches_a_registry_that_answers_head_and_sends_other_bytes() {
         let ran = ran.says("is damaged in the registry: sha256:").says(" was asked for, and sha256:");
         assert!(ran.stderr.contains("cache/"), "the image is named: {}", ran.stderr);
         assert!(!scene.path("r.json").exists(), "{path}");
-        // Nobody looks without being asked.
+        // Without the option nothing is read back.
         import(&scene, proxy.host(), &["--receipt", "plain.json"]).succeeds();
     }
-    // What is damaged once on the way is read once more.
+    // Bytes damaged once on the way are read once more.
     proxy.clear_rules();
     proxy.add(Rule::new(Matcher::new("GET", "/blobs/sha256:"), Fault::WrongBytes { at: 0 }).once());
     import(&scene, proxy.host(), &["--receipt", "r.json", "--prove"]).succeeds();

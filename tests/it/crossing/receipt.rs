@@ -1,5 +1,5 @@
-//! What comes back from the other side.
-//! Receipts long and short: what they say, and what refuses a wrong one.
+//! Receipts that come back from the other side. Receipts long and short: their content, and the refusal of
+//! wrong ones.
 
 use bundle_test_servers::{DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
 use serde_json::Value;
@@ -45,7 +45,7 @@ fn a_receipt_says_what_arrived_and_openssl_checks_its_signature() {
             assert_eq!(contents[&repository][tag], artifact["digest"].as_str().unwrap());
         }
     }
-    // What it says to be there can be pulled.
+    // The listed artifacts can be pulled.
     for artifact in artifacts {
         let repository = format!(
             "{}/{}",

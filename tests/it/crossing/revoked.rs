@@ -1,5 +1,5 @@
-//! What the trust store has revoked, against every command that trusts: whatever file is named, with a
-//! home and without, and where somebody says that there is no store.
+//! Keys that the trust store has revoked, against every command that trusts: whatever file is named, with a
+//! home and without, and with an explicit choice of no store.
 
 use std::process::Command;
 
@@ -114,7 +114,7 @@ fn inspect_trusts_whom_verify_trusts() {
     assert_eq!(refused.stdout, "");
     let shown = inspect(&["--unverified", "--json"]).succeeds().json();
     assert_eq!((&shown["verified"], &shown["signers"]), (&false.into(), &serde_json::json!([])));
-    // Who trusts nobody yet may look.
+    // Without any trusted key, inspection is possible.
     std::fs::remove_file(scene.path(".config/bundle/trust.yaml")).unwrap();
     inspect(&[]).succeeds().says("NOT VERIFIED");
 }

@@ -172,7 +172,7 @@ fn a_bundle_counts_as_accepted_before_its_first_tag_is_set() {
     proxy.clear_rules();
     stream.import_at(proxy.host(), "1.tar", &[]).ends_with(3).says("is older than 2");
     stream.import_at(proxy.host(), "2.tar", &[]).succeeds();
-    // What failed before all was pushed is not accepted.
+    // A bundle that failed before all was pushed is not accepted.
     stream.create("3.tar", 3, "three", &[]);
     proxy.add(Rule::new(Matcher::new("PUT", "/manifests/sha256"), Fault::status(403)));
     stream.import_at(proxy.host(), "3.tar", &[]).ends_with(4);
@@ -192,7 +192,7 @@ fn a_record_that_cannot_be_read_is_told_and_survived() {
         .says("cache/bundle-state:s.9.0123456789ab is not a record of an accepted bundle");
     stream.create("2.tar", 2, "two", &[]);
     stream.import("2.tar", &[]).succeeds();
-    // What can be read still counts, without the file too.
+    // Readable records still count, without the file too.
     std::fs::remove_dir_all(stream.scene.path(".local")).unwrap();
     stream.import("1.tar", &[]).ends_with(3).says("is older than 2");
 }
@@ -277,7 +277,7 @@ fn records_are_signed_with_the_sites_key_and_others_are_told_and_count_for_nothi
         stream.create(&format!("{number}.tar"), number, &number.to_string(), &[]);
     }
     let site = ["--receipt-key", "key-site"];
-    // What was recorded before there was a key is told, and the file still knows.
+    // Records from before the key are reported, and the file still has them.
     stream.import("2.tar", &[]).succeeds();
     stream.import("1.tar", &site).ends_with(3).says("is older than 2");
     stream.import("3.tar", &site).succeeds().says("which is not signed with this site's key");
@@ -302,7 +302,7 @@ fn records_are_signed_with_the_sites_key_and_others_are_told_and_count_for_nothi
     }
     stream.forget();
     stream.import("3.tar", &site).ends_with(3).says("is older than 4");
-    // Who has no key is stopped, and told by which number.
+    // An import without the key is stopped, with the number of the record.
     stream.import("4.tar", &[]).ends_with(3).says("is older than 9007199254740991");
     // Another key believes nothing that was there, and signs what comes.
     stream

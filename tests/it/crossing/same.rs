@@ -8,7 +8,7 @@ use crate::scene::{Ran, Scene};
 
 const EXPORT: &str = "export:\n  file: bundle.yaml\n  outbox: outbox\n  receipts: back\n  state: export\n  key: key\n  receiptTrust: [key.pub]\n";
 
-/// What a command made: the targets and digests that its bundle delivers, and what it noted.
+/// The result of a command: the targets and digests that its bundle delivers, and its notes.
 type Made = (Vec<(String, String)>, Vec<String>);
 
 /// Makes one bundle with each command.

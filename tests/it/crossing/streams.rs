@@ -1,4 +1,4 @@
-//! Whose a tag is, what a stream is called, and how a person sets a stream back after a mistake: with two
+//! The owner of a tag, the name of a stream, and a person's reset of a stream after a mistake: with two
 //! registries and the real program on both sides.
 
 use bundle_test_servers::{Contents, DockerRegistry, ImageSpec};
@@ -80,7 +80,7 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     let second_own = it.digest("own");
     assert_ne!(second_own, before.0);
     it.import(&it.create("a", 3, &["own"], "three", &[]), &[]).succeeds();
-    // What a person sets back to what the stream set earlier is a person's too.
+    // A tag that a person moves back to an earlier digest of the stream is that person's too.
     let third = it.create("a", 4, &["own"], "four", &[]);
     let old = ImageSpec::oci().label("content", "one").label("name", "own").build();
     it.target.client().push(&it.repository("own"), "latest", &old).unwrap();
@@ -199,7 +199,7 @@ fn a_person_sets_a_stream_back_after_a_bundle_from_the_future() {
         .says("state file     1795000000");
     // The tags that the wrong bundle set are the stream's: the right one moves them.
     it.import(&next, &[]).succeeds();
-    // What was taken back does not come in by itself again, not even where the disk was lost.
+    // A bundle that was taken back is not imported again, not even where the disk was lost.
     for _ in 0..2 {
         it.import(&future, &["--allow-future"]).ends_with(3).says("taken back with `bundle stream repair`");
         std::fs::remove_dir_all(it.scene.path(".local")).unwrap();

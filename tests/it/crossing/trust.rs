@@ -1,5 +1,5 @@
-//! Whose bundles are accepted: the store, second signatures, and new keys.
-//! Commands run against the store of a home directory of their own.
+//! Trusted keys: the store, co-signatures, and new keys. Commands run against the store of a home directory
+//! of their own.
 
 use bundle_test_servers::DockerRegistry;
 

@@ -5,8 +5,8 @@ use bundle_test_servers::{Check, CraneRegistry, DockerRegistry, sha256};
 
 use crate::scene::{CREATED, Scene};
 
-/// What a registry holds, without the lists of referrers that its clients keep: these are made
-/// anew on the other side, and hold what was carried.
+/// The content of a registry, without the lists of referrers that its clients keep: these are made anew on
+/// the other side, and hold the carried referrers.
 fn carried(client: &bundle_test_servers::Client) -> bundle_test_servers::Contents {
     let mut contents = client.contents().unwrap();
     // The importer's own record of what it accepted.

@@ -1,5 +1,5 @@
-//! What users deploy: each file is what it should be, and its very commands do their job.
-//! Takes `manifests/`, Kubernetes' own types and a shell; runs what the units and jobs run.
+//! The files that users deploy: each has the right content, and its very commands do their job. Takes
+//! `manifests/`, Kubernetes' own types and a shell; runs the commands of the units and jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn yaml<T: DeserializeOwned>(path: &Path) -> T {
     serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Reads a file into Kubernetes' own type. What the type does not have would be lost on the way back.
+/// Reads a file into Kubernetes' own type. Fields that the type does not have would be lost on the way back.
 fn typed<T: DeserializeOwned + Serialize>(path: &Path) -> T {
     let written: Value = yaml(path);
     let object: T = yaml(path);
@@ -33,7 +33,7 @@ fn typed<T: DeserializeOwned + Serialize>(path: &Path) -> T {
     object
 }
 
-/// What was written is there; an overlay's missing fields may have become empty ones.
+/// Every written field is kept; an overlay's missing fields may have become empty ones.
 fn keeps(object: &Value, written: &Value, place: &str) {
     match (object, written) {
         (Value::Object(object), Value::Object(written)) => {
@@ -430,7 +430,7 @@ fn systemd_itself_finds_nothing_wrong_with_the_units() {
     assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
 }
 
-/// What kustomize makes of a directory of the manifests, by kind and name.
+/// The objects that kustomize builds from a directory of the manifests, by kind and name.
 fn built(kustomize: &Path, directory: &Path) -> Option<BTreeMap<(String, String), Value>> {
     let ran = Command::new(kustomize).arg("build").arg(directory).output().unwrap();
     let text = String::from_utf8(ran.stdout).unwrap();

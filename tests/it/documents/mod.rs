@@ -1,4 +1,4 @@
-//! What the documents and the files beside them promise.
+//! The promises of the documents and of the files beside them.
 //!
 //! Commands do what the text says, and `manifests/` works as it is.
 

@@ -9,7 +9,7 @@ use crate::harbor::scene::HarborScene;
 use crate::scene::Ran;
 use crate::serve::served::Served;
 
-/// What is run on a cluster or by another machine, and was not tried.
+/// Commands for a cluster or another machine, which were not tried.
 const ELSEWHERE: [&str; 7] = [
     "kubectl ",
     "helm ",
@@ -54,7 +54,7 @@ impl Runbook {
             line =
                 line.replace("--registry harbor.example", &format!("--registry {}", self.it.harbor.host()));
         }
-        // What a block exports holds for its later lines.
+        // Variables that a block exports are set for its later lines.
         let account = self
             .password
             .as_ref()

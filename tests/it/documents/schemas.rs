@@ -10,7 +10,7 @@ const FILES: [&str; 4] = ["bundle", "harbor", "trust", "sync"];
 const EXPORT: &str = "export:\n  file: b\n  outbox: o\n  receipts: r\n  receiptTrust: [k]\n  state: s\n";
 const IMPORT: &str = "import:\n  inbox: i\n  to: harbor.example\n  receipts: r\n  receiptKey: k\n  site: plant 7\n  state: s\n";
 
-/// What is right, and what is wrong in a way that a schema can say.
+/// Valid samples, and samples with faults that a schema can describe.
 fn samples(file: &str) -> (Vec<String>, Vec<String>) {
     let all = |texts: &[&str], around: &dyn Fn(&str) -> String| -> Vec<String> {
         texts.iter().map(|text| around(text)).collect()

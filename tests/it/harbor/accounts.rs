@@ -1,5 +1,5 @@
-//! Who may do what in a Harbor that the program has set up.
-//! Members, robots and their secrets, up to the Kubernetes secret that a node reads.
+//! The rights of accounts in a Harbor that the program has set up. Members, robots and their secrets, up to
+//! the Kubernetes secret that a node reads.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -146,7 +146,7 @@ fn a_tenant_pulls_its_own_project_and_cache_and_nothing_of_others() {
     ] {
         assert_eq!(it.pull(account, repository, "1"), status, "{} {repository}", account.name);
     }
-    // Nobody but the importer can push, not even into their own project.
+    // Only the importer can push; tenants cannot, not even into their own project.
     let image = bundle_test_servers::ImageSpec::oci().build();
     for repository in ["tenant-a/app-a", cached.as_str(), "tenant-b/app-b"] {
         assert!(it.harbor.client(&a).push(repository, "2", &image).is_err(), "{repository}");
@@ -198,7 +198,7 @@ fn a_new_tenant_is_added_to_what_there_is() {
         .says("change   bundle-importer")
         .says("create   pull-tenant-c");
     it.bundle_as(&importer, &import).succeeds();
-    // What the importer could do before, it still can.
+    // The importer keeps its earlier rights.
     it.import_as(&importer, &[]).succeeds();
     // The importer's, the nodes', and three tenants'.
     assert_eq!(it.harbor.robots().len(), 5);
@@ -304,7 +304,7 @@ fn secrets_are_applied_with_kubectl_when_asked_and_kept_when_that_fails() {
     assert!(std::fs::read_to_string(it.scene.path("applied")).unwrap().contains("namespace: \"tenant-a\""));
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml.new").exists());
-    // What an earlier run kept in a file is not left there with a secret that no longer works.
+    // A file of an earlier run is not left there with a secret that no longer works.
     it.write("harbor-secrets/tenant-a.yaml", "old");
     run("rotate tenant-a --apply").succeeds();
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());

@@ -1,5 +1,5 @@
-//! What an import into Harbor proves, and what has changed since.
-//! Takes a Harbor with findings; reads receipts, and what `harbor drift` makes of them.
+//! The receipt of an import into Harbor, and the changes since. Takes a Harbor with findings; reads receipts,
+//! and the output of `harbor drift`.
 
 use bundle_test_servers::{Fault, FaultProxy, Findings, Matcher, Rule, Severity};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
     it.bundle(&diff).succeeds().says("are as the receipt says");
     // Content that Harbor's storage lost is found where it is read back.
     let proving: Vec<&str> = diff.iter().copied().chain(["--prove"]).collect();
-    // What the policy holds back is not read back, and that is no success.
+    // Artifacts blocked by the policy are not read back, and that is no success.
     it.bundle(&proving).ends_with(6).says("team/multi:1 is held back by a policy").says("not read back");
     let proxy = FaultProxy::start(it.harbor.host()).unwrap();
     proxy.add(Rule::new(Matcher::new("GET", "/blobs/sha256:"), Fault::WrongBytes { at: 0 }));
@@ -47,7 +47,7 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
     it.bundle(&["harbor", "diff", "r2.json", "--to", &through, "--prove"])
         .ends_with(3)
         .says("is damaged in the registry: sha256:");
-    // What a stranger pushes is seen when it is asked for, and the record is no stranger's.
+    // A stranger's push is found with `--extra`, and the record is no stranger's.
     let extra: Vec<&str> = diff.iter().copied().chain(["--extra"]).collect();
     it.bundle(&extra).succeeds().says("are as the receipt says");
     let stranger = bundle_test_servers::ImageSpec::oci().label("stranger", "yes").build();

@@ -1,5 +1,5 @@
-//! What people are told of their images' vulnerabilities.
-//! Takes findings that the double's scanner has; reads what import and receipt report.
+//! Reports of images' vulnerabilities. Takes findings that the double's scanner has; reads the reports of
+//! import and receipt.
 
 use bundle_test_servers::{Findings, Severity};
 

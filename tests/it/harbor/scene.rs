@@ -13,7 +13,7 @@ pub(crate) struct HarborScene {
     pub(crate) harbor: Harbor,
 }
 
-/// What [`HarborScene::start`] brings: `cache`, `platform` and a tenant's, with shared layers.
+/// The configuration of [`HarborScene::start`]: `cache`, `platform` and a tenant's, with shared layers.
 const CONFIG: &str = "\
 name: nightly
 projects:

@@ -1,11 +1,11 @@
-//! What a row of the tables of this room says, and what all rows share: logins, and the search for secrets.
-//! Takes a run of the program and the servers that it met; fails with the row's name.
+//! The rows of this directory's tables, and their common parts: logins, and the search for secrets. Takes a
+//! run of the program and the servers that it met; fails with the row's name.
 
 use bundle_test_servers::{FaultProxy, base64};
 
 use crate::scene::{Ran, Scene};
 
-/// What a run must have done.
+/// The expected result of a run.
 pub(crate) struct Expect<'a> {
     /// The row's name, for messages.
     pub(crate) name: &'a str,

@@ -71,7 +71,7 @@ fn cosign_verifies_at_the_target_what_came_whole_and_a_cut_index_is_said_to_have
     let ran = cosign.verify(&image);
     assert_ne!(ran.code, Some(0), "{}", ran.stdout);
     drop(target);
-    // What each platform's own signature says holds for a part, too.
+    // The signatures of single platforms hold for a part, too.
     cosign.sign(&format!("{host}/team/app@{}", amd64.digest));
     let (_, target, image) = cross(&["--platform", "linux/amd64"]);
     cosign.verify(&image).succeeds().says(&amd64.digest);

@@ -258,7 +258,7 @@ fn addresses_that_lead_astray_give_no_bundle_and_say_what_to_do() {
             it.scene.bundle([&base[..], more].concat())
         };
         let ran = create(&["--include-foreign"]).ends_with(4).says(says).says(hint);
-        // What the registry said is told as well.
+        // The registry's error is reported as well.
         let ran = ran.says("BLOB_UNKNOWN");
         assert!(!ran.stderr.contains("pa55"), "{}", ran.stderr);
         assert!(!it.scene.path("b.tar").exists(), "{tag}");

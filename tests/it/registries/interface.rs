@@ -38,7 +38,7 @@ struct Stored {
     places: HashSet<(RepositoryName, Digest)>,
     manifests: HashMap<(RepositoryName, Digest), (MediaType, Bytes)>,
     tags: BTreeMap<RepositoryName, BTreeMap<String, Digest>>,
-    /// What was done, in order.
+    /// The calls, in order.
     done: Vec<&'static str>,
 }
 

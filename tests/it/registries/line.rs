@@ -1,4 +1,4 @@
-//! What stands between here and a registry: proxies that work, that want a login, that are dead. For each the row
+//! Proxies between the program and a registry: some work, some want a login, some are dead. For each the row
 //! says what the program must do and what the proxy must not learn.
 
 use bundle_test_servers::standin::{ForwardProxy, SocksProxy, Through, dead};

@@ -27,7 +27,7 @@ fn a_login_is_checked_kept_for_its_owner_and_used_until_the_logout() {
     assert!(!std::fs::read_to_string(&kept).unwrap().contains("auth\""));
     import().ends_with(4);
     scene.bundle(["logout", host]).succeeds().says("not logged in");
-    // Whoever knows better need not ask.
+    // With `--no-check` the login is not checked.
     login("wrong-word", "--no-check").succeeds();
     import().ends_with(4).says("does not accept the credentials");
     // A password is no argument.

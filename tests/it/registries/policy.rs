@@ -1,5 +1,5 @@
-//! What is wanted of images beside their contents: platforms, signed indexes, and referrers that are required,
-//! carried or left. Takes images of one registry; gives what the statement and the exit code say of each.
+//! Policies for images beside their contents: platforms, signed indexes, and referrers that are required,
+//! carried or left. Takes images of one registry; gives the statement's marks and the exit code for each.
 
 use bundle_test_servers::{
     Fault, FaultProxy, ImageSpec, Index, LayerSpec, Manifest, Matcher, Platform, Rule,

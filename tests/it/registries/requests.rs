@@ -1,5 +1,5 @@
-//! What an import asks of a registry. Takes imports of few and of more images that share a layer; says how many
-//! requests of each sort one more image costs, and what a registry may refuse of them.
+//! An import's requests to a registry. Takes imports of few and of more images that share a layer; says how
+//! many requests of each sort one more image costs, and what a registry may refuse of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -91,9 +91,10 @@ fn what_an_import_that_ended_early_left_behind_is_found_without_sending_it_again
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }
 
-/// What takes few requests at once answers 503 (nginx' `limit_conn`, ngx_http_limit_conn_module) or 429 (the same
-/// with `limit_conn_status 429`, Docker Hub's abuse limit with a plain text, Amazon's and GitHub's
-/// `TOOMANYREQUESTS`). The import makes fewer at once from then on, instead of running into it again and again.
+/// A registry that takes few requests at once answers 503 (nginx' `limit_conn`, ngx_http_limit_conn_module)
+/// or 429 (the same with `limit_conn_status 429`, Docker Hub's abuse limit with a plain text, Amazon's and
+/// GitHub's `TOOMANYREQUESTS`). The import makes fewer at once from then on, instead of running into it again
+/// and again.
 #[test]
 fn a_registry_that_takes_few_requests_at_once_is_soon_asked_no_more_than_that() {
     let scene = Scene::empty();

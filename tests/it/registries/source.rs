@@ -159,7 +159,7 @@ fn a_mirror_that_sends_wrong_bytes_is_left_for_the_registry() {
     create("b.tar", &[&through]).succeeds().says("whose digest is");
     let read = |name: &str| std::fs::read(scene.path(name)).unwrap();
     assert!(read("b.tar") == read("whole.tar.2"));
-    // What went down a pipe cannot be taken back, but whose fault it was is said.
+    // Bytes that went down a pipe cannot be taken back, but the error names the faulty registry.
     create("-", &[&through]).ends_with(4).says(&format!("{} sent bytes", mirror.host()));
 }
 

@@ -190,7 +190,7 @@ fn a_list_of_tags_that_may_be_cut_is_not_believed() {
     let ran = create(&scene, &[], &format!("{}/team/app:1", front.host()), &[]);
     Expect { name: "50 tags and no link", code: 0, says: &[], requests: &[("GET tags", 1)] }.of(ran, &front);
     assert_eq!(artifacts(&scene).len(), 2);
-    // Whatever its length: the image's own tag is not in it.
+    // Lists of any length: the image's own tag is not in them.
     let front = tags_without_link(scene.source.host(), 0).unwrap();
     let ran = create(&scene, &[], &format!("{}/team/app:1", front.host()), &[]);
     Expect { name: "no tag at all", code: 0, says: &[], requests: &[("GET tags", 1)] }.of(ran, &front);

@@ -81,7 +81,7 @@ impl Containerd {
         images
     }
 
-    /// What containerd says of an image's content for one platform: whether all of it is there.
+    /// containerd's status of an image's content for one platform: whether it is complete.
     pub(crate) fn check(&self, name: &str) -> String {
         self.run(&["images", "check", &format!("name=={name}")])
     }

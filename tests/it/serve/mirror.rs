@@ -116,7 +116,7 @@ fn nodes_ask_a_second_registry_when_the_first_is_down_and_nobody_else_for_what_n
     let other = FaultProxy::start(scene.source.host()).unwrap();
     assert!(!fetch(&format!("{}/team/app:1", other.host())).status.success());
     assert_eq!(other.requests().len(), 0);
-    // What is on a node is compared with what should be there.
+    // The files on a node are compared with the expected ones.
     let check = |more: &[&str]| {
         let arguments = [&registries[..], &WHOLE[..4], more].concat();
         mirror_config(&scene, "containerd", "127.0.0.1:1", &arguments)
@@ -252,7 +252,7 @@ fn what_would_harm_nodes_is_refused() {
     mirror_config(&scene, "k3s", "harbor.example", &["-o", "there"])
         .ends_with(2)
         .says("there exists already");
-    // What the mirror itself has under its own names is not looked for elsewhere.
+    // The mirror's own names are not looked up elsewhere.
     mirror_config(&scene, "k3s", host, &output).succeeds();
     let text = std::fs::read_to_string(scene.path("node/etc/rancher/k3s/registries.yaml")).unwrap();
     assert!(!text.contains(&format!("cache/{}/$1", host.replace(':', "_"))), "{text}");

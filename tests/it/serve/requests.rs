@@ -216,7 +216,7 @@ fn referrers_are_listed_and_filtered() {
         assert_eq!(filtered.header("oci-filters-applied"), Some("artifactType"));
         assert_eq!(json(&filtered)["manifests"].as_array().unwrap().len(), count, "{kind}");
     }
-    // What nothing is attached to has an empty list.
+    // A manifest without referrers has an empty list.
     let other = client.manifest("team/docker", "1").unwrap().unwrap().digest;
     let none = client.get(&format!("/v2/team/docker/referrers/{other}")).unwrap();
     assert_eq!((none.status, json(&none)["manifests"].as_array().map(Vec::len)), (200, Some(0)));
@@ -446,7 +446,7 @@ fn of_two_bundles_of_a_stream_the_later_sequence_is_served() {
         let served = Served::with(&scene, &[bundles[0], bundles[1], "--trust", "key.pub"]);
         assert_eq!(tagged(&served), digests[1]);
         assert!(served.greeting.contains("is that of 2.tar, not that of 1.tar"), "{}", served.greeting);
-        // What the other one meant is there by its digest.
+        // The content of the other bundle's tag is available by its digest.
         assert!(served.client().manifest("team/app", &digests[0]).unwrap().is_some());
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Served {
     host: String,
     child: Child,
     stderr: BufReader<ChildStderr>,
-    /// What it said before it served.
+    /// Its output before it served.
     pub(crate) greeting: String,
 }
 

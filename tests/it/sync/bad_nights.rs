@@ -80,7 +80,7 @@ fn what_holds_one_stream_up_does_not_hold_up_another() {
     assert_ne!(ran.code, Some(0));
     let ran = ran.says("early-1.tar: ").says("imported bundle late 1");
     assert!(!ran.stderr.contains("early-2.tar"), "{}", ran.stderr);
-    // What comes later in the stream has not overtaken.
+    // The later bundle of the stream was not imported first.
     assert_eq!(nights.list("in"), ["early-1.tar", "early-2.tar"]);
     proxy.clear_rules();
     nights.import().succeeds();
@@ -109,7 +109,7 @@ fn neither_names_nor_reasons_command_a_terminal_and_no_link_is_written_through()
     let ran = nights.export(&[]).ends_with(3);
     assert!(plain(&ran.stderr), "{ran:?}");
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
-    // What was refused before is not replaced.
+    // An earlier refused file is not replaced.
     std::fs::write(nights.path("back", &format!("{NAME}.txt")), "another").unwrap();
     nights.export(&[]).ends_with(3);
     let refused = nights.list("back/refused");
@@ -169,7 +169,7 @@ fn an_inbox_full_of_junk_keeps_no_bundle_out() {
     for number in 0..300 {
         std::fs::write(nights.path("in", &format!("junk-{number:04}.tar")), "junk").unwrap();
     }
-    // What is good comes through in the same run, wherever its name is sorted.
+    // Valid bundles are imported in the same run, wherever their names are sorted.
     nights.import().ends_with(6).says("imported bundle s ").says("the inbox has 50 more bundles");
     assert_eq!(nights.document("import.json")["status"]["left"], 50);
     nights.import().ends_with(3);

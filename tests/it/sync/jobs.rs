@@ -127,7 +127,7 @@ fn a_week_of_nights_carries_what_changed_and_is_quiet_otherwise() {
     nights.push("a", 10);
     nights.push("b", 20);
     nights.export(&[]).succeeds().says("wrote bundle");
-    // What is under way is not written again.
+    // A bundle under way is not written again.
     quiet(nights.export(&[]));
     assert_eq!(nights.list("out").len(), 1);
     quiet(nights.import());

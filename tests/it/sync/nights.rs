@@ -30,7 +30,7 @@ const NIGHTS: u64 = 30;
 const NIGHT_OF_THE_DELETION: u64 = 17;
 const IMAGES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// What is on the other side. Programs can be shot through both.
+/// The content of the other side. Programs can be shot through both.
 enum Site {
     /// Any registry, behind a proxy.
     Plain(FaultProxy),
@@ -106,7 +106,7 @@ impl Month {
         self.history.entry(name).or_default().push(digest);
     }
 
-    /// Whatever has a tag and is not whole.
+    /// All tags whose content is incomplete.
     fn incomplete(&self, how: Check) -> Vec<Problem> {
         match &self.target {
             Site::Plain(_) => self.nights.target.client().check_complete(how).unwrap(),
@@ -145,7 +145,7 @@ impl Month {
         if job == "export" {
             self.nights.scene.bundle(&arguments).succeeds();
         } else {
-            // What waits or is refused is said with its code; nothing else may go wrong.
+            // Waiting and refused bundles have their exit codes; no other error is allowed.
             let ran = self.nights.scene.bundle(&arguments);
             assert!(matches!(ran.code, Some(0 | 3 | 6)), "{ran:?}");
         }
@@ -253,7 +253,7 @@ fn thirty_nights(mut month: Month) {
         if month.chance.percent(60) {
             month.nights.bring_back();
         }
-        // Whatever happened: what is there is whole, and nothing ever goes back.
+        // After any night the existing content is complete, and no tag ever goes back.
         assert_eq!(month.incomplete(Check::Head), [], "night {night}");
         let now = month.versions();
         for name in IMAGES {

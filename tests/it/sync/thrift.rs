@@ -1,5 +1,5 @@
-//! What a night costs the registries that it reads from. Takes an export behind a proxy that counts; says how
-//! many requests of each sort a run may send, and what it must find nevertheless.
+//! The cost of a night for the registries that it reads from. Takes an export behind a proxy that counts;
+//! says how many requests of each sort a run may send, and what it must find nevertheless.
 
 use bundle_test_servers::standin::docker_hub;
 use bundle_test_servers::{FaultProxy, ImageSpec, Index, LayerSpec, Manifest, Platform};
@@ -76,7 +76,7 @@ fn a_signature_that_was_made_after_its_image_is_found_the_next_night() {
     age(&nights, 13 * 3600);
     nights.export(&[]).succeeds().says("wrote bundle");
     assert_eq!(nights.list("out").len(), 2);
-    // Whoever does not want to wait asks each night.
+    // With an age of zero, each night asks.
     nights.configure("  referrersMaxAgeDays: 0\n", "");
     proxy.clear();
     nights.export(&[]).succeeds();

@@ -1,5 +1,5 @@
-//! What a test needs from outside the checkout: programs such as `helm`, and the data that lies beside
-//! it. Each function gives the path of what is there.
+//! A test's needs from outside the checkout: programs such as `helm`, and the data that lies beside it. Each
+//! function gives the path of a need that exists.
 //!
 //! Where it is missing, a test cannot prove its promise. With `BUNDLE_TESTS_COMPLETE=1` it then fails;
 //! otherwise it goes without, and a line that names test and need is appended to the file that

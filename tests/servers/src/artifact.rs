@@ -1,5 +1,5 @@
-//! What registries hold besides images: attestations, referrers, cosign signatures, Helm charts.
-//! Takes a subject and a kind; gives a manifest with its blobs, ready to push.
+//! Content of registries besides images: attestations, referrers, cosign signatures, Helm charts. Takes a
+//! subject and a kind; gives a manifest with its blobs, ready to push.
 
 use std::collections::BTreeMap;
 

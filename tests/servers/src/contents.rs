@@ -1,5 +1,5 @@
-//! What a registry holds, and what it lacks or holds damaged.
-//! Takes a client of a registry; gives its repositories and tags, and every problem of what they lead to.
+//! The content of a registry, and its missing or damaged parts. Takes a client of a registry; gives its
+//! repositories and tags, and every problem of their content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -53,7 +53,7 @@ pub struct Problem {
     pub wrong: Wrong,
 }
 
-/// What can be wrong with a manifest or a blob.
+/// A fault of a manifest or a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
     /// The registry answered this status instead of 200.
@@ -223,7 +223,7 @@ impl From<io::Error> for Wrong {
     }
 }
 
-/// What a manifest or an index refers to.
+/// The references of a manifest or an index.
 #[derive(Deserialize)]
 struct Parts {
     #[serde(default)]

@@ -198,7 +198,7 @@ impl Drop for FaultProxy {
     }
 }
 
-/// What answers a request that no rule answers.
+/// The server that answers a request without a rule.
 pub(crate) enum Upstream {
     /// 404.
     Nothing,
@@ -318,7 +318,7 @@ struct GateState {
     closed: bool,
 }
 
-/// What happened to a stalled transfer.
+/// The outcome of a stalled transfer.
 #[derive(PartialEq, Eq)]
 enum Stalled {
     Released,

@@ -75,7 +75,7 @@ pub struct Harbor {
     listener: FaultProxy,
 }
 
-/// What a [`Harbor`] is started with.
+/// The settings of a [`Harbor`].
 #[derive(Debug, Default)]
 pub struct HarborOptions {
     directory: Option<PathBuf>,
@@ -119,7 +119,7 @@ impl HarborOptions {
         });
         let address = self.address.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
         let listener = FaultProxy::in_front_of(address, Upstream::Service(Arc::clone(&core) as _))?;
-        // Nobody else sets it.
+        // No other code sets it.
         core.host.set(listener.host().to_owned()).ok();
         Ok(Harbor { switches: Switches { core }, listener })
     }
@@ -183,8 +183,8 @@ impl Harbor {
         Credentials { name: ADMIN.to_owned(), secret }
     }
 
-    /// What listens for the double: rules, hooks and counts of connections and bytes are set and read there.
-    /// What a rule answers itself, Harbor never sees, and [`Harbor::requests`] does not list.
+    /// The listener of the double: rules, hooks and counts of connections and bytes are set and read there.
+    /// Harbor never sees a request that a rule answers, and [`Harbor::requests`] does not list it.
     pub fn faults(&self) -> &FaultProxy {
         &self.listener
     }

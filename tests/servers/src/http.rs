@@ -278,7 +278,7 @@ pub(crate) enum Framing {
 pub(crate) struct Body<R> {
     reader: R,
     framing: Framing,
-    /// What is left of the body, or of the chunk being read.
+    /// The rest of the body, or of the chunk being read.
     left: u64,
     started: bool,
     ended: bool,

@@ -18,7 +18,7 @@ pub enum Format {
     DockerSchema2,
 }
 
-/// What an image runs on.
+/// The platform of an image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Platform {
     /// `amd64`, `arm64`, …
@@ -51,18 +51,18 @@ impl Platform {
         Platform { variant: Some("v7".to_owned()), ..Platform::new("linux", "arm") }
     }
 
-    /// What buildx says of its attestation manifests.
+    /// The platform of buildx's attestation manifests.
     pub fn unknown() -> Platform {
         Platform::new("unknown", "unknown")
     }
 }
 
-/// What an image is made from. Images with equal fields are the same image.
+/// The specification of an image. Images with equal fields are the same image.
 #[derive(Clone, Debug)]
 pub struct ImageSpec {
     /// The media types' family.
     pub format: Format,
-    /// What the config says the image runs on.
+    /// The platform in the config.
     pub platform: Platform,
     /// From the base upwards.
     pub layers: Vec<Layer>,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::image::Format;
 use crate::manifest::{DOCKER_LIST, IndexDocument, Manifest, OCI_INDEX};
 
-/// What an index is made from.
+/// The specification of an index.
 #[derive(Clone, Debug)]
 pub struct Index {
     format: Format,

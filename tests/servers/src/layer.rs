@@ -23,7 +23,7 @@ pub enum Compression {
     Gzip,
 }
 
-/// What a made-up layer is made from.
+/// The specification of a made-up layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerSpec {
     /// Names the content: another seed, other bytes.

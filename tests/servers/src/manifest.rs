@@ -22,7 +22,7 @@ pub struct Manifest {
     pub media_type: String,
     /// `sha256:<hex>` of the document.
     pub digest: String,
-    /// What an index says the manifest runs on.
+    /// The manifest's platform in an index.
     pub platform: Option<Platform>,
     /// `artifactType` of the document, or of its config where the document has none.
     pub artifact_type: Option<String>,

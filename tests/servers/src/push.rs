@@ -20,7 +20,7 @@ pub enum Referrers {
 }
 
 impl Client {
-    /// Pushes a manifest with all it refers to, tagged in that repository. What is there already is not
+    /// Pushes a manifest with all it refers to, tagged in that repository. Content that exists already is not
     /// sent again.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ impl DockerRegistry {
         }
     }
 
-    /// What the registry logged so far.
+    /// The registry's log so far.
     ///
     /// # Errors
     ///
@@ -218,7 +218,7 @@ impl CraneRegistry {
         Client::new(self.host())
     }
 
-    /// What the registry logged so far.
+    /// The registry's log so far.
     ///
     /// # Errors
     ///

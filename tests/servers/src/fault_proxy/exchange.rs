@@ -13,7 +13,7 @@ use crate::http::{Body, BodyWriter, RequestHead, Response, ResponseHead};
 
 const BUFFER: usize = 128 * 1024;
 
-/// What happens to the client's connection.
+/// The next state of the client's connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     KeepAlive,

@@ -87,7 +87,7 @@ impl fmt::Debug for Matcher {
 /// A closure that answers requests in the upstream's place.
 type Answer = dyn Fn(&RequestHead) -> Option<Response> + Send + Sync;
 
-/// What goes wrong. Offsets and counts are of body bytes.
+/// The fault. Offsets and counts are of body bytes.
 #[derive(Clone)]
 pub enum Fault {
     /// Answers so, without asking upstream; the request's body is read first.
@@ -229,7 +229,7 @@ impl ActiveRule {
     }
 }
 
-/// What the rules make of one request.
+/// The rules' effect on one request.
 #[derive(Default)]
 pub(super) struct Behaviour {
     pub(super) modifiers: Vec<Fault>,

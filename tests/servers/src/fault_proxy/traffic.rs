@@ -1,5 +1,5 @@
-//! What went through the proxy, and the hooks that wait for it.
-//! Takes bytes and requests as they pass; runs each hook once, before what it waits for goes on.
+//! The traffic through the proxy, and the hooks that wait for it. Takes bytes and requests as they pass; runs
+//! each hook once, before the request that it waits for goes on.
 
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

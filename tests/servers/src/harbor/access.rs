@@ -1,5 +1,5 @@
-//! Who asks, and whether they may.
-//! Takes a request's credentials; gives the caller, or the 401 or 403 that Harbor sends.
+//! Authentication and authorization. Takes a request's credentials; gives the caller, or the 401 or 403 that
+//! Harbor sends.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::state::{State, project_part};
 use super::token::Token;
 use crate::client::base64_decoded;
 
-/// Whose credentials a request carries. Wrong ones are nobody's: Harbor never says that credentials are wrong,
-/// only that the anonymous may not.
+/// The identity of a request's credentials. Wrong ones count as anonymous: Harbor never says that credentials
+/// are wrong, only that anonymous access is not allowed.
 #[derive(Clone, Debug)]
 pub(super) enum Identity {
     Anonymous,

@@ -1,5 +1,5 @@
-//! What the double answers, and how Harbor and its registry word a refusal.
-//! Takes a status, a code and a text; gives the JSON body of that part of Harbor that would answer.
+//! The double's answers, and the refusals of Harbor and its registry. Takes a status, a code and a text;
+//! gives the JSON body of that part of Harbor that would answer.
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek as _, SeekFrom};
@@ -115,7 +115,7 @@ impl Code {
     }
 }
 
-/// A refusal by Harbor's core. What Harbor's registry refuses is a [`RegistryError`].
+/// A refusal by Harbor's core. Harbor's registry refuses with a [`RegistryError`].
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: Code,

@@ -1,5 +1,5 @@
-//! What Harbor makes of a manifest that was pushed: an artifact, its tags, its accessories.
-//! Takes manifest, repository and tag; gives the artifact's row, its children, and whose accessory it is.
+//! Harbor's rows for a manifest that was pushed: an artifact, its tags, its accessories. Takes manifest,
+//! repository and tag; gives the artifact's row, its children, and whose accessory it is.
 
 use std::collections::BTreeSet;
 
@@ -351,8 +351,8 @@ pub(super) fn tags_of(repository: &Repository, digest: &str) -> Vec<String> {
     repository.tags.iter().filter(|(_, tag)| tag.digest == digest).map(|(name, _)| name.clone()).collect()
 }
 
-/// What Harbor reads out of the config. A config that is no JSON object, where one must be, fails the push on
-/// the server's side.
+/// The attributes that Harbor reads from the config. A config that is no JSON object, where one must be,
+/// fails the push on the server's side.
 fn extra_attributes(core: &Core, document: &Document) -> Result<Value, Refusal> {
     let Some(config) = &document.config else { return Ok(json!({})) };
     let is_chart = document.kind() == "CHART";

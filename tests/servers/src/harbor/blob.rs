@@ -11,7 +11,7 @@ pub(super) const GC_WINDOW: i64 = 2 * 3600;
 /// Harbor's row for a blob (`pkg/blob/models`).
 #[derive(Clone, Debug)]
 pub(super) struct BlobRow {
-    /// What the quota counts: the `Content-Length` of the last `PUT`, right or wrong.
+    /// The size that the quota counts: the `Content-Length` of the last `PUT`, right or wrong.
     pub(super) size: u64,
     pub(super) content_type: String,
     pub(super) status: BlobStatus,

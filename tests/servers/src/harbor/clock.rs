@@ -27,7 +27,7 @@ impl Clock {
 pub(super) struct Time(i64);
 
 impl Time {
-    /// What Go's zero time looks like in Harbor's answers: an artifact that was never pulled.
+    /// Go's zero time in Harbor's answers: an artifact that was never pulled.
     pub(super) const NEVER: Time = Time(-62_135_596_800_000);
 
     pub(super) fn seconds(self) -> i64 {

@@ -74,7 +74,7 @@ impl Description {
 
     fn read() -> Option<Description> {
         let text = std::fs::read_to_string(Description::path()).ok()?;
-        // What is there and cannot be read is a mistake to be seen, not a reason to check nothing.
+        // A file that exists and cannot be read is a mistake to be seen, not a reason to check nothing.
         let document = serde_saphyr::from_str(&text).expect("the description is YAML");
         Some(Description { document })
     }

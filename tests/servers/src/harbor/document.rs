@@ -74,7 +74,7 @@ impl Document {
         if declared != media_type && !(declared.is_empty() && is_oci(media_type)) {
             return Err(format!("mediaType in manifest should be {media_type:?} not {declared:?}"));
         }
-        // What could be read as both kinds is neither (CVE-2021-41190).
+        // A document that could be read as both kinds is neither (CVE-2021-41190).
         let as_index = raw.manifests.is_some();
         let as_image = raw.config.is_some() || raw.layers.is_some();
         if is_index(media_type) && as_image {
@@ -97,12 +97,12 @@ impl Document {
         })
     }
 
-    /// What the manifest names: config and layers, or an index's manifests.
+    /// The references of the manifest: config and layers, or an index's manifests.
     pub(super) fn references(&self) -> impl Iterator<Item = &Descriptor> {
         self.config.iter().chain(&self.layers).chain(&self.manifests)
     }
 
-    /// What an artifact of this manifest says it is made of: the config's media type, or an index's own.
+    /// The media type of an artifact of this manifest: the config's, or an index's own.
     pub(super) fn artifact_media_type(&self) -> &str {
         self.config.as_ref().map_or(&self.media_type, |config| &config.media_type)
     }

@@ -1,5 +1,5 @@
-//! What keeps people from pulling: vulnerabilities, and signatures that are missing.
-//! Takes an artifact and its project; gives the 412 that Harbor sends, or nothing.
+//! Policies that prevent pulls: vulnerabilities, and missing signatures. Takes an artifact and its project;
+//! gives the 412 that Harbor sends, or nothing.
 
 use std::collections::BTreeSet;
 

@@ -18,7 +18,7 @@ use super::token::SERVICE;
 
 pub(super) use self::blobs::{STORAGE, serve_storage};
 
-/// What a path below `/v2/` is about.
+/// The object of a path below `/v2/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Ping,

@@ -124,7 +124,7 @@ impl Robot {
     }
 }
 
-/// What Harbor takes for a secret: 8 to 128 characters, with upper and lower case and a digit.
+/// Whether Harbor accepts a secret: 8 to 128 characters, with upper and lower case and a digit.
 pub(super) fn is_valid_secret(secret: &str) -> bool {
     (8..=128).contains(&secret.len())
         && secret.bytes().any(|b| b.is_ascii_lowercase())

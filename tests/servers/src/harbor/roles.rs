@@ -1,7 +1,7 @@
-//! Who may do what in a project: the roles of members, what everyone may in a public project, and what can be
-//! granted to robots.
+//! Rights in a project: the roles of members, the rights of everyone in a public project, and the permissions
+//! that robots can get.
 
-/// What a member of a project may do. The numbers are those of Harbor's API (`common/const.go`).
+/// The role of a member of a project. The numbers are those of Harbor's API (`common/const.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// 1
@@ -156,7 +156,8 @@ impl Role {
     }
 }
 
-/// What everyone may in a public project, anonymous people too (Harbor `common/rbac/project/rbac_util.go`).
+/// The rights of everyone in a public project, without an account too (Harbor
+/// `common/rbac/project/rbac_util.go`).
 const PUBLIC: Policies = &[
     ("", &["read"]),
     ("label", &["read", "list"]),
@@ -173,8 +174,8 @@ const PUBLIC: Policies = &[
 pub(super) const ROLES: [Role; 5] =
     [Role::ProjectAdmin, Role::Maintainer, Role::Developer, Role::Guest, Role::LimitedGuest];
 
-/// What Harbor counts among the rights in the system when it tells them (Harbor `common/rbac/system/policies.go`);
-/// quotas and robots are not among them.
+/// The rights that Harbor lists for the system (Harbor `common/rbac/system/policies.go`); quotas and robots
+/// are not among them.
 pub(super) const SYSTEM: Policies = &[
     ("catalog", &["read"]),
     ("audit-log", &["list"]),
@@ -193,7 +194,7 @@ pub(super) const SYSTEM: Policies = &[
     ("security-hub", &["read", "list"]),
 ];
 
-/// What a robot can be granted in the system (Harbor `common/rbac/const.go`, `NolimitProvider`).
+/// The permissions that a robot can get in the system (Harbor `common/rbac/const.go`, `NolimitProvider`).
 pub(super) const ROBOT_SYSTEM: Policies = &[
     ("audit-log", &["list"]),
     ("preheat-instance", &["read", "create", "delete", "list", "update"]),
@@ -218,7 +219,7 @@ pub(super) const ROBOT_SYSTEM: Policies = &[
     ("user-group", &["create", "read", "update", "list", "delete"]),
 ];
 
-/// What a robot can be granted in a project (same source).
+/// The permissions that a robot can get in a project (same source).
 pub(super) const ROBOT_PROJECT: Policies = &[
     ("log", &["list"]),
     ("project", &["read", "delete", "update"]),

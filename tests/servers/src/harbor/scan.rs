@@ -55,7 +55,7 @@ impl Severity {
     }
 }
 
-/// What a scan of a manifest finds, to be said by a test before it happens.
+/// The findings of a manifest's scan, which a test sets before the scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     vulnerabilities: Vec<Vulnerability>,
@@ -92,8 +92,8 @@ impl Findings {
         self
     }
 
-    /// Of a scan that a push began, nothing is seen that many times: Harbor begins it after it has answered.
-    /// Whoever reads the overview looks.
+    /// Hides a scan that a push began from so many requests: Harbor begins it after it has answered. Each
+    /// request for the overview counts.
     pub fn unseen(self, looks: usize) -> Findings {
         Findings { unseen: looks, ..self }
     }
@@ -243,7 +243,7 @@ impl Scanner {
     }
 }
 
-/// What is known of an artifact's vulnerabilities.
+/// The state of an artifact's vulnerabilities.
 pub(super) enum Vulnerable {
     /// There is no report, and maybe there cannot be one.
     NoReport,
@@ -360,8 +360,9 @@ impl State {
         Ok(())
     }
 
-    /// What a push starts where the project says so, each time anew: the report there was is gone, and with it
-    /// the right to pull, until the new one is there (Harbor `controller/event/handler/internal autoScan`).
+    /// Starts the scan of a push where the project has automatic scans, each time anew: the earlier report is
+    /// gone, and with it the right to pull, until the new one exists (Harbor
+    /// `controller/event/handler/internal autoScan`).
     pub(super) fn scan_automatically(&mut self, repository: &str, digest: &str) {
         let wanted = self.project_of(repository).is_ok_and(|project| project.is_on("auto_scan"));
         if let (true, Ok(artifact)) = (wanted, self.artifact(repository, digest).cloned()) {
@@ -454,8 +455,8 @@ impl State {
         }})
     }
 
-    /// What the reports say of the artifact, without the vulnerabilities that are allowed (Harbor
-    /// `controller/scan GetVulnerable`).
+    /// The reports of the artifact, without the vulnerabilities that are allowed (Harbor `controller/scan
+    /// GetVulnerable`).
     pub(super) fn vulnerable(
         &self,
         repository: &str,
@@ -490,7 +491,7 @@ impl State {
     }
 }
 
-/// What began a scan.
+/// The trigger of a scan.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beginning {
     Asked,
@@ -504,7 +505,7 @@ enum Walk {
     Skip,
 }
 
-/// What Trivy's adapter reads: images, and no index as such.
+/// Whether Trivy's adapter reads an artifact: images, and no index as such.
 fn is_supported(artifact: &Artifact) -> bool {
     artifact.kind == "IMAGE"
         && matches!(artifact.manifest_media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST)

@@ -74,7 +74,7 @@ impl Core {
         }
     }
 
-    /// What keeps a request from being looked at by anyone.
+    /// Refuses a request before any part of Harbor handles it.
     fn admit(&self, request: &Request<'_>) -> Result<(), Refusal> {
         let safe = matches!(request.method(), "GET" | "HEAD" | "OPTIONS");
         if !safe && carries_session(request) {

@@ -53,12 +53,12 @@ pub(super) struct Config {
     pub(super) unhealthy: BTreeMap<String, String>,
 }
 
-/// Who may create projects besides administrators and permitted robots.
+/// The accounts that may create projects besides administrators and permitted robots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectCreation {
     /// Every user.
     Everyone,
-    /// Nobody else.
+    /// No other account.
     AdminOnly,
 }
 
@@ -178,7 +178,7 @@ pub(super) struct Artifact {
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) extra_attrs: Value,
     pub(super) references: Vec<Reference>,
-    /// What the manifest names (`artifact_blob`).
+    /// The references of the manifest (`artifact_blob`).
     pub(super) blobs: Vec<String>,
 }
 
@@ -223,8 +223,8 @@ pub(super) struct Collection {
     pub(super) started: Time,
 }
 
-/// What the registry behind the core has. It knows no projects, users or tags, and what the core deletes stays
-/// in it until it is collected.
+/// The storage of the registry behind the core. It knows no projects, users or tags, and keeps content that
+/// the core deletes until it is collected.
 #[derive(Debug, Default)]
 pub(super) struct Backend {
     /// Repository → digests of blobs linked there.

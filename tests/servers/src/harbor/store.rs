@@ -25,7 +25,7 @@ pub(super) struct Store {
 /// An upload session.
 pub(super) struct Upload {
     pub(super) repository: String,
-    /// What Harbor notes of the last `PATCH`, to account for a `PUT` without a length.
+    /// Harbor's note of the last `PATCH`, to account for a `PUT` without a length.
     pub(super) accepted: u64,
     content: Hashing<File>,
     path: PathBuf,

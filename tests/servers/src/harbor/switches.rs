@@ -1,5 +1,5 @@
-//! What tests do to a Harbor behind its API, and what they look at there.
-//! Takes and gives nothing over HTTP: a test holds the handle and calls its functions.
+//! The switches with which tests change a Harbor behind its API, and read its state there. Takes and gives
+//! nothing over HTTP: a test holds the handle and calls its functions.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -84,9 +84,9 @@ pub struct ArtifactView {
 /// A blob as Harbor and its registry know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobView {
-    /// What quotas count, which a wrong way to push makes too small.
+    /// The size that quotas count, which a wrong way to push makes too small.
     pub size: u64,
-    /// What is stored; `None` for a manifest, which is not stored as a blob, and for what is gone.
+    /// The stored bytes; `None` for a manifest, which is not stored as a blob, and for removed content.
     pub stored: Option<u64>,
     /// Where garbage collection is with it.
     pub status: BlobStatus,
@@ -115,8 +115,8 @@ impl Switches {
         self.state(|state| state.insert_project(name, ADMIN, metadata, registry_id));
     }
 
-    /// Deletes a project with all that is in it, if it is there, and makes an empty one of that name. What the
-    /// registry has stored stays; robots of the old project are gone or void.
+    /// Deletes a project with all that is in it, if it is there, and makes an empty one of that name. The
+    /// registry's storage stays; robots of the old project are gone or void.
     pub fn recreate_project(&self, name: &str) {
         self.state(|state| {
             let metadata = match state.project_named(name) {
@@ -367,7 +367,7 @@ impl Switches {
     }
 }
 
-/// What is there.
+/// Reads the state.
 impl Switches {
     /// A repository's tags and their digests; none where there is no such repository.
     pub fn tags(&self, repository: &str) -> BTreeMap<String, String> {

@@ -1,5 +1,5 @@
-//! What registries with logins have in common: challenges, Basic credentials, and tokens with scopes.
-//! A token here is its own claim in plain text behind base64: stand-ins check scopes, not signatures.
+//! The common parts of registries with logins: challenges, Basic credentials, and tokens with scopes. A token
+//! here is its own claim in plain text behind base64: stand-ins check scopes, not signatures.
 
 use crate::client::{base64, base64_decoded};
 use crate::http::{RequestHead, Response};
@@ -68,7 +68,7 @@ pub(super) struct Asked<'a> {
     pub(super) repository: &'a str,
     /// `manifests`, `blobs`, `tags` or `referrers`.
     pub(super) noun: &'a str,
-    /// What is behind the noun: a tag, a digest, `list`, `uploads/…`.
+    /// The path after the noun: a tag, a digest, `list`, `uploads/…`.
     pub(super) rest: &'a str,
 }
 

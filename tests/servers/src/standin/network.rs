@@ -1,5 +1,5 @@
-//! What stands between a client and a registry and is neither: an ingress that ends long requests, a captive
-//! portal, an address at which nothing listens, and servers that know no HEAD.
+//! Obstacles between a client and a registry: an ingress that ends long requests, a captive portal, an
+//! address at which nothing listens, and servers that know no HEAD.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::accept::Acceptor;
 use super::forward::splice;
 
-/// What a client asked a SOCKS5 proxy for.
+/// A client's request to a SOCKS5 proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocksRequest {
     /// A name (`socks5h` and most clients), or an address that the client resolved itself.

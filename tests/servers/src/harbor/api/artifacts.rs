@@ -21,7 +21,7 @@ struct NewTag {
     name: String,
 }
 
-/// What is tagged or no index's child, and no accessory; with `q=base=*` everything.
+/// Lists artifacts that are tagged or no index's child, and no accessory; with `q=base=*` all.
 pub(super) fn list(call: &Call<'_>, project: &str, repository: &str) -> Result<Answer, Refusal> {
     let mut state = lock(&call.core.state);
     call.require_in_named(&state, project, "list", "artifact")?;

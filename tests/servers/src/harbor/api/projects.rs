@@ -218,7 +218,7 @@ pub(super) fn update(call: &Call<'_>, name_or_id: &str, body: &mut dyn Read) -> 
         )));
     }
     let mut metadata = request.known_metadata();
-    // What Go's model has empty it leaves out.
+    // Go's model omits empty values.
     metadata.retain(|key, value| key != "public" || !value.is_empty());
     if !project.is_proxy() {
         metadata.remove("proxy_speed_kb");

@@ -1,5 +1,5 @@
-//! What the caller may do, as Harbor tells it to everyone of themselves.
-//! Answers `/users/current/permissions` and its like from the caller's roles.
+//! The caller's rights, as Harbor returns them to every account. Answers `/users/current/permissions` and its
+//! like from the caller's roles.
 
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ use crate::harbor::robot::{Access, Level, NewRobot, Permission, Place, Robot, is
 use crate::harbor::roles::{ROBOT_PROJECT, ROBOT_SYSTEM, allows};
 use crate::harbor::state::State;
 
-/// What a client sends to create or to replace a robot. A secret in it is not looked at.
+/// A client's request to create or to replace a robot. A secret in it is ignored.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RobotRequest {

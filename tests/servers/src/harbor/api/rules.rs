@@ -89,7 +89,7 @@ pub(super) fn delete(call: &Call<'_>, project: &str, rule: &str) -> Result<Answe
 fn written(rule: &ImmutableRule) -> Value {
     let mut written = json!(rule.content);
     written["id"] = json!(rule.id);
-    // What is false or zero is left out.
+    // False and zero values are omitted.
     if rule.disabled {
         written["disabled"] = json!(true);
     }

@@ -11,7 +11,7 @@ use crate::harbor::answer::{Answer, Refusal};
 use crate::harbor::lock;
 use crate::harbor::request::{read_body, read_json};
 
-/// What a scan is for.
+/// The artifact and purpose of a scan.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ScanRequest {

@@ -78,7 +78,7 @@ pub(super) fn certificate() -> Result<Answer, Refusal> {
     Err(Refusal::not_found("resource not found: cert not found in path: /etc/core/ca/ca.crt"))
 }
 
-/// What can be granted to robots; for administrators, of the system or of a project.
+/// The permissions that robots can get; for administrators, of the system or of a project.
 pub(super) fn permissions(call: &Call<'_>) -> Result<Answer, Refusal> {
     let state = lock(&call.core.state);
     state.require_authenticated(call.identity)?;

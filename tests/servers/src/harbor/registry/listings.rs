@@ -61,7 +61,7 @@ pub(super) fn catalog(core: &Core, request: &Request<'_>) -> Answer {
     page.answer(request, &body)
 }
 
-/// What has the manifest for its subject, as an index (Harbor `server/registry/referrers.go`).
+/// Lists the manifest's referrers, as an index (Harbor `server/registry/referrers.go`).
 pub(super) fn referrers(core: &Core, request: &Request<'_>, repository: &str, reference: &str) -> Answer {
     if !is_digest(reference) {
         let message = format!("unsupported digest {reference}: invalid checksum digest format");

@@ -112,8 +112,8 @@ impl Put<'_> {
         (!is_digest(self.reference)).then_some(self.reference)
     }
 
-    /// What Harbor's core asks, in its order (`server/registry/route.go`): proxy cache, immutable tags, quota,
-    /// garbage collection.
+    /// The checks of Harbor's core, in its order (`server/registry/route.go`): proxy cache, immutable tags,
+    /// quota, garbage collection.
     fn checked(
         &self,
         state: &mut State,

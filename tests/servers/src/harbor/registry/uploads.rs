@@ -41,7 +41,7 @@ pub(super) fn begin(core: &Core, request: &Request<'_>, repository: &str) -> Ans
     progress(core, request, repository, &id, 202, 0)
 }
 
-/// Harbor `middleware/quota/post_initiate_blob_upload.go`. What is reserved for a mount that then becomes an
+/// Harbor `middleware/quota/post_initiate_blob_upload.go`. The reservation for a mount that then becomes an
 /// upload stays counted, until the quota is next refreshed.
 fn reserve_to_begin(state: &mut State, repository: &str, mount: Option<&str>) -> Result<(), Refusal> {
     let project = state.project_of(repository)?;
@@ -57,7 +57,7 @@ fn reserve_to_begin(state: &mut State, repository: &str, mount: Option<&str>) ->
     state.reserve(project, size).map(|_| ())
 }
 
-/// Nobody pushes into a proxy cache but the proxy.
+/// Only the proxy pushes into a proxy cache.
 pub(super) fn refuse_proxy(state: &State, repository: &str) -> Result<(), Refusal> {
     let project = state.project_of(repository)?;
     if !project.is_proxy() {
@@ -222,7 +222,7 @@ fn resume(
 
 fn store(upload: &mut Upload, body: &mut dyn Read) -> Result<(), Answer> {
     upload.append(body).map_err(|broken| match broken {
-        // Nobody reads this answer; nginx logs it as 499.
+        // The client does not read this answer; nginx logs it as 499.
         Broken::Connection => RegistryError::Unknown.into(),
         Broken::Disk(error) => Refusal::from(error).into(),
     })

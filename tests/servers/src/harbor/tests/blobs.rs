@@ -67,7 +67,7 @@ fn storage_that_redirects_does_so_for_head_and_get_and_wants_no_credentials_item
     let storage = location.strip_prefix(&format!("http://{}", harbor.host())).unwrap();
     assert_eq!(harbor.anonymous().get(storage).unwrap().body, b"content");
     assert_eq!(harbor.admin().get(storage).unwrap().status, 400);
-    // What is not there is not redirected.
+    // A missing blob is not redirected.
     assert_eq!(head(&harbor, "platform/other", &digest).status, 404);
     harbor.set_redirect(Redirect::Off);
     assert_eq!(harbor.admin().get(&path).unwrap().body, b"content");
@@ -110,7 +110,7 @@ fn what_no_artifact_needs_is_collected_after_two_hours_unless_someone_looked_ite
     assert_eq!(harbor.blob(&forgotten), None);
     assert_eq!(head(&harbor, "platform/app", &forgotten).status, 404);
     assert_eq!(head(&harbor, "platform/app", &looked_at).status, 200);
-    // What an artifact needs stays for ever.
+    // Blobs that an artifact needs stay for ever.
     assert_eq!(harbor.admin().check("platform/app", "v1", crate::Check::Hash), []);
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::*;
 
-/// What Harbor fails too, and why.
+/// The tests that Harbor fails too, and why.
 const KNOWN: [&str; 3] = [
     // distribution 2.8 does not look at `Content-Range` (goharbor/harbor#12457).
     "sha256 blobs/chunked out-of-order/blob-patch-chunked",

@@ -1,5 +1,5 @@
-//! Who may log in, and what a token says.
-//! Takes Basic and Bearer credentials, right, wrong and for something else.
+//! Logins, and the content of tokens. Takes Basic and Bearer credentials, right, wrong and for something
+//! else.
 
 use std::time::Duration;
 

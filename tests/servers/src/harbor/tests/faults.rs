@@ -1,5 +1,5 @@
-//! What tests do behind the API: read-only, expired, lost.
-//! Takes the switches; each has the effect over HTTP that it is named for.
+//! The switches behind the API: read-only, expired, lost. Takes the switches; each has the effect over HTTP
+//! that it is named for.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn a_connection_breaks_in_the_middle_of_an_upload() {
     assert_eq!(harbor.tags("platform/app").len(), 0);
     harbor.admin().push("platform/app", "v1", &image).unwrap();
     assert_eq!(harbor.admin().check("platform/app", "v1", crate::Check::Hash), []);
-    // What the broken one had reserved is given back.
+    // The reservation of the broken upload is given back.
     assert_eq!(harbor.quota("platform").1, i64::try_from(image.total_size()).unwrap());
 }
 

@@ -65,7 +65,7 @@ fn what_is_missing_is_named_by_harbor_and_not_by_the_registry_item_12() {
         ("NOT_FOUND".into(), "artifact platform/app:v2 not found".into())
     );
     assert_eq!(harbor.admin().head("/v2/platform/app/manifests/v2").unwrap().status, 404);
-    // What is no reference at all.
+    // An invalid reference.
     assert_eq!(get("/v2/platform/app/manifests/a:b").refusal(), (404, "NOT_FOUND".to_owned()));
 }
 
@@ -300,7 +300,7 @@ fn a_manifest_is_deleted_by_digest_only_item_27() {
     assert_eq!(by_tag.refusal(), (400, "UNSUPPORTED".to_owned()));
     harbor.admin().delete_manifest("platform/app", &image.digest).unwrap();
     assert_eq!(harbor.tags("platform/app").len(), 0);
-    // What the registry has stays until it is collected.
+    // The registry's storage stays until it is collected.
     assert!(harbor.has_blob_in("platform/app", &image.blobs[0].digest));
 }
 

@@ -39,7 +39,7 @@ fn what_is_at_or_over_the_severity_is_blocked_for_get_and_head_item_14() {
         harbor.set_findings(&image.digest, Findings::clean().with(severity, 2).fixable(1));
         harbor.admin().push("platform/app", "v1", &image).unwrap();
         assert_eq!(pull(&harbor, "v1"), (status, status), "{severity:?}");
-        // Nobody keeps an importer from asking the API.
+        // The policy does not limit requests to the API.
         let path = format!("{}/artifacts/v1", repository_path("platform", "app"));
         assert_eq!(harbor.admin().api(&path).document()["digest"], image.digest);
         let found = overview(&harbor, "v1");
@@ -119,7 +119,7 @@ fn without_automatic_scans_there_is_no_overview_until_someone_asks_item_22() {
     let list = &report["application/vnd.security.vulnerability.report; version=1.1"]["vulnerabilities"];
     assert_eq!(list.as_array().unwrap().len(), 3);
     assert_eq!(list[0]["severity"], "Critical");
-    // Who accepts the old form only gets none.
+    // A client that accepts the old form only gets none.
     let old = [(
         "X-Accept-Vulnerabilities",
         "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0",

@@ -15,7 +15,7 @@ fn a_project_is_created_once_and_only_by_who_may_item_18() {
     assert_eq!(again.refusal(), (409, "CONFLICT".to_owned()));
     assert_eq!(again.message(), "The project named tenant-a already exists");
 
-    // Who may not create is not told whether it is there.
+    // An account without the right to create is not told whether the project exists.
     let robot = harbor.add_robot(Robot::of_project("r", "platform", &["repository:push"]));
     assert_eq!(
         harbor.client(&robot).call("POST", "/projects", &new).refusal(),

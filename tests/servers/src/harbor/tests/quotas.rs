@@ -52,7 +52,7 @@ fn a_full_project_takes_no_new_blob_no_mount_and_no_manifest_item_16() {
     harbor.set_quota("platform", 1);
     let uploads = harbor.admin().request("POST", "/v2/platform/app/blobs/uploads/", &[], b"").unwrap();
     assert_eq!(uploads.refusal(), (403, "DENIED".to_owned()));
-    // What the project has is free.
+    // Blobs that the project has are free.
     assert_eq!(put(&harbor, "v2", &first).status, 201);
 }
 

@@ -30,7 +30,7 @@ fn a_robots_name_has_its_prefix_and_its_secret_is_told_once_item_6() {
     assert_eq!(robot["name"], "robot$importer");
     let secret = robot["secret"].as_str().unwrap();
     assert_eq!(secret.len(), 32);
-    // What the request said of a secret does not matter.
+    // A secret in the request is ignored.
     let login =
         |secret: &str| harbor.anonymous().with_basic("robot$importer", secret).get("/v2/").unwrap().status;
     assert_eq!((login(secret), login("Ignored1")), (200, 401));
