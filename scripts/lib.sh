@@ -1,4 +1,4 @@
-# What the other scripts have in common. Sourced, not run.
+# Common parts of the other scripts. Sourced, not run.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
