@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -19,8 +20,6 @@ const DOCKER_REGISTRY: &str = "/usr/bin/docker-registry";
 /// How long a registry may take to answer for the first time; a loaded machine is slow, a broken
 /// configuration exits at once.
 const STARTUP_LIMIT: Duration = Duration::from_secs(60);
-
-const POLL: Duration = Duration::from_millis(5);
 
 /// How often a registry is started anew because another process took the port that was just free.
 const PORT_ATTEMPTS: usize = 8;
@@ -241,30 +240,28 @@ impl Server {
     fn start(
         scratch: TempDir,
         store: PathBuf,
-        ready: &str,
+        ready: &'static str,
         command: impl Fn(&str, &Path, &Path) -> io::Result<Command>,
     ) -> io::Result<Server> {
         let log_path = scratch.path().join("log");
         for _ in 0..PORT_ATTEMPTS {
             let host = free_host()?;
-            let log = File::create(&log_path)?;
+            let (output, input) = io::pipe()?;
             let mut child = command(&host, scratch.path(), &store)?
                 .stdin(Stdio::null())
-                .stdout(log.try_clone()?)
-                .stderr(log)
+                .stdout(input.try_clone()?)
+                .stderr(input)
                 .spawn()?;
-            let client = Client::new(host.as_str());
-            let started = Instant::now();
+            let (is_ready, logging) = keep_log(output, File::create(&log_path)?, ready);
             // The log too: on a port lost to another process, that process may be a registry and answer.
-            while child.try_wait()?.is_none() && started.elapsed() < STARTUP_LIMIT {
-                if std::fs::read_to_string(&log_path)?.contains(ready) && client.get("/v2/").is_ok() {
-                    return Ok(Server { host, store, child, scratch });
-                }
-                thread::sleep(POLL);
+            if is_ready.recv_timeout(STARTUP_LIMIT).is_ok() && Client::new(host.as_str()).get("/v2/").is_ok()
+            {
+                return Ok(Server { host, store, child, scratch });
             }
             // It may have exited by itself, and then there is nothing to kill.
             child.kill().ok();
             child.wait()?;
+            logging.join().ok();
             if !std::fs::read_to_string(&log_path)?.contains("address already in use") {
                 break;
             }
@@ -283,6 +280,32 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// Copies a process' output to its log, line by line, in a thread that ends with the process. The channel reports
+/// the first line with `ready` in it; it closes without a message if the process ends before.
+fn keep_log(
+    output: io::PipeReader,
+    mut log: File,
+    ready: &'static str,
+) -> (mpsc::Receiver<()>, thread::JoinHandle<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let logging = thread::spawn(move || {
+        let mut sender = Some(sender);
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            // Without a log the registry can still be tested.
+            log.write_all(&line).ok();
+            if String::from_utf8_lossy(&line).contains(ready)
+                && let Some(sender) = sender.take()
+            {
+                sender.send(()).ok();
+            }
+            line.clear();
+        }
+    });
+    (receiver, logging)
 }
 
 fn free_host() -> io::Result<String> {
