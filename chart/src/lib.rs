@@ -3,7 +3,7 @@
 //! Start at [`Chart`], which comes from an archive or a directory. [`render`] makes documents of it
 //! with a [`ValueSet`], as `helm template` does, and [`discover`] finds the images that its
 //! renderings, values and annotations name; an [`Overlay`] points them elsewhere. Below them are [`Engine`], Go's template language with
-//! Helm's functions, and [`Value`], what templates see.
+//! Helm's functions, and [`Value`], the values of templates.
 //!
 //! Nothing here touches a network, a clock of its own or a file that it was not given.
 
@@ -18,6 +18,7 @@ mod go;
 mod limits;
 mod load;
 mod metadata;
+mod metered;
 mod overlay;
 mod render;
 mod schema;

@@ -9,33 +9,24 @@ use crate::go::float::format_float;
 use crate::go::time::Time;
 use crate::go::types::type_name;
 use crate::limits::Budget;
+use crate::metered::Metered;
 use crate::{Map, Struct, Value};
 
 /// Writes TOML as Helm's library does: a table's plain values first, then its tables, indented.
 pub(super) fn encode_toml(value: &Value, budget: &Budget) -> Result<String, Failure> {
-    let mut writer = Writer { out: String::new(), paid: 0, budget };
+    let mut writer = Writer { out: Metered::new(budget) };
     writer.entry(&mut Vec::new(), value, 0)?;
-    writer.pay()?;
-    Ok(writer.out)
+    Ok(writer.out.finish()?)
 }
 
 struct Writer<'b> {
-    out: String,
-    paid: usize,
-    budget: &'b Budget,
+    out: Metered<'b>,
 }
 
 impl Writer<'_> {
-    fn pay(&mut self) -> Result<(), Failure> {
-        self.budget.bytes(self.out.len() - self.paid)?;
-        self.paid = self.out.len();
-        Ok(())
-    }
-
     /// A value under a key, on lines of its own.
     fn entry(&mut self, key: &mut Vec<String>, value: &Value, depth: usize) -> Result<(), Failure> {
-        let depth = self.budget.descend(depth)?;
-        self.pay()?;
+        let depth = self.out.descend(depth)?;
         match value {
             Value::Nil if key.is_empty() => Err(Failure::message("toml: cannot encode a nil value")),
             Value::Nil => Ok(()),
@@ -106,8 +97,7 @@ impl Writer<'_> {
 
     /// A value in one line.
     fn element(&mut self, value: &Value, depth: usize) -> Result<(), Failure> {
-        let depth = self.budget.descend(depth)?;
-        self.pay()?;
+        let depth = self.out.descend(depth)?;
         match value {
             Value::String(text) => self.out.push_str(&quoted(text)),
             Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),

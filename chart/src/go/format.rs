@@ -6,6 +6,7 @@ use super::float::format_float;
 use super::quote::{quote, quote_ascii, quote_rune};
 use super::types::{kind, type_name};
 use crate::limits::{Budget, Limit};
+use crate::metered::Metered;
 use crate::{IntType, Value};
 
 /// `fmt.Sprint` of one value, which is `%v`: what an action writes.
@@ -92,26 +93,16 @@ pub(crate) fn sprintf(format: &str, values: &[Value], budget: &Budget) -> Result
 }
 
 struct Printer<'b> {
-    out: String,
-    /// How much of `out` is paid for.
-    paid: usize,
-    budget: &'b Budget,
+    out: Metered<'b>,
 }
 
 impl<'b> Printer<'b> {
     const fn new(budget: &'b Budget) -> Self {
-        Self { out: String::new(), paid: 0, budget }
+        Self { out: Metered::new(budget) }
     }
 
-    fn finish(mut self) -> Result<String, Limit> {
-        self.pay()?;
-        Ok(self.out)
-    }
-
-    fn pay(&mut self) -> Result<(), Limit> {
-        self.budget.bytes(self.out.len() - self.paid)?;
-        self.paid = self.out.len();
-        Ok(())
+    fn finish(self) -> Result<String, Limit> {
+        self.out.finish()
     }
 
     fn error(&mut self, verb: char, problem: &str) {
@@ -130,7 +121,7 @@ impl<'b> Printer<'b> {
             'p' => self.bad_verb(value, verb)?,
             _ => self.value(value, verb, flags, 0)?,
         }
-        self.pay()
+        self.out.charge()
     }
 
     fn bad_verb(&mut self, value: &Value, verb: char) -> Result<(), Limit> {
@@ -149,8 +140,7 @@ impl<'b> Printer<'b> {
     }
 
     fn value(&mut self, value: &Value, verb: char, flags: Flags, depth: usize) -> Result<(), Limit> {
-        let depth = self.budget.descend(depth)?;
-        self.pay()?;
+        let depth = self.out.descend(depth)?;
         match value {
             Value::Nil if verb == 'v' && flags.syntax && depth > 1 => self.pad("interface {}(nil)", flags),
             Value::Nil if verb == 'v' || depth > 1 => self.pad("<nil>", flags),

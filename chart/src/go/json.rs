@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::float::format_json;
 use crate::functions::Failure;
 use crate::limits::Budget;
+use crate::metered::Metered;
 use crate::{Map, Struct, Value};
 
 /// How JSON is written.
@@ -29,10 +30,9 @@ impl Style {
 
 /// `json.Marshal`: fails for infinite numbers.
 pub(crate) fn encode(value: &Value, style: Style, budget: &Budget) -> Result<String, Failure> {
-    let mut writer = Writer { out: String::new(), paid: 0, style, budget };
+    let mut writer = Writer { out: Metered::new(budget), style };
     writer.value(value, 0)?;
-    writer.pay()?;
-    Ok(writer.out)
+    Ok(writer.out.finish()?)
 }
 
 /// `json.Unmarshal` into an `interface{}`: every number is a float.
@@ -41,22 +41,13 @@ pub(crate) fn decode(text: &str) -> Result<Value, serde_json::Error> {
 }
 
 struct Writer<'b> {
-    out: String,
-    paid: usize,
+    out: Metered<'b>,
     style: Style,
-    budget: &'b Budget,
 }
 
 impl Writer<'_> {
-    fn pay(&mut self) -> Result<(), Failure> {
-        self.budget.bytes(self.out.len() - self.paid)?;
-        self.paid = self.out.len();
-        Ok(())
-    }
-
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Failure> {
-        let depth = self.budget.descend(depth)?;
-        self.pay()?;
+        let depth = self.out.descend(depth)?;
         match value {
             Value::Nil => self.out.push_str("null"),
             Value::List(list) if list.is_nil() => self.out.push_str("null"),

@@ -13,6 +13,7 @@ use crate::functions::Failure;
 use crate::go::float::{format_float, format_json};
 use crate::go::{integer, json};
 use crate::limits::Budget;
+use crate::metered::Metered;
 use crate::{Limit, Limits, Struct, Value};
 
 /// Writes `value` byte for byte as Helm's `toYaml` does, but with the line feed at its end. Values without a
@@ -41,13 +42,12 @@ pub(crate) fn encode_pretty_yaml(value: &Value, budget: &Budget) -> Result<Strin
 
 fn write(value: &Value, dialect: Dialect, budget: &Budget) -> Result<String, Failure> {
     let mut writer =
-        Writer { out: String::new(), paid: 0, column: 0, whitespace: true, indention: true, dialect, budget };
+        Writer { out: Metered::new(budget), column: 0, whitespace: true, indention: true, dialect };
     writer.node(value, None, Place::Root, 0)?;
     if writer.column > 0 {
         writer.break_line();
     }
-    writer.pay()?;
-    Ok(writer.out)
+    Ok(writer.out.finish()?)
 }
 
 /// Where a node stands.
@@ -59,24 +59,16 @@ enum Place {
 }
 
 struct Writer<'b> {
-    out: String,
-    paid: usize,
+    out: Metered<'b>,
     column: usize,
     /// Whether the last thing written was a space, or an indicator that needs none behind it.
     whitespace: bool,
     /// Whether nothing but indentation and indicators stands in this line.
     indention: bool,
     dialect: Dialect,
-    budget: &'b Budget,
 }
 
 impl Writer<'_> {
-    fn pay(&mut self) -> Result<(), Failure> {
-        self.budget.bytes(self.out.len() - self.paid)?;
-        self.paid = self.out.len();
-        Ok(())
-    }
-
     /// A node inside a collection that is indented by `indent`; the root is inside none.
     fn node(
         &mut self,
@@ -85,8 +77,7 @@ impl Writer<'_> {
         place: Place,
         depth: usize,
     ) -> Result<(), Failure> {
-        let depth = self.budget.descend(depth)?;
-        self.pay()?;
+        let depth = self.out.descend(depth)?;
         match value {
             Value::List(list) if list.is_nil() && self.dialect == Dialect::V2 => {
                 self.plain("null", Folding { indent: 0, allowed: false })
