@@ -6,6 +6,7 @@ mod find;
 mod group;
 mod manifest;
 mod mention;
+mod owner;
 mod pair;
 mod path;
 mod rules;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use bundle_oci::Reference;
 
-use super::edit::{at, each, field, put, shown};
+use super::edit::{at, field, put};
 use super::seen::{Spot, seen};
-use super::spelling::{Pin, Spelling, Way, name_field, shape, spellings};
+use super::slot::{Choice, Kind, Slot, choices, full};
+use super::spelling::{Pin, Way, name_field, shape};
 use super::{Overlay, OverlayError};
-use crate::discover::{Declared, Group, Step, declared_in};
-use crate::{Find, Map, Place, Rendering, Value, discover};
+use crate::discover::{Group, Step, declared_in};
+use crate::{Map, Value, discover};
 
 /// The result for the images that values name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,26 +44,6 @@ pub enum Proof {
     /// The chart does not use the image with these values. They are written as others are that it does
     /// use.
     Alike,
-}
-
-/// A place in the values that names an image.
-struct Slot {
-    path: Vec<Step>,
-    shown: String,
-    kind: Kind,
-    image: Reference,
-    wanted: Reference,
-}
-
-enum Kind {
-    /// A table with fields.
-    Group(Map),
-    /// A text that is a reference.
-    Whole,
-    /// A text that is a name alone: its tag is said elsewhere, or the chart's.
-    Name,
-    /// A text with a reference in it.
-    Part(String),
 }
 
 impl Overlay<'_> {
@@ -153,56 +134,6 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// The places that a declared image is made of, or the image if `to` does not know it and nothing
-    /// renders it.
-    fn slots(
-        &self,
-        declared: &Declared,
-        finds: &[Find],
-        to: &dyn Fn(&Reference) -> Option<Reference>,
-    ) -> Result<Vec<Slot>, Option<Reference>> {
-        let outside = declared.steps.iter().position(|step| *step == Step::Inside);
-        let path = declared.steps.get(..outside.unwrap_or(declared.steps.len())).unwrap_or_default();
-        let value = at(&self.rendering.declared, path);
-        let is_here = |find: &&Find| {
-            find.places
-                .iter()
-                .any(|place| matches!(place, Place::Value { path, .. } if *path == declared.path))
-        };
-        let mut here: Vec<&Find> = finds.iter().filter(is_here).collect();
-        here.sort_by_key(|find| !find.is_rendered());
-        let known: Vec<(&Find, Reference)> =
-            here.iter().filter_map(|find| Some((*find, to(&find.reference)?))).collect();
-        let slot = |kind: Kind, image: &Reference, wanted: &Reference| Slot {
-            path: path.to_vec(),
-            shown: shown(path),
-            kind,
-            image: image.clone(),
-            wanted: wanted.clone(),
-        };
-        match value {
-            Some(Value::Map(group)) if outside.is_none() => match known.first() {
-                Some((find, wanted)) => Ok(vec![slot(Kind::Group(group), &find.reference, wanted)]),
-                None if here.iter().any(|find| find.is_rendered()) => Err(None),
-                None => Err(here.first().map(|find| find.reference.clone())),
-            },
-            Some(Value::String(text)) => Ok(known
-                .iter()
-                .filter_map(|(find, wanted)| {
-                    let whole = outside.is_none() && !text.trim().contains([' ', '=', '\n', ',']);
-                    let last = text.rsplit('/').next().unwrap_or_default();
-                    let kind = match whole {
-                        true if last.contains([':', '@']) => Kind::Whole,
-                        true => Kind::Name,
-                        false => Kind::Part(written(&text, &find.reference)?),
-                    };
-                    Some(slot(kind, &find.reference, wanted))
-                })
-                .collect()),
-            _ => Err(None),
-        }
-    }
-
     /// Where the chart uses a place: a name that nothing else has is put there.
     fn spots_of(
         &mut self,
@@ -274,60 +205,6 @@ impl Overlay<'_> {
         Ok(None)
     }
 
-    /// Changes values that are the prefix of several image names, such as `hub` or `global.imageRegistry`,
-    /// where the images themselves could not be written.
-    fn point_prefixes(
-        &mut self,
-        before: &BTreeMap<Spot, Vec<Reference>>,
-        to: &dyn Fn(&Reference) -> Option<Reference>,
-    ) -> Result<(), OverlayError> {
-        let mut candidates: Vec<(Vec<Step>, String)> = Vec::new();
-        let open = |rendering: &Rendering| -> Vec<(Reference, Reference)> {
-            let images = seen(rendering, &self.options.limits).into_values().flatten();
-            images.filter_map(|image| to(&image).map(|wanted| (image, wanted))).collect()
-        };
-        for (image, wanted) in open(&self.rendering) {
-            let (name, wanted) = (full(&image), full(&wanted));
-            for (cut, _) in name.match_indices('/') {
-                let (prefix, rest) = name.split_at(cut);
-                let Some(now) = wanted.strip_suffix(rest) else { continue };
-                each(&Value::Map(self.rendering.declared.clone()), &mut Vec::new(), &mut |path, value| {
-                    let is_meant = match value {
-                        Value::String(text) if !text.is_empty() => text.trim_end_matches('/') == prefix,
-                        Value::String(_) | Value::Nil => match path.last() {
-                            Some(Step::Key(key)) => {
-                                let key = key.to_ascii_lowercase();
-                                key == "hub" || key.ends_with("registry")
-                            }
-                            _ => false,
-                        },
-                        _ => false,
-                    };
-                    let candidate = (path.to_vec(), now.to_owned());
-                    if is_meant && !candidates.contains(&candidate) {
-                        candidates.push(candidate);
-                    }
-                });
-            }
-        }
-        for (path, prefix) in candidates {
-            let Some(values) = self.put(&path, Value::from(prefix)) else { continue };
-            let Some(rendering) = self.attempt(&values)? else { continue };
-            let (now, then) =
-                (seen(&self.rendering, &self.options.limits), seen(&rendering, &self.options.limits));
-            let is_right = |(spot, images): (&Spot, &Vec<Reference>)| {
-                let wanted = before.get(spot).into_iter().flatten().filter_map(to);
-                let wanted: Vec<Reference> =
-                    wanted.flat_map(|wanted| Pin::ALL.map(|pin| pin.of(&wanted))).flatten().collect();
-                now.get(spot) == Some(images) || images.iter().all(|image| wanted.contains(image))
-            };
-            if now != then && now.len() == then.len() && then.iter().all(is_right) {
-                self.take(values, rendering);
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn put(&self, path: &[Step], value: Value) -> Option<Map> {
         put(&self.values, &self.rendering.declared, path, value)
     }
@@ -352,61 +229,6 @@ impl Overlay<'_> {
         let whole = at(&self.values, &slot.path).or_else(|| at(&self.rendering.declared, &slot.path))?;
         self.put(&slot.path, Value::from(whole.as_str()?.replace(text, image)))
     }
-}
-
-/// A value that may be written into a place.
-struct Choice {
-    pin: Pin,
-    way: Option<Way>,
-    fields: Vec<(&'static str, Value)>,
-    /// Registry and repository, and nothing of tag and digest.
-    name_alone: bool,
-}
-
-fn choices(slot: &Slot) -> Vec<Choice> {
-    match &slot.kind {
-        Kind::Group(group) => spellings(group, &slot.wanted)
-            .into_iter()
-            .map(|Spelling { way, fields }| Choice {
-                pin: way.pin,
-                way: Some(way),
-                fields,
-                name_alone: false,
-            })
-            .collect(),
-        kind @ (Kind::Whole | Kind::Name | Kind::Part(_)) => {
-            let text = |pin, name_alone| Choice { pin, way: None, fields: Vec::new(), name_alone };
-            let alone = matches!(kind, Kind::Name).then_some((Pin::Tag, true));
-            let pins = Pin::ALL.into_iter().map(|pin| (pin, false)).chain(alone);
-            pins.filter(|(pin, _)| pin.of(&slot.wanted).is_some())
-                .map(|(pin, alone)| text(pin, alone))
-                .collect()
-        }
-    }
-}
-
-impl Slot {
-    fn placed(&self, pin: Pin, proof: Proof) -> Option<Placed> {
-        let (path, image) = (self.shown.clone(), self.image.clone());
-        Some(Placed { path, image, now: pin.of(&self.wanted)?, proof })
-    }
-}
-
-/// Registry and repository.
-pub(super) fn full(image: &Reference) -> String {
-    format!("{}/{}", image.registry(), image.repository())
-}
-
-/// An image as a text writes it: with Docker's own registry, or without.
-fn written(text: &str, image: &Reference) -> Option<String> {
-    let full = image.to_string();
-    let short = full.strip_prefix("docker.io/");
-    let shortest = full.strip_prefix("docker.io/library/");
-    [Some(full.as_str()), short, shortest]
-        .into_iter()
-        .flatten()
-        .find(|way| text.contains(way))
-        .map(str::to_owned)
 }
 
 #[cfg(test)]

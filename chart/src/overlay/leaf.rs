@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bundle_oci::Reference;
 
 use super::edit::{each, shown};
-use super::images::{Placed, Proof, full};
+use super::images::{Placed, Proof};
 use super::seen::{Spot, seen};
+use super::slot::full;
 use super::spelling::Pin;
 use super::{Overlay, OverlayError};
 use crate::discover::Step;
