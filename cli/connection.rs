@@ -80,7 +80,7 @@ impl To {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     Https,
-    /// Someone wrote it out: that is the word that `--plain-http` asks for.
+    /// An explicit `http://`, which counts as `--plain-http`.
     Http,
 }
 
@@ -187,7 +187,7 @@ impl Connection {
         self.jobs.map_or(8, usize::from)
     }
 
-    /// Whether nobody said how much is to be done at once.
+    /// Whether the number of parallel transfers is not given.
     pub(crate) fn adapts_jobs(&self) -> bool {
         self.jobs.is_none()
     }

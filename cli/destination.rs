@@ -15,7 +15,7 @@ use bundle_report::{
 use crate::exit::advice;
 use crate::size::Bytes;
 
-/// The plan of an import into a destination that tells of itself.
+/// The plan of an import into a destination that describes itself.
 pub(crate) fn outlook(
     outlook: &Outlook,
     import: &ImportPlan,

@@ -1,5 +1,5 @@
-//! Exit codes, and what people are told of errors: one file below for those of each part.
-//! Takes any library's error, gives an identifier, an exit code, the lines to print and a hint.
+//! Exit codes and error messages: one file below for the errors of each part. Takes any library's error,
+//! gives an identifier, an exit code, the lines to print and a hint.
 
 mod chart;
 mod create;
@@ -111,7 +111,7 @@ impl Failure {
         Self { id, lines: vec![format!("{what} in the way of an import")], hint: None }
     }
 
-    /// Says of which file the first line tells.
+    /// Adds the file's name to the first line.
     pub(crate) fn of(mut self, path: &std::path::Path) -> Self {
         if let Some(line) = self.lines.first_mut() {
             let name = Printable(&path.to_string_lossy()).to_string();
@@ -163,7 +163,7 @@ impl Failure {
         self
     }
 
-    /// Tells a person, or a program with `--json`, and gives the exit code.
+    /// Prints the error, as JSON with `--json`, and gives the exit code.
     pub(crate) fn report(self) -> std::process::ExitCode {
         let code = self.code().number();
         if output::is_json() {

@@ -1,5 +1,5 @@
-//! The stream's history: arguments of rollback protection, and what is said of a bundle's place.
-//! Takes --state and its kin, gives the state file and the rule for rollbacks.
+//! The stream's history: arguments of rollback protection, and notices about a bundle's place. Takes --state
+//! and its kin, gives the state file and the rule for rollbacks.
 
 use crate::limits::ROLLBACK_REASON;
 use std::path::PathBuf;

@@ -16,8 +16,8 @@ use crate::size::Took;
 /// How long the same note is not worth repeating.
 const STALE: Duration = Duration::from_secs(10);
 
-/// Lets a client tell people about the network. When a host fails, every transfer says the same at
-/// once; they hear it once.
+/// Prints a client's notes about the network. When a host fails, every transfer says the same at once; they
+/// hear it once.
 pub(crate) fn attach(builder: ClientBuilder, progress: &Arc<dyn Progress>) -> ClientBuilder {
     let notes = Arc::new(Notes { progress: progress.clone(), told: Mutex::default() });
     let retries = notes.clone();
@@ -57,7 +57,7 @@ impl Notes {
     }
 }
 
-/// Tells people what was rebuilt from a bundle's parity, and what is wrong with the parity itself.
+/// Prints the files that were rebuilt from a bundle's parity, and faults of the parity itself.
 pub(crate) fn tell_parity(parity: &ParityNotes, progress: &dyn Progress) {
     parity_lines(parity).iter().for_each(|line| progress.note(line));
 }

@@ -1,5 +1,5 @@
-//! Standard output and standard error. Takes reports and texts, and writes them as text or JSON; a
-//! terminal is safe from whatever others wrote into them.
+//! Standard output and standard error. Takes reports and texts, and writes them as text or JSON; untrusted
+//! text in them is escaped.
 
 use std::io::Write;
 use std::path::Path;
@@ -90,7 +90,7 @@ fn harmless(json: &str) -> String {
     escaped(json, escape)
 }
 
-/// Says something on standard error. That nobody hears it is no reason to end differently.
+/// Says something on standard error. A closed standard error changes no exit code.
 pub(crate) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", safe(text));
 }

@@ -1,5 +1,5 @@
-//! Importing a bundle in parts: shards, and volumes one after the other. Takes arguments, gives which part is
-//! meant and what is said of the rest.
+//! Importing a bundle in parts: shards, and volumes one after the other. Takes arguments, gives the wanted
+//! part and the report of the rest.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,4 @@
-//! Where files of the user lie if nobody says so.
-//! Takes the environment, gives paths.
+//! The default places of the user's files. Takes the environment, gives paths.
 
 use std::path::PathBuf;
 

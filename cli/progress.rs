@@ -27,7 +27,7 @@ pub(crate) fn progress(doing: &'static str) -> Running {
     }
 }
 
-/// Progress that is shown for as long as this lives, whoever else still holds it.
+/// Progress that is shown while this value lives, even if others hold it.
 pub(crate) struct Running {
     progress: Arc<dyn Progress>,
     bars: Option<Arc<Bars>>,
@@ -190,7 +190,7 @@ struct LineState {
     told: Instant,
 }
 
-/// How often a line is written where nobody watches.
+/// The interval between lines without a terminal.
 const BETWEEN: Duration = Duration::from_secs(10);
 
 impl LineState {

@@ -62,7 +62,7 @@ impl StoreArguments {
         StoreLocation::find(named, config.as_deref(), home.as_deref())
     }
 
-    /// Where the store is; that it is not used is said.
+    /// The place of the store; prints a warning if it is disabled.
     pub(crate) fn location(&self) -> Result<StoreLocation, Failure> {
         let store = self.find()?;
         if store == StoreLocation::Waived {

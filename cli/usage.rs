@@ -1,5 +1,5 @@
-//! Wrong arguments, and arguments that nobody must repeat. Takes what clap says, gives the exit code 2;
-//! with `--json` among the arguments, the error is JSON as any other.
+//! Wrong arguments, and arguments that must not be repeated in messages. Takes what clap says, gives the exit
+//! code 2; with `--json` among the arguments, the error is JSON as any other.
 
 use std::process::ExitCode;
 
@@ -41,7 +41,7 @@ fn has_login(argument: &str) -> bool {
     !digest && !host.is_empty() && login.contains(':') && (scheme.is_empty() || !scheme.contains(' '))
 }
 
-/// Tells what clap refused; help and version are no errors.
+/// Prints clap's error; help and version are no errors.
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if wanted || !asks_for_json() {

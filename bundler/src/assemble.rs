@@ -93,7 +93,7 @@ pub struct Discovered {
     pub notices: Vec<Notice>,
 }
 
-/// A plan, and what is to be said of it.
+/// A plan, and its notices.
 #[derive(Debug)]
 pub struct Assembled {
     /// The bundle, before its first byte moves.

@@ -135,8 +135,8 @@ impl FromStr for NamedBase {
 }
 
 impl NamedBase {
-    /// Reads the file. With `keys`, a bundle or receipt must be signed by one of them. Of a lock, a
-    /// short receipt says no more than the stream.
+    /// Reads the file. With `keys`, a bundle or receipt must be signed by one of them. For a lock or a short
+    /// receipt it has the stream only.
     ///
     /// # Errors
     /// Any [`BaseError`].

@@ -158,7 +158,7 @@ fn named_addresses(manifest: &FetchedManifest, addresses: &mut HashMap<Digest, V
 pub(crate) struct ForeignCount {
     /// Those that the bundle lacks.
     pub(crate) lacking: usize,
-    /// Those that another artifact brings into the same repository.
+    /// Those that another artifact pushes into the same repository.
     pub(crate) carried: usize,
 }
 

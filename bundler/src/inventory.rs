@@ -40,7 +40,7 @@ pub enum InventoryKind {
 }
 
 impl InventoryKind {
-    /// The word for it.
+    /// Its name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bundle => "bundle",
@@ -91,7 +91,7 @@ pub enum InventoryError {
         /// The cause.
         source: Damage,
     },
-    /// A bundle that nobody who counts has signed.
+    /// A bundle without a signature by a given key.
     #[error("{} is not signed by any of the keys given for it", .0.display())]
     Stranger(PathBuf),
     /// A receipt that cannot be used.

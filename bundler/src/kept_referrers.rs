@@ -51,7 +51,7 @@ impl Note {
     }
 }
 
-/// The artifacts that are attached to a manifest as an earlier run was told, if that was less than `longest` ago and still counts.
+/// The referrers of a manifest from an earlier run, if that was less than `longest` ago and is still valid.
 pub(crate) fn recall(
     client: &Client,
     reference: &Reference,

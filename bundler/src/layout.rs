@@ -40,7 +40,7 @@ pub enum ParseLayoutError {
     /// A placeholder that is not known, or a brace alone.
     #[error("may have the placeholders {{host}}, {{path}} and {{name}}, and no other braces")]
     Placeholder,
-    /// Nothing in it tells images apart.
+    /// All images would get the same name.
     #[error("must have {{path}} or {{name}}")]
     Constant,
     /// The result is no valid repository name.

@@ -23,12 +23,12 @@ pub enum Notice {
         chart: String,
         /// The image.
         image: Reference,
-        /// Where the chart asks for it; empty if nobody knows.
+        /// The place in the chart that asks for it; empty if unknown.
         place: String,
         /// Why it is not carried.
         why: String,
     },
-    /// Images are what the lock says, whatever their tags mean now.
+    /// Images keep the lock's digests, even if their tags moved.
     KeptToLock {
         /// How many.
         kept: usize,
@@ -44,7 +44,7 @@ pub enum Notice {
         /// The digest in the lock.
         digest: Digest,
     },
-    /// A reference with a digest keeps all platforms of its index, whatever was chosen.
+    /// A reference with a digest keeps all platforms of its index, for any choice.
     PinnedWhole {
         /// The image.
         image: Reference,
@@ -100,7 +100,7 @@ impl Notice {
         let warnings = chart.warnings.iter();
         let warnings =
             warnings.map(|warning| Self::Chart { chart: name.clone(), warning: warning.to_string() });
-        // That a name can be read in two ways is told where both are missing.
+        // The other reading is named only where both are missing.
         let images =
             chart.images.iter().filter(|image| !matches!(image.confirmation, Confirmation::OtherReading(_)));
         let left_out = images.filter_map(|image| {

@@ -334,7 +334,7 @@ pub(crate) mod testing {
         Digest::of(content.as_bytes())
     }
 
-    /// A bundle of one image with one layer of this size, whose content nobody has.
+    /// A bundle of one image with one layer of this size, without content.
     pub(crate) fn plan_of_layer(size: u64) -> Plan {
         made(&[("cache/r.example/app:1", &["layer"])], |_| size)
     }

@@ -11,10 +11,10 @@ use bundle_oci::Printable;
 pub enum Referrers {
     /// It stays.
     Leave,
-    /// It does, and people are told of what cannot be carried.
+    /// It does, and a note names those that cannot be carried.
     #[default]
     Carry,
-    /// It does, at least one, and whatever cannot be carried is an error.
+    /// It does; an error if there is none, or if one cannot be carried.
     Require,
 }
 
@@ -31,7 +31,7 @@ pub enum SignedIndexes {
 /// The treatment of an image that lacks a wanted platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MissingPlatforms {
-    /// The others are carried, and people are told; one of them must exist.
+    /// The others are carried, with a note; one of them must exist.
     #[default]
     Note,
     /// It is an error.
@@ -72,7 +72,7 @@ impl ImagePolicy {
         }
     }
 
-    /// With what is said nearer to the image.
+    /// Overrides this with settings nearer to the image.
     pub(crate) fn with(self, said: PolicyOverride) -> Self {
         Self {
             referrers: said.referrers.unwrap_or(self.referrers),

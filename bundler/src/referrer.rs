@@ -25,7 +25,7 @@ pub(crate) struct FoundReferrer {
     pub(crate) manifest: FetchedManifest,
 }
 
-/// Whether what an earlier run was told of referrers counts.
+/// Whether an earlier run's answer about referrers may be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anew {
     /// It does.
@@ -46,7 +46,7 @@ pub(crate) struct TagCache {
 /// is asked for.
 const MOST_TAGS: usize = 200_000;
 
-/// `None` inside if the repository does not tell, or there are too many to tell.
+/// `None` inside if the repository does not list its tags, or has too many.
 ///
 /// Of tags that name a digest, the digest of the text: a registry may have a hundred thousand long ones.
 type KnownTags = Arc<OnceCell<Option<HashSet<Digest>>>>;
@@ -62,7 +62,7 @@ impl TagCache {
                 .await
                 .ok()
                 .filter(|tags| !tags.truncated && !tags.may_be_cut)
-                // A list without the tag that was just read is not all of them, whatever cut it.
+                // A list without the tag that was just read is incomplete.
                 .filter(|tags| reference.tag().is_none_or(|tag| tags.tags.contains(tag)));
             let named = tags?.tags.into_iter().filter(|tag| tag.as_str().starts_with("sha256-"));
             let named: HashSet<Digest> = named.map(|tag| Digest::of(tag.as_str().as_bytes())).collect();
@@ -153,8 +153,8 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The artifacts that are attached to a manifest, as the registry says, or as it said in an earlier run if that still counts
-    /// and nobody asks for it `anew`.
+    /// The referrers of a manifest, from the registry, or from an earlier run if that is still valid and not
+    /// overridden by `anew`.
     pub(crate) async fn referrers_of(
         &self,
         reference: &Reference,
@@ -178,7 +178,7 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    /// The manifests of what an earlier run was told; none if one of them cannot be had any more.
+    /// The manifests of an earlier run's referrers; none if one of them can no longer be fetched.
     async fn as_kept(
         &self,
         reference: &Reference,

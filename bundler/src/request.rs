@@ -38,8 +38,8 @@ pub enum Platforms {
 }
 
 impl Platforms {
-    /// These only, sorted and each once, so that the same choice is equal however it was written.
-    /// None if it is empty: nobody means an image without any platform.
+    /// These only, sorted and each once, so that the same choice is equal however it was written. None if it
+    /// is empty: an image without any platform is a mistake.
     pub fn only(mut platforms: Vec<Platform>) -> Option<Self> {
         platforms.sort();
         platforms.dedup();

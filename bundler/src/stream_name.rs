@@ -1,4 +1,4 @@
-//! The stream of a bundle that nobody gave a stream: named like its file, so that two unrelated bundles do not
+//! The stream of a bundle without a given one: named like its file, so that two unrelated bundles do not
 //! share one. Takes the name of a file, gives the name of a stream.
 
 use std::path::Path;

@@ -82,7 +82,7 @@ impl Default for Limits {
     }
 }
 
-// Bounds that stand in no `Limits`: they follow from Helm and Go, or nobody would choose another number.
+// Bounds outside `Limits`: they follow from Helm and Go, or need no other value.
 
 /// How deep schemas may refer to each other without going down in the value.
 pub(crate) const SCHEMA_REFERENCES: usize = 200;
@@ -90,7 +90,7 @@ pub(crate) const SCHEMA_REFERENCES: usize = 200;
 /// The largest width or precision of a format that Go reads.
 pub(crate) const FORMAT_WIDTH: usize = 1_000_000;
 
-/// Behind so many digits a float has only zeros; Rust writes no more than 65,535.
+/// After so many digits a float has only zeros; Rust writes at most 65,535.
 pub(crate) const FLOAT_DIGITS: usize = 1_100;
 
 /// The longest version in bytes that Helm's library reads.
@@ -120,7 +120,7 @@ pub(crate) const MENTION_LINE: usize = 4_096;
 /// How many switches may stand inside each other: one shows a part of the chart that has others.
 pub(crate) const SWITCH_DEPTH: usize = 3;
 
-/// The most assignments of one text that are held against each other.
+/// The most assignments of one text that are compared with each other.
 pub(crate) const ASSIGNMENTS: usize = 2_000;
 
 /// The longest text in bytes that may be an image's name, with its tag and digest.

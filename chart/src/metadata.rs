@@ -24,7 +24,7 @@ pub struct Metadata {
     pub chart_type: String,
     /// One sentence.
     pub description: String,
-    /// Whether nobody keeps it up any more.
+    /// Whether it is no longer maintained.
     pub deprecated: bool,
     /// A web page.
     pub home: String,

@@ -367,8 +367,8 @@ impl fmt::Debug for Map {
     }
 }
 
-// A template can nest values as deep as it can take steps. Dropping them one inside the other
-// would overflow the stack, so containers that nobody else holds are taken apart in a loop.
+// A template can nest values as deep as it can take steps. Dropping them one inside the other would overflow
+// the stack, so containers with no other owner are taken apart in a loop.
 impl Drop for Items {
     fn drop(&mut self) {
         if self.0.iter().any(Value::is_container) {

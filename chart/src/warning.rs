@@ -70,7 +70,7 @@ pub enum Warning {
     /// Switches that there was no time to turn.
     #[error("{0} of its switches were not tried: the time limit was reached")]
     Switches(usize),
-    /// Images that depend on the version of Kubernetes, which nobody said.
+    /// Images that depend on the version of Kubernetes, which is not given.
     #[error("its images depend on the version of Kubernetes: {}", .0)]
     KubeVersion(String),
     /// A schema whose references multiply.

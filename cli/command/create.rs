@@ -214,7 +214,7 @@ impl Create {
         self.tell_done(&plan, started, to_pipe)
     }
 
-    /// The stream of a bundle to which nobody gave one: that of its bases, or one named like its file.
+    /// The stream of a bundle without a given one: that of its bases, or one named like its file.
     fn unnamed_stream(&self, bases: &[Inventory], progress: &dyn Progress) -> StreamName {
         let newest = bases.iter().max_by_key(|base| base.base.sequence);
         if let Some(base) = newest {
@@ -273,7 +273,7 @@ impl Create {
         }
     }
 
-    /// Standard output may have the bundle; then the result is told on standard error.
+    /// Prints the result, on standard error if standard output has the bundle.
     fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
         let statement = plan.statement();
         let report = CreateReport {

@@ -44,7 +44,7 @@ pub(crate) struct MirrorConfig {
     #[arg(long, value_name = "HOST[:PORT]", num_args = 0..=1, require_equals = true)]
     plain_http: Option<Vec<Registry>>,
 
-    /// Ask the mirrors for images of all other registries too, so that nodes ask nobody else
+    /// Ask the mirrors for images of all other registries too, so that nodes contact no other registry
     #[arg(long)]
     all_registries: bool,
 
@@ -224,8 +224,8 @@ fn plural(count: usize) -> String {
 }
 
 impl MirrorConfig {
-    /// Asks Harbor whether the account opens more than nodes need: a node pulls for each of its pods, whoever's
-    /// they are.
+    /// Asks Harbor whether the account opens more than nodes need: a node pulls for each of its pods, of any
+    /// tenant.
     async fn look_at(&self, registry: &Registry, login: &Login) -> Result<(), Failure> {
         let account = self.credentials.as_deref().map(name).unwrap_or_default();
         let unknown = |failure: Failure| {

@@ -49,7 +49,7 @@ impl Schema {
         match self.kind {
             Kind::Bundle => drop(Config::load(path)?),
             Kind::Harbor => drop(HarborSettings::load(path)?),
-            // Only what is written is looked at here, and nobody is trusted.
+            // Only the file is checked here; no key is trusted.
             Kind::Trust => drop(Effective::load(Some(path), &StoreLocation::Waived)?),
             Kind::Sync => drop(SyncConfig::load(path)?),
         }

@@ -63,7 +63,7 @@ pub(crate) struct Repair {
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
-    /// Write; without it, only print what would count no more, and fail
+    /// Write; without it, only print the bundles that would no longer count, and fail
     #[arg(long)]
     yes: bool,
 

@@ -231,7 +231,7 @@ impl Import {
     }
 }
 
-/// Why there is nothing to tell of single bundles.
+/// Why there is no report of single bundles.
 enum Stopped {
     Busy,
     Failed(Box<Failure>),
@@ -243,7 +243,7 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Tells of what was done, and fails with the gravest of what was not.
+/// Reports the outcome of each bundle, and fails with the gravest error.
 fn tell_imported(imported: Imported) -> Result<(), Failure> {
     let mut items = Vec::new();
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
@@ -292,7 +292,7 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
     all(failures.map(Err).chain([told]))
 }
 
-/// Tells of all that failed, with the code of the first.
+/// Reports all failures, with the code of the first.
 fn all(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
     match results.into_iter().filter_map(Result::err).reduce(Failure::and) {
         Some(failure) => Err(failure),

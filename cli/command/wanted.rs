@@ -36,14 +36,14 @@ pub(crate) struct Wanted {
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all_platforms")]
     platforms: Vec<Platform>,
 
-    /// Carry all platforms, whatever bundle.yaml says
+    /// Carry all platforms, overriding bundle.yaml
     #[arg(long)]
     all_platforms: bool,
 }
 
 pub(crate) const DEFAULT_FILE: &str = "bundle.yaml";
 
-/// Renders what is to be said of a bundle.
+/// Prints the notices about a bundle.
 pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
     notices.iter().for_each(|notice| progress.note(&notice.to_string()));
 }
@@ -149,7 +149,7 @@ impl Wanted {
                 *platforms = here.clone();
             }
         }
-        // Two images for one place are told before any network is asked.
+        // Two images for one target are reported before any network access.
         Ok(Asked { requests: merge(requests)?, charts, stream: name })
     }
 }

@@ -1,5 +1,5 @@
-//! Taking parts out of a bundle, and what nodes are told.
-//! Takes the errors of `handout`, gives identifiers and hints.
+//! Errors of extraction and of nodes' configuration. Takes the errors of `handout`, gives identifiers and
+//! hints.
 
 use bundle_handout::node::{LoginError, NoMirror, WriteError};
 use bundle_handout::{ChoiceError, ExtractError};

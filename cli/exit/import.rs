@@ -183,7 +183,7 @@ impl From<ConfirmError> for Failure {
     }
 }
 
-/// Why nobody may act on a bundle whose bytes may be right.
+/// The identifier of a bundle that is not trusted, though its bytes may be right.
 pub(super) fn trust_id(error: &TrustError) -> Id {
     match error {
         TrustError::Stranger { .. } => Id::UnknownSigner,

@@ -138,9 +138,8 @@ pub(crate) fn short_receipt(bytes: &[u8]) {
 }
 
 /// The first eight bytes say where the bundle is damaged (up to two places, far less than the share), the
-/// others are its parity. A bundle that is right as it stands stays so whatever the parity says; each byte
-/// that is read is one that stands there, one of the parity's making that the digest finds right, or the
-/// bundle is refused.
+/// others are its parity. A good bundle stays good with any parity; each byte that is read is a stored one,
+/// or a rebuilt one that matches its digest, or the bundle is refused.
 pub(crate) fn parity(bytes: &[u8]) {
     let Some((damage, parity)) = bytes.split_at_checked(8) else { return };
     let good = protected();
@@ -184,7 +183,7 @@ fn is_right_of(good: &[u8]) -> Vec<Digest> {
     trusted.statement().blobs.iter().map(|blob| blob.digest).collect()
 }
 
-/// A layer that is somebody else's.
+/// A borrowed layer.
 struct Borrowed<'a>(&'a dyn Layer);
 
 impl Layer for Borrowed<'_> {

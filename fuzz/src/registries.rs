@@ -1,5 +1,5 @@
-//! Answers of a registry: a server that says these bytes, whatever it is asked, and the real client.
-//! Takes any bytes, as they go over the connection; gives nothing, and ends.
+//! Answers of a registry: a server that sends these bytes for any request, and the real client. Takes any
+//! bytes, as they go over the connection; gives nothing, and ends.
 
 use std::time::Duration;
 

@@ -457,7 +457,7 @@ fn entry<W: Write>(
     out.write_all(&[0; bundle_format::BLOCK as usize][..entry.padding() as usize])
 }
 
-/// A file beside its final name, which nobody else can write to.
+/// A file beside its final name, which no other user can write to.
 struct PartialFile(NamedTempFile);
 
 impl PartialFile {
@@ -503,7 +503,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     create_new(path, Access::Everyone)?.write_all(content)
 }
 
-/// Gives a directory its name; an empty one of that name gives way.
+/// Gives a directory its name, replacing an empty one of that name.
 fn rename_directory(partial: TempDir, to: &Path) -> io::Result<()> {
     std::fs::rename(partial.path(), to)?;
     // It is no longer where it would be removed.

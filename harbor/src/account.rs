@@ -99,7 +99,7 @@ impl Harbor {
     /// Asks who one is.
     ///
     /// # Errors
-    /// Any [`Error`] but that one is nobody.
+    /// Any [`Error`] but a refusal of the credentials, which gives [`Account::Nobody`].
     pub async fn account(&self) -> Result<Account, Error> {
         let doing = "tell whose account this is";
         match self.call(Method::Get, "/users/current", doing, None::<&()>).await {
@@ -125,8 +125,8 @@ impl Harbor {
         self.rights(&format!("/project/{project}")).await
     }
 
-    /// The account's rights in the whole system, as far as Harbor tells them: those on quotas and
-    /// robots it does not tell (common/rbac/system/policies.go).
+    /// The account's rights in the whole system, as far as Harbor lists them: it does not list those on
+    /// quotas and robots (common/rbac/system/policies.go).
     ///
     /// # Errors
     /// Any [`Error`].
@@ -138,7 +138,7 @@ impl Harbor {
         let path = format!("/users/current/permissions?scope={scope}&relative=true");
         let found: Option<Vec<WirePermission>> = self.get(&path, "tell the account's rights").await?;
         let rights = found.unwrap_or_default().into_iter().map(|permission| {
-            // The project itself is its own resource, which is told as `.`.
+            // The project itself is its own resource, listed as `.`.
             let resource =
                 if permission.resource == "." { "project".to_owned() } else { permission.resource };
             (resource, permission.action)

@@ -92,7 +92,7 @@ impl fmt::Debug for Harbor {
     }
 }
 
-/// The form of scan reports that is understood. Harbor tells the summary under the same name.
+/// The form of scan reports that is understood. Harbor returns the summary under the same name.
 const ACCEPT_REPORTS: &str = "X-Accept-Vulnerabilities";
 pub(crate) const REPORTS: &str = "application/vnd.security.vulnerability.report; version=1.1";
 

@@ -50,7 +50,7 @@ impl ImmutableRule {
         Self { repositories: "**".to_owned(), tags: tags.to_owned(), disabled: false }
     }
 
-    /// None for a rule that excludes instead of naming: it is nobody's who uses this type.
+    /// None for a rule that excludes instead of naming, which this type does not support.
     fn read(wire: Wire) -> Option<Self> {
         let first = |selectors: Option<Vec<WireSelector>>, decoration: &str| {
             let first = selectors?.into_iter().next()?;

@@ -133,8 +133,8 @@ struct WireAllowlist {
 }
 
 impl Policy {
-    /// Harbor's metadata: texts, whatever they mean. Other than in the interface of people, a
-    /// severity is not checked here, and one that is misspelt holds back every image.
+    /// Harbor's metadata: all values are texts. Other than in the interface of people, a severity is not
+    /// checked here, and one that is misspelt holds back every image.
     fn metadata(self) -> serde_json::Value {
         let mut metadata = json!({
             "public": (self.access == Access::Public).to_string(),
@@ -172,7 +172,7 @@ impl Harbor {
         match self.call(Method::Head, &path, &doing, None::<&()>).await {
             Ok(_) => Ok(Some(true)),
             Err(error) if error.status() == Some(404) => Ok(Some(false)),
-            // Harbor after 2.15 tells only those who may read the project.
+            // Harbor after 2.15 answers only accounts that may read the project.
             Err(error) if error.status() == Some(403) => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,5 +1,5 @@
-//! A robot account's secret, which masks itself and wipes its memory.
-//! Takes text of the form that Harbor takes, gives it to whoever asks by name.
+//! A robot account's secret, which masks itself and wipes its memory. Takes text in Harbor's form; gives it
+//! only by an explicit call.
 
 use std::fmt;
 

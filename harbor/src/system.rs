@@ -11,8 +11,8 @@ use crate::Harbor;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SystemInfo {
-    /// The version, such as `v2.15.2-080b0220`. Harbor tells it to strangers too little to know
-    /// them by: none means that the account is not accepted.
+    /// The version, such as `v2.15.2-080b0220`. Harbor leaves it out for anonymous requests: none means that
+    /// the account is not accepted.
     pub harbor_version: Option<String>,
     /// Whether nothing may be written at all for now.
     pub read_only: Option<bool>,

@@ -17,7 +17,7 @@ use crate::{
     Shard, StateFile, StreamHistory, prove, push,
 };
 
-/// How a bundle is delivered, to whatever destination.
+/// The options of a delivery, for any destination.
 #[derive(Clone, Debug)]
 pub struct DeliveryOptions {
     /// The treatment of tags that exist with another digest.
@@ -273,7 +273,7 @@ impl Delivery {
     }
 }
 
-/// A push that failed, with what the destination tells when it is asked why.
+/// A failed push, with the cause that the destination gives.
 async fn explained(error: PushError, destination: &dyn Destination) -> DeliveryError {
     let cause = destination.explain(&error).await;
     DeliveryError::Push { error, cause, host: destination.registry().clone() }

@@ -27,8 +27,8 @@ pub struct Limits {
     pub piped_blobs: u64,
     /// The size in bytes of the list of the tags that a stream set, in the registry.
     pub tag_list: u64,
-    /// How many tags such a list has: as many as a bundle has artifacts. Those beyond are moved like tags that
-    /// somebody else set.
+    /// How many tags such a list has: as many as a bundle has artifacts. Those beyond are moved like tags of
+    /// another owner.
     pub listed_tags: usize,
 }
 

@@ -18,7 +18,7 @@ pub enum OnExistingTag {
     /// The import is refused before anything is written.
     #[default]
     Error,
-    /// The artifact is left out, and people are told.
+    /// The artifact is left out, with a note.
     Skip,
     /// The tag is moved.
     Overwrite,
@@ -35,7 +35,7 @@ pub enum Decision {
     Move(Digest),
     /// It is left out, for its tag is there with another digest.
     Skip(Digest),
-    /// It is left out, for nobody asked for it, or it could not be stored.
+    /// It is left out: it was outside the request, or could not be stored.
     Omit,
 }
 
@@ -111,8 +111,8 @@ pub enum Way {
 }
 
 impl BlobStep {
-    /// How the blob will come into each of its places, as far as is known. One that nobody has looked
-    /// for is taken for absent.
+    /// How the blob will come into each of its places, as far as is known. A blob that was not looked up
+    /// counts as absent.
     pub fn ways(&self) -> impl Iterator<Item = (&RepositoryName, Way)> {
         let mut somewhere =
             !self.holders.is_empty() || self.places.iter().any(|place| place.presence == Presence::There);

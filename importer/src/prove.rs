@@ -1,5 +1,5 @@
 //! Reads back what a receipt is for: manifests from each artifact on, then all else that it consists of, each
-//! digest once. Takes a destination and a receipt; holds nothing in memory but the manifests that are in the air.
+//! digest once. Takes a destination and a receipt; holds in memory only the manifests in transit.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,10 +1,10 @@
 //! Strict JSON: bytes that every reader understands alike, or that are refused.
 //!
-//! Takes the bytes of a document that is signed or served, before anything of it is believed; gives
-//! nothing but the word that no two readers can disagree about its names, and that it is of bounded size
-//! once parsed. Go's `encoding/json`, which registries, Harbor and containerd read with, takes a field
-//! by any spelling that folds to its name and lets the last of several count; others take the first, or
-//! only the exact one (CVE-2021-41190 was one such disagreement).
+//! Takes the bytes of a document that is signed or served, before its content is used; checks that no two
+//! readers can disagree about its names, and that it is of bounded size once parsed. Go's `encoding/json`,
+//! which registries, Harbor and containerd read with, takes a field by any spelling that folds to its name
+//! and lets the last of several count; others take the first, or only the exact one (CVE-2021-41190 was one
+//! such disagreement).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -109,7 +109,7 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (os, rest) = text.split_once('/').ok_or(ParsePlatformError)?;
-        // `windows/amd64:10.0.17763.1` is how an index's os.version is told apart.
+        // `windows/amd64:10.0.17763.1` has an index's os.version after the colon.
         let (rest, os_version) = match rest.split_once(':') {
             Some((rest, version)) if !version.is_empty() => (rest, Some(version)),
             Some(_) => return Err(ParsePlatformError),

@@ -102,14 +102,14 @@ pub fn is_mine(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Whether both are the same file, by whatever names it was found.
+/// Whether both are the same file, under any names.
 pub fn same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// The bytes that a file takes on its medium; fewer than its length where it has holes.
 pub fn allocated(metadata: &Metadata) -> u64 {
-    // stat(2): blocks are of 512 bytes, whatever the file system's are.
+    // stat(2): blocks are of 512 bytes, on any file system.
     metadata.blocks().saturating_mul(512)
 }
 

@@ -1,9 +1,8 @@
 //! The seam to the operating system: every question to Linux that the standard library has no
 //! portable word for. The crates above name none of `std::os::unix`, `rustix` or `libc`.
 //!
-//! Start at [`open`] and [`read`], which refuse what could hang or never end, and at
-//! [`replace_file`], after which nobody keeps half a file. Another system needs other bodies here, and
-//! nothing elsewhere.
+//! Start at [`open`] and [`read`], which refuse files that could hang or never end, and at [`replace_file`],
+//! which replaces a file atomically. Another system needs other bodies here, and nothing elsewhere.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -14,8 +14,8 @@ use rustix::io::Errno;
 pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        // File systems without the flag, such as FAT before Linux 6: between the look and the renaming
-        // somebody could take the name, which is the best that they offer.
+        // File systems without the flag, such as FAT before Linux 6: another process could take the name
+        // between the check and the rename, which is the best that they offer.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match to.symlink_metadata() {
             Ok(_) => Err(ErrorKind::AlreadyExists.into()),
             Err(_) => std::fs::rename(from, to),

@@ -20,8 +20,8 @@ pub struct FileError {
     pub source: std::io::Error,
 }
 
-/// Writes a small file and brings it to disk. It appears under its name whole, in place of the one
-/// that was there: nobody ever reads half of it, whatever ends the program.
+/// Writes a small file and syncs it to disk. It replaces the file of that name atomically: no reader ever
+/// sees half of it, even after a crash.
 ///
 /// # Errors
 /// The system refused; the earlier file is as it was.
@@ -29,7 +29,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, Access::Everyone)
 }
 
-/// As [`replace_file`], for what nobody but its owner may read.
+/// As [`replace_file`], for a file that only its owner may read.
 ///
 /// # Errors
 /// The system refused; the earlier file is as it was.
@@ -99,7 +99,7 @@ fn clear_leftovers(directory: &Path) {
     }
 }
 
-/// Writes a small file that was not there, and brings it to disk.
+/// Writes a small new file, and syncs it to disk.
 ///
 /// # Errors
 /// The system refused, and there is no file; [`std::io::ErrorKind::AlreadyExists`] if there is one.
@@ -112,11 +112,11 @@ pub fn create_file(path: &Path, bytes: &[u8], access: Access) -> std::io::Result
     written
 }
 
-/// Brings the directory of a file to disk, and so the file's name.
+/// Syncs the directory of a file to disk, and so the file's name.
 ///
 /// # Errors
-/// The system refused, other than because a directory cannot be brought to disk there: FAT and some
-/// network file systems cannot.
+/// The system refused, other than because a directory cannot be synced there: FAT and some network file
+/// systems cannot.
 pub fn sync_directory(path: &Path) -> std::io::Result<()> {
     use std::io::ErrorKind::{InvalidInput, Unsupported};
     match File::open(directory_of(path)).and_then(|directory| directory.sync_all()) {

@@ -52,7 +52,7 @@ fn free(found: &StatVfs) -> u64 {
     found.f_bavail.saturating_mul(found.f_frsize)
 }
 
-/// Brings all of a file's file system to the medium: cheaper than to sync thousands of files in turn.
+/// Syncs all of a file's file system to disk: cheaper than to sync thousands of files in turn.
 ///
 /// # Errors
 /// The operating system's error.

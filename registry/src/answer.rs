@@ -90,7 +90,7 @@ pub enum Refusal {
     RateLimited,
     /// The registry or a proxy before it failed.
     ServerError,
-    /// The request is held to be wrong.
+    /// The registry calls the request invalid.
     Invalid,
 }
 
@@ -215,7 +215,7 @@ impl fmt::Display for Answer {
         if let Some(code) = &self.code {
             write!(f, " {}", Printable(code))?;
         }
-        // Harbor tells the reason of a failure to its own log only.
+        // Harbor writes the reason of a failure to its own log only.
         if let Some(id) = self.request_id.as_ref().filter(|_| self.status >= 500) {
             write!(f, ", request {}", Printable(id))?;
         }

@@ -42,7 +42,7 @@ pub struct Download {
     size: u64,
     position: u64,
     response: Option<Response>,
-    /// The last bytes, until it is sure that no more follow.
+    /// The last bytes, until the end of the body is seen.
     last: Bytes,
     /// The host that really sends: object storage, after a redirect.
     sender: String,
@@ -59,7 +59,7 @@ pub struct Download {
 }
 
 impl Client {
-    /// Whether a repository has a blob, and what is said of it.
+    /// Whether a repository has a blob, with its metadata.
     ///
     /// # Errors
     /// Any [`Error`] but that there is none.
@@ -78,8 +78,8 @@ impl Client {
         }
     }
 
-    /// Whether a registry has a blob that it says it stored. One that does not tell is believed; one that says
-    /// otherwise is asked once more, for some store a little later than they answer.
+    /// Whether a registry has a blob that it says it stored. A registry that does not say is believed; one
+    /// that denies it is asked once more, because some store a little later than they answer.
     ///
     /// # Errors
     /// The name is none at that registry.

@@ -102,7 +102,7 @@ impl Client {
     /// pass; after any other the caller must look what has become of it.
     ///
     /// # Errors
-    /// Any [`Error`]; whatever is not a success is one.
+    /// Any [`Error`]; any answer but a success is one.
     pub async fn call(&self, registry: &Registry, call: &Call) -> Result<Reply, Error> {
         match call.method {
             Method::Post | Method::Patch => self.call_once(registry, call).await,

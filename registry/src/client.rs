@@ -61,7 +61,7 @@ pub(crate) struct Inner {
     pub(crate) round_trips: Mutex<HashMap<String, Duration>>,
     /// Pages of lists that may be in memory.
     pub(crate) lists: tokio::sync::Semaphore,
-    /// Hosts that have answered, whatever they said.
+    /// Hosts that have answered, with any status.
     pub(crate) answered: Mutex<HashSet<String>>,
     /// Registries behind a mirror that cannot be reached themselves.
     pub(crate) unreachable: Mutex<HashSet<Registry>>,
@@ -256,14 +256,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Tells of each attempt that failed and will be made again.
+    /// Reports each failed attempt that will be repeated.
     #[must_use]
     pub fn on_retry(mut self, tell: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
         self.on_retry = Box::new(tell);
         self
     }
 
-    /// Tells of each time that a mirror, or the registry behind it, could not be read from.
+    /// Reports each time that a mirror, or the registry behind it, could not be read from.
     #[must_use]
     pub fn on_fallback(mut self, tell: impl Fn(&Fallback<'_>) + Send + Sync + 'static) -> Self {
         self.on_fallback = Box::new(tell);
@@ -419,12 +419,12 @@ impl Client {
                 let Ok(url) = format!("https://{}/v2/", registry.endpoint()).parse::<Url>() else {
                     return "https";
                 };
-                // A certificate that cannot be used is told by the request itself.
+                // The request itself reports a certificate that cannot be used.
                 let Ok(http) = self.http(&url) else { return "https" };
                 let encrypted = match self.send(registry.as_str(), http.get(url)).await {
                     Ok(_) | Err(Error::Certificate { .. }) => true,
                     Err(Error::PlainHttp { .. }) => false,
-                    // Says nothing; the request itself will fail and tell.
+                    // The request itself will fail and report it.
                     Err(_) => return "http",
                 };
                 lock(&self.inner.local_https).insert(registry.clone(), encrypted);

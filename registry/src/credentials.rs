@@ -193,14 +193,14 @@ impl CredentialStore {
         Ok(Self { login: None, files, helpers: Helpers::default() })
     }
 
-    /// Shows `registry` this user and password, whatever the files say.
+    /// Uses this user and password for `registry`, in place of the files'.
     #[must_use]
     pub fn with_login(self, registry: Registry, user: String, password: String) -> Self {
         let login = Credential::Password { user, password: Secret::new(password) };
         Self { login: Some((registry, login)), ..self }
     }
 
-    /// Shows `registry` what a file says, whatever the other files say: one in Docker's form, or a
+    /// Uses a file's credentials for `registry`, in place of the other files': one in Docker's form, or a
     /// robot account as Harbor's portal exports it, with `name` and `secret`.
     ///
     /// # Errors

@@ -529,7 +529,7 @@ impl Error {
     }
 }
 
-/// All that was said of a layer that nobody gives, in the order of the asking.
+/// All errors for a layer that no address provides, in the order of the requests.
 fn foreign(tried: &[Error], last: &Error) -> String {
     let mut said: Vec<String> = tried.iter().chain([last]).map(|error| bundle_oci::chain(error)).collect();
     if tried.is_empty() {
@@ -543,7 +543,7 @@ fn titled(title: &Option<String>) -> String {
     title.as_ref().map(|title| format!(": '{}'", Printable(title))).unwrap_or_default()
 }
 
-/// The system's own words: what is above them tells of the layers of the HTTP client.
+/// The system's own message, without those of the HTTP client's layers.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

@@ -15,8 +15,8 @@ pub struct Limits {
     pub answer: Duration,
     /// Without a byte in the middle of a blob, in either direction. Never a limit on the whole.
     pub stall: Duration,
-    /// The least rate of a body in either direction, in bytes per second, over [`Limits::stall`]: a
-    /// byte every few seconds never stalls and never ends. Small bodies are held to it most of all.
+    /// The least rate of a body in either direction, in bytes per second, over [`Limits::stall`]: a byte
+    /// every few seconds never stalls and never ends. It matters most for small bodies.
     pub least_rate: u64,
     /// Bytes per second that a registry is given to take in a blob between its last byte and the
     /// answer, on top of [`Limits::stall`]: registries on object storage copy it, and a proxy in
@@ -50,7 +50,7 @@ pub struct Limits {
     pub attempts: usize,
     /// Retries with a host that has not answered once: more often a wrong name than a bad line.
     pub first_attempts: usize,
-    /// Retries of one blob altogether, whatever progress they made.
+    /// Retries of one blob altogether, with progress or without.
     pub attempts_in_all: usize,
     /// The bytes of a blob that count as progress between two failures: a registry that sends one
     /// byte for each connection makes none.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub restarts: usize,
     /// The first wait between attempts; it doubles each time, with jitter.
     pub backoff: Duration,
-    /// The longest wait between attempts, whatever `Retry-After` says.
+    /// The longest wait between attempts, even with a longer `Retry-After`.
     pub longest_wait: Duration,
     /// How long a rate limit is waited for altogether, where a registry asks for a longer wait than
     /// [`Limits::longest_wait`]; such a limit ends the run otherwise, for no retry ends it sooner.
@@ -145,7 +145,7 @@ pub(crate) const MOST_ROUTES_FILES: usize = 256;
 pub(crate) const MOST_ROUTES: usize = 4096;
 /// A credential file, in bytes. People's files have a few KiB.
 pub(crate) const LARGEST_CREDENTIAL_FILE: u64 = 1 << 20;
-/// How long a credential helper may take. One that waits for a window that nobody sees never ends.
+/// How long a credential helper may take. A helper that waits for an unseen window never ends.
 pub(crate) const HELPER_TIME: Duration = Duration::from_secs(30);
 /// A credential helper's output, in bytes: a user name and a token.
 pub(crate) const HELPER_OUTPUT: u64 = 64 << 10;

@@ -1,5 +1,5 @@
-//! Events for whoever shows the progress of transfers; nothing depends on what is done with them.
-//! Takes bytes, notes and totals through [`Progress`], gives nothing.
+//! Events of transfers, for displays of progress; they have no other effect. Takes bytes, notes and totals
+//! through [`Progress`], gives nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub trait Progress: Send + Sync {
     fn note(&self, _message: &str) {}
 }
 
-/// Tells nobody.
+/// Reports nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,6 +1,6 @@
-//! The proxies that the environment names, read as Go's tools read them (golang.org/x/net
-//! http/httpproxy), and SOCKS5. Takes the variables, gives the proxy for an address or an error for
-//! whatever is not understood: an exception that is skipped sends passwords to a proxy.
+//! The proxies that the environment names, read as Go's tools read them (golang.org/x/net http/httpproxy),
+//! and SOCKS5. Takes the variables, gives the proxy for an address, or an error for an entry that is not
+//! understood: an exception that is skipped sends passwords to a proxy.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -162,7 +162,7 @@ fn schemes_of(header: &str) -> Vec<String> {
 /// Asks a proxy once more for a tunnel, without a login, and gives the `Proxy-Authenticate` headers of its refusal;
 /// none if it cannot be asked so.
 pub(crate) async fn asks_for(proxy: &Url, target: &Url) -> Option<Vec<String>> {
-    // A proxy that is spoken to through TLS says no more than that it refuses.
+    // A proxy over TLS reports only that it refuses.
     if proxy.scheme() != "http" {
         return None;
     }

@@ -36,7 +36,7 @@ pub enum ReferrerList {
     /// The registry has no referrers API, or answers with something else: the tag schema says
     /// (distribution-spec §Unavailable Referrers API).
     Unsupported,
-    /// There is an API, and it does not tell. Whether something is attached is not known.
+    /// There is an API, and it does not answer. Whether something is attached is not known.
     Unobtainable {
         /// Why not, as a message.
         why: String,
@@ -52,7 +52,7 @@ struct Wire {
     manifests: Option<Option<Vec<WireEntry>>>,
 }
 
-/// Tells null from nothing.
+/// Distinguishes null from a missing field.
 fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -112,8 +112,8 @@ enum Listing {
 }
 
 impl Client {
-    /// Lists the manifests that are attached to another (distribution-spec §Listing Referrers).
-    /// Those with another digest than SHA-256 are told of, since they cannot be fetched.
+    /// Lists the manifests that are attached to another (distribution-spec §Listing Referrers). Those with
+    /// another digest than SHA-256 are reported, since they cannot be fetched.
     ///
     /// A mirror that lists nothing has no say: pull-through caches list only what was pushed to
     /// them (Harbor before August 2026), so the registry itself is asked.

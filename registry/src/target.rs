@@ -75,8 +75,8 @@ impl Client {
         }
     }
 
-    /// Whether an error says only that a target does not tell. As long as nothing was put into the
-    /// repository, the push itself shows whether it may be. A Harbor's answers are exact.
+    /// Whether an error only means that a target does not answer look-ups. As long as nothing was put into
+    /// the repository, the push itself shows whether it may be. A Harbor's answers are exact.
     pub(crate) fn is_unknown(&self, registry: &Registry, path: &RepositoryName, error: &Error) -> bool {
         error.is_refused_lookup()
             && self.inner.targets.known.contains_key(registry)

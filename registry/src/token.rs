@@ -61,7 +61,7 @@ impl Scope {
 pub(crate) struct Authenticator {
     credentials: CredentialStore,
     challenges: Mutex<HashMap<Registry, Challenge>>,
-    /// Those that are shown user and password with every request, whatever they ask for.
+    /// Those that get user and password with every request, for any challenge.
     password_at_once: Mutex<HashSet<Registry>>,
     tokens: Mutex<HashMap<(Registry, Scope), Arc<TokenSlot>>>,
     /// The secrets that no error may show.
@@ -216,7 +216,7 @@ impl Client {
         }
     }
 
-    /// The header with the login that is stored for a host, whatever it asks for.
+    /// The header with the login that is stored for a host, for any challenge.
     pub(crate) async fn stored_login(
         &self,
         host: &Registry,

@@ -202,7 +202,7 @@ impl Client {
         }
         match challenge_of(&response) {
             Some(challenge) => self.inner.auth.challenged(registry, challenge),
-            // A token may be older than the project (Harbor 2.15), whatever the answer says.
+            // A token may be older than the project (Harbor 2.15), for any answer.
             None if first.header.is_none() => {
                 return Ok(Received { response, sender, anonymous: first.anonymous });
             }

@@ -118,7 +118,7 @@ pub enum ErrorId {
     LockOutdated,
     /// A chart names an image that the registry or the bundle does not have.
     ImageMissing,
-    /// Something changed while the command ran, such as a tag that somebody else moved.
+    /// Something changed while the command ran, such as a tag that another client moved.
     Changed,
     /// The destination differs from the receipt.
     Drift,

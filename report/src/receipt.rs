@@ -76,7 +76,7 @@ fn shown(receipt: &Receipt) -> String {
     text
 }
 
-/// The word for a verdict.
+/// The name of a verdict.
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Allowed => "allowed",

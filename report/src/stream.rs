@@ -158,7 +158,7 @@ impl Report for ExportedStreamReport {
 pub struct StreamRepairReport {
     /// The stream.
     pub stream: String,
-    /// The bundles that count no more.
+    /// The bundles that no longer count.
     pub taken_back: Vec<BundleEntry>,
     /// The sequences of the outbox's bundles that were moved aside; always empty on the far side.
     pub withdrawn: Vec<u64>,

@@ -56,7 +56,7 @@ pub struct VerifiedBundle {
     pub blobs: usize,
     /// The size of the uncompressed bundle in bytes.
     pub size: u64,
-    /// The artifacts that the bundle has no more than a part of, each with what is lacking.
+    /// The artifacts of which the bundle has only a part, each with its missing parts.
     pub incomplete: Vec<String>,
 }
 

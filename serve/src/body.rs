@@ -1,5 +1,5 @@
-//! The content of an answer on its way, and the record of how sending it ended.
-//! Takes a part of a blob, gives HTTP frames; tells the log once, whatever ended it.
+//! The content of an answer on its way, and the record of how sending it ended. Takes a part of a blob, gives
+//! HTTP frames; writes one log entry, for any end.
 
 use std::pin::Pin;
 use std::sync::Arc;

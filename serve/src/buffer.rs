@@ -21,7 +21,7 @@ impl Buffers {
         Arc::new(Self { free: Mutex::default(), most })
     }
 
-    /// A buffer of `length` bytes, at most [`PIECE`], with whatever was in it.
+    /// A buffer of `length` bytes, at most [`PIECE`], with its old content.
     pub(crate) fn take(self: &Arc<Self>, length: usize) -> Buffer {
         let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let memory = found.unwrap_or_else(|| vec![0; PIECE as usize].into_boxed_slice());

@@ -4,11 +4,11 @@
 //! distribution specification's pull, list and referrers requests. A name is that of the source (`docker.io/library/nginx`, or `library/nginx` with `?ns=docker.io`, as
 //! containerd asks mirrors) or that of the target (`cache/docker.io/library/nginx`).
 //!
-//! No blob ends that is not what the trusted statement says: the last bytes of an answer leave only after the
-//! digest of the whole blob was found right, and from then on no byte that differs leaves at all, whatever
-//! becomes of the file meanwhile; the module `proof` says how. Until then, the first bytes of a damaged blob
-//! may leave, and the connection is closed before its end. Memory does not grow with the size of blobs, nor
-//! with the number of readers: [`Limits`] has every bound.
+//! A blob is served to its end only if it matches the trusted statement: the last bytes of an answer leave
+//! only after the digest of the whole blob was found right, and from then on no byte that differs leaves at
+//! all, even if the file changes meanwhile; the module `proof` has the method. Until then, the first bytes of
+//! a damaged blob may leave, and the connection is closed before its end. Memory does not grow with the size
+//! of blobs, nor with the number of readers: [`Limits`] has every bound.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,12 +1,11 @@
 //! How a blob's bytes are known to be right.
 //!
-//! A blob's digest says what the whole of it is, but is known to hold only when the last byte was
-//! read; and a file can change, or a stick fail, between one read and the next. So a blob is read
-//! and hashed once, when it is first asked for, and of each piece of it a mark is kept: a message
-//! authentication code under a key that only this process knows. From then on every piece that is
-//! read, for whoever and from whatever part of the blob, is compared with its mark before it
-//! leaves. While the blob is still being hashed, pieces leave as soon as they have a mark, but the
-//! last ones of an answer are held back until the digest was found right.
+//! A blob's digest says what the whole of it is, but is known to hold only when the last byte was read; and a
+//! file can change, or a stick fail, between one read and the next. So a blob is read and hashed once, when
+//! it is first asked for, and of each piece of it a mark is kept: a message authentication code under a key
+//! that only this process knows. From then on every piece that is read, for any client and any part of the
+//! blob, is compared with its mark before it leaves. While the blob is still being hashed, pieces leave as
+//! soon as they have a mark, but the last ones of an answer are held back until the digest was found right.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -116,7 +115,7 @@ impl Proof {
         let enough = |state: &State| match *state {
             State::Proven | State::Failed(_) => true,
             State::Reading(marked) => matches!(until, Until::Pieces(pieces) if marked >= pieces),
-            // Doubted meanwhile: whoever asks next takes it on.
+            // Doubted meanwhile: the next request verifies it again.
             State::Unknown => true,
         };
         let mut state = self.state.subscribe();

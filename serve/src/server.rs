@@ -213,7 +213,7 @@ impl Server {
     }
 }
 
-/// How long nothing is accepted after the system had no more to give.
+/// How long nothing is accepted after the system ran out of resources.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether an error of `accept` is about this process rather than about one connection.

@@ -16,9 +16,9 @@ pub enum RegistryKind {
     /// It is asked.
     #[default]
     Auto,
-    /// Harbor, whatever it says.
+    /// Harbor, without detection.
     Harbor,
-    /// Any registry, whatever it says.
+    /// Any registry, without detection.
     Plain,
 }
 

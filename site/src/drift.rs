@@ -135,7 +135,7 @@ pub async fn prove_again(
 }
 
 /// The artifacts in the projects of receipts that none of the receipts names, and tags that none names:
-/// what somebody else has put there. The record of accepted bundles is the importer's own.
+/// pushes by other clients. The record of accepted bundles is the importer's own.
 ///
 /// # Errors
 /// Any [`Error`].

@@ -25,7 +25,7 @@ pub struct HarborOptions {
     pub settings: HarborSettings,
     /// Whether a bundle that may not fit into its quotas is tried.
     pub quota: QuotaCheck,
-    /// How long its scans are waited for; none if nobody asked.
+    /// The wait for its scans; none if it is not requested.
     pub scans: Option<ScanWait>,
     /// How it is asked; [`Limits::DEFAULT`] unless there is a reason.
     pub limits: Limits,

@@ -10,9 +10,9 @@ pub struct Limits {
     /// Uploads into one project at a time. Each changes the project's quota, and Harbor fails some of
     /// many that meet (its controller/quota, optimistic lock).
     pub uploads_per_project: usize,
-    /// When a blob was seen in its repository longer ago than this, it is looked for again before
-    /// the manifest that names it is pushed. Harbor's garbage collection takes what nobody names
-    /// and was not touched for two hours (jobservice/job/impl/gc).
+    /// When a blob was seen in its repository longer ago than this, it is looked for again before the
+    /// manifest that names it is pushed. Harbor's garbage collection removes unreferenced blobs that were not
+    /// touched for two hours (jobservice/job/impl/gc).
     pub recheck_after: Duration,
     /// The first wait between two looks at a scan; it grows up to [`Limits::longest_scan_wait`].
     pub scan_wait: Duration,

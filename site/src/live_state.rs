@@ -103,8 +103,8 @@ impl LiveState {
 }
 
 impl LiveProject {
-    /// How the project is run, for a receipt. A severity that Harbor does not know holds back
-    /// everything, and so is told as the lowest.
+    /// How the project is run, for a receipt. A severity that Harbor does not know blocks everything, and so
+    /// is reported as the lowest.
     pub fn policy(&self) -> ProjectPolicy {
         let policy = self.project.policy;
         ProjectPolicy {
@@ -139,7 +139,7 @@ impl LiveProject {
     pub async fn look(harbor: &Harbor, account: &Account, name: &ProjectName) -> Result<Self, Error> {
         let project = harbor.project(name).await?;
         let rights = match account {
-            // An administrator has them all, and is told about those of roles only.
+            // An administrator has them all, and Harbor lists only those of roles.
             Account::Administrator(_) => Rights::all(),
             _ => harbor.project_rights(project.id).await?,
         };

@@ -327,8 +327,8 @@ pub async fn reconcile(
     Ok(())
 }
 
-/// Looks at a project again that was made or changed. One that someone else made meanwhile is
-/// brought into line, once.
+/// Looks at a project again that was made or changed. An account that another client created meanwhile is
+/// changed as needed, once.
 async fn check(
     harbor: &Harbor,
     account: &Account,

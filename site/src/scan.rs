@@ -20,7 +20,7 @@ use crate::{Limits, LiveProject, ScannerState};
 pub enum ScanWait {
     /// Not at all: what is known now counts, and no scan is started.
     Look,
-    /// At most this long; scans that nobody started are started.
+    /// At most this long; missing scans are started.
     Wait(Duration),
 }
 
@@ -59,7 +59,7 @@ fn verdict(policy: Policy, summary: &bundle_harbor::ScanSummary) -> Verdict {
     let severity = summary.severity.code();
     let blocked = match policy.prevention {
         Prevention::Never => false,
-        // A severity that Harbor does not know holds back whatever has any vulnerability.
+        // A severity that Harbor does not know blocks any vulnerability.
         Prevention::From(from) if from.code() == 0 => summary.counts.values().any(|count| *count > 0),
         Prevention::From(from) => severity >= from.code(),
     };
@@ -199,7 +199,7 @@ impl Watch<'_> {
                 Err(error) if error.status() == Some(403) => return Ok((None, Some(Unscanned::Hidden))),
                 Err(error) => return Err(error),
             };
-            // It was there a moment ago; whoever removed it, it is not scanned.
+            // It existed a moment ago; a removed artifact is not scanned.
             let Some(artifact) = found else { return Ok((None, Some(Unscanned::NotYet))) };
             let state = artifact.scan.as_ref().map(|scan| scan.state);
             match state {

@@ -36,7 +36,7 @@ pub enum ExistingProjects {
     /// They are changed.
     #[default]
     Reconcile,
-    /// They are left, and people are told.
+    /// They are left, with a note.
     Leave,
 }
 

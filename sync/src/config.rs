@@ -1,5 +1,5 @@
-//! `sync.yaml`: what the scheduled jobs of both sides are told.
-//! Takes the file, gives one side's settings with paths made whole, and the file's JSON Schema.
+//! `sync.yaml`: the settings of the scheduled jobs of both sides. Takes the file, gives one side's settings
+//! with paths made whole, and the file's JSON Schema.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -138,8 +138,8 @@ pub struct ImportConfig {
     /// How long a Harbor's scans are waited for: `10m`.
     #[schemars(with = "Option<schema::Span>")]
     pub wait_for_scan: Option<Span>,
-    /// For how many seconds a bundle that cannot be used must look the same before it is refused: until
-    /// then it may be that somebody is still copying it.
+    /// How many seconds an unusable bundle must be unchanged before it is refused: until then a copy may
+    /// still be in progress.
     #[serde(default = "a_minute", deserialize_with = "bundle_input::plain")]
     pub settle_seconds: u32,
     /// How many imported bundles of a stream stay in `done`.

@@ -34,7 +34,7 @@ pub struct ExportJob<'a> {
     pub client: &'a Client,
     /// The signer of bundles.
     pub signer: &'a Signer,
-    /// Whether a whole bundle is made, whatever is known to be there and to be under way.
+    /// Whether a full bundle is made, even if its content is known to be there or under way.
     pub again: bool,
     /// How much is done at once.
     pub jobs: usize,
@@ -324,7 +324,7 @@ fn last_of(statement: &Statement, digest: Digest, bytes: u64, deltas: u32) -> La
     }
 }
 
-/// One digest of all that is delivered, in whatever order it is listed.
+/// One digest of all that is delivered, in any order.
 fn contents(artifacts: impl Iterator<Item = (String, Digest)>) -> Digest {
     let mut artifacts: Vec<_> = artifacts.collect();
     artifacts.sort();

@@ -115,7 +115,7 @@ pub enum ItemError {
     Part,
 }
 
-/// Why an import job failed, whatever was in the inbox.
+/// The error of an import job itself, apart from bundles'.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportJobError {
     /// Another run is at work.
@@ -340,13 +340,13 @@ impl ImportJob<'_> {
         let outcome = match judge(&error) {
             Judgement::Wait => BundleOutcome::Waiting(error),
             Judgement::Fail => BundleOutcome::Failed(error),
-            // It may be that somebody is still copying it.
+            // A copy may still be in progress.
             Judgement::Settle if !self.has_settled(&candidate, ledger) => BundleOutcome::Waiting(error),
             Judgement::Settle | Judgement::Refuse => {
                 let departure = candidate.moves(&self.config.refused());
                 if let Some(reason) = departure.reason {
                     let text = format!("{}\n", Printable(&chain(&error)));
-                    // That it cannot be written is told by the move, which goes to the same place.
+                    // If it cannot be written, the move to the same place reports it.
                     let _ = std::fs::create_dir_all(self.config.refused());
                     let _ = replace_file(&reason, text.as_bytes());
                 }
@@ -461,7 +461,7 @@ fn judge(error: &ItemError) -> Judgement {
         ItemError::Open(error) => match error {
             OpenError::Trust(TrustError::TooFew { .. }) | OpenError::Missing(_) => Judgement::Wait,
             OpenError::Damage(damage) => damaged(damage),
-            // Somebody copied it with another account's rights: it may be whole and good.
+            // It was copied with another account's rights, and may be complete and valid.
             OpenError::Open(MediumError::Open { source, .. })
                 if source.kind() == ErrorKind::PermissionDenied =>
             {

@@ -11,8 +11,7 @@ use bundle_format::VolumeNames;
 use crate::ledger::{Fingerprint, Move};
 use crate::listing::{self, Listed};
 
-/// A bundle in the inbox, as far as names tell: one file or the volumes of a set, with what lies
-/// beside them.
+/// A bundle in the inbox, by its file names: one file or the volumes of a set, with the files beside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name as one file.
@@ -147,7 +146,7 @@ pub(crate) fn carry_out(moves: &[Move]) -> Result<(), InboxError> {
             std::fs::create_dir_all(directory).map_err(failed)?;
         }
         match std::fs::rename(&step.from, &step.to) {
-            // An earlier run moved it, or somebody took it away: it is out of the inbox.
+            // An earlier run moved it, or a person removed it: it is out of the inbox.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
                 copy_over(step).map_err(failed)?;

@@ -119,7 +119,7 @@ pub(crate) struct LastImport {
     pub(crate) created: Timestamp,
     pub(crate) imported: Timestamp,
     pub(crate) bytes: u64,
-    /// How many of its images the registry lets nobody pull.
+    /// The number of its images that the registry blocks.
     pub(crate) blocked: u64,
 }
 

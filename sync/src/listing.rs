@@ -20,8 +20,7 @@ pub(crate) struct Listed {
 /// The regular files right below `directory`, which is made if it is missing.
 ///
 /// # Errors
-/// The directory cannot be read or made. A file that vanishes meanwhile is not listed: it was
-/// somebody else's to take.
+/// The directory cannot be read or made. A file that vanishes meanwhile is not listed.
 pub(crate) fn files(directory: &Path) -> Result<Vec<Listed>> {
     std::fs::create_dir_all(directory)?;
     let mut files = Vec::new();

@@ -242,7 +242,7 @@ mod tests {
     fn what_arrived_is_removed_but_for_a_few() {
         let mut names: Vec<String> = (1..8).map(|number| format!("nightly-{number}.tar")).collect();
         names.remove(3);
-        // Of 4, and of 9, somebody took the first volume away.
+        // Of 4, and of 9, the first volume was removed.
         names.extend([4, 9].map(|number| format!("nightly-{number}.tar.002-of-002")));
         let (directory, outbox) = outbox(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let removed = outbox.prune(5.try_into().unwrap(), 2, |number| u64::from(number) == 2).unwrap();

@@ -34,9 +34,9 @@ pub struct RefusedReceipt {
 }
 
 impl Receipts {
-    /// Reads all receipts of a stream: `*.json`, which one of `keys` must have signed; and `*.txt`
-    /// with short receipts that somebody typed, one a line, of bundles that are still in the outbox.
-    /// Those of other streams are left alone.
+    /// Reads all receipts of a stream: `*.json`, which one of `keys` must have signed; and `*.txt` with typed
+    /// short receipts, one a line, of bundles that are still in the outbox. Those of other streams are left
+    /// alone.
     pub(crate) fn read(
         directory: &Path,
         keys: &[PublicKey],

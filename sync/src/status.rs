@@ -64,7 +64,7 @@ pub struct StreamStatus {
     pub imported: Option<Timestamp>,
     /// The size of its archive in bytes.
     pub bytes: u64,
-    /// How many of its images nobody can pull, on the disconnected side.
+    /// The number of its images that are blocked, on the disconnected side.
     pub blocked: Option<u64>,
 }
 
@@ -185,7 +185,7 @@ impl Boards<'_> {
         self.metrics.map_or(Ok(()), |path| may_replace(path, are_metrics))
     }
 
-    /// Tells operators how the connected side's job ended.
+    /// Writes the result of the connected side's job for operators.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -193,7 +193,7 @@ impl Boards<'_> {
         self.tell(status, &status.metrics(end.at, end.exit_code), end)
     }
 
-    /// Tells operators how the disconnected side's job ended.
+    /// Writes the result of the disconnected side's job for operators.
     ///
     /// # Errors
     /// A file cannot be written.

@@ -140,7 +140,7 @@ impl ExportedStream {
     }
 }
 
-/// Adds a line to a file of such lines, and brings it to disk.
+/// Adds a line to a file of such lines, and syncs it to disk.
 fn note(path: &Path, line: &str) -> Result<(), FileError> {
     let failed = |source| FileError { path: path.to_owned(), source };
     let opened = bundle_os::open_or_create(path, bundle_os::Access::Owner);

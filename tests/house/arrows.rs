@@ -1,5 +1,5 @@
-//! Which crate may depend on which, and what must not know a network. docs/architecture.md tells the
-//! reasons.
+//! The allowed dependencies between crates, and the crates without network access. docs/architecture.md has
+//! the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

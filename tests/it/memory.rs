@@ -1,5 +1,5 @@
-//! The program's peak memory, as the system counts it (`VmHWM`): small for honest work, and bounded whatever
-//! a bundle or a registry asks for.
+//! The program's peak memory, as the system counts it (`VmHWM`): small for honest work, and bounded for any
+//! bundle or registry.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! Files that are not ours stay as they are: whatever a file's name is given for, a command that would
-//! overwrite another's file ends with 2, before it does anything.
+//! Files that are not ours stay as they are: for any option, a command that would overwrite another's file
+//! ends with 2, before it does anything.
 
 use bundle_test_servers::{ImageSpec, LayerSpec};
 

@@ -152,7 +152,7 @@ fn every_command_reports_with_a_version() {
 }
 
 /// The system refuses threads to a user who has his share of processes (setrlimit(2), RLIMIT_NPROC). Root has
-/// no limit, so the program runs as somebody else.
+/// no limit, so the program runs as another user.
 #[test]
 fn a_thread_that_the_system_refuses_ends_the_program_with_a_message() {
     use std::os::unix::fs::PermissionsExt;

@@ -18,7 +18,7 @@ pub enum StoreLocation {
     Named(PathBuf),
     /// The user's own file, which need not exist yet.
     Default(PathBuf),
-    /// Somebody said that there is no store: nothing is known to be revoked.
+    /// The store is disabled: no key is known to be revoked.
     Waived,
 }
 
@@ -30,7 +30,7 @@ pub enum StoreLocation {
 pub struct StoreNotFound;
 
 impl StoreLocation {
-    /// The word that says that there is no store.
+    /// The value that disables the store.
     pub const NONE: &'static str = "none";
 
     /// Returns `named`, a file or `none`; otherwise `bundle/trust.yaml` in the user's configuration (XDG Base
@@ -107,8 +107,7 @@ impl Effective {
         self
     }
 
-    /// The same for somebody who is about to add a signature: one is enough, for the others are going
-    /// to sign as well.
+    /// The same for a person who is about to add a signature: one is enough, because the others sign as well.
     #[must_use]
     pub fn for_signing(mut self) -> Self {
         self.policy.signatures = 1;

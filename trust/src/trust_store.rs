@@ -13,8 +13,8 @@ use crate::TrustFileError;
 use crate::trust_file::{self, KeyEntry, TrustFile};
 use bundle_input::{Dialect, TextError, parse_yaml, read_text};
 
-/// The keys that an importing site trusts, in one `trust.yaml` that the commands keep: `import`
-/// uses it unless it is told of another file, and what is revoked here is refused in any case.
+/// The keys that an importing site trusts, in one `trust.yaml` that the commands keep: `import` uses it
+/// unless another file is named, and keys that are revoked here are refused in any case.
 #[derive(Debug)]
 pub struct TrustStore {
     path: PathBuf,

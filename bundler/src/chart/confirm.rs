@@ -195,7 +195,7 @@ async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error
     })
 }
 
-/// How many tags are told.
+/// The number of tags in a message.
 const TAGS: usize = 10;
 
 /// Tags that begin like the one that is missing: some operators add what the nodes are.

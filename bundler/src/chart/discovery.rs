@@ -90,7 +90,7 @@ pub struct ChartImage {
 /// The state of an image that a chart asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// Somebody said that it is not wanted.
+    /// A person excluded it.
     Excluded,
     /// The chart's `carry` leaves out what is asked for like this.
     NotCarried,
@@ -135,8 +135,8 @@ impl ChartImage {
     }
 }
 
-/// The second version of Kubernetes that a chart is rendered for, if nobody says which: three years before
-/// the first.
+/// The second version of Kubernetes that a chart is rendered for, if none is given: three years before the
+/// first.
 const OLDER: &str = "1.31";
 
 /// Fetches charts with all that they depend on, renders them with every set of values, and finds
@@ -392,8 +392,8 @@ fn look_into(
 }
 
 /// Renders with the defaults, with the values that were given, and with each further set, and turns the
-/// switches of each. Once values are given, nobody will install with the defaults alone: what only they ask
-/// for is less certain, and it is no error if they do not render.
+/// switches of each. If values are given, the chart will not be installed with the defaults alone: images
+/// that only the defaults ask for are less certain, and it is no error if the defaults do not render.
 fn renderings(
     chart: &Chart,
     request: &ChartRequest,
@@ -466,7 +466,7 @@ fn target(source: &Reference, request: &ChartRequest) -> Result<Target, crate::I
     Item { reference: source.clone(), rename }.place_by(&request.project, &request.layout)
 }
 
-/// How many places of an image a bundle tells.
+/// The number of an image's places in a bundle.
 const PLACES: usize = 10;
 
 impl DiscoveredChart {

@@ -88,7 +88,7 @@ pub enum ChartCause {
     /// More files of manifests than the limits allow.
     #[error("there are more than {0} files of manifests")]
     ManifestFiles(usize),
-    /// A chart that is needed and is not on this machine, while nobody may be asked.
+    /// A chart that is needed, is not on this machine, and may not be fetched.
     #[error("it is not on this machine, and the network is not used")]
     Offline,
     /// Files that are no chart.

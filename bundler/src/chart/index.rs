@@ -83,7 +83,7 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// How many versions are told where none fits.
+/// The number of versions in the message where none fits.
 const NEAREST: usize = 5;
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ pub struct ChartRequest {
     pub values: ValueSet,
     /// Further values that it may be installed with.
     pub value_sets: Vec<ValueSet>,
-    /// The version of Kubernetes that it is rendered for. Without one it is rendered for two, and people
-    /// are told if the images differ.
+    /// The version of Kubernetes that it is rendered for. Without one it is rendered for two, and a note
+    /// names the images that differ.
     pub kube_version: Option<KubeVersion>,
     /// Further APIs that Kubernetes serves.
     pub api_versions: Vec<String>,
@@ -50,13 +50,13 @@ pub struct ChartRequest {
     pub reason: Reason,
 }
 
-/// Images that are left out, though a chart asks for them: `a/b:1`, `a/b` whatever its tag, or
+/// Images that are left out, though a chart asks for them: `a/b:1`, `a/b` with any tag, or
 /// `harbor.example/*`, all below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exclusion {
     /// This tag or digest of an image.
     Image(Reference),
-    /// An image, whatever its tag.
+    /// An image with any tag.
     Repository(Registry, RepositoryName),
     /// All images whose name starts like this, a slash at its end.
     Below(String),
@@ -103,7 +103,7 @@ pub enum ChartSource {
         address: String,
         /// The chart's name.
         name: String,
-        /// The versions that will do; the newest release if nothing is said.
+        /// The accepted versions; by default the newest release.
         range: Option<String>,
     },
     /// In an OCI registry.
@@ -112,7 +112,7 @@ pub enum ChartSource {
         registry: Registry,
         /// The repository, whose last part is the chart's name.
         repository: RepositoryName,
-        /// The versions that will do; the newest release if nothing is said.
+        /// The accepted versions; by default the newest release.
         range: Option<String>,
     },
     /// A directory or an archive.
@@ -146,7 +146,7 @@ impl Carry {
         }
     }
 
-    /// The word for it in bundle.yaml.
+    /// Its name in bundle.yaml.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rendered => "rendered",

@@ -13,7 +13,7 @@ use crate::sink::head::SinkHead;
 use crate::sink::parts::Begun;
 use crate::{CreateError, OutputError, Salvage};
 
-/// How often the journal is told of a blob, in bytes.
+/// The interval of journal entries for a blob, in bytes.
 const NOTE: u64 = 16 << 20;
 
 /// Writes the whole archive, and gives the files their names.

@@ -86,7 +86,7 @@ async fn send(
     blob: Blob,
     sender: tokio::sync::mpsc::Sender<Bytes>,
 ) -> Result<(), CreateError> {
-    // A receiver that is gone has an error of its own to tell.
+    // If the receiver is gone, its own error is reported.
     if let Some(content) = plan.content(blob.digest) {
         let _ = sender.send(content.clone()).await;
         progress.begin(blob.digest, blob.size, blob.size);

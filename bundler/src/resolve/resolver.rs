@@ -97,7 +97,7 @@ impl Resolver<'_> {
                         found = Some(choice.platforms);
                         image.derived_from = Some(original.digest);
                         image.root = self.derive(reference, index, &original, &chosen).await?;
-                        // The index stays behind, and what is said of the image must hold without it.
+                        // The index is left out, so the image's facts must hold without it.
                         if let Manifest::Image(single) = parse(&image.root)?
                             && single.config.media_type.is_image_config()
                             && single.config.size <= Limits::DEFAULT.config

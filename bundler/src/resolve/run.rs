@@ -34,7 +34,7 @@ pub struct ResolveOptions {
 /// The treatment of a reference that the lock does not have, or whose locked digest is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pins {
-    /// It is resolved, and people are told.
+    /// It is resolved, with a note.
     Prefer,
     /// It is an error.
     Demand,

@@ -24,7 +24,7 @@ pub(crate) fn partial(path: &Path, volume: Option<usize>) -> PathBuf {
     }
 }
 
-/// Opens a file of ours, and nothing that somebody put in its place.
+/// Opens one of our files, and no other file that was put in its place.
 pub(crate) fn open_own(path: &Path) -> Result<File, OutputError> {
     bundle_os::open_own(path).map_err(|source| OutputError::Io {
         path: path.to_owned(),

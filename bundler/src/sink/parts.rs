@@ -56,8 +56,8 @@ enum Placement {
 const CLAIMS: usize = 8;
 
 impl Parts {
-    /// Opens what an earlier run left, or starts anew, and makes sure that nobody else does. With a
-    /// size, the bytes are cut into volumes.
+    /// Opens an earlier run's files, or starts again, and locks them against other runs. With a size, the
+    /// bytes are cut into volumes.
     pub(crate) fn open(path: &Path, shape: Shape) -> Result<Self, OutputError> {
         let Shape { volumes, parity, .. } = shape;
         if file_name(path).is_none() {
@@ -322,8 +322,7 @@ impl Parts {
         Ok((part, length.min(left)))
     }
 
-    /// Brings all to disk, and gives the files their final names; a set's are told of in what lies
-    /// beside its volumes.
+    /// Syncs all files to disk, and gives them their final names; the files beside a set's volumes list them.
     pub(crate) fn finish(
         &self,
         statement: Digest,
@@ -395,7 +394,7 @@ impl Part {
         Ok(())
     }
 
-    /// Gives the file its final name, which nobody else may have.
+    /// Gives the file its final name, which must be free.
     pub(crate) fn rename(&self) -> Result<(), OutputError> {
         if !is_at(&self.file, &self.partial) {
             let gone = std::io::Error::other("another file has taken its place");

@@ -41,7 +41,7 @@ pub enum Grade {
 }
 
 impl Grade {
-    /// The word for it: `rendered`.
+    /// Its name in reports: `rendered`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rendered => "rendered",
@@ -168,7 +168,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The path inside the chart, whose own name is told before.
+/// The path inside the chart, without the chart's name.
 fn inside(file: &str) -> &str {
     file.split_once('/').map_or(file, |(_, inside)| inside)
 }

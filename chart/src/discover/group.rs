@@ -149,7 +149,7 @@ impl Group {
         Self::new(Some(hub), name, Some(tag), None)
     }
 
-    /// A name with a tag or digest that is said apart.
+    /// A name with a separate tag or digest.
     pub(super) fn tagged(name: &str, tag: &str) -> Option<Self> {
         let last = name.rsplit('/').next()?;
         if last.contains([':', '@']) {
@@ -207,7 +207,7 @@ impl Group {
         // A tag that is a template is filled in by the chart.
         let tag = tag.filter(|tag| !tag.contains("{{")).or(own_tag).map(str::to_owned);
         let group = Self { name, tag, digest: digest.or(own_digest) };
-        // The name must be one, whatever its tag.
+        // The name must be valid with any tag.
         group.name.parse::<Reference>().is_ok().then_some(group)
     }
 
@@ -309,7 +309,7 @@ fn names(fields: &Fields, is_image: bool, has_tag: bool) -> Vec<String> {
             });
         }
         (Some(repository), ..) => names.push(repository.to_owned()),
-        // Where the repository is said elsewhere, the rest alone is no name.
+        // If another field has the repository, the rest alone is no name.
         (None, Some(image), _) if image.contains('/') || !has_repository => names.push(image.to_owned()),
         // Elsewhere a name is the name of something else.
         (None, _, Some(name)) if name.contains('/') || !has_repository || has_tag => {

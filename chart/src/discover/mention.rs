@@ -88,7 +88,7 @@ fn comments(file: &File, see: &mut dyn FnMut(Reference, usize)) {
     });
 }
 
-/// Literal images in a template, whatever condition they stand behind; `NOTES.txt` is one too.
+/// Literal images in a template, under any condition; `NOTES.txt` is one too.
 fn literals(file: &File, see: &mut dyn FnMut(Reference, usize)) {
     let mut in_comment = false;
     lines(file, &mut |line, at| {
@@ -133,7 +133,7 @@ fn apart(line: &str) -> (String, String) {
     (text, actions)
 }
 
-/// `images.txt`, `imagelist.lst`: a list of images that somebody keeps with the chart.
+/// `images.txt`, `imagelist.lst`: a list of images in the chart's directory.
 fn is_list(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     base.contains("image") && ["txt", "lst", "list"].iter().any(|end| base.ends_with(&format!(".{end}")))

@@ -17,7 +17,7 @@ pub(super) fn pairs<K: Clone + Ord>(
     neighbours: impl Iterator<Item = (K, String, String)>,
 ) -> BTreeMap<K, Group> {
     let neighbours: Vec<(K, String, String)> = neighbours.collect();
-    // Most speak of no image at all.
+    // Most have no image at all.
     let is_open = |text: &str| text.contains('/') && !text.contains("://") && !text.contains(['{', ' ']);
     if !neighbours.iter().any(|(_, _, text)| is_open(text)) {
         return BTreeMap::new();
@@ -122,7 +122,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Tags that are said once for several images.
+/// Tags that several images share.
 const SHARED: [&[&str]; 3] = [&["image", "tag"], &["images", "tag"], &["default", "image", "tag"]];
 
 /// How the name of an image ends; the longest first.

@@ -97,13 +97,13 @@ impl Rules {
             .collect()
     }
 
-    /// Whether somebody said that this is no image.
+    /// Whether the rules list this as no image.
     pub(super) fn ignores(&self, image: &Reference) -> bool {
         let name = format!("{}/{}", image.registry(), image.repository());
         self.ignore.iter().any(|pattern| matches(pattern, &name))
     }
 
-    /// Whether somebody said that this field holds an image.
+    /// Whether the rules list this field as one of images.
     pub(super) fn is_image_field(&self, name: &str) -> bool {
         self.image_fields.iter().any(|pattern| matches(pattern, name))
     }

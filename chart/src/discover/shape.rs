@@ -12,7 +12,7 @@ pub(super) enum Hint {
     /// Nothing.
     #[default]
     None,
-    /// It speaks of an image: `RELATED_IMAGE_X`, `--kubectl-image`, `sidecarImage`.
+    /// A name of an image's field: `RELATED_IMAGE_X`, `--kubectl-image`, `sidecarImage`.
     Named,
     /// It is `image`.
     Image,
@@ -28,7 +28,7 @@ impl Hint {
             return Self::Image;
         }
         let lower = name.to_ascii_lowercase();
-        // `imagePullPolicy` and the like speak of images and hold none.
+        // `imagePullPolicy` and the like look like fields of images and hold none.
         let other =
             ["policy", "secret", "secrets", "registry", "tag", "repository", "digest", "version", "size"];
         if lower.contains("image") && !other.iter().any(|end| lower.ends_with(end)) {
@@ -46,7 +46,7 @@ pub(super) fn image(text: &str, hint: Hint) -> Option<Reference> {
     if text.len() > IMAGE_NAME || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
-    // An address with an image scheme is an image, whatever the field is called.
+    // An address with an image scheme is an image in any field.
     let (text, hint) = match IMAGE_SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(inside) => (inside, hint.max(Hint::Image)),
         None => (text, hint),

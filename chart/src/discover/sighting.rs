@@ -59,7 +59,7 @@ pub(crate) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>,
     sightings_by(document, shipped(), limits)
 }
 
-/// As [`sightings`], with somebody's rules.
+/// As [`sightings`], with the user's rules.
 pub(super) fn sightings_by(
     document: &Document,
     rules: &Rules,

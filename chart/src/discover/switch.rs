@@ -35,7 +35,7 @@ pub struct SwitchOptions {
     pub threads: NonZeroUsize,
     /// When to stop turning further switches. A warning reports the switches that were not turned.
     pub deadline: Option<Instant>,
-    /// Another version of Kubernetes to render for, if nobody said which one it is.
+    /// Another version of Kubernetes to render for, if none is given.
     pub kube_version: Option<KubeVersion>,
 }
 

@@ -91,7 +91,7 @@ fn one(word: &str, ambient: Hint, before: &mut Before, found: &mut Vec<Reference
         None => (Hint::None, word),
     };
     let spoken = before.hint.max(before.list).max(own).max(ambient);
-    // `image:` and `--image` speak of the word that follows; a bare word does if it is assigned to.
+    // `image:` and `--image` are hints for the next word; a bare word is one if it is assigned to.
     let name = Hint::of(word.trim_end_matches([':', '=']));
     let speaks = word.starts_with('-') && !word.contains('=') || word.ends_with([':', '=']);
     before.hint = if speaks { name.min(Hint::Named) } else { Hint::None };

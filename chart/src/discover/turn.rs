@@ -118,7 +118,7 @@ pub(super) fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: 
     }
 }
 
-/// Charts inside see what is global under their own names; it is said once, at the top.
+/// Charts inside see the globals under their own names; they are set once, at the top.
 pub(super) fn global(path: &[Arc<str>]) -> Vec<Arc<str>> {
     let at = path.iter().position(|key| &**key == GLOBAL).filter(|at| at + 1 < path.len());
     path.get(at.unwrap_or(0)..).unwrap_or_default().to_vec()

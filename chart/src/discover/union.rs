@@ -51,7 +51,7 @@ pub fn discover(chart: &Chart, renderings: &[Rendering], limits: &Limits) -> Dis
     discover_by(chart, renderings, shipped(), limits)
 }
 
-/// As [`discover`], with somebody's rules (and ours, if [`Rules::with_shipped`] added them).
+/// As [`discover`], with the user's rules (and ours, if [`Rules::with_shipped`] added them).
 pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limits: &Limits) -> Discovery {
     let mut tree = chart.clone();
     name_all(&mut tree);
@@ -344,8 +344,8 @@ impl Union {
         }
     }
 
-    /// Names the images that no rendering used, whatever was switched. The parts that their charts would fill
-    /// in are guessed from other images of the chart, or in every way.
+    /// Names the images that no rendering used, with any switch. The parts that their charts would fill in
+    /// are guessed from other images of the chart, or in every way.
     fn unused(&mut self, charts: &BTreeMap<String, &Chart>) {
         for ((path, name), (readings, value_sets)) in std::mem::take(&mut self.unused) {
             let owner = owner_of(&path, charts);
@@ -386,7 +386,7 @@ impl Union {
     }
 }
 
-/// How many switches are told of one image; any of them will do.
+/// The number of an image's switches in reports; any of them will do.
 const SWITCHES: usize = 5;
 
 /// How a switch is called that is the version of Kubernetes.

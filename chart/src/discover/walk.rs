@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
                         }
                     }
                     self.path.pop();
-                    // Of `--image` and what follows, the first speaks of the second.
+                    // Of `--image` and the next item, the first is a hint for the second.
                     let flag = item.as_str().filter(|text| text.starts_with('-') && !text.contains('='));
                     before = flag.map_or(Hint::None, |flag| self.hint(flag)).min(Hint::Named);
                 }

@@ -59,7 +59,7 @@ fn incompatible(left: &Value, right: &Value) -> Failure {
 
 fn equal(left: &Value, right: &Value) -> Result<bool, Failure> {
     match (left, right) {
-        // Integers compare whatever their types; a number and a float do not.
+        // Integers of any two types compare; a number and a float do not.
         (Value::Int(left, _), Value::Int(right, _)) => Ok(left == right),
         (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
         (Value::Float(left), Value::Float(right)) => Ok(left == right),

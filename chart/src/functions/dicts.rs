@@ -111,7 +111,8 @@ fn merge(call: &Call<'_>, precedence: Precedence) -> Result<Value, Failure> {
     Ok(Value::Map(destination))
 }
 
-/// Merges as mergo does. A value that is the zero of its type, `false` and `0` too, gives way in either case.
+/// Merges as mergo does. A value that is the zero of its type, `false` and `0` too, is replaced in either
+/// case.
 fn merge_into(
     destination: &Map,
     source: &Map,

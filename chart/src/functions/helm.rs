@@ -28,7 +28,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             (Lookup::Anything, name) => object(call, name)?,
         }))
     }),
-    // Helm looks no name up either, unless it is told to.
+    // Helm looks no name up either, unless DNS is enabled.
     Function::fixed("getHostByName", 1, |call| {
         call.string(0)?;
         Ok(Value::from(""))
@@ -111,7 +111,7 @@ pub(super) fn pay_for_reading(call: &Call<'_>) -> Result<(), Failure> {
     Ok(call.budget().maps(count / 2)?)
 }
 
-/// Helm tells errors of reading under a key of the result.
+/// Helm returns errors of reading under a key of the result.
 fn error_map(message: &str) -> Map {
     Map::from_iter([("Error", Value::from(message))])
 }

@@ -4,7 +4,7 @@
 use super::{Call, Failure, Function};
 use crate::Value;
 
-// The functions for the machine's own paths are those of Unix, whatever the machine.
+// The functions for the machine's own paths are those of Unix, on any machine.
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::fixed("base", 1, |call| call.give(base(call.string(0)?))),
     Function::fixed("osBase", 1, |call| call.give(base(call.string(0)?))),

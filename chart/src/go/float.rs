@@ -75,7 +75,7 @@ fn parse_hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text[2..].split_once(['p', 'P'])?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}").replace('_', "");
-    // More than 15 digits do not fit; nobody writes these.
+    // More than 15 digits do not fit, and do not occur.
     let value = u64::from_str_radix(&digits, 16).ok()?;
     let exponent: i32 = exponent.parse().ok()?;
     Some(value as f64 * 2f64.powi(exponent.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?))

@@ -96,7 +96,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The fields of a struct and of those embedded in it. Tells whether none was written.
+    /// The fields of a struct and of those embedded in it. Returns whether none was written.
     fn fields(&mut self, fields: &Struct, mut first: bool, depth: usize) -> Result<bool, Failure> {
         for field in &fields.fields {
             if field.embedded

@@ -314,7 +314,7 @@ struct Parsed {
     minute: i8,
     second: i8,
     nanosecond: i32,
-    /// Whether it is after noon, if that was said.
+    /// Whether it is after noon, if given.
     after_noon: Option<bool>,
     offset: Offset,
 }

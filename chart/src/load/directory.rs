@@ -12,9 +12,8 @@ use super::error::{LoadCause, LoadError};
 use super::ignore::{Entry, Rules};
 use crate::chart::File;
 
-/// The files of a chart's directory, by their paths inside it, without those that its
-/// `.helmignore` leaves out. Links are followed as long as they stay below `within`, which is the
-/// chart's directory itself unless somebody named one around it.
+/// The files of a chart's directory, by their paths inside it, without those that its `.helmignore` leaves
+/// out. Links are followed as long as they stay below `within`, by default the chart's directory.
 pub(super) fn collect(
     directory: &Path,
     within: Option<&Path>,

@@ -124,7 +124,7 @@ impl Overlay<'_> {
         Ok(placement)
     }
 
-    /// Bitnami's charts refuse every image that is not theirs, unless this is said (bitnami/common,
+    /// Sets the value without which Bitnami's charts refuse other images (bitnami/common,
     /// templates/_images.tpl).
     fn allow_other_images(&mut self) -> Result<(), OverlayError> {
         const ALLOW: &str = "global.security.allowInsecureImages";
@@ -322,7 +322,7 @@ mod tests {
                 format!("helper: {q}:v1@D\n"),
                 format!("{q}:v1@D"),
             ),
-            // The tag is said elsewhere.
+            // Another value has the tag.
             (
                 "sidecarImage: q.io/a/b\nsidecarTag: v1",
                 "{{ .Values.sidecarImage }}:{{ .Values.sidecarTag }}",

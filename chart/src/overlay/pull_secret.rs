@@ -9,9 +9,9 @@ use crate::discover::Step;
 use crate::{Document, List, ListType, Map, Origin, Rendering, Value};
 
 impl Overlay<'_> {
-    /// Gives all pods that the chart makes a secret to pull images with, in whatever field and form the
-    /// chart takes it. Secrets that values name already stay. Returned are the workloads that no value
-    /// gives one, by file, kind and name.
+    /// Gives all pods that the chart makes a pull secret, in the field and form that the chart takes. Secrets
+    /// that values name already stay. Returned are the workloads that no value gives one, by file, kind and
+    /// name.
     ///
     /// # Errors
     /// Only [`OverlayError::Trials`].

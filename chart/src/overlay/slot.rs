@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Group(Map),
     /// A text that is a reference.
     Whole,
-    /// A text that is a name alone: its tag is said elsewhere, or the chart's.
+    /// A text that is a name alone: the tag is in another value, or the chart's.
     Name,
     /// A text with a reference in it.
     Part(String),

@@ -59,7 +59,7 @@ enum NameWay {
     Parent,
     /// `registry: harbor.example/cache/docker.io/a`, `repository: b`
     Prefix,
-    /// `repository: cache/docker.io/a/b`, where the registry is said once for all.
+    /// `repository: cache/docker.io/a/b`, where one value has the registry for all.
     Path,
 }
 

@@ -1,5 +1,5 @@
-//! Values over a chart's own, each step rendered before it is taken.
-//! Takes a chart and somebody's values; gives an [`Overlay`] that still renders.
+//! Values over a chart's own, each step rendered before it is taken. Takes a chart and a user's values; gives
+//! an [`Overlay`] that still renders.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

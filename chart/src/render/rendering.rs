@@ -60,7 +60,7 @@ pub enum Definitions {
     /// They are documents like others.
     #[default]
     Read,
-    /// Only those that speak of images are read.
+    /// Only those that mention images are read.
     Search,
     /// They are skipped.
     Skip,
@@ -255,7 +255,7 @@ fn declared(chart: &Chart, given: &Map) -> Option<Map> {
     Some(values)
 }
 
-/// Shows at the top what charts inside have as their own `global`: it is said there.
+/// Copies the charts' own `global` values to the top, where they can be set.
 fn own_globals(chart: &Chart, values: &Map, top: &Map) {
     for below in &chart.dependencies {
         let Some(Value::Map(inner)) = values.get(&below.metadata.name) else { continue };
@@ -316,9 +316,8 @@ fn definitions(
     chart.dependencies.iter().try_for_each(|below| definitions(below, &path, options, documents))
 }
 
-/// Whether a definition can say which image is meant where nothing is said: it has a default that is no
-/// number or word, or is no definition of a resource at all. Most definitions have a megabyte of
-/// descriptions and no image.
+/// Whether a definition can name a default image: it has a default that is no number or word, or is no
+/// definition of a resource at all. Most definitions have a megabyte of descriptions and no image.
 fn may_name_images(text: &str) -> bool {
     let is_default = |line: &str| {
         let line = line.trim_start().trim_start_matches(['-', '{', ' ']);

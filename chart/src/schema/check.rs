@@ -20,7 +20,7 @@ pub struct SchemaError {
     pub faults: Vec<(String, String)>,
 }
 
-/// How many faults are told.
+/// The number of faults in a message.
 const TOLD: usize = 10;
 
 fn told(faults: &[(String, String)]) -> String {

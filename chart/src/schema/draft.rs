@@ -12,7 +12,7 @@ pub(super) enum Draft {
 }
 
 impl Draft {
-    /// The draft of a `$schema`; nothing for one that somebody made up.
+    /// The draft of a `$schema`; nothing for an unknown one.
     pub(super) fn of(address: &str) -> Option<Self> {
         let address = address.trim_end_matches('#');
         let (_, place) = address.split_once("://json-schema.org/")?;

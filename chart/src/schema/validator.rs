@@ -19,7 +19,7 @@ pub(super) struct Fault {
     pub(super) why: String,
 }
 
-/// Why a value was not held against a schema to the end.
+/// Why a check of a value against a schema was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The schema is none: where, and why.

@@ -150,7 +150,7 @@ impl Evaluator<'_> {
             Value::Bytes(bytes) => Box::new((0..bytes.len()).map(move |place| {
                 (Some(position(place)), Value::Int(i64::from(bytes[place]), IntType::Uint8))
             })),
-            // As they are now, whatever is set in between.
+            // A copy, unaffected by later `set`s.
             Value::Map(map) => {
                 Box::new(map.entries().into_iter().map(|(key, value)| (Some(Value::String(key)), value)))
             }

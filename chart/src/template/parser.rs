@@ -490,7 +490,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The word of a token that is a keyword.
+    /// The text of a keyword token.
     fn keyword(&self, token: Token) -> Option<&'a str> {
         const KEYWORDS: [&str; 11] =
             ["block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with"];

@@ -30,7 +30,7 @@ pub enum Purpose {
     /// It will be installed like this.
     #[default]
     Install,
-    /// Only to see what it can ask for: nobody said that it will be installed like this.
+    /// Only for discovery: an installation with these values is not certain.
     Discovery,
 }
 

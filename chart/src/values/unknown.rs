@@ -26,8 +26,8 @@ pub(crate) fn unknown_keys(
     Ok(())
 }
 
-/// A key is known if it has a default, if it is the name of a chart inside, or if any text of the
-/// charts speaks of it.
+/// A key is known if it has a default, if it is the name of a chart inside, or if any text of the charts
+/// mentions it.
 fn is_known(chart: &Chart, key: &str) -> bool {
     let names = |chart: &Chart| chart.metadata.name == key;
     matches!(key, "global" | "tags")

@@ -130,9 +130,8 @@ impl<R: Layer> Archive<R> {
         Ok(bytes)
     }
 
-    /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads`
-    /// threads. `progress` is told of bytes as they are read. All damage is returned, not only the
-    /// first.
+    /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads` threads.
+    /// `progress` gets the bytes as they are read. All damage is returned, not only the first.
     pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
         self.damaged_where(|_| true, threads, progress)
     }
@@ -160,7 +159,7 @@ impl<R: Layer> Archive<R> {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.clamp(1, order.len().max(1)) {
-                // A machine that gives no more threads is slower, and no less thorough.
+                // Fewer threads make it slower, and no less thorough.
                 if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                     break;
                 }

@@ -1,5 +1,5 @@
-//! The manifests of an archive that is read at any place: each is held to its digest, and together they
-//! must name the statement's blobs.
+//! The manifests of an archive that is read at any place: each must match its digest, and together they must
+//! name the statement's blobs.
 
 use bundle_oci::{ConfigPlatform, Descriptor, Digest, MediaType};
 

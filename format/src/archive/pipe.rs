@@ -121,7 +121,7 @@ impl<R: Read> Pipe<R> {
         Ok(entry)
     }
 
-    /// Reads the next blob into `sink`; `seen` is told of its bytes before they are known to be right.
+    /// Reads the next blob into `sink`; `seen` gets its bytes before they are verified.
     fn blob<S: BlobSink>(
         &mut self,
         blob: Blob,

@@ -1,5 +1,5 @@
-//! Every byte of an archive is held to its statement, from a file and from a pipe.
-//! Takes a bundle with one byte changed, expects the damage to be named.
+//! Checks every byte of an archive against its statement, from a file and from a pipe. Takes a bundle with
+//! one byte changed, expects the damage to be named.
 
 use std::io::{self, Read};
 

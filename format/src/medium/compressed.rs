@@ -49,9 +49,9 @@ impl Compressed {
         TABLE_HEADER + limits.frames as u64 * 12 + TABLE_FOOTER
     }
 
-    /// Reads the table, from the end of what is stored, or where that is missing from the copy.
-    /// Of what it says, nothing is believed but how the bytes are to be cut: a frame must unpack to
-    /// as many bytes as it says, and these are held to the statement.
+    /// Reads the table, from the end of what is stored, or where that is missing from the copy. Only the
+    /// sizes of frames are taken from it: a frame must decompress to its size, and the statement's digests
+    /// check the bytes.
     ///
     /// # Errors
     /// The table cannot be read, there is none, or one that cannot be.

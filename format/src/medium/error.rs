@@ -37,7 +37,7 @@ pub enum MediumError {
     /// An index of volumes of another bundle.
     #[error("{} belongs to another bundle than the volumes beside it", .0.display())]
     OtherIndex(PathBuf),
-    /// Volumes of which nobody knows where they belong.
+    /// Volumes whose offsets are unknown.
     #[error("{} is missing, which says where each volume belongs", .0.display())]
     NoIndex(PathBuf),
     /// No volume at all.

@@ -135,8 +135,8 @@ impl Medium {
         self.parity.as_ref().map(|settled| settled.stored())
     }
 
-    /// Keeps what parity rebuilds in a file, which must be empty and nobody else's: whoever reads all of a badly
-    /// damaged bundle, and more than once, reads and rebuilds nothing twice. Nothing happens without parity.
+    /// Keeps rebuilt blocks in a file, which must be empty and not shared: reading a badly damaged bundle
+    /// twice then rebuilds nothing twice. Nothing happens without parity.
     pub fn keep_rebuilt_in(&self, file: File) {
         if let Some(settled) = &self.parity {
             settled.parity().keep_in(file);

@@ -45,8 +45,8 @@ impl Volumes {
         wrong.map_or(Ok(volumes), Err)
     }
 
-    /// The same of a set of which volumes may have another size than they should: of each there is as
-    /// much as there is of it. The first of them is told beside it.
+    /// The same of a set of which volumes may have another size than they should: of each there is as much as
+    /// there is of it. The first error is returned beside it.
     ///
     /// # Errors
     /// The others of [`Self::open`].

@@ -1,6 +1,6 @@
-//! A layer that gives what lies below it, and what is lost or damaged there rebuilt from parity. It takes
-//! the stored bytes and the files of parity beside them. It believes neither: what it gives is held to the
-//! statement above.
+//! A layer that gives what lies below it, and what is lost or damaged there rebuilt from parity. It takes the
+//! stored bytes and the files of parity beside them. It trusts neither: the statement's digests above check
+//! its bytes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -49,7 +49,7 @@ struct Memory {
     bytes: usize,
     /// Groups in a row of which nothing could be rebuilt.
     failures: usize,
-    /// Where rebuilt blocks go instead, if somebody has a place for them.
+    /// The file for rebuilt blocks, if there is one.
     spill: Option<Spill>,
     /// By shard: what happened to damage there.
     marks: BTreeMap<usize, Marks>,

@@ -1,5 +1,5 @@
-//! Parity: files beside a bundle from which what is lost or damaged of it is made again. Nothing of them
-//! is signed and nothing of them is believed: what was rebuilt is held to the statement like all else.
+//! Parity: files beside a bundle from which what is lost or damaged of it is made again. They are not signed
+//! and not trusted: the statement's digests check rebuilt bytes like all others.
 
 pub(crate) mod code;
 pub(crate) mod layer;

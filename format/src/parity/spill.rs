@@ -19,7 +19,7 @@ pub(crate) struct Spill {
 }
 
 impl Spill {
-    /// Keeps blocks of this shape in a file, which must be empty and nobody else's; none if there are too many.
+    /// Keeps blocks of this shape in a file, which must be empty and not shared; none if there are too many.
     pub(crate) fn new(file: File, shape: &Shape) -> Option<Self> {
         let blocks = (shape.data.len() as u64).checked_mul(shape.rows()).filter(|blocks| *blocks <= MOST)?;
         Some(Self { file, kept: Bits::new(blocks), tried: Bits::new(blocks) })

@@ -94,7 +94,7 @@ impl ParityPlan {
         };
         std::thread::scope(|scope| {
             for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(THREADS) {
-                // A machine that gives no more threads is slower, and no less thorough.
+                // Fewer threads make it slower, and no less thorough.
                 if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                     break;
                 }

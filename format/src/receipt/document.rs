@@ -129,7 +129,7 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// The word for it.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Looked => "looked",
@@ -152,12 +152,12 @@ pub enum Outcome {
     Present,
     /// It was left out, for its tag is there with another digest.
     Skipped,
-    /// It was not delivered: nobody asked for it, or it could not be stored.
+    /// It was not delivered: it was outside the request, or could not be stored.
     Missing,
 }
 
 impl Outcome {
-    /// The word for it.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pushed => "pushed",
@@ -223,7 +223,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word for it.
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

@@ -23,7 +23,7 @@ pub struct ShortReceipt {
 
 /// Digits of the digest.
 const DIGITS: usize = 20;
-/// Digits that tell a slip of the tongue.
+/// Check digits that detect a mistake in dictation.
 const CHECKS: usize = 4;
 /// Digits in a group.
 const GROUP: usize = 4;

@@ -67,10 +67,9 @@ impl TrustPolicy {
         Self { keys: vec![key], signatures: 1, expiry: Expiry::Enforce }
     }
 
-    /// Steps 3 to 5 of docs/format.md §Verification: signatures, statement, scope. Nothing of the
-    /// statement is looked at before a key that is not revoked has signed it. Signatures by keys
-    /// that are not trusted do not count; one by a revoked key refuses the bundle, whoever else
-    /// signed.
+    /// Steps 3 to 5 of docs/format.md §Verification: signatures, statement, scope. Nothing of the statement
+    /// is looked at before a key that is not revoked has signed it. Signatures by keys that are not trusted
+    /// do not count; one by a revoked key refuses the bundle, even with other signatures.
     ///
     /// # Errors
     /// Any [`TrustError`].

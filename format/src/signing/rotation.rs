@@ -10,10 +10,10 @@ use crate::{Limits, PublicKey, SignatureBytes, Timestamp, TrustError, TrustPolic
 /// The version of the rotation that this crate reads and writes.
 pub const ROTATION_VERSION: u32 = 1;
 
-/// The word of a trusted key that another key takes its place (docs/format.md §Key rotation): JSON,
-/// signed by the old key, with the raw signature in a file of its own beside it.
+/// A trusted key's statement that another key replaces it (docs/format.md §Key rotation): JSON, signed by the
+/// old key, with the raw signature in a file of its own beside it.
 ///
-/// It can give the new key no more than the old one has.
+/// The new key gets at most the old one's scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rotation {

@@ -23,8 +23,8 @@ pub const RECORD_REPOSITORY: &str = "bundle-state";
 /// The signed JSON at a bundle's head, which determines every byte of the archive that is not
 /// blob content (docs/format.md §Statement).
 ///
-/// A value of this type is consistent in itself: it comes from [`Statement::parse`] or
-/// [`Draft::seal`], and nobody can change it. That it is signed is what [`crate::Trusted`] says.
+/// A value of this type is consistent in itself: it comes from [`Statement::parse`] or [`Draft::seal`], and
+/// is immutable. That it is signed is what [`crate::Trusted`] says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement(Arc<Terms>);
 
@@ -192,7 +192,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for one of them.
+    /// Its name for people, in the singular.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Image => "image",
@@ -284,7 +284,7 @@ pub enum StatementError {
     /// A target whose whole path is longer than a repository's name can be.
     #[error("statement names the target {0}, which is too long")]
     LongTarget(Target),
-    /// The importer's own record, which nobody's bundle may write.
+    /// The importer's own record, which no bundle may write.
     #[error("statement names the target {0}, where the importer keeps its own record")]
     Record(Target),
     /// A reason that is empty, too long or not printable.

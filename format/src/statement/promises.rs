@@ -71,8 +71,8 @@ impl fmt::Display for Said {
 /// How many platforms a message lists.
 const MOST_LISTED: usize = 8;
 
-/// Holds what artifacts are said to be to what they are. `config` tells what an image's config says; it is asked
-/// only where that matters.
+/// Checks the described platforms and subjects of artifacts against their content. `config` returns the
+/// platform in an image's config; it is called only where that matters.
 ///
 /// # Errors
 /// The first contradiction.
@@ -338,7 +338,7 @@ mod tests {
         );
         let fewer = store.told(named, true, &["linux/amd64"]).unwrap();
         assert!(fewer.contains("runs on other platforms than linux/arm/v6"), "{fewer}");
-        // Of children without a platform, the config counts; they need not be said.
+        // For children without a platform, the config counts; the statement need not list them.
         let unnamed = store.index(&[(amd64, None), (arm, Some("linux/arm/v6"))]);
         assert_eq!(store.told(unnamed, true, &["linux/amd64", "linux/arm/v6"]), None);
         assert_eq!(store.told(unnamed, true, &["linux/arm/v6"]), None);

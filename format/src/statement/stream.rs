@@ -69,8 +69,7 @@ pub struct ParseSequenceError;
 const TIMES: std::ops::RangeInclusive<u64> = 1_000_000_000..=4_102_444_800;
 
 impl Sequence {
-    /// The moment that the number is, if it is the time in seconds since 1970, as writers choose it where
-    /// nobody chooses another.
+    /// The time of the number, if it is the seconds since 1970, as writers choose by default.
     pub fn moment(self) -> Option<Timestamp> {
         let seconds = TIMES.contains(&self.0.get()).then(|| i64::try_from(self.0.get()).ok()).flatten()?;
         Timestamp::from_unix(seconds).ok()

@@ -157,7 +157,7 @@ mod tests {
         assert!(body(&files[4]).starts_with(
             "server = \"https://harbor.example\"\ncapabilities = [\"pull\", \"resolve\"]\nca = \"../bundle-mirror-ca.crt\"\n"
         ));
-        // A seed in front is asked first, whatever its name.
+        // A seed in front is asked first, with any name.
         let seed = "zeed.example:5000".parse().unwrap();
         node.mirrors.insert(0, Mirror { registry: seed, scheme: Scheme::Http, ca: None, login: None });
         node.all_registries = true;

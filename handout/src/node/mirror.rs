@@ -53,7 +53,7 @@ pub struct NodeConfig {
     /// The registries that have it, in the order in which they are asked; one at least. All have the
     /// same repositories, as Harbor and `bundle serve` do.
     pub mirrors: Vec<Mirror>,
-    /// Whether images of all other registries are looked for there too, so that nobody else is asked.
+    /// Whether images of all other registries are looked for there too, so that no other registry is asked.
     pub all_registries: bool,
 }
 
@@ -82,7 +82,7 @@ impl NodeConfig {
     }
 }
 
-/// Which registries' images a bundle brings into the project `cache`, and where they lie there.
+/// The registries whose images a bundle delivers into the project `cache`, and their paths there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirrored {
     /// Which bundle says so, for people.
@@ -102,7 +102,7 @@ pub struct Renamed {
     pub target: Target,
 }
 
-/// A bundle that brings no image that could be mirrored.
+/// A bundle without an image that could be mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "bundle has no image in the project 'cache' under the name of its source, so there is nothing to mirror"
@@ -110,8 +110,8 @@ pub struct Renamed {
 pub struct NoMirror;
 
 impl Mirrored {
-    /// Reads what bundles bring. Images of the mirrors themselves are left out: to have these looked
-    /// for under `cache` would hide what they have under their own names.
+    /// Reads the mirrored images of bundles. Images of the mirrors themselves are left out: to have these
+    /// looked for under `cache` would hide what they have under their own names.
     ///
     /// # Errors
     /// There is no registry left.
@@ -204,7 +204,7 @@ fn place(artifact: &Artifact) -> Option<RepositoryName> {
     whole.as_str().strip_suffix(source.repository().as_str())?.strip_suffix('/')?.parse().ok()
 }
 
-/// The images that a comment names; a thousand lines of comments are read by nobody.
+/// The number of images that a comment names.
 const NAMED: usize = 50;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How a node's container runtime is told to take images from a mirror.
-//! Takes what a bundle mirrors and the mirror's host, gives files for each runtime.
+//! The configuration with which a node's container runtime pulls images from a mirror. Takes what a bundle
+//! mirrors and the mirror's host, gives files for each runtime.
 
 mod compare;
 mod containerd;

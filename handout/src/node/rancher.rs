@@ -182,7 +182,7 @@ mod tests {
         let text = &files[0].content;
         assert!(text.contains("#   registry.k8s.io/pause:3.9 is harbor.example:8443/platform/pause:3.9\n"));
         assert!(files[1].content.ends_with("disable-default-registry-endpoint: true\n"));
-        // A seed in front: it is asked first, for Harbor's own names too, and nobody else is asked.
+        // A seed in front: it is asked first, for Harbor's own names too, and no other registry is asked.
         let seed = "seed.example:5000".parse().unwrap();
         node.mirrors.insert(0, Mirror { registry: seed, scheme: Scheme::Https, ca: None, login: None });
         node.all_registries = true;

@@ -76,8 +76,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// Reads a manifest.
     fn manifest<'a>(&'a self, repository: &'a RepositoryName, name: &'a Name) -> Answer<'a, FetchedManifest>;
 
-    /// The tags of a target's repository, whatever the target's own tag; none if there is no such
-    /// repository.
+    /// The tags of a target's repository; none if there is no such repository.
     fn tags<'a>(&'a self, target: &'a Target) -> Answer<'a, Vec<RecordedTag>>;
 
     /// The manifests that [`Destination::attach`] may have to push once more, so that they are kept.
@@ -120,7 +119,7 @@ pub trait Preparation: fmt::Debug + Send + Sync {
 pub enum Found {
     /// Nothing.
     Absent,
-    /// It does not say, or nobody may look: the push shows it.
+    /// Unknown: the destination does not answer, or the account may not read it; the push shows it.
     Unknown,
     /// A manifest.
     Manifest {

@@ -1,5 +1,5 @@
-//! Where a bundle goes: the interface that every destination implements, what it tells before and
-//! after an import, and the adapter for a plain registry.
+//! The destination of a bundle: the interface that every destination implements, its reports before and after
+//! an import, and the adapter for a plain registry.
 
 mod finding;
 mod interface;

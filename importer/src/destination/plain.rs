@@ -1,5 +1,5 @@
-//! The adapter for a registry of the distribution specification. It tells nothing of itself, has
-//! nothing to prepare, and lists what belongs to something under its subject's tag.
+//! The adapter for a registry of the distribution specification. It describes nothing, needs no preparation,
+//! and lists accessories under their subject's tag.
 
 use std::collections::BTreeSet;
 

@@ -80,7 +80,7 @@ pub enum RepairError {
 }
 
 /// Writes the bundle at `path` anew as `output`, with as much parity as it has, or with another share.
-/// `progress` is told of bytes as they are read.
+/// `progress` gets the bytes as they are read.
 ///
 /// # Errors
 /// Any [`RepairError`]. Nothing is left then.

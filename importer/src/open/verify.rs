@@ -72,7 +72,7 @@ pub struct Check {
     pub verdict: CheckOutcome,
 }
 
-/// The bundle that was checked, whatever became of the blobs.
+/// The bundle that was checked, with any result for the blobs.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// Its statement, with what is known of the signatures.

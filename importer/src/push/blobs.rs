@@ -18,8 +18,7 @@ use crate::{BlobStep, Presence, PushError, Supply};
 const SMALL_BLOB: u64 = 256 << 10;
 
 impl Push<'_> {
-    /// Puts in place what is there and ours of the blobs that are wanted, and tells which of them are
-    /// nowhere yet.
+    /// Puts the available ones of the wanted blobs in place, and returns those that are missing everywhere.
     pub(super) async fn blobs_from(
         &self,
         file: &Stock,

@@ -25,7 +25,7 @@ impl Failures {
     /// Takes note of a failure that concerns this repository alone, so that the import goes on.
     ///
     /// # Errors
-    /// The same error, if the import must end: nobody asked to go on, or the destination did not
+    /// The same error, if the import must end: partial imports are not allowed, or the destination did not
     /// answer, which concerns everything.
     pub(super) fn note(
         &self,

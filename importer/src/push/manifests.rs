@@ -102,7 +102,7 @@ impl Push<'_> {
             PushError::Manifest { name, repository: place, source }
                 if !foreign.is_empty() && matches!(source.status(), Some(400 | 404 | 422 | 500)) =>
             {
-                // An artifact of its own brings them into the repository.
+                // An artifact of its own pushes them into the repository.
                 let here = self
                     .plan
                     .steps

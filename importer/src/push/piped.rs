@@ -60,7 +60,7 @@ impl Push<'_> {
             .try_collect::<()>()
             .await;
         match (reading.await?, result) {
-            // A reader that stopped because nobody listens has nothing to tell.
+            // A reader whose receiver has stopped has no error of its own.
             (Err(Damage::Read(error)), Err(told)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 Err(told)
             }

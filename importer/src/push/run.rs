@@ -262,7 +262,7 @@ impl Push<'_> {
         Ok(Stored::All(manifests))
     }
 
-    /// Tells of blobs that are nowhere yet, and keeps what is there of them.
+    /// Returns the missing blobs, and keeps the available parts of them.
     async fn remaining(
         &self,
         archive: &Arc<Archive<Medium>>,

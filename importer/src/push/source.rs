@@ -20,7 +20,7 @@ pub(crate) struct Stored {
     pub(crate) archive: Arc<Archive<Medium>>,
     pub(crate) blob: Blob,
     pub(crate) progress: Arc<dyn Progress>,
-    /// The bytes that were told of since it was opened last.
+    /// The bytes reported since it was opened last.
     pub(crate) told: Arc<AtomicU64>,
 }
 

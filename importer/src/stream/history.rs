@@ -69,7 +69,7 @@ pub enum HistoryError {
 }
 
 impl StreamHistory {
-    /// Brings together what is known of the bundle's stream.
+    /// Combines the records of the bundle's stream.
     ///
     /// # Errors
     /// The registry cannot be asked.

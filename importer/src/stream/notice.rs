@@ -31,7 +31,7 @@ pub enum HistoryNotice {
         /// Its name there, and why not, if it looks like one.
         name: String,
     },
-    /// An older bundle is accepted, because somebody allowed it.
+    /// An older bundle is accepted, because the operator allowed it.
     GoingBack {
         /// The newest bundle of the stream.
         newest: BundleId,

@@ -99,7 +99,7 @@ impl<'a> Place<'a> {
             return Ok(());
         }
         match self.add(tag, document).await {
-            // A registry may let nobody move a tag, and say so in its own way.
+            // A registry may forbid moving tags, with an error of its own.
             Err(error) if there.is_some() && error.status().is_some_and(|it| (400..500).contains(&it)) => {
                 Ok(())
             }
@@ -107,8 +107,8 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// Puts a small document under a tag that was not there when the tags were listed. One that somebody put
-    /// meanwhile has the same name, and so says the same.
+    /// Puts a small document under a tag that was not there when the tags were listed. A tag that another
+    /// account added meanwhile has the same name, and so the same content.
     pub(super) async fn add(&self, tag: &Tag, document: &Document) -> Result<(), Error> {
         let media_type: MediaType =
             MediaType::IMAGE_MANIFEST.parse().map_err(|_| misbehaved(self.destination, "no media type"))?;

@@ -102,7 +102,7 @@ impl Records {
         }
         let named: Vec<Digest> =
             signers.split(',').take(MOST_SIGNERS).filter_map(|digest| digest.parse().ok()).collect();
-        // Records of old name nobody.
+        // Old records name no signers.
         if !named.is_empty() && named.iter().all(|signer| self.kept_out.contains(signer)) {
             return Err(Disbelief::Signer);
         }

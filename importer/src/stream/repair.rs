@@ -38,11 +38,11 @@ pub struct RecordedStream {
 pub struct RecordedBundle {
     /// The bundle.
     pub bundle: BundleId,
-    /// Whether and why it counts no more.
+    /// The withdrawal, if it was taken back.
     pub taken_back: Option<TakenBack>,
 }
 
-/// That a bundle was accepted by mistake, and counts no more.
+/// The withdrawal of a bundle that was accepted by mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBack {
     /// The person who took it back.
@@ -131,8 +131,8 @@ impl RecordedStream {
     }
 }
 
-/// Takes bundles back: they count no more in the record of any of these projects, and who did so, when and why
-/// stands beside them. Nothing is removed, so that it works where tags cannot be.
+/// Takes bundles back: the record of each of these projects gets an entry with the person, the time and the
+/// reason, and they no longer count. Nothing is removed, so that it works where tags cannot be.
 ///
 /// # Errors
 /// The registry cannot be written to.

@@ -27,7 +27,7 @@ pub enum Standing {
     Older,
     /// It is another one with the same number.
     Reused,
-    /// It was accepted once, and somebody took it back.
+    /// It was accepted once, and taken back.
     TakenBack,
 }
 

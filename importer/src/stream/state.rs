@@ -154,8 +154,8 @@ impl StateFile {
             .unwrap_or_default()
     }
 
-    /// Sets a stream back to what a person says is the newest bundle, or to none, and brings it to disk. Only
-    /// for a person's own decision: [`StateFile::remember`] is what imports use.
+    /// Sets a stream back to a newest bundle, or to none, and syncs it to disk. Only for a person's own
+    /// decision: [`StateFile::remember`] is what imports use.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -174,7 +174,7 @@ impl StateFile {
         self.write()
     }
 
-    /// Takes note of a stream, and brings it to disk.
+    /// Records a stream's bundle, and syncs it to disk.
     ///
     /// # Errors
     /// The file cannot be written.

@@ -220,8 +220,8 @@ fn texts(annotations: &BTreeMap<String, String>) -> usize {
     annotations.iter().map(|(name, value)| each + name.len() + value.len()).sum()
 }
 
-/// Large manifests are parsed one at a time: what is in the air while one is takes ten times its bytes, and
-/// a registry that sends them to all tasks at once must not be given as much memory for each.
+/// Large manifests are parsed one at a time: parsing takes ten times the bytes, and a registry that sends
+/// them to all tasks at once must not get that much memory for each.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// The size in bytes from which a manifest waits for its turn.

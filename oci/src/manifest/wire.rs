@@ -60,8 +60,8 @@ fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Wir
 }
 
 impl WirePlatform {
-    /// The platform, if it says any that can be named: an artifact's entry may carry an empty one, and
-    /// Homebrew's have versions such as `macOS 12.6`, which nobody chooses by.
+    /// The platform, if it can be named: an artifact's entry may carry an empty one, and Homebrew's have
+    /// versions such as `macOS 12.6`, which no choice of platforms names.
     fn read(&self) -> Option<Platform> {
         let named = |version| Platform::new(&self.os, &self.architecture, self.variant.as_deref(), version);
         named(self.os_version.as_deref()).or_else(|_| named(None)).ok()

@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks a host that takes so many at once, so often, as many as can be; tells how many were refused.
+    /// Asks a host that takes so many at once, so often, as many as can be; returns how many were refused.
     async fn ask(passes: &Passes, takes: usize, times: usize) -> usize {
         let mut refused = 0;
         let limits = Limits::default();

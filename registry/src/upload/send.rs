@@ -348,7 +348,7 @@ pub(super) struct Stretch {
 /// An attempt to upload that failed.
 pub(super) struct Failed {
     pub(super) error: Error,
-    /// Whether the next one has a chance that the error does not tell of.
+    /// Whether another attempt may succeed, though the error is not a transient one.
     pub(super) may_pass: bool,
 }
 

@@ -91,7 +91,7 @@ async fn an_api_that_does_not_tell_is_told_apart_from_one_that_is_absent() {
     }
 }
 
-/// One entry that cannot be used hides none of the others, and is told of.
+/// One unusable entry hides none of the others, and is reported.
 #[tokio::test]
 async fn an_entry_of_a_list_that_cannot_be_used_is_told_and_hides_no_other() {
     let digest = Digest::of(b"signature");

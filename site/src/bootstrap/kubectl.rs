@@ -41,7 +41,7 @@ pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
         let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // One that does not read has its reason, and tells it.
+                // A command that does not read its input reports its own error.
                 let _ = stdin.write_all(text.as_bytes()).await;
             }
         };

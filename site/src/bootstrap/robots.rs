@@ -63,7 +63,7 @@ pub struct RobotStep {
 /// The purpose of a robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// It brings bundles in.
+    /// It imports bundles.
     Importer,
     /// It pulls for nodes, from the project `cache` alone: what a node may pull, any pod on it can run.
     Nodes,
@@ -385,8 +385,8 @@ fn pending(places: &SecretPlaces<'_>, purpose: &Purpose) -> PathBuf {
     places.directory.join(format!("{}.new", purpose.file()))
 }
 
-/// Keeps a secret, gives it to Harbor, and brings it where it belongs. In this order it cannot get
-/// lost: whatever ends the program, it is in a file, under one name or the other.
+/// Keeps a secret, gives it to Harbor, and puts it in its place. In this order it cannot get lost: after a
+/// crash it is in a file, under one name or the other.
 async fn issue(
     harbor: &Harbor,
     (id, user): (i64, &str),

@@ -1,5 +1,5 @@
 //! Where images are looked for besides the charts of a `bundle.yaml`: manifests, a chart on the command line.
-//! Takes servers and files of the scene; says what is found, and that `--offline` asks nobody.
+//! Takes servers and files of the scene; checks the images found, and that `--offline` sends no request.
 
 use bundle_test_servers::{ImageSpec, LayerSpec};
 use serde_json::Value;

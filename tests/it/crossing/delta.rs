@@ -1,5 +1,5 @@
 //! A delta carries only the changes; a bundle that was lost on the way does no harm. Bundles made with
-//! `--base`, from receipts that are right, old, or somebody else's.
+//! `--base`, from receipts that are right, old, or another site's.
 
 use bundle_test_servers::{
     Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Manifest, Matcher, Response, Rule,
@@ -153,7 +153,7 @@ fn a_delta_without_its_base_names_what_to_bring_and_writes_nothing() {
         .says("import its base bundle first: s 1 (sha256:");
     assert!(other.client().contents().unwrap().is_empty());
     assert!(!sides.scene.path("x.json").exists());
-    // A project that somebody deleted, and nothing else, is missing.
+    // Only a deleted project is missing.
     let repository = sides.repository("b");
     let store = sides.target.store().join(format!("docker/registry/v2/repositories/{repository}"));
     std::fs::remove_dir_all(store).unwrap();

@@ -246,8 +246,8 @@ fn parity_that_lies_does_no_harm_to_a_bundle_that_is_right() {
     let scene = &case.scene;
     case.create("b.tar", &["--parity", "10%"]).succeeds();
     let parity = std::fs::read(scene.path("b.tar.parity")).unwrap();
-    // Parity of a bundle of the same size, in which every layer has other bytes: whatever it rebuilds is
-    // in agreement with its digests, and wrong.
+    // Parity of a bundle of the same size, in which every layer has other bytes: its rebuilt blocks match its
+    // digests, and are wrong.
     let image = ImageSpec::oci().layer(LayerSpec::new(30, 700_000).uncompressed()).build();
     scene.source.client().push("team/c", "1", &image).unwrap();
     case.create("other.tar", &["--parity", "10%"]).succeeds();

@@ -1,12 +1,12 @@
-//! Keys that the trust store has revoked, against every command that trusts: whatever file is named, with a
-//! home and without, and with an explicit choice of no store.
+//! Keys that the trust store has revoked, against every command that trusts: with any file named, with a home
+//! and without, and with an explicit choice of no store.
 
 use std::process::Command;
 
 use crate::scene::{Ran, Scene};
 
-/// The words of every command that trusts whoever signed `b.tar`. No registry is at port 1: who gets as
-/// far as that has trusted.
+/// The arguments of every command that trusts `b.tar`'s signer. No registry is at port 1: who gets as far as
+/// that has trusted.
 const TRUSTING: [&str; 10] = [
     "verify b.tar",
     "import b.tar --to 127.0.0.1:1 --retries 0 --state s.json",

@@ -1,5 +1,5 @@
-//! A stream only goes forward, whatever is brought and whatever is lost.
-//! The memory of accepted bundles is in a file and in the registry; each is lost in its turn.
+//! A stream only goes forward, for any bundle and any loss. The memory of accepted bundles is in a file and
+//! in the registry; each is lost in its turn.
 
 use bundle_test_servers::{Contents, DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, Rule};
 
@@ -245,7 +245,7 @@ fn what_a_registry_only_says_that_it_stored_is_noticed() {
     stream.import_at(proxy.host(), "1.tar", &[]).succeeds();
 }
 
-/// Pushes a record that nobody signed, or with the annotations of another one.
+/// Pushes an unsigned record, or one with the annotations of another one.
 fn push_record(stream: &Stream, sequence: u64, more: &serde_json::Value) {
     let statement = format!("sha256:{}", "0".repeat(64));
     let empty = json!({"mediaType": "application/vnd.oci.empty.v1+json",

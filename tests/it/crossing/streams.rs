@@ -47,7 +47,7 @@ impl Tags {
         found.map_or_else(|| "nothing".to_owned(), |found| found.digest)
     }
 
-    /// Somebody sets a tag by hand; gives what it is then.
+    /// Sets a tag by hand; returns its digest then.
     fn set_by_hand(&self, name: &str) -> String {
         let image = ImageSpec::oci().label("by", "hand").build();
         self.target.client().push(&self.repository(name), "latest", &image).unwrap();
@@ -74,7 +74,7 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     assert!(refused.stderr.contains("team/handled:latest"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("team/own:latest"), "{}", refused.stderr);
     assert_eq!(it.contents(), contents);
-    // It is left out where somebody asks for that, and the stream's own moves nevertheless.
+    // It is left out on request, and the stream's own tag moves nevertheless.
     it.import(&second, &["--on-existing-tag", "skip"]).succeeds().says("left out cache/");
     assert_eq!(it.digest("handled"), theirs);
     let second_own = it.digest("own");
@@ -87,7 +87,7 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     assert_eq!(it.digest("own"), before.0);
     it.import(&third, &[]).ends_with(5).says("team/own:latest");
     it.import(&third, &["--on-existing-tag", "overwrite"]).succeeds();
-    // From then on it is the stream's again, whatever machine imports.
+    // From then on it is the stream's again, on any importing machine.
     std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
     let fourth = it.create("a", 5, &["own"], "five", &[]);
     it.import(&fourth, &["--dry-run"]).succeeds().says("move     cache/");
@@ -280,7 +280,7 @@ fn two_bundles_that_nobody_named_do_not_share_a_stream() {
     assert_eq!(stream(create("tools-2026-11-24.tar", &[])), "tools");
     assert_eq!(stream(create("Database.tar.zst", &[])), "database");
     assert_eq!(stream(create("x.tar", &["--stream", "mine"])), "mine");
-    // Where no name says anything, it is said, and the old one is used.
+    // Without a usable name a note says so, and the old default is used.
     let unnamed = create("20261124.tar", &[]);
     assert!(unnamed.stderr.contains("--stream"), "{}", unnamed.stderr);
     assert_eq!(stream(unnamed), "default");
@@ -291,7 +291,7 @@ fn two_bundles_that_nobody_named_do_not_share_a_stream() {
     it.scene.source.client().push("team/app", "1", &other).unwrap();
     let base = ["--base", "tools-2026-11-24.tar", "--base-trust", "key.pub"];
     assert_eq!(stream(create("delta.tar", &base)), "tools");
-    // And it is said to people.
+    // A note says so too.
     it.scene
         .bundle(["create", &reference, "--key", "key", "--created", "2026-11-24T09:00:00Z", "-o", "said.tar"])
         .succeeds()

@@ -112,7 +112,7 @@ fn a_new_key_is_introduced_by_the_old_one() {
     scene.bundle(["trust", "accept", "rotation.json"]).succeeds().says("'2027' is trusted in the place of");
     scene.bundle(["trust", "accept", "rotation.json"]).succeeds();
     scene.bundle(["verify", "new.tar"]).succeeds().says("signed by '2027'");
-    // The new key can do no more than the old one.
+    // The new key has at most the old one's scope.
     scene
         .bundle(["create", &reference, "--project", "platform", "--key", "key-b", "-o", "more.tar"])
         .succeeds();

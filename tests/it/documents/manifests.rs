@@ -105,7 +105,7 @@ struct Image {
     _new_tag: String,
 }
 
-/// The keys that people bring: nothing is trusted before they do.
+/// The keys that users add: no key is trusted before.
 const TO_BE_BROUGHT: [&str; 3] = ["site.pub", "ops.key.pub", "ca.crt"];
 
 #[test]
@@ -484,7 +484,7 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
                 if let Some(claim) = volume.persistent_volume_claim {
                     assert!(there("PersistentVolumeClaim", &claim.claim_name));
                 }
-                // Secrets are nobody's to commit: the page says how they are made.
+                // Secrets are never committed: the page has the steps to create them.
                 if let Some(secret) = volume.secret.and_then(|secret| secret.secret_name) {
                     let made = format!("secret generic {secret} ");
                     let made_for_pulls = format!("secret docker-registry {secret} ");

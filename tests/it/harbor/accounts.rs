@@ -221,7 +221,7 @@ fn rotation_ends_the_old_secret_and_keeps_the_new_one() {
     assert_eq!(it.pull(&new, "tenant-a/app-a", "1"), 200);
     it.import_as(&importer, &[]).ends_with(4);
     it.import_as(&it.account("harbor-secrets/importer.json"), &[]).succeeds();
-    // A robot cannot, whatever it was given.
+    // A robot cannot, with any rights.
     it.harbor(&it.account("harbor-secrets/importer.json"), &["rotate", "tenant-a"]).ends_with(4);
     it.harbor(&it.harbor.admin_credentials(), &["rotate", "tenant-x"])
         .ends_with(2)

@@ -18,7 +18,7 @@ use bundle_trust::{Effective, StoreLocation};
 
 const PROJECTS: [&str; 3] = ["cache", "platform", "tenant-a"];
 
-/// The rights of an importer's robot, and no more.
+/// The rights of an importer's robot.
 const RIGHTS: [&str; 9] = [
     "project:read",
     "repository:pull",
@@ -52,7 +52,7 @@ fn upload() -> Matcher {
     Matcher::new("PUT", "/blobs/uploads/")
 }
 
-/// Everything that the bundle brings is there under its tags, and whole.
+/// Everything that the bundle delivers is complete under its tags.
 #[track_caller]
 fn complete(it: &HarborScene) {
     for (repository, tag) in [

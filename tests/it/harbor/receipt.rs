@@ -83,7 +83,7 @@ fn there_is_no_receipt_of_what_is_not_there() {
     let it = HarborScene::start();
     let admin = it.harbor.admin();
     let other = bundle_test_servers::ImageSpec::oci().label("other", "yes").build();
-    // After the tag was set and looked at, somebody moves it.
+    // Another client moves the tag after it was set and read back.
     let lookup = bundle_test_servers::Matcher::new("GET", "/repositories/web-app/artifacts/v2.1.0");
     it.harbor.before(lookup, 2, move |_| {
         admin.push("tenant-a/web-app", "v2.1.0", &other).unwrap();

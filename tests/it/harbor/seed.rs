@@ -33,7 +33,7 @@ fn a_fresh_harbor_becomes_the_platforms_registry() {
     assert!(it.harbor.tags(&it.cached("team/multi")).contains_key("1"));
     // The shared base was sent once and mounted into the other projects.
     assert!(it.asked("POST", "&from=") + it.asked("POST", "?mount=") > 0);
-    // Harbor believes what it is told of sizes, and counts quotas by it for ever.
+    // Harbor believes a client's sizes, and counts quotas by them for ever.
     let statement = it.scene.shell("tar -xOf b.tar bundle.json").succeeds().json();
     for blob in statement["blobs"].as_array().unwrap() {
         let (digest, size) = (blob[0].as_str().unwrap(), blob[1].as_u64().unwrap());
@@ -125,7 +125,7 @@ fn how_a_project_is_run_is_decided_here_and_made_so() {
         .says("change   cache: prevention of pulls is never, should be high")
         .says("create   tenant-a: public, automatic scan, pulls blocked from severity high, quota 2GiB, tags v* immutable");
     assert_eq!(it.harbor.metadata("cache").unwrap()["public"], "false");
-    // Someone made it stricter by hand, and nobody here said otherwise.
+    // A person made it stricter by hand, and no file here overrides it.
     assert_eq!(it.harbor.metadata("platform").unwrap()["severity"], "medium");
     assert_eq!(it.harbor.quota("tenant-a").0, 2 << 30);
     it.import(&[]).succeeds().says("0 artifacts pushed");
@@ -219,7 +219,7 @@ fn an_immutable_tag_is_compared_before_it_is_touched() {
     it.harbor.add_immutable_rule("cache", "**", "**");
     // The same digest is left alone.
     it.import(&[]).succeeds().says("0 artifacts pushed");
-    // Another one is refused, whatever is said about tags, but to leave it out.
+    // Another one is refused, with any option for tags, unless it is left out.
     it.push_image("team/app", "1", 77);
     it.create("name: weekly\nprojects:\n  tenants:\n    tenant-a:\n      images: ['SOURCE/team/app:1 => web-app:v2.1.0']\n", "c.tar");
     let to = format!("http://{}", it.harbor.host());

@@ -1,5 +1,6 @@
-//! cosign itself, before and after a crossing. Takes an index that cosign signed in the source registry; says for
-//! which choice of platforms `cosign verify` finds its signature at the target, and what is said where it does not.
+//! cosign itself, before and after a crossing. Takes an index that cosign signed in the source registry;
+//! checks for which choice of platforms `cosign verify` finds its signature at the target, and the message
+//! where it does not.
 
 use std::path::Path;
 

@@ -90,7 +90,7 @@ impl Windows {
     }
 }
 
-/// An address where nobody answers.
+/// An address without a server.
 fn dead_base() -> String {
     format!("http://{}/base", dead().unwrap())
 }

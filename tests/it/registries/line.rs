@@ -140,7 +140,7 @@ fn exceptions_are_read_as_go_reads_them_and_others_are_refused() {
             true,
             &[("HTTP_PROXY", &format!("http://{}", proxy.host())), ("NO_PROXY", exception)],
         );
-        // Without the proxy nobody knows the name.
+        // Without the proxy the name cannot be resolved.
         let ran = ran.ends_with(if direct { 4 } else { 0 });
         let _ = std::fs::remove_file(scene.path("b.tar"));
         assert_eq!(proxy.seen().is_empty(), direct, "{exception}: {}", ran.stderr);

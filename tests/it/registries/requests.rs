@@ -41,9 +41,9 @@ fn import(scene: &Scene, bundle: &str, rules: Vec<Rule>) -> BTreeMap<String, usi
     proxy.tally()
 }
 
-/// Its tag is looked for, and looked at again; config and layer are each begun and sent; the base is mounted; each
-/// of these three is looked at once it is said to be stored; the manifest is put by its digest, and by its tag once
-/// all others are there.
+/// The tag is looked up, and read back; config and layer are each begun and sent; the base is mounted; each
+/// of these three is looked up after it is stored; the manifest is put by its digest, and by its tag once all
+/// others are there.
 #[test]
 fn one_more_image_costs_twelve_requests_and_no_blob_is_looked_for_beforehand() {
     let scene = Scene::empty();

@@ -82,7 +82,7 @@ fn containerd_pulls_through_the_files_and_never_asks_the_source() {
     }
     let found: Vec<_> = containerd.images().into_iter().map(|(name, _)| name).collect();
     assert_eq!(found, names);
-    // The source has this one; the mirror does not, and nobody else is asked.
+    // The source has this one; the mirror does not, and no other registry is asked.
     let absent = format!("{}/team/left-behind:1", scene.source.host());
     assert!(!fetch(&absent).status.success());
     assert!(!fetch("docker.io/library/other:1").status.success());

@@ -117,7 +117,7 @@ fn ranges_and_conditions_are_honoured() {
     let layer = image.blobs.last().unwrap();
     let bytes = layer.bytes().unwrap();
     let size = bytes.len();
-    // A range of a blob that nobody asked for before, and of one that is proven, are the same.
+    // A range of a blob that was not requested before, and of one that is proven, are the same.
     for first in ["bytes=100000-299999", "bytes=0-0", &format!("bytes=-{}", size - 1)] {
         let served = Served::start(&scene, "b.tar");
         let path = format!("/v2/team/app/blobs/{}", layer.digest);
@@ -289,7 +289,7 @@ fn hostile_requests_get_an_answer_and_do_no_harm() {
         let line = talk(request.as_bytes());
         assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{:?}: {line}", &request[..40]);
     }
-    // Many that open a connection and say nothing, or half of a request, keep nobody else away.
+    // Many connections that send nothing, or half of a request, do not block other clients.
     let silent: Vec<_> = (0..200)
         .map(|number| {
             let mut stream = TcpStream::connect(served.host()).unwrap();

@@ -1,4 +1,4 @@
-//! Nights on which somebody put into the directories of the jobs what does not belong there, or took away what does.
+//! Nights on which foreign files were put into the directories of the jobs, or their own files were removed.
 //! Each leaves an account, the right exit code, and a way on for the next night.
 
 use std::os::unix::fs::symlink;

@@ -90,7 +90,7 @@ impl Nights {
         std::fs::copy(self.path("out", name), self.path("in", as_name)).unwrap();
     }
 
-    /// Brings all receipts back.
+    /// Copies all receipts back.
     pub(crate) fn bring_back(&self) {
         for name in self.list("receipts") {
             std::fs::create_dir_all(self.scene.path("back")).unwrap();
@@ -331,7 +331,7 @@ fn a_delta_waits_for_its_base_and_a_second_signature_is_waited_for() {
     nights.push("a", 11);
     nights.export(&[]).succeeds();
     let delta = nights.list("out").pop().unwrap();
-    // Somebody deleted everything on the other side.
+    // Everything on the other side was deleted.
     let store = nights.target.store().join("docker/registry/v2/repositories/cache");
     std::fs::remove_dir_all(store).unwrap();
     nights.put(&delta, &delta);

@@ -1,5 +1,5 @@
-//! A month of nights on which whatever can happen to sticks and machines happens.
-//! Takes a seed that is printed; after each night both sides must agree on what has crossed.
+//! A month of nights with random mishaps of media and machines. Takes a seed that is printed; after each
+//! night both sides must agree on what has crossed.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 //!
 //! Where it is missing, a test cannot prove its promise. With `BUNDLE_TESTS_COMPLETE=1` it then fails;
 //! otherwise it goes without, and a line that names test and need is appended to the file that
-//! `BUNDLE_TESTS_SKIPPED` names: `scripts/test` counts these in its last lines, for what a passing test
-//! prints is shown to nobody.
+//! `BUNDLE_TESTS_SKIPPED` names: `scripts/test` counts these in its last lines, because the output of a
+//! passing test is hidden.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

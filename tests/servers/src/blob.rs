@@ -64,7 +64,7 @@ impl Blob {
         Ok(Blob { media_type: media_type.to_owned(), digest, size, content })
     }
 
-    /// Writes the content, holding no more than a buffer of it.
+    /// Writes the content, with at most one buffer of it in memory.
     ///
     /// # Errors
     ///

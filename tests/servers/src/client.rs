@@ -92,7 +92,7 @@ impl Client {
     }
 
     /// The manifest a tag or a digest refers to; `None` when there is none. The digest is of the bytes
-    /// received, whatever the registry's headers say.
+    /// received, not of the registry's headers.
     ///
     /// # Errors
     ///

@@ -46,14 +46,15 @@ use crate::client::Client;
 use crate::fault_proxy::{Fault, FaultProxy, Matcher, Rule, Upstream};
 use crate::http::RequestHead;
 
-/// The administrator's password of a Harbor that nobody configured.
+/// The default administrator's password of a Harbor.
 const ADMIN_PASSWORD: &str = "Harbor12345";
 
 /// A Harbor on a free loopback port, in threads of this process. It dies with its handle.
 ///
 /// Tests drive it as its administrator through [`Harbor::admin`], change and inspect its state through the
-/// [`Switches`] that it is, and make it fail through [`Harbor::faults`]: connections that break, answers that do not come, and
-/// whatever else a [`Fault`](crate::Fault) is. [`Harbor::before`] changes its state in the middle of things.
+/// [`Switches`] that it is, and make it fail through [`Harbor::faults`]: connections that break, answers that
+/// do not come, and any other [`Fault`](crate::Fault). [`Harbor::before`] changes its state in the middle of
+/// things.
 ///
 /// ```
 /// use bundle_test_servers::{Harbor, ImageSpec};

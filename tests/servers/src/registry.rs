@@ -276,7 +276,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be gone already; there is no one to tell in a drop.
+        // It may be gone already; a drop cannot report errors.
         self.child.kill().ok();
         self.child.wait().ok();
     }

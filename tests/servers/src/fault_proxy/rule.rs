@@ -106,7 +106,7 @@ pub enum Fault {
 
     /// Closes the connection after that many bytes of the response; the declared length stays.
     ResetAfter(u64),
-    /// Sends no more after that many bytes of the response until released; holds the connection.
+    /// Stops sending after that many bytes of the response until released; holds the connection.
     StallAfter(u64),
     /// Changes the lowest bit of the response's byte at that offset.
     WrongBytes {
@@ -124,7 +124,7 @@ pub enum Fault {
 
     /// Closes both connections after that many bytes of the request.
     ResetUploadAfter(u64),
-    /// Reads no more after that many bytes of the request until released; holds both connections.
+    /// Stops reading after that many bytes of the request until released; holds both connections.
     StallUploadAfter(u64),
     /// Lets upstream answer, and closes the client's connection instead of passing the answer on.
     SwallowResponse,

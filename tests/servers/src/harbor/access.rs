@@ -111,7 +111,7 @@ impl State {
         Err(Refusal::new(Code::Forbidden, self.name_of(identity)))
     }
 
-    /// Harbor `handler/base.go RequireProjectAccess`: a project that is not there is one that nobody but an
+    /// Harbor `handler/base.go RequireProjectAccess`: a missing project counts as one that only an
     /// administrator may see.
     pub(super) fn require(
         &self,

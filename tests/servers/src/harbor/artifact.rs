@@ -83,7 +83,7 @@ impl State {
         let mut references = Vec::new();
         if is_index(&document.media_type) {
             for descriptor in &document.manifests {
-                // In the registry it is, but the database may know it no more.
+                // It is in the registry, but may be missing in the database.
                 let child = self.artifact(repository, &descriptor.digest)?;
                 size = size.saturating_add(child.size);
                 references.push(Reference {
@@ -202,8 +202,8 @@ impl State {
         });
     }
 
-    /// Removes an artifact with its tags, accessories and children that nobody else wants, and with the
-    /// blobs that the project has no other use for (Harbor `controller/artifact deleteDeeply`).
+    /// Removes an artifact with its tags, accessories and otherwise unused children, and with the blobs that
+    /// the project has no other use for (Harbor `controller/artifact deleteDeeply`).
     pub(super) fn delete_artifact(&mut self, repository: &str, reference: &str) -> Result<(), Refusal> {
         let artifact = self.artifact(repository, reference)?;
         let (id, digest) = (artifact.id, artifact.digest.clone());

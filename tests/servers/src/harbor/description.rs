@@ -224,7 +224,7 @@ impl Description {
                     let other = Value::Object(other.clone());
                     let is_any = self.resolved(&other).get("type").and_then(Value::as_str) == Some("object")
                         && self.resolved(&other).get("properties").is_none();
-                    // As above: an "object" of which nothing is said may be any value.
+                    // As above: an "object" without a description may be any value.
                     if !is_any {
                         self.validate(&other, value, &at)?;
                     }

@@ -9,8 +9,9 @@ use super::state::State;
 use super::store::Store;
 
 impl State {
-    /// Removes what no project has and nobody touched for two hours; before that, what projects have without
-    /// an artifact that needs it; and before that, if so wished, artifacts without a tag.
+    /// Removes content that no project has and that was not touched for two hours; before that, content that
+    /// projects have without an artifact that needs it; and before that, if requested, artifacts without a
+    /// tag.
     pub(super) fn collect_garbage(&mut self, store: &Store, delete_untagged: bool) -> io::Result<()> {
         if delete_untagged {
             self.remove_untagged();
@@ -46,7 +47,7 @@ impl State {
         store.remove_blob(digest)
     }
 
-    /// Artifacts that have no tag, are no index's children and are nobody's accessories.
+    /// Artifacts that have no tag, are no index's children and no accessories.
     fn remove_untagged(&mut self) {
         let mut untagged = Vec::new();
         for repository in self.repositories.values() {

@@ -79,8 +79,8 @@ impl State {
         }
     }
 
-    /// Counts anew what the project has (Harbor `controller/quota Refresh`): every blob once, whatever number
-    /// of repositories it is in.
+    /// Counts the project's content again (Harbor `controller/quota Refresh`): every blob once, in any number
+    /// of repositories.
     pub(super) fn refresh_quota(&mut self, project: i64) {
         let blobs = &self.blobs;
         let Some(project) = self.projects.get_mut(&project) else { return };

@@ -190,7 +190,7 @@ impl Report {
         self.status = if self.findings.failing { Status::Error } else { Status::Success };
     }
 
-    /// One look at a scan, which brings it on. Whether anything is seen.
+    /// One request for a scan, which advances it. Whether anything is seen.
     fn poll(&mut self) -> bool {
         if self.unseen > 0 {
             self.unseen -= 1;
@@ -371,7 +371,7 @@ impl State {
         }
     }
 
-    /// `scan_overview` of an artifact, if there is any. Reading it brings a scan on.
+    /// `scan_overview` of an artifact, if there is any. Reading it advances a scan.
     pub(super) fn scan_overview(&mut self, repository: &str, artifact: &Artifact) -> Option<Value> {
         if !self.is_scannable(repository, artifact) {
             return None;

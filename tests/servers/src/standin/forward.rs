@@ -1,5 +1,5 @@
-//! A forward proxy as companies have them. Takes the server to which it leads whatever host is asked for, and
-//! perhaps a login; gives what was sent to it, secrets that were not for it included.
+//! A forward proxy as companies have them. Takes the server to which it redirects any host, and perhaps a
+//! login; gives the requests that were sent to it, secrets that were not for it included.
 
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, TcpStream};
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl ForwardProxy {
-    /// A proxy that leads to `route` (`host:port`), whatever host is asked for: it resolves names, not the client.
+    /// A proxy that connects to `route` (`host:port`) for any host: it resolves names, not the client.
     ///
     /// # Errors
     ///

@@ -27,8 +27,8 @@ pub fn ingress(upstream: &str, most: u64) -> io::Result<FaultProxy> {
     Ok(front)
 }
 
-/// A captive portal: 200 and a web page for every request, whatever its path (RFC 8952 §1 describes such
-/// networks; those without TLS see the page instead of what they asked for).
+/// A captive portal: 200 and a web page for every request and path (RFC 8952 §1 describes such networks;
+/// those without TLS get the page instead of the requested content).
 ///
 /// # Errors
 ///

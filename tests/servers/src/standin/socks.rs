@@ -1,5 +1,5 @@
-//! A SOCKS5 proxy (RFC 1928, and RFC 1929 for the login). Takes the server to which it leads whatever host is
-//! asked for; gives the addresses that were asked for, names as names.
+//! A SOCKS5 proxy (RFC 1928, and RFC 1929 for the login). Takes the server to which it connects for any host;
+//! gives the requested addresses, names as names.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
@@ -32,8 +32,8 @@ struct Shared {
 }
 
 impl SocksProxy {
-    /// A proxy that leads to `route` (`host:port`), whatever is asked for, and lets in whoever has `login`, or
-    /// everyone without one.
+    /// A proxy that connects to `route` (`host:port`) for any address, and accepts clients with `login`, or
+    /// all without one.
     ///
     /// # Errors
     ///

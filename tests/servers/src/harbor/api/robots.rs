@@ -158,7 +158,7 @@ fn require(
     }
 }
 
-/// Whether a robot grants no more than it has, place by place and access by access.
+/// Whether a robot grants at most its own rights, place by place and access by access.
 fn is_within(state: &State, wanted: &[PermissionRequest], creator: &Robot) -> bool {
     let held = |kind: &str, namespace: &str| {
         creator.permissions.iter().find(|permission| {

@@ -27,7 +27,7 @@ pub(super) fn list(call: &Call<'_>, project: &str) -> Result<Answer, Refusal> {
     call.page(found.rules.iter().map(written).collect())
 }
 
-/// A new rule is on, whatever the request says (`pkg/immutable/dao`).
+/// A new rule is on, for any request (`pkg/immutable/dao`).
 pub(super) fn create(call: &Call<'_>, project: &str, body: &mut dyn Read) -> Result<Answer, Refusal> {
     let content: RuleContent = read_json(body)?;
     let mut state = lock(&call.core.state);

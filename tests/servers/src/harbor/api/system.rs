@@ -106,7 +106,7 @@ pub(super) fn permissions(call: &Call<'_>) -> Result<Answer, Refusal> {
     Ok(Answer::json(200, &permissions))
 }
 
-/// For people only: a robot is told that it is none.
+/// For people only: robots are refused.
 pub(super) fn current_user(call: &Call<'_>) -> Result<Answer, Refusal> {
     let state = lock(&call.core.state);
     state.require_authenticated(call.identity)?;

@@ -111,7 +111,7 @@ fn a_token_carries_all_its_owner_may_and_wrong_credentials_get_one_for_nothing_i
     let answer = wrong.get(&format!("{TOKEN}&scope=repository:platform/app:pull")).unwrap();
     let bearer = harbor.anonymous().with_authorization(&format!("Bearer {}", token(&answer)));
     assert_eq!(bearer.get("/v2/platform/app/tags/list").unwrap().status, 401);
-    // Without a scope the service tells good from bad.
+    // Without a scope the service distinguishes right credentials from wrong ones.
     assert_eq!(client.get(TOKEN).unwrap().status, 200);
     assert_eq!(wrong.get(TOKEN).unwrap().status, 401);
     // An unknown project is no error either.
@@ -132,7 +132,7 @@ fn a_token_of_before_the_project_is_refused_item_5() {
     };
     let old = bearer(&harbor);
     assert_eq!(old.get("/v2/platform/app/tags/list").unwrap().status, 200);
-    // Within a minute nobody can tell.
+    // Within a minute the difference cannot be seen.
     harbor.recreate_project("platform");
     assert_eq!(old.get("/v2/platform/app/tags/list").unwrap().refusal(), (404, "NOT_FOUND".to_owned()));
     harbor.advance(Duration::from_secs(61));

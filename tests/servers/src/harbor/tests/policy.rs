@@ -204,7 +204,7 @@ fn allowed_cves_do_not_count() {
         let body = json!({"cve_allowlist": {"items": items}});
         assert_eq!(harbor.admin().call("PUT", "/projects/platform", &body).status, 200);
     };
-    // A project has the system's list until it says otherwise, whatever its own holds.
+    // A project uses the system's list until it has its own setting, whatever its own list holds.
     let both = ["CVE-2026-1000", "CVE-2026-1001"];
     allow(&both);
     assert_eq!(pull(&harbor, "v1"), (412, 412));
