@@ -407,7 +407,7 @@ impl ErrorId {
             Self::LockOutdated => "bundle.lock lacks an image, or a locked digest is gone at the source.",
             Self::ImageMissing => "A chart names an image that the registry or the bundle does not have.",
             Self::Changed => {
-                "Something changed while the command ran, such as a tag that somebody else moved."
+                "Something changed while the command ran, such as a tag that another client moved."
             }
             Self::Drift => "The destination differs from the receipt.",
             Self::ScanMissing => "A scan did not end in time.",
