@@ -102,7 +102,7 @@ impl From<ResolveErrors> for Failure {
             ),
             ResolveCause::Registry(error) => source_hint(error),
             ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
-                Some("--no-referrers leaves behind whatever is attached".to_owned())
+                Some("--no-referrers omits all referrers".to_owned())
             }
             ResolveCause::Referrer { source, .. } => source_hint(source),
             ResolveCause::TwoDigests { .. } => {

@@ -43,7 +43,7 @@ impl From<OpenError> for Failure {
                     .to_owned(),
             ),
             OpenError::Trust(bundle_format::TrustError::Expired(_)) => Some(
-                "is this machine's clock right? To import it anyway: --allow-rollback --reason TEXT"
+                "check this machine's clock; to import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
             OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
@@ -61,7 +61,7 @@ const COPY_AGAIN: &str = "copy the damaged files again from where they were made
 
 /// The hint for a signed statement that is false.
 const NOT_AS_SAID: &str =
-    "whoever signed it said what is not so: do not use it, and ask them how it was made";
+    "the signed statement is false: do not use the bundle, and ask its signer how it was made";
 
 /// The hint for a file that is not a bundle.
 const ANOTHER_FILE: &str = "check the file name; `bundle create -o FILE` writes bundles, and an empty file was not copied \

@@ -71,7 +71,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
                 Some(format!("if it is {host}'s own certificate, give that file with --ca-file FILE"))
             }
             CertificateProblem::Expired | CertificateProblem::NotYetValid => Some(format!(
-                "is this machine's clock right? If it is, whoever runs {host} must renew the certificate"
+                "check this machine's clock; if it is right, the operator of {host} must renew the certificate"
             )),
             CertificateProblem::WrongName => {
                 Some(format!(
@@ -102,7 +102,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             Some(format!("is {host} the registry's host and port? It must answer to /v2/"))
         }
         RegistryError::Answer(answer) if answer.refusal() == Refusal::Quota => {
-            Some("raise the project's quota, or remove what nobody needs from it".to_owned())
+            Some("raise the project's quota, or remove unused artifacts from it".to_owned())
         }
         RegistryError::Answer(answer) if answer.refusal() == Refusal::ReadOnly => {
             Some("wait until the maintenance is over, or have an administrator turn it off".to_owned())
@@ -175,7 +175,7 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
                  HTTPS_PROXY and HTTP_PROXY to its address, as in http://127.0.0.1:3128; or have {host} exempted from the login"
             ),
             ProxyProblem::Refused => format!(
-                "whoever runs the proxy must allow {host}; to ask it without a proxy, add it to NO_PROXY"
+                "the operator of the proxy must allow {host}; to bypass the proxy, add the host to NO_PROXY"
             ),
         }),
         RegistryError::Handshake { host, .. } => Some(format!(

@@ -177,7 +177,7 @@ pub enum SyncConfigError {
 
 /// The JSON Schema of `sync.yaml`.
 pub fn sync_schema() -> serde_json::Value {
-    schema_of::<SyncConfig>("sync.yaml", "What the scheduled jobs of both sides do")
+    schema_of::<SyncConfig>("sync.yaml", "The configuration of the scheduled jobs of both sides")
 }
 
 impl SyncConfig {

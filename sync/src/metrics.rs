@@ -57,7 +57,7 @@ impl Metrics {
         family("bundle_imported_timestamp_seconds", "When the last bundle was imported.", &|last| {
             last.imported.map(seconds)
         });
-        family("blocked_images", "Images of the last bundle that nobody can pull.", &|last| last.blocked);
+        family("blocked_images", "Images of the last bundle that are blocked.", &|last| last.blocked);
     }
 
     pub(crate) fn gauge(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) {

@@ -17,7 +17,7 @@ use crate::chart::ChartEntry;
 
 /// The JSON Schema of `bundle.yaml`.
 pub fn bundle_schema() -> serde_json::Value {
-    schema_of::<File>("bundle.yaml", "What a bundle carries, and into which Harbor project")
+    schema_of::<File>("bundle.yaml", "The images and charts of a bundle, and their Harbor projects")
 }
 
 with_image_settings! {

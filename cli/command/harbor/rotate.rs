@@ -48,7 +48,7 @@ impl Rotate {
                 continue;
             }
             if namespaces.is_empty() {
-                return Err(Failure::text(Code::Usage, format!("nobody pulls for the project {project}"))
+                return Err(Failure::text(Code::Usage, format!("the project {project} has no pull account"))
                     .hint("give it 'namespaces' in harbor.yaml, and run `bundle harbor bootstrap`"));
             }
             wanted.push((name, Purpose::Pull { project, namespaces }));

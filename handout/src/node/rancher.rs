@@ -40,9 +40,9 @@ pub(super) fn files(product: &str, node: &NodeConfig) -> Vec<NodeFile> {
     let told = node.mirrors.iter().filter(|mirror| mirror.login.is_some() || mirror.ca.is_some());
     let configs = told.map(|mirror| (mirror.registry.as_str(), Config::of(mirror, &ca_file))).collect();
     text.push_str(&yaml(&Registries { mirrors, configs }));
-    let settings = node.head(&[&format!(
-        "Belongs to /{settings_file} of each node. {product} asks the mirror, and nobody else."
-    )]) + "disable-default-registry-endpoint: true\n";
+    let settings = node
+        .head(&[&format!("Belongs to /{settings_file} of each node. {product} asks only the mirror.")])
+        + "disable-default-registry-endpoint: true\n";
     let registries = NodeFile::new(format!("{directory}/registries.yaml"), text);
     let mut files = vec![registries.secret_if(node.has_login()), NodeFile::new(settings_file, settings)];
     files.extend(node.authorities().map(|ca| NodeFile::new(ca_file, ca)));
