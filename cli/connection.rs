@@ -117,7 +117,7 @@ impl std::fmt::Display for To {
     }
 }
 
-/// With which account a registry or Harbor is spoken to.
+/// The account for a registry or Harbor.
 #[derive(clap::Args)]
 pub(crate) struct Login {
     /// Credentials: a robot account as Harbor exports it, or a config.json of Docker [default:

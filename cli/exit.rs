@@ -24,7 +24,7 @@ pub(crate) use harbor::advice;
 use crate::destination;
 use crate::output::{self, tell, tell_json};
 
-/// Of what can be thousands, a person reads so many lines.
+/// The most names in a message that could have thousands.
 const NAMED: usize = 20;
 
 pub(crate) const HELP: &str = "\

@@ -73,7 +73,7 @@ impl HistoryArguments {
     }
 }
 
-/// Says what people should know of a bundle's place in its stream.
+/// Prints the notice about a bundle's place in its stream.
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
     for name in history.unreadable() {
         progress.note(&HistoryNotice::NoRecord { name: name.clone() }.to_string());

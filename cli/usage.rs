@@ -27,8 +27,8 @@ pub(crate) fn login_in_arguments() -> Option<Failure> {
     Some(Failure::text(Id::Usage, text).hint(hint))
 }
 
-/// Whether an argument has a user name and password before a host, as in `https://user:password@host`.
-/// A digest after an `@` is none.
+/// Whether an argument has a user name and password before a host, as in `https://user:password@host`. An `@`
+/// before a digest does not count.
 fn has_login(argument: &str) -> bool {
     let value = match argument.split_once('=') {
         Some((name, value)) if !name.contains(['/', '@']) => value,

@@ -43,7 +43,7 @@ pub struct LockBeside {
 }
 
 impl LockBeside {
-    /// Reads the lock at `path`. A missing one is none, unless the pins are demanded.
+    /// Reads the lock at `path`. A missing file gives none, unless the pins are demanded.
     ///
     /// # Errors
     /// [`AssembleError::NoLock`], or the lock cannot be used.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{Inventory, InventoryEntry};
 
-/// How one inventory differs from another, for those who decide whether it may cross.
+/// The difference between two inventories, for people who approve a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryDiff {

@@ -100,7 +100,7 @@ pub enum InventoryError {
     /// A lock that cannot be used.
     #[error(transparent)]
     Lock(#[from] ConfigError),
-    /// A lock's target that is none.
+    /// An invalid target in a lock.
     #[error("{}: '{}' is not a valid target", .path.display(), Printable(.target))]
     Target {
         /// The file.
@@ -108,7 +108,7 @@ pub enum InventoryError {
         /// The target.
         target: String,
     },
-    /// A file that is none of these.
+    /// A file of another kind.
     #[error("{} is neither a bundle nor a receipt nor a lockfile", .0.display())]
     Unknown(PathBuf),
 }

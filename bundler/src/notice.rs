@@ -7,7 +7,7 @@ use bundle_oci::{Digest, Platform, Printable, Reference};
 
 use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
 
-/// Something that people should know of a bundle that is made nevertheless.
+/// A notice about a bundle that is made nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A chart likely has something wrong, or renders otherwise elsewhere.
@@ -32,7 +32,7 @@ pub enum Notice {
     KeptToLock {
         /// How many.
         kept: usize,
-        /// Of how many that are asked for.
+        /// The number of requested ones.
         of: usize,
         /// The lock's file.
         lock: String,

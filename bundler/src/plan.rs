@@ -215,7 +215,7 @@ impl Plan {
         &self.layout
     }
 
-    /// The same, for those who keep it.
+    /// The same, as a shared pointer.
     pub(crate) fn shared_layout(&self) -> Arc<Layout> {
         self.layout.clone()
     }

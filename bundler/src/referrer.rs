@@ -48,7 +48,8 @@ const MOST_TAGS: usize = 200_000;
 
 /// `None` inside if the repository does not list its tags, or has too many.
 ///
-/// Of tags that name a digest, the digest of the text: a registry may have a hundred thousand long ones.
+/// The digests in tags that name one; of other tags, the digest of the text: a registry may have a hundred
+/// thousand long ones.
 type KnownTags = Arc<OnceCell<Option<HashSet<Digest>>>>;
 
 impl TagCache {

@@ -192,8 +192,8 @@ impl fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-/// Makes one request of those that ask for the same thing at the same place. Of its reasons as many
-/// are kept as a statement takes, with the number of the others.
+/// Makes one request of those that ask for the same thing at the same place. It keeps as many reasons as a
+/// statement may have, and the number of the others.
 ///
 /// An image by its tag and by tag and digest stays two requests, which [`crate::Resolved`] has as one artifact.
 ///

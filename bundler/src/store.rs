@@ -36,7 +36,7 @@ impl Store {
     /// Sets room aside for what is going to be fetched.
     ///
     /// # Errors
-    /// There is no room. From then on there is none for anything.
+    /// There is no room. From then on every reservation fails.
     pub(crate) fn reserve(&self, size: u64) -> Result<(), ResolveCause> {
         let mut kept = self.lock();
         kept.bytes = kept.bytes.saturating_add(size);

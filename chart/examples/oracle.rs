@@ -328,7 +328,7 @@ fn documents_of(rendering: &Rendering) -> Documents {
     documents
 }
 
-/// The first difference, if there is one; what Helm itself writes differently each time is none.
+/// The first difference, if there is one; differences between two runs of Helm itself do not count.
 fn difference(expected: &Value, found: &Value, again: &Value, path: &str) -> Option<String> {
     match (expected, found, again) {
         (Value::Map(a), Value::Map(b), Value::Map(again)) => {

@@ -28,7 +28,7 @@ const CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
 impl ChartArtifact {
-    /// Of a packed chart. The same bytes give the same artifact: unlike Helm's, it has no time.
+    /// The artifact of a packed chart. The same bytes give the same artifact: unlike Helm's, it has no time.
     ///
     /// # Errors
     /// Metadata that JSON cannot hold, which no chart that was loaded has.

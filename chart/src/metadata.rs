@@ -112,7 +112,7 @@ pub enum MetadataError {
     /// A name that Helm refuses.
     #[error("name '{}' is not allowed", Printable(.0))]
     Name(String),
-    /// A version that is none.
+    /// An invalid version.
     #[error("version '{}' is not a semantic version", Printable(.0))]
     Version(String),
     /// An unknown type of charts.

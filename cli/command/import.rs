@@ -168,7 +168,7 @@ impl Import {
             policy = policy.with_expiry(Expiry::Ignore);
         }
         let progress = progress("importing");
-        // Those who share the work must not wait for each other.
+        // Imports of the other shards must not wait for each other.
         let shared = options.portion.shard != Shard::All;
         let state =
             if self.dry_run || shared { self.history.look()? } else { self.history.open(&**progress)? };

@@ -1,5 +1,5 @@
-//! `stream`: shows what either side knows of a stream, and sets its record back after a mistake.
-//! Takes a registry, or the export job's configuration; gives a report.
+//! `stream`: shows either side's record of a stream, and sets it back after a mistake. Takes a registry, or
+//! the export job's configuration; gives a report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -297,7 +297,7 @@ impl Side {
         stream: Option<&StreamName>,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<RecordedStream>, Failure> {
-        // Of one stream all of them are read, for what is taken back must be all that is newer.
+        // For one stream all records are read, because all newer ones must be taken back.
         let most = if stream.is_some() { usize::MAX } else { RECORDS_SHOWN };
         Ok(RecordedStream::read(destination, &self.projects(), stream, most, unreadable).await?)
     }
@@ -310,7 +310,7 @@ impl Side {
     }
 }
 
-/// That nothing was done, and what would be.
+/// The error for a change without `--yes`, with the planned steps.
 fn unconfirmed(mut lines: Vec<String>) -> Failure {
     if lines.is_empty() {
         lines.push("nothing is newer than that".to_owned());

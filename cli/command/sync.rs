@@ -276,7 +276,7 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
                 refused.push(failure.about(&name));
             }
             BundleOutcome::Waiting(error) => {
-                // That something is still to come is all that is known.
+                // The error means only that something is still to come.
                 let failure = Failure::from(error).with_code(Code::Incomplete);
                 items.push(left(ItemOutcome::Waiting, &failure));
                 waiting.push(failure.about(&name));

@@ -38,7 +38,7 @@ pub const TARGETS: [Target; 13] = [
 /// Runs the target of this name.
 ///
 /// # Panics
-/// There is none, or something does not hold.
+/// There is no such target, or an assertion fails.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target has this name");
     (target.run)(bytes);

@@ -103,7 +103,7 @@ impl Choice {
     /// (`cache/docker.io/library/nginx:1.25`).
     ///
     /// # Errors
-    /// A name that is none, or that nothing in the bundle has.
+    /// An invalid name, or one that nothing in the bundle has.
     pub fn images(statement: &Statement, names: &[String], attached: Referrers) -> Result<Self, ChoiceError> {
         let mut chosen = Vec::new();
         for text in names {

@@ -89,8 +89,8 @@ impl Harbor {
     /// Looks up an artifact; none if it, its repository or its project is not there.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not read artifacts in the project, or if there is no
-    /// such project.
+    /// Any [`Error`]; HTTP 403 without the right to read artifacts in the project, or if there is no such
+    /// project.
     pub async fn artifact(
         &self,
         project: &ProjectName,
@@ -127,7 +127,7 @@ impl Harbor {
     /// there.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not list artifacts in the project.
+    /// Any [`Error`]; HTTP 403 without the right to list artifacts in the project.
     pub async fn artifacts(
         &self,
         project: &ProjectName,
@@ -153,7 +153,7 @@ impl Harbor {
     /// The names of a project's repositories, without the project's; none if it is not there.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not list repositories in the project.
+    /// Any [`Error`]; HTTP 403 without the right to list repositories in the project.
     pub async fn repositories(&self, project: &ProjectName) -> Result<Vec<RepositoryName>, Error> {
         let path = format!("/projects/{project}/repositories");
         let found = match self.list::<WireRepository>(&path, &format!("list {project}")).await {

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::Harbor;
 
-/// A rule by which tags cannot be moved or removed once they are set. Of a rule's selectors Harbor
-/// looks at the first repositories and the first tags only (its pkg/immutable/match/rule/match.go).
+/// A rule by which tags cannot be moved or removed once they are set. Harbor uses the first repositories and
+/// the first tags of a rule's selectors only (its pkg/immutable/match/rule/match.go).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImmutableRule {
     /// Which repositories, without their project, as a pattern in which `**` is anything.
@@ -66,7 +66,7 @@ impl Harbor {
     /// The rules of a project.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not list them.
+    /// Any [`Error`]; HTTP 403 without the right to list them.
     pub async fn immutable_rules(&self, project: &ProjectName) -> Result<Vec<ImmutableRule>, Error> {
         let doing = format!("list the immutable tags of {project}");
         let path = format!("/projects/{project}/immutabletagrules");
@@ -74,7 +74,7 @@ impl Harbor {
         Ok(rules.into_iter().filter_map(ImmutableRule::read).collect())
     }
 
-    /// Adds a rule. That it is there already is no error.
+    /// Adds a rule. An existing rule is no error.
     ///
     /// # Errors
     /// Any [`Error`].

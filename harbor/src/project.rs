@@ -208,8 +208,8 @@ impl Harbor {
         })
     }
 
-    /// Makes a project. That it is there already is no error: someone else was faster, or an
-    /// earlier answer was lost.
+    /// Makes a project. An existing project is no error: another client was faster, or an earlier answer was
+    /// lost.
     ///
     /// # Errors
     /// Any [`Error`].

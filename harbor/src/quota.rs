@@ -141,7 +141,7 @@ impl Harbor {
     /// The quota of the project with this number.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not list quotas.
+    /// Any [`Error`]; HTTP 403 without the right to list quotas.
     pub async fn quota(&self, project: i64) -> Result<Option<Quota>, Error> {
         let path = format!("/quotas?reference=project&reference_id={project}");
         let quotas: Vec<WireQuota> = self.list(&path, "list quotas").await?;
@@ -152,7 +152,7 @@ impl Harbor {
     /// Changes a quota.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not.
+    /// Any [`Error`]; HTTP 403 without the right.
     pub async fn set_quota(&self, quota: i64, limit: StorageLimit) -> Result<(), Error> {
         let body = json!({"hard": {"storage": limit.wire()}});
         self.call(Method::Put, &format!("/quotas/{quota}"), "set a quota", Some(&body)).await.map(drop)

@@ -195,7 +195,7 @@ impl Harbor {
     /// The robot accounts of the system. Those of single projects are not among them.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not list them.
+    /// Any [`Error`]; HTTP 403 without the right to list them.
     pub async fn robots(&self) -> Result<Vec<Robot>, Error> {
         let robots: Vec<Wire> = self.list("/robots", "list robot accounts").await?;
         Ok(robots.into_iter().map(Robot::from).collect())

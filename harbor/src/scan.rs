@@ -17,7 +17,7 @@ use crate::client::encoded;
 /// How bad a vulnerability is (Harbor's pkg/scan/vuln/severity.go).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// There is none.
+    /// No severity.
     None,
     /// Not rated yet.
     Unknown,
@@ -27,7 +27,7 @@ pub enum Severity {
     Low,
     /// Of real harm.
     Medium,
-    /// Of real harm to many.
+    /// Of real harm to many users.
     High,
     /// Of the worst harm.
     Critical,
@@ -183,10 +183,10 @@ impl Harbor {
         Ok(usable.map(|scanner| Scanner { name: scanner.name }))
     }
 
-    /// Has an artifact scanned. That a scan runs already is no error.
+    /// Has an artifact scanned. A scan that runs already is no error.
     ///
     /// # Errors
-    /// Any [`Error`]; HTTP 403 for those who may not, 412 if nothing scans the project, 400 for what
+    /// Any [`Error`]; HTTP 403 without the right, 412 if the project has no scanner, 400 for an artifact that
     /// is no image.
     pub async fn start_scan(
         &self,

@@ -19,8 +19,8 @@ pub struct Deduplication<'a> {
     pub more: bool,
 }
 
-/// How many others are named. That thousands of images have one base is no news about each of them,
-/// and to list them all for all takes the square of their number.
+/// How many others are named. A base that thousands of images share says nothing about each of them, and
+/// listing them all takes the square of their number.
 const NAMED: usize = 10;
 
 /// Returns the shared bytes of each artifact, in their order. Artifacts of one digest are one object under
@@ -42,7 +42,7 @@ pub fn deduplication_of<'a>(artifacts: &'a [Artifact], graph: &Graph) -> Vec<Ded
     }
     let share = |artifact: &Artifact| {
         let extent = &extents[&artifact.digest];
-        // Some of those who need the largest blobs; all of them, where they are few.
+        // Some of the artifacts that share the largest blobs; all of them, if they are few.
         let mut others: BTreeSet<Digest> = BTreeSet::new();
         let (mut own, mut more) = (0, false);
         for Blob { digest, size } in extent {

@@ -242,7 +242,7 @@ impl Delivery {
             Ok(Progressed::Part(remaining)) => return Ok(Arrival::Part(remaining)),
             Err(error) => return Err(explained(error, &*destination).await),
         };
-        // Those who share the work do not hold the state until one of them is the last.
+        // Imports of shards do not hold the state until one of them is the last.
         if options.portion.shard != Shard::All {
             let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
             let state = StateFile::open(&options.state, waiting).map_err(HistoryError::State)?;

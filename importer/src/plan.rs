@@ -39,7 +39,7 @@ pub enum Decision {
     Omit,
 }
 
-/// One artifact of the bundle and what will become of it.
+/// One artifact of the bundle and the decision for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Where the artifact goes.

@@ -161,7 +161,7 @@ fn message(error: &Error) -> String {
             if text.contains("recursion limit") {
                 return TOO_MUCH.to_owned();
             }
-            // Words that are quoted for people who write YAML, not for those who write Rust.
+            // The parser's messages are quoted for people who write YAML, not Rust.
             Printable(&text.trim_start_matches("error: ").replace('`', "'")).to_string()
         }
     }

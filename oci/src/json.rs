@@ -71,7 +71,7 @@ struct State<'a> {
     nodes: usize,
     /// Names of the objects that have begun and not ended.
     names: usize,
-    /// By what each folds to.
+    /// Names by their folded form.
     known: HashMap<String, &'a str>,
     free: &'a [&'a str],
 }

@@ -14,7 +14,7 @@ pub struct RegistryPath {
 }
 
 impl RegistryPath {
-    /// The part of a registry below a path; all of it if there is none.
+    /// The part of a registry below a path; all of it without one.
     pub fn new(registry: Registry, below: Option<RepositoryName>) -> Self {
         Self { registry, below }
     }

@@ -62,7 +62,7 @@ impl Client {
     /// Whether a repository has a blob, with its metadata.
     ///
     /// # Errors
-    /// Any [`Error`] but that there is none.
+    /// Any [`Error`] but a missing blob.
     pub async fn blob_exists(
         &self,
         registry: &Registry,
@@ -82,7 +82,7 @@ impl Client {
     /// that denies it is asked once more, because some store a little later than they answer.
     ///
     /// # Errors
-    /// The name is none at that registry.
+    /// The name is not valid at that registry.
     pub async fn keeps_blob(
         &self,
         registry: &Registry,
@@ -127,7 +127,7 @@ impl Client {
     /// Whether a repository has a blob.
     ///
     /// # Errors
-    /// Any [`Error`] but that there is none.
+    /// Any [`Error`] but a missing blob.
     pub async fn has_blob(
         &self,
         registry: &Registry,
@@ -218,7 +218,7 @@ impl Download {
         }
     }
 
-    /// That the bytes that came have another digest: for a receiver that cannot start again.
+    /// The error for content with another digest: for a receiver that cannot start again.
     pub fn wrong_content(&self, found: Digest) -> Error {
         Error::WrongContent { host: self.sender.clone(), expected: self.digest, found }
     }

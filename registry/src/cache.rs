@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::lock::lock;
 
-/// A directory of small contents by digest. Nothing in it is believed, and nothing depends on it:
-/// what cannot be read or written is fetched again.
+/// A directory of small contents by digest. Its content is verified, and nothing depends on it: an entry that
+/// cannot be read or written is fetched again.
 #[derive(Debug)]
 pub(crate) struct ContentCache {
     directory: PathBuf,

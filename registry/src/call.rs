@@ -72,7 +72,7 @@ impl Call {
     /// Sends a value as JSON.
     ///
     /// # Errors
-    /// The value is none that JSON can express.
+    /// The value has no JSON form.
     pub fn json(self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
         let body = Bytes::from(serde_json::to_vec(value)?);
         Ok(Self { body, ..self.header("Content-Type", "application/json") })
@@ -98,8 +98,8 @@ impl Reply {
 }
 
 impl Client {
-    /// Makes a call. One that only reads or replaces is made again when it failed in a way that may
-    /// pass; after any other the caller must look what has become of it.
+    /// Makes a call. One that only reads or replaces is repeated after a transient error; after any other
+    /// error the caller must look up the result.
     ///
     /// # Errors
     /// Any [`Error`]; any answer but a success is one.

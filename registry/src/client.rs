@@ -158,7 +158,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks to registries through proxies. Without a word, there is none.
+    /// Speaks to registries through proxies. By default, no proxy is used.
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
         self.proxies = proxies;

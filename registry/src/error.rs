@@ -307,7 +307,7 @@ pub enum ProxyProblem {
 pub enum Blame {
     /// The network, or a host that is down: try again later.
     Unreachable,
-    /// The trust in the connection: a certificate, HTTPS where there is none or the reverse.
+    /// The trust in the connection: a certificate, missing HTTPS or the reverse.
     Tls,
     /// The registry answered and refused.
     Refused(Refusal),

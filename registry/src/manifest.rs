@@ -70,7 +70,7 @@ pub struct ManifestInfo {
     pub size: Option<u64>,
 }
 
-/// A manifest's bytes, whose digest was computed, not believed.
+/// A manifest's bytes, with their computed digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedManifest {
     /// The bytes as the registry has them.
@@ -207,7 +207,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`Error`]; [`Error::WrongContent`] for bytes of another digest than asked for, or than the
-    /// registry says; [`Error::Manifest`] for what is none of the four types.
+    /// registry names; [`Error::Manifest`] for other types than the four.
     pub async fn manifest(
         &self,
         registry: &Registry,
@@ -241,7 +241,7 @@ impl Client {
         Ok(fetched)
     }
 
-    /// The manifest, if it was kept in an earlier run. Of a tag, the registry says which one it is.
+    /// The manifest, if it was kept in an earlier run. The registry resolves a tag to its digest.
     async fn kept_manifest(
         &self,
         registry: &Registry,

@@ -95,8 +95,8 @@ fn is_next(parameter: &str) -> bool {
     name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
 }
 
-/// The path below `/v2/`. Behind a proxy that ends TLS, registries name themselves with the wrong
-/// scheme, so only the name of the host is compared; it is the same connection that is asked.
+/// The path below `/v2/`. Behind a proxy that ends TLS, registries name themselves with the wrong scheme, so
+/// only the name of the host is compared; the same connection is used.
 fn below(asked: &Url, target: &str) -> Option<String> {
     let url = asked.join(target).ok()?;
     if url.host_str() != asked.host_str() {

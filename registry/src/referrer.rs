@@ -77,7 +77,7 @@ struct WireDescriptor {
     size: Option<u64>,
 }
 
-/// How much of a digest that is none is shown, in characters.
+/// The shown part of an invalid digest, in characters.
 const SHOWN: usize = 80;
 
 impl WireEntry {

@@ -83,7 +83,7 @@ impl Backoff {
         }
     }
 
-    /// Exponential, with jitter: those who failed together do not come back together.
+    /// Exponential, with jitter: requests that failed together do not come back together.
     fn waits(limits: &Limits) -> backon::ExponentialBackoff {
         backon::ExponentialBuilder::new()
             .with_min_delay(limits.backoff)

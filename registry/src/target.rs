@@ -16,9 +16,9 @@ use crate::{Client, Error};
 pub struct Target {
     /// Where all repositories are, as in `gitlab.example/group/project`.
     pub below: Option<RepositoryName>,
-    /// Whether something may be pushed. Then each token is asked for with the right to push, so
-    /// that one serves for looking and pushing, and registries that make repositories for those
-    /// who may push do so (Quay).
+    /// Whether something may be pushed. Then each token is asked for with the right to push, so that one
+    /// serves for looking and pushing, and registries that create repositories for accounts with that right
+    /// do so (Quay).
     pub pushes: bool,
 }
 

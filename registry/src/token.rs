@@ -416,11 +416,10 @@ fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Whether a token service may see the registry's credentials: it is the registry itself, by host
-/// and port, or at HTTPS's own port beside it, as GitLab's is; a pair that is known; or the
-/// registry's parent domain, as gitlab.com is of registry.gitlab.com. Sisters are not: under
-/// azurecr.io they are strangers. Neither are other ports of the host: anybody who may log in there
-/// can listen at one.
+/// Whether a token service may see the registry's credentials: it is the registry itself, by host and port,
+/// or at HTTPS's own port beside it, as GitLab's is; a pair that is known; or the registry's parent domain,
+/// as gitlab.com is of registry.gitlab.com. Sisters are not: under azurecr.io they are strangers. Other ports
+/// of the host do not count: any user of the host can listen at one.
 fn belongs(registry: &Registry, realm: &Url) -> bool {
     let host = registry.host();
     let address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();

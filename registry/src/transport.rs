@@ -284,7 +284,7 @@ impl Client {
                     {
                         return Err(mistaken);
                     }
-                    // Neither a status line nor a TLS alert: SSH, or another service.
+                    // The server is no HTTP server: SSH, or another service.
                     let signs = ["invalid HTTP version parsed", "unexpected message from connection"];
                     if signs.iter().any(|sign| cause.contains(sign)) {
                         return Err(Error::unusable(host, "answers with something else than HTTP"));

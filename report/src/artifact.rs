@@ -87,7 +87,7 @@ pub struct BaseEntry {
     pub sequence: Option<u64>,
     /// The digest of the bundle's statement or of the lockfile.
     pub digest: String,
-    /// How people name it.
+    /// Its name for people.
     #[serde(skip)]
     #[schemars(skip)]
     pub name: String,

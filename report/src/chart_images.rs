@@ -47,7 +47,7 @@ pub struct ChartEntry {
     pub warnings: Vec<String>,
     /// Its images.
     pub images: Vec<ChartImageEntry>,
-    /// How people name it.
+    /// Its name for people.
     #[serde(skip)]
     #[schemars(skip)]
     pub label: String,

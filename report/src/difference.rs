@@ -30,7 +30,7 @@ pub struct SideEntry {
     pub digest: String,
     /// Whether a signature was checked.
     pub verified: bool,
-    /// How people name it.
+    /// Its name for people.
     #[serde(skip)]
     #[schemars(skip)]
     pub name: String,

@@ -29,7 +29,7 @@ pub struct ProjectStep {
     pub project: String,
     /// create, change, leave or keep.
     pub change: String,
-    /// In which points it differs from what is wanted.
+    /// Its differences from the wanted settings.
     pub differences: Vec<String>,
     /// How a project that is made is run. Absent for one that exists.
     #[serde(skip_serializing_if = "Option::is_none")]

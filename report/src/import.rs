@@ -121,7 +121,7 @@ impl Report for RepositoriesReport {
     }
 }
 
-/// `import --dry-run` into a plain registry: what would become of each artifact.
+/// `import --dry-run` into a plain registry: the step for each artifact.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepsReport {

@@ -105,7 +105,7 @@ impl RecordedBundleEntry {
     }
 }
 
-/// `stream show`: what the connected side knows of its stream.
+/// `stream show`: the connected side's record of its stream.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedStreamReport {

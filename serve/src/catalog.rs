@@ -143,7 +143,7 @@ impl Catalog {
         &self.notes
     }
 
-    /// Of these digests, those that no bundle has.
+    /// The given digests that no bundle has.
     pub(crate) fn absent(&self, digests: impl Iterator<Item = Digest>) -> Vec<Digest> {
         digests.filter(|digest| !self.contents.contains_key(digest)).collect()
     }

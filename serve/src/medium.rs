@@ -45,8 +45,8 @@ impl Reopen for FileMedium {
 /// A medium that is opened again when it fails.
 pub(crate) struct Reopening {
     medium: Box<dyn Reopen>,
-    /// How long the bundle is. Nothing else of what is found again is believed: every piece proves
-    /// itself ([`crate::proof`]).
+    /// How long the bundle is. Content that is found again is verified like before: every piece proves itself
+    /// ([`crate::proof`]).
     size: u64,
     again: Duration,
     observer: Arc<dyn Observer>,

@@ -79,7 +79,7 @@ impl Route {
 pub(crate) enum NoDigest {
     /// It is of another algorithm than the bundles'.
     OtherAlgorithm,
-    /// It is none at all.
+    /// The path is no endpoint.
     Invalid,
 }
 

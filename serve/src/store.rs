@@ -69,7 +69,7 @@ pub(crate) struct Counts {
 
 /// A trusted bundle whose frame and manifests are right, on its way into a [`Store`].
 pub struct Source {
-    /// The bundle. That its frame is right, opening it has proven.
+    /// The bundle. Opening it has proven its frame.
     pub archive: Archive<Arc<dyn Layer>>,
     /// The graph of its manifests.
     pub graph: Graph,

@@ -1,5 +1,5 @@
-//! In which points a Harbor is no longer what a receipt says.
-//! Takes a receipt and a client that only reads, gives each difference.
+//! The differences between a Harbor and a receipt. Takes a receipt and a client that only reads, gives each
+//! difference.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;

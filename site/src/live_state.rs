@@ -31,7 +31,7 @@ pub struct LiveState {
 /// The state of one project.
 #[derive(Clone, Debug)]
 pub enum ProjectState {
-    /// There is none of this name.
+    /// No project has this name.
     Missing,
     /// There may be one, but this account may not look at it.
     Hidden,
@@ -50,7 +50,7 @@ pub struct LiveProject {
     pub storage: Option<StorageUse>,
     /// The scanner.
     pub scanner: ScannerState,
-    /// By which rules tags are immutable; none if this account may not know.
+    /// The rules for immutable tags; none if this account may not list them.
     pub immutable: Option<Vec<ImmutableRule>>,
 }
 

@@ -357,7 +357,7 @@ async fn check(
         }
         live = LiveProject::look(harbor, account, &step.name).await.map_err(failed)?;
         left = differences(&live, &wanted);
-        // Those who may add a rule need not be able to list them.
+        // An account that may add a rule need not be able to list them.
         if live.immutable.is_none() {
             left.retain(|left| !matches!(left, Difference::ImmutableTags(_)));
         }

@@ -73,7 +73,7 @@ fn verdict(policy: Policy, summary: &bundle_harbor::ScanSummary) -> Verdict {
 /// Finds out which of a bundle's images can be pulled.
 ///
 /// # Errors
-/// Any [`Error`]. That a scan does not end is none.
+/// Any [`Error`]. A scan that does not end is no error.
 pub(crate) async fn scan_report(
     targets: &ScanTargets,
     harbor: &Harbor,

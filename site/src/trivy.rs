@@ -25,7 +25,7 @@ impl TrivyDatabases {
         Self { vulnerabilities: find("trivy-db"), java: find("trivy-java-db") }
     }
 
-    /// Whether there is none.
+    /// Whether there are no databases.
     pub fn is_empty(&self) -> bool {
         self.vulnerabilities.is_none() && self.java.is_none()
     }

@@ -45,7 +45,7 @@ pub struct ExportJob<'a> {
 pub struct Exported {
     /// The bundle that was written, if there was one to write.
     pub bundle: Result<PathBuf, Nothing>,
-    /// Receipts that cannot be believed.
+    /// Receipts that were refused.
     pub refused: Vec<RefusedReceipt>,
     /// How many bundles were removed, because they arrived.
     pub pruned: usize,
@@ -83,7 +83,7 @@ pub enum ExportError {
     /// The plan makes no delta.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A time that is none.
+    /// An invalid time.
     #[error(transparent)]
     Expires(#[from] ExpiresError),
     /// No number is left.
@@ -196,7 +196,7 @@ impl ExportJob<'_> {
         let ledger: ExportLedger = ledger::load(&config.state.join("export.json"))?;
         let stream = match Config::load(&config.file) {
             Ok(asked) => asked.name.unwrap_or_default(),
-            // That may be what failed.
+            // The ledger itself may be unreadable.
             Err(_) => ledger.last.keys().next().cloned().unwrap_or_default(),
         };
         let outbox = Outbox::open(&config.outbox, &stream)?;

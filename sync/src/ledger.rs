@@ -90,7 +90,7 @@ pub(crate) struct Unusable {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fingerprint {
-    /// Of each file, its size and the moment of its last change, in seconds and nanoseconds.
+    /// The size of each file and the time of its last change, in seconds and nanoseconds.
     pub(crate) files: BTreeMap<String, (u64, i64, i64)>,
 }
 

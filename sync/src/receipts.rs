@@ -1,5 +1,5 @@
-//! Receipts that came back from the other side: read, checked, and put aside if they cannot be believed.
-//! Takes the directory and keys, gives what arrived.
+//! Receipts that came back from the other side: read, checked, and put aside if they are invalid. Takes the
+//! directory and keys, gives what arrived.
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +18,13 @@ use bundle_trust::load_receipt;
 pub(crate) struct Receipts {
     /// The newest bundle that is known to have arrived, and what is there since.
     pub(crate) newest: Option<Inventory>,
-    /// Receipts that cannot be believed.
+    /// Receipts that were refused.
     pub(crate) refused: Vec<RefusedReceipt>,
     /// Receipts that cannot be read, or whose signature cannot: it may follow.
     pub(crate) waiting: Vec<PathBuf>,
 }
 
-/// A receipt that cannot be believed; it lies in `refused` beside the others, with the reason.
+/// A receipt that was refused; it lies in `refused` beside the others, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedReceipt {
     /// The file, where it was.
@@ -77,7 +77,7 @@ impl Receipts {
 
 /// The content of a file.
 enum Read {
-    /// That a bundle of this stream arrived.
+    /// The receipt of a bundle of this stream.
     Of(Box<Inventory>),
     /// Nothing about this stream.
     OfAnother,

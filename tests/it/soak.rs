@@ -206,7 +206,7 @@ impl World {
         if self.digests() != files {
             let output = self.create(shape).stderr(Stdio::piped()).output().unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
-            // It may be that only the last step was left: the bundle had its name already.
+            // Perhaps only the last step was left: the bundle had its name already.
             assert!(output.status.success(), "{:?}: {stderr}", SHAPES[shape]);
         }
         assert_eq!(self.digests(), files, "{:?}", SHAPES[shape]);

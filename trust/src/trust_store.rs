@@ -124,7 +124,7 @@ impl TrustStore {
     /// The store's policy.
     ///
     /// # Errors
-    /// The entries make no policy, or there are none.
+    /// The entries make no valid policy, or there are none.
     pub fn policy(&self) -> Result<TrustPolicy, TrustStoreError> {
         let file = TrustFile { signatures: self.file.signatures, keys: self.file.keys.clone() };
         Ok(trust_file::policy(&self.path, file)?)

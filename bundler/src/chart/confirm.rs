@@ -50,7 +50,7 @@ enum Answer {
         wanted: Platform,
         available: Vec<Platform>,
     },
-    /// The account may not see it, or there is none: some registries say both alike.
+    /// The account may not see it, or it does not exist: some registries answer both alike.
     Refused(Error),
     Failed(Error),
 }
@@ -155,7 +155,7 @@ async fn ask(client: &Client, question: &Question) -> Answer {
         Ok(None) => Answer::NotFound,
         // Docker Hub says 401 to strangers who ask for what is not there, others say 403.
         Err(error) if matches!(error.status(), Some(401 | 403)) => Answer::Refused(error),
-        // A mere guess at an image may name a host that is none.
+        // A mere guess at an image may name an invalid host.
         Err(Error::NotARegistry { .. }) => Answer::NotFound,
         Err(error) => Answer::Failed(error),
     }
@@ -166,7 +166,7 @@ async fn platforms(client: &Client, question: &Question) -> Result<Answer, Error
     let (registry, repository) = (question.reference.registry(), question.reference.repository());
     let fetched = client.manifest(registry, repository, &question.name()).await?;
     let available: Vec<Platform> = match Manifest::parse(&fetched.bytes, &fetched.media_type) {
-        // Children without a platform are looked into by those who resolve it.
+        // The resolver looks into children without a platform.
         Ok(Manifest::Index(index))
             if index.children.iter().all(|child| child.platform.is_some() || child.attests().is_some()) =>
         {

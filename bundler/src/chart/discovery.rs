@@ -106,7 +106,7 @@ pub enum Confirmation {
     OtherReading(Reference),
     /// Another image, which is asked for more strongly, has its name on the other side.
     NameTaken(Reference),
-    /// Its registry does not say: the account may not see it, or there is none.
+    /// Its registry does not say: the account may not see it, or it does not exist.
     Refused(String),
     /// Its registry could not be asked.
     Unreachable(String),
@@ -186,8 +186,8 @@ pub(crate) async fn discover_charts(
     if errors.is_empty() { Ok(charts) } else { Err(ChartErrors(errors)) }
 }
 
-/// Of two images that would have one name, the one of the stronger grade has it. That two images of the
-/// strongest grade want one is left to those who merge all requests.
+/// If two images would have one name, the one of the stronger grade gets it. The merge of all requests
+/// reports two images of the strongest grade with one name.
 fn take_names(charts: &mut [DiscoveredChart]) {
     let mut images: Vec<&mut ChartImage> =
         charts.iter_mut().flat_map(|chart| &mut chart.images).filter(|image| image.is_wanted()).collect();

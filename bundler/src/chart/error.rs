@@ -138,7 +138,7 @@ pub enum ChartCause {
     /// A chart that does not say where to have it.
     #[error("it is missing in charts/")]
     NoRepository,
-    /// A repository whose address is none.
+    /// A repository with an invalid address.
     #[error("its repository {}: {why}", Printable(.address))]
     Source {
         /// The address.

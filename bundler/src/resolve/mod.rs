@@ -4,9 +4,8 @@
 //!
 //! - A locked digest is kept; an image that the lock does not have is resolved, or refused if the lock is
 //!   demanded.
-//! - Of an index, the manifests for the platforms that are wanted make a new index, which says all else that
-//!   the first one said. A reference with a digest, and an index that is signed where that is the policy,
-//!   stay whole.
+//! - The manifests of an index for the wanted platforms make a new index, with all other fields of the first.
+//!   A reference with a digest, and an index that is signed where that is the policy, stay whole.
 //! - A bundle has one digest of each source.
 
 mod content;

@@ -184,7 +184,7 @@ impl Parts {
     pub(crate) fn prepare_stream(&mut self, size: u64) -> Result<(), OutputError> {
         self.parts[0].range = 0..self.volumes.map_or(size, |volume| volume.bytes().min(size));
         self.placement()?;
-        // Of volumes, it is not known yet how many there will be; and it may be less.
+        // For volumes, their number is not known yet; the parity may be smaller.
         let parity = if self.volumes.is_none() { self.parity_size(Digest::of(b""))? } else { 0 };
         self.check_space(size.saturating_add(parity))?;
         self.parts[0].range = 0..0;
@@ -421,8 +421,8 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    /// How many bytes of a blob an earlier run of this very plan wrote. That is a hint: they are to be
-    /// hashed before they are relied on.
+    /// How many bytes of a blob an earlier run of this very plan wrote. It is a hint: they must be hashed
+    /// before use.
     pub(crate) fn written(&self, blob: usize) -> u64 {
         let size = self.layout.blobs().get(blob).map_or(0, |entry| entry.size);
         self.written.get(&blob).copied().unwrap_or_default().min(size)

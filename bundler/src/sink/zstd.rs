@@ -16,7 +16,7 @@ use crate::sink::volumes::{Beside, Start};
 /// Compresses an archive into files.
 pub(crate) struct Zstd {
     writer: CompressedWriter<Files>,
-    /// Of volumes, the start of the archive as it is before it is compressed.
+    /// For volumes, the start of the archive before compression.
     start: Option<StartFile>,
 }
 

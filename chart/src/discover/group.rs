@@ -247,7 +247,7 @@ impl Group {
 
     /// The prefix that a chart put before the name in an image that it rendered: `quay.io/org/`.
     pub(super) fn prefix_in(&self, rendered: &Reference) -> Option<String> {
-        // `library` is put there by those who read a bare name.
+        // Readers of a bare name add `library`.
         if self.name.parse::<Reference>().is_ok_and(|own| own.repository() == rendered.repository())
             && rendered.registry().as_str() == DOCKER
         {

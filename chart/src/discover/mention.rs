@@ -106,7 +106,7 @@ fn literals(file: &File, see: &mut dyn FnMut(Reference, usize)) {
         let (text, actions) = apart(line);
         for part in [text, actions] {
             let Inside { images, .. } = images_inside(&part, Hint::None, Comments::Skip);
-            // Of a name without a tag the tag stands elsewhere.
+            // A name without a tag has its tag elsewhere.
             let says_tag = |reference: &Reference| {
                 reference.digest().is_some()
                     || reference.tag().is_some_and(|tag| part.contains(&format!(":{tag}")))
@@ -116,8 +116,8 @@ fn literals(file: &File, see: &mut dyn FnMut(Reference, usize)) {
     });
 }
 
-/// A line of a template without its actions, and the actions alone. Where one stood is a sign that no name
-/// has, so that half a name is none.
+/// A line of a template without its actions, and the actions alone. A removed action is replaced by a sign
+/// that no name has, so that half a name is not taken for one.
 fn apart(line: &str) -> (String, String) {
     let (mut text, mut actions) = (String::new(), String::new());
     let mut rest = line;

@@ -34,7 +34,7 @@ pub(super) fn pairs<K: Clone + Ord>(
         });
         let Some(stem) = stem else { continue };
         let says_image = name.iter().any(|word| word == "image");
-        // Without a stem a map is a group already; a list of variables or flags is none.
+        // Without a stem a map is a group already; a list of variables or flags is not.
         if stem.is_empty() && !says_image {
             continue;
         }

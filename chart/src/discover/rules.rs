@@ -24,7 +24,7 @@ pub struct Rules {
     pub operating_systems: Vec<String>,
     /// Names of fields that hold images, a `*` at one end or none.
     pub image_fields: Vec<String>,
-    /// Names without a tag that look like images and are none, a `*` at the end or none.
+    /// Names without a tag that look like images and are not, with or without a `*` at the end.
     pub ignore: Vec<String>,
 }
 

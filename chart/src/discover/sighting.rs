@@ -54,7 +54,7 @@ pub(crate) struct Unreadable {
     pub(crate) path: String,
 }
 
-/// The images in a rendered document, and what stands in their place and is none.
+/// The images in a rendered document, and unreadable texts in their place.
 pub(crate) fn sightings(document: &Document, limits: &Limits) -> (Vec<Sighting>, Vec<Unreadable>) {
     sightings_by(document, shipped(), limits)
 }

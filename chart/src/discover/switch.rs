@@ -201,7 +201,7 @@ impl Search<'_> {
         };
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // Of two switches that show the same, the first one has shown it, however threads ran.
+        // If two switches show the same, the first one counts, in any order of threads.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
         for (mut turned, hashes) in done.into_values() {

@@ -304,7 +304,7 @@ impl<'a> Walk<'a> {
         let Inside { images, groups } = images_inside(text, hint.min(Hint::Named), Comments::Skip);
         for reference in images {
             let written = reference.to_string();
-            // Of one line, its name says what is in it; a longer text only mentions images.
+            // The name of a one-line text is a hint for it; a longer text only mentions images.
             let hint = if text.contains('\n') { Hint::None } else { hint.min(Hint::Named) };
             self.seen(Seen::Image(reference, hint), Some(&written));
         }

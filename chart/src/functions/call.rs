@@ -159,7 +159,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// That an argument does not have the type that it must have.
+/// The error for an argument of the wrong type.
 pub(super) fn wrong_type(index: usize, expected: &str, value: &Value) -> Failure {
     Failure::Argument(
         index,

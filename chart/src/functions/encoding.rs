@@ -49,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-/// Helm and Sprig write nothing where a value has no JSON. That a limit was reached is no such case.
+/// Helm and Sprig write nothing where a value has no JSON. A reached limit stays an error.
 pub(super) fn or_empty(result: Result<String, Failure>) -> Result<String, Failure> {
     match result {
         Err(Failure::Message(_)) => Ok(String::new()),

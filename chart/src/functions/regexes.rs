@@ -11,7 +11,7 @@ use super::{Call, Failure, Function};
 use crate::Value;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    // Sprig's first takes an expression that is none for one that nothing matches.
+    // Sprig's first takes an invalid expression for one that matches nothing.
     Function::fixed("regexMatch", 2, |call| {
         let text = call.string(1)?;
         match compiled(call) {
@@ -276,7 +276,7 @@ fn class<'p>(text: &'p str, out: &mut String) -> Result<&'p str, String> {
         rest = tail;
     }
     let mut first = true;
-    // Behind `\w` and the like a hyphen is a hyphen.
+    // After `\w` and the like a hyphen is a hyphen.
     let mut after_class = false;
     while let Some(c) = rest.chars().next() {
         let tail = &rest[c.len_utf8()..];

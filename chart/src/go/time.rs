@@ -219,7 +219,7 @@ const fn zone(colon: bool, seconds: bool, short: bool, z: bool) -> Chunk {
     Chunk::Zone(Zone { colon, seconds, short, z })
 }
 
-/// The parts of a layout. Of two that fit, the first is meant.
+/// The parts of a layout. If two fit, the first is used.
 const CHUNKS: [(&str, Chunk); 33] = [
     ("January", Chunk::LongMonth),
     ("Jan", Chunk::Month),

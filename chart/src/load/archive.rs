@@ -81,7 +81,7 @@ pub(super) fn unpack(bytes: &[u8], room: &mut Room<'_>) -> Result<Vec<File>, Loa
             return Err(wrong(LoadCause::Tar(io::ErrorKind::UnexpectedEof.into())));
         }
         let file = File::new(name.clone(), data);
-        // Of two entries with one name the later one counts, as when an archive is unpacked.
+        // If two entries have one name, the later one counts, as when an archive is unpacked.
         match places.get(&name) {
             Some(&place) => files[place] = file,
             None => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::discover::Step;
 use crate::{List, ListType, Map, Value};
 
-/// A copy of `over` with a value at a path. Tables that it lacks are made. Of a list it holds all items,
-/// for Helm replaces lists as a whole: they come from `base`, the values as the chart has them.
+/// A copy of `over` with a value at a path. Tables that it lacks are made. It has all items of a list,
+/// because Helm replaces lists as a whole: they come from `base`, the chart's own values.
 ///
 /// `None` if the path leads through what is neither table nor list.
 pub(super) fn put(over: &Map, base: &Map, path: &[Step], value: Value) -> Option<Map> {
@@ -122,7 +122,7 @@ mod tests {
         let twice = put(&once, &base, &path, Value::from("w")).unwrap();
         assert_eq!(json(&Value::Map(twice.clone())), r#"{"a":{"c":[{"x":1,"y":3},"w"]},"k":1}"#);
         assert_eq!(at(&twice, &path).unwrap().as_str(), Some("w"));
-        // Neither what it was made of nor the chart's own values have changed.
+        // The source map and the chart's own values are unchanged.
         assert_eq!(json(&Value::Map(over.clone())), r#"{"k":1}"#);
         assert!(json(&Value::Map(base.clone())).contains(r#""y":2"#));
         assert!(put(&over, &base, &[step("a"), step("c"), Step::Index(2)], Value::Nil).is_none());

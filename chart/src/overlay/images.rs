@@ -83,7 +83,7 @@ impl Overlay<'_> {
                 for spot in &spots {
                     let images = after.get_mut(spot).map(Vec::as_mut_slice).unwrap_or_default();
                     let is_one = images.len() == 1;
-                    // Of several in one text, this place is behind its own.
+                    // If a text has several images, only this slot's own is changed.
                     for image in images.iter_mut().filter(|image| is_one || **image == slot.image) {
                         if let Some(moved) = to(image).and_then(|to| pin.of(&to)) {
                             *image = moved;

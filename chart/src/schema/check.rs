@@ -10,7 +10,7 @@ use super::validator::{Stop, Validator};
 use crate::chart::Chart;
 use crate::{Limits, Map, Value, Warning};
 
-/// Values that a chart's `values.schema.json` does not allow, or a schema that is none.
+/// Values that a chart's `values.schema.json` does not allow, or an invalid schema.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("values.schema.json of {}: {}", Printable(.chart), told(.faults))]
 pub struct SchemaError {

@@ -22,7 +22,7 @@ pub(super) struct Fault {
 /// Why a check of a value against a schema was stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The schema is none: where, and why.
+    /// An invalid schema: the place, and the reason.
     Schema(String),
     /// It takes too long.
     Steps,
@@ -63,7 +63,7 @@ pub(super) struct Place<'p> {
 }
 
 impl<'a> Validator<'a> {
-    /// Of a whole document.
+    /// A validator for a whole document.
     pub(super) fn new(root: &'a Value, steps: u64) -> Self {
         let mut validator = Self {
             root,

@@ -343,7 +343,7 @@ mod tests {
         let texts: Vec<_> = files.unwrap().into_iter().map(|file| (file.name, file.text)).collect();
         let expected = [
             ("c/charts/d/templates/b.yaml", "outer"),
-            // Of two files at one depth the first by name is read last; what is empty replaces nothing.
+            // Of two files at one depth the first by name is read last; an empty one replaces nothing.
             ("c/templates/z.yaml", "a"),
             ("c/templates/a.yaml", ""),
         ];

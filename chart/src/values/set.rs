@@ -43,7 +43,7 @@ pub enum SetCause {
     /// An index into something that is no list.
     #[error("it is already set, and is not a list")]
     NoList,
-    /// JSON that is none.
+    /// Invalid JSON.
     #[error("value is not JSON")]
     Json,
 }

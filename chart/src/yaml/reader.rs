@@ -55,7 +55,7 @@ pub(crate) struct Nodes {
     pub(crate) too_many: bool,
 }
 
-/// As [`parse_values`], for those who count.
+/// As [`parse_values`], with the number of values.
 pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
     let decode = |text: &str| {
         let mut reader = Reader::new(text, limits);

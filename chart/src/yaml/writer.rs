@@ -218,7 +218,7 @@ impl Writer<'_> {
         for c in text.chars() {
             self.put(c);
         }
-        // Behind `-`, `?` and `:` a space is needed still; these stand for indentation.
+        // After `-`, `?` and `:` a space is still needed; these stand for indentation.
         self.whitespace = false;
         self.indention = self.indention && keeps_indention;
     }

@@ -1,4 +1,4 @@
-//! The door to blobs: by digest, in sequence and checked, or a range of one for those who check it
+//! Access to blobs: by digest, in sequence and checked, or a range of one for callers that check it
 //! themselves. No other module computes where a blob lies.
 
 use std::io::{self, Read};
@@ -62,7 +62,7 @@ impl<R: Layer> Archive<R> {
         Some(BlobReader::new(self.clone(), entry, digest))
     }
 
-    /// [`Self::open_blob`], for those who hold the archive meanwhile.
+    /// [`Self::open_blob`], borrowing the archive.
     pub fn blob_reader(&self, digest: Digest) -> Option<BlobReader<&Self>> {
         let entry = *self.entry_of(digest)?;
         Some(BlobReader::new(self, entry, digest))
@@ -79,7 +79,7 @@ impl<R: Layer> Archive<R> {
         Some(reader.next(&mut bytes).map(|_| bytes))
     }
 
-    /// Where a blob lies, for those who read ranges of it and check them by themselves.
+    /// The place of a blob, for callers that read ranges of it and check them themselves.
     pub fn place_of_blob(&self, digest: Digest) -> Option<BlobPlace> {
         self.entry_of(digest).map(|entry| BlobPlace::new(entry, digest))
     }

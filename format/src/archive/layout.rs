@@ -144,8 +144,8 @@ impl Layout {
         &self.entries[Self::HEAD..]
     }
 
-    /// Where the blob at a position of the statement's list begins, with its header; the end, if
-    /// there is none.
+    /// The offset of the blob at a position of the statement's list, with its header; the end, if there is
+    /// none.
     pub fn start_of_blob(&self, position: usize) -> u64 {
         self.blobs().get(position).map_or(self.size, Entry::header_offset)
     }

@@ -54,7 +54,7 @@ impl Compressed {
     /// check the bytes.
     ///
     /// # Errors
-    /// The table cannot be read, there is none, or one that cannot be.
+    /// The table is missing, unreadable, or invalid.
     pub(crate) fn open(
         stored: Arc<dyn Layer>,
         copy: Option<Vec<u8>>,
@@ -233,7 +233,7 @@ impl Layer for Compressed {
         let bytes = bytes.start..end.max(bytes.start);
         let Some(stored) = self.stored_of(&bytes) else { return Vec::new() };
         let parts = self.stored.parts_of(&stored).into_iter();
-        // Of frames, only whole ones can be unpacked.
+        // Only whole frames can be decompressed.
         let whole = parts.filter_map(|part| {
             let first = self.borders.partition_point(|(stored, _)| *stored < part.start);
             let last = self.borders.partition_point(|(stored, _)| *stored <= part.end).checked_sub(1)?;

@@ -74,8 +74,8 @@ struct Set {
 }
 
 impl Medium {
-    /// Opens what lies at `path`: a file; a volume, or any name of its set. Of a set, volumes may be
-    /// missing. Each may be compressed. With parity beside it, what it can rebuild counts as there.
+    /// Opens what lies at `path`: a file; a volume, or any name of its set. Volumes of a set may be missing.
+    /// Each may be compressed. With parity beside it, what it can rebuild counts as there.
     ///
     /// # Errors
     /// Any [`MediumError`].
@@ -190,8 +190,8 @@ impl Medium {
         }
     }
 
-    /// The name that the bundle at `path` goes by: that of the file, or of the set's volumes
-    /// together. Its countersignatures lie beside it.
+    /// The name of the bundle at `path`: that of the file, or of the set's volumes together. Its
+    /// countersignatures lie beside it.
     pub fn name(path: &Path) -> PathBuf {
         set_of(path).map_or_else(|| path.to_owned(), |names| names.bundle().to_owned())
     }

@@ -33,7 +33,7 @@ pub(crate) struct Rebuilding {
     path: PathBuf,
     table: File,
     shape: Shape,
-    /// Of each shard of parity the file, and where it begins there; none if it is missing.
+    /// The file of each shard of parity, and the shard's offset there; none if it is missing.
     parity: Vec<Option<(Arc<File>, u64)>>,
     /// Whether bytes are missing.
     cut: bool,
@@ -80,7 +80,7 @@ pub struct Rebuilt {
 }
 
 impl Rebuilding {
-    /// Opens the parity of what is stored, which are these volumes or one file; none if there is none.
+    /// Opens the parity of these volumes or one file; none if there is no parity.
     ///
     /// # Errors
     /// The files are no parity of this bundle.
@@ -215,8 +215,8 @@ impl Rebuilding {
         absent
     }
 
-    /// Those in whose rows more is missing than there is parity. Of rows of which that is so, all are
-    /// taken from the first to the last.
+    /// Those in whose rows more is missing than there is parity. All rows from the first lost one to the last
+    /// are included.
     fn find_lost(&self, absent: &[(usize, Range<u64>)]) -> Vec<Range<u64>> {
         let available = self.parity.iter().flatten().count();
         let rows = |(shard, bytes): &(usize, Range<u64>)| {

@@ -210,7 +210,7 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Of no known severity.
+    /// Without a known severity.
     Unknown,
     /// Negligible or low.
     Low,

@@ -24,7 +24,7 @@ pub const RECORD_REPOSITORY: &str = "bundle-state";
 /// blob content (docs/format.md §Statement).
 ///
 /// A value of this type is consistent in itself: it comes from [`Statement::parse`] or [`Draft::seal`], and
-/// is immutable. That it is signed is what [`crate::Trusted`] says.
+/// is immutable. [`crate::Trusted`] proves that it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement(Arc<Terms>);
 

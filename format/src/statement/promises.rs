@@ -14,7 +14,7 @@ use crate::{Artifact, Graph};
 pub enum ConfigWord {
     /// It is not here: a delta leaves it out, or it cannot be read. It contradicts nothing.
     Absent,
-    /// It names no platform, or is none of an image.
+    /// It names no platform, or is no config of an image.
     Silent,
     /// It names this one.
     Says(ConfigPlatform),
@@ -306,7 +306,7 @@ mod tests {
         // Docker's images for arm/v6 have configs that name no variant.
         let arm = store.image(ARM, IMAGE);
         assert_eq!(store.told(arm, false, &["linux/arm/v6"]), None);
-        // Neither a config that says nothing nor one of something else contradicts.
+        // A config without a platform, or of another type, contradicts nothing.
         let silent = store.image("{}", IMAGE);
         assert_eq!(store.told(silent, false, &["linux/arm64"]), None);
         let other = store.image(r#"{"architecture":"x","os":"y"}"#, "application/vnd.acme.config.v1+json");

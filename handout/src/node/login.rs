@@ -35,7 +35,7 @@ pub enum LoginError {
         /// The operating system's error.
         source: std::io::Error,
     },
-    /// The file is none of Docker's.
+    /// The file is not in Docker's format.
     #[error("{} is not a config.json of Docker or a pull secret of Kubernetes: see line {line}, column {column}", .path.display())]
     Json {
         /// The file.

@@ -48,9 +48,8 @@ impl Carried {
         Self { images, databases, bundles: bundles.iter().map(name).collect() }
     }
 
-    /// Where an image is on the other side: at its target, by tag and digest. Of several targets that
-    /// one is taken whose project the chart's pods can pull from most likely: the chart's own, then the
-    /// cache.
+    /// Where an image is on the other side: at its target, by tag and digest. Of several targets it takes the
+    /// one in the project that the chart's pods can most likely pull from: the chart's own, then the cache.
     pub(super) fn image(&self, image: &Reference, registry: &Registry, chart: &Target) -> Option<Reference> {
         let places = self.images.get(image)?;
         let preferred = [&chart.project, &ProjectName::cache(), &ProjectName::platform()];

@@ -55,7 +55,7 @@ pub enum Finding {
         project: ProjectName,
         /// Which rights are missing.
         rights: Vec<String>,
-        /// In which points it differs.
+        /// The differences.
         differences: Vec<String>,
     },
     /// More bytes than the quota leaves.
@@ -175,7 +175,7 @@ pub enum PrepareError {
     NotKept {
         /// The project.
         project: ProjectName,
-        /// In which points it still differs.
+        /// The remaining differences.
         differences: Vec<String>,
     },
     /// A project that was made, and that this account may not push into.

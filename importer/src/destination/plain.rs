@@ -106,7 +106,7 @@ impl Destination for PlainRegistry {
                 if found || self.client.keeps_blob(&self.registry, repository, digest, size).await? {
                     return Ok(uploaded);
                 }
-                // A mount that is none is no reason not to send the bytes.
+                // If the mount fails, the bytes are sent.
                 if uploaded != Uploaded::Mounted || holder.take().is_none() {
                     let what = format!(
                         "it says that it stored the blob {digest} in {repository}, and does not have it"

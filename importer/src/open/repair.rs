@@ -231,7 +231,7 @@ impl New {
             (1..=plan.volumes()).map(|number| create(names.parity_volume(number, plan.volumes()))).collect();
         let others = others?;
         let files: Vec<&File> = others.iter().map(|(_, file)| file).collect();
-        // Of what was written just now, which is on a better medium.
+        // Reads the bytes written just now, which are on a better medium.
         let read = |buffer: &mut [u8], at: u64| read_written(&written, buffer, at);
         plan.write(&read, &table.1, &files).map_err(|source| RepairError::Io {
             path: names.parity(),

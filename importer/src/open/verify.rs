@@ -98,7 +98,7 @@ pub struct Verification {
 /// beside it. Blobs of a file are hashed on `threads` threads.
 ///
 /// # Errors
-/// The file cannot be opened or read. That it is not right is a verdict, not an error.
+/// The file cannot be opened or read. A faulty bundle is a verdict, not an error.
 pub fn verify(
     path: Option<&std::path::Path>,
     policy: &Effective,

@@ -86,7 +86,7 @@ pub struct Portion {
 pub enum Progressed {
     /// All blobs and manifests are in place; the tags are not set yet.
     All(Box<Pushed>),
-    /// Some blobs are still to come: from other volumes, or by those who have the other shares.
+    /// Some blobs are still to come: from other volumes, or from other shards.
     Part(Remaining),
 }
 
@@ -124,7 +124,7 @@ pub(super) struct Push<'a> {
     pub(super) failures: Failures,
 }
 
-/// Whether what the plan knows of blobs still counts.
+/// Whether the plan's knowledge of blobs is still current.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Knowledge {
     Current,

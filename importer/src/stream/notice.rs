@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bundle_format::{BundleId, StreamName};
 use bundle_oci::RegistryPath;
 
-/// Something that people should know of a stream's history.
+/// A notice about a stream's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryNotice {
     /// Another import has the state file's lock.
@@ -19,7 +19,7 @@ pub enum HistoryNotice {
         /// Where the damaged one is now.
         aside: PathBuf,
     },
-    /// Neither the state file nor the registry knows a bundle of the stream.
+    /// Neither the state file nor the registry has a bundle of the stream.
     First {
         /// The stream.
         stream: StreamName,

@@ -68,7 +68,7 @@ impl Record {
         Self { projects, records: None }
     }
 
-    /// The same, of which only some are believed, and to which signed ones are added.
+    /// The same, with the keys whose records are believed, and the key for new ones.
     pub(crate) fn believed(self, records: Records) -> Self {
         Self { records: Some(records), ..self }
     }

@@ -1,4 +1,4 @@
-//! One record of an accepted bundle, as the manifest that a registry keeps: what it says, who signed it, and
+//! One record of an accepted bundle, as the manifest that a registry keeps: its bundle, its signer, and
 //! whether it is believed (docs/format.md §Record in the registry). Takes a bundle's name and the site's key,
 //! gives bytes; takes annotations, gives the bundle's name or why it counts for nothing.
 
@@ -81,7 +81,7 @@ impl Records {
         Ok(annotations)
     }
 
-    /// The bundle that a record says was accepted, if it is believed.
+    /// The bundle of a record, if the record is believed.
     ///
     /// # Errors
     /// It counts for nothing.

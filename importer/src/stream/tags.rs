@@ -165,7 +165,7 @@ impl StreamTags {
             .into_iter()
             .flat_map(|(target, digests)| digests.into_iter().map(move |digest| (target.clone(), digest)))
             .collect();
-        // Of more than the bound, those that this bundle set are kept first.
+        // Beyond the bound, the tags that this bundle set are kept first.
         if tags.len() > Limits::DEFAULT.listed_tags {
             tags.sort_by_key(|(target, _)| !own.contains_key(target));
             tags.truncate(Limits::DEFAULT.listed_tags);

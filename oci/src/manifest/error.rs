@@ -27,7 +27,7 @@ pub enum ManifestError {
     /// Docker's schema 1, which current registries refuse.
     #[error("manifest is of Docker's schema 1, which registries no longer accept")]
     Schema1,
-    /// A type of manifest that is none of the four.
+    /// A type of manifest other than the four.
     #[error("manifest has the unknown media type {}", Printable(.0))]
     UnknownType(String),
     /// A descriptor's field that breaks its grammar.

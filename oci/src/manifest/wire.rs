@@ -10,8 +10,8 @@ use super::document::{Child, Descriptor};
 use super::error::ManifestError;
 use crate::{Digest, MediaType, Platform};
 
-/// An index as it is written. Of a platform only those fields are read that name it: readers differ in
-/// the types of the others (`features`, `os.features`), and nothing follows from them.
+/// An index as it is written. Only the fields that name a platform are read: readers differ in the types of
+/// the others (`features`, `os.features`), which have no effect here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireIndex {

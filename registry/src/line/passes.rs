@@ -44,7 +44,7 @@ struct State {
     growth: usize,
 }
 
-/// That a request may be made; its end is the end of the request.
+/// A permit for one request; it ends with the request.
 #[derive(Debug)]
 pub(crate) struct Pass {
     gate: Arc<Gate>,

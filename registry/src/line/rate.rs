@@ -139,7 +139,7 @@ impl Lines {
         }
     }
 
-    /// That so many bytes arrived in this time.
+    /// Records that so many bytes arrived in this time.
     pub(crate) fn moved(&self, registry: &Registry, bytes: u64, took: Duration) {
         let (found, least) = (rate(bytes, took), self.limits.smallest_piece);
         let sample = bytes >= SMALLEST_SAMPLE || (bytes >= least && took >= Duration::from_secs(1));
@@ -164,7 +164,7 @@ impl Lines {
         });
     }
 
-    /// That an upload ended before it was done, after so many bytes were handed to the connection.
+    /// Records that an upload broke off, after so many bytes were handed to the connection.
     pub(crate) fn broke(&self, registry: &Registry, bytes: u64, took: Duration) {
         let least = self.limits.smallest_piece;
         // A connection that breaks at once does not show how long a request may take.
@@ -181,7 +181,7 @@ impl Lines {
         });
     }
 
-    /// That the registry takes no pieces.
+    /// Records that the registry takes no pieces.
     pub(crate) fn takes_whole_only(&self, registry: &Registry) {
         self.change(registry, |line| line.whole_only = true);
     }

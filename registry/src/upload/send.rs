@@ -31,8 +31,8 @@ pub trait BlobSource: Send + Sync {
         true
     }
 
-    /// Of bytes that can be had only once: whether all that are under way are kept, even where a line is so good
-    /// that fewer do. Slower, and for those whom such a line has failed.
+    /// For bytes that can be read only once: whether all that are under way are kept, even where the line is
+    /// so good that fewer suffice. Slower, and for those whom such a line has failed.
     fn is_kept(&self) -> bool {
         false
     }

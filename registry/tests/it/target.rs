@@ -64,7 +64,7 @@ async fn a_refused_lookup_lets_the_push_decide() {
         // After the push the blob exists: a refused look-up is an error from then on.
         let error = client.has_blob(&registry, &repository(), digest).await.unwrap_err();
         assert_eq!(error.status(), Some(status));
-        // For those who only read, a refusal is one.
+        // For a client that only reads, a refusal is an error.
         let reader = builder().build().unwrap();
         assert!(reader.has_blob(&registry, &repository(), digest).await.is_err());
     }

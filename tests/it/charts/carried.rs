@@ -499,7 +499,7 @@ fn only_what_is_rendered_ends_the_run_if_it_does_not_exist() {
     };
     let good = format!("{host}/team/multi:1");
     ask(&scene, "{path: c}");
-    // Switched, declared, mentioned: hosts that are none, tags that are gone, other platforms.
+    // Switched, declared, mentioned: invalid hosts, missing tags, other platforms.
     let off = format!(
         "{}---\n{{{{- if .Values.more.enabled }}}}\n{}{{{{- end }}}}\n",
         pod(std::slice::from_ref(&good)),

@@ -88,7 +88,7 @@ fn an_archive_for_k3s_is_imported_by_containerd_under_the_right_names() {
     let containerd = Containerd::start();
     containerd.import(&scene.path("images/first-day-7.tar"));
     let mirrored = format!("harbor.example/cache/{}/team", host.replace(':', "_"));
-    // The chart is none of containerd's business.
+    // containerd does not import the chart.
     let mut expected = vec![
         (name("team/multi:1"), digest(&name("team/multi:1"))),
         (name("team/other:1"), digest(&name("team/other:1"))),

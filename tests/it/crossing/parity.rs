@@ -89,7 +89,7 @@ fn volumes_that_are_lost_or_damaged_are_rebuilt_wherever_a_set_is_read() {
     assert_eq!(parity.len(), volumes.len().div_ceil(3), "{parity:?}");
     assert!(parity.len() >= 2);
     assert!(parity.iter().all(|name| case.size(name) <= 256 << 10), "each fits on the same medium");
-    // A reader that knows nothing of parity reads the volumes.
+    // A reader without support for parity reads the volumes.
     scene.shell("cat b.tar.0*-of-* | $BUNDLE verify - --trust key.pub").succeeds();
     let quiet = case.verify("b.tar").succeeds();
     assert!(!quiet.stderr.contains("rebuilt"), "{}", quiet.stderr);

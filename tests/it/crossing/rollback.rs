@@ -94,7 +94,7 @@ fn an_older_bundle_is_refused_even_after_the_state_file_is_lost() {
     // The registry does not forget.
     stream.forget();
     refused();
-    // Nor does the file, if someone takes the record away.
+    // The file does not go back either, if the record is removed.
     stream.import("2.tar", &[]).succeeds();
     let repository = before.keys().find(|name| name.ends_with("/bundle-state")).unwrap();
     for digest in before[repository].values() {

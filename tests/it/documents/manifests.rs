@@ -380,7 +380,7 @@ fn the_systemd_units_do_their_job() {
     machine.mount("sync.yaml", "sync.yaml");
     machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
     machine.want_an_image();
-    // The example names a Harbor; this registry is none.
+    // The example names a Harbor; this registry is a plain one.
     let text = read(&machine.scene.path("etc/bundle/sync.yaml"));
     let plain = text
         .replace("  harbor: harbor.yaml", "  # harbor: harbor.yaml")

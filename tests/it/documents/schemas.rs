@@ -1,5 +1,6 @@
 //! People's files, through the program and through a JSON Schema validator that is not ours: both say the
-//! same of each sample. And each kind of mistake, in each file, with its place and without a word of Rust.
+//! same of each sample. Each kind of mistake, in each file, is reported with its place and without Rust's
+//! words.
 
 use serde_json::Value;
 

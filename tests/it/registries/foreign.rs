@@ -65,7 +65,7 @@ impl Windows {
         image
     }
 
-    /// The vendor's address of the base, which sends those who ask it to another one of its own.
+    /// The vendor's address of the base, which redirects to another one of its own.
     fn sells(&self, bytes: Vec<u8>) -> String {
         self.vendor.answer_with(move |head| match head.path() {
             "/fwlink" => Some(Response::new(302).with_header("Location", "../layers/base?sig=s3cret")),

@@ -66,7 +66,7 @@ fn a_plain_proxy_finds_the_host_and_a_login_for_it_is_sent_when_asked() {
 fn a_tunnel_is_asked_for_by_name_and_sees_no_login() {
     let scene = scene();
     let proxy = ForwardProxy::start(scene.source.host()).unwrap();
-    // Behind the tunnel is no TLS, so this cannot come to an end that is good.
+    // There is no TLS behind the tunnel, so the request must fail.
     let ran = create(&scene, false, &[("HTTPS_PROXY", &format!("http://{}", proxy.host()))]).ends_with(4);
     assert!(!ran.stderr.contains(PASSWORD));
     let seen = proxy.seen();

@@ -140,7 +140,7 @@ fn referrers_are_required_carried_or_left_and_the_statement_says_what_became_of_
         .bundle(["create", "--dry-run", "--require-referrers", &name("plain")])
         .ends_with(5)
         .says("its signatures or other referrers are required: none upstream");
-    // A signature that a registry has and does not give is reported, and holds up only those who require it.
+    // A signature that a registry has and does not return is reported, and is an error only with `require`.
     proxy.add(Rule::new(Matcher::path(&format!("/manifests/{}", signed.cosign_tag())), Fault::status(403)));
     assert!(outcome("signed", &[]).starts_with("referrers: not obtainable: "));
     scene

@@ -1,5 +1,5 @@
-//! A source registry that fails or lies.
-//! A fault proxy stands between; the bundle is right or there is none.
+//! A source registry that fails or lies. A fault proxy stands between; the bundle is right, or no bundle is
+//! made.
 
 use bundle_test_servers::{
     Direction, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Response, Rule, sha256,

@@ -1,5 +1,5 @@
-//! The files of `bundle mirror-config`, read by those who read them on nodes.
-//! containerd and the programs of CRI-O take them, and pull through them from `bundle serve`.
+//! The files of `bundle mirror-config`, read by the programs of nodes. containerd and the programs of CRI-O
+//! take them, and pull through them from `bundle serve`.
 
 use bundle_test_servers::{FaultProxy, ImageSpec, LayerSpec};
 

@@ -27,7 +27,7 @@ fn a_bundle_that_vanished_from_the_outbox_is_written_again() {
     nights.carry();
     nights.import().succeeds();
     nights.agrees(&["a", "b"]);
-    // Of volumes, one that is gone is enough.
+    // One missing volume is enough.
     nights.configure("  volumeSize: 128KiB\n", "");
     nights.push("a", 11);
     nights.export(&["--again"]).succeeds();
@@ -57,7 +57,7 @@ fn what_only_looks_like_a_bundle_in_the_outbox_takes_no_number() {
     let wrote = nights.export(&[]).succeeds().says("wrote bundle 1");
     assert!(!wrote.stdout.contains("90071992547"), "{}", wrote.stdout);
     quiet(nights.export(&[]));
-    // Nor if the job has forgotten everything.
+    // A lost state makes no difference either.
     std::fs::remove_dir_all(nights.scene.path("state-a")).unwrap();
     quiet(nights.export(&[]));
 }

@@ -52,7 +52,7 @@ struct Month {
     source: FaultProxy,
     target: Site,
     chance: Chance,
-    /// Of each image, the digests that it had, oldest first.
+    /// The digests of each image, oldest first.
     history: BTreeMap<&'static str, Vec<String>>,
     /// How many runs were killed, and how many bundles met which fate.
     fates: BTreeMap<&'static str, u32>,

@@ -101,7 +101,7 @@ fn a_run_that_meets_the_hubs_limit_keeps_what_it_has_and_the_next_one_goes_on() 
     assert_eq!((hub.left(), nights.list("out").len()), (0, 0));
     hub.allow(IMAGES);
     nights.export(&[]).succeeds().says("wrote bundle");
-    // Of no manifest was a second pull counted.
+    // No manifest was pulled twice.
     assert_eq!(hub.left(), IMAGES / 2);
 }
 

@@ -106,7 +106,7 @@ impl<W: Write> Hashing<W> {
         self.size
     }
 
-    /// Of what was passed so far.
+    /// The digest of the bytes so far.
     pub(crate) fn digest(&self) -> String {
         let mut digest = String::from("sha256:");
         for byte in self.hasher.clone().finalize() {

@@ -1,5 +1,5 @@
-//! A registry client small enough to be believed: one plain connection per request, no retries, no cache.
-//! Takes a registry's host and a path; gives status, headers and body as they came.
+//! A registry client small enough to be checked by reading: one plain connection per request, no retries, no
+//! cache. Takes a registry's host and a path; gives status, headers and body as they came.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -102,10 +102,10 @@ impl FaultProxy {
         &self.shared.host
     }
 
-    /// Adds a rule after those there are. Of the rules that match a request, all modifiers take effect
+    /// Adds a rule after those there are. All modifiers among the matching rules take effect
     /// ([`Fault::Delay`], [`Fault::Hold`], [`Fault::SetHeader`], [`Fault::DropHeader`],
-    /// [`Fault::IgnoreRange`], [`Fault::Drip`]), and of the others only the first that is not used up; only rules that
-    /// take effect are used up.
+    /// [`Fault::IgnoreRange`], [`Fault::Drip`]), and of the others only the first that is not used up; only
+    /// rules that take effect are used up.
     pub fn add(&self, rule: Rule) {
         lock(&self.shared.rules).push(Arc::new(ActiveRule::new(rule)));
     }

@@ -66,11 +66,11 @@ pub struct ImageSpec {
     pub platform: Platform,
     /// From the base upwards.
     pub layers: Vec<Layer>,
-    /// Of the config.
+    /// Labels of the config.
     pub labels: BTreeMap<String, String>,
-    /// Of the config.
+    /// Entrypoint of the config.
     pub entrypoint: Vec<String>,
-    /// Of the manifest; docker's format has none, and they are left out there.
+    /// Annotations of the manifest; docker's format has none, and they are left out there.
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -28,7 +28,7 @@ pub enum Compression {
 pub struct LayerSpec {
     /// Names the content: another seed, other bytes.
     pub seed: u64,
-    /// Of the file in the layer, in bytes; the blob is a few KiB larger.
+    /// The size of the file in the layer, in bytes; the blob is a few KiB larger.
     pub size: u64,
     /// How the tar is wrapped.
     pub compression: Compression,
@@ -106,7 +106,7 @@ pub struct Layer {
     pub diff_id: String,
     /// The digest of the blob.
     pub digest: String,
-    /// Of the blob, in bytes.
+    /// The size of the blob, in bytes.
     pub size: u64,
     compression: Compression,
     content: Content,

@@ -10,7 +10,7 @@ use crate::http::Response;
 use crate::index::Index;
 use crate::manifest::Manifest;
 
-/// How a registry came to know of a referrer.
+/// The way in which a registry lists a referrer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Referrers {
     /// The registry has the referrers API and answered with `OCI-Subject`.

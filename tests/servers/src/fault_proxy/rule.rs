@@ -65,7 +65,7 @@ impl Matcher {
         Matcher { method: Some(method.to_owned()), ..Matcher::path(part) }
     }
 
-    /// Of those, only the ones the closure says yes to.
+    /// Matches only the requests for which the closure returns true.
     pub fn and(self, predicate: impl Fn(&RequestHead) -> bool + Send + Sync + 'static) -> Matcher {
         Matcher { predicate: Some(Arc::new(predicate)), ..self }
     }

@@ -40,8 +40,8 @@ impl State {
         }
     }
 
-    /// Makes the artifact of a stored manifest, in a repository that is made for it when there is none, and
-    /// points the tag to it (Harbor `controller/artifact Ensure`). On an error nothing was changed.
+    /// Makes the artifact of a stored manifest, creating its repository if needed, and points the tag to it
+    /// (Harbor `controller/artifact Ensure`). On an error nothing was changed.
     pub(super) fn ensure_artifact(
         &mut self,
         core: &Core,

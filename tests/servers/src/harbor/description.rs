@@ -79,7 +79,7 @@ impl Description {
         Some(Description { document })
     }
 
-    /// Whether the description allows that answer to that request. Paths that are none of its own must not be
+    /// Whether the description allows that answer to that request. Paths outside the description must not be
     /// found by the double either.
     pub(super) fn check(&self, head: &RequestHead, answer: &Answer) -> Result<(), String> {
         let Some(path) = head.path().strip_prefix(API) else { return Ok(()) };

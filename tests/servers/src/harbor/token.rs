@@ -49,9 +49,8 @@ pub(super) fn repositories_of(request: &Request<'_>) -> Vec<String> {
 }
 
 impl State {
-    /// The token, unless it is unknown, expired, or older than a project that the request is about: a token
-    /// of a project that was deleted is none for the new one of that name (Harbor
-    /// `middleware/security/v2_token.go`).
+    /// The token, unless it is unknown, expired, or older than the request's project: a token of a deleted
+    /// project does not count for the new one of that name (Harbor `middleware/security/v2_token.go`).
     pub(super) fn valid_token(&self, token: &str, request: &Request<'_>) -> Option<Arc<Token>> {
         let token = self.tokens.get(token)?;
         if token.expires.plus_seconds(LEEWAY) < self.now() {
@@ -67,7 +66,8 @@ impl State {
     }
 
     /// `GET /service/token`. The actions that are asked for do not matter: a token carries all that its owner
-    /// may do in the project. Nor do wrong credentials, where a scope is given: that is a token for nothing.
+    /// may do in the project. Wrong credentials with a scope do not fail either: they give a token without
+    /// rights.
     pub(super) fn give_token(&mut self, request: &Request<'_>, identity: &Identity) -> Answer {
         if request.query.get("service") != Some(SERVICE) {
             let service = request.query.get("service").unwrap_or_default();
@@ -112,7 +112,7 @@ impl State {
         )
     }
 
-    /// The token in the form of RFC 7519. The signature is none: the double knows its own tokens.
+    /// The token in the form of RFC 7519. The signature is empty: the double knows its own tokens.
     fn written(&mut self, token: &Token, access: &serde_json::Value) -> String {
         let claims = json!({
             "iss": "harbor-token-issuer",

@@ -73,7 +73,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Of a path; `None` for `/v2/` itself and what is of no repository.
+    /// Parses a path; `None` for `/v2/` itself and paths without a repository.
     pub(super) fn of(head: &'a RequestHead) -> Option<Asked<'a>> {
         let path = head.path().strip_prefix("/v2/")?;
         ["/manifests/", "/blobs/", "/tags/", "/referrers/"].into_iter().find_map(|noun| {

@@ -17,7 +17,7 @@ pub enum Through {
     Tunnel {
         /// `host:port`.
         to: String,
-        /// Of the CONNECT, not of what is inside.
+        /// The headers of the CONNECT, not of the requests inside.
         headers: Headers,
     },
     /// A plain request in absolute form, which the proxy reads whole.

@@ -40,11 +40,11 @@ impl Deref for DockerHub {
     }
 }
 
-/// Docker Hub's limit in front of a registry: a GET of a manifest is a pull, by tag or by digest; a HEAD, a blob
-/// and a list are none (docs.docker.com "Docker Hub pull usage and limits"; camallo/dkregistry-rs#201).
-/// `ratelimit-limit` and `ratelimit-remaining` come with every manifest, as
-/// `curl --head …/ratelimitpreview/test/manifests/latest` shows them (docker/docs, content/manuals/docker-hub/usage).
-/// When none is left a GET is 429 TOOMANYREQUESTS, with `Retry-After` if it is given, in seconds.
+/// Docker Hub's limit in front of a registry: a GET of a manifest is a pull, by tag or by digest; a HEAD, a
+/// blob and a list are not (docs.docker.com "Docker Hub pull usage and limits"; camallo/dkregistry-rs#201).
+/// `ratelimit-limit` and `ratelimit-remaining` come with every manifest, as `curl --head
+/// …/ratelimitpreview/test/manifests/latest` shows them (docker/docs, content/manuals/docker-hub/usage). When
+/// none is left a GET is 429 TOOMANYREQUESTS, with `Retry-After` if it is given, in seconds.
 ///
 /// # Errors
 ///

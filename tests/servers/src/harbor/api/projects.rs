@@ -264,7 +264,7 @@ pub(super) fn deletable(call: &Call<'_>, name_or_id: &str) -> Result<Answer, Ref
     ))
 }
 
-/// The quota is in it only for those who may read it.
+/// The quota is in it only for accounts that may read it.
 pub(super) fn summary(call: &Call<'_>, name_or_id: &str) -> Result<Answer, Refusal> {
     let state = lock(&call.core.state);
     let id = call.permitted_project(&state, name_or_id, "read", "")?;

@@ -10,7 +10,7 @@ use crate::harbor::answer::{Answer, Refusal};
 use crate::harbor::lock;
 use crate::harbor::state::{Repository, State};
 
-/// Of all projects that the caller may list repositories of.
+/// Lists repositories of all projects whose repositories the caller may list.
 pub(super) fn list_all(call: &Call<'_>) -> Result<Answer, Refusal> {
     let state = lock(&call.core.state);
     let seen: BTreeSet<i64> = state

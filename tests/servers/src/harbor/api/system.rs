@@ -41,7 +41,7 @@ pub(super) fn health(call: &Call<'_>) -> Answer {
     Answer::json(200, &json!({"status": status, "components": components}))
 }
 
-/// The version and the read-only mode are for those who are known.
+/// Only authenticated accounts get the version and the read-only mode.
 pub(super) fn info(call: &Call<'_>) -> Answer {
     let state = lock(&call.core.state);
     let mut info = json!({

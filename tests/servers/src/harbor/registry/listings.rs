@@ -34,7 +34,7 @@ pub(super) fn tags(core: &Core, request: &Request<'_>, repository: &str) -> Answ
     }
 }
 
-/// All repositories with an artifact, for those who may see them.
+/// All repositories with an artifact that the caller may see.
 pub(super) fn catalog(core: &Core, request: &Request<'_>) -> Answer {
     let state = lock(&core.state);
     let limit = match limit(request) {

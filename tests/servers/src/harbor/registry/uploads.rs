@@ -197,8 +197,8 @@ pub(super) fn cancel(core: &Core, request: &Request<'_>, repository: &str, id: &
     }
 }
 
-/// The session, if the request continues it where it is. Of a session that is further than the client's
-/// `_state` says, nothing is left: so it is after a `PATCH` that broke off.
+/// The session, if the request continues it where it is. A session that is further than the client's `_state`
+/// is dropped: this happens after a `PATCH` that broke off.
 fn resume(
     core: &Core,
     request: &Request<'_>,

@@ -160,7 +160,7 @@ fn a_token_lives_as_long_as_configured_and_a_minute_more() {
     assert_eq!(bearer.get("/v2/platform/app/tags/list").unwrap().status, 200);
     harbor.advance(Duration::from_secs(20));
     assert_eq!(bearer.get("/v2/platform/app/tags/list").unwrap().status, 401);
-    // And below /api a token is none at all.
+    // Below /api a token does not count.
     assert_eq!(bearer.api("/projects/platform").refusal().0, 401);
 }
 
@@ -189,7 +189,7 @@ fn errors_have_one_form_and_what_is_the_servers_fault_has_no_detail_item_21() {
     assert!(refused.text().ends_with("}\n"));
     // A HEAD has no body to say why.
     assert_eq!(harbor.admin().head("/v2/platform/app/manifests/v1").unwrap().body, b"");
-    // A registry that is none of the double's.
+    // A registry other than the double's.
     let failed = harbor.admin().call("POST", "/projects", &json!({"project_name": "a", "registry_id": 7}));
     assert_eq!(
         (failed.refusal(), failed.message()),

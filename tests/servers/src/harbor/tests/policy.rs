@@ -278,7 +278,7 @@ fn pushing_is_never_blocked_and_a_look_at_the_api_is_no_pull() {
     assert_eq!(harbor.pulls(), 0);
     harbor.set_metadata("platform", "prevent_vul", "false");
     assert_eq!(pull(&harbor, "v1"), (200, 200));
-    // A HEAD is none either.
+    // A HEAD does not count either.
     assert_eq!((harbor.pulls(), harbor.artifact("platform/app", "v2").unwrap().pulls), (1, 1));
 }
 

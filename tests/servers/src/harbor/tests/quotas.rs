@@ -38,7 +38,7 @@ fn a_full_project_takes_no_new_blob_no_mount_and_no_manifest_item_16() {
     let (first, second) = (image(1), image(2));
     harbor.admin().push("platform/app", "v1", &first).unwrap();
     harbor.admin().push("cache/app", "v1", &second).unwrap();
-    // Exactly full: an upload may be begun, but nothing can come of it.
+    // Exactly full: an upload may be begun, but cannot be completed.
     harbor.exhaust_quota("platform");
     let denied = harbor.admin().push_blob("platform/app", &second.blobs[1]).unwrap_err().to_string();
     assert!(denied.contains("403") && denied.contains("DENIED"), "{denied}");

@@ -77,7 +77,7 @@ fn a_chunk_that_broke_off_cannot_be_resumed_item_8() {
     );
     let octets = [("Content-Type", "application/octet-stream")];
     assert!(harbor.admin().request("PATCH", &first, &octets, &[7; 200]).is_err());
-    // A hundred bytes are there of which the client's place knows nothing.
+    // The session has a hundred bytes beyond the client's offset.
     assert_eq!(harbor.admin().get(&first).unwrap().refusal(), (404, "BLOB_UPLOAD_INVALID".to_owned()));
     assert_eq!(harbor.open_uploads(), [""; 0]);
 }
