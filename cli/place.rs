@@ -1,4 +1,5 @@
-//! The default places of the user's files. Takes the environment, gives paths.
+//! The default places of the user's files.
+//! Takes the environment, gives paths.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Forbids this crate to depend on networks and async runtimes. Reads the dependencies from `cargo tree`.
+//! Forbids this crate to depend on networks and async runtimes.
+//! Reads the dependencies from `cargo tree`.
 
 use std::process::Command;
 

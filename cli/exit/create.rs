@@ -1,4 +1,5 @@
-//! The sources of a bundle, and writing it. Takes the errors of `bundler`, gives identifiers and hints.
+//! The sources of a bundle, and writing it.
+//! Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FieldError, InventoryError, ItemError,

@@ -1,4 +1,5 @@
-//! Registries' answers and connections. Takes the errors of the client, gives identifiers and hints.
+//! Registries' answers and connections.
+//! Takes the errors of the client, gives identifiers and hints.
 
 use bundle_oci::{ManifestError, Printable, Registry};
 use bundle_registry::{

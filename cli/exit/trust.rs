@@ -1,4 +1,5 @@
-//! Trust, countersignatures and receipts. Takes the errors of `trust`, gives identifiers and hints.
+//! Trust, countersignatures and receipts.
+//! Takes the errors of `trust`, gives identifiers and hints.
 
 use bundle_format::KeyError;
 use bundle_trust::ReceiptFileError;

@@ -1,4 +1,5 @@
 //! File access: modes, owners and identities, and files that are created with the right ones.
+//! Takes files and paths; gives the access of a file, or a new file with it.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result};

@@ -1,4 +1,5 @@
-//! Limits of this process. Takes nothing; raises the limit on open files, and forbids core dumps.
+//! Limits of this process.
+//! Takes nothing; raises the limit on open files, and forbids core dumps.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

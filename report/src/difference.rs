@@ -1,4 +1,5 @@
-//! The report of `diff`. Takes two inventories' differences, gives a model.
+//! The report of `diff`.
+//! Takes two inventories' differences, gives a model.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

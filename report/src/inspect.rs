@@ -1,4 +1,5 @@
-//! The report of `inspect`. Takes a statement and its signers, gives a model.
+//! The report of `inspect`.
+//! Takes a statement and its signers, gives a model.
 
 use std::collections::BTreeMap;
 

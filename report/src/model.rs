@@ -1,4 +1,5 @@
-//! The interface of reports, and their JSON form. Takes any model, gives JSON with the version in it.
+//! The interface of reports, and their JSON form.
+//! Takes any model, gives JSON with the version in it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

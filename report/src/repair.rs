@@ -1,4 +1,5 @@
-//! The report of `repair`. Gives text and JSON of one model.
+//! The report of `repair`.
+//! Gives text and JSON of one model.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The reports of `sync export` and `sync import`. Takes what a run did, gives models.
+//! The reports of `sync export` and `sync import`.
+//! Takes what a run did, gives models.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! The reports of `verify`, of one bundle or of several. Takes the verdicts of checks, gives models.
+//! The reports of `verify`, of one bundle or of several.
+//! Takes the verdicts of checks, gives models.
 
 use std::time::Duration;
 
