@@ -236,9 +236,19 @@ impl Connection {
         pushes: bool,
         progress: &Arc<dyn Progress>,
     ) -> Result<Client, Failure> {
+        self.client_to_as(to, login.store(&to.registry).await?, pushes, progress)
+    }
+
+    /// The same with these credentials only.
+    pub(crate) fn client_to_as(
+        &self,
+        to: &To,
+        credentials: CredentialStore,
+        pushes: bool,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Client, Failure> {
         let target = Target { below: to.below.clone(), pushes };
-        let mut builder =
-            self.builder(login.store(&to.registry).await?, progress)?.target(to.registry.clone(), target);
+        let mut builder = self.builder(credentials, progress)?.target(to.registry.clone(), target);
         match to.scheme {
             Some(Scheme::Https) => builder = builder.https(to.registry.clone()),
             Some(Scheme::Http) => builder = builder.plain_http(to.registry.clone()),

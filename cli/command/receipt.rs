@@ -1,7 +1,7 @@
 //! `receipt`: shows and shortens receipts; the arguments of commands that write one.
 //! Takes a receipt's file and keys, gives its contents or its short form.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
@@ -11,7 +11,7 @@ use bundle_report::{ReceiptReport, ShortReceiptReport};
 use bundle_trust::{Signer, load_private, load_receipt};
 
 use crate::command::key::ask_passphrase;
-use crate::exit::{Code, Failure};
+use crate::exit::{Code, Failure, Id};
 use crate::output;
 use crate::size::count;
 use crate::trust::StoreArguments;
@@ -129,11 +129,60 @@ impl ReceiptFile {
         let keys = self.store.keys(&self.trust)?;
         Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
     }
+}
 
-    /// Another receipt of the same site.
-    pub(crate) fn load_other(&self, path: &std::path::Path) -> Result<Document, Failure> {
+/// Several receipts of a site.
+#[derive(clap::Args)]
+pub(crate) struct ReceiptFiles {
+    /// Receipts to read, in any order; of a directory, all *.json in it. The newest word on each tag and project
+    /// counts
+    #[arg(value_name = "FILE|DIR", required = true)]
+    receipts: Vec<PathBuf>,
+
+    /// Public key of the site that signed the receipts; each signature is FILE.sig
+    #[arg(long, value_name = "PUBKEY")]
+    trust: Vec<PathBuf>,
+
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+impl ReceiptFiles {
+    /// Whether a key was given that must have signed them.
+    pub(crate) fn is_verified(&self) -> bool {
+        !self.trust.is_empty()
+    }
+
+    /// Reads the receipts one after the other, and those of `known` after them. `take` gets each with the file
+    /// that was named, and whether it is one of a directory.
+    pub(crate) fn each(
+        &self,
+        paths: &[PathBuf],
+        mut take: impl FnMut(&Path, Document, bool) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let keys = self.store.keys(&self.trust)?;
-        Ok(load_receipt(path, &keys, &Limits::V1)?)
+        for path in paths {
+            if !path.is_dir() {
+                take(path, load_receipt(path, &keys, &Limits::V1)?, false)?;
+                continue;
+            }
+            let unreadable = |error| {
+                Failure::text(Id::FileSystem, format!("{} cannot be read: {error}", output::name(path)))
+            };
+            let entries = std::fs::read_dir(path).map_err(unreadable)?;
+            for entry in entries {
+                let file = entry.map_err(unreadable)?.path();
+                if file.extension().is_some_and(|end| end == "json") {
+                    take(&file, load_receipt(&file, &keys, &Limits::V1)?, true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The files and directories that were named.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.receipts
     }
 }
 

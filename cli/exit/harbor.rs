@@ -106,10 +106,24 @@ impl From<BootstrapError> for Failure {
                 Self::new(Id::Usage, &error).hint("create it with `bundle harbor bootstrap`")
             }
             BootstrapError::Random(_) => Self::new(Id::Failed, &error),
-            BootstrapError::Kubectl { ref path, .. } => {
-                let hint =
-                    format!("the old secret no longer works; run: kubectl apply -f {}", path.display());
+            BootstrapError::Kubectl { ref path, replaced, .. } => {
+                let path = path.display();
+                let hint = match replaced {
+                    true => format!("the old secret no longer works; run: kubectl apply -f {path}"),
+                    false => format!("if its namespace is missing, create it; then run the same command again, or: kubectl apply -f {path}"),
+                };
                 Self::new(Id::CommandFailed, &error).hint(hint)
+            }
+            BootstrapError::Dead(ref path) => Self::new(Id::Credentials, &error).hint(format!(
+                "the account is disabled or expired, or got another secret elsewhere: remove {}, or make a new one with `bundle harbor rotate`",
+                path.display()
+            )),
+            BootstrapError::Unreadable(_) => Self::new(Id::FileInvalid, &error),
+            BootstrapError::Other { ref path, .. } => Self::new(Id::FileInvalid, &error)
+                .hint(format!("move {} away, or name another directory with --secrets", path.display())),
+            BootstrapError::Several(errors) => {
+                let failures = errors.into_iter().map(Self::from);
+                failures.reduce(Self::and).unwrap_or_else(|| Self::text(Id::Failed, "nothing was applied"))
             }
         }
     }

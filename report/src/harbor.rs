@@ -130,15 +130,17 @@ impl Report for CheckReport {
 /// `harbor diff`: how a Harbor differs from a receipt.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DriftReport {
-    /// The bundle of the receipt.
+    /// The bundle of the newest receipt.
     pub bundle: BundleEntry,
-    /// When the receipt says that it was imported.
+    /// When that receipt says that it was imported.
     pub imported: String,
-    /// Whether the receipt's signature was checked.
+    /// Whether the receipts' signatures were checked.
     pub verified: bool,
-    /// The number of artifacts that the receipt names.
+    /// The number of receipts that were read.
+    pub receipts: usize,
+    /// The number of artifacts that the receipts name, each tag once.
     pub artifacts: usize,
-    /// The number of projects that the receipt names.
+    /// The number of projects that the receipts name.
     pub projects: usize,
     /// The differences.
     pub drift: Vec<DriftEntry>,
@@ -155,13 +157,18 @@ pub struct DriftEntry {
 
 impl Report for DriftReport {
     fn text(&self) -> String {
-        let mut text = format!("bundle {}, imported {}\n", self.bundle, self.imported);
+        let mut text = match self.receipts {
+            0 | 1 => String::new(),
+            several => format!("{several} receipts; the newest is of "),
+        };
+        text.push_str(&format!("bundle {}, imported {}\n", self.bundle, self.imported));
         self.drift.iter().for_each(|each| text.push_str(&format!("{}\n", each.message)));
         if self.drift.is_empty() {
             text.push_str(&format!(
-                "{} and {} are as the receipt says\n",
+                "{} and {} are as the receipt{}\n",
                 count(self.artifacts, "artifact"),
-                count(self.projects, "project")
+                count(self.projects, "project"),
+                if self.receipts > 1 { "s say" } else { " says" }
             ));
         }
         text

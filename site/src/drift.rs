@@ -1,7 +1,7 @@
 //! The differences between a Harbor and a receipt. Takes a receipt and a client that only reads, gives each
 //! difference.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 use bundle_format::{Delivered, ProjectPolicy, Receipt, Target};
@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use bundle_format::RECORD_REPOSITORY;
 use bundle_importer::{Destination, ProveError, prove};
 
-use crate::{HarborOptions, HarborSite, LiveProject};
+use crate::{Deliveries, HarborOptions, HarborSite, LiveProject};
 
 /// A point in which a Harbor is no longer what a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,14 +139,9 @@ pub async fn prove_again(
 ///
 /// # Errors
 /// Any [`Error`].
-pub async fn extra(harbor: &Harbor, receipts: &[Receipt], jobs: usize) -> Result<Vec<Drift>, Error> {
-    let delivered = || receipts.iter().flat_map(|receipt| &receipt.artifacts);
-    let tags: HashSet<(&Target, Digest)> = delivered().map(|it| (&it.target, it.digest)).collect();
-    let known: HashSet<Digest> =
-        receipts.iter().flat_map(|receipt| receipt.blobs.iter().map(|blob| blob.digest)).collect();
-    let projects: BTreeSet<&ProjectName> = delivered().map(|it| &it.target.project).collect();
+pub async fn extra(harbor: &Harbor, receipts: &Deliveries, jobs: usize) -> Result<Vec<Drift>, Error> {
     let mut all = Vec::new();
-    for project in projects {
+    for project in receipts.projects() {
         let repositories = harbor.repositories(project).await?;
         let repositories = repositories.into_iter().filter(|name| name.as_str() != RECORD_REPOSITORY);
         let listed: Vec<_> = futures_util::stream::iter(repositories.collect::<Vec<_>>())
@@ -162,11 +157,11 @@ pub async fn extra(harbor: &Harbor, receipts: &[Receipt], jobs: usize) -> Result
                 let target = |tag| Target { project: project.clone(), repository: repository.clone(), tag };
                 for tag in &artifact.tags {
                     let target = target(Some(tag.name.clone()));
-                    if !tags.contains(&(&target, artifact.digest)) {
+                    if !receipts.names(&target, artifact.digest) {
                         all.push(Drift::Extra { target, digest: artifact.digest });
                     }
                 }
-                if artifact.tags.is_empty() && !known.contains(&artifact.digest) {
+                if artifact.tags.is_empty() && !receipts.has(artifact.digest) {
                     all.push(Drift::Extra { target: target(None), digest: artifact.digest });
                 }
             }

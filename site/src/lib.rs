@@ -10,6 +10,7 @@ mod accessory;
 mod bootstrap;
 mod cause;
 mod connect;
+mod deliveries;
 mod drift;
 mod harbor;
 mod limits;
@@ -23,6 +24,7 @@ mod scan;
 mod settings;
 mod trivy;
 
+pub use bootstrap::kept::ClientAs;
 pub use bootstrap::kubectl::KubectlError;
 pub use bootstrap::robots::{
     BootstrapError, BootstrapPlan, IMPORTER_RIGHTS, Purpose, RobotChange, RobotStep, SecretDelivery,
@@ -30,6 +32,7 @@ pub use bootstrap::robots::{
 };
 pub use bootstrap::secrets::{HARBORS_PULL_SECRET, PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};
+pub use deliveries::Deliveries;
 pub use drift::{Drift, drift, extra, prove_again};
 pub use harbor::{HarborOptions, HarborSite};
 pub use limits::Limits;

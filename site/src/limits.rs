@@ -20,6 +20,8 @@ pub struct Limits {
     pub longest_scan_wait: Duration,
     /// The size in bytes of the output of `kubectl`, of which the end is shown.
     pub command_output: u64,
+    /// The size in bytes of a file of pull secrets: one document for each namespace of a project.
+    pub kept_secret: u64,
     /// The longest run of `kubectl`: a cluster answers in less, or not at all.
     pub command_time: Duration,
 }
@@ -32,6 +34,7 @@ impl Limits {
         scan_wait: Duration::from_millis(500),
         longest_scan_wait: Duration::from_secs(10),
         command_output: 64 << 10,
+        kept_secret: 4 << 20,
         command_time: Duration::from_secs(120),
     };
 }

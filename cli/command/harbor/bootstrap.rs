@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bundle_format::Timestamp;
 use bundle_oci::Registry;
+use bundle_registry::Error;
 use bundle_report::{BootstrapReport, RobotStep as RobotEntry, SecretStep};
 use bundle_site::{
     BootstrapPlan, HarborSettings, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlace,
@@ -127,7 +128,11 @@ impl Bootstrap {
             }
             report.secrets.push(step);
         };
-        let done = bootstrap(&harbor, &plan, &settings, &places, told).await;
+        let client_as = |user: &str, secret: &str| {
+            let client = self.place.client_as(user, secret, &progress);
+            client.map_err(|failure| Error::Source(std::io::Error::other(failure.said())))
+        };
+        let done = bootstrap(&harbor, &plan, &settings, &places, &client_as, told).await;
         // Written files are reported even if the rest failed.
         if !people {
             output::report(&report)?;

@@ -1,4 +1,4 @@
-//! `harbor diff`: compares Harbor with a receipt, and lists what no receipt names.
+//! `harbor diff`: compares Harbor with receipts, and lists what no receipt names.
 //! Takes a Harbor and receipts, gives each point in which they differ; writes nothing.
 
 use std::collections::HashSet;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use bundle_importer::ProveError;
 use bundle_report::{DriftEntry, DriftReport};
-use bundle_site::{drift, extra, prove_again};
+use bundle_site::{Deliveries, drift, extra, prove_again};
 
 use super::Place;
-use crate::command::receipt::ReceiptFile;
+use crate::command::receipt::ReceiptFiles;
 use crate::exit::{Code, Failure, Id};
 use crate::output;
 use crate::size::count;
@@ -17,16 +17,16 @@ use crate::size::count;
 #[derive(clap::Args)]
 pub(crate) struct Diff {
     #[command(flatten)]
-    receipt: ReceiptFile,
+    receipts: ReceiptFiles,
 
     #[command(flatten)]
     place: Place,
 
-    /// Also list artifacts and tags in the receipt's projects that no receipt names
+    /// Also list artifacts and tags in the receipts' projects that no receipt names
     #[arg(long)]
     extra: bool,
 
-    /// Also read everything that the receipt is for back from Harbor, and hash it
+    /// Also read everything that the receipts are for back from Harbor, and hash it
     #[arg(long)]
     prove: bool,
 
@@ -37,24 +37,42 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let receipt = self.receipt.load()?;
-        if receipt.registry != self.place.to.root() {
-            let text = format!("the receipt is of {}, not of {}", receipt.registry, self.place.to);
-            return Err(Failure::text(Code::Usage, text).hint("name that one with --to"));
-        }
+        let mut deliveries = Deliveries::default();
+        let mut elsewhere = 0;
+        let here = self.place.to.root();
+        self.receipts.each(self.receipts.paths(), |path, receipt, listed| {
+            if receipt.registry == here {
+                deliveries.add(receipt);
+            } else if listed {
+                // What came back from several sites lies in one directory.
+                elsewhere += 1;
+            } else {
+                let text = format!("the receipt is of {}, not of {}", receipt.registry, self.place.to);
+                return Err(Failure::text(Code::Usage, text).of(path).hint("name that one with --to"));
+            }
+            Ok(())
+        })?;
+        self.receipts.each(&self.known, |_, receipt, _| {
+            deliveries.know(&receipt);
+            Ok(())
+        })?;
+        let Some(receipt) = deliveries.newest() else {
+            let text = format!("there is no receipt of {}", self.place.to);
+            return Err(Failure::text(Code::Usage, text)
+                .hint("name the directory of receipts, and Harbor as the import did"));
+        };
         let (harbor, progress) = self.place.connect("comparing").await?;
         let mut found = drift(&harbor, &receipt, self.place.connection.jobs()).await?;
         if self.extra {
-            let mut receipts = vec![receipt.clone()];
-            for path in &self.known {
-                receipts.push(self.receipt.load_other(path)?);
-            }
-            found.extend(extra(&harbor, &receipts, self.place.connection.jobs()).await?);
+            found.extend(extra(&harbor, &deliveries, self.place.connection.jobs()).await?);
         }
         let proved = match self.prove {
             true => prove_again(&harbor, &receipt, self.place.connection.jobs(), &**progress).await,
             false => Ok(HashSet::new()),
         };
+        if elsewhere > 0 {
+            progress.note(&format!("{} of other registries left alone", count(elsewhere, "receipt")));
+        }
         drop(progress);
         let drift = found
             .iter()
@@ -63,7 +81,8 @@ impl Diff {
         output::report(&DriftReport {
             bundle: (&receipt.bundle).into(),
             imported: receipt.imported.to_string(),
-            verified: self.receipt.is_verified(),
+            verified: self.receipts.is_verified(),
+            receipts: deliveries.receipts(),
             artifacts: receipt.artifacts.len(),
             projects: receipt.policies.len(),
             drift,
@@ -81,7 +100,11 @@ impl Diff {
         if found.is_empty() {
             return Ok(());
         }
-        let text = format!("Harbor differs from the receipt in {}", count(found.len(), "point"));
+        let text = format!(
+            "Harbor differs from {} in {}",
+            if deliveries.receipts() == 1 { "the receipt" } else { "the receipts" },
+            count(found.len(), "point")
+        );
         Err(Failure::text(Id::Drift, text)
             .hint("find out who changed it; to bring back what was delivered, import the bundle again"))
     }

@@ -19,6 +19,7 @@ use bundle_format::Limits;
 use bundle_harbor::Harbor as Client;
 use bundle_importer::Bundle;
 use bundle_oci::ProjectName;
+use bundle_registry::{Client as RegistryClient, CredentialStore};
 use bundle_site::HarborSettings;
 
 #[derive(clap::Subcommand)]
@@ -30,7 +31,7 @@ pub(crate) enum Harbor {
     Check(check::Check),
     /// Rotate the secrets of accounts that `bootstrap` created (needs an administrator's account)
     Rotate(rotate::Rotate),
-    /// Compare Harbor with a receipt
+    /// Compare Harbor with receipts
     Diff(diff::Diff),
     /// Print Helm values that make Harbor use the vulnerability databases of a bundle
     TrivyValues(trivy::TrivyValues),
@@ -76,6 +77,13 @@ impl Place {
 
     fn host(&self) -> &str {
         self.to.registry.as_str()
+    }
+
+    /// What speaks to the Harbor with another account.
+    fn client_as(&self, user: &str, secret: &str, progress: &Running) -> Result<RegistryClient, Failure> {
+        let registry = self.to.registry.clone();
+        let store = CredentialStore::default().with_login(registry, user.to_owned(), secret.to_owned());
+        self.connection.client_to_as(&self.to, store, true, progress)
     }
 
     async fn connect(&self, doing: &'static str) -> Result<(Client, Running), Failure> {

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use bundle_format::{FileError, replace_secret};
 use bundle_harbor::{Account, Harbor, Permission, Right, Robot, RobotLifetime, RobotSecret, RobotSpec};
 use bundle_importer::{Finding, PrepareError};
+use bundle_input::TextError;
 use bundle_oci::{ProjectName, Registry};
 use bundle_registry::Error;
 
+use crate::bootstrap::kept::{ClientAs, apply_kept};
 use crate::bootstrap::kubectl;
 use crate::bootstrap::secrets::pull_secret;
 use crate::{HarborSettings, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile};
@@ -167,14 +169,33 @@ pub enum BootstrapError {
     /// The system has no random numbers.
     #[error("no secret can be made")]
     Random(#[source] getrandom::Error),
-    /// The secret was changed and `kubectl` did not take it. It is in the file.
+    /// `kubectl` did not take a secret. It is in the file.
     #[error("the secret in {} cannot be applied", .path.display())]
     Kubectl {
         /// The file.
         path: PathBuf,
+        /// Whether another secret of the account ended, which pods may still have.
+        replaced: bool,
         /// Why not.
         source: kubectl::KubectlError,
     },
+    /// A file that an earlier run left has an account's secret that Harbor does not accept.
+    #[error("the secret in {} was not applied: Harbor does not accept it", .0.display())]
+    Dead(PathBuf),
+    /// A file that an earlier run left cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] TextError),
+    /// A file that an earlier run left has no secret of the account.
+    #[error("{} has no secret of {user}", .path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// The account.
+        user: String,
+    },
+    /// Several of these; all else was done.
+    #[error("{} secrets cannot be applied", .0.len())]
+    Several(Vec<BootstrapError>),
 }
 
 impl BootstrapPlan {
@@ -305,7 +326,9 @@ fn updated(robot: &Robot, spec: &RobotSpec, purpose: &Purpose, now: i64) -> Opti
     (wanted != *robot).then_some(wanted)
 }
 
-/// Sets a Harbor up. `told` hears of each secret that was delivered.
+/// Sets a Harbor up. `told` hears of each secret that was delivered. A secret that `kubectl` does not take, for
+/// example because its namespace is not there yet, holds up no other, and is applied by the next run. `client_as`
+/// asks whether Harbor still accepts what an earlier run kept in a file.
 ///
 /// # Errors
 /// Any [`BootstrapError`]; a second run goes on where this one ended.
@@ -314,9 +337,22 @@ pub async fn bootstrap(
     plan: &BootstrapPlan,
     settings: &HarborSettings,
     places: &SecretPlaces<'_>,
+    client_as: &ClientAs<'_>,
     mut told: impl FnMut(&RobotStep, &SecretPlace),
 ) -> Result<(), BootstrapError> {
     reconcile(harbor, &plan.live.account, &plan.reconcile, settings, &[]).await?;
+    let mut unapplied = Vec::new();
+    let mut tell = |step: &RobotStep, delivered: Result<SecretPlace, BootstrapError>| match delivered {
+        Ok(place) => {
+            told(step, &place);
+            Ok(())
+        }
+        Err(error @ (BootstrapError::Kubectl { .. } | BootstrapError::Dead(_))) => {
+            unapplied.push(error);
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     for step in &plan.robots {
         let failed = |doing| {
             let name = step.spec.name.clone();
@@ -340,8 +376,8 @@ pub async fn bootstrap(
                     }
                 };
                 let robot = (created.id, created.name.as_str());
-                let delivered = issue(harbor, robot, &step.spec.name, &step.purpose, secret, places).await?;
-                told(step, &delivered);
+                let issued = Issued { secret, replaces: false };
+                tell(step, issue(harbor, robot, &step.spec.name, &step.purpose, issued, places).await)?;
                 continue;
             }
             RobotChange::Update(robot) => {
@@ -353,12 +389,23 @@ pub async fn bootstrap(
         // An earlier run made the robot and ended before its secret was kept.
         if pending(places, &step.purpose).exists() {
             let secret = new_secret().map_err(BootstrapError::Random)?;
-            let robot = (id, name);
-            let delivered = issue(harbor, robot, &step.spec.name, &step.purpose, secret, places).await?;
-            told(step, &delivered);
+            let issued = Issued { secret, replaces: true };
+            tell(step, issue(harbor, (id, name), &step.spec.name, &step.purpose, issued, places).await)?;
+        } else if let (SecretDelivery::Kubectl, Purpose::Pull { namespaces, .. }) =
+            (places.delivery, &step.purpose)
+        {
+            // An earlier run kept the secret in a file: it was told to, or a namespace was missing.
+            let path = places.directory.join(step.purpose.file());
+            if path.exists() {
+                tell(step, apply_kept(harbor, &path, name, namespaces, places, client_as).await)?;
+            }
         }
     }
-    Ok(())
+    match unapplied.len() {
+        0 => Ok(()),
+        1 => Err(unapplied.remove(0)),
+        _ => Err(BootstrapError::Several(unapplied)),
+    }
 }
 
 /// Gives a robot a new secret. The old one ends at once.
@@ -376,8 +423,15 @@ pub async fn rotate(
     let robots = harbor.robots().await.map_err(failed)?;
     let robot = robots.into_iter().find(|robot| robot.name == whole);
     let robot = robot.ok_or_else(|| BootstrapError::NoRobot(whole))?;
-    let secret = new_secret().map_err(BootstrapError::Random)?;
-    issue(harbor, (robot.id, &robot.name), name, purpose, secret, places).await
+    let issued = Issued { secret: new_secret().map_err(BootstrapError::Random)?, replaces: true };
+    issue(harbor, (robot.id, &robot.name), name, purpose, issued, places).await
+}
+
+/// A secret on its way to an account.
+struct Issued {
+    secret: RobotSecret,
+    /// Whether the account had another one that pods may have.
+    replaces: bool,
 }
 
 /// The name that a secret has until Harbor has it too.
@@ -392,7 +446,7 @@ async fn issue(
     (id, user): (i64, &str),
     name: &str,
     purpose: &Purpose,
-    secret: RobotSecret,
+    Issued { secret, replaces }: Issued,
     places: &SecretPlaces<'_>,
 ) -> Result<SecretPlace, BootstrapError> {
     let account = PullAccount { host: places.host, user, secret: &secret };
@@ -410,7 +464,7 @@ async fn issue(
         (SecretDelivery::Kubectl, Purpose::Pull { namespaces, .. }) => {
             if let Err(source) = kubectl::apply(&text).await {
                 std::fs::rename(&pending, &path).map_err(moved)?;
-                return Err(BootstrapError::Kubectl { path, source });
+                return Err(BootstrapError::Kubectl { path, replaced: replaces, source });
             }
             std::fs::remove_file(&pending).map_err(moved)?;
             // One that an earlier run kept there is of the secret that just ended.

@@ -287,7 +287,7 @@ fn a_bootstrap_that_broke_off_loses_no_secret() {
 #[test]
 fn secrets_are_applied_with_kubectl_when_asked_and_kept_when_that_fails() {
     let it = two_tenants();
-    it.scene.shell("mkdir bin && printf '#!/bin/sh\\ncat > applied\\necho \"$@\" > arguments\\n' > bin/kubectl && chmod +x bin/kubectl").succeeds();
+    it.scene.shell("mkdir bin && printf '#!/bin/sh\\ncat > applied.yaml\\necho \"$@\" > arguments\\n' > bin/kubectl && chmod +x bin/kubectl").succeeds();
     let admin = it.harbor.admin_credentials();
     let run = |extra: &str| {
         it.scene.shell(&format!(
@@ -297,17 +297,41 @@ fn secrets_are_applied_with_kubectl_when_asked_and_kept_when_that_fails() {
             it.harbor.host()
         ))
     };
+    // The namespace comes later than the account: nothing ended, no other secret waits, and the next run applies it.
+    it.scene
+        .shell("cp bin/kubectl good && printf '#!/bin/sh\\ngrep -q tenant-a && echo namespaces tenant-a not found >&2 && exit 1\\nexit 0\\n' > bin/kubectl")
+        .succeeds();
+    let ran = run("bootstrap --project tenant-a --project tenant-b --apply").ends_with(1);
+    assert!(!ran.stderr.contains("no longer works"), "{}", ran.stderr);
+    ran.says("applied  the secret harbor-registry in tenant-b")
+        .says("namespaces tenant-a not found")
+        .says("create it; then run the same command again");
+    let kept = it.account("harbor-secrets/tenant-a.yaml");
+    it.scene.shell("cp good bin/kubectl").succeeds();
     run("bootstrap --project tenant-a --apply")
         .succeeds()
         .says("applied  the secret harbor-registry in tenant-a");
+    assert_eq!(it.account("applied.yaml").secret, kept.secret, "the secret of the first run is applied");
     assert_eq!(std::fs::read_to_string(it.scene.path("arguments")).unwrap(), "apply -f -\n");
-    assert!(std::fs::read_to_string(it.scene.path("applied")).unwrap().contains("namespace: \"tenant-a\""));
+    assert!(
+        std::fs::read_to_string(it.scene.path("applied.yaml")).unwrap().contains("namespace: \"tenant-a\"")
+    );
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml.new").exists());
     // A file of an earlier run is not left there with a secret that no longer works.
     it.write("harbor-secrets/tenant-a.yaml", "old");
     run("rotate tenant-a --apply").succeeds();
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
+    // One that ended elsewhere meanwhile is not brought back.
+    let dead = it.account("applied.yaml");
+    run("rotate tenant-a").succeeds();
+    let text = std::fs::read_to_string(it.scene.path("harbor-secrets/tenant-a.yaml")).unwrap();
+    it.scene.shell("cp applied.yaml harbor-secrets/tenant-a.yaml && rm applied.yaml").succeeds();
+    run("bootstrap --project tenant-a --apply").ends_with(2).says("Harbor does not accept it");
+    assert!(!it.scene.path("applied.yaml").exists());
+    it.write("harbor-secrets/tenant-a.yaml", &text);
+    run("bootstrap --project tenant-a --apply").succeeds().says("applied  the secret");
+    assert_ne!(it.account("applied.yaml").secret, dead.secret);
     it.scene.shell("printf '#!/bin/sh\\necho no cluster >&2\\nexit 1\\n' > bin/kubectl").succeeds();
     run("rotate tenant-a --apply")
         .ends_with(1)

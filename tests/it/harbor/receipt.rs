@@ -79,6 +79,68 @@ fn a_receipt_has_policies_and_scans_and_diff_tells_what_changed_since() {
 }
 
 #[test]
+fn harbor_is_compared_with_the_newest_word_of_all_receipts_on_each_tag() {
+    let it = HarborScene::start();
+    it.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    it.scene.shell("mkdir receipts").succeeds();
+    let receipt = |name: &str| {
+        [
+            "--receipt".to_owned(),
+            format!("receipts/{name}.json"),
+            "--receipt-key".to_owned(),
+            "key-site".to_owned(),
+        ]
+    };
+    let import = |name: &str| {
+        let receipt = receipt(name);
+        it.import(&receipt.iter().map(String::as_str).collect::<Vec<_>>()).succeeds()
+    };
+    import("b");
+    // The next night moves one tag, adds an image, and no longer has the others.
+    std::fs::remove_file(it.scene.path("b.tar")).unwrap();
+    it.push_image("team/docker", "1", 77);
+    it.push_image("team/new", "1", 78);
+    let next = "name: nightly\nprojects:\n  cache:\n    images: [SOURCE/team/new:1]\n  platform:\n    images: ['SOURCE/team/docker:1 => llm-gateway:v1.0.0']\n";
+    it.write("bundle.yaml", &next.replace("SOURCE", it.scene.source.host()));
+    it.scene.bundle(["create", "--key", "key", "-o", "b.tar"]).succeeds();
+    import("a");
+    let to = format!("http://{}", it.harbor.host());
+    let diff = |receipts: &[&str], more: &[&str]| {
+        let all = [&["harbor", "diff"], receipts, &["--to", &to, "--trust", "key-site.pub"], more].concat();
+        it.bundle(&all)
+    };
+    // The first receipt alone is out of date, and the last one alone does not know all.
+    diff(&["receipts/b.json"], &[]).ends_with(6).says("platform/llm-gateway:v1.0.0 is sha256:");
+    diff(&["receipts/a.json"], &["--extra"]).ends_with(6).says("which no receipt names");
+    let both = ["receipts/b.json", "receipts/a.json"];
+    for receipts in [&both[..], &[both[1], both[0]], &["receipts"]] {
+        diff(receipts, &["--extra"])
+            .succeeds()
+            .says("2 receipts; the newest is of bundle nightly")
+            .says("are as the receipts say");
+    }
+    let json = diff(&["receipts"], &["--json"]).succeeds().json();
+    let first: Value =
+        serde_json::from_slice(&std::fs::read(it.scene.path("receipts/b.json")).unwrap()).unwrap();
+    let tags = first["artifacts"].as_array().unwrap().len() + 1;
+    assert_eq!((&json["receipts"], &json["artifacts"]), (&2.into(), &tags.into()), "{json}");
+    // What only the first night brought is missed, too.
+    it.harbor.recreate_project("tenant-a");
+    diff(&["receipts"], &[]).ends_with(6).says("tenant-a/web-app:v2.1.0 is gone");
+    // Another registry's receipt is an error by its name, and left alone in a directory.
+    let text = std::fs::read_to_string(it.scene.path("receipts/a.json")).unwrap();
+    it.write("receipts/other.json", &text.replace(it.harbor.host(), "harbor.other.example"));
+    it.bundle(&["harbor", "diff", "receipts/other.json", "--to", &to])
+        .ends_with(2)
+        .says("is of harbor.other.example");
+    it.bundle(&["harbor", "diff", "receipts", "--to", &to])
+        .ends_with(6)
+        .says("1 receipt of other registries left alone");
+    // One that nobody signed is none, wherever it lies.
+    diff(&["receipts"], &[]).ends_with(2).says("receipts/other.json.sig cannot be read");
+}
+
+#[test]
 fn there_is_no_receipt_of_what_is_not_there() {
     let it = HarborScene::start();
     let admin = it.harbor.admin();
