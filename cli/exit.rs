@@ -163,6 +163,19 @@ impl Failure {
         self
     }
 
+    /// Tells a person of it where it is no failure. A program has it in the result.
+    pub(crate) fn tell_as_notes(&self) {
+        if output::is_json() {
+            return;
+        }
+        for line in self.lines.iter().flat_map(|text| text.lines()) {
+            tell(&format!("note: {line}"));
+        }
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
+            tell(&format!("hint: {hint}"));
+        }
+    }
+
     /// Prints the error, as JSON with `--json`, and gives the exit code.
     pub(crate) fn report(self) -> std::process::ExitCode {
         let code = self.code().number();

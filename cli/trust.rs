@@ -33,6 +33,11 @@ impl TrustArguments {
         self.store.effective(self.trust.as_deref())
     }
 
+    /// The same again, without a word about a store that is not used.
+    pub(crate) fn effective_again(&self) -> Result<Effective, Failure> {
+        Ok(Effective::load(self.trust.as_deref(), &self.store.find()?)?)
+    }
+
     /// The countersignatures of a pipe's bundle.
     pub(crate) fn countersignatures(&self) -> Result<Vec<SignatureBytes>, Failure> {
         Ok(self.signature.iter().map(|path| read_signature(path)).collect::<Result<_, _>>()?)

@@ -1,36 +1,48 @@
 //! `serve`: bundles as a read-only registry. Writes the access log to standard output.
-//! Takes bundles, an address and trust; serves until a signal ends it.
+//! Takes bundles or directories of them, an address and trust; serves until a signal ends it.
 
-use std::io::Write;
+mod console;
+mod follow;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
-use bundle_format::Timestamp;
 use bundle_importer::Bundle;
+use bundle_input::Span;
 use bundle_oci::Printable;
-use bundle_os::{Signals, allow_many_files};
-use bundle_report::AccessReport;
+use bundle_os::{Hangups, Signals, allow_many_files};
 use bundle_serve::{
-    Access, Ending, Event, FileMedium, Identity, Limits, Note, Observer, Server, Source, Store, Users,
+    Asked, FileMedium, Follower, Identity, Limits, Note, Observer, Server, Source, Store, Summary, Users,
 };
+use bundle_trust::Effective;
 use tokio::net::TcpListener;
 
+use self::console::Console;
+use self::follow::{EntranceFiles, Following, Trusting};
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
 use crate::notes::parity_lines;
-use crate::output::{self, tell};
+use crate::output::tell;
 use crate::size::{Bytes, count};
-use bundle_trust::Effective;
-
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Serve {
     /// Bundles to serve. If two define the same tag, the newer bundle of one stream wins; otherwise the
     /// last argument wins
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "follow", value_name = "FILE")]
     bundles: Vec<PathBuf>,
+
+    /// Serve the bundles in this directory, such as an inbox's `done`, too: new ones without a restart, and removed
+    /// ones no longer. It need not exist yet; repeatable
+    #[arg(long, value_name = "DIR")]
+    follow: Vec<PathBuf>,
+
+    /// Time between two looks into followed directories, and at the files of certificate, login and trust; SIGHUP
+    /// has them looked at at once
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "follow")]
+    poll: Span,
 
     #[command(flatten)]
     trust: TrustArguments,
@@ -80,11 +92,49 @@ impl Serve {
             connections: limits.connections.min(files.saturating_sub(64).max(16)),
             ..limits
         };
-        let console: Arc<dyn Observer> = Arc::new(Console::start());
-        let sources = self.bundles.iter().map(|path| source(path, &policy)).collect::<Result<_, _>>()?;
-        let store = Store::new(sources, limits, console.clone())?;
-        self.tell(&store, &address.to_string(), identity.is_some());
+        let console = Arc::new(Console::start());
+        let observer: Arc<dyn Observer> = console.clone();
+        if let Some(directory) = self.bundles.iter().find(|path| path.is_dir()) {
+            let text = format!("{} is a directory", Printable(&directory.display().to_string()));
+            return Err(Failure::text(Code::Usage, text).hint("serve what lies in it with --follow DIR"));
+        }
+        let sources = self.bundles.iter().map(|path| source(path, &policy));
+        let address = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
+        // From here on nobody who knows the process can end it by asking it to look.
+        let hangups = (!self.follow.is_empty()).then(Hangups::listen).transpose();
+        let hangups = hangups.map_err(|error| Failure::new(Code::Failed, &error))?;
         let mut signals = Signals::listen().map_err(|error| Failure::new(Code::Failed, &error))?;
+        let (store, follower) = if self.follow.is_empty() {
+            let store = Store::new(sources.collect::<Result<_, _>>()?, limits, observer.clone())?;
+            store.bundles().iter().for_each(|bundle| tell(&summary_line(bundle)));
+            note_lines(&store.notes()).iter().for_each(|line| tell(line));
+            (Arc::new(store), None)
+        } else {
+            let fixed = self.bundles.iter().zip(sources).map(|(path, source)| Ok((path.clone(), source?)));
+            let fixed = fixed.collect::<Result<Vec<_>, Failure>>()?;
+            fixed.iter().for_each(|(path, _)| {
+                tell(&format!("{}: always served", Printable(&path.display().to_string())))
+            });
+            let store = Arc::new(Store::new(Vec::new(), limits, observer.clone())?);
+            let trusting = Trusting::new(self.trust, policy);
+            let mut follower = Follower::new(store.clone(), trusting, fixed, self.follow.clone());
+            follow::lines(&follower.look(Asked::Yes)).iter().for_each(|line| tell(line));
+            (store, Some(follower))
+        };
+        let (blobs, bytes) = store.size();
+        tell(&format!("serving {}, {}, on {address}", count(blobs, "blob"), Bytes(bytes)));
+        let server = Server::new(store.clone(), users, identity, observer);
+        if let Some((follower, hangups)) = follower.zip(hangups) {
+            let pair = self.tls_cert.zip(self.tls_key);
+            let following = Following {
+                follower,
+                store,
+                every: self.poll.0.max(SHORTEST_POLL),
+                entrance: EntranceFiles::new(server.entrance(), pair, self.auth, limits.passwords),
+                console,
+            };
+            tokio::spawn(following.run(hangups));
+        }
         let stop = async move {
             signals.next().await;
             tell("note: finishing what is being sent; once more to stop at once");
@@ -93,48 +143,43 @@ impl Serve {
                 std::process::exit(0);
             });
         };
-        let left = Server::new(Arc::new(store), users, identity, console).run(listener, stop).await;
+        let left = server.run(listener, stop).await;
         if left > 0 {
             tell(&format!("note: {} still open", count(left, "connection")));
         }
         Ok(())
     }
+}
 
-    fn tell(&self, store: &Store, address: &str, tls: bool) {
-        for bundle in store.bundles() {
-            tell(&format!(
-                "{}: {}, stream {}, sequence {}, signed by {}",
-                Printable(&bundle.name),
-                count(bundle.artifacts, "artifact"),
-                bundle.stream,
-                bundle.sequence.dated(),
-                quoted(&bundle.signers)
-            ));
+/// One bundle that is served.
+fn summary_line(bundle: &Summary) -> String {
+    format!(
+        "{}: {}, stream {}, sequence {}, signed by {}",
+        Printable(&bundle.name),
+        count(bundle.artifacts, "artifact"),
+        bundle.stream,
+        bundle.sequence.dated(),
+        quoted(&bundle.signers)
+    )
+}
+
+/// What people should know before they rely on what is served.
+fn note_lines(notes: &[Note]) -> Vec<String> {
+    let line = |note: &Note| match note {
+        Note::Superseded { name: image, served, left, .. } => {
+            format!("note: {image} is that of {}, not that of {}", Printable(served), Printable(left))
         }
-        let name = |position: usize| {
-            self.bundles.get(position).map(|path| path.display().to_string()).unwrap_or_default()
-        };
-        for note in store.notes().iter().take(NOTES) {
-            match note {
-                Note::Superseded { name: image, served, left } => tell(&format!(
-                    "note: {image} is that of {}, not that of {}",
-                    Printable(&name(*served)),
-                    Printable(&name(*left))
-                )),
-                Note::TargetsOnly { bundle, signers } => tell(&format!(
-                    "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
-                    quoted(signers),
-                    Printable(&name(*bundle))
-                )),
-            }
-        }
-        if store.notes().len() > NOTES {
-            tell(&format!("note: and {} more", store.notes().len() - NOTES));
-        }
-        let (blobs, bytes) = store.size();
-        let scheme = if tls { "https" } else { "http" };
-        tell(&format!("serving {}, {}, on {scheme}://{address}", count(blobs, "blob"), Bytes(bytes)));
+        Note::TargetsOnly { bundle, signers } => format!(
+            "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
+            quoted(signers),
+            Printable(bundle)
+        ),
+    };
+    let mut lines: Vec<String> = notes.iter().take(NOTES).map(line).collect();
+    if notes.len() > NOTES {
+        lines.push(format!("note: and {} more", notes.len() - NOTES));
     }
+    lines
 }
 
 /// Opens one bundle, and says which one could not be.
@@ -153,79 +198,5 @@ fn source(path: &Path, policy: &Effective) -> Result<Source, Failure> {
 /// More of the same would hide the rest.
 const NOTES: usize = 20;
 
-/// Writes the access log to stdout and messages to stderr, from a thread of its own, so that a
-/// terminal that was stopped does not stop the server.
-struct Console {
-    lines: SyncSender<Line>,
-}
-
-enum Line {
-    Access(String),
-    Message(String),
-}
-
-/// The lines that wait for the terminal; what comes while it is full is lost.
-const WAITING: usize = 4096;
-
-impl Console {
-    fn start() -> Self {
-        let (lines, waiting) = sync_channel(WAITING);
-        std::thread::spawn(move || {
-            for line in waiting {
-                // If stdout or stderr is closed, the error cannot be reported.
-                let _ = match line {
-                    Line::Access(text) => writeln!(std::io::stdout(), "{text}"),
-                    Line::Message(text) => writeln!(std::io::stderr(), "{text}"),
-                };
-            }
-        });
-        Self { lines }
-    }
-}
-
-fn line(access: &Access) -> String {
-    let report = AccessReport {
-        time: Timestamp::now().to_string(),
-        peer: access.peer.to_string(),
-        user: access.user.clone(),
-        method: access.method.to_string(),
-        target: access.target.clone(),
-        status: access.status,
-        bytes: access.bytes,
-        ending: match access.ending {
-            Ending::Complete => "complete",
-            Ending::Left => "left",
-            Ending::Broken => "broken",
-        }
-        .to_owned(),
-        seconds: access.took.as_secs_f64(),
-        agent: access.agent.clone(),
-    };
-    match output::is_json() {
-        true => output::json_line(&report),
-        false => report.line(&access.peer.ip().to_string()),
-    }
-}
-
-impl Observer for Console {
-    fn event(&self, event: &Event<'_>) {
-        let line = match event {
-            Event::Answered(access) => Line::Access(line(access)),
-            Event::Lost { bundle, error } => Line::Message(format!(
-                "error: {} cannot be read: {error}; looking for it again when it is asked for",
-                Printable(bundle)
-            )),
-            Event::Found { bundle } => {
-                Line::Message(format!("note: {} is available again", Printable(bundle)))
-            }
-            Event::Damaged { bundle, byte } => Line::Message(format!(
-                "error: {} has other bytes than were signed, in the blob at byte {byte}; answers with it are cut off before their end",
-                Printable(bundle)
-            )),
-            Event::Refused(error) => Line::Message(format!("error: connections cannot be accepted: {error}")),
-        };
-        match self.lines.try_send(line) {
-            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-        }
-    }
-}
+/// The shortest time between two looks.
+const SHORTEST_POLL: Duration = Duration::from_secs(1);

@@ -59,6 +59,11 @@ pub(crate) struct Import {
     #[arg(long, value_name = "FILE", default_value = "sync.yaml")]
     config: PathBuf,
 
+    /// Exit with 0 if all that is left in the inbox waits for more, such as a volume or a base bundle
+    /// (otherwise 6)
+    #[arg(long)]
+    allow_waiting: bool,
+
     #[command(flatten)]
     store: StoreArguments,
 
@@ -164,7 +169,14 @@ impl Import {
             Ok(imported) => {
                 drop(progress);
                 let status = imported.status.clone();
-                let told = tell_imported(imported);
+                let (told, waiting) = tell_imported(imported);
+                let told = match (told, waiting) {
+                    (Ok(()), Some(waiting)) if self.allow_waiting => {
+                        waiting.tell_as_notes();
+                        Ok(())
+                    }
+                    (told, waiting) => all([told, waiting.map_or(Ok(()), Err)]),
+                };
                 let noted = boards.import(&status, end(told.as_ref().err())).map_err(Failure::from);
                 all([told, noted])
             }
@@ -243,8 +255,8 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Reports the outcome of each bundle, and fails with the gravest error.
-fn tell_imported(imported: Imported) -> Result<(), Failure> {
+/// Reports the outcome of each bundle, and fails with the gravest error. What only waits is apart.
+fn tell_imported(imported: Imported) -> (Result<(), Failure>, Option<Failure>) {
     let mut items = Vec::new();
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     for InboxItem { name, outcome } in imported.items {
@@ -288,8 +300,8 @@ fn tell_imported(imported: Imported) -> Result<(), Failure> {
         let text = format!("the inbox has {} more bundles", imported.left);
         waiting.push(Failure::text(Code::Incomplete, text).hint("the next run looks at them"));
     }
-    let failures = failed.into_iter().chain(refused).chain(waiting);
-    all(failures.map(Err).chain([told]))
+    let failures = failed.into_iter().chain(refused);
+    (all(failures.map(Err).chain([told])), waiting.into_iter().reduce(Failure::and))
 }
 
 /// Reports all failures, with the code of the first.

@@ -28,5 +28,5 @@ pub use read::{open, read, read_from, read_text};
 pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};
 #[cfg(feature = "signal")]
-pub use signal::{Signals, interrupts};
+pub use signal::{Hangups, Signals, interrupts};
 pub use space::{Preallocated, Volume, available, available_at, preallocate, sync_file_system, volume};

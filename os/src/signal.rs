@@ -37,3 +37,22 @@ impl Signals {
 pub fn interrupts() -> Result<Signal> {
     signal(SignalKind::interrupt())
 }
+
+/// Waits for the signal by which services are told to read their files again (SIGHUP).
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// From now on, SIGHUP no longer ends the process.
+    ///
+    /// # Errors
+    /// The operating system's error.
+    pub fn listen() -> Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}

@@ -20,6 +20,7 @@ use crate::problem::Problem;
 use crate::range::Wanted;
 use crate::route::{Query, Route};
 use crate::sending::Sending;
+use crate::shelf::Shelf;
 use crate::store::Store;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -84,14 +85,17 @@ pub(crate) async fn answer(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Reply, Problem> {
-    let catalog = &store.catalog;
+    // An answer ends with the bundles that it began with, whichever come and go meanwhile.
+    let shelf = store.shelf();
+    let catalog = &shelf.catalog;
     let repository =
         |name: &RepositoryName| catalog.repository(name, query.ns.as_ref()).ok_or_else(Problem::name_unknown);
     match route {
         Route::Ping => Ok(Reply::new(StatusCode::OK, JSON, b"{}".to_vec())),
+        Route::Health => Ok(Reply::json(&serde_json::json!({"status": "serving"}))),
         Route::Metrics => {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-            Ok(Reply::new(StatusCode::OK, kind, metrics.render(store).into_bytes()))
+            Ok(Reply::new(StatusCode::OK, kind, metrics.render(store, &shelf).into_bytes()))
         }
         Route::Catalog => {
             #[derive(Serialize)]
@@ -119,24 +123,26 @@ pub(crate) async fn answer(
             let repository = repository(name)?;
             let digest = repository.tag(tag).ok_or_else(Problem::manifest_unknown)?;
             let found = catalog.content(repository, digest).ok_or_else(Problem::manifest_unknown)?;
-            let mut reply = content(store, digest, found, method, headers).await?;
+            let mut reply = content(store, &shelf, digest, found, method, headers).await?;
             reply.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             Ok(reply)
         }
         Route::Manifest(name, digest) => {
             let found = catalog.content(repository(name)?, *digest);
             let found = found.filter(|content| content.manifest.is_some());
-            content(store, *digest, found.ok_or_else(Problem::manifest_unknown)?, method, headers).await
+            let found = found.ok_or_else(Problem::manifest_unknown)?;
+            content(store, &shelf, *digest, found, method, headers).await
         }
         Route::Blob(name, digest) => {
             let found = catalog.content(repository(name)?, *digest).ok_or_else(Problem::blob_unknown)?;
-            content(store, *digest, Content { manifest: None, ..found }, method, headers).await
+            content(store, &shelf, *digest, Content { manifest: None, ..found }, method, headers).await
         }
     }
 }
 
 async fn content(
     store: &Arc<Store>,
+    shelf: &Shelf,
     digest: Digest,
     content: Content,
     method: &Method,
@@ -180,7 +186,8 @@ async fn content(
     if *method == Method::HEAD {
         return Ok(Reply { status, headers, part: Part::EMPTY });
     }
-    let mut sending = Sending::new(store, digest, content, range.start, range.end);
+    let held = shelf.held(content).ok_or_else(Problem::unreadable)?;
+    let mut sending = Sending::new(store, held, digest, content, range);
     // An error now can still be answered with a status.
     let first = sending.next().await.map_err(|_| Problem::unreadable())?;
     Ok(Reply { status, headers, part: Part::steps(first, sending, length) })

@@ -21,12 +21,14 @@ pub(crate) struct Catalog {
     /// The source's own names without a host, where only one host has them.
     short: HashMap<RepositoryName, usize>,
     notes: Vec<Note>,
+    /// The bundles so far: what people call each, its stream and its place there.
+    bundles: Vec<(String, StreamName, Sequence)>,
 }
 
 /// Where content lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Content {
-    /// The bundle, by its place among the arguments.
+    /// The bundle, by its place in the catalog.
     pub(crate) bundle: u32,
     /// Where it lies there.
     pub(crate) place: BlobPlace,
@@ -75,16 +77,18 @@ pub enum Note {
     Superseded {
         /// The whole name.
         name: String,
-        /// The bundle whose digest is served, by its place among the arguments.
-        served: usize,
+        /// The bundle whose digest is served, as people call it.
+        served: String,
         /// The bundle whose digest is not.
-        left: usize,
+        left: String,
+        /// Whether both are of one stream, whose later bundles replace what earlier ones had.
+        one_stream: bool,
     },
     /// The key that signed may not say what the names of other registries mean, so its bundle is
     /// served under the names of its targets only.
     TargetsOnly {
-        /// The bundle, by its place among the arguments.
-        bundle: usize,
+        /// The bundle, as people call it.
+        bundle: String,
         /// The names of the keys that signed it.
         signers: Vec<String>,
     },
@@ -92,27 +96,14 @@ pub enum Note {
 
 /// A bundle that is added to the catalog.
 pub(crate) struct Addition<'a> {
+    /// What people call it.
+    pub(crate) name: &'a str,
     pub(crate) trusted: &'a Trusted,
     pub(crate) places: Vec<BlobPlace>,
     pub(crate) graph: &'a Graph,
 }
 
 impl Catalog {
-    /// The catalog of these bundles. Where two of them mean different things by a tag, that of the
-    /// later sequence holds if they are of one stream, and otherwise the one that was named last.
-    pub(crate) fn new(bundles: &[Addition<'_>]) -> Self {
-        let mut catalog = Self::default();
-        let streams: Vec<_> = bundles
-            .iter()
-            .map(|bundle| (&bundle.trusted.statement().stream, bundle.trusted.statement().sequence))
-            .collect();
-        for (number, bundle) in bundles.iter().enumerate() {
-            catalog.add(number, bundle, &streams);
-        }
-        catalog.shorten();
-        catalog
-    }
-
     /// Where content of a repository lies.
     pub(crate) fn content(&self, repository: &Repository, digest: Digest) -> Option<Content> {
         repository.holds.contains(&digest).then(|| self.contents.get(&digest).copied()).flatten()
@@ -148,8 +139,12 @@ impl Catalog {
         digests.filter(|digest| !self.contents.contains_key(digest)).collect()
     }
 
-    fn add(&mut self, number: usize, bundle: &Addition<'_>, streams: &[(&StreamName, Sequence)]) {
+    /// Adds a bundle. Where two of them mean different things by a tag, that of the later sequence holds if they
+    /// are of one stream, and otherwise the one that was added last. [`Catalog::finish`] comes after the last.
+    pub(crate) fn add(&mut self, bundle: &Addition<'_>) {
         let statement = bundle.trusted.statement();
+        let number = self.bundles.len();
+        self.bundles.push((bundle.name.to_owned(), statement.stream.clone(), statement.sequence));
         for (blob, &place) in statement.blobs.iter().zip(&bundle.places) {
             let manifest =
                 bundle.graph.manifests.get(&blob.digest).and_then(|node| name_of(&node.media_type));
@@ -159,7 +154,7 @@ impl Catalog {
         let speaks = bundle.trusted.speaks_for_sources();
         if !speaks {
             let signers = bundle.trusted.signers().to_vec();
-            self.notes.push(Note::TargetsOnly { bundle: number, signers });
+            self.notes.push(Note::TargetsOnly { bundle: bundle.name.to_owned(), signers });
         }
         for artifact in &statement.artifacts {
             let Ok(target) = artifact.target.path() else { continue };
@@ -172,7 +167,7 @@ impl Catalog {
                 let repository = &mut self.repositories[position];
                 repository.hold(&reached, bundle.graph, &self.contents);
                 if let Some(tag) = tag
-                    && let Some(note) = repository.set(tag, artifact.digest, number, streams, &name)
+                    && let Some(note) = repository.set(tag, artifact.digest, number, &self.bundles, &name)
                 {
                     self.notes.push(note);
                 }
@@ -201,7 +196,8 @@ impl Catalog {
         Some((position, hosted.unwrap_or_else(|| path.clone())))
     }
 
-    fn shorten(&mut self) {
+    /// Finds the names that one host alone has.
+    pub(crate) fn finish(&mut self) {
         let mut hosts: HashMap<&RepositoryName, Vec<usize>> = HashMap::new();
         for ((_, path), &position) in &self.sources {
             hosts.entry(path).or_default().push(position);
@@ -254,7 +250,7 @@ impl Repository {
         tag: &Tag,
         digest: Digest,
         bundle: usize,
-        streams: &[(&StreamName, Sequence)],
+        bundles: &[(String, StreamName, Sequence)],
         name: &RepositoryName,
     ) -> Option<Note> {
         let tagged = Tagged { digest, bundle: bundle as u32 };
@@ -270,13 +266,16 @@ impl Repository {
             // `nginx:1.25` and `nginx:1.25@sha256:…` of one bundle; the first one counts.
             return None;
         }
-        let ((old_stream, old), (new_stream, new)) = (streams[before], streams[bundle]);
-        let name = format!("{name}:{tag}");
-        if old_stream == new_stream && new < old {
-            return Some(Note::Superseded { name, served: before, left: bundle });
-        }
-        *known = tagged;
-        Some(Note::Superseded { name, served: bundle, left: before })
+        let ((old_name, old_stream, old), (new_name, new_stream, new)) = (&bundles[before], &bundles[bundle]);
+        let (name, one_stream) = (format!("{name}:{tag}"), old_stream == new_stream);
+        let (served, left) = match one_stream && new < old {
+            true => (old_name, new_name),
+            false => {
+                *known = tagged;
+                (new_name, old_name)
+            }
+        };
+        Some(Note::Superseded { name, served: served.clone(), left: left.clone(), one_stream })
     }
 }
 

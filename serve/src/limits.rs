@@ -49,6 +49,13 @@ pub struct Limits {
     pub passwords: usize,
     /// From the wish to stop to the end of the last answer.
     pub grace: Duration,
+    /// Bundles of followed directories that are served at once: each keeps files open.
+    pub bundles: usize,
+    /// The bytes of the statements and manifests of these, whose names and places are in memory.
+    pub metadata: u64,
+    /// Bundles of followed directories that are looked at, good ones and bad ones. Whoever fills a directory with
+    /// a million files must not fill the memory.
+    pub candidates: usize,
     /// Between two attempts to find a medium again that went away, or a blob that was damaged.
     pub again: Duration,
 }
@@ -71,6 +78,9 @@ impl Default for Limits {
             page: 1000,
             passwords: processors.clamp(1, 8),
             grace: Duration::from_secs(60),
+            bundles: 128,
+            metadata: 24 << 20,
+            candidates: 1024,
             again: Duration::from_secs(2),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Ending;
+use crate::shelf::Shelf;
 use crate::store::Store;
 
 /// The server's counters, for Prometheus.
@@ -35,7 +36,7 @@ impl Metrics {
     }
 
     /// The text of `/metrics` (Prometheus text exposition format 0.0.4).
-    pub(crate) fn render(&self, store: &Store) -> String {
+    pub(crate) fn render(&self, store: &Store, shelf: &Shelf) -> String {
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
             // Writing to a string does not fail.
@@ -104,9 +105,11 @@ impl Metrics {
             "Reads that failed.",
             &plain(load(&counts.unreadable)),
         );
-        let bundles: Vec<_> = store
-            .health()
-            .map(|(summary, good)| {
+        let bundles: Vec<_> = shelf
+            .bundles()
+            .iter()
+            .map(|held| {
+                let (summary, good) = (&held.summary, held.medium.is_good());
                 let labels = format!(
                     "{{bundle=\"{}\",stream=\"{}\",sequence=\"{}\"}}",
                     escaped(&summary.name),

@@ -25,6 +25,8 @@ pub(crate) enum Route {
     Referrers(RepositoryName, Digest),
     /// `/metrics`
     Metrics,
+    /// `/healthz`, as probes ask: without a password, and without a word of what is served.
+    Health,
 }
 
 impl Route {
@@ -33,6 +35,9 @@ impl Route {
         let decoded = decode(path).ok_or_else(Problem::no_such_path)?;
         if decoded == "/metrics" {
             return Ok(Self::Metrics);
+        }
+        if decoded == "/healthz" {
+            return Ok(Self::Health);
         }
         let rest = match decoded.strip_prefix("/v2") {
             Some("" | "/") => return Ok(Self::Ping),
@@ -70,6 +75,7 @@ impl Route {
             Self::Blob(..) => "blob",
             Self::Referrers(..) => "referrers",
             Self::Metrics => "metrics",
+            Self::Health => "health",
         }
     }
 }

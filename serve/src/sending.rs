@@ -1,6 +1,7 @@
 //! A part of a blob on its way to a client, read and checked step by step.
 //! Takes a blob and a range; the last piece of a whole blob is held back until its digest is right.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,11 +10,13 @@ use bytes::Bytes;
 
 use crate::catalog::Content;
 use crate::proof::{PIECE, Proof, Until};
+use crate::shelf::Held;
 use crate::store::Store;
 
 /// A part of a blob on its way to a client, step by step.
 pub(crate) struct Sending {
     store: Arc<Store>,
+    held: Arc<Held>,
     proof: Arc<Proof>,
     content: Content,
     at: u64,
@@ -29,11 +32,17 @@ pub(crate) struct Unreadable;
 const SMALLEST: u64 = PIECE / 8;
 
 impl Sending {
-    /// The bytes `from..until` of a blob.
-    pub(crate) fn new(store: &Arc<Store>, digest: Digest, content: Content, from: u64, until: u64) -> Self {
+    /// The bytes of a range of a blob.
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        held: &Arc<Held>,
+        digest: Digest,
+        content: Content,
+        range: Range<u64>,
+    ) -> Self {
         store.streams.fetch_add(1, Ordering::Relaxed);
-        let proof = store.prove(digest, content);
-        Self { store: store.clone(), proof, content, at: from, until }
+        let proof = store.prove(held, digest, content);
+        Self { store: store.clone(), held: held.clone(), proof, content, at: range.start, until: range.end }
     }
 
     /// The next bytes, or `None` after the last.
@@ -52,7 +61,7 @@ impl Sending {
         let need =
             if until == self.until { Until::Proven } else { Until::Pieces(until.div_ceil(PIECE) as usize) };
         self.proof.wait(need).await.map_err(|_| Unreadable)?;
-        let read = self.store.read(&self.proof, self.content, self.at, until).await;
+        let read = self.store.read(&self.held, &self.proof, self.content, self.at, until).await;
         let bytes = read.ok_or(Unreadable)?;
         self.at = until;
         Ok(Some(bytes))

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use crate::answer::{Reply, answer};
 use crate::body::{Body, Record};
 use crate::clients::{Clients, Place};
+use crate::entrance::Entrance;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::route::{Query, Route};
@@ -31,8 +32,7 @@ use crate::{Access, Ending, Event, Identity, Limits, Observer, Store, Users};
 /// Answers requests for the content of a [`Store`].
 pub struct Server {
     store: Arc<Store>,
-    users: Option<Users>,
-    identity: Option<Identity>,
+    entrance: Arc<Entrance>,
     metrics: Arc<Metrics>,
     observer: Arc<dyn Observer>,
     limits: Limits,
@@ -48,7 +48,13 @@ impl Server {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let limits = store.limits;
-        Self { store, users, identity, metrics: Arc::default(), observer, limits }
+        let entrance = Arc::new(Entrance::new(users, identity));
+        Self { store, entrance, metrics: Arc::default(), observer, limits }
+    }
+
+    /// What clients are shown and asked for, which can be changed while they are served.
+    pub fn entrance(&self) -> Arc<Entrance> {
+        self.entrance.clone()
     }
 
     /// Serves until `stop` is ready. Then no connection is accepted any more, and answers that are
@@ -114,7 +120,7 @@ impl Server {
         // Small answers are not to wait for more; a connection that cannot be told so works too.
         let _ = stream.set_nodelay(true);
         let stream = StallTimeout::new(stream, self.limits.stall, self.limits.progress);
-        match &self.identity {
+        match self.entrance.identity() {
             None => self.talk(stream, client, peer, stopped).await,
             Some(Identity(acceptor)) => {
                 let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(stream));
@@ -160,7 +166,11 @@ impl Server {
         let (method, headers) = (request.method(), request.headers());
         let route = Route::parse(request.uri().path());
         let kind = route.as_ref().map_or("none", Route::kind);
-        let (user, reply) = match self.user(headers, client).await {
+        let known = match &route {
+            Ok(Route::Health) => Ok(None),
+            _ => self.user(headers, client).await,
+        };
+        let (user, reply) = match known {
             Err(problem) => (None, Err(problem)),
             Ok(user) => {
                 let reply = async {
@@ -201,7 +211,7 @@ impl Server {
 
     /// Returns the user, if the server authenticates.
     async fn user(&self, headers: &HeaderMap, client: &Place) -> Result<Option<String>, Problem> {
-        let Some(users) = &self.users else {
+        let Some(users) = self.entrance.users() else {
             return Ok(None);
         };
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());

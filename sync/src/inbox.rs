@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use bundle_format::VolumeNames;
+use bundle_format::{bundle_of, has_content};
 
 use crate::ledger::{Fingerprint, Move};
 use crate::listing::{self, Listed};
@@ -36,10 +36,6 @@ pub struct InboxError {
     /// The operating system's error.
     pub source: std::io::Error,
 }
-
-/// The suffixes of files beside a bundle.
-const BESIDE: [&str; 7] =
-    [".volumes.json", ".parity", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
 
 /// Finds the bundles of an inbox. Files with other names, hidden ones (as copying programs make
 /// them), directories and links are left alone.
@@ -76,11 +72,8 @@ impl Candidate {
     /// Whether there is any of the archive, or volumes of parity, from which all of a small one can be
     /// rebuilt.
     fn has_content(&self) -> bool {
-        let is_volume = |path: &Path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            VolumeNames::read(path).is_some() || parity(name).is_some()
-        };
-        self.files.iter().any(|path| *path == self.path || is_volume(path))
+        let name = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        self.files.iter().filter_map(name).any(|file| has_content(&file, &self.name))
     }
 
     /// How its files get to `directory`, where nothing is replaced, and where its reason can lie
@@ -168,37 +161,6 @@ fn copy_over(step: &Move) -> std::io::Result<()> {
     copy.persist(&step.to).map_err(|error| error.error)?;
     bundle_os::sync_directory(&step.to)?;
     std::fs::remove_file(&step.from)
-}
-
-/// The name of the bundle that a file belongs to.
-fn bundle_of(name: &str) -> Option<&str> {
-    if name.starts_with('.') {
-        return None;
-    }
-    let is_bundle = |name: &str| name.ends_with(".tar") || name.ends_with(".tar.zst");
-    let base = match VolumeNames::read(Path::new(name)) {
-        Some(_) => name.rsplit_once('.').map(|(base, _)| base)?,
-        None => BESIDE
-            .iter()
-            .find_map(|end| name.strip_suffix(end))
-            .or_else(|| countersigned(name))
-            .or_else(|| parity(name))
-            .unwrap_or(name),
-    };
-    is_bundle(base).then_some(base)
-}
-
-/// The bundle of a volume of parity, by its name.
-fn parity(name: &str) -> Option<&str> {
-    VolumeNames::read_parity(Path::new(name))?;
-    name.rsplit_once(".parity-").map(|(base, _)| base)
-}
-
-/// The signed file of a countersignature, by its name.
-fn countersigned(name: &str) -> Option<&str> {
-    let (base, hex) = name.strip_suffix(".sig")?.rsplit_once('.')?;
-    let is_fingerprint = hex.len() == 16 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_fingerprint.then_some(base)
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ impl StoreLocation {
 
 /// The effective policy: the trusted keys less the store's revocations. Only [`Effective::load`] makes one,
 /// so that no reader of bundles can forget the store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
     policy: TrustPolicy,
 }

@@ -5,6 +5,7 @@ pub(crate) mod compressed;
 pub(crate) mod compressed_pipe;
 pub(crate) mod compressed_writer;
 pub(crate) mod cursor;
+pub(crate) mod directory;
 pub(crate) mod error;
 pub(crate) mod layer;
 pub(crate) mod patched;

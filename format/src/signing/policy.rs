@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The keys whose bundles are accepted, and the projects that they may write to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustPolicy {
     /// The keys, each once.
     pub keys: Vec<TrustedKey>,
@@ -32,7 +32,7 @@ pub enum Expiry {
 }
 
 /// One key and what it may do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedKey {
     /// The name of the key.
     pub name: String,

@@ -3,6 +3,7 @@
 //! With containerd and the clients of others where they are installed.
 
 pub(crate) mod containerd;
+mod follow;
 mod mirror;
 pub(crate) mod pull;
 mod requests;

@@ -1,0 +1,182 @@
+//! Directories that `serve` follows: looks into them now and then and on SIGHUP, and tells what changed.
+//! Takes a follower; reads certificate, login and trust again where they changed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bundle_format::Limits;
+use bundle_importer::Bundle;
+use bundle_oci::Printable;
+use bundle_os::Hangups;
+use bundle_serve::{
+    Asked, Change, Entrance, FileMedium, Follower, Identity, Look, Opener, Source, Store, Users, Why,
+};
+use bundle_trust::Effective;
+
+use super::console::Console;
+use super::{note_lines, summary_line};
+use crate::exit::Failure;
+use crate::size::{Bytes, count};
+use crate::trust::TrustArguments;
+
+/// Opens bundles that somebody put into a directory, as the arguments of trust say.
+pub(super) struct Trusting {
+    trust: TrustArguments,
+    policy: Effective,
+}
+
+impl Trusting {
+    pub(super) fn new(trust: TrustArguments, policy: Effective) -> Self {
+        Self { trust, policy }
+    }
+}
+
+impl Opener for Trusting {
+    fn refresh(&mut self) -> Result<bool, String> {
+        let policy = self.trust.effective_again().map_err(|failure| failure.said())?;
+        let changed = policy != self.policy;
+        self.policy = policy;
+        Ok(changed)
+    }
+
+    fn open(&self, path: &Path) -> Result<Source, String> {
+        let opened = Bundle::open_arrived(path, &self.policy, &Limits::V1);
+        let bundle = opened.map_err(|error| Failure::from(error).said().replace('\n', "; "))?;
+        // One that comes through a pipe has no path.
+        let (archive, graph) = bundle.into_archive().ok_or("it is a pipe")?;
+        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+    }
+}
+
+/// A follower at work.
+pub(super) struct Following {
+    pub(super) follower: Follower<Trusting>,
+    pub(super) store: Arc<Store>,
+    pub(super) every: Duration,
+    pub(super) entrance: EntranceFiles,
+    pub(super) console: Arc<Console>,
+}
+
+impl Following {
+    /// Looks for ever.
+    pub(super) async fn run(mut self, mut hangups: Hangups) {
+        loop {
+            let asked = tokio::select! {
+                () = tokio::time::sleep(self.every) => Asked::No,
+                () = hangups.next() => Asked::Yes,
+            };
+            // Files are read, which may take long on a slow medium.
+            let looked = tokio::task::spawn_blocking(move || {
+                self.look(asked);
+                self
+            });
+            match looked.await {
+                Ok(again) => self = again,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn look(&mut self, asked: Asked) {
+        for line in self.entrance.read_again(asked) {
+            self.console.say(line);
+        }
+        let look = self.follower.look(asked);
+        for line in lines(&look) {
+            self.console.say(line);
+        }
+        if look.replaced || asked == Asked::Yes {
+            let (bundles, (blobs, bytes)) = (self.store.bundles().len(), self.store.size());
+            let (bundles, blobs) = (count(bundles, "bundle"), count(blobs, "blob"));
+            self.console.say(format!("now serving {bundles}, {blobs}, {}", Bytes(bytes)));
+        }
+    }
+}
+
+/// What people are told of a look.
+pub(super) fn lines(look: &Look) -> Vec<String> {
+    let line = |change: &Change| match change {
+        Change::Served(bundle) => summary_line(bundle),
+        Change::LeftOut { name, why, withdrawn } => {
+            let why = match why {
+                Why::Unusable(what) => what.clone(),
+                Why::Base { count: blobs, first } => format!(
+                    "it is a delta, and {} that it builds on {} not here, such as {first}; bring the bundles before it",
+                    count(*blobs, "blob"),
+                    if *blobs == 1 { "is" } else { "are" }
+                ),
+                Why::TooMany => "too many are served already; remove some that are not needed".to_owned(),
+            };
+            let no = if *withdrawn { "no longer" } else { "not" };
+            format!("warning: {} is {no} served: {why}", Printable(name))
+        }
+        Change::Gone(name) => format!("{} is gone, and no longer served", Printable(name)),
+        Change::Trouble { path: Some(path), what } => {
+            format!("warning: {}: {what}; what was served still is", Printable(&path.display().to_string()))
+        }
+        Change::Trouble { path: None, what } => {
+            format!("warning: {what}; those are trusted who were before")
+        }
+    };
+    look.changes.iter().map(line).chain(note_lines(&look.notes)).collect()
+}
+
+/// The files of certificate and login, which people renew while the server runs.
+pub(super) struct EntranceFiles {
+    entrance: Arc<Entrance>,
+    pair: Option<(PathBuf, PathBuf)>,
+    users: Option<PathBuf>,
+    passwords: usize,
+    /// How they looked when they were read: the size and last change of each.
+    seen: Vec<Option<(u64, (i64, i64))>>,
+}
+
+impl EntranceFiles {
+    pub(super) fn new(
+        entrance: Arc<Entrance>,
+        pair: Option<(PathBuf, PathBuf)>,
+        users: Option<PathBuf>,
+        passwords: usize,
+    ) -> Self {
+        let mut this = Self { entrance, pair, users, passwords, seen: Vec::new() };
+        this.seen = this.look();
+        this
+    }
+
+    fn look(&self) -> Vec<Option<(u64, (i64, i64))>> {
+        let (certificate, key) = self.pair.as_ref().map(|(one, other)| (one, other)).unzip();
+        let paths = [certificate, key, self.users.as_ref()].into_iter().flatten();
+        let look = |path: &PathBuf| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.len(), bundle_os::change_time(&metadata)))
+        };
+        paths.map(look).collect()
+    }
+
+    /// Reads them again if they look otherwise, or somebody asked. What cannot be used is told, and changes nothing.
+    fn read_again(&mut self, asked: Asked) -> Vec<String> {
+        let seen = self.look();
+        if asked == Asked::No && seen == self.seen {
+            return Vec::new();
+        }
+        self.seen = seen;
+        let mut lines = Vec::new();
+        let mut failed = |failure: Failure| {
+            lines.push(format!("warning: {}; the one before still counts", failure.said()))
+        };
+        if let Some((certificate, key)) = &self.pair {
+            match Identity::load(certificate, key) {
+                Ok(identity) => self.entrance.show(identity),
+                Err(error) => failed(error.into()),
+            }
+        }
+        if let Some(path) = &self.users {
+            match Users::load(path, self.passwords) {
+                Ok(users) => self.entrance.admit(users),
+                Err(error) => failed(error.into()),
+            }
+        }
+        lines
+    }
+}

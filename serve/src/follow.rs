@@ -1,0 +1,367 @@
+//! Keeps a store to what lies in directories: bundles that come are served, those that go are not, and what cannot be
+//! used is told once and ends nothing. Takes directories and what opens bundles; each look gives what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bundle_oci::Digest;
+
+use crate::listing::{self, Fingerprint};
+use crate::shelf::{Held, Shelf};
+use crate::{Note, Source, Store, Summary};
+
+/// What opens bundles: it knows whom to trust.
+pub trait Opener {
+    /// Reads again whom to trust. Says whether that changed since the last time.
+    ///
+    /// # Errors
+    /// It cannot be read; then what was known before still counts.
+    fn refresh(&mut self) -> Result<bool, String>;
+
+    /// Opens a bundle: its signature, statement, frame and manifests are right.
+    ///
+    /// # Errors
+    /// It is not trusted, damaged, or not all there.
+    fn open(&self, path: &Path) -> Result<Source, String>;
+}
+
+/// Keeps a [`Store`] to the bundles of directories, beside some that are always served.
+///
+/// Only what a bundle says of itself is read at a look, and not kept: the memory that a follower takes is that of the
+/// catalog, of which there are two while one takes the other's place. What was found right of a bundle's blobs is
+/// kept as long as its files look the same.
+pub struct Follower<O> {
+    store: Arc<Store>,
+    opener: O,
+    fixed: Vec<(PathBuf, Arc<Held>)>,
+    directories: Vec<Directory>,
+    known: BTreeMap<PathBuf, Known>,
+    /// What is wrong with the files of trust, as it was told.
+    distrust: Option<String>,
+    /// What is wrong with one of the fixed bundles, as it was told. Until it is right again, nothing else is served
+    /// than before.
+    hindrance: Option<String>,
+    /// Why fixed bundles are not served, as it was told.
+    fixed_out: BTreeMap<PathBuf, Why>,
+}
+
+struct Directory {
+    path: PathBuf,
+    /// What is wrong with it, as it was told.
+    trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// How it looked; nothing if it is to be opened anew.
+    look: Option<Fingerprint>,
+    held: Option<Arc<Held>>,
+    /// Why it cannot be served.
+    out: Option<Why>,
+    served: bool,
+    /// Why it is not served, as it was told.
+    told: Option<Why>,
+    /// Whether it looks as it did at the look before: nobody is copying it any more.
+    settled: bool,
+}
+
+/// Why a bundle is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It cannot be opened, or is not trusted.
+    Unusable(String),
+    /// It is a delta, and bundles that it builds on are not there.
+    Base {
+        /// How many blobs are missing.
+        count: usize,
+        /// One of them.
+        first: Digest,
+    },
+    /// So many are served already as [`Limits`](crate::Limits) allow.
+    TooMany,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// What changed, in the order of names.
+    pub changes: Vec<Change>,
+    /// What people should know of what is served now, and was not told before: tags that bundles of different streams
+    /// claim, and names that a key may not speak for.
+    pub notes: Vec<Note>,
+    /// Whether another catalog is served than before.
+    pub replaced: bool,
+}
+
+/// A change that a look found.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A bundle is served from now on.
+    Served(Summary),
+    /// A bundle is not served. Each reason is told once, when the bundle looks as it did at the look before.
+    LeftOut {
+        /// The bundle.
+        name: String,
+        /// Why not.
+        why: Why,
+        /// Whether it was served until now.
+        withdrawn: bool,
+    },
+    /// A bundle that was served is no longer there.
+    Gone(String),
+    /// A directory, a fixed bundle, or what says whom to trust, cannot be read. What was served still is.
+    Trouble {
+        /// What cannot be read; none for what says whom to trust.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Whether somebody asked for a look. Then nothing waits to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A person did, or the server has just begun.
+    Yes,
+    /// It is just time.
+    No,
+}
+
+impl<O: Opener> Follower<O> {
+    /// Follows `directories`. The bundles `fixed`, each with its path, are always served.
+    pub fn new(
+        store: Arc<Store>,
+        opener: O,
+        fixed: Vec<(PathBuf, Source)>,
+        directories: Vec<PathBuf>,
+    ) -> Self {
+        let fixed = fixed.into_iter().map(|(path, source)| {
+            let (opened, medium) = source.split();
+            (path, store.hold(&opened, medium))
+        });
+        let fixed = fixed.collect();
+        let directories = directories.into_iter().map(|path| Directory { path, trouble: None });
+        let directories = directories.collect();
+        Self {
+            store,
+            opener,
+            fixed,
+            directories,
+            known: BTreeMap::new(),
+            distrust: None,
+            hindrance: None,
+            fixed_out: BTreeMap::new(),
+        }
+    }
+
+    /// Looks into the directories, and serves what is there.
+    pub fn look(&mut self, asked: Asked) -> Look {
+        let mut look = Look::default();
+        let trust_changed = self.trust(&mut look);
+        let found = self.list(&mut look);
+        let mut changed =
+            trust_changed || self.hindrance.is_some() || self.store.shelf().bundles().is_empty();
+        self.known.retain(|path, known| {
+            let there = found.contains_key(path);
+            if !there && known.served {
+                look.changes.push(Change::Gone(path.display().to_string()));
+            }
+            changed |= !there && known.held.is_some();
+            there
+        });
+        for (path, files) in found {
+            changed |= self.examine(path, files, trust_changed);
+        }
+        if changed && !self.replace(&mut look) {
+            return look;
+        }
+        self.tell(&mut look, asked);
+        look
+    }
+
+    fn trust(&mut self, look: &mut Look) -> bool {
+        match self.opener.refresh() {
+            Ok(changed) => {
+                self.distrust = None;
+                changed
+            }
+            Err(what) => {
+                if self.distrust.as_ref() != Some(&what) {
+                    look.changes.push(Change::Trouble { path: None, what: what.clone() });
+                    self.distrust = Some(what);
+                }
+                false
+            }
+        }
+    }
+
+    /// What is there. A directory that cannot be read has what it had before.
+    fn list(&mut self, look: &mut Look) -> BTreeMap<PathBuf, Fingerprint> {
+        let mut all = BTreeMap::new();
+        let most = self.store.limits.candidates;
+        for Directory { path, trouble } in &mut self.directories {
+            let found = listing::bundles(path, most);
+            let what = match &found {
+                Ok((_, false)) => None,
+                Ok((_, true)) => {
+                    Some(format!("it has more than {most} bundles, and the others are left alone"))
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Some("it does not exist yet".to_owned())
+                }
+                Err(error) => Some(format!("it cannot be read: {error}")),
+            };
+            if let Some(what) = what.clone().filter(|what| trouble.as_ref() != Some(what)) {
+                look.changes.push(Change::Trouble { path: Some(path.clone()), what });
+            }
+            *trouble = what;
+            match found {
+                Ok((bundles, _)) => all.extend(bundles),
+                Err(_) => {
+                    let kept = self.known.iter().filter(|(known, _)| known.parent() == Some(path));
+                    all.extend(
+                        kept.map(|(path, known)| (path.clone(), known.look.clone().unwrap_or_default())),
+                    );
+                }
+            }
+        }
+        all
+    }
+
+    /// Opens a bundle that is new, or looks otherwise than before. Whether something else is to be served now.
+    fn examine(&mut self, path: PathBuf, files: Fingerprint, trust_changed: bool) -> bool {
+        let known = self.known.entry(path.clone()).or_default();
+        known.settled = known.look.as_ref() == Some(&files);
+        if known.settled && !trust_changed {
+            return false;
+        }
+        known.look = Some(files);
+        let before = known.held.take();
+        match self.opener.open(&path) {
+            Ok(source) => {
+                let (opened, medium) = source.split();
+                let digest = opened.archive.trusted().digest();
+                let kept = before.filter(|held| known.settled && held.summary.digest == digest);
+                known.held = Some(kept.unwrap_or_else(|| self.store.hold(&opened, medium)));
+                true
+            }
+            Err(what) => {
+                known.out = Some(Why::Unusable(what));
+                before.is_some()
+            }
+        }
+    }
+
+    /// Makes a catalog of all that can be served together, and serves it in place of the one before. False if a fixed
+    /// bundle stands in the way.
+    fn replace(&mut self, look: &mut Look) -> bool {
+        let mut left_out: BTreeMap<PathBuf, Why> = BTreeMap::new();
+        let mut stale: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut order: Vec<(PathBuf, Arc<Held>)> =
+            self.known.iter().filter_map(|(path, known)| Some((path.clone(), known.held.clone()?))).collect();
+        // Of different streams, the tag of the bundle that was made last counts.
+        order.sort_by(|(a, one), (b, other)| (one.created, a).cmp(&(other.created, b)));
+        let fixed = self.fixed.len();
+        let order: Vec<(PathBuf, Arc<Held>)> = self.fixed.iter().cloned().chain(order).collect();
+        let limits = self.store.limits;
+        loop {
+            let before = left_out.len();
+            let mut shelf = Shelf::default();
+            for (position, (path, held)) in order.iter().enumerate() {
+                if left_out.contains_key(path) {
+                    continue;
+                }
+                let opened = match self.opener.open(path) {
+                    Ok(source) => source.split().0,
+                    Err(what) if position < fixed => {
+                        self.hinder(path.clone(), what, look);
+                        return false;
+                    }
+                    Err(what) => {
+                        stale.insert(path.clone());
+                        left_out.insert(path.clone(), Why::Unusable(what));
+                        continue;
+                    }
+                };
+                if opened.archive.trusted().digest() != held.summary.digest {
+                    stale.insert(path.clone());
+                    left_out
+                        .insert(path.clone(), Why::Unusable("it has just become another bundle".to_owned()));
+                    continue;
+                }
+                let full = shelf.bundles().len() >= limits.bundles
+                    || shelf.metadata().saturating_add(opened.metadata()) > limits.metadata;
+                if full && position >= fixed {
+                    left_out.insert(path.clone(), Why::TooMany);
+                    continue;
+                }
+                shelf.add(held.clone(), &opened);
+            }
+            shelf.finish();
+            for (held, count, first) in shelf.lacking() {
+                for (path, _) in order.iter().filter(|(_, other)| Arc::ptr_eq(other, held)) {
+                    left_out.insert(path.clone(), Why::Base { count, first });
+                }
+            }
+            // Others may build on what was left out.
+            if left_out.len() == before {
+                look.notes = new_notes(shelf.catalog.notes(), self.store.shelf().catalog.notes());
+                look.replaced = true;
+                self.store.put(shelf);
+                break;
+            }
+        }
+        for (path, known) in &mut self.known {
+            if known.held.is_some() {
+                known.out = left_out.remove(path);
+            }
+            if stale.contains(path) {
+                known.look = None;
+            }
+        }
+        for (path, why) in &left_out {
+            if self.fixed_out.get(path) != Some(why) {
+                let (name, why) = (path.display().to_string(), why.clone());
+                look.changes.push(Change::LeftOut { name, why, withdrawn: true });
+            }
+        }
+        (self.fixed_out, self.hindrance) = (left_out, None);
+        true
+    }
+
+    fn hinder(&mut self, path: PathBuf, what: String, look: &mut Look) {
+        if self.hindrance.as_ref() != Some(&what) {
+            look.changes.push(Change::Trouble { path: Some(path), what: what.clone() });
+        }
+        self.hindrance = Some(what);
+    }
+
+    /// Notes what is served now and was not, and what is not.
+    fn tell(&mut self, look: &mut Look, asked: Asked) {
+        for (path, known) in &mut self.known {
+            let was_served = known.served;
+            known.served = known.held.is_some() && known.out.is_none();
+            let Some(why) = &known.out else {
+                known.told = None;
+                if let Some(held) = known.held.as_ref().filter(|_| !was_served) {
+                    look.changes.push(Change::Served(held.summary.clone()));
+                }
+                continue;
+            };
+            let certain = known.settled || asked == Asked::Yes || !matches!(why, Why::Unusable(_));
+            if (was_served || certain) && known.told.as_ref() != Some(why) {
+                known.told = Some(why.clone());
+                let (name, why) = (path.display().to_string(), why.clone());
+                look.changes.push(Change::LeftOut { name, why, withdrawn: was_served });
+            }
+        }
+    }
+}
+
+/// The notes that are new, but those on tags that move within a stream, which is what streams are for.
+fn new_notes(now: &[Note], before: &[Note]) -> Vec<Note> {
+    let wanted =
+        |note: &&Note| !matches!(note, Note::Superseded { one_stream: true, .. }) && !before.contains(note);
+    now.iter().filter(wanted).cloned().collect()
+}
