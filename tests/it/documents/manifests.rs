@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bundle_test_servers::{Check, DockerRegistry, ImageSpec, LayerSpec};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodSpec, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, PodSpec, Service, ServiceAccount};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::scene::{Ran, Scene};
+use crate::serve::served::Served;
 
 fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")
@@ -121,6 +123,8 @@ fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
         match kind {
             "CronJob" => drop(typed::<CronJob>(&path)),
             "Job" => drop(typed::<Job>(&path)),
+            "Deployment" => drop(typed::<Deployment>(&path)),
+            "Service" => drop(typed::<Service>(&path)),
             "ServiceAccount" => drop(typed::<ServiceAccount>(&path)),
             "PersistentVolumeClaim" => drop(typed::<PersistentVolumeClaim>(&path)),
             "Namespace" => drop(typed::<Namespace>(&path)),
@@ -154,7 +158,7 @@ fn every_manifest_reads_as_kubernetes_own_types_and_names_only_what_is_there() {
             other => panic!("{}: nobody looks at a {other}", path.display()),
         }
     }
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
 }
 
 /// The pods that the bases and the job make.
@@ -167,11 +171,14 @@ fn pods() -> BTreeMap<&'static str, PodSpec> {
     let job = job.spec.unwrap().template.spec.unwrap();
     let transfer: Pod = typed(&manifests().join("kubernetes/transfer/pod.yaml"));
     let transfer = transfer.spec.unwrap();
+    let serve: Deployment = typed(&manifests().join("kubernetes/serve/deployment.yaml"));
+    let serve = serve.spec.template.spec.unwrap();
     BTreeMap::from([
         ("export", cron("export")),
         ("import", cron("import")),
         ("job", job),
         ("transfer", transfer),
+        ("serve", serve),
     ])
 }
 
@@ -187,7 +194,7 @@ fn pods_keep_to_the_restricted_standard_and_have_limits() {
         let volumes = pod.volumes.unwrap();
         assert!(volumes.iter().all(|volume| volume.host_path.is_none()));
         let known: BTreeSet<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
-        for container in &pod.containers {
+        for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
             let context = container.security_context.as_ref().unwrap();
             assert_eq!(context.allow_privilege_escalation, Some(false));
             assert_eq!(context.read_only_root_filesystem, Some(true));
@@ -232,14 +239,61 @@ impl Machine {
                  cp key run/bundle/key/ops.key && cp key-site run/bundle/key/site.key && \
                  cp key etc/bundle/ops.key && cp key-site etc/bundle/site.key && \
                  cp key-site.pub etc/bundle/site.pub && cp key.pub etc/bundle/ops.key.pub && \
-                 echo '{}' > run/bundle/pull/.dockerconfigjson && echo '{}' > etc/bundle/auth.json",
+                 cp key-site.pub run/bundle/ca/unused && echo '{}' > run/bundle/pull/.dockerconfigjson",
             )
             .succeeds();
         let target = DockerRegistry::start().unwrap();
         let robot = r#"{"id":7,"name":"robot$importer","secret":"s3cret","expires_at":-1}"#;
         std::fs::write(scene.path("run/bundle/robot/robot.json"), robot).unwrap();
-        scene.shell("chmod 600 run/bundle/robot/robot.json").succeeds();
+        // As `bundle harbor bootstrap` writes an account, which is Docker's config.json.
+        let login = serde_json::json!({"auths": {target.host(): {"username": "robot$importer", "password": "s3cret"}}});
+        std::fs::write(scene.path("etc/bundle/importer.json"), login.to_string()).unwrap();
+        scene.shell("chmod 600 run/bundle/robot/robot.json etc/bundle/importer.json").succeeds();
         Self { scene, target }
+    }
+
+    /// Leaves in /etc/bundle what docs/operations.md says that a side has there, and nothing else.
+    fn keep_what_is_documented(&self, side: usize) {
+        let page = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md"));
+        let row = page.lines().find(|line| line.starts_with("| `/etc/bundle` |")).unwrap();
+        let cell = row.split('|').nth(2 + side).unwrap();
+        let names: BTreeSet<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(names.len() > 4 && names.contains("sync.yaml"), "{names:?}");
+        let (here, all) = (self.scene.path("etc/bundle"), self.scene.path("etc/all"));
+        if !all.exists() {
+            std::fs::rename(&here, &all).unwrap();
+        }
+        let _ = std::fs::remove_dir_all(&here);
+        std::fs::create_dir(&here).unwrap();
+        for name in names {
+            std::fs::copy(all.join(name), here.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    /// Runs a unit's very command.
+    fn run_unit(&self, side: &str) -> Ran {
+        let text = read(&manifests().join(format!("systemd/bundle-{side}.service")));
+        let values = |key: &str| -> Vec<String> {
+            text.lines()
+                .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(values("SuccessExitStatus"), [""; 0], "a unit and a Job call the same a failure");
+        let start = values("ExecStart").pop().unwrap();
+        let mut words: Vec<String> = start.split(' ').map(str::to_owned).collect();
+        assert_eq!(words.remove(0), "/usr/local/bin/bundle");
+        // The file that would set it need not be there, and is not (systemd.exec(5), EnvironmentFile=).
+        assert_eq!(values("EnvironmentFile"), [format!("-/etc/bundle/{side}.env")]);
+        assert_eq!(words.pop().as_deref(), Some("$OPTIONS"));
+        let environment = values("Environment");
+        let environment = environment
+            .iter()
+            .flat_map(|line| line.split(' '))
+            .filter_map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // The units' XDG_CONFIG_HOME is the machine's own /etc, which a test leaves alone.
+        let environment: Vec<_> = environment.filter(|(name, _)| name != "XDG_CONFIG_HOME").collect();
+        self.run(&words, &environment)
     }
 
     /// The same text with this machine's directories and registries.
@@ -386,31 +440,67 @@ fn the_systemd_units_do_their_job() {
         .replace("  harbor: harbor.yaml", "  # harbor: harbor.yaml")
         .replace("  waitForScan", "  # waitForScan");
     std::fs::write(machine.scene.path("etc/bundle/sync.yaml"), plain).unwrap();
-    let unit = |side: &str| {
-        let text = read(&manifests().join(format!("systemd/bundle-{side}.service")));
-        let values = |key: &str| -> Vec<String> {
-            text.lines()
-                .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-                .map(str::to_owned)
-                .collect()
-        };
-        let start = values("ExecStart").pop().unwrap();
-        let mut words: Vec<String> = start.split(' ').map(str::to_owned).collect();
-        assert_eq!(words.remove(0), "/usr/local/bin/bundle");
-        let environment = values("Environment");
-        let environment = environment
-            .iter()
-            .flat_map(|line| line.split(' '))
-            .filter_map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
-        // The units' XDG_CONFIG_HOME is the machine's own /etc, which a test leaves alone.
-        let environment: Vec<_> = environment.filter(|(name, _)| name != "XDG_CONFIG_HOME").collect();
-        machine.run(&words, &environment)
-    };
-    unit("export").succeeds().says("wrote bundle");
+    for (name, text) in [("auth.json", "{}"), ("harbor.yaml", "{}"), ("ca.crt", CERTIFICATE)] {
+        std::fs::write(machine.scene.path("etc/bundle").join(name), text).unwrap();
+    }
+    machine.keep_what_is_documented(0);
+    machine.run_unit("export").succeeds().says("wrote bundle");
     machine.carry();
-    unit("import").succeeds().says("imported bundle nightly");
+    machine.keep_what_is_documented(1);
+    machine.run_unit("import").succeeds().says("imported bundle nightly");
     machine.complete();
     assert!(machine.scene.path("var/lib/prometheus/node-exporter/bundle-import.prom").exists());
+}
+
+#[test]
+fn what_waits_in_the_inbox_is_no_failure_of_a_unit_or_a_pod_and_one_of_the_command() {
+    let machine = Machine::new();
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    machine.scene.shell("mkdir -p var/lib/bundle/inbox && echo half > var/lib/bundle/inbox/a.tar").succeeds();
+    machine.mount("kubernetes/import/base/sync.yaml", "sync.yaml");
+    machine.run_container(&pods()["import"], &[]).succeeds().says("note: a.tar: this is not a bundle");
+    let status: Value = yaml(&machine.scene.path("var/lib/bundle/state/status.json"));
+    assert_eq!(
+        (&status["exitCode"], &status["status"]["waiting"][0][0]),
+        (&0.into(), &"a.tar".into()),
+        "{status}"
+    );
+    machine.run_unit("import").succeeds().says("note: a.tar");
+    machine.scene.bundle(["sync", "import", "--config", "etc/bundle/sync.yaml"]).ends_with(6);
+    // What is refused stays one.
+    let text = read(&machine.scene.path("etc/bundle/sync.yaml"));
+    std::fs::write(machine.scene.path("etc/bundle/sync.yaml"), format!("{text}  settleSeconds: 0\n"))
+        .unwrap();
+    machine.run_unit("import").ends_with(3).says("error: a.tar: this is not a bundle");
+}
+
+#[test]
+fn the_transfer_pods_first_copy_finds_its_directory() {
+    let machine = Machine::new();
+    let pod = &pods()["transfer"];
+    machine.scene.shell("touch nightly-1795000000.tar && mkdir bin").succeeds();
+    // `kubectl cp` is `tar` in the pod, which makes no directory above the file (kubectl-cp: cp.go, copyToPod); the
+    // pod's file system is the machine's.
+    let kubectl = "#!/bin/sh -e
+[ \"$1\" = -n ] && shift 2
+case $1 in
+apply) command_of_the_pod ;;
+cp) cp -r \"$(echo \"$2\" | sed s,bundle-transfer:,,)\" \"$(echo \"$3\" | sed s,bundle-transfer:,,)\" ;;
+exec) shift 3; exec \"$@\" ;;
+wait|delete) ;;
+*) exit 9 ;;
+esac
+";
+    let init = &pod.init_containers.as_ref().unwrap()[0];
+    let [shell, flag, script] = init.command.as_ref().unwrap().as_slice() else { panic!("{init:?}") };
+    let made = format!("{shell} {flag} '{}'", machine.here(script));
+    std::fs::write(machine.scene.path("bin/kubectl"), kubectl.replace("command_of_the_pod", &made)).unwrap();
+    let page = read(&manifests().join("README.md"));
+    let steps = page.split("```sh\n").find(|block| block.contains("transfer/pod.yaml")).unwrap();
+    let steps = machine.here(steps.split("```").next().unwrap());
+    machine.scene.shell(&format!("chmod +x bin/kubectl; PATH=$PWD/bin:$PATH; set -e; {steps}")).succeeds();
+    assert!(machine.scene.path("var/lib/bundle/inbox/nightly-1795000000.tar").exists());
+    assert!(machine.scene.path("receipts").is_dir());
 }
 
 #[test]
@@ -451,7 +541,7 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
     let at = |name: &str| scene.path("manifests/kubernetes").join(name);
     let read_me = read(&manifests().join("README.md"));
     for (overlay, keys) in [
-        ("export/overlays/example", &["site.pub"][..]),
+        ("export/overlays/example", &["site.pub", "ca.crt"][..]),
         ("import/overlays/example", &["ops.key.pub", "ca.crt"]),
     ] {
         assert!(built(&kustomize, &at(overlay)).is_none(), "{overlay} trusts somebody without being told");
@@ -459,14 +549,14 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
             std::fs::write(at(overlay).join(key), "brought").unwrap();
         }
     }
-    for directory in ["export/overlays/example", "import/overlays/example", "import-job"] {
+    for directory in ["export/overlays/example", "import/overlays/example", "import-job", "serve"] {
         let objects = built(&kustomize, &at(directory)).unwrap();
         let mut pods = 0;
         for ((kind, name), object) in &objects {
             assert!(kind == "Namespace" || object["metadata"]["namespace"] == "bundle", "{kind} {name}");
             let spec = match kind.as_str() {
                 "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"]["spec"],
-                "Job" => &object["spec"]["template"]["spec"],
+                "Job" | "Deployment" => &object["spec"]["template"]["spec"],
                 _ => continue,
             };
             pods += 1;
@@ -488,17 +578,85 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
                 if let Some(secret) = volume.secret.and_then(|secret| secret.secret_name) {
                     let made = format!("secret generic {secret} ");
                     let made_for_pulls = format!("secret docker-registry {secret} ");
-                    assert!(read_me.contains(&made) || read_me.contains(&made_for_pulls), "{secret}");
+                    let made_of_a_pair = format!("secret tls {secret} ");
+                    let all = [made, made_for_pulls, made_of_a_pair];
+                    assert!(all.iter().any(|made| read_me.contains(made)), "{secret}");
                 }
             }
         }
         assert!(pods > 0, "{directory}");
     }
-    // The job is put on top of the overlay, and changes nothing of it.
-    let (overlay, job) = (
-        built(&kustomize, &at("import/overlays/example")).unwrap(),
-        built(&kustomize, &at("import-job")).unwrap(),
-    );
-    assert!(overlay.iter().all(|(name, object)| job.get(name) == Some(object)));
-    assert_eq!(job.len(), overlay.len() + 1);
+    // The job and the server are put on top of the overlay, and change nothing of it.
+    let overlay = built(&kustomize, &at("import/overlays/example")).unwrap();
+    for (directory, more) in [("import-job", 1), ("serve", 2)] {
+        let above = built(&kustomize, &at(directory)).unwrap();
+        assert!(overlay.iter().all(|(name, object)| above.get(name) == Some(object)), "{directory}");
+        assert_eq!(above.len(), overlay.len() + more, "{directory}");
+    }
+}
+
+/// Puts an imported bundle where the server looks, and gives it certificate and users.
+fn imported() -> Machine {
+    let machine = Machine::new();
+    machine.mount("kubernetes/export/base/sync.yaml", "sync.yaml");
+    machine.want_an_image();
+    machine.run_container(&pods()["export"], &[]).succeeds();
+    machine.carry();
+    machine.mount("kubernetes/import/base/sync.yaml", "sync.yaml");
+    machine.mount("kubernetes/import/base/trust.yaml", "trust.yaml");
+    machine
+        .scene
+        .shell(
+            "mkdir -p run/bundle/tls run/bundle/users && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+             -nodes -days 1 -subj /CN=seed -addext subjectAltName=IP:127.0.0.1 -keyout run/bundle/tls/tls.key \
+             -out run/bundle/tls/tls.crt 2>/dev/null && cp run/bundle/tls/tls.key etc/bundle/serve.key && \
+             cp run/bundle/tls/tls.crt etc/bundle/serve.crt && \
+             htpasswd -cbB -C 4 run/bundle/users/htpasswd node s3cret 2>/dev/null",
+        )
+        .succeeds();
+    machine
+}
+
+#[test]
+fn the_servers_of_the_unit_and_the_deployment_have_what_the_job_imports() {
+    let machine = imported();
+    let container = pods()["serve"].containers.first().unwrap().clone();
+    let unit = read(&manifests().join("systemd/bundle-serve.service"));
+    let line =
+        unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/bundle serve ")).unwrap();
+    assert!(unit.contains("EnvironmentFile=-/etc/bundle/serve.env") && unit.contains("LISTEN=0.0.0.0:5000"));
+    assert!(unit.contains("ExecReload=/bin/kill -HUP $MAINPID"));
+    let line = line.strip_suffix(" $OPTIONS").unwrap();
+    let of_unit: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let of_pod: Vec<String> = container.args.as_ref().unwrap()[1..].to_vec();
+    let mut servers = Vec::new();
+    for (arguments, login) in [(of_unit, ""), (of_pod, "-u node:s3cret")] {
+        let listen = arguments.iter().position(|word| word == "--listen").unwrap();
+        assert!(["${LISTEN}", "0.0.0.0:5000"].contains(&arguments[listen + 1].as_str()));
+        let kept = [&arguments[..listen], &arguments[listen + 2..]].concat();
+        let here: Vec<String> = kept.iter().map(|argument| machine.here(argument)).collect();
+        // Before the first import there is no `done` yet.
+        let served = Served::with(&machine.scene, &here.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(served.greeting.contains("does not exist yet"), "{}", served.greeting);
+        servers.push((served, login));
+    }
+    machine.run_container(&pods()["import"], &[]).succeeds().says("imported bundle nightly");
+    let probe = container.readiness_probe.unwrap().http_get.unwrap();
+    assert_eq!(probe.scheme.as_deref(), Some("HTTPS"));
+    let path = format!("/v2/cache/{}/team/a/manifests/1", machine.scene.source.host().replace(':', "_"));
+    for (served, login) in &mut servers {
+        assert!(served.look().contains("now serving 1 bundle"));
+        let curl = |login: &str, path: &str| {
+            let url = format!("https://{}{path}", served.host());
+            machine
+                .scene
+                .shell(&format!(
+                    "curl -s -o /dev/null -w '%{{http_code}}' --cacert etc/bundle/serve.crt {login} {url}"
+                ))
+                .stdout
+        };
+        assert_eq!(curl("", probe.path.as_deref().unwrap()), "200");
+        assert_eq!(curl(login, &path), "200");
+        assert_eq!(curl("", &path), if login.is_empty() { "200" } else { "401" });
+    }
 }
