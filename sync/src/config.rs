@@ -81,7 +81,7 @@ pub struct ExportConfig {
     #[serde(default = "yes", deserialize_with = "bundle_input::plain")]
     pub referrers: bool,
     /// Whether layers travel that are marked non-distributable, as those of Windows base images are: `include` or
-    /// `leave`, whatever the bundle.yaml says.
+    /// `leave`, overriding the bundle.yaml.
     #[serde(default, deserialize_with = "from_text")]
     #[schemars(with = "String", extend("enum" = ["include", "leave"]))]
     pub foreign_layers: Option<ForeignLayers>,
