@@ -59,6 +59,11 @@ pub(crate) struct To {
 }
 
 impl To {
+    /// Whether its address says plain HTTP.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.scheme == Some(Scheme::Http)
+    }
+
     /// The host with its path.
     pub(crate) fn root(&self) -> RegistryPath {
         RegistryPath::new(self.registry.clone(), self.below.clone())
@@ -127,6 +132,16 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    /// The file with credentials, if one is named.
+    pub(crate) fn file(&self) -> Option<&std::path::Path> {
+        self.credentials.as_deref()
+    }
+
+    /// Whether an account was given with this command, so that it should be known.
+    pub(crate) fn is_given(&self) -> bool {
+        self.credentials.is_some() || environment::text(BUNDLE_USERNAME).is_some()
+    }
+
     async fn store(&self, registry: &Registry) -> Result<CredentialStore, Failure> {
         let wrong = |error: CredentialError| Failure::from(error);
         let store = CredentialStore::from_environment(environment::lookup).map_err(wrong)?;
@@ -237,6 +252,11 @@ impl Connection {
         progress: &Arc<dyn Progress>,
     ) -> Result<Client, Failure> {
         self.client_to_as(to, login.store(&to.registry).await?, pushes, progress)
+    }
+
+    /// What speaks to a registry with an address, as nobody.
+    pub(crate) fn anonymous_client(&self, to: &To, progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
+        self.client_to_as(to, CredentialStore::default(), false, progress)
     }
 
     /// The same with these credentials only.

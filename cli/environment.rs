@@ -26,9 +26,9 @@ macro_rules! variables {
 }
 
 variables! {
-    BUNDLE_USERNAME = "import, sync import, harbor",
+    BUNDLE_USERNAME = "import, sync import, harbor, doctor",
         "User name of the account at the destination. Needs BUNDLE_PASSWORD. --credentials takes precedence; without both, the account of `docker login` is used.";
-    BUNDLE_PASSWORD = "import, sync import, harbor",
+    BUNDLE_PASSWORD = "import, sync import, harbor, doctor",
         "Password of the account at the destination. Needs BUNDLE_USERNAME.";
     BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";

@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 36] = [
+const EXAMPLES: [&str; 37] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -34,6 +34,7 @@ const EXAMPLES: [&str; 36] = [
     "bundle serve nightly.tar --trust ops.key.pub --listen 0.0.0.0:5000",
     "bundle extract nightly.tar --trust ops.key.pub --format k3s --to images",
     "bundle mirror-config nightly.tar --trust ops.key.pub --for k3s --registry harbor.example --output node",
+    "bundle doctor --to https://harbor.example --ca-file ca.crt --bundle nightly.tar",
     "bundle sync export --config /etc/bundle/sync.yaml",
     "bundle sync import --config /etc/bundle/sync.yaml",
     "bundle stream show nightly --to https://harbor.example --state /var/lib/bundle/import/state.json",

@@ -3,6 +3,7 @@
 
 mod chart;
 mod create;
+mod doctor;
 mod extract;
 mod harbor;
 mod import;
@@ -19,6 +20,7 @@ use bundle_oci::Printable;
 use bundle_report::ErrorReport;
 pub(crate) use bundle_report::{ErrorId as Id, ExitCode as Code};
 
+pub(crate) use doctor::how_to_run;
 pub(crate) use harbor::advice;
 
 use crate::destination;
@@ -74,6 +76,11 @@ impl Failure {
     /// The message in one line, without the hint.
     pub(crate) fn said(&self) -> String {
         self.lines.join("; ")
+    }
+
+    /// What to do about it, if there is anything.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Whether it is about this.

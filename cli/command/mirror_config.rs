@@ -4,7 +4,7 @@
 use crate::limits::CERTIFICATES;
 use std::path::{Path, PathBuf};
 
-use bundle_format::Limits;
+use bundle_format::{Limits, Trusted};
 use bundle_handout::node::{
     Deviation, Login, LoginError, Mirror, Mirrored, NodeConfig, NodeFile, Runtime, Scheme, Secrecy,
     compare_tree, write_tree,
@@ -16,7 +16,7 @@ use bundle_registry::CredentialStore;
 use bundle_report::{ConfigFile, MirrorConfigReport, NodeDeviation, NodeReport};
 use bundle_site::Reach;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, To};
 use crate::exit::{Code, Failure, Id};
 use crate::output::{self, name, tell};
 use crate::progress::progress;
@@ -71,12 +71,23 @@ pub(crate) struct MirrorConfig {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum For {
+pub(crate) enum For {
     K3s,
     Rke2,
     Containerd,
     /// CRI-O, Podman and Skopeo
     Crio,
+}
+
+impl For {
+    pub(crate) fn runtime(self) -> Runtime {
+        match self {
+            Self::K3s => Runtime::K3s,
+            Self::Rke2 => Runtime::Rke2,
+            Self::Containerd => Runtime::Containerd,
+            Self::Crio => Runtime::Crio,
+        }
+    }
 }
 
 impl MirrorConfig {
@@ -93,19 +104,11 @@ impl MirrorConfig {
             mirrors: self.mirrors().await?,
             all_registries: self.all_registries,
         };
-        let runtime = match self.runtime {
-            For::K3s => Runtime::K3s,
-            For::Rke2 => Runtime::Rke2,
-            For::Containerd => Runtime::Containerd,
-            For::Crio if self.all_registries => {
-                return Err(Failure::text(
-                    Code::Usage,
-                    "CRI-O's registries.conf has no rule for all registries",
-                )
+        let runtime = self.runtime.runtime();
+        if runtime == Runtime::Crio && self.all_registries {
+            return Err(Failure::text(Code::Usage, "CRI-O's registries.conf has no rule for all registries")
                 .hint("leave --all-registries out, and close the way out of the nodes in their network"));
-            }
-            For::Crio => Runtime::Crio,
-        };
+        }
         let files = runtime.files(&node);
         let renamed = node.mirrored.renamed.len();
         if renamed > 0 {
@@ -194,15 +197,7 @@ impl MirrorConfig {
 fn compared(files: &[NodeFile], root: &Path) -> Result<(), Failure> {
     let deviations: Vec<NodeDeviation> = compare_tree(files, root)
         .into_iter()
-        .map(|(path, deviation)| NodeDeviation {
-            path: name(&root.join(path)),
-            what: match deviation {
-                Deviation::Missing => "missing".to_owned(),
-                Deviation::Differs { line } => format!("differs, from line {line} on"),
-                Deviation::Open => "has a password, and others than its owner can read it".to_owned(),
-                Deviation::Unreadable(kind) => format!("cannot be read: {kind}"),
-            },
-        })
+        .map(|(path, deviation)| NodeDeviation { path: name(&root.join(path)), what: said(deviation) })
         .collect();
     let count = deviations.len();
     output::report(&NodeReport { root: name(root), files: files.len(), deviations })?;
@@ -214,6 +209,69 @@ fn compared(files: &[NodeFile], root: &Path) -> Result<(), Failure> {
         )
         .hint("write the files anew with -o DIR, copy them to the node, and restart its container runtime")),
     }
+}
+
+fn said(deviation: Deviation) -> String {
+    match deviation {
+        Deviation::Missing => "missing".to_owned(),
+        Deviation::Differs { line } => format!("differs, from line {line} on"),
+        Deviation::Open => "has a password, and others than its owner can read it".to_owned(),
+        Deviation::Unreadable(kind) => format!("cannot be read: {kind}"),
+    }
+}
+
+/// Which files a node is to have, without what only whoever made them knows: whether there is an account among
+/// them, and a rule for all registries.
+pub(crate) struct Wanted<'a> {
+    /// The mirrors, in the order in which they are asked.
+    pub(crate) registries: Vec<&'a To>,
+    pub(crate) ca_file: Option<&'a Path>,
+    /// The file with the account that nodes may pull with.
+    pub(crate) login: Option<&'a Path>,
+    pub(crate) runtime: Runtime,
+}
+
+/// A node's files against those that it is to have.
+pub(crate) struct Compared {
+    pub(crate) files: usize,
+    /// Each file that deviates, and how.
+    pub(crate) deviations: Vec<(String, String)>,
+}
+
+/// Compares a node with each form that its files may have, and gives the form that is nearest.
+pub(crate) fn closest(bundles: &[&Trusted], wanted: &Wanted<'_>, root: &Path) -> Result<Compared, Failure> {
+    let ca = wanted.ca_file.map(certificates).transpose()?;
+    let registries: Vec<&Registry> = wanted.registries.iter().map(|to| &to.registry).collect();
+    let mut nearest: Option<Compared> = None;
+    let all_or_not: &[bool] = if wanted.runtime == Runtime::Crio { &[false] } else { &[true, false] };
+    for all_registries in all_or_not {
+        for login in [wanted.login, None] {
+            let mirror = |to: &&To| {
+                let scheme = if to.is_plain() { Scheme::Http } else { Scheme::Https };
+                let encrypted = scheme == Scheme::Https;
+                let login = match login.filter(|_| encrypted).map(|path| Login::load(path, &to.registry)) {
+                    Some(Err(LoginError::Missing { .. })) | None => None,
+                    Some(login) => Some(login?),
+                };
+                let ca = ca.clone().filter(|_| encrypted);
+                Ok::<_, Failure>(Mirror { registry: to.registry.clone(), scheme, ca, login })
+            };
+            let node = NodeConfig {
+                mirrored: Mirrored::of(bundles, &registries)?,
+                mirrors: wanted.registries.iter().map(mirror).collect::<Result<_, _>>()?,
+                all_registries: *all_registries,
+            };
+            let files = wanted.runtime.files(&node);
+            let deviations: Vec<(String, String)> = compare_tree(&files, root)
+                .into_iter()
+                .map(|(path, deviation)| (name(&root.join(path)), said(deviation)))
+                .collect();
+            if nearest.as_ref().is_none_or(|nearest| deviations.len() < nearest.deviations.len()) {
+                nearest = Some(Compared { files: files.len(), deviations });
+            }
+        }
+    }
+    Ok(nearest.unwrap_or(Compared { files: 0, deviations: Vec::new() }))
 }
 
 fn plural(count: usize) -> String {

@@ -4,6 +4,7 @@
 mod chart;
 mod create;
 mod diff;
+mod doctor;
 mod extract;
 mod harbor;
 mod images;
@@ -67,6 +68,8 @@ pub(crate) enum Command {
     Extract(extract::Extract),
     /// Generate registry-mirror configuration for K3s, RKE2, containerd or CRI-O
     MirrorConfig(mirror_config::MirrorConfig),
+    /// Check whether a site is ready: names, certificates, clock, Harbor, disks, keys, secrets, nodes' files
+    Doctor(doctor::Doctor),
     /// Run the scheduled export or import job once
     #[command(subcommand)]
     Sync(sync::Sync),
@@ -96,6 +99,7 @@ impl Command {
             | Self::Serve(_)
             | Self::Login(_)
             | Self::MirrorConfig(_)
+            | Self::Doctor(_)
             | Self::Logout(_)
             | Self::Stream(_)
             | Self::Sync(_) => true,
@@ -131,6 +135,7 @@ impl Command {
             Self::Serve(command) => command.run().await,
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run().await,
+            Self::Doctor(command) => command.run().await,
             Self::Sync(command) => command.run().await,
             Self::Stream(command) => command.run().await,
             Self::Login(command) => command.run().await,

@@ -29,6 +29,7 @@ pub(crate) fn json() -> String {
     page.add::<report::ExtractReport>();
     page.add::<report::MirrorConfigReport>();
     page.add::<report::NodeReport>();
+    page.add::<report::DoctorReport>();
     page.add::<report::AccessReport>();
     page.add::<report::ExportReport>();
     page.add::<report::SyncImportReport>();

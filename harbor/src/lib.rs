@@ -30,4 +30,7 @@ pub use quota::{ParseStorageLimitError, Quota, StorageLimit, StorageUse};
 pub use robot::{CreatedRobot, Permission, Robot, RobotLifetime, RobotSpec};
 pub use scan::{ScanState, ScanSummary, Scanner, Severity};
 pub use secret::RobotSecret;
-pub use system::SystemInfo;
+pub use system::{ComponentHealth, Health, SystemInfo, Volume};
+
+/// The oldest and the newest version that this client was tried with, by their first two numbers.
+pub const TRIED_VERSIONS: [(u32, u32); 2] = [(2, 14), (2, 15)];

@@ -393,6 +393,21 @@ impl Client {
         Ok(found.unwrap_or_else(|| inner.connections.clone()))
     }
 
+    /// The TLS configuration of connections to a host, and what notes the times of its certificate.
+    pub(crate) fn watched_tls(
+        &self,
+        host: &str,
+    ) -> Result<(rustls::ClientConfig, Arc<certificate::Watch>), Error> {
+        let connector = &self.inner.connector;
+        let mut certificates = connector.certificates.clone();
+        let own = HostCertificates::find(&connector.directories, &[host])?;
+        let identity = own.and_then(|own| {
+            certificates.extend(own.roots);
+            own.identity
+        });
+        certificate::watched_config(&certificates, identity).map_err(Error::Certificates)
+    }
+
     /// Whether there are certificates for a registry of this machine, which then may speak HTTPS.
     fn has_certificates(&self, registry: &Registry) -> bool {
         let inner = &self.inner;

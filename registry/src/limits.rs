@@ -190,3 +190,7 @@ pub(crate) const MOST_AT_ONCE: usize = 1024;
 pub(crate) const FIRST_GROWTH: usize = 4;
 /// The most of these.
 pub(crate) const MOST_GROWTH: usize = 256;
+/// How long a refusal of a request by its head alone is waited for: what gives one does so at once.
+pub(crate) const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// Bytes per second of an upload that only takes its time: more than any server's least rate for a body, less than any line's.
+pub(crate) const HELD_PIECE: usize = 1 << 10;

@@ -66,6 +66,8 @@ pub enum ErrorId {
     Truncated,
     /// Bytes of a bundle, volume, receipt or chart are not what was signed, or break the format.
     Damaged,
+    /// The clock of this machine is wrong, so that no time in a signature, key or certificate can be judged.
+    Clock,
     /// The network or a registry failed for a reason that has no identifier of its own.
     Network,
     /// A host does not answer, or the connection broke and retries did not help.
@@ -88,6 +90,8 @@ pub enum ErrorId {
     RegistryRefused,
     /// The registry gave an answer that breaks the protocol, or other content than its digest.
     RegistryBroken,
+    /// Components of Harbor are not healthy.
+    Unhealthy,
     /// A policy refused for a reason that has no identifier of its own.
     Policy,
     /// A tag exists at the destination with a different digest.
@@ -108,6 +112,8 @@ pub enum ErrorId {
     ImagesBlocked,
     /// A node's files are not as they should be.
     NodeDeviates,
+    /// A pull secret is missing in the cluster, or is of another type or for another host.
+    PullSecret,
     /// Something is missing for a reason that has no identifier of its own.
     Incomplete,
     /// A volume of the bundle is missing.
@@ -130,7 +136,7 @@ pub enum ErrorId {
 
 impl ErrorId {
     /// All of them, by exit code.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 63] = [
         Self::Failed,
         Self::FileSystem,
         Self::NoSpace,
@@ -161,6 +167,7 @@ impl ErrorId {
         Self::NewerVersion,
         Self::Truncated,
         Self::Damaged,
+        Self::Clock,
         Self::Network,
         Self::Unreachable,
         Self::UnknownHost,
@@ -172,6 +179,7 @@ impl ErrorId {
         Self::RateLimited,
         Self::RegistryRefused,
         Self::RegistryBroken,
+        Self::Unhealthy,
         Self::Policy,
         Self::TagExists,
         Self::TagImmutable,
@@ -182,6 +190,7 @@ impl ErrorId {
         Self::Blocked,
         Self::ImagesBlocked,
         Self::NodeDeviates,
+        Self::PullSecret,
         Self::Incomplete,
         Self::VolumeMissing,
         Self::BaseMissing,
@@ -226,6 +235,7 @@ impl ErrorId {
             Self::NewerVersion => "newer-version",
             Self::Truncated => "truncated",
             Self::Damaged => "damaged",
+            Self::Clock => "clock",
             Self::Network => "network",
             Self::Unreachable => "unreachable",
             Self::UnknownHost => "unknown-host",
@@ -237,6 +247,7 @@ impl ErrorId {
             Self::RateLimited => "rate-limited",
             Self::RegistryRefused => "registry-refused",
             Self::RegistryBroken => "registry-broken",
+            Self::Unhealthy => "unhealthy",
             Self::Policy => "policy",
             Self::TagExists => "tag-exists",
             Self::TagImmutable => "tag-immutable",
@@ -247,6 +258,7 @@ impl ErrorId {
             Self::Blocked => "blocked",
             Self::ImagesBlocked => "images-blocked",
             Self::NodeDeviates => "node-deviates",
+            Self::PullSecret => "pull-secret",
             Self::Incomplete => "incomplete",
             Self::VolumeMissing => "volume-missing",
             Self::BaseMissing => "base-missing",
@@ -291,7 +303,8 @@ impl ErrorId {
             | Self::Stale
             | Self::NewerVersion
             | Self::Truncated
-            | Self::Damaged => ExitCode::NotTrusted,
+            | Self::Damaged
+            | Self::Clock => ExitCode::NotTrusted,
             Self::Network
             | Self::Unreachable
             | Self::UnknownHost
@@ -302,7 +315,8 @@ impl ErrorId {
             | Self::NotFound
             | Self::RateLimited
             | Self::RegistryRefused
-            | Self::RegistryBroken => ExitCode::Network,
+            | Self::RegistryBroken
+            | Self::Unhealthy => ExitCode::Network,
             Self::Policy
             | Self::TagExists
             | Self::TagImmutable
@@ -313,6 +327,7 @@ impl ErrorId {
             | Self::Blocked
             | Self::ImagesBlocked => ExitCode::Policy,
             Self::NodeDeviates
+            | Self::PullSecret
             | Self::Incomplete
             | Self::VolumeMissing
             | Self::BaseMissing
@@ -374,6 +389,9 @@ impl ErrorId {
             Self::Damaged => {
                 "Bytes of a bundle, volume, receipt or chart are not what was signed, or break the format."
             }
+            Self::Clock => {
+                "The clock of this machine is wrong, so that no time in a signature, key or certificate can be judged."
+            }
             Self::Network => {
                 "The network or a registry failed for a reason that has no identifier of its own."
             }
@@ -389,6 +407,7 @@ impl ErrorId {
             Self::RegistryBroken => {
                 "The registry gave an answer that breaks the protocol, or other content than its digest."
             }
+            Self::Unhealthy => "Components of Harbor are not healthy.",
             Self::Policy => "A policy refused for a reason that has no identifier of its own.",
             Self::TagExists => "A tag exists at the destination with a different digest.",
             Self::TagImmutable => "A tag is immutable at the destination.",
@@ -401,6 +420,9 @@ impl ErrorId {
             Self::Blocked => "A host or address is blocked by the policy of this machine or of the network.",
             Self::ImagesBlocked => "Harbor blocks the pull of delivered images because of vulnerabilities.",
             Self::NodeDeviates => "A node's files are not as `mirror-config` would write them.",
+            Self::PullSecret => {
+                "A pull secret is missing in the cluster, or is of another type or for another host."
+            }
             Self::Incomplete => "Something is missing for a reason that has no identifier of its own.",
             Self::VolumeMissing => "A volume of the bundle is missing.",
             Self::BaseMissing => "Blobs of the base bundle are missing at the destination or in the bundle.",

@@ -2,7 +2,8 @@
 //!
 //! [`connect`] is the one place that decides what kind of destination a host is; it gives the
 //! importer's [`Destination`](bundle_importer::Destination). The rest serves that adapter, and the
-//! commands that administer a Harbor: [`bootstrap`], [`rotate`], [`drift`].
+//! commands that administer a Harbor: [`bootstrap`], [`rotate`], [`drift`]. [`look_at_host`] and its
+//! neighbours check whether a site is ready, and change nothing.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -11,6 +12,7 @@ mod bootstrap;
 mod cause;
 mod connect;
 mod deliveries;
+mod doctor;
 mod drift;
 mod harbor;
 mod limits;
@@ -33,6 +35,11 @@ pub use bootstrap::robots::{
 pub use bootstrap::secrets::{HARBORS_PULL_SECRET, PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};
 pub use deliveries::Deliveries;
+pub use doctor::{
+    Check, CheckName, ClusterChecks, HostChecks, Outcome, RegistryChecks, Skipped, Trouble, WantedSecret,
+    look_at_cluster, look_at_host, look_at_hosts_file, look_at_keys, look_at_pod_names, look_at_registry,
+    look_at_request_time, look_at_secret_file, look_at_space, wanted_secrets,
+};
 pub use drift::{Drift, drift, extra, prove_again};
 pub use harbor::{HarborOptions, HarborSite};
 pub use limits::Limits;

@@ -24,6 +24,23 @@ pub struct Limits {
     pub kept_secret: u64,
     /// The longest run of `kubectl`: a cluster answers in less, or not at all.
     pub command_time: Duration,
+    /// The longest run of `kubectl` that only reads: who waits for a check wants to know soon.
+    pub look_time: Duration,
+    /// The size in bytes of an object of Kubernetes, or of a list of names: etcd keeps no larger one than
+    /// 1.5 MiB.
+    pub object: u64,
+    /// How far the clock may be from the registry's before it is said. Tokens and certificates have their
+    /// tolerances below this.
+    pub clock_warns: Duration,
+    /// How far it may be at most: tokens of half an hour and signatures with times begin to be refused.
+    pub clock_fails: Duration,
+    /// How long before its end a certificate or key is spoken of.
+    pub ends_soon: Duration,
+    /// The size in bytes of the request that is announced where the bundle does not say how large its largest
+    /// layer is.
+    pub announced: u64,
+    /// Addresses of one host that are tried.
+    pub addresses: usize,
 }
 
 impl Limits {
@@ -36,6 +53,13 @@ impl Limits {
         command_output: 64 << 10,
         kept_secret: 4 << 20,
         command_time: Duration::from_secs(120),
+        look_time: Duration::from_secs(15),
+        object: 4 << 20,
+        clock_warns: Duration::from_secs(60),
+        clock_fails: Duration::from_secs(5 * 60),
+        ends_soon: Duration::from_secs(30 * 24 * 60 * 60),
+        announced: 10 << 30,
+        addresses: 16,
     };
 }
 

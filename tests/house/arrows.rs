@@ -21,7 +21,7 @@ const ALLOWED: [(&str, &str); 17] = [
     ("bundle-serve", "oci os format"),
     ("bundle-bundler", "oci os input format trust registry chart"),
     ("bundle-importer", "oci os input format trust registry"),
-    ("bundle-site", "oci input format registry harbor importer"),
+    ("bundle-site", "oci os input format trust registry harbor importer"),
     ("bundle-handout", "oci os format importer site chart"),
     ("bundle-report", "oci format"),
     ("bundle-sync", "oci os input format trust registry bundler importer site"),

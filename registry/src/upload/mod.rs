@@ -7,3 +7,4 @@ mod send;
 mod session;
 
 pub use send::{BlobSource, Uploaded};
+pub(crate) use session::session_url;

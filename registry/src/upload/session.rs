@@ -6,7 +6,7 @@ use reqwest::Url;
 
 /// The address of an upload, whose query is kept byte for byte. Behind a proxy that ends TLS,
 /// registries name themselves with the wrong scheme.
-pub(super) fn session_url(asked: &Url, location: &str) -> Option<Url> {
+pub(crate) fn session_url(asked: &Url, location: &str) -> Option<Url> {
     let mut url = asked.join(location).ok()?;
     if url.host_str() != asked.host_str() || !url.username().is_empty() || url.password().is_some() {
         return None;

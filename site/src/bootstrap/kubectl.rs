@@ -1,15 +1,16 @@
-//! Runs `kubectl apply` with a document on standard input.
-//! Takes YAML; the document never lies in an argument or a file.
+//! Runs `kubectl`: to apply a document, which is given on standard input and never lies in an argument or a
+//! file, and to read an object. Takes YAML or names, gives what was printed.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use bundle_oci::Printable;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use crate::Limits;
 
-/// Why `kubectl` did not apply something.
+/// Why `kubectl` did not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum KubectlError {
     /// It cannot be started.
@@ -29,16 +30,32 @@ pub enum KubectlError {
 /// Applies YAML with `kubectl apply -f -`: as standard input, for arguments can be seen by everybody on
 /// the machine.
 pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
+    let time = Limits::DEFAULT.command_time;
+    run(&["apply", "-f", "-"], text, 0, time).await.map(drop)
+}
+
+/// What `kubectl` prints with these arguments, which only read.
+pub(crate) async fn read(arguments: &[&str]) -> Result<Zeroizing<Vec<u8>>, KubectlError> {
+    let limits = Limits::DEFAULT;
+    run(arguments, "", limits.object, limits.look_time).await
+}
+
+async fn run(
+    arguments: &[&str],
+    text: &str,
+    printed: u64,
+    time: Duration,
+) -> Result<Zeroizing<Vec<u8>>, KubectlError> {
     let run = async {
         let mut child = tokio::process::Command::new("kubectl")
-            .args(["apply", "-f", "-"])
+            .args(arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(if printed > 0 { Stdio::piped() } else { Stdio::null() })
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(KubectlError::Start)?;
-        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
                 // A command that does not read its input reports its own error.
@@ -52,17 +69,22 @@ pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
             }
             Ok::<_, std::io::Error>(said)
         };
-        let ((), said) = tokio::join!(write, read);
+        let print = async {
+            let mut found = Zeroizing::new(Vec::new());
+            if let Some(stdout) = stdout {
+                stdout.take(printed).read_to_end(&mut found).await?;
+            }
+            Ok::<_, std::io::Error>(found)
+        };
+        let ((), said, found) = tokio::join!(write, read, print);
         let status = child.wait().await.map_err(KubectlError::Io)?;
         let said = said.map_err(KubectlError::Io)?;
         if status.success() {
-            return Ok(());
+            return found.map_err(KubectlError::Io);
         }
         let said = String::from_utf8_lossy(&said);
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         Err(KubectlError::Failed(last.trim().to_owned()))
     };
-    tokio::time::timeout(Limits::DEFAULT.command_time, run)
-        .await
-        .map_err(|_| KubectlError::Slow(Limits::DEFAULT.command_time))?
+    tokio::time::timeout(time, run).await.map_err(|_| KubectlError::Slow(time))?
 }

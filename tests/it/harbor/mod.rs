@@ -4,6 +4,7 @@
 
 mod accounts;
 mod days;
+mod doctor;
 mod receipt;
 mod scan;
 pub(crate) mod scene;

@@ -44,6 +44,7 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("GET", ["health"]) => Ok(system::health(call)),
         ("GET", ["systeminfo"]) => Ok(system::info(call)),
         ("GET", ["systeminfo", "getcert"]) => system::certificate(),
+        ("GET", ["systeminfo", "volumes"]) => system::volumes(call),
         ("GET", ["permissions"]) => system::permissions(call),
         ("GET", ["users", "current"]) => system::current_user(call),
         ("GET", ["users", "current", "permissions"]) => rights::current(call),

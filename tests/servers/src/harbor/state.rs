@@ -51,6 +51,8 @@ pub(super) struct Config {
     pub(super) allowlist: Allowlist,
     /// Components that `/health` reports as unhealthy, with the error.
     pub(super) unhealthy: BTreeMap<String, String>,
+    /// The size of the disk of core and what is free of it, in bytes.
+    pub(super) volume: (u64, u64),
 }
 
 /// The accounts that may create projects besides administrators and permitted robots.
@@ -268,6 +270,7 @@ impl State {
                 relative_locations: false,
                 allowlist: Allowlist::default(),
                 unhealthy: BTreeMap::new(),
+                volume: (100 << 30, 60 << 30),
             },
             projects: BTreeMap::new(),
             users: BTreeMap::new(),

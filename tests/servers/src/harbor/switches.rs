@@ -318,6 +318,11 @@ impl Switches {
         self.state(|state| state.config.unhealthy.insert(component.to_owned(), error.to_owned()));
     }
 
+    /// Sets the size of the disk of core and what is free of it, in bytes.
+    pub fn set_volume(&self, total: u64, free: u64) {
+        self.state(|state| state.config.volume = (total, free));
+    }
+
     /// Puts the clock forward: tokens and robots expire, blobs become old enough to be collected.
     pub fn advance(&self, by: Duration) {
         self.state(|state| state.clock.advance(by));

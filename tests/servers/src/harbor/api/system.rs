@@ -78,6 +78,14 @@ pub(super) fn certificate() -> Result<Answer, Refusal> {
     Err(Refusal::not_found("resource not found: cert not found in path: /etc/core/ca/ca.crt"))
 }
 
+/// For those who may read `system-volumes` in the system (handler/systeminfo.go, GetVolumes).
+pub(super) fn volumes(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let state = lock(&call.core.state);
+    state.require_in_system(call.identity, "read", "system-volumes")?;
+    let (total, free) = state.config.volume;
+    Ok(Answer::json(200, &json!({"storage": [{"total": total, "free": free}]})))
+}
+
 /// The permissions that robots can get; for administrators, of the system or of a project.
 pub(super) fn permissions(call: &Call<'_>) -> Result<Answer, Refusal> {
     let state = lock(&call.core.state);
