@@ -163,7 +163,7 @@ fn summary_line(bundle: &Summary) -> String {
     )
 }
 
-/// What people should know before they rely on what is served.
+/// The notes for the user on the served content.
 fn note_lines(notes: &[Note]) -> Vec<String> {
     let line = |note: &Note| match note {
         Note::Superseded { name: image, served, left, .. } => {

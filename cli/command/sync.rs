@@ -255,7 +255,7 @@ impl From<Failure> for Stopped {
     }
 }
 
-/// Reports the outcome of each bundle, and fails with the gravest error. What only waits is apart.
+/// Reports the outcome of each bundle, and fails with the gravest error. Waiting bundles are counted apart.
 fn tell_imported(imported: Imported) -> (Result<(), Failure>, Option<Failure>) {
     let mut items = Vec::new();
     let (mut failed, mut refused, mut waiting) = (Vec::new(), Vec::new(), Vec::new());

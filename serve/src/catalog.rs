@@ -96,7 +96,7 @@ pub enum Note {
 
 /// A bundle that is added to the catalog.
 pub(crate) struct Addition<'a> {
-    /// What people call it.
+    /// Its name for people.
     pub(crate) name: &'a str,
     pub(crate) trusted: &'a Trusted,
     pub(crate) places: Vec<BlobPlace>,

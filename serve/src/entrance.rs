@@ -1,11 +1,12 @@
-//! What clients are shown and asked for: the certificate and the users, which change while they are served.
-//! Takes new ones, gives those of now; a connection keeps the certificate that it began with.
+//! The server's certificate and users, which may change while it runs. Takes new ones, gives those of now; a
+//! connection keeps the certificate that it began with.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::{Identity, Users};
 
-/// What clients are shown and asked for. Whether there is TLS, and whether there is a password, does not change.
+/// The server's certificate and users. Whether there is TLS, and whether there is a password, does not
+/// change.
 pub struct Entrance {
     users: RwLock<Option<Arc<Users>>>,
     identity: RwLock<Option<Identity>>,

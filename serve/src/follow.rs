@@ -11,7 +11,7 @@ use crate::listing::{self, Fingerprint};
 use crate::shelf::{Held, Shelf};
 use crate::{Note, Source, Store, Summary};
 
-/// What opens bundles: it knows whom to trust.
+/// Opens bundles, with the trust policy.
 pub trait Opener {
     /// Reads again whom to trust. Says whether that changed since the last time.
     ///
@@ -28,19 +28,19 @@ pub trait Opener {
 
 /// Keeps a [`Store`] to the bundles of directories, beside some that are always served.
 ///
-/// Only what a bundle says of itself is read at a look, and not kept: the memory that a follower takes is that of the
-/// catalog, of which there are two while one takes the other's place. What was found right of a bundle's blobs is
-/// kept as long as its files look the same.
+/// A scan reads only the statement and manifests of a bundle, and does not keep them: a follower needs the
+/// memory of the catalog, of which there are two while one replaces the other. Verified blobs of a bundle
+/// stay verified as long as its files look the same.
 pub struct Follower<O> {
     store: Arc<Store>,
     opener: O,
     fixed: Vec<(PathBuf, Arc<Held>)>,
     directories: Vec<Directory>,
     known: BTreeMap<PathBuf, Known>,
-    /// What is wrong with the files of trust, as it was told.
+    /// The fault of the trust files, as reported.
     distrust: Option<String>,
-    /// What is wrong with one of the fixed bundles, as it was told. Until it is right again, nothing else is served
-    /// than before.
+    /// The fault of one of the fixed bundles, as reported. Until it is right again, the served content does
+    /// not change.
     hindrance: Option<String>,
     /// Why fixed bundles are not served, as it was told.
     fixed_out: BTreeMap<PathBuf, Why>,
@@ -48,7 +48,7 @@ pub struct Follower<O> {
 
 struct Directory {
     path: PathBuf,
-    /// What is wrong with it, as it was told.
+    /// Its fault, as reported.
     trouble: Option<String>,
 }
 
@@ -82,13 +82,13 @@ pub enum Why {
     TooMany,
 }
 
-/// What a look found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// What changed, in the order of names.
+    /// The changes, in the order of names.
     pub changes: Vec<Change>,
-    /// What people should know of what is served now, and was not told before: tags that bundles of different streams
-    /// claim, and names that a key may not speak for.
+    /// New notes on the served content: tags that bundles of different streams claim, and names that a key
+    /// may not define.
     pub notes: Vec<Note>,
     /// Whether another catalog is served than before.
     pub replaced: bool,
@@ -110,11 +110,11 @@ pub enum Change {
     },
     /// A bundle that was served is no longer there.
     Gone(String),
-    /// A directory, a fixed bundle, or what says whom to trust, cannot be read. What was served still is.
+    /// A directory, a fixed bundle, or a trust file cannot be read. The served content does not change.
     Trouble {
-        /// What cannot be read; none for what says whom to trust.
+        /// The unreadable path; none for trust files.
         path: Option<PathBuf>,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
 }
@@ -196,7 +196,7 @@ impl<O: Opener> Follower<O> {
         }
     }
 
-    /// What is there. A directory that cannot be read has what it had before.
+    /// The files. A directory that cannot be read keeps its last list.
     fn list(&mut self, look: &mut Look) -> BTreeMap<PathBuf, Fingerprint> {
         let mut all = BTreeMap::new();
         let most = self.store.limits.candidates;

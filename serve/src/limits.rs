@@ -53,8 +53,8 @@ pub struct Limits {
     pub bundles: usize,
     /// The bytes of the statements and manifests of these, whose names and places are in memory.
     pub metadata: u64,
-    /// Bundles of followed directories that are looked at, good ones and bad ones. Whoever fills a directory with
-    /// a million files must not fill the memory.
+    /// Bundles in followed directories, valid or not. A directory of a million files must not fill the
+    /// memory.
     pub candidates: usize,
     /// Between two attempts to find a medium again that went away, or a blob that was damaged.
     pub again: Duration,

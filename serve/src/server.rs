@@ -52,7 +52,7 @@ impl Server {
         Self { store, entrance, metrics: Arc::default(), observer, limits }
     }
 
-    /// What clients are shown and asked for, which can be changed while they are served.
+    /// The certificate and users, which may change while the server runs.
     pub fn entrance(&self) -> Arc<Entrance> {
         self.entrance.clone()
     }

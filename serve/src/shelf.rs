@@ -17,21 +17,21 @@ use crate::proof::Proof;
 pub struct Source {
     /// The bundle. That its frame is right, opening it has proven.
     pub archive: Archive<Arc<dyn Layer>>,
-    /// What its manifests name.
+    /// The graph of its manifests.
     pub graph: Graph,
     /// Where to look for its bytes when they cannot be read any more.
     pub medium: Box<dyn Reopen>,
 }
 
 impl Source {
-    /// What is read now, and where it is found again later.
+    /// The opened bundle, and the place to find it again.
     pub(crate) fn split(self) -> (Opened, Box<dyn Reopen>) {
         let Self { archive, graph, medium } = self;
         (Opened { archive, graph }, medium)
     }
 }
 
-/// What a bundle says of itself, which is dropped once it is in a [`Shelf`].
+/// The contents of a bundle, which are dropped once it is in a [`Shelf`].
 pub(crate) struct Opened {
     pub(crate) archive: Archive<Arc<dyn Layer>>,
     pub(crate) graph: Graph,
@@ -48,7 +48,7 @@ impl Opened {
 /// One bundle of a store.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// The digest of its statement.
     pub digest: Digest,
@@ -58,7 +58,7 @@ pub struct Summary {
     pub stream: String,
     /// Its place in the stream.
     pub sequence: Sequence,
-    /// What it delivers.
+    /// The number of artifacts that it delivers.
     pub artifacts: usize,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Held {
     pub(crate) medium: Reopening,
     pub(crate) summary: Summary,
     pub(crate) created: Timestamp,
-    /// What a delta builds on.
+    /// The blobs that a delta requires from its bases.
     pub(crate) requires: Vec<Digest>,
     pub(crate) proofs: Mutex<HashMap<Digest, Arc<Proof>>>,
 }

@@ -113,7 +113,7 @@ impl Store {
         self.shelf().catalog.size()
     }
 
-    /// What is served now. Whoever asks keeps it to the end of the answer.
+    /// The bundles served now. A request keeps them to the end of its answer.
     pub(crate) fn shelf(&self) -> Arc<Shelf> {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -123,7 +123,7 @@ impl Store {
         let shelf = Arc::new(shelf);
         let before =
             std::mem::replace(&mut *self.shelf.write().unwrap_or_else(PoisonError::into_inner), shelf);
-        // Nobody waits for the lock while it is taken apart.
+        // The lock is free while the old value is dropped.
         drop(before);
     }
 

@@ -1,12 +1,12 @@
-//! What several receipts together say that a registry has: for each tag and each project, the newest word.
-//! Takes receipts in any order and one at a time, gives one receipt of all that is to be there now.
+//! Combines receipts of a registry: the newest result for each tag and each project. Takes receipts in any
+//! order and one at a time, gives one receipt of all that is to be there now.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bundle_format::{Blob, Delivered, Outcome, ProjectPolicy, Receipt, Sequence, Target, Timestamp};
 use bundle_oci::{Digest, ProjectName};
 
-/// What receipts of one registry say together. It holds each word once, however many receipts repeat it.
+/// The combined receipts of one registry. It holds each result once, however many receipts repeat it.
 #[derive(Debug, Default)]
 pub struct Deliveries {
     receipts: usize,
@@ -22,7 +22,7 @@ pub struct Deliveries {
 /// A receipt's place in time: by the importing machine's clock, and then by the bundle's number.
 type Age = (Timestamp, Sequence);
 
-/// What a word is about: a tag, or an artifact without one.
+/// The subject of a result: a tag, or an artifact without one.
 type Place = (Target, Option<Digest>);
 
 impl Deliveries {

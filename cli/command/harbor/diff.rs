@@ -44,7 +44,7 @@ impl Diff {
             if receipt.registry == here {
                 deliveries.add(receipt);
             } else if listed {
-                // What came back from several sites lies in one directory.
+                // One directory may have the receipts of several sites.
                 elsewhere += 1;
             } else {
                 let text = format!("the receipt is of {}, not of {}", receipt.registry, self.place.to);

@@ -79,7 +79,7 @@ impl Place {
         self.to.registry.as_str()
     }
 
-    /// What speaks to the Harbor with another account.
+    /// The client for the Harbor with another account.
     fn client_as(&self, user: &str, secret: &str, progress: &Running) -> Result<RegistryClient, Failure> {
         let registry = self.to.registry.clone();
         let store = CredentialStore::default().with_login(registry, user.to_owned(), secret.to_owned());

@@ -1,5 +1,5 @@
-//! What `serve` writes while it serves: the access log to standard output, messages to standard error.
-//! Takes events and lines, from any thread; a terminal that was stopped does not stop the server.
+//! The output of `serve` while it runs: the access log on standard output, messages on standard error. Takes
+//! events and lines, from any thread; a terminal that was stopped does not stop the server.
 
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

@@ -94,7 +94,7 @@ impl Following {
     }
 }
 
-/// What people are told of a look.
+/// The messages of a scan of the directories.
 pub(super) fn lines(look: &Look) -> Vec<String> {
     let line = |change: &Change| match change {
         Change::Served(bundle) => summary_line(bundle),
@@ -154,7 +154,8 @@ impl EntranceFiles {
         paths.map(look).collect()
     }
 
-    /// Reads them again if they look otherwise, or somebody asked. What cannot be used is told, and changes nothing.
+    /// Reads them again if they look otherwise, or somebody asked. Files that cannot be used are reported and
+    /// change nothing.
     fn read_again(&mut self, asked: Asked) -> Vec<String> {
         let seen = self.look();
         if asked == Asked::No && seen == self.seen {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::VolumeNames;
 
-/// What lies beside a bundle, under its name and one of these.
+/// The suffixes of files beside a bundle.
 const BESIDE: [&str; 7] =
     [".volumes.json", ".parity", ".head", ".frames", ".bundle.json", ".bundle.json.sig", ".SHA256SUMS"];
 
@@ -34,13 +34,13 @@ pub fn has_content(name: &str, bundle: &str) -> bool {
     name == bundle || VolumeNames::read(Path::new(name)).is_some() || parity(name).is_some()
 }
 
-/// What a volume of parity is of, by its name.
+/// The bundle of a volume of parity, by its name.
 fn parity(name: &str) -> Option<&str> {
     VolumeNames::read_parity(Path::new(name))?;
     name.rsplit_once(".parity-").map(|(base, _)| base)
 }
 
-/// What a countersignature signs, by its name.
+/// The signed file of a countersignature, by its name.
 fn countersigned(name: &str) -> Option<&str> {
     let (base, hex) = name.strip_suffix(".sig")?.rsplit_once('.')?;
     let is_fingerprint = hex.len() == 16 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

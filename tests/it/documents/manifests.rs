@@ -467,7 +467,7 @@ fn what_waits_in_the_inbox_is_no_failure_of_a_unit_or_a_pod_and_one_of_the_comma
     );
     machine.run_unit("import").succeeds().says("note: a.tar");
     machine.scene.bundle(["sync", "import", "--config", "etc/bundle/sync.yaml"]).ends_with(6);
-    // What is refused stays one.
+    // A refusal stays a failure.
     let text = read(&machine.scene.path("etc/bundle/sync.yaml"));
     std::fs::write(machine.scene.path("etc/bundle/sync.yaml"), format!("{text}  settleSeconds: 0\n"))
         .unwrap();

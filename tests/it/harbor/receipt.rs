@@ -124,7 +124,7 @@ fn harbor_is_compared_with_the_newest_word_of_all_receipts_on_each_tag() {
         serde_json::from_slice(&std::fs::read(it.scene.path("receipts/b.json")).unwrap()).unwrap();
     let tags = first["artifacts"].as_array().unwrap().len() + 1;
     assert_eq!((&json["receipts"], &json["artifacts"]), (&2.into(), &tags.into()), "{json}");
-    // What only the first night brought is missed, too.
+    // An artifact that only the first night delivered is missed, too.
     it.harbor.recreate_project("tenant-a");
     diff(&["receipts"], &[]).ends_with(6).says("tenant-a/web-app:v2.1.0 is gone");
     // Another registry's receipt is an error by its name, and left alone in a directory.

@@ -37,7 +37,7 @@ impl Served {
         self.looked()
     }
 
-    /// What it says up to the end of the next look.
+    /// Its output up to the end of the next scan.
     fn looked(&mut self) -> String {
         let mut said = String::new();
         while !said.lines().last().is_some_and(|line| line.starts_with("now serving")) {
@@ -264,7 +264,7 @@ fn trust_certificate_and_users_change_while_it_serves() {
     assert_eq!(pull("old.crt", "-u node:two"), "000", "the old certificate is not shown any more");
     assert_eq!(pull("seed.crt", "-u node:one"), "401");
     assert_eq!(pull("seed.crt", "-u node:two"), "200");
-    // What cannot be used changes nothing.
+    // Files that cannot be used change nothing.
     scene.shell("cp users good; echo broken > users; echo broken > seed.key").succeeds();
     let said = served.look();
     assert_eq!(said.matches("the one before still counts").count(), 2, "{said}");
