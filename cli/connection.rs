@@ -254,7 +254,7 @@ impl Connection {
         self.client_to_as(to, login.store(&to.registry).await?, pushes, progress)
     }
 
-    /// What speaks to a registry with an address, as nobody.
+    /// The client for a registry with an address, without an account.
     pub(crate) fn anonymous_client(&self, to: &To, progress: &Arc<dyn Progress>) -> Result<Client, Failure> {
         self.client_to_as(to, CredentialStore::default(), false, progress)
     }

@@ -78,7 +78,7 @@ impl Failure {
         self.lines.join("; ")
     }
 
-    /// What to do about it, if there is anything.
+    /// The hint, if there is one.
     pub(crate) fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -170,7 +170,7 @@ impl Failure {
         self
     }
 
-    /// Tells a person of it where it is no failure. A program has it in the result.
+    /// Prints it as a note where it is no failure. A program has it in the result.
     pub(crate) fn tell_as_notes(&self) {
         if output::is_json() {
             return;

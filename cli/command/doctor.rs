@@ -90,7 +90,7 @@ pub(crate) struct Doctor {
     ingress_time: Option<u64>,
 }
 
-/// What is known of a bundle that is to be imported.
+/// The known facts about a bundle to import.
 struct Known {
     path: PathBuf,
     bundle: Bundle,

@@ -220,8 +220,8 @@ fn said(deviation: Deviation) -> String {
     }
 }
 
-/// Which files a node is to have, without what only whoever made them knows: whether there is an account among
-/// them, and a rule for all registries.
+/// The files that a node should have, without two facts that only their creator has: whether there is an
+/// account in them, and a rule for all registries.
 pub(crate) struct Wanted<'a> {
     /// The mirrors, in the order in which they are asked.
     pub(crate) registries: Vec<&'a To>,

@@ -100,7 +100,7 @@ impl Serve {
         }
         let sources = self.bundles.iter().map(|path| source(path, &policy));
         let address = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
-        // From here on nobody who knows the process can end it by asking it to look.
+        // From here on SIGHUP no longer ends the process.
         let hangups = (!self.follow.is_empty()).then(Hangups::listen).transpose();
         let hangups = hangups.map_err(|error| Failure::new(Code::Failed, &error))?;
         let mut signals = Signals::listen().map_err(|error| Failure::new(Code::Failed, &error))?;

@@ -1,4 +1,4 @@
-//! What the checks of a site find wrong.
+//! Errors of the checks of a site.
 //! Takes troubles and reasons, gives identifiers and hints.
 
 use bundle_registry::{CertificateProblem, Error as RegistryError};
@@ -14,7 +14,7 @@ const SET_THE_CLOCK: &str =
     "set the clock of this machine (`timedatectl`; `chronyc tracking`), from a time server of the site";
 
 impl Failure {
-    /// What is wrong, found by a check of something at `host`.
+    /// The error of a check at `host`.
     pub(crate) fn trouble(trouble: Trouble, host: &str) -> Self {
         let failure = |id: Id, trouble: &Trouble| Self::new(id, trouble);
         match trouble {
@@ -95,7 +95,7 @@ impl Failure {
     }
 }
 
-/// What to give so that a check runs which was not run.
+/// The option with which a skipped check runs.
 pub(crate) fn how_to_run(check: CheckName, why: &Skipped) -> Option<&'static str> {
     match (check, why) {
         (_, Skipped::NoAccount) => {

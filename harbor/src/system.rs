@@ -51,7 +51,7 @@ pub struct ComponentHealth {
     pub name: String,
     /// `healthy`, or another word.
     pub status: String,
-    /// What is wrong with it.
+    /// The fault.
     pub error: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct ComponentHealth {
 pub struct Volume {
     /// Its size.
     pub total: u64,
-    /// What is free of it.
+    /// The free space, in bytes.
     pub free: u64,
 }
 
@@ -102,9 +102,9 @@ impl Harbor {
         self.get("/health", "tell its health").await
     }
 
-    /// Asks an administrator's question: how full its own disks are. It is told of the disk of Harbor's core
-    /// alone, which is that of the images only where Harbor keeps them in its file system and runs on one
-    /// machine. None if it does not know.
+    /// Asks an administrator's question: how full its own disks are. It is the disk of Harbor's core alone,
+    /// which is that of the images only where Harbor keeps them in its file system and runs on one machine.
+    /// None if it does not know.
     ///
     /// # Errors
     /// Any [`Error`]; HTTP 403 for all but administrators.

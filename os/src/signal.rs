@@ -38,7 +38,7 @@ pub fn interrupts() -> Result<Signal> {
     signal(SignalKind::interrupt())
 }
 
-/// Waits for the signal by which services are told to read their files again (SIGHUP).
+/// Waits for SIGHUP, the signal with which services read their files again.
 #[derive(Debug)]
 pub struct Hangups(Signal);
 

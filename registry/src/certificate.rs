@@ -71,7 +71,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// What was noted.
+    /// The recorded times.
     pub(crate) fn times(&self) -> CertificateTimes {
         *lock(&self.times)
     }

@@ -1,5 +1,5 @@
-//! What `doctor` reports: each check and how it ended.
-//! Takes checks as facts with what to do about them, gives a model.
+//! The report of `doctor`: each check and its result. Takes checks as facts with what to do about them, gives
+//! a model.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,16 +30,16 @@ pub struct DoctorCheck {
     /// projects, storage, request-size, request-time, bundle, space, secret-file, trust, cluster, pull-secret,
     /// pod-name, node, node-name. New ones may be added.
     pub check: String,
-    /// What was looked at: a host, a file, a secret.
+    /// The subject of the check: a host, a file, a secret.
     pub about: String,
     /// How it ended.
     pub outcome: CheckOutcome,
-    /// What was found, what is wrong, or why it was not run.
+    /// The result, the fault, or the reason why it was not run.
     pub message: String,
     /// The identifier of the error, for a warning and a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What to do about it. Absent if there is nothing to do, or nothing to say.
+    /// The remedy. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct DoctorCheck {
 pub enum CheckOutcome {
     /// It is as it should be.
     Ok,
-    /// It works, and somebody should look.
+    /// It works, with a warning.
     Warning,
     /// It does not work.
     Failed,

@@ -1,5 +1,5 @@
-//! Keeps a store to what lies in directories: bundles that come are served, those that go are not, and what cannot be
-//! used is told once and ends nothing. Takes directories and what opens bundles; each look gives what changed.
+//! Keeps a store in step with directories: new bundles are served, removed ones are not, and an unusable one
+//! is reported once and ends nothing. Takes directories and what opens bundles; each look gives what changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub struct Follower<O> {
     /// The fault of one of the fixed bundles, as reported. Until it is right again, the served content does
     /// not change.
     hindrance: Option<String>,
-    /// Why fixed bundles are not served, as it was told.
+    /// Why fixed bundles are not served, as reported.
     fixed_out: BTreeMap<PathBuf, Why>,
 }
 
@@ -60,9 +60,9 @@ struct Known {
     /// Why it cannot be served.
     out: Option<Why>,
     served: bool,
-    /// Why it is not served, as it was told.
+    /// Why it is not served, as reported.
     told: Option<Why>,
-    /// Whether it looks as it did at the look before: nobody is copying it any more.
+    /// Whether it is unchanged since the last scan: no copy is in progress.
     settled: bool,
 }
 
@@ -99,7 +99,8 @@ pub struct Look {
 pub enum Change {
     /// A bundle is served from now on.
     Served(Summary),
-    /// A bundle is not served. Each reason is told once, when the bundle looks as it did at the look before.
+    /// A bundle is not served. Each reason is reported once, when the bundle is unchanged since the last
+    /// scan.
     LeftOut {
         /// The bundle.
         name: String,
@@ -119,7 +120,7 @@ pub enum Change {
     },
 }
 
-/// Whether somebody asked for a look. Then nothing waits to be told.
+/// Whether a scan was requested. Then nothing waits to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A person did, or the server has just begun.

@@ -1,5 +1,5 @@
-//! The bundles of a directory, as far as names tell, and how their files look from outside.
-//! Takes a directory, gives candidates by the path that opens them; nothing is opened.
+//! The bundles of a directory, by their names, and the metadata of their files. Takes a directory, gives
+//! candidates by the path that opens them; nothing is opened.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -33,7 +33,7 @@ impl Deliveries {
         let age = (receipt.imported, receipt.bundle.sequence);
         let own: Vec<u32> = receipt.blobs.iter().map(|blob| self.position(*blob)).collect();
         for mut artifact in std::mem::take(&mut receipt.artifacts) {
-            // It was not touched: what was said of it before still holds.
+            // It was not touched: the earlier result still holds.
             if artifact.outcome == Outcome::Missing {
                 continue;
             }

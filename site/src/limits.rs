@@ -29,8 +29,8 @@ pub struct Limits {
     /// The size in bytes of an object of Kubernetes, or of a list of names: etcd keeps no larger one than
     /// 1.5 MiB.
     pub object: u64,
-    /// How far the clock may be from the registry's before it is said. Tokens and certificates have their
-    /// tolerances below this.
+    /// The difference between the clock and the registry's from which a warning is given. Tokens and
+    /// certificates have their tolerances below this.
     pub clock_warns: Duration,
     /// How far it may be at most: tokens of half an hour and signatures with times begin to be refused.
     pub clock_fails: Duration,

@@ -57,7 +57,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ChartCause> {
             let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
             matches!(end.as_deref(), Some("yaml" | "yml" | "json"))
         };
-        // A file that is named directly is read, whatever its extension.
+        // A file that is named directly is read, with any extension.
         if entry.file_type().is_file() && (entry.depth() == 0 || is_manifest(entry.path())) {
             found.push(entry.into_path());
         }

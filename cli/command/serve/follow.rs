@@ -1,5 +1,5 @@
-//! Directories that `serve` follows: looks into them now and then and on SIGHUP, and tells what changed.
-//! Takes a follower; reads certificate, login and trust again where they changed.
+//! Directories that `serve` follows: scans them at intervals and on SIGHUP, and reports the changes. Takes a
+//! follower; reads certificate, login and trust again where they changed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::exit::Failure;
 use crate::size::{Bytes, count};
 use crate::trust::TrustArguments;
 
-/// Opens bundles that somebody put into a directory, as the arguments of trust say.
+/// Opens bundles in a directory, with the trust policy of the arguments.
 pub(super) struct Trusting {
     trust: TrustArguments,
     policy: Effective,
@@ -154,8 +154,8 @@ impl EntranceFiles {
         paths.map(look).collect()
     }
 
-    /// Reads them again if they look otherwise, or somebody asked. Files that cannot be used are reported and
-    /// change nothing.
+    /// Reads them again if they changed, or on request. Files that cannot be used are reported and change
+    /// nothing.
     fn read_again(&mut self, asked: Asked) -> Vec<String> {
         let seen = self.look();
         if asked == Asked::No && seen == self.seen {

@@ -1,7 +1,6 @@
-//! What can be learned of a host before anything is asked of it: addresses, connections, its certificate's
-//! times, its clock, and what stands before it allows a request. Takes a registry, gives facts; nothing of
-//! the registry's content is read or changed, and only [`Client::held_upload`] opens an upload, which it
-//! takes back.
+//! Probes of a host before any request: addresses, connections, its certificate's times, its clock, and
+//! whether a proxy in front of it allows a request. Takes a registry, gives facts; nothing of the registry's
+//! content is read or changed, and only [`Client::held_upload`] opens an upload, which it takes back.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +33,7 @@ pub struct ServerTime {
     pub answered: SystemTime,
 }
 
-/// What became of an upload that took its time.
+/// The outcome of a slow upload.
 #[derive(Debug)]
 pub enum Held {
     /// It arrived.
@@ -92,7 +91,7 @@ impl Client {
     /// Whether an address takes connections.
     ///
     /// # Errors
-    /// What the network says, or [`io::ErrorKind::TimedOut`] after [`crate::Limits::connect`].
+    /// The network's error, or [`io::ErrorKind::TimedOut`] after [`crate::Limits::connect`].
     pub async fn connects(&self, address: SocketAddr) -> io::Result<()> {
         self.dial(address).await.map(drop)
     }
@@ -103,8 +102,8 @@ impl Client {
     }
 
     /// When the certificate of the host at `address` begins and ends, as far as that can be known of it. The
-    /// connection is for this only. A certificate that is not trusted gives what is known of its times, too;
-    /// why it is not trusted, any request tells.
+    /// connection is for this only. A certificate that is not trusted gives its times, too; any request
+    /// reports why it is not trusted.
     ///
     /// # Errors
     /// Certificates that are given cannot be used.
@@ -118,7 +117,7 @@ impl Client {
         let name = name.trim_matches(['[', ']']).to_owned();
         if let (Ok(name), Ok(stream)) = (ServerName::try_from(name), self.dial(address).await) {
             let connector = TlsConnector::from(Arc::new(config));
-            // What is wrong with it was noted.
+            // The verifier has recorded its fault.
             let _ = timeout(self.inner.limits.connect, connector.connect(name, stream)).await;
         }
         Ok(watch.times())
@@ -165,8 +164,8 @@ impl Client {
         }
     }
 
-    /// Sends an upload of a few bytes that takes `time`, and takes it back at the end. What stands before a
-    /// registry may end it earlier. The repository is not made by it.
+    /// Sends an upload of a few bytes that takes `time`, and takes it back at the end. A proxy in front of a
+    /// registry may end it earlier. It does not create the repository.
     ///
     /// # Errors
     /// No upload can be opened there.

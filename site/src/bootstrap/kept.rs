@@ -1,5 +1,5 @@
-//! Pull secrets that an earlier run left in files, because it was told to or because `kubectl` failed.
-//! Takes a file and its account; applies the secret if Harbor still accepts it, and removes the file.
+//! Pull secrets that an earlier run left in files, by request or because `kubectl` failed. Takes a file and
+//! its account; applies the secret if Harbor still accepts it, and removes the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(crate) async fn apply_kept(
     };
     let asked = |source| BootstrapError::Robot { name: user.to_owned(), doing: "tried", source };
     let client = client_as(user, secret.reveal()).map_err(asked)?;
-    // One whose secret was changed elsewhere is nobody to Harbor.
+    // Harbor refuses an account whose secret was changed elsewhere.
     if Harbor::at(&client, harbor.registry()).account().await.map_err(asked)? == Account::Nobody {
         return Err(BootstrapError::Dead(path.to_owned()));
     }

@@ -34,7 +34,7 @@ pub(crate) async fn apply(text: &str) -> Result<(), KubectlError> {
     run(&["apply", "-f", "-"], text, 0, time).await.map(drop)
 }
 
-/// What `kubectl` prints with these arguments, which only read.
+/// The output of `kubectl` with these arguments, which only read.
 pub(crate) async fn read(arguments: &[&str]) -> Result<Zeroizing<Vec<u8>>, KubectlError> {
     let limits = Limits::DEFAULT;
     run(arguments, "", limits.object, limits.look_time).await

@@ -394,7 +394,7 @@ pub async fn bootstrap(
         } else if let (SecretDelivery::Kubectl, Purpose::Pull { namespaces, .. }) =
             (places.delivery, &step.purpose)
         {
-            // An earlier run kept the secret in a file: it was told to, or a namespace was missing.
+            // An earlier run kept the secret in a file, by request or because a namespace was missing.
             let path = places.directory.join(step.purpose.file());
             if path.exists() {
                 tell(step, apply_kept(harbor, &path, name, namespaces, places, client_as).await)?;

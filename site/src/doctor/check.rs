@@ -18,13 +18,13 @@ use crate::KubectlError;
 pub struct Check {
     /// Which.
     pub name: CheckName,
-    /// What was looked at: a host, a project, a file, a secret.
+    /// The subject of the check: a host, a project, a file, a secret.
     pub about: String,
     /// How it ended.
     pub outcome: Outcome,
 }
 
-/// What is checked. The names are for machines, too, and never get another meaning.
+/// The name of a check. The names are for machines, too, and never get another meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckName {
     /// A host's name has addresses.
@@ -45,7 +45,7 @@ pub enum CheckName {
     Account,
     /// The account may import into the projects.
     Projects,
-    /// What Harbor has free.
+    /// The free space of Harbor.
     Storage,
     /// How large a request may be.
     RequestSize,
@@ -110,7 +110,7 @@ impl CheckName {
 pub enum Outcome {
     /// It is as it should be; what was found.
     Passed(String),
-    /// It works, and somebody should look.
+    /// It works, with a warning.
     Warned(Trouble),
     /// It does not work.
     Failed(Trouble),
@@ -136,13 +136,13 @@ pub enum Skipped {
     /// No account was given.
     #[error("no account was given")]
     NoAccount,
-    /// Only an administrator is told.
+    /// Only an administrator may read it.
     #[error("Harbor tells administrators only")]
     NoAdministrator,
     /// The images are not on the disk that Harbor knows.
     #[error("Harbor keeps images in {}, and cannot say how full that is", Printable(.0))]
     Elsewhere(String),
-    /// Nobody asked for it, for it takes its time or needs something.
+    /// Not requested, because it takes long or needs an option.
     #[error("not asked for")]
     NotAsked,
     /// The program for it is not there.
@@ -153,7 +153,7 @@ pub enum Skipped {
     NoCluster(String),
 }
 
-/// What is wrong.
+/// A fault.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// A host did not do what it was asked.
@@ -192,7 +192,7 @@ pub enum Trouble {
     /// A version with which the program was not tried.
     #[error("Harbor {}, and this program was tried with {oldest} to {newest}", Printable(.version))]
     Version {
-        /// What Harbor says.
+        /// The version that Harbor reports.
         version: String,
         /// The oldest that was tried.
         oldest: String,
@@ -202,15 +202,15 @@ pub enum Trouble {
     /// Components of Harbor that are not healthy.
     #[error("Harbor is not healthy: {}", Printable(.0))]
     Unhealthy(String),
-    /// What keeps an import out.
+    /// A finding that prevents an import.
     #[error("{0}")]
     Finding(Finding),
     /// Less is free than the bundle has.
     #[error("{} free, and the bundle has {}", ByteCount(*.free), ByteCount(*.needed))]
     Room {
-        /// What is free, in bytes.
+        /// The free space, in bytes.
         free: u64,
-        /// What may be needed, in bytes.
+        /// The space that may be needed, in bytes.
         needed: u64,
     },
     /// Something before the registry refuses a request of this size.
@@ -254,7 +254,7 @@ pub enum Trouble {
     /// A key whose time ends soon.
     #[error("the key '{}' may sign until {at}, for {days} more days", Printable(.name))]
     KeyEnds {
-        /// What people call it.
+        /// The name of the key.
         name: String,
         /// When.
         at: Timestamp,
@@ -281,7 +281,7 @@ pub enum Trouble {
         /// The registry's host, as pods name it.
         host: String,
     },
-    /// What `kubectl` printed is not an object.
+    /// The output of `kubectl` is not an object.
     #[error("kubectl printed something else than JSON of it")]
     NoObject,
     /// A host that others find elsewhere.
@@ -316,7 +316,7 @@ fn good_when(times: &CertificateTimes) -> String {
     said.map(|said| format!(" ({said}; the clock here says {})", Timestamp::now())).unwrap_or_default()
 }
 
-/// A moment as people are told it.
+/// A time for people.
 pub(super) fn timestamp(at: std::time::SystemTime) -> Option<Timestamp> {
     let seconds = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
     Timestamp::from_unix(i64::try_from(seconds).ok()?).ok()

@@ -1,5 +1,5 @@
-//! The checks of a cluster's pull secrets: each namespace has its own, of the right type and for the right host.
-//! Takes what is wanted, asks `kubectl`, gives checks. What a secret holds is read and never shown.
+//! The checks of a cluster's pull secrets: each namespace has its own, of the right type and for the right
+//! host. Takes what is wanted, asks `kubectl`, gives checks. The content of a secret is read and never shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub struct WantedSecret {
     pub name: &'static str,
 }
 
-/// What a cluster is asked for.
+/// The cluster's wanted secrets.
 pub struct ClusterChecks<'a> {
     /// The secrets.
     pub secrets: BTreeSet<WantedSecret>,

@@ -11,7 +11,7 @@ use bundle_trust::{Effective, TrustStoreError};
 use super::check::{Check, CheckName, Outcome, Trouble};
 use crate::Limits;
 
-/// What is free where a directory or file lies, against what is to come there.
+/// Compares the free space at a directory or file with the space that is needed there.
 pub fn look_at_space(path: &Path, needed: Option<u64>) -> Check {
     let outcome = match bundle_os::available_at(path) {
         Err(source) => Outcome::Failed(Trouble::Unreadable { path: path.to_owned(), source }),

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::check::{Check, CheckName, Outcome, Skipped, Trouble, timestamp};
 use crate::Limits;
 
-/// What is found of a host.
+/// The results for a host.
 #[derive(Debug, Default)]
 pub struct HostChecks {
     /// The checks.

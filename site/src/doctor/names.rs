@@ -1,5 +1,5 @@
-//! Whether others find a host where it is found here: the pods of a cluster, by their CoreDNS, and a node, by its
-//! `/etc/hosts`. Takes what they are told and the addresses here, gives checks.
+//! Whether others find a host where it is found here: the pods of a cluster, by their CoreDNS, and a node, by
+//! its `/etc/hosts`. Takes their configuration and the addresses here, gives checks.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -41,7 +41,8 @@ fn is_name(registry: &Registry) -> bool {
     registry.host().trim_matches(['[', ']']).parse::<IpAddr>().is_err()
 }
 
-/// What a node's `/etc/hosts` says of a host; nothing if it does not name it, for then it asks the site's DNS.
+/// Checks the addresses of a host in a node's `/etc/hosts`; nothing if it is not listed, because the node
+/// then asks the site's DNS.
 pub fn look_at_hosts_file(root: &Path, registry: &Registry, here: &[IpAddr]) -> Option<Check> {
     let path = root.join("etc/hosts");
     if !is_name(registry) || here.is_empty() {
@@ -66,8 +67,8 @@ struct ConfigMap {
     data: BTreeMap<String, String>,
 }
 
-/// What the cluster's CoreDNS says of a host. A host that it does not name, and that is known here by the file
-/// `hosts`, is not known to pods.
+/// Checks the addresses of a host in the cluster's CoreDNS. Pods cannot resolve a host that CoreDNS does not
+/// list and that only the file `hosts` has here.
 pub async fn look_at_pod_names(registry: &Registry, here: &[IpAddr], hosts: &Path) -> Option<Check> {
     if !is_name(registry) || here.is_empty() {
         return None;

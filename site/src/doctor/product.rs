@@ -1,6 +1,6 @@
 //! The checks of a registry that answers: what it is, its version and health, the account, what is free, and
-//! what stands before it. Takes a client and what is wanted of the registry, gives checks; every request is a
-//! GET or HEAD, but for one that is announced and not sent, and an upload that somebody asked for.
+//! what stands before it. Takes a client and the wanted properties of the registry, gives checks; every
+//! request is a GET or HEAD, but for one that is announced and not sent, and an upload on request.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use bundle_registry::{Client, Error, Held, Ping};
 use super::check::{Check, CheckName, Outcome, Skipped, Trouble};
 use crate::{HarborSettings, Limits, LiveState, account_text, preflight};
 
-/// What a registry is asked for.
+/// The wanted properties of a registry.
 pub struct RegistryChecks<'a> {
     /// Its host.
     pub registry: &'a Registry,
@@ -62,7 +62,7 @@ async fn plain(client: &Client, wanted: &RegistryChecks<'_>) -> Outcome {
         Ok(Ping::Anonymous) => {
             Outcome::Passed("a registry that was asked without an account; not a Harbor".to_owned())
         }
-        // It is one, and nobody gave an account.
+        // It is one, and no account was given.
         Err(Error::Answer(answer)) if answer.status == 401 && !wanted.has_account => {
             Outcome::NotRun(Skipped::NoAccount)
         }
@@ -144,7 +144,8 @@ fn version(system: &SystemInfo) -> Outcome {
     }
 }
 
-/// What Harbor's own disk has free: that of its images only where it keeps them in its file system.
+/// Checks the free space of Harbor's own disk: it is that of the images only where Harbor keeps them in its
+/// file system.
 async fn storage(harbor: &Harbor, live: &LiveState, needed: Option<u64>) -> Outcome {
     if !matches!(live.account, Account::Administrator(_)) {
         return Outcome::NotRun(Skipped::NoAdministrator);
@@ -177,7 +178,7 @@ async fn request_size(client: &Client, wanted: &RegistryChecks<'_>) -> Outcome {
     let bytes = wanted.largest.unwrap_or(Limits::DEFAULT.announced);
     match client.announced_size(wanted.registry, bytes).await {
         Ok(Some(413)) => Outcome::Failed(Trouble::RequestSize(bytes)),
-        // Whatever else it says, it did not mind the size.
+        // Any other answer means that the size was accepted.
         Ok(_) => Outcome::Passed(format!("a request of {} is not refused", ByteCount(bytes))),
         Err(error) => Outcome::Failed(error.into()),
     }

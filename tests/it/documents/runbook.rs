@@ -1,6 +1,5 @@
-//! docs/bootstrap.md: its commands do what they promise, in their order.
-//! Takes the code blocks of the page as they stand; only host names are put into them. What a check prints is what
-//! the page says.
+//! docs/bootstrap.md: its commands do what they promise, in their order. Takes the code blocks of the page as
+//! they stand; only host names are put into them. The output of a check matches the page.
 
 use std::path::Path;
 
@@ -82,7 +81,7 @@ fn fits(line: &str, expected: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What the double of Harbor has not: it speaks plain HTTP.
+/// The check that the double of Harbor cannot pass: it speaks plain HTTP.
 const NOT_THE_DOUBLES: &str = "ok       certificate  harbor.example:";
 
 /// Compares what a check printed with what the page says. Of a check with commands that did not run, only what
@@ -127,7 +126,7 @@ impl Runbook {
             line =
                 line.replace("--registry harbor.example", &format!("--registry {}", self.it.harbor.host()));
         }
-        // What a block exports holds for its later lines.
+        // Variables that a block exports are set for its later lines.
         let account = self
             .password
             .as_ref()
@@ -136,7 +135,7 @@ impl Runbook {
         self.it.scene.shell(&format!("{prelude}{}{line}", account.unwrap_or_default()))
     }
 
-    /// What was printed, with the names of the page.
+    /// The output, with the names of the page.
     fn printed(&self, ran: &Ran) -> String {
         let text = ran.stdout.replace(self.it.harbor.host(), "harbor.example");
         match self.served.first() {

@@ -322,7 +322,7 @@ fn secrets_are_applied_with_kubectl_when_asked_and_kept_when_that_fails() {
     it.write("harbor-secrets/tenant-a.yaml", "old");
     run("rotate tenant-a --apply").succeeds();
     assert!(!it.scene.path("harbor-secrets/tenant-a.yaml").exists());
-    // One that ended elsewhere meanwhile is not brought back.
+    // One that ended elsewhere meanwhile is not restored.
     let dead = it.account("applied.yaml");
     run("rotate tenant-a").succeeds();
     let text = std::fs::read_to_string(it.scene.path("harbor-secrets/tenant-a.yaml")).unwrap();

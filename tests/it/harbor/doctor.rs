@@ -110,7 +110,7 @@ fn a_site_that_is_ready_passes_every_check_and_nothing_is_changed() {
     for method in ["POST", "PUT", "DELETE"] {
         assert_eq!(it.asked(method, ""), 0, "{method}");
     }
-    // What is announced to see whether its size is refused is for nobody, and comes to nothing.
+    // The announced upload that tests the size limit has no account, and is refused.
     let announced: Vec<_> = it.harbor.requests().into_iter().filter(|it| it.method == "PATCH").collect();
     assert!(announced.iter().all(|it| it.identity.is_empty() && it.status >= 400), "{announced:?}");
     assert!(it.harbor.open_uploads().is_empty());

@@ -136,7 +136,7 @@ fn harbor_is_compared_with_the_newest_word_of_all_receipts_on_each_tag() {
     it.bundle(&["harbor", "diff", "receipts", "--to", &to])
         .ends_with(6)
         .says("1 receipt of other registries left alone");
-    // One that nobody signed is none, wherever it lies.
+    // An unsigned receipt does not count, in any place.
     diff(&["receipts"], &[]).ends_with(2).says("receipts/other.json.sig cannot be read");
 }
 

@@ -137,7 +137,7 @@ fn a_delta_is_served_once_what_it_builds_on_is_there_and_volumes_once_all_are() 
     );
     assert!(said.contains("warning: done/c.tar is not served: ") && said.contains("missing"), "{said}");
     assert!(!served.has("b") && !served.has("c"));
-    // It is told once.
+    // It is reported once.
     assert_eq!(served.look(), "now serving 0 bundles, 0 blobs, 0 B\n");
     scene.shell("cp a.tar c.tar.0* done/").succeeds();
     let said = served.look();
