@@ -37,9 +37,10 @@ impl Plan {
     /// The statement would not be valid.
     pub fn build_on(&mut self, bases: &[Inventory], limits: &Limits) -> Result<Unchanged, PlanError> {
         let mut held: HashMap<RepositoryName, HashSet<Digest>> = HashMap::new();
-        for artifact in bases.iter().flat_map(|base| &base.artifacts) {
-            if let (Ok(repository), Some(blobs)) = (artifact.target.path(), &artifact.blobs) {
-                held.entry(repository).or_default().extend(blobs.iter().map(|blob| blob.digest));
+        for (base, artifact) in bases.iter().flat_map(|base| base.artifacts.iter().map(move |it| (base, it)))
+        {
+            if let (Ok(repository), Some(blobs)) = (artifact.target.path(), base.blobs_of(artifact)) {
+                held.entry(repository).or_default().extend(blobs.map(|blob| blob.digest));
             }
         }
         let unchanged = self.unchanged_since(bases);
@@ -179,11 +180,11 @@ pub async fn complete(client: &Client, inventory: &mut Inventory, jobs: usize, p
         .collect()
         .await;
     for (position, blobs) in found {
-        let InventoryEntry { target, blobs: known, .. } = &mut inventory.artifacts[position];
         if blobs.is_none() {
+            let InventoryEntry { target, .. } = &inventory.artifacts[position];
             progress.note(&format!("{target}: its locked digest no longer exists, so all of it is sent"));
         }
-        *known = blobs;
+        inventory.note_blobs(position, blobs);
     }
 }
 
@@ -225,10 +226,10 @@ mod tests {
     /// `target digest: blobs`
     fn inventory(sequence: u64, artifacts: &[(&str, &str, &[&str])]) -> Inventory {
         let blob = |name: &&str| Blob { digest: digest(name), size: name.len() as u64 };
-        let artifacts = artifacts.iter().map(|(target, name, blobs)| InventoryEntry {
+        let entries = artifacts.iter().map(|(target, name, _)| InventoryEntry {
             target: target.parse().unwrap(),
             digest: digest(name),
-            blobs: Some(blobs.iter().map(blob).collect()),
+            blobs: None,
             size: 0,
             platforms: None,
             lacks: Vec::new(),
@@ -239,7 +240,12 @@ mod tests {
             sequence: sequence.try_into().ok(),
             digest: Digest::of(&sequence.to_be_bytes()),
         };
-        Inventory { origin: InventoryKind::Receipt, base, verified: true, artifacts: artifacts.collect() }
+        let (origin, known) = (InventoryKind::Receipt, Vec::new());
+        let mut made = Inventory { origin, base, verified: true, artifacts: entries.collect(), known };
+        for (at, (_, _, blobs)) in artifacts.iter().enumerate() {
+            made.note_blobs(at, Some(blobs.iter().map(blob).collect()));
+        }
+        made
     }
 
     fn required(plan: &Plan) -> Vec<Digest> {
@@ -291,7 +297,8 @@ mod tests {
         let mut plan = plan(&images);
         let artifact = plan.statement().artifacts[0].digest;
         let mut base = inventory(1, &[("cache/a:1", "x", &["base"])]);
-        base.artifacts[0].blobs.as_mut().unwrap().push(Blob { digest: artifact, size: 1 });
+        base.known.push(Blob { digest: artifact, size: 1 });
+        base.artifacts[0].blobs = Some((0..base.known.len() as u32).collect());
         plan.build_on(&[base], &Limits::V1).unwrap();
         assert_eq!(required(&plan), [digest("base")]);
     }

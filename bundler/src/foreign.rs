@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bundle_format::{Artifact, Graph, Kind, Target};
-use bundle_oci::{Digest, Manifest, MediaType};
+use bundle_format::{Artifact, Graph, Kind};
+use bundle_oci::{Digest, Manifest, MediaType, ProjectName, RepositoryName};
 use bundle_registry::FetchedManifest;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -185,24 +185,22 @@ pub(crate) fn count(graph: &Graph, artifacts: &[Artifact]) -> Vec<ForeignCount> 
     if graph.foreign_layers.is_empty() {
         return vec![ForeignCount::default(); artifacts.len()];
     }
-    let foreign: HashSet<Digest> = graph.foreign_layers.iter().map(|layer| layer.digest).collect();
-    let place = |target: &Target| (target.project.clone(), target.repository.clone());
-    let mut brought = HashSet::new();
-    for artifact in artifacts {
-        let extent = graph.extent(artifact.digest).into_iter().map(|blob| blob.digest);
-        brought.extend(
-            extent.filter(|digest| foreign.contains(digest)).map(|digest| (place(&artifact.target), digest)),
-        );
+    let foreign: HashSet<Digest> = graph.foreign_layers.iter().copied().collect();
+    let mut counts = vec![ForeignCount::default(); artifacts.len()];
+    // One repository after the other: all of them together may name each layer many times.
+    let mut places: HashMap<(&ProjectName, &RepositoryName), Vec<usize>> = HashMap::new();
+    for (at, Artifact { target, .. }) in artifacts.iter().enumerate() {
+        places.entry((&target.project, &target.repository)).or_default().push(at);
     }
-    artifacts
-        .iter()
-        .map(|artifact| {
-            let layers = graph.foreign_of(artifact.digest);
-            let carried = layers
-                .iter()
-                .filter(|layer| brought.contains(&(place(&artifact.target), layer.digest)))
-                .count();
-            ForeignCount { lacking: layers.len() - carried, carried }
-        })
-        .collect()
+    for here in places.values() {
+        let extents = here.iter().flat_map(|&at| graph.extent(artifacts[at].digest));
+        let brought: HashSet<Digest> =
+            extents.map(|blob| blob.digest).filter(|digest| foreign.contains(digest)).collect();
+        for &at in here {
+            let layers = graph.foreign_of(artifacts[at].digest);
+            let carried = layers.iter().filter(|layer| brought.contains(&layer.digest)).count();
+            counts[at] = ForeignCount { lacking: layers.len() - carried, carried };
+        }
+    }
+    counts
 }

@@ -26,6 +26,9 @@ pub struct Inventory {
     pub verified: bool,
     /// The artifacts, in the order in which they are listed.
     pub artifacts: Vec<InventoryEntry>,
+    /// The blobs that artifacts consist of; each of them names its own by their positions here, for one may be
+    /// part of every artifact.
+    pub(crate) known: Vec<Blob>,
 }
 
 /// The kind of file of an inventory.
@@ -57,8 +60,9 @@ pub struct InventoryEntry {
     pub target: Target,
     /// Its digest.
     pub digest: Digest,
-    /// All that it consists of; none if that is not known, for a lock does not say.
-    pub blobs: Option<Vec<Blob>>,
+    /// All that it consists of, as positions among the inventory's blobs; none if that is not known, for a lock
+    /// does not say.
+    pub(crate) blobs: Option<Vec<u32>>,
     /// The size of all its blobs, in bytes.
     pub size: u64,
     /// The platforms; none if unknown, because a receipt does not list them.
@@ -124,7 +128,7 @@ impl Inventory {
         match kind_of(&medium, path)? {
             InventoryKind::Bundle => Self::of_bundle(&medium, path, keys, limits),
             InventoryKind::Receipt => {
-                Ok(Self::of_receipt(&load_receipt(path, keys, limits)?, !keys.is_empty()))
+                Ok(Self::of_receipt(load_receipt(path, keys, limits)?, !keys.is_empty()))
             }
             InventoryKind::Lock => Self::of_lock(path),
         }
@@ -144,6 +148,8 @@ impl Inventory {
             return Err(InventoryError::Stranger(path.to_owned()));
         }
         let (statement, graph) = head.contents(medium, limits).map_err(damaged)?;
+        // A statement has far fewer blobs than 2^32.
+        let positions: HashMap<Digest, u32> = graph.blobs.iter().map(|blob| blob.digest).zip(0..).collect();
         let artifacts = statement
             .artifacts
             .iter()
@@ -153,7 +159,9 @@ impl Inventory {
                     target: artifact.target.clone(),
                     digest: artifact.digest,
                     size: blobs.iter().map(|blob| blob.size).sum(),
-                    blobs: Some(blobs),
+                    blobs: Some(
+                        blobs.iter().filter_map(|blob| positions.get(&blob.digest).copied()).collect(),
+                    ),
                     platforms: Some(artifact.platforms.clone()),
                     lacks: artifact.reasons.iter().filter(|reason| says_lack(reason)).cloned().collect(),
                     locked: None,
@@ -166,27 +174,28 @@ impl Inventory {
             base: base_of(&bundle),
             verified: !keys.is_empty(),
             artifacts,
+            known: graph.blobs,
         })
     }
 
-    /// The inventory of a receipt's delivered artifacts.
-    pub fn of_receipt(receipt: &Receipt, verified: bool) -> Self {
-        let artifacts = receipt
-            .in_place()
-            .map(|(artifact, blobs)| {
-                let blobs: Vec<Blob> = blobs.collect();
-                InventoryEntry {
-                    target: artifact.target.clone(),
-                    digest: artifact.digest,
-                    size: blobs.iter().map(|blob| blob.size).sum(),
-                    blobs: Some(blobs),
-                    platforms: None,
-                    lacks: Vec::new(),
-                    locked: None,
-                }
+    /// What a receipt says to have arrived.
+    pub fn of_receipt(receipt: Receipt, verified: bool) -> Self {
+        let Receipt { bundle, artifacts, blobs: known, .. } = receipt;
+        let size = |&position: &u32| known.get(position as usize).map_or(0, |blob| blob.size);
+        let artifacts = artifacts
+            .into_iter()
+            .filter(|artifact| artifact.outcome.is_in_place())
+            .map(|artifact| InventoryEntry {
+                target: artifact.target,
+                digest: artifact.digest,
+                size: artifact.blobs.iter().map(size).sum(),
+                blobs: Some(artifact.blobs),
+                platforms: None,
+                lacks: Vec::new(),
+                locked: None,
             })
             .collect();
-        Self { origin: InventoryKind::Receipt, base: base_of(&receipt.bundle), verified, artifacts }
+        Self { origin: InventoryKind::Receipt, base: base_of(&bundle), verified, artifacts, known }
     }
 
     fn of_lock(path: &Path) -> Result<Self, InventoryError> {
@@ -208,7 +217,7 @@ impl Inventory {
         });
         let artifacts = artifacts.collect::<Result<_, InventoryError>>()?;
         let base = Base { stream: lock.name, sequence: None, digest: Digest::of(text.as_bytes()) };
-        Ok(Self { origin: InventoryKind::Lock, base, verified: false, artifacts })
+        Ok(Self { origin: InventoryKind::Lock, base, verified: false, artifacts, known: Vec::new() })
     }
 
     /// The bundle's identity; none for a lock.
@@ -222,8 +231,27 @@ impl Inventory {
 
     /// All blobs that are known to be there, each once.
     pub fn blobs(&self) -> HashMap<Digest, u64> {
-        let blobs = self.artifacts.iter().filter_map(|held| held.blobs.as_ref()).flatten();
+        let blobs = self.artifacts.iter().filter_map(|held| self.blobs_of(held)).flatten();
         blobs.map(|blob| (blob.digest, blob.size)).collect()
+    }
+
+    /// All that one of its artifacts consists of; none if that is not known.
+    pub(crate) fn blobs_of<'a>(
+        &'a self,
+        held: &'a InventoryEntry,
+    ) -> Option<impl Iterator<Item = Blob> + 'a> {
+        let positions = held.blobs.as_ref()?;
+        Some(positions.iter().filter_map(|&position| self.known.get(position as usize).copied()))
+    }
+
+    /// Takes note of what the artifact at a position consists of.
+    pub(crate) fn note_blobs(&mut self, at: usize, blobs: Option<Vec<Blob>>) {
+        let first = self.known.len() as u32;
+        let positions = blobs.as_ref().map(|blobs| (first..).take(blobs.len()).collect());
+        self.known.extend(blobs.into_iter().flatten());
+        if let Some(held) = self.artifacts.get_mut(at) {
+            held.blobs = positions;
+        }
     }
 
     /// Whether it is known of all artifacts what they consist of.

@@ -9,6 +9,7 @@ use bundle_oci::{Digest, MediaType, Platform, Printable, Reference, Registry, Re
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
+use crate::lock_census::LockCensus;
 use crate::{ConfigError, Limits, Platforms, Request};
 use bundle_input::{Dialect, TextError, YamlError, parse_yaml, read_text};
 
@@ -56,6 +57,9 @@ pub struct LockEntry {
 
 const HEADER: &str = "# Written by `bundle lock`: what each reference meant then. `bundle create` keeps to it.\n\
     # Review the changes, commit the file, and run `bundle lock` again to take new versions.\n";
+
+/// The size in bytes up to which a lock is read at once: whatever is in it takes little.
+const SMALL: usize = 1 << 20;
 
 /// The only version there is.
 const VERSION: u32 = 1;
@@ -106,9 +110,13 @@ impl Lock {
     /// # Errors
     /// [`ConfigError::Yaml`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let file: LockFile = parse_yaml(text, name, Dialect::Plain).map_err(|error| {
+        if text.len() > SMALL {
+            // What would take too much memory is found before it takes any.
+            parse_yaml::<LockCensus>(text, name, Dialect::Lock)?.check(name)?;
+        }
+        let file: LockFile = parse_yaml(text, name, Dialect::Lock).map_err(|error| {
             // Another version may well have other fields: which it is says more than the first.
-            match parse_yaml::<OnlyVersion>(text, name, Dialect::Plain) {
+            match parse_yaml::<OnlyVersion>(text, name, Dialect::Lock) {
                 Ok(OnlyVersion { version }) if version.value != VERSION => unknown_version(name, &version),
                 _ => error,
             }

@@ -37,7 +37,7 @@ pub struct Plan {
     layout: Arc<Layout>,
     graph: Graph,
     contents: HashMap<Digest, Bytes>,
-    origins: HashMap<Digest, (Registry, RepositoryName)>,
+    origins: HashMap<Digest, Arc<(Registry, RepositoryName)>>,
     addresses: HashMap<Digest, Vec<String>>,
     resolved: Asked,
     unobtainable: Vec<UnobtainableReferrer>,
@@ -235,7 +235,7 @@ impl Plan {
 
     /// Where a blob is fetched from.
     pub(crate) fn origin(&self, digest: Digest) -> Option<&(Registry, RepositoryName)> {
-        self.origins.get(&digest)
+        self.origins.get(&digest).map(|origin| &**origin)
     }
 
     /// Where else than at its origin a blob may be, as the manifests say of layers that are marked non-distributable;

@@ -11,10 +11,10 @@ use bundle_bundler::{
     Plan, PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
     stream_of_file,
 };
-use bundle_format::{Limits, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
+use bundle_format::{Limits, OtherPlatform, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
 use bundle_registry::Progress;
-use bundle_report::{ArtifactEntry, CreateReport, PlanReport, UnchangedReport};
+use bundle_report::{ArtifactEntry, CreateReport, OtherPlatformEntry, PlanReport, UnchangedReport};
 use bundle_trust::{Signer, load_private, load_public};
 
 use crate::base::BaseArguments;
@@ -209,9 +209,10 @@ impl Create {
         let plan = Arc::new(plan);
         let jobs = self.connection.jobs();
         let sink = output.unwrap_or_else(|| Sink::pipe(std::io::stdout()));
-        create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
+        let others = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
+        others.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
-        self.tell_done(&plan, started, to_pipe)
+        self.tell_done(&plan, &others, started, to_pipe)
     }
 
     /// The stream of a bundle without a given one: that of its bases, or one named like its file.
@@ -274,7 +275,13 @@ impl Create {
     }
 
     /// Prints the result, on standard error if standard output has the bundle.
-    fn tell_done(&self, plan: &Plan, started: Instant, to_pipe: bool) -> Result<(), Failure> {
+    fn tell_done(
+        &self,
+        plan: &Plan,
+        others: &[OtherPlatform],
+        started: Instant,
+        to_pipe: bool,
+    ) -> Result<(), Failure> {
         let statement = plan.statement();
         let report = CreateReport {
             changed: true,
@@ -288,6 +295,7 @@ impl Create {
             required_bytes: required_bytes(plan),
             artifacts: statement.artifacts.len(),
             deduplicated_bytes: plan.saved(),
+            other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
             seconds: started.elapsed().as_secs_f64(),
         };
         if to_pipe { output::report_aside(&report) } else { output::report(&report) }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, Deduplication, OpenError, deduplication_of};
-use bundle_report::{BaseEntry, Extent, InspectReport, InspectedArtifact, SharedWith};
+use bundle_report::{BaseEntry, Extent, InspectReport, InspectedArtifact, OtherPlatformEntry, SharedWith};
 use bundle_trust::{Effective, TrustStoreError};
 
 use crate::exit::{Code, Failure};
@@ -33,7 +33,7 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let limits = Limits::V1;
-        let (statement, signers, graph) = match self.trusted()? {
+        let (statement, signers, graph, others) = match self.trusted()? {
             Some(trusted) => {
                 let bundle = Bundle::open(&self.bundle, &trusted, &limits).map_err(|error| {
                     let stranger = matches!(error, OpenError::Trust(_));
@@ -46,7 +46,8 @@ impl Inspect {
                     }
                 })?;
                 let signers = bundle.trusted().signers().to_vec();
-                (bundle.statement().clone(), signers, Some(bundle.into_graph()))
+                let others = bundle.other_platforms();
+                (bundle.statement().clone(), signers, Some(bundle.into_graph()), others)
             }
             None => {
                 let failed = |error: std::io::Error| {
@@ -58,7 +59,7 @@ impl Inspect {
                     .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(&self.bundle))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
-                (statement, Vec::new(), None)
+                (statement, Vec::new(), None, Vec::new())
             }
         };
         let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
@@ -83,6 +84,7 @@ impl Inspect {
                     extent: extent(position),
                 })
                 .collect(),
+            other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
         })
     }
 }

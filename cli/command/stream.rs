@@ -17,8 +17,10 @@ use bundle_report::{
 };
 use bundle_site::{HarborOptions, HarborSettings, QuotaCheck, connect};
 use bundle_sync::{ExportConfig, ExportedStream, SyncConfig};
+use bundle_trust::{Signer, load_private};
 
 use crate::command::import::Kind;
+use crate::command::key::ask_passphrase;
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::limits::{RECORDS_SHOWN, ROLLBACK_REASON};
@@ -87,6 +89,11 @@ struct Side {
     #[arg(long = "project", value_name = "NAME", requires = "to")]
     projects: Vec<ProjectName>,
 
+    /// Private key of this site, as for `import --receipt-key`: what is written is signed with it, and what it did not
+    /// sign is reported and does not count
+    #[arg(long, value_name = "FILE", requires = "to")]
+    receipt_key: Option<PathBuf>,
+
     /// Kind of the registry
     #[arg(long, value_enum, default_value_t = Kind::Auto, requires = "to")]
     registry_kind: Kind,
@@ -143,7 +150,9 @@ impl Show {
         let destination = self.side.destination(to, false, &progress).await?;
         let state = StateFile::look(&self.side.state()?)?;
         let mut unreadable = BTreeSet::new();
-        let recorded = self.side.recorded(&*destination, self.stream.as_ref(), &mut unreadable).await?;
+        let site_key = self.side.site_key()?;
+        let recorded =
+            self.side.recorded(&*destination, self.stream.as_ref(), site_key, &mut unreadable).await?;
         drop(progress);
         let mut streams: BTreeMap<String, RecordedStreamEntry> = BTreeMap::new();
         for known in &recorded {
@@ -204,13 +213,15 @@ impl Repair {
                 newest: back_to.map(u64::from),
             });
         };
+        let site_key = self.side.site_key()?;
         let progress = progress("reading");
         let destination = self.side.destination(to, self.yes, &progress).await?;
         let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
         let path = self.side.state()?;
         let mut state = if self.yes { StateFile::open(&path, waiting)? } else { StateFile::look(&path)? };
         let mut unreadable = BTreeSet::new();
-        let recorded = self.side.recorded(&*destination, Some(&self.stream), &mut unreadable).await?;
+        let key = || site_key.clone();
+        let recorded = self.side.recorded(&*destination, Some(&self.stream), key(), &mut unreadable).await?;
         let above = recorded.first().map(|known| known.above(back_to)).unwrap_or_default();
         if !self.yes {
             drop(progress);
@@ -230,9 +241,9 @@ impl Repair {
                 .hint("if that is meant: --back-to none; for other projects' records: --project NAME"));
         }
         let projects = self.side.projects();
-        take_back(&*destination, &projects, &above, &mark).await?;
+        take_back(&*destination, &projects, &above, &mark, site_key.clone()).await?;
         // The report shows the record after the write.
-        let left = self.side.recorded(&*destination, Some(&self.stream), &mut unreadable).await?;
+        let left = self.side.recorded(&*destination, Some(&self.stream), key(), &mut unreadable).await?;
         let newest = left.first().and_then(RecordedStream::newest);
         let known = state.newest(&to.root(), &self.stream);
         if known.is_some_and(|known| back_to.is_none_or(|back_to| known.sequence > back_to)) {
@@ -295,11 +306,17 @@ impl Side {
         &self,
         destination: &dyn Destination,
         stream: Option<&StreamName>,
+        site_key: Option<Arc<Signer>>,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<RecordedStream>, Failure> {
         // For one stream all records are read, because all newer ones must be taken back.
         let most = if stream.is_some() { usize::MAX } else { RECORDS_SHOWN };
-        Ok(RecordedStream::read(destination, &self.projects(), stream, most, unreadable).await?)
+        Ok(RecordedStream::read(destination, &self.projects(), stream, most, site_key, unreadable).await?)
+    }
+
+    fn site_key(&self) -> Result<Option<Arc<Signer>>, Failure> {
+        let key = self.receipt_key.as_ref().map(|path| load_private(path, ask_passphrase)).transpose()?;
+        Ok(key.map(|key| Arc::new(Signer::Key(key))))
     }
 
     fn state(&self) -> Result<PathBuf, Failure> {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bundle_format::{Artifact, Layer, Limits, Medium, SignatureBytes, Statement};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
-use bundle_report::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
+use bundle_report::{CheckEntry, OtherPlatformEntry, VerifiedBundle, VerifyReport, VerifySetReport};
 use bundle_trust::Effective;
 
 use crate::command::refuse_terminal;
@@ -131,6 +131,7 @@ fn checked(
             blobs: bundle.trusted.statement().blobs.len(),
             size: bundle.size,
             incomplete: incomplete(bundle.trusted.statement()),
+            other_platforms: bundle.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
         }),
         rebuilt: parity.rebuilt().iter().flat_map(|rebuilt| &rebuilt.files).map(|path| name(path)).collect(),
         seconds: started.elapsed().as_secs_f64(),

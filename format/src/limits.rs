@@ -28,7 +28,8 @@ pub struct Limits {
     pub platforms: usize,
     /// Platforms of all artifacts together, for the same reason.
     pub all_platforms: usize,
-    /// Memory of all parsed manifests, in bytes ([`bundle_oci::Manifest::weight`]).
+    /// What all manifests take in memory once parsed, in bytes ([`bundle_oci::Manifest::weight`]), with the tables
+    /// and lists of the blobs that they name.
     pub graph: u64,
     /// Countersignatures beside a bundle: each costs a check against each trusted key.
     pub countersignatures: usize,
@@ -67,7 +68,7 @@ impl Limits {
         all_reasons: 400_000,
         platforms: 256,
         all_platforms: 200_000,
-        graph: 64 << 20,
+        graph: 96 << 20,
         countersignatures: 32,
         parts: 1_000_000,
         piped_manifests: 48 << 20,

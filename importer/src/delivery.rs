@@ -253,6 +253,13 @@ impl Delivery {
             Ok(tagged) => tagged,
             Err(error) => return Err(explained(error, &*destination).await),
         };
+        // All is in place; without the note, a tag that somebody sets back is moved by the next bundle.
+        if let Err(error) = history.settle(&*destination, &tagged.plan).await {
+            progress.note(&format!(
+                "the registry's record does not say that the tags were moved: {}",
+                bundle_oci::chain(&error)
+            ));
+        }
         let request = ConfirmRequest { receipt: draft.is_some(), jobs };
         let confirmation = preparation.confirm(request).await.map_err(DeliveryError::Confirmation)?;
         let receipt = match draft {

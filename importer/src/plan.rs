@@ -8,6 +8,7 @@ use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
 use bundle_registry::Error;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
+use crate::stream::recorded::Records;
 use crate::stream::tags::StreamTags;
 use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation, Record};
 
@@ -233,7 +234,9 @@ impl ImportPlan {
         let own = match others.next() {
             Some(_) if on_existing != OnExistingTag::Overwrite && findings.is_empty() => {
                 let statement = bundle.statement();
-                StreamTags::recall(&Record::of(statement), destination, &statement.stream).await?
+                let records = Records::of(bundle.trusted(), options.site_key.clone());
+                let record = Record::of(statement).believed(records);
+                StreamTags::recall(&record, destination, &statement.stream).await?
             }
             _ => StreamTags::default(),
         };
@@ -283,53 +286,59 @@ impl ImportPlan {
     /// The needs of the artifacts that are pushed.
     fn of(bundle: &Bundle, steps: Vec<Step>) -> Self {
         let graph = bundle.graph();
-        let mut repositories: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
-        let mut holders: HashMap<Digest, BTreeSet<&RepositoryName>> = HashMap::new();
+        // Pairs of numbers: a bundle may have a million pairs of a blob and a repository that needs it.
+        let names: BTreeSet<RepositoryName> = steps.iter().map(|step| step.repository.clone()).collect();
+        let names: Vec<RepositoryName> = names.into_iter().collect();
+        // A statement has far fewer of both than 2^32.
+        let name_at: HashMap<&RepositoryName, u32> = names.iter().zip(0..).collect();
+        let blob_at: HashMap<Digest, u32> = graph.blobs.iter().map(|blob| blob.digest).zip(0..).collect();
+        let mut needed = Pairs::default();
+        let mut held = Pairs::default();
         let mut manifests = Vec::new();
         let mut planned = HashSet::new();
         for step in &steps {
-            let root = step.digest;
+            let (root, here) = (step.digest, name_at[&step.repository]);
             match step.decision {
                 Decision::Push | Decision::Move(_) => {}
                 Decision::Present => {
-                    for blob in graph.extent(root) {
-                        holders.entry(blob.digest).or_default().insert(&step.repository);
-                    }
+                    held.add(graph.extent(root).iter().filter_map(|blob| blob_at.get(&blob.digest)), here);
                     continue;
                 }
                 Decision::Skip(_) | Decision::Omit => continue,
             }
             for digest in children_first(graph, root) {
-                if !planned.insert((digest, &step.repository)) {
+                if !planned.insert((digest, here)) {
                     continue;
                 }
                 if let Some(node) = graph.manifests.get(&digest) {
-                    for blob in Graph::blobs_of(&node.manifest) {
-                        repositories.entry(blob.digest).or_default().insert(&step.repository);
-                    }
+                    let blobs = Graph::blobs_of(&node.manifest);
+                    needed.add(blobs.filter_map(|blob| blob_at.get(&blob.digest)), here);
                 }
                 manifests.push((digest, step.repository.clone()));
             }
         }
+        drop((planned, blob_at));
+        let (needed, held) = (needed.sorted(), held.sorted());
         let required: HashSet<Digest> = bundle.statement().requires.iter().map(|blob| blob.digest).collect();
+        let name = |(_, at): &(u32, u32)| names[*at as usize].clone();
+        let place = |pair| BlobDestination { repository: name(pair), presence: Presence::Unknown };
         let mut blobs: Vec<BlobStep> = graph
             .blobs
             .iter()
-            .filter_map(|blob| {
-                let place = |repository: &&RepositoryName| BlobDestination {
-                    repository: (*repository).clone(),
-                    presence: Presence::Unknown,
-                };
-                let needing = repositories.get(&blob.digest)?;
-                let holders = holders.get(&blob.digest).into_iter().flatten();
+            .zip(0..)
+            .filter_map(|(blob, at)| {
+                let needing = needed.of(at);
+                let holders = held.of(at).iter().filter(|pair| needing.binary_search(pair).is_err());
                 Some(BlobStep {
                     blob: *blob,
                     places: needing.iter().map(place).collect(),
-                    holders: holders.filter(|name| !needing.contains(**name)).copied().cloned().collect(),
+                    holders: holders.map(name).collect(),
                     supply: if required.contains(&blob.digest) { Supply::Required } else { Supply::Carried },
                 })
+                .filter(|step| !step.places.is_empty())
             })
             .collect();
+        blobs.shrink_to_fit();
         blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
         Self { steps, blobs, manifests }
     }
@@ -391,6 +400,11 @@ impl ImportPlan {
         self.steps.iter().any(|step| step.decision.is_push() && step.target.tag.is_some())
     }
 
+    /// Whether a tag will be moved.
+    pub(crate) fn moves_tags(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.decision, Decision::Move(_)) && step.target.tag.is_some())
+    }
+
     /// How many artifacts will be pushed.
     pub fn pushes(&self) -> usize {
         self.steps.iter().filter(|step| step.decision.is_push()).count()
@@ -400,6 +414,34 @@ impl ImportPlan {
     pub fn bytes(&self) -> u64 {
         let carried = self.blobs.iter().filter(|step| step.supply == Supply::Carried);
         carried.map(|step| step.blob.size).sum()
+    }
+}
+
+/// Pairs of a blob and a repository, by their positions.
+#[derive(Default)]
+struct Pairs(Vec<(u32, u32)>);
+
+/// The same, in order, each once.
+struct SortedPairs(Vec<(u32, u32)>);
+
+impl Pairs {
+    fn add<'a>(&mut self, blobs: impl Iterator<Item = &'a u32>, name: u32) {
+        self.0.extend(blobs.map(|&blob| (blob, name)));
+    }
+
+    fn sorted(mut self) -> SortedPairs {
+        self.0.sort_unstable();
+        self.0.dedup();
+        SortedPairs(self.0)
+    }
+}
+
+impl SortedPairs {
+    /// Those of a blob.
+    fn of(&self, blob: u32) -> &[(u32, u32)] {
+        let start = self.0.partition_point(|pair| pair.0 < blob);
+        let count = self.0[start..].partition_point(|pair| pair.0 == blob);
+        &self.0[start..start + count]
     }
 }
 
@@ -470,13 +512,8 @@ mod tests {
         let mut graph = Graph::default();
         let digests: Vec<Digest> = (0..4_u8).map(|level| Digest::of(&[level])).collect();
         for pair in digests.windows(2) {
-            let descriptor = Descriptor {
-                media_type: media_type.clone(),
-                digest: pair[1],
-                size: 1,
-                annotations: Default::default(),
-            };
-            let children = vec![Child { descriptor, platform: None }; 1000];
+            let descriptor = Descriptor { media_type: media_type.clone(), digest: pair[1], size: 1 };
+            let children = vec![Child { descriptor, platform: None, attests: None }; 1000];
             let manifest = Manifest::Index(Index {
                 children,
                 subject: None,

@@ -16,8 +16,11 @@ pub struct Limits {
     pub index_nodes: usize,
     /// How deep YAML may nest; ours needs 7. Parsers recurse, and stacks end.
     pub depth: usize,
-    /// Scalars, lists and maps in one YAML file, aliases not followed.
+    /// Scalars, lists and maps in one YAML file, aliases not followed: each takes some hundred bytes once parsed,
+    /// however few it has in the file. A hundred thousand images have up to eight each.
     pub nodes: usize,
+    /// The same in a bundle.lock, whose entries have about 25.
+    pub lock_nodes: usize,
     /// Uses of anchors in one file that may have any.
     pub aliases: usize,
     /// Parser events that all uses of anchors may add together: this stops "a billion laughs".
@@ -32,7 +35,8 @@ impl Limits {
         index: 64 << 20,
         index_nodes: 20_000_000,
         depth: 16,
-        nodes: 4_000_000,
+        nodes: 1_000_000,
+        lock_nodes: 4_000_000,
         aliases: 1_000,
         alias_events: 200_000,
     };

@@ -48,6 +48,8 @@ pub enum InputError {
 pub enum Dialect {
     /// Ours, without anchors.
     Plain,
+    /// Ours, made by the program itself, and larger than what people write.
+    Lock,
     /// Ours, with anchors and aliases in the file, whose use is bounded.
     Anchors,
     /// Helm's YAML: an index that others wrote, where the later of two keys counts and a scalar may be read
@@ -77,7 +79,11 @@ pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect)
         let message = "the file is empty".to_owned();
         return Err(YamlError { name: name.to_owned(), line: 1, column: 1, message });
     }
-    let nodes = if ours { limits.nodes } else { limits.index_nodes };
+    let nodes = match dialect {
+        Dialect::Plain | Dialect::Anchors => limits.nodes,
+        Dialect::Lock => limits.lock_nodes,
+        Dialect::Helm => limits.index_nodes,
+    };
     let aliases = if dialect == Dialect::Anchors { limits.aliases } else { 0 };
     let options = serde_saphyr::options! {
         with_snippet: false,

@@ -22,6 +22,14 @@ impl MediaType {
     pub const MANIFESTS: [&'static str; 4] =
         [Self::IMAGE_MANIFEST, Self::IMAGE_INDEX, Self::DOCKER_MANIFEST, Self::DOCKER_LIST];
 
+    /// The bytes that its text takes of its own: none for those that nearly all descriptors have.
+    pub(crate) fn allocated(&self) -> usize {
+        match &self.0 {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(text) => text.capacity(),
+        }
+    }
+
     /// Whether content of this type is an index or manifest list.
     pub fn is_index(&self) -> bool {
         matches!(self.as_str(), Self::IMAGE_INDEX | Self::DOCKER_LIST)

@@ -55,6 +55,13 @@ impl Platform {
         Ok(Self { os, architecture, variant, os_version: os_version.map(str::to_owned) })
     }
 
+    /// The bytes of memory that its texts take.
+    pub(crate) fn weight(&self) -> usize {
+        let texts =
+            [Some(&self.os), Some(&self.architecture), self.variant.as_ref(), self.os_version.as_ref()];
+        texts.into_iter().flatten().map(|text| crate::manifest::allocated(text.capacity())).sum()
+    }
+
     /// Whether an image for `self` is what someone wants who asked for `wanted`: what `wanted`
     /// leaves open (the version of the operating system, or its last parts) is not compared: an image for
     /// Windows' build `10.0.20348` is one for any of its revisions (containerd/platforms, `platform_windows_compat.go`).

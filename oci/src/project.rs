@@ -3,26 +3,27 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A Harbor project's name: lower-case letters and digits, joined inside by single `.`, `_` or
 /// `-`, at most 255 characters (Harbor's `src/server/v2.0/handler/project.go`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProjectName(String);
+pub struct ProjectName(Arc<str>);
 
 impl ProjectName {
     /// The project for mirrored upstream images.
     pub fn cache() -> Self {
-        Self("cache".to_owned())
+        Self("cache".into())
     }
 
     /// The project for the platform team's own images.
     pub fn platform() -> Self {
-        Self("platform".to_owned())
+        Self("platform".into())
     }
 
     /// Whether this is the project for mirrored upstream images.
     pub fn is_cache(&self) -> bool {
-        self.0 == "cache"
+        &*self.0 == "cache"
     }
 
     /// The name as text.
@@ -44,7 +45,7 @@ impl FromStr for ProjectName {
             !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
         if text.len() <= 255 && text.split(['.', '_', '-']).all(part) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(ParseProjectError)
         }

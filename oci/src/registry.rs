@@ -3,20 +3,21 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// A registry's host and optional port, lower case: `docker.io`, `localhost:5000`, `[::1]:5000`.
+/// A registry's host and optional port, lower case: `docker.io`, `localhost:5000`, `[::1]:5000`. Copies share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Registry(String);
+pub struct Registry(Arc<str>);
 
 impl Registry {
     /// Docker Hub, under the name that references use.
     pub fn docker_hub() -> Self {
-        Self("docker.io".to_owned())
+        Self("docker.io".into())
     }
 
     /// The host that speaks the registry protocol for this name: Docker Hub's is not `docker.io`.
     pub fn endpoint(&self) -> &str {
-        match self.0.as_str() {
+        match &*self.0 {
             "docker.io" => "registry-1.docker.io",
             other => other,
         }
@@ -94,8 +95,8 @@ impl FromStr for Registry {
             other => other,
         };
         Ok(Self(match port {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
+            Some(port) => format!("{host}:{port}").into(),
+            None => host.into(),
         }))
     }
 }

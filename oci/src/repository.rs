@@ -2,12 +2,14 @@
 //! Takes text, gives a name within the distribution specification's grammar.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A repository's name without its registry: path components of lower-case letters and digits,
 /// joined inside by `.`, `_`, `__` or dashes, and separated by slashes (distribution-spec
-/// §Pulling manifests). At most 255 characters, as Harbor's registry allows.
+/// §Pulling manifests). At most 255 characters, as Harbor's registry allows. Copies share the text: a plan names
+/// each repository for every blob.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepositoryName(String);
+pub struct RepositoryName(Arc<str>);
 
 impl RepositoryName {
     /// The last path component: `nginx` of `library/nginx`.
@@ -51,7 +53,7 @@ impl FromStr for RepositoryName {
         }
         match text.split('/').find(|part| !is_component(part)) {
             Some(part) => Err(ParseRepositoryError::Component(part.to_owned())),
-            None => Ok(Self(text.to_owned())),
+            None => Ok(Self(text.into())),
         }
     }
 }

@@ -2,16 +2,17 @@
 //! Takes text, gives a tag of at most 128 characters.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A tag: up to 128 word characters, dots and dashes, the first a word character
-/// (distribution-spec §Pulling manifests: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`).
+/// (distribution-spec §Pulling manifests: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`). Copies share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(String);
+pub struct Tag(Arc<str>);
 
 impl Tag {
     /// The tag that a reference without tag and digest means.
     pub fn latest() -> Self {
-        Self("latest".to_owned())
+        Self("latest".into())
     }
 }
 
@@ -39,7 +40,7 @@ impl FromStr for Tag {
         if !valid || !word(text.as_bytes()[0]) {
             return Err(ParseTagError::Character);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

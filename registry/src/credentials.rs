@@ -468,6 +468,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_begins_with_the_mark_of_utf_8_is_read() {
+        // Windows PowerShell's `Set-Content -Encoding utf8` writes it.
+        let json = "\u{feff}{\"auths\":{\"r.example\":{\"auth\":\"dTpw\"}}}";
+        assert_eq!(find(json, "r.example", "a").await.unwrap(), password("u", "p"));
+        assert_eq!(find("\u{feff}", "r.example", "a").await.unwrap(), None);
+        assert!(find("\u{feff}[]", "r.example", "a").await.is_err());
+    }
+
+    #[tokio::test]
     async fn every_spelling_of_docker_hub_is_found() {
         for key in ["https://index.docker.io/v1/", "docker.io", "index.docker.io", "registry-1.docker.io"] {
             let json = format!(r#"{{"auths":{{"{key}":{{"auth":"dTpw"}}}}}}"#);

@@ -1,7 +1,7 @@
 //! Artifacts, targets and bundles as reports name them.
 //! Take the format's values, give their JSON form.
 
-use bundle_format::{Artifact, Base, BundleId, Sequence, Target};
+use bundle_format::{Artifact, Base, BundleId, OtherPlatform, Sequence, Target};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -44,6 +44,34 @@ impl From<&Artifact> for ArtifactEntry {
             derived_from: artifact.derived_from.map(|digest| digest.to_string()),
             subject: artifact.subject.map(|digest| digest.to_string()),
             reasons: artifact.reasons.clone(),
+        }
+    }
+}
+
+/// An image of an index that its config takes for another platform. Nodes choose by the index.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct OtherPlatformEntry {
+    /// The reference of the artifact at the source.
+    pub image: String,
+    /// The digest of the image manifest.
+    pub digest: String,
+    /// The platform in the index.
+    pub index: String,
+    /// The platform in the config; null if it names two.
+    pub config: Option<String>,
+    /// Both, as a sentence.
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl From<&OtherPlatform> for OtherPlatformEntry {
+    fn from(other: &OtherPlatform) -> Self {
+        Self {
+            image: other.image.to_string(),
+            digest: other.manifest.to_string(),
+            index: other.index.to_string(),
+            config: other.config.as_ref().map(ToString::to_string),
+            text: other.to_string(),
         }
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::artifact::dated;
-use crate::{ArtifactEntry, Bytes, Report, Took, count};
+use crate::{ArtifactEntry, Bytes, OtherPlatformEntry, Report, Took, count};
 
 /// How much a bundle carries, beside its numbers in JSON.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,6 +72,8 @@ pub struct CreateReport {
     pub artifacts: usize,
     /// The bytes that are not carried twice because artifacts share blobs.
     pub deduplicated_bytes: u64,
+    /// The images whose configs name another platform than their index, by which nodes choose.
+    pub other_platforms: Vec<OtherPlatformEntry>,
     /// How long it took.
     pub seconds: f64,
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifact::dated;
 use crate::keys::quoted;
-use crate::{ArtifactEntry, BaseEntry, Bytes, Report, count};
+use crate::{ArtifactEntry, BaseEntry, Bytes, OtherPlatformEntry, Report, count};
 
 /// `inspect`: the statement of a bundle.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -40,6 +40,9 @@ pub struct InspectReport {
     pub blob_bytes: u64,
     /// The artifacts that the bundle delivers, in the order of the statement.
     pub artifacts: Vec<InspectedArtifact>,
+    /// The images whose configs name another platform than their index, by which nodes choose. Empty if the bundle
+    /// is not verified.
+    pub other_platforms: Vec<OtherPlatformEntry>,
 }
 
 /// An artifact, and how much of the bundle it takes.
@@ -123,6 +126,10 @@ impl Report for InspectReport {
                 }
             }
         }
+        if !self.other_platforms.is_empty() {
+            text.push('\n');
+        }
+        self.other_platforms.iter().for_each(|each| text.push_str(&format!("{}\n", each.text)));
         text.push_str(&format!(
             "\n{}, {}, {}\n",
             count(self.artifacts.len(), "artifact"),

@@ -29,7 +29,7 @@ mod stream;
 mod sync;
 mod verify;
 
-pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, TargetEntry};
+pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
 pub use create::{CreateReport, LockReport, PlanReport, Saving, UnchangedReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifact::dated;
 use crate::keys::quoted;
-use crate::{Bytes, Report, Took, count};
+use crate::{Bytes, OtherPlatformEntry, Report, Took, count};
 
 /// `verify FILE`: the verdict of each check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -42,6 +42,7 @@ pub struct CheckEntry {
 
 /// A bundle that passed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct VerifiedBundle {
     /// The names of the keys that signed.
     pub signers: Vec<String>,
@@ -59,6 +60,8 @@ pub struct VerifiedBundle {
     pub size: u64,
     /// The artifacts of which the bundle has only a part, each with its missing parts.
     pub incomplete: Vec<String>,
+    /// The images whose configs name another platform than their index, by which nodes choose.
+    pub other_platforms: Vec<OtherPlatformEntry>,
 }
 
 impl Report for VerifyReport {
@@ -83,6 +86,7 @@ impl Report for VerifyReport {
             ));
             text.push_str(&format!("stream {}, sequence {}\n", bundle.stream, dated(bundle.sequence)));
             bundle.incomplete.iter().for_each(|each| text.push_str(&format!("{each}\n")));
+            bundle.other_platforms.iter().for_each(|each| text.push_str(&format!("{}\n", each.text)));
         }
         text
     }

@@ -2,6 +2,7 @@
 //! by every request.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bundle_format::{Artifact, Blob, BlobPlace, Graph, Sequence, StreamName, Target, Trusted};
 use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
@@ -56,6 +57,22 @@ struct Tagged {
     bundle: u32,
 }
 
+/// Annotations, which every repository that has the manifest shares.
+#[derive(Clone, Debug)]
+struct Shared(Arc<BTreeMap<String, String>>);
+
+impl Shared {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Shared {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
 /// A manifest that is attached to another, as the referrers API describes it (distribution-spec
 /// §Listing Referrers).
 #[derive(Clone, Debug, Serialize)]
@@ -66,8 +83,8 @@ pub(crate) struct Referrer {
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) artifact_type: Option<MediaType>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Shared::is_empty")]
+    annotations: Shared,
 }
 
 /// Something that people should know before they rely on what is served.
@@ -239,7 +256,7 @@ impl Repository {
                 Manifest::Image(image) => (Some(image.kind().clone()), image.annotations.clone()),
                 Manifest::Index(index) => (index.artifact_type.clone(), index.annotations.clone()),
             };
-            let media_type = content.manifest.unwrap_or_default();
+            let (media_type, annotations) = (content.manifest.unwrap_or_default(), Shared(annotations));
             let referrer = Referrer { media_type, digest, size: content.size(), artifact_type, annotations };
             self.referrers.entry(subject.digest).or_default().insert(digest, referrer);
         }

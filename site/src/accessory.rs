@@ -33,12 +33,18 @@ pub(crate) fn attached<'a>(
     graph: &'a Graph,
 ) -> impl Iterator<Item = ExpectedAccessory<'a>> {
     let in_place = |step: &&Step| step.decision.is_in_place();
-    let places: HashSet<(&RepositoryName, Digest)> = plan
+    let sought: HashSet<(&RepositoryName, Digest)> = plan
         .steps
         .iter()
         .filter(in_place)
-        .flat_map(|step| graph.extent(step.digest).into_iter().map(|blob| (&step.repository, blob.digest)))
+        .filter_map(|step| Some((&step.repository, subject(step, graph)?)))
         .collect();
+    // Only what is sought is kept: all that a bundle brings into all of its repositories may be a million places.
+    let brought =
+        plan.steps.iter().filter(in_place).filter(|_| !sought.is_empty()).flat_map(|step| {
+            graph.extent(step.digest).into_iter().map(|blob| (&step.repository, blob.digest))
+        });
+    let places: HashSet<(&RepositoryName, Digest)> = brought.filter(|place| sought.contains(place)).collect();
     plan.steps.iter().filter(in_place).filter_map(move |step| {
         let subject = subject(step, graph)?;
         let here = places.contains(&(&step.repository, subject));
@@ -70,11 +76,11 @@ pub(crate) async fn attach(harbor: &Harbor, pushed: &Pushed, jobs: usize) -> Res
             return Ok(());
         }
         let step = attached.step;
-        if let Some(bytes) = pushed.manifest(step.digest) {
+        if let Some(bytes) = pushed.manifest(step.digest).await? {
             let name = name_of(&step.target, step.digest);
             let (client, registry) = (harbor.client(), harbor.registry());
             client
-                .push_manifest(registry, &step.repository, &name, &step.media_type, bytes.clone())
+                .push_manifest(registry, &step.repository, &name, &step.media_type, bytes)
                 .await
                 .map_err(|source| failed(attached, source))?;
             if is_attached(harbor, attached).await? {

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use bundle_format::{Blob, Graph, Target};
+use bundle_format::{Blob, Target};
 use bundle_harbor::Harbor;
 use bundle_importer::{
-    Answer, Cause, Destination, ImportPlan, PlainRegistry, Preparation, PushError, PushRules, Pushed,
-    RecordedTag,
+    Answer, Cause, Destination, PlainRegistry, Preparation, PushError, PushRules, Pushed, RecordedTag,
 };
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{BlobSource, Error, FetchedManifest, Name, Uploaded};
@@ -159,10 +158,6 @@ impl Destination for HarborSite {
             Ok(tags.collect())
         }
         .boxed()
-    }
-
-    fn attachments(&self, plan: &ImportPlan, graph: &Graph) -> Vec<Digest> {
-        accessory::attached(plan, graph).map(|attached| attached.accessory).collect()
     }
 
     fn attach<'a>(&'a self, pushed: &'a Pushed, jobs: usize) -> BoxFuture<'a, Result<(), PushError>> {

@@ -303,7 +303,8 @@ impl ExportJob<'_> {
         let signature = self.signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
         let (client, jobs) = (self.client, self.jobs);
-        create(client, plan.clone(), &signature, output, jobs, progress).await?;
+        let others = create(client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
+        others.iter().for_each(|other| progress.note(&other.to_string()));
         let statement = plan.statement();
         let deltas = if statement.requires.is_empty() { 0 } else { deltas.saturating_add(1) };
         let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);

@@ -90,7 +90,7 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, 
     use bundle_trust::ReceiptFileError as E;
     match load_receipt(path, keys, &Limits::V1) {
         Ok(receipt) if receipt.bundle.stream == *stream => {
-            Ok(Read::Of(Box::new(Inventory::of_receipt(&receipt, true))))
+            Ok(Read::Of(Box::new(Inventory::of_receipt(receipt, true))))
         }
         Ok(_) => Ok(Read::OfAnother),
         // Copied without its signature, or before it.

@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use bundle_format::{CompressedWriter, Entry, EntryName};
+use bundle_format::{
+    Artifact, Blob, CompressedWriter, Draft, Entry, EntryName, Kind, Layout, Limits, OCI_LAYOUT,
+};
 use bundle_test_servers::{DockerRegistry, sha256};
 use bundle_trust::{Signer, load_private};
 
@@ -108,6 +110,82 @@ fn a_statement_that_is_small_in_bytes_and_large_in_memory_is_refused_within_256_
         let (ran, peak) = run(&scene, arguments);
         assert!(peak < ANYTHING, "{arguments:?}: {peak} MiB");
         ran.ends_with(3).says("platforms of one artifact");
+    }
+}
+
+/// A bundle of images without layers, each with a manifest of nearly 4 MiB.
+fn bundle_of_large_manifests(scene: &Scene, name: &str, manifests: &[String]) {
+    let config = r#"{"architecture":"amd64","os":"linux"}"#;
+    let blob = |text: &str| Blob { digest: bundle_oci::Digest::of(text.as_bytes()), size: text.len() as u64 };
+    let mut blobs = vec![blob(&manifests[0]), blob(config)];
+    blobs.extend(manifests[1..].iter().map(|text| blob(text)));
+    let artifacts = manifests.iter().enumerate().map(|(at, text)| Artifact {
+        kind: Kind::Image,
+        source: format!("r.example/app:{at}").parse().unwrap(),
+        target: format!("cache/app:{at}").parse().unwrap(),
+        digest: blob(text).digest,
+        media_type: IMAGE.parse().unwrap(),
+        platforms: Vec::new(),
+        derived_from: None,
+        subject: None,
+        reasons: vec!["x".to_owned()],
+    });
+    let draft = Draft {
+        stream: "s".parse().unwrap(),
+        sequence: 1.try_into().unwrap(),
+        created: "2026-11-18T11:06:40Z".parse().unwrap(),
+        expires: None,
+        previous: None,
+        base: Vec::new(),
+        artifacts: artifacts.collect(),
+        blobs,
+        requires: Vec::new(),
+    };
+    let statement = draft.seal(&Limits::V1).unwrap();
+    let head = statement.to_bytes();
+    let key = load_private(&scene.path("key"), |_| panic!("the key has no passphrase")).unwrap();
+    let signature = Signer::Key(key).sign(&head).unwrap().as_ref().to_vec();
+    let layout = Layout::of(&statement, head.len() as u64);
+    let mut contents = vec![head, signature, OCI_LAYOUT.to_vec(), statement.index_json()];
+    contents.extend([manifests[0].clone().into_bytes(), config.into()]);
+    contents.extend(manifests[1..].iter().map(|text| text.clone().into_bytes()));
+    let mut file = std::io::BufWriter::new(std::fs::File::create(scene.path(name)).unwrap());
+    for (entry, content) in layout.entries().iter().zip(contents) {
+        file.write_all(&entry.header()).unwrap();
+        file.write_all(&content).unwrap();
+        file.write_all(&vec![0; entry.padding() as usize]).unwrap();
+    }
+    file.write_all(&[0; 1024]).unwrap();
+    file.into_inner().unwrap().sync_all().unwrap();
+}
+
+#[test]
+fn many_large_manifests_are_read_when_they_are_needed_and_not_kept() {
+    let scene = Scene::empty();
+    let to = DockerRegistry::start().unwrap();
+    let config = r#"{"architecture":"amd64","os":"linux"}"#;
+    let config = format!(
+        r#""config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}}"#,
+        bundle_oci::Digest::of(config.as_bytes()),
+        config.len()
+    );
+    let padded = |at: usize| {
+        let padding = "y".repeat(4_100_000);
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{IMAGE}",{config},"layers":[],"padding":"{at}{padding}"}}"#
+        )
+    };
+    let manifests: Vec<String> = (0..40).map(padded).collect();
+    bundle_of_large_manifests(&scene, "b.tar", &manifests);
+    for arguments in [
+        ["verify", "b.tar", "--trust", "key.pub"].as_slice(),
+        &["inspect", "b.tar", "--trust", "key.pub"],
+        &["import", "b.tar", "--trust", "key.pub", "--to", to.host()],
+    ] {
+        let (ran, peak) = run(&scene, arguments);
+        ran.succeeds();
+        // All of them have 156 MiB.
+        assert!(peak < 2 * HONEST, "{arguments:?}: {peak} MiB");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files that are not ours stay as they are: for any option, a command that would overwrite another's file
 //! ends with 2, before it does anything.
 
-use bundle_test_servers::{ImageSpec, LayerSpec};
+use bundle_test_servers::{Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, Rule};
 
 use crate::scene::{CREATED, Scene};
 
@@ -68,4 +68,36 @@ fn a_job_leaves_files_alone_that_are_not_its_status() {
         scene.bundle(["sync", "export", "--config", "sync.yaml"]).ends_with(2).says("left as it is");
         assert_eq!(std::fs::read_to_string(scene.path("notes.txt")).unwrap(), "mine");
     }
+}
+
+#[test]
+fn a_bundle_is_written_through_no_link_and_by_one_run_at_a_time() {
+    let scene = Scene::empty();
+    let image = ImageSpec::oci().layer(LayerSpec::new(1, 10_000)).build();
+    scene.source.client().push("team/app", "1", &image).unwrap();
+    let proxy = FaultProxy::start(scene.source.host()).unwrap();
+    let reference = format!("{}/team/app:1", proxy.host());
+    let create = |output: &str| ["create", &reference, "--key", "key", "-o", output].map(str::to_owned);
+    // A link to what is there, one to nothing, and one in the place of what a run writes to meanwhile.
+    std::fs::write(scene.path("mine.txt"), "mine").unwrap();
+    scene
+        .shell("ln -s mine.txt b.tar && ln -s nothing.tar c.tar && ln -s mine.txt .d.tar.partial")
+        .succeeds();
+    for output in ["b.tar", "c.tar", "d.tar"] {
+        let ran = scene.bundle(create(output));
+        assert_ne!(ran.code, Some(0), "{output}: {}", ran.stdout);
+        assert_eq!(std::fs::read_to_string(scene.path("mine.txt")).unwrap(), "mine", "{output}");
+    }
+    assert!(!scene.path("nothing.tar").exists());
+    // One run waits for the registry; the other ends at once and leaves the first one's file alone.
+    proxy.add(Rule::new(Matcher::new("GET", "/blobs/"), Fault::Hold));
+    let mut first = scene.command(create("e.tar")).spawn().unwrap();
+    proxy.wait_for_stall();
+    let second = scene.bundle(create("e.tar"));
+    assert_ne!(second.code, Some(0), "{}", second.stdout);
+    assert!(second.stderr.contains("e.tar"), "{}", second.stderr);
+    proxy.clear_rules();
+    proxy.release();
+    assert!(first.wait().unwrap().success());
+    scene.bundle(["verify", "e.tar", "--trust", "key.pub"]).succeeds();
 }

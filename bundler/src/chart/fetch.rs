@@ -16,7 +16,7 @@ use super::error::ChartCause;
 use super::index::{Entry, Index, choose};
 use super::request::ChartSource;
 use crate::Limits;
-use bundle_input::read_bytes;
+use bundle_input::{YamlError, read_bytes};
 
 /// A chart as it was found, with all that it depends on.
 pub(super) struct Fetched {
@@ -94,7 +94,16 @@ impl<'a> Fetcher<'a> {
     async fn index(&self, address: &str) -> Result<Index, ChartCause> {
         let address = format!("{address}/index.yaml");
         let bytes = self.client.file(&address, bundle_input::Limits::DEFAULT.index).await?;
-        let parse = move || Index::parse(&String::from_utf8_lossy(&bytes), &address);
+        let parse = move || match std::str::from_utf8(&bytes) {
+            Ok(text) => Index::parse(text, &address),
+            // Helm's parser takes no other bytes either, and what replaces them takes thrice as many.
+            Err(error) => {
+                let newlines = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+                let line = newlines as u64 + 1;
+                let message = "is not UTF-8".to_owned();
+                Err(YamlError { name: address, line, column: 1, message })
+            }
+        };
         Ok(tokio::task::spawn_blocking(parse).await??)
     }
 }

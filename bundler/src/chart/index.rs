@@ -3,11 +3,13 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bundle_chart::{Constraint, Version};
 use bundle_input::{Dialect, YamlError};
 use bundle_oci::Digest;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::error::ChartCause;
 
@@ -15,7 +17,106 @@ use super::error::ChartCause;
 #[derive(Debug, Deserialize)]
 pub(super) struct Index {
     #[serde(default)]
-    entries: BTreeMap<String, Vec<Entry>>,
+    entries: Entries,
+}
+
+/// The versions of all charts, by the charts' names.
+#[derive(Debug, Default)]
+struct Entries(BTreeMap<String, Vec<Entry>>);
+
+/// The versions of all charts together. Bitnami's largest index had some 25,000; one takes six bytes in the file, and a
+/// hundred once parsed.
+const MOST_VERSIONS: usize = 200_000;
+/// Charts of a repository, for the same reason.
+const MOST_CHARTS: usize = 50_000;
+/// Addresses of one version.
+const MOST_URLS: usize = 16;
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("charts by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut all = BTreeMap::new();
+                let mut left = MOST_VERSIONS;
+                while let Some(name) = map.next_key::<String>()? {
+                    all.insert(name, map.next_value_seed(Versions { left: &mut left })?);
+                    if all.len() > MOST_CHARTS {
+                        return Err(A::Error::custom(format_args!("more than {MOST_CHARTS} charts")));
+                    }
+                }
+                Ok(Entries(all))
+            }
+        }
+
+        deserializer.deserialize_map(All)
+    }
+}
+
+/// The versions of one chart; of all charts so many are left.
+struct Versions<'a> {
+    left: &'a mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Versions<'_> {
+    type Value = Vec<Entry>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Entry>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Versions<'_> {
+    type Value = Vec<Entry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of versions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Entry>, A::Error> {
+        let mut versions = Vec::new();
+        while let Some(entry) = list.next_element()? {
+            let none_left = format_args!("more than {MOST_VERSIONS} versions");
+            *self.left = self.left.checked_sub(1).ok_or_else(|| A::Error::custom(none_left))?;
+            versions.push(entry);
+        }
+        Ok(versions)
+    }
+}
+
+/// The addresses of a version, as many as are of use.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Addresses;
+
+    impl<'de> Visitor<'de> for Addresses {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of addresses")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(address) = list.next_element()? {
+                if all.len() == MOST_URLS {
+                    return Err(A::Error::custom(format_args!(
+                        "more than {MOST_URLS} addresses of a version"
+                    )));
+                }
+                all.push(address);
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_seq(Addresses)
 }
 
 /// One version of a chart.
@@ -24,7 +125,7 @@ pub(super) struct Entry {
     #[serde(default)]
     pub(super) version: String,
     /// Where its archive is; the first one is asked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "addresses")]
     pub(super) urls: Vec<String>,
     #[serde(default)]
     digest: Option<String>,
@@ -38,7 +139,7 @@ impl Index {
 
     /// The newest version of a chart that is in a range.
     pub(super) fn choose(&self, name: &str, range: Option<&str>) -> Result<&Entry, ChartCause> {
-        let entries = self.entries.get(name).ok_or(ChartCause::NoChart)?;
+        let entries = self.entries.0.get(name).ok_or(ChartCause::NoChart)?;
         let versions = entries.iter().map(|entry| entry.version.as_str());
         let chosen = choose(versions, range)?;
         entries.iter().find(|entry| entry.version == chosen).ok_or(ChartCause::NoChart)
@@ -135,5 +236,11 @@ entries:
         let bomb = "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a]\nentries: {}\n";
         assert!(Index::parse(bomb, "i").is_err());
         assert!(Index::parse(&format!("entries: {}", "[".repeat(10_000)), "i").is_err());
+        // A few bytes each in the file.
+        let versions = format!("entries: {{a: [{}]}}", "{},".repeat(MOST_VERSIONS + 1));
+        let error = Index::parse(&versions, "i").unwrap_err().to_string();
+        assert!(error.contains("more than 200000 versions"), "{error}");
+        let urls = format!("entries: {{a: [{{urls: [{}]}}]}}", "a,".repeat(MOST_URLS + 1));
+        assert!(Index::parse(&urls, "i").unwrap_err().to_string().contains("more than 16 addresses"));
     }
 }

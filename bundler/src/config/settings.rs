@@ -167,8 +167,16 @@ impl<'de> Deserialize<'de> for PlatformsField {
                 Ok(PlatformsField::Word(text.to_owned()))
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, sequence: A) -> Result<PlatformsField, A::Error> {
-                Vec::deserialize(de::value::SeqAccessDeserializer::new(sequence)).map(PlatformsField::List)
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<PlatformsField, A::Error> {
+                let most = bundle_format::Limits::V1.platforms;
+                let mut platforms = Vec::new();
+                while let Some(platform) = list.next_element()? {
+                    if platforms.len() == most {
+                        return Err(de::Error::custom(format_args!("more than {most} platforms")));
+                    }
+                    platforms.push(platform);
+                }
+                Ok(PlatformsField::List(platforms))
             }
         }
 

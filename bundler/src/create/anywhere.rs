@@ -8,6 +8,7 @@ use bundle_oci::{Digest, Hasher};
 use bundle_registry::{Client, Download, Progress};
 use futures_util::{StreamExt, TryStreamExt};
 
+use crate::create::configs::Configs;
 use crate::create::fetch::{BATCH, next_batch, start};
 use crate::sink::head::SinkHead;
 use crate::sink::parts::Begun;
@@ -21,6 +22,7 @@ pub(crate) async fn write(
     client: &Client,
     head: SinkHead,
     files: Begun,
+    configs: &Arc<Configs>,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
@@ -32,6 +34,7 @@ pub(crate) async fn write(
                 client: client.clone(),
                 head: head.clone(),
                 files: files.clone(),
+                configs: configs.clone(),
                 progress: progress.clone(),
                 position,
                 blob: *blob,
@@ -50,6 +53,7 @@ struct BlobJob {
     client: Client,
     head: SinkHead,
     files: Arc<Begun>,
+    configs: Arc<Configs>,
     progress: Arc<dyn Progress>,
     position: usize,
     blob: Blob,
@@ -60,6 +64,7 @@ impl BlobJob {
         let Blob { digest, size } = self.blob;
         if let Some(content) = self.head.plan().content(digest) {
             self.files.write_blob(self.position, content, 0)?;
+            self.configs.note(digest, content);
             self.progress.begin(digest, size, size);
             self.progress.end(digest);
             return Ok(());
@@ -89,6 +94,12 @@ impl BlobJob {
             (position, hasher) = (0, Hasher::new());
         }
         self.files.note(self.position, size)?;
+        if self.configs.seeks(self.blob) {
+            // What an earlier run fetched is here, too.
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
+            self.files.read_blob(self.position, &mut bytes, 0)?;
+            self.configs.note(digest, &bytes);
+        }
         self.progress.end(digest);
         Ok(())
     }

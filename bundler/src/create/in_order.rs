@@ -8,6 +8,7 @@ use bundle_oci::Hasher;
 use bundle_registry::{Client, Progress};
 use bytes::Bytes;
 
+use crate::create::configs::Configs;
 use crate::create::fetch::{next_batch, start};
 use crate::sink::head::SinkHead;
 use crate::sink::parts::framed;
@@ -22,6 +23,7 @@ pub(crate) async fn write(
     client: &Client,
     head: SinkHead,
     writer: Box<dyn InOrder>,
+    configs: &Arc<Configs>,
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<(), CreateError> {
@@ -43,7 +45,9 @@ pub(crate) async fn write(
     let mut fetching = plan.layout().blobs().iter().zip(&plan.statement().blobs).map(|(entry, blob)| {
         let (sender, receiver) = tokio::sync::mpsc::channel(WAITING);
         let (client, head, progress, blob) = (client.clone(), head.clone(), progress.clone(), *blob);
-        let task = tokio::spawn(async move { send(&client, head.plan(), &*progress, blob, sender).await });
+        let configs = configs.clone();
+        let task =
+            tokio::spawn(async move { send(&client, head.plan(), &*progress, &configs, blob, sender).await });
         (entry, receiver, task)
     });
     // Tasks are started ahead of the one whose bytes are written.
@@ -83,12 +87,14 @@ async fn send(
     client: &Client,
     plan: &Plan,
     progress: &dyn Progress,
+    configs: &Configs,
     blob: Blob,
     sender: tokio::sync::mpsc::Sender<Bytes>,
 ) -> Result<(), CreateError> {
     // If the receiver is gone, its own error is reported.
     if let Some(content) = plan.content(blob.digest) {
         let _ = sender.send(content.clone()).await;
+        configs.note(blob.digest, content);
         progress.begin(blob.digest, blob.size, blob.size);
         progress.end(blob.digest);
         return Ok(());
@@ -99,6 +105,7 @@ async fn send(
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();
     let mut done = 0;
+    let mut config = configs.seeks(blob).then(Vec::new);
     loop {
         let batch = next_batch(&mut download).await.map_err(fetch)?;
         let length = batch.len() as u64;
@@ -115,6 +122,7 @@ async fn send(
                 // Nothing of it was sent on.
                 download.restart(found).await.map_err(fetch)?;
                 done = 0;
+                config.iter_mut().for_each(Vec::clear);
                 continue;
             }
             if found != blob.digest {
@@ -122,10 +130,12 @@ async fn send(
             }
         }
         progress.advance(blob.digest, length);
+        config.iter_mut().for_each(|config| config.extend_from_slice(&batch));
         if sender.send(batch).await.is_err() {
             return Ok(());
         }
         if done == blob.size {
+            config.iter().for_each(|config| configs.note(blob.digest, config));
             progress.end(blob.digest);
             return Ok(());
         }

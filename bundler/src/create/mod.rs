@@ -2,6 +2,7 @@
 //! place where the sink takes bytes so, and otherwise one after the other.
 
 pub(crate) mod anywhere;
+pub(crate) mod configs;
 pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod in_order;

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use bundle_format::SignatureBytes;
+use bundle_format::{OtherPlatform, SignatureBytes};
 use bundle_registry::{Client, Progress};
 
+use crate::create::configs::Configs;
 use crate::create::{anywhere, in_order};
 use crate::sink::head::SinkHead;
 use crate::sink::target::Way;
 use crate::{CreateError, Plan, Sink};
 
 /// Fetches every blob, `jobs` at once, writes the bundle to `sink` and makes it complete: a file or
-/// the volumes get their final names last.
+/// the volumes get their final names last. Gives the images that were found to be for other platforms than their
+/// indexes say: nothing is refused for that.
 ///
 /// # Errors
 /// Any [`CreateError`]. Bytes fetched into an uncompressed file stay for the next run.
@@ -23,11 +25,13 @@ pub async fn create(
     sink: Sink,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<(), CreateError> {
+) -> Result<Vec<OtherPlatform>, CreateError> {
     progress.total(plan.statement().blob_bytes());
-    let head = SinkHead::new(plan, *signature);
+    let configs = Arc::new(Configs::of(&plan));
+    let head = SinkHead::new(plan.clone(), *signature);
     match sink.begin(&head)? {
-        Way::Anywhere(files) => anywhere::write(client, head, files, jobs, progress).await,
-        Way::InOrder(writer) => in_order::write(client, head, writer, jobs, progress).await,
+        Way::Anywhere(files) => anywhere::write(client, head, files, &configs, jobs, progress).await?,
+        Way::InOrder(writer) => in_order::write(client, head, writer, &configs, jobs, progress).await?,
     }
+    Ok(configs.other_platforms(&plan))
 }

@@ -2,6 +2,7 @@
 //! Takes the requests for it; adds its artifacts to [`Resolved`], its referrers among them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bundle_format::{Artifact, Kind, Target, reason};
 use bundle_oci::{Digest, Platform, Reference};
@@ -37,7 +38,7 @@ impl Image {
         delivered: &mut HashSet<(Target, Digest)>,
     ) -> Result<(), ResolveCause> {
         let source = &group[0].reference;
-        let origin = (source.registry().clone(), source.repository().clone());
+        let origin = Arc::new((source.registry().clone(), source.repository().clone()));
         for digest in self.contents {
             resolved.origins.entry(digest).or_insert_with(|| origin.clone());
         }

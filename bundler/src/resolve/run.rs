@@ -2,8 +2,8 @@
 //! Takes requests and the digests of a lock; gives [`Resolved`], in the order of the requests.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bundle_format::{Artifact, Target};
@@ -54,8 +54,8 @@ pub struct Resolved {
     /// The outcomes for each image's signatures and platforms, in the statement's words; they are the last of
     /// its artifact's reasons.
     pub marks: HashMap<(Target, Digest), Vec<String>>,
-    /// Where each artifact's blobs are read from.
-    pub origins: HashMap<Digest, (Registry, RepositoryName)>,
+    /// Where each artifact's blobs are read from. Those of one image share it.
+    pub origins: HashMap<Digest, Arc<(Registry, RepositoryName)>>,
     /// Where else the layers are that are marked non-distributable and carried, as the manifests say.
     pub addresses: HashMap<Digest, Vec<String>>,
     /// Possible referrers of the images that are not carried.

@@ -51,3 +51,35 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_template_reads_its_charts_own_files_and_nothing_of_the_machine_or_a_cluster() {
+    let directory = tempfile::tempdir().unwrap();
+    let outside = directory.path().join("secret.txt");
+    std::fs::write(&outside, "secret").unwrap();
+    let chart = directory.path().join("chart");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: app\nversion: 1.0.0\n").unwrap();
+    std::fs::write(chart.join("own.txt"), "own").unwrap();
+    let seen = |expression: &str| {
+        std::fs::write(chart.join("templates/case.yaml"), format!("found: [{expression}]\n")).unwrap();
+        let chart = Chart::from_directory(&chart, &Limits::DEFAULT).unwrap();
+        let rendering = render(&chart, &ValueSet::defaults(), &RenderOptions::default()).unwrap();
+        rendering.documents[0].text.trim().to_owned()
+    };
+    assert_eq!(seen(r#"{{ .Files.Get "own.txt" }}"#), "found: [own]");
+    for path in
+        ["../secret.txt", &outside.display().to_string(), "/etc/hostname", "templates/../../secret.txt"]
+    {
+        assert_eq!(seen(&format!("{{{{ .Files.Get {path:?} }}}}")), "found: []", "{path}");
+    }
+    assert_eq!(seen(r#"{{ range $name, $_ := .Files.Glob "../*" }}{{ $name }}{{ end }}"#), "found: []");
+    assert_eq!(seen(r#"{{ getHostByName "localhost" }}"#), "found: []");
+    assert_eq!(seen(r#"{{ (lookup "v1" "Secret" "kube-system" "admin").data }}"#), "found: []");
+    // What would read the environment is no function at all, as in Helm.
+    for expression in [r#"{{ env "HOME" }}"#, r#"{{ expandenv "$HOME" }}"#] {
+        std::fs::write(chart.join("templates/case.yaml"), format!("found: [{expression}]\n")).unwrap();
+        let chart = Chart::from_directory(&chart, &Limits::DEFAULT).unwrap();
+        assert!(render(&chart, &ValueSet::defaults(), &RenderOptions::default()).is_err(), "{expression}");
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bundle_oci::{Digest, Hasher};
 
 use crate::archive::file::damage_of;
-use crate::archive::layout::Entry;
+use crate::archive::layout::{Entry, Layout};
 use crate::{Archive, Blob, Damage, Layer, Statement};
 
 /// How much is read at once, in bytes.
@@ -23,12 +23,22 @@ pub(crate) fn by_digest(statement: &Statement) -> Vec<u32> {
     positions
 }
 
+/// Where a blob lies, by what [`by_digest`] gives for its statement.
+pub(crate) fn entry_of<'a>(
+    statement: &Statement,
+    layout: &'a Layout,
+    by_digest: &[u32],
+    digest: Digest,
+) -> Option<&'a Entry> {
+    let blobs = &statement.blobs;
+    let found = by_digest.binary_search_by_key(&digest, |&position| blobs[position as usize].digest);
+    let position = *by_digest.get(found.ok()?)?;
+    layout.blobs().get(position as usize)
+}
+
 impl<R: Layer> Archive<R> {
     fn entry_of(&self, digest: Digest) -> Option<&Entry> {
-        let blobs = &self.statement().blobs;
-        let found = self.by_digest.binary_search_by_key(&digest, |&position| blobs[position as usize].digest);
-        let position = *self.by_digest.get(found.ok()?)?;
-        self.layout.blobs().get(position as usize)
+        entry_of(self.statement(), &self.layout, &self.by_digest, digest)
     }
 
     /// The bytes of the archive that a blob fills.

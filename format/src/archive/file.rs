@@ -21,6 +21,9 @@ pub struct Archive<R> {
 }
 
 impl<R: Layer> Archive<R> {
+    /// How many damaged blobs are told of one by one: a bundle may have hundreds of thousands.
+    pub const MOST_DAMAGES: usize = 1_000;
+
     /// Checks the length, each header, the padding, `oci-layout`, `index.json` and the end, as far as
     /// they are there.
     ///
@@ -118,7 +121,7 @@ impl<R: Layer> Archive<R> {
     /// # Errors
     /// A manifest is damaged, or the graph is not the statement's.
     pub fn graph(&self, limits: &Limits) -> Result<Graph, Damage> {
-        let graph = graph_of(&self.reader, self.statement(), &self.layout, limits);
+        let graph = graph_of(&self.reader, self.statement(), &self.layout, &self.by_digest, limits);
         graph.map_err(|damage| damage.located(&self.reader))
     }
 
@@ -130,8 +133,9 @@ impl<R: Layer> Archive<R> {
         Ok(bytes)
     }
 
-    /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads` threads.
-    /// `progress` gets the bytes as they are read. All damage is returned, not only the first.
+    /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads`
+    /// threads. `progress` is told of bytes as they are read. All damage is returned, not only the
+    /// first, but no more than [`Self::MOST_DAMAGES`].
     pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
         self.damaged_where(|_| true, threads, progress)
     }
@@ -153,7 +157,10 @@ impl<R: Layer> Archive<R> {
             let mut piece = vec![0; PIECE];
             while let Some(entry) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Err(damage) = self.hash(entry, &mut piece, progress) {
-                    damages.lock().expect("no thread panics while it holds the lock").push(damage);
+                    let mut damages = damages.lock().expect("no thread panics while it holds the lock");
+                    if damages.len() < Self::MOST_DAMAGES {
+                        damages.push(damage);
+                    }
                 }
             }
         };

@@ -3,12 +3,12 @@
 
 use bundle_oci::{ConfigPlatform, Descriptor, Digest, MediaType};
 
-use crate::archive::blob::BlobPlace;
+use crate::archive::blob::{BlobPlace, by_digest, entry_of};
 use crate::archive::file::damage_of;
 use crate::archive::layout::{Entry, Layout};
 use crate::{
-    Blob, ConfigWord, Contents, Damage, Graph, GraphError, Layer, Limits, Statement, Unverified,
-    check_promises,
+    Archive, Blob, ConfigWord, Contents, Damage, Graph, GraphError, Layer, Limits, OtherPlatform, Statement,
+    Unverified, check_promises, other_platforms,
 };
 
 impl Unverified {
@@ -20,25 +20,34 @@ impl Unverified {
     pub fn contents<R: Layer>(&self, reader: &R, limits: &Limits) -> Result<(Statement, Graph), Damage> {
         let statement = Statement::parse(&self.statement, limits).map_err(Damage::Statement)?;
         let layout = Layout::of(&statement, self.statement.len() as u64);
-        let graph = graph_of(reader, &statement, &layout, limits)?;
+        let graph = graph_of(reader, &statement, &layout, &by_digest(&statement), limits)?;
         Ok((statement, graph))
     }
 }
 
-/// Step 8 of docs/format.md §Verification.
+/// Step 8 of docs/format.md §Verification. `by_digest` has the positions of the blobs in the order of their digests.
 pub(crate) fn graph_of<R: Layer>(
     reader: &R,
     statement: &Statement,
     layout: &Layout,
+    by_digest: &[u32],
     limits: &Limits,
 ) -> Result<Graph, Damage> {
-    let entries = statement.blobs.iter().zip(layout.blobs());
-    let entries = entries.map(|(blob, entry)| (blob.digest, *entry)).collect();
-    let mut stored = Stored { reader, size: layout.size(), entries };
+    let mut stored = Stored { reader, size: layout.size(), statement, layout, by_digest };
     let graph = Graph::walk(&statement.artifacts, &mut stored, limits).map_err(from_graph)?;
     check_blob_list(statement, &graph)?;
     check_promises(&statement.artifacts, &graph, |config| stored.word_of(config)).map_err(Damage::Promise)?;
     Ok(graph)
+}
+
+impl<R: Layer> Archive<R> {
+    /// The images of which indexes say another platform than configs do, for people to know.
+    pub fn other_platforms(&self, graph: &Graph) -> Vec<OtherPlatform> {
+        let (statement, layout) = (self.statement(), &self.layout);
+        let (reader, by_digest) = (&self.reader, self.by_digest.as_slice());
+        let stored = Stored { reader, size: layout.size(), statement, layout, by_digest };
+        other_platforms(&statement.artifacts, graph, |config| stored.word_of(config))
+    }
 }
 
 pub(crate) fn from_graph(error: GraphError<Damage>) -> Damage {
@@ -71,15 +80,21 @@ pub(crate) fn check_blob_list(statement: &Statement, graph: &Graph) -> Result<()
 struct Stored<'a, R> {
     reader: &'a R,
     size: u64,
-    entries: std::collections::HashMap<Digest, Entry>,
+    statement: &'a Statement,
+    layout: &'a Layout,
+    by_digest: &'a [u32],
 }
 
 impl<R: Layer> Stored<'_, R> {
-    /// Reads the platform from a config. A config that is missing or does not match its digest says nothing:
-    /// the next step finds that.
+    fn entry(&self, digest: Digest) -> Option<&Entry> {
+        entry_of(self.statement, self.layout, self.by_digest, digest)
+    }
+
+    /// What a config says. One that is not here, or not what its digest says, says nothing: the next step finds
+    /// that.
     fn word_of(&self, config: &Descriptor) -> ConfigWord {
         let digest = config.digest;
-        let entry = self.entries.get(&digest).filter(|entry| entry.size <= ConfigPlatform::LARGEST);
+        let entry = self.entry(digest).filter(|entry| entry.size <= ConfigPlatform::LARGEST);
         let Some(entry) = entry else { return ConfigWord::Absent };
         let mut bytes = vec![0; entry.size as usize];
         match BlobPlace::new(entry, digest).read_at(self.reader, &mut bytes, 0) {
@@ -93,7 +108,7 @@ impl<R: Layer> Contents for Stored<'_, R> {
     type Error = Damage;
 
     fn manifest(&mut self, digest: Digest, _: &MediaType, _: Option<u64>) -> Result<Vec<u8>, Damage> {
-        let entry = self.entries.get(&digest).ok_or(Damage::BlobList(digest))?;
+        let entry = self.entry(digest).ok_or(Damage::BlobList(digest))?;
         if entry.size > bundle_oci::Manifest::LARGEST as u64 {
             return Err(from_graph(GraphError::Manifest {
                 digest,

@@ -57,6 +57,36 @@ fn verify_piped(mut bytes: &[u8]) -> Result<Kept, Refusal> {
 }
 
 #[test]
+fn what_changed_since_it_was_verified_is_found_when_it_is_read_for_the_push() {
+    let bytes = bundle(&[b"layer"]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.tar");
+    std::fs::write(&path, &bytes).unwrap();
+    let trusted = trust(&mut &bytes[..]).unwrap();
+    let archive = Archive::open(std::fs::File::open(&path).unwrap(), trusted).unwrap();
+    let archive = std::sync::Arc::new(archive);
+    let flip = |entry: &layout::Entry| {
+        let mut changed = std::fs::read(&path).unwrap();
+        changed[entry.offset as usize] ^= 1;
+        std::fs::write(&path, changed).unwrap();
+    };
+    archive.graph(&Limits::V1).unwrap();
+    assert!(archive.damaged_blobs(1, &|_| ()).is_empty());
+    let blobs = archive.statement().blobs.clone();
+    for (blob, entry) in blobs.iter().zip(archive.layout().blobs()) {
+        flip(entry);
+        // A manifest is read whole, a layer piece by piece.
+        let whole = archive.read_blob(blob.digest).unwrap();
+        assert!(matches!(whole, Err(Damage::Content(found)) if found == *entry));
+        let mut reader = archive.open_blob(blob.digest).unwrap();
+        let mut piece = vec![0; blob.size as usize];
+        assert!(matches!(reader.next(&mut piece), Err(Damage::Content(_))));
+        flip(entry);
+        assert!(archive.read_blob(blob.digest).unwrap().is_ok());
+    }
+}
+
+#[test]
 fn a_file_that_was_just_written_can_be_read_at_once() {
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, b"0123456789").unwrap();

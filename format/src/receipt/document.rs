@@ -10,6 +10,7 @@ use bundle_oci::{Digest, Printable, RegistryPath};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{self, Object};
+use crate::receipt::census::Census;
 use crate::{Blob, Limits, PublicKey, Sequence, SignatureBytes, Statement, StreamName, Target, Timestamp};
 use bundle_oci::ProjectName;
 
@@ -383,6 +384,8 @@ impl Receipt {
         if versioned.receipt_version != u64::from(RECEIPT_VERSION) {
             return Err(ReceiptError::Version(versioned.receipt_version));
         }
+        // What would take too much memory is found before it takes any.
+        Census::of(bytes)?.check(limits)?;
         let Object(receipt) = serde_json::from_slice::<Object<Self>>(bytes)?;
         receipt.check(limits)?;
         Ok(receipt)
@@ -485,7 +488,7 @@ impl Receipt {
     }
 }
 
-fn over(what: &'static str, found: u64, limit: u64) -> Result<(), ReceiptError> {
+pub(super) fn over(what: &'static str, found: u64, limit: u64) -> Result<(), ReceiptError> {
     if found > limit { Err(ReceiptError::TooMany { what, found, limit }) } else { Ok(()) }
 }
 

@@ -327,7 +327,11 @@ impl Statement {
         }
         // Documents that would take too much memory are refused before they are parsed.
         Census::of(bytes)?.check(limits)?;
-        let terms: Terms = serde_json::from_slice(bytes)?;
+        let mut terms: Terms = serde_json::from_slice(bytes)?;
+        // What is read one by one has room for up to twice as many.
+        terms.blobs.shrink_to_fit();
+        terms.requires.shrink_to_fit();
+        terms.artifacts.shrink_to_fit();
         terms.check(limits)?;
         Ok(Self(Arc::new(terms)))
     }

@@ -42,7 +42,7 @@ pub struct Graph {
     /// The manifests among the blobs, by digest.
     pub manifests: HashMap<Digest, Node>,
     /// Layers that stay with their vendor and are in no bundle.
-    pub foreign_layers: Vec<Descriptor>,
+    pub foreign_layers: Vec<Digest>,
 }
 
 /// A manifest of the graph.
@@ -131,7 +131,9 @@ impl Graph {
         // A blob that is the config of one manifest and a layer of another lies with the configs.
         // One that is a manifest as well lies with the manifests.
         layers.retain(|layer| matches!(seen.get(&layer.digest), Some((Role::Layer, _))));
+        drop(seen);
         graph.first_layer = graph.blobs.len();
+        graph.blobs.reserve_exact(layers.len());
         graph.blobs.append(&mut layers);
         Ok(graph)
     }
@@ -221,13 +223,16 @@ enum Role {
     Layer,
 }
 
+/// What a blob takes beside its place in the graph, in bytes: in the statement, in the layout and in lists of positions.
+const BESIDE: usize = 104;
+
 struct Walk<'a, C> {
     contents: &'a mut C,
     limits: &'a Limits,
     graph: Graph,
     seen: HashMap<Digest, (Role, u64)>,
     layers: Vec<Blob>,
-    /// Memory of the parsed manifests, in bytes.
+    /// What the manifests take in memory beside their own places.
     weight: u64,
 }
 
@@ -255,13 +260,12 @@ impl<C: Contents> Walk<'_, C> {
         let bytes = self.contents.manifest(digest, media_type, size).map_err(GraphError::Contents)?;
         let found = bytes.len() as u64;
         same_size(digest, size.unwrap_or(found), found)?;
-        let manifest =
+        let mut manifest =
             Manifest::parse(&bytes, media_type).map_err(|source| GraphError::Manifest { digest, source })?;
         drop(bytes);
+        manifest.forget_annotations();
         self.weight += manifest.weight();
-        if self.weight > self.limits.graph {
-            return Err(GraphError::TooLarge(self.limits.graph));
-        }
+        self.check_weight()?;
         self.meet(Blob { digest, size: found }, Role::Manifest)?;
         match &manifest {
             Manifest::Index(index) => {
@@ -282,7 +286,7 @@ impl<C: Contents> Walk<'_, C> {
                 }
                 for layer in &image.layers {
                     if layer.media_type.is_non_distributable() {
-                        self.graph.foreign_layers.push(layer.clone());
+                        self.graph.foreign_layers.push(layer.digest);
                     } else {
                         self.meet(Blob { digest: layer.digest, size: layer.size }, Role::Layer)?;
                     }
@@ -290,6 +294,23 @@ impl<C: Contents> Walk<'_, C> {
             }
         }
         self.graph.manifests.insert(digest, Node { media_type: media_type.clone(), size: found, manifest });
+        self.check_weight()
+    }
+
+    /// Holds what all of it takes in memory to the limit.
+    fn check_weight(&self) -> Result<(), GraphError<C::Error>> {
+        let Self { graph, seen, layers, .. } = self;
+        // Each bucket has a byte of its own, and of eight of them seven are used at most.
+        let table = |capacity: usize, entry: usize| capacity.div_ceil(7) * 8 * (entry + 1);
+        let tables = table(graph.manifests.capacity(), size_of::<(Digest, Node)>())
+            + table(seen.capacity(), size_of::<(Digest, (Role, u64))>());
+        // The layers are added to the others in the end.
+        let lists = (graph.blobs.capacity() + 2 * layers.capacity()) * size_of::<Blob>()
+            + graph.foreign_layers.capacity() * size_of::<Digest>();
+        let all = tables + lists + seen.len() * BESIDE;
+        if self.weight.saturating_add(all as u64) > self.limits.graph {
+            return Err(GraphError::TooLarge(self.limits.graph));
+        }
         Ok(())
     }
 

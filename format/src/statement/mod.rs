@@ -5,6 +5,7 @@ mod census;
 pub(crate) mod document;
 pub(crate) mod graph;
 pub(crate) mod index;
+pub(crate) mod other_platforms;
 pub(crate) mod promises;
 pub(crate) mod stream;
 pub(crate) mod target;

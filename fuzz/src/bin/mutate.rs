@@ -11,6 +11,9 @@ use bundle_fuzz::{TARGETS, Target};
 /// One input must not take longer than this.
 const SLOW: Duration = Duration::from_secs(10);
 
+/// An input that takes so much more memory than any before it is told of, in KiB: which it is, is hard to find out later.
+const LARGE: u64 = 32 << 10;
+
 /// Larger inputs are cut.
 const LARGEST: usize = 256 << 10;
 
@@ -33,16 +36,19 @@ fn main() {
     assert!(!targets.is_empty(), "there is no such target");
     let each = Duration::from_secs(seconds) / targets.len() as u32;
     let mut failures: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut all = 0;
+    let (mut all, mut most) = (0, 0);
     for target in &targets {
+        forget_peak();
         let (runs, failed) = drive(target, seed, each);
-        println!("{:<14} {runs:>9} inputs, {failed} failures", target.name);
+        let peak = peak();
+        most = most.max(peak);
+        println!("{:<14} {runs:>9} inputs, {failed} failures, peak memory {} MiB", target.name, peak >> 10);
         all += runs;
         if failed > 0 {
             failures.insert(target.name, failed);
         }
     }
-    println!("{all} inputs in {seconds} s, seed {seed}, peak memory {} MiB", peak() / 1024);
+    println!("{all} inputs in {seconds} s, seed {seed}, peak memory {} MiB", most >> 10);
     if !failures.is_empty() {
         eprintln!("failed: {failures:?}; the inputs are in fuzz/artifacts");
         std::process::exit(1);
@@ -63,6 +69,7 @@ fn drive(target: &Target, seed: u64, time: Duration) -> (u64, u64) {
     let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
     let began = Instant::now();
     let (mut runs, mut failed) = (0, 0);
+    let mut highest = peak();
     // Seeds themselves come first.
     for position in 0.. {
         if position >= seeds.len() && began.elapsed() >= time {
@@ -75,12 +82,16 @@ fn drive(target: &Target, seed: u64, time: Duration) -> (u64, u64) {
         let at = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
         runs += 1;
+        let now = peak();
+        if now > highest + LARGE {
+            let path = keep(target, "large", seed, position, &input);
+            eprintln!("{}: from {} to {} MiB: {path}", target.name, highest >> 10, now >> 10);
+        }
+        highest = highest.max(now);
         if ended.is_err() || at.elapsed() > SLOW {
             failed += 1;
-            let directory = format!("{}/artifacts/{}", env!("CARGO_MANIFEST_DIR"), target.name);
             let kind = if ended.is_err() { "crash" } else { "slow" };
-            let path = format!("{directory}/{kind}-{seed}-{position}");
-            std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&path, &input)).unwrap();
+            let path = keep(target, kind, seed, position, &input);
             eprintln!("{}: {kind}: {path}", target.name);
             if failed >= 5 {
                 break;
@@ -88,6 +99,14 @@ fn drive(target: &Target, seed: u64, time: Duration) -> (u64, u64) {
         }
     }
     (runs, failed)
+}
+
+/// Writes an input to `fuzz/artifacts`, and says where.
+fn keep(target: &Target, kind: &str, seed: u64, position: usize, input: &[u8]) -> String {
+    let directory = format!("{}/artifacts/{}", env!("CARGO_MANIFEST_DIR"), target.name);
+    let path = format!("{directory}/{kind}-{seed}-{position}");
+    std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&path, input)).unwrap();
+    path
 }
 
 /// xorshift64* (Vigna 2016).
@@ -185,6 +204,11 @@ fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
         bytes.truncate(LARGEST);
     }
     bytes
+}
+
+/// Lets the peak begin anew (Linux, proc(5), `clear_refs`), as far as the system allows it.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The most memory that was resident, in KiB; 0 where the system does not say.

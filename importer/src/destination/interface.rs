@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use bundle_format::{Blob, Graph, ProjectPolicy, Target};
+use bundle_format::{Blob, ProjectPolicy, Target};
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName, Tag};
 use bundle_registry::{BlobSource, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
@@ -78,9 +78,6 @@ pub trait Destination: fmt::Debug + Send + Sync {
 
     /// The tags of a target's repository; none if there is no such repository.
     fn tags<'a>(&'a self, target: &'a Target) -> Answer<'a, Vec<RecordedTag>>;
-
-    /// The manifests that [`Destination::attach`] may have to push once more, so that they are kept.
-    fn attachments(&self, plan: &ImportPlan, graph: &Graph) -> Vec<Digest>;
 
     /// Attaches what belongs to something, such as signatures, to its subject. All tags are set.
     fn attach<'a>(&'a self, pushed: &'a Pushed, jobs: usize) -> BoxFuture<'a, Result<(), PushError>>;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use bundle_format::{Blob, Graph, Target};
+use bundle_format::{Blob, Target};
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{BlobSource, Client, Error, FetchedManifest, Name, Uploaded};
 use bytes::Bytes;
@@ -160,10 +160,6 @@ impl Destination for PlainRegistry {
             }
         }
         .boxed()
-    }
-
-    fn attachments(&self, _plan: &ImportPlan, _graph: &Graph) -> Vec<Digest> {
-        Vec::new()
     }
 
     fn attach<'a>(&'a self, pushed: &'a Pushed, jobs: usize) -> BoxFuture<'a, Result<(), PushError>> {

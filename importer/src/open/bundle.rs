@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, BundleId, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError,
-    ParityNotes, Pipe, SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified, uncompressed,
+    Archive, Blob, BlobSink, BundleId, ConfigWord, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError,
+    OtherPlatform, ParityNotes, Pipe, SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified,
+    other_platforms, uncompressed,
 };
-use bundle_oci::Digest;
+use bundle_oci::{Descriptor, Digest};
 use bytes::Bytes;
 
 use bundle_trust::{CountersignatureError, Effective, read_countersignatures, read_known_countersignatures};
@@ -210,7 +211,20 @@ impl Bundle {
         &self.graph
     }
 
-    /// Consumes the bundle and returns the graph of its manifests.
+    /// The images of which indexes say another platform than configs do. Nothing is refused for it: people are told.
+    pub fn other_platforms(&self) -> Vec<OtherPlatform> {
+        match &self.contents {
+            Contents::File(archive) => archive.other_platforms(&self.graph),
+            Contents::Pipe { kept, .. } => {
+                let word = |config: &Descriptor| {
+                    kept.get(&config.digest).map_or(ConfigWord::Absent, |bytes| ConfigWord::of(bytes))
+                };
+                other_platforms(&self.statement().artifacts, &self.graph, word)
+            }
+        }
+    }
+
+    /// What the manifests name, and nothing else of the bundle.
     pub fn into_graph(self) -> Graph {
         self.graph
     }

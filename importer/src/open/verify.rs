@@ -1,7 +1,9 @@
 //! Checks a bundle without a destination, down to the last blob, and says what passed.
 //! Takes a file and a trust policy, gives each check with its verdict.
 
-use bundle_format::{BlobSink, Damage, Limits, ParityNotes, SignatureBytes, Trusted};
+use bundle_format::{
+    Archive, BlobSink, Damage, Limits, Medium, OtherPlatform, ParityNotes, SignatureBytes, Trusted,
+};
 use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
@@ -79,6 +81,8 @@ pub struct Checked {
     pub trusted: Trusted,
     /// The length of the archive in bytes.
     pub size: u64,
+    /// The images of which indexes say another platform than configs do.
+    pub other_platforms: Vec<OtherPlatform>,
 }
 
 /// The result of the checks.
@@ -124,13 +128,20 @@ pub fn verify(
             return Ok(Verification { checks, bundle: None, refused: Some(error), parity });
         }
     };
-    let checked = Checked { trusted: bundle.trusted().clone(), size: bundle.size() };
+    let checked = Checked {
+        trusted: bundle.trusted().clone(),
+        size: bundle.size(),
+        other_platforms: bundle.other_platforms(),
+    };
     let parity = bundle.parity_notes();
     let damages: Vec<Damage> = match bundle.contents {
         Contents::File(archive) => archive.damaged_blobs(threads, progress),
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
     };
-    let reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
+    let mut reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
+    if reasons.len() >= Archive::<Medium>::MOST_DAMAGES {
+        reasons.push("others may be damaged too".to_owned());
+    }
     let medium = damages.iter().all(unreadable);
     // Damage explains more than an unreadable medium.
     let first = damages.into_iter().min_by_key(unreadable).map(OpenError::Damage);

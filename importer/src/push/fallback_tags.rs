@@ -92,7 +92,7 @@ async fn list_by_tag(
     if let Manifest::Image(image) = &node.manifest {
         descriptor["artifactType"] = json!(image.kind());
         if !image.annotations.is_empty() {
-            descriptor["annotations"] = json!(image.annotations);
+            descriptor["annotations"] = json!(*image.annotations);
         }
     }
     if let Some(Value::Array(manifests)) = index.get_mut("manifests") {

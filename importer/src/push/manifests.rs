@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use bundle_format::Graph;
 use bundle_oci::{Digest, Manifest, RepositoryName};
 use bundle_registry::{Name, Refusal};
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::PushError;
+use crate::push::manifest_bytes::ManifestBytes;
 use crate::push::run::Push;
 use crate::push::source::Stock;
 
@@ -17,7 +17,7 @@ impl Push<'_> {
     pub(super) async fn manifests(
         &self,
         graph: &Graph,
-        contents: &HashMap<Digest, Bytes>,
+        contents: &ManifestBytes,
         file: Option<&Stock>,
     ) -> Result<(), PushError> {
         // Each repository is a line of its own, in which children come before their parents and
@@ -34,10 +34,7 @@ impl Push<'_> {
         futures_util::stream::iter(lines)
             .map(|(repository, digests)| async move {
                 for digest in digests {
-                    let (Some(node), Some(bytes)) = (graph.manifests.get(&digest), contents.get(&digest))
-                    else {
-                        continue;
-                    };
+                    let Some(node) = graph.manifests.get(&digest) else { continue };
                     let failed = |source| PushError::Manifest {
                         name: digest.to_string(),
                         repository: repository.clone(),
@@ -50,8 +47,9 @@ impl Push<'_> {
                         self.refresh(&node.manifest, repository, file).await?;
                         let name = Name::Digest(digest);
                         let _permit = self.rate_limit.enter(repository).await;
+                        let Some(held) = contents.of(digest).await? else { return Ok(()) };
                         self.destination
-                            .put_manifest(repository, &name, &node.media_type, bytes.clone())
+                            .put_manifest(repository, &name, &node.media_type, held.bytes.clone())
                             .await
                             .map_err(failed)
                     };

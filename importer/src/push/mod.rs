@@ -6,6 +6,7 @@ mod blobs;
 pub(crate) mod error;
 pub(crate) mod failures;
 pub(crate) mod fallback_tags;
+pub(crate) mod manifest_bytes;
 pub(crate) mod manifests;
 pub(crate) mod piped;
 pub(crate) mod rate_limit;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use bundle_format::{Archive, Blob, Graph, Layer, Medium};
 use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{Clamped, Progress, Refusal};
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::open::bundle::Contents;
 use crate::push::failures::Failures;
+use crate::push::manifest_bytes::ManifestBytes;
 use crate::push::rate_limit::RateLimit;
 use crate::push::source::Stock;
 use crate::{
@@ -134,8 +134,8 @@ pub(super) enum Knowledge {
 
 /// The result of storing a bundle's blobs.
 enum Stored {
-    /// All are in place; these are the manifests that were pushed or are kept.
-    All(HashMap<Digest, Bytes>),
+    /// All are in place; this has the manifests.
+    All(ManifestBytes),
     /// Some are still to come.
     Part(Remaining),
 }
@@ -232,13 +232,7 @@ impl Push<'_> {
                 if !absent.is_empty() {
                     return Ok(Stored::Part(self.remaining(&file.0, absent, scratch).await?));
                 }
-                let wanted = self.manifests_to_read(graph);
-                let mut manifests = HashMap::new();
-                for digest in wanted {
-                    if let Some(bytes) = file.0.read_blob(digest) {
-                        manifests.insert(digest, Bytes::from(bytes?));
-                    }
-                }
+                let manifests = ManifestBytes::of_file(file.0.clone());
                 let mut rounds = 1;
                 while let Err(error) = self.manifests(graph, &manifests, Some(&file)).await {
                     if rounds == self.limits.rounds || !self.lost_content(&error) {
@@ -255,8 +249,9 @@ impl Push<'_> {
             }
             Contents::Pipe { pipe, kept } => {
                 self.blobs_piped(pipe, &kept).await?;
-                self.manifests(graph, &kept, None).await?;
-                kept
+                let manifests = ManifestBytes::kept(kept);
+                self.manifests(graph, &manifests, None).await?;
+                manifests
             }
         };
         Ok(Stored::All(manifests))
@@ -280,12 +275,6 @@ impl Push<'_> {
             tokio::task::spawn_blocking(move || scratch.keep(&archive, &absent)).await??;
         }
         Ok(Remaining { blobs, bytes, volumes })
-    }
-
-    /// The manifests that are pushed, and those that may have to be attached once more.
-    fn manifests_to_read(&self, graph: &Graph) -> HashSet<Digest> {
-        let planned = self.plan.manifests.iter().map(|(digest, _)| *digest);
-        planned.chain(self.destination.attachments(self.plan, graph)).collect()
     }
 
     /// Whether garbage collection took something between its push and that of a manifest which names

@@ -1,7 +1,6 @@
 //! Sets the tags of a bundle of which all else is in place, and looks at each of them again.
 //! Takes proof that all is in place, gives the tags that were set.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bundle_format::Graph;
@@ -11,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::push::failures::Failures;
+use crate::push::manifest_bytes::ManifestBytes;
 use crate::push::rate_limit::RateLimit;
 use crate::{DeliveryOptions, Destination, ImportPlan, PushError, Report, Step};
 
@@ -21,7 +21,7 @@ pub struct Pushed {
     pub(super) destination: Arc<dyn Destination>,
     pub(super) plan: ImportPlan,
     pub(super) graph: Graph,
-    pub(super) manifests: HashMap<Digest, Bytes>,
+    pub(super) manifests: ManifestBytes,
     pub(super) report: Report,
     pub(super) rate_limit: RateLimit,
     pub(super) small_jobs: usize,
@@ -38,9 +38,12 @@ impl Pushed {
         &self.graph
     }
 
-    /// The bytes of a manifest that was pushed, or kept by [`Destination::attachments`].
-    pub fn manifest(&self, digest: Digest) -> Option<&Bytes> {
-        self.manifests.get(&digest)
+    /// The bytes of a manifest of the bundle; none if it has no such manifest.
+    ///
+    /// # Errors
+    /// [`PushError::Damage`]: the file changed since it was opened.
+    pub async fn manifest(&self, digest: Digest) -> Result<Option<Bytes>, PushError> {
+        Ok(self.manifests.of(digest).await?.map(|held| held.bytes))
     }
 
     /// Sets the tags, and looks at each of them again. Then what belongs to something is attached to
@@ -54,11 +57,9 @@ impl Pushed {
         let (pushed, noted) = (&self, &failures);
         futures_util::stream::iter(pushed.plan.steps.iter().filter(|step| step.decision.is_push()))
             .map(|step| async move {
-                let bytes = pushed.manifests.get(&step.digest);
-                let (Some(tag), Some(bytes)) = (&step.target.tag, bytes) else {
-                    return Ok(());
-                };
-                let set = pushed.set_tag(step, tag, bytes.clone()).await;
+                let Some(tag) = &step.target.tag else { return Ok(()) };
+                let Some(held) = pushed.manifests.of(step.digest).await? else { return Ok(()) };
+                let set = pushed.set_tag(step, tag, held.bytes.clone()).await;
                 set.or_else(|error| noted.note(step.digest, &step.repository, error))
             })
             .buffer_unordered(jobs.max(1))

@@ -11,7 +11,7 @@ use bundle_trust::{SignError, Signer};
 
 use crate::stream::record::{Recorded, tag_of};
 use crate::stream::recorded::Records;
-use crate::stream::tags::StreamTags;
+use crate::stream::tags::{Moves, StreamTags};
 use crate::{
     Bundle, Destination, HistoryNotice, ImportPlan, ListedBundle, Newest, Record, RollbackError, Standing,
     StateError, StateFile,
@@ -102,10 +102,11 @@ impl StreamHistory {
     /// Adds what the registry knows.
     async fn look(&mut self, destination: &dyn Destination) -> Result<Recorded, HistoryError> {
         let stream = &self.bundle.stream;
-        let recorded = self.record.look(destination, stream, &mut self.unreadable).await;
+        let own = tag_of(&self.bundle);
+        let recorded = self.record.look(destination, stream, own.as_ref(), &mut self.unreadable).await;
         let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
         self.newest = Newest::merge(self.newest.take(), recorded.newest.clone());
-        self.taken_back = tag_of(&self.bundle).is_some_and(|tag| recorded.taken_back.contains(tag.as_str()));
+        self.taken_back = own.is_some_and(|tag| recorded.taken_back.contains(tag.as_str()));
         Ok(recorded)
     }
 
@@ -185,26 +186,48 @@ impl StreamHistory {
         }
         // An older bundle that was let pass leaves no trace there: the number never falls.
         let standing = self.standing();
-        let written = |source| HistoryError::Record { doing: "written", source };
         if !matches!(standing, Standing::Older | Standing::TakenBack) {
             self.record.remember(destination, &self.bundle).await?;
         }
         if standing != Standing::Again || plan.sets_tags() {
-            let stream = &self.bundle.stream;
-            let read =
-                StreamTags::read(&self.record, &recorded, destination, stream, &mut self.unreadable).await;
-            let tags = read.map_err(|source| HistoryError::Record { doing: "read", source })?;
-            let of = ListedBundle {
-                bundle: self.bundle.clone(),
-                created: self.created,
-                signers: self.signers.clone(),
-            };
-            tags.extend(&self.record, destination, of, plan).await.map_err(written)?;
+            self.list_tags(destination, &recorded, plan, Moves::Ahead).await?;
         }
         if standing != Standing::TakenBack {
             let newest = Newest::after(self.newest.as_ref(), &self.bundle);
             self.file.remember(&destination.root(), &self.bundle.stream, newest)?;
         }
         Ok(())
+    }
+
+    /// Takes note that the tags of `plan` that the stream moves were moved: who sets one back afterwards to what it
+    /// was is not an import that ended early.
+    ///
+    /// # Errors
+    /// It cannot be noted. Such a tag is taken for the stream's then.
+    pub async fn settle(
+        &mut self,
+        destination: &dyn Destination,
+        plan: &ImportPlan,
+    ) -> Result<(), HistoryError> {
+        if !plan.moves_tags() {
+            return Ok(());
+        }
+        let recorded = self.look(destination).await?;
+        self.list_tags(destination, &recorded, plan, Moves::Done).await
+    }
+
+    async fn list_tags(
+        &mut self,
+        destination: &dyn Destination,
+        recorded: &Recorded,
+        plan: &ImportPlan,
+        moves: Moves,
+    ) -> Result<(), HistoryError> {
+        let stream = &self.bundle.stream;
+        let read = StreamTags::read(&self.record, recorded, destination, stream, &mut self.unreadable).await;
+        let tags = read.map_err(|source| HistoryError::Record { doing: "read", source })?;
+        let (bundle, signers) = (self.bundle.clone(), self.signers.clone());
+        let of = ListedBundle { bundle, created: self.created, signers };
+        tags.extend(&self.record, destination, of, plan, moves).await
     }
 }

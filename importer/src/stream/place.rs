@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::{Destination, RecordedTag};
 
@@ -49,13 +50,19 @@ impl<'a> Place<'a> {
     pub(super) async fn annotations(&self, tag: &Tag) -> Result<Option<BTreeMap<String, String>>, Error> {
         let fetched = self.destination.manifest(&self.repository, &Name::Tag(tag.clone())).await?;
         Ok(match Manifest::parse(&fetched.bytes, &fetched.media_type) {
-            Ok(Manifest::Image(image)) => Some(image.annotations),
+            Ok(Manifest::Image(image)) => Some(Arc::unwrap_or_clone(image.annotations)),
             _ => None,
         })
     }
 
-    /// The only layer of the image with this tag, if it has this type, at most so many bytes, and its digest.
-    pub(super) async fn layer(&self, tag: &Tag, kind: &str, most: u64) -> Result<Option<Bytes>, Error> {
+    /// The annotations and the only layer of the image with this tag, if it has this type, at most so many bytes, and
+    /// its digest.
+    pub(super) async fn layer(
+        &self,
+        tag: &Tag,
+        kind: &str,
+        most: u64,
+    ) -> Result<Option<(BTreeMap<String, String>, Bytes)>, Error> {
         let fetched = self.destination.manifest(&self.repository, &Name::Tag(tag.clone())).await?;
         let Ok(Manifest::Image(image)) = Manifest::parse(&fetched.bytes, &fetched.media_type) else {
             return Ok(None);
@@ -74,7 +81,8 @@ impl<'a> Place<'a> {
             }
             bytes.extend_from_slice(&piece);
         }
-        Ok((Digest::of(&bytes) == layer.digest).then(|| bytes.freeze()))
+        let is_right = Digest::of(&bytes) == layer.digest;
+        Ok(is_right.then(|| (Arc::unwrap_or_clone(image.annotations), bytes.freeze())))
     }
 
     /// Puts a small document under a tag, which is never moved: one that is there already stays.

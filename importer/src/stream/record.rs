@@ -9,6 +9,7 @@ use bundle_registry::Error;
 
 use crate::stream::place::{Document, Place, misbehaved, read_tag};
 use crate::stream::recorded::{Disbelief, Records};
+use crate::stream::repair::is_mark;
 use crate::{Destination, HistoryError, Newest, RecordedTag};
 
 /// The registry's own record of streams, which survives a lost disk: the repository `bundle-state` of a
@@ -27,7 +28,7 @@ pub struct Record {
 pub(crate) struct Recorded {
     /// The newest bundle that was accepted and not taken back.
     pub(crate) newest: Option<Newest>,
-    /// The tags of the bundles that were taken back.
+    /// The tags of the bundles that were taken back, as far as anybody looked.
     pub(crate) taken_back: BTreeSet<String>,
     /// The lists of the tags that the stream set: the project's place, the list's number, and its tag.
     pub(crate) lists: Vec<(usize, Sequence, Tag)>,
@@ -73,13 +74,19 @@ impl Record {
         Self { records: Some(records), ..self }
     }
 
+    /// Whose records are believed.
+    pub(super) fn records(&self) -> Option<&Records> {
+        self.records.as_ref()
+    }
+
     /// The projects that have the record.
     pub fn projects(&self) -> &[ProjectName] {
         &self.projects
     }
 
-    /// Reads a stream's record. A record in the place of the newest bundle that cannot be read is ignored and
-    /// added to `unreadable`: otherwise an account that can push there once could stop the stream for good.
+    /// What the registry knows of a stream; and whether the bundle with the tag `asked` was taken back. What is in the
+    /// place of the newest bundle and cannot be read counts for nothing, and is added to `unreadable`: whoever can
+    /// push there once could stop the stream for good otherwise. So is a mark that the site's key did not make.
     ///
     /// # Errors
     /// The registry cannot be asked.
@@ -87,6 +94,7 @@ impl Record {
         &self,
         destination: &dyn Destination,
         stream: &StreamName,
+        asked: Option<&Tag>,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Recorded, Error> {
         let mut listed = Vec::new();
@@ -96,10 +104,14 @@ impl Record {
             listed.push((place, tags));
         }
         let mut recorded = Recorded::default();
-        for (position, (_, tags)) in listed.iter().enumerate() {
-            for RecordedTag { tag, .. } in tags {
+        let mut marks = Marks { records: self.records.as_ref(), found: BTreeMap::new() };
+        for (position, (place, tags)) in listed.iter().enumerate() {
+            for known in tags {
+                let tag = &known.tag;
                 if let Some(of) = tag.as_str().strip_suffix(TAKEN_BACK) {
-                    recorded.taken_back.extend(number_of(of, stream).map(|_| of.to_owned()));
+                    if number_of(of, stream).is_some() {
+                        marks.found.entry(of).or_default().push((place, known));
+                    }
                 } else if let Some(of) = tag.as_str().strip_suffix(LIST) {
                     recorded
                         .lists
@@ -107,15 +119,25 @@ impl Record {
                 }
             }
         }
+        if let Some(asked) = asked
+            && marks.are_right(asked.as_str(), unreadable).await?
+        {
+            recorded.taken_back.insert(asked.to_string());
+        }
         for (place, tags) in &listed {
-            let of_stream = tags.iter().filter(|known| !recorded.taken_back.contains(known.tag.as_str()));
-            let mut of_stream: Vec<(Sequence, &RecordedTag)> =
-                of_stream.filter_map(|known| Some((number_of(known.tag.as_str(), stream)?, known))).collect();
+            let mut of_stream: Vec<(Sequence, &RecordedTag)> = tags
+                .iter()
+                .filter_map(|known| Some((number_of(known.tag.as_str(), stream)?, known)))
+                .collect();
             of_stream.sort_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
             let mut highest: Option<Sequence> = None;
             for (sequence, known) in of_stream.into_iter().take(MOST_LOOKED_AT) {
                 if highest.is_some_and(|highest| sequence < highest) {
                     break;
+                }
+                if marks.are_right(known.tag.as_str(), unreadable).await? {
+                    recorded.taken_back.insert(known.tag.to_string());
+                    continue;
                 }
                 let Some(bundle) = place.bundle(known, self.records.as_ref()).await? else { continue };
                 match bundle {
@@ -160,6 +182,36 @@ impl Record {
             .map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+/// The marks of bundles that were taken back, by the tags of their records.
+struct Marks<'a> {
+    records: Option<&'a Records>,
+    found: BTreeMap<&'a str, Vec<(&'a Place<'a>, &'a RecordedTag)>>,
+}
+
+impl Marks<'_> {
+    /// Whether there is a mark for this record that counts. Where the site has a key, each is read that matters: one
+    /// that others made would let the stream go back, or keep out a bundle that is still to come.
+    async fn are_right(&self, record: &str, unreadable: &mut BTreeSet<String>) -> Result<bool, Error> {
+        let Some(found) = self.found.get(record) else { return Ok(false) };
+        let Some(records) = self.records.filter(|records| records.are_signed()) else { return Ok(true) };
+        for (place, known) in found {
+            let annotations = match &known.annotations {
+                Some(annotations) => Some(annotations.clone()),
+                None => match place.annotations(&known.tag).await {
+                    Err(error) if error.status() == Some(404) => continue,
+                    annotations => annotations?,
+                },
+            };
+            if annotations.is_some_and(|annotations| is_mark(records, &annotations, record)) {
+                return Ok(true);
+            }
+            let why = Disbelief::Unsigned;
+            unreadable.insert(format!("{}:{}, which {why},", place.repository, known.tag));
+        }
+        Ok(false)
     }
 }
 

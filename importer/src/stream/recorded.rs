@@ -73,15 +73,43 @@ impl Records {
         let signers: Vec<String> = self.signers.iter().take(MOST_SIGNERS).map(Digest::to_string).collect();
         let signers = signers.join(",");
         let mut annotations = annotations_of(bundle);
-        if let Some(site) = &self.site {
-            let signature = site.sign(&message(bundle, &signers))?;
-            annotations.insert(SIGNATURE, hex(signature.as_ref()));
-        }
+        self.sign(&mut annotations, &lines(bundle, &signers))?;
         annotations.insert(SIGNERS, signers);
         Ok(annotations)
     }
 
-    /// The bundle of a record, if the record is believed.
+    /// Those of a site with this key, if it has one, for which no bundle is accepted.
+    pub(crate) fn of_site(site: Option<Arc<Signer>>) -> Self {
+        Self { site, signers: Vec::new(), kept_out: HashSet::new() }
+    }
+
+    /// Adds the site's signature over lines of text to annotations, where the site has a key. The first line says
+    /// what is signed.
+    ///
+    /// # Errors
+    /// It cannot be signed.
+    pub(crate) fn sign(
+        &self,
+        annotations: &mut BTreeMap<&'static str, String>,
+        lines: &[String],
+    ) -> Result<(), SignError> {
+        if let Some(site) = &self.site {
+            let signature = site.sign(&message(lines))?;
+            annotations.insert(SIGNATURE, hex(signature.as_ref()));
+        }
+        Ok(())
+    }
+
+    /// Whether annotations have the site's signature over these lines, or the site has no key.
+    pub(crate) fn has_signed(&self, annotations: &BTreeMap<String, String>, lines: &[String]) -> bool {
+        let Some(site) = &self.site else { return true };
+        let signature = annotations.get(SIGNATURE).and_then(|text| signature_of(text));
+        // Nobody can move the end of one line into the next.
+        let are_lines = lines.iter().all(|line| !line.contains('\n'));
+        are_lines && signature.is_some_and(|signature| site.public().verify(&message(lines), &signature))
+    }
+
+    /// The bundle that a record says was accepted, if it is believed.
     ///
     /// # Errors
     /// It counts for nothing.
@@ -93,12 +121,8 @@ impl Records {
         let bundle = bundle_of(annotations).filter(|bundle| tag_of(bundle).as_ref() == Some(tag));
         let bundle = bundle.ok_or(Disbelief::NoRecord)?;
         let signers = annotations.get(SIGNERS).map_or("", String::as_str);
-        if let Some(site) = &self.site {
-            let signature = annotations.get(SIGNATURE).and_then(|text| signature_of(text));
-            let is_signed = |signature| site.public().verify(&message(&bundle, signers), &signature);
-            if !signature.is_some_and(is_signed) {
-                return Err(Disbelief::Unsigned);
-            }
+        if !self.has_signed(annotations, &lines(&bundle, signers)) {
+            return Err(Disbelief::Unsigned);
         }
         let named: Vec<Digest> =
             signers.split(',').take(MOST_SIGNERS).filter_map(|digest| digest.parse().ok()).collect();
@@ -110,10 +134,21 @@ impl Records {
     }
 }
 
-/// The signed text of a record: lines, none of which can have a line break in it.
-fn message(bundle: &BundleId, signers: &str) -> Vec<u8> {
+/// What is signed of a record.
+fn lines(bundle: &BundleId, signers: &str) -> Vec<String> {
     let BundleId { stream, sequence, statement } = bundle;
-    format!("{DOMAIN}\n{stream}\n{sequence}\n{statement}\n{signers}\n").into_bytes()
+    vec![
+        DOMAIN.to_owned(),
+        stream.to_string(),
+        sequence.to_string(),
+        statement.to_string(),
+        signers.to_owned(),
+    ]
+}
+
+/// Lines as they are signed, each with its end.
+fn message(lines: &[String]) -> Vec<u8> {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>().into_bytes()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -157,10 +192,37 @@ mod tests {
         }
     }
 
+    /// As a registry keeps them.
+    fn kept(annotations: BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
+        annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     fn annotations(records: &Records) -> BTreeMap<String, String> {
         let annotations = records.annotations(&bundle()).unwrap();
         assert_eq!(annotations, records.annotations(&bundle()).unwrap());
-        annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        kept(annotations)
+    }
+
+    #[test]
+    fn a_signature_is_for_the_lines_that_were_signed_and_no_others() {
+        let lines = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let site = records(Some(1), &[]);
+        let mut signed = BTreeMap::new();
+        site.sign(&mut signed, &lines(&["bundle.taken-back.v1", "a", "b"])).unwrap();
+        let signed = kept(signed);
+        assert!(site.has_signed(&signed, &lines(&["bundle.taken-back.v1", "a", "b"])));
+        for other in [
+            &["bundle.taken-back.v1", "a", "c"][..],
+            &["bundle.tags.v1", "a", "b"],
+            &["bundle.taken-back.v1", "a\nb"],
+            &["bundle.taken-back.v1\na", "b"],
+        ] {
+            assert!(!site.has_signed(&signed, &lines(other)), "{other:?}");
+        }
+        // A record's signature is none of a mark.
+        let record = annotations(&site);
+        assert!(!site.has_signed(&record, &lines(&["bundle.taken-back.v1", "nightly", "42"])));
+        assert!(records(None, &[]).has_signed(&BTreeMap::new(), &lines(&["bundle.tags.v1"])));
     }
 
     #[test]
@@ -201,7 +263,7 @@ mod tests {
 
     #[test]
     fn no_receipt_is_taken_for_a_record() {
-        let text = message(&bundle(), "");
+        let text = message(&lines(&bundle(), ""));
         assert!(!text.starts_with(b"{") && !text.starts_with(b" "));
         assert!(serde_json::from_slice::<serde_json::Value>(&text).is_err());
     }

@@ -2,15 +2,18 @@
 //! destination and its projects; gives each stream, and adds who took back which bundle, when and why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bundle_format::{BundleId, Sequence, StreamName, Timestamp};
 use bundle_oci::{ProjectName, Tag};
 use bundle_registry::Error;
+use bundle_trust::Signer;
 
 use crate::stream::place::{Document, Place, read_tag};
-use crate::stream::record::{TAKEN_BACK, annotations_of, tag_of};
+use crate::stream::record::{TAKEN_BACK, annotations_of, bundle_of, tag_of};
+use crate::stream::recorded::{Disbelief, Records};
 use crate::stream::tags::{ListedBundle, StreamTags};
-use crate::{Destination, Newest, Record, RecordedTag};
+use crate::{Destination, HistoryError, Newest, Record, RecordedTag};
 
 /// How many bundles of a stream are read, the newest first.
 const MOST_READ: usize = 1000;
@@ -67,8 +70,10 @@ impl RecordedStream {
         projects: &[ProjectName],
         stream: Option<&StreamName>,
         most: usize,
+        site_key: Option<Arc<Signer>>,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<Self>, Error> {
+        let records = Records::of_site(site_key);
         let mut accepted: BTreeMap<StreamName, Tags> = BTreeMap::new();
         let mut back: BTreeMap<String, (usize, RecordedTag)> = BTreeMap::new();
         for (position, project) in projects.iter().enumerate() {
@@ -89,11 +94,12 @@ impl RecordedStream {
             let all = tags.len();
             for ((_, tag), (position, known)) in tags.into_iter().rev().take(most.min(MOST_READ)) {
                 let Some(project) = projects.get(position) else { continue };
-                match Place::of(destination, project)?.bundle(&known, None).await? {
+                match Place::of(destination, project)?.bundle(&known, Some(&records)).await? {
                     Some(Ok(bundle)) => {
                         let taken_back = match back.get(&tag) {
-                            Some((position, known)) => {
-                                Some(taken_back(destination, projects.get(*position), known).await?)
+                            Some((position, mark)) => {
+                                let project = projects.get(*position);
+                                taken_back(destination, project, mark, &records, &tag, unreadable).await?
                             }
                             None => None,
                         };
@@ -105,7 +111,7 @@ impl RecordedStream {
                     None => {}
                 }
             }
-            let record = Record::in_projects(projects.to_vec());
+            let record = Record::in_projects(projects.to_vec()).believed(records.clone());
             let listed = StreamTags::recall(&record, destination, &name).await?.bundles;
             streams.push(Self {
                 stream: name,
@@ -134,14 +140,18 @@ impl RecordedStream {
 /// Takes bundles back: the record of each of these projects gets an entry with the person, the time and the
 /// reason, and they no longer count. Nothing is removed, so that it works where tags cannot be.
 ///
+/// With the site's key, the marks are signed: importers that have it believe no others.
+///
 /// # Errors
-/// The registry cannot be written to.
+/// The registry cannot be written to, or a mark cannot be signed.
 pub async fn take_back(
     destination: &dyn Destination,
     projects: &[ProjectName],
     bundles: &[BundleId],
     mark: &TakenBack,
-) -> Result<(), Error> {
+    site_key: Option<Arc<Signer>>,
+) -> Result<(), HistoryError> {
+    let records = Records::of_site(site_key);
     for project in projects {
         let place = Place::of(destination, project)?;
         // Only where a bundle itself is recorded: the account need not be able to write anywhere else.
@@ -155,20 +165,47 @@ pub async fn take_back(
                 (AT, mark.at.to_string()),
                 (REASON, mark.reason.clone()),
             ]);
+            let (by, at, reason) = (&mark.by, &mark.at.to_string(), &mark.reason);
+            records.sign(&mut annotations, &signed_lines(bundle, by, at, reason))?;
             let document = Document { artifact_type: ARTIFACT_TYPE, layer: None, annotations };
             if !known.contains(&tag) {
                 place.add(&tag, &document).await?;
+            } else if records.are_signed() {
+                // What others put in its place does not stay.
+                let record = record.as_str();
+                place.replace(&tag, &document, |there| is_mark(&records, there, record)).await?;
             }
         }
     }
     Ok(())
 }
 
+/// What the site's key signs of a mark.
+fn signed_lines(bundle: &BundleId, by: &str, at: &str, reason: &str) -> Vec<String> {
+    let BundleId { stream, sequence, statement } = bundle;
+    let named = [stream.to_string(), sequence.to_string(), statement.to_string()];
+    let told = [by.to_owned(), at.to_owned(), reason.to_owned()];
+    std::iter::once("bundle.taken-back.v1".to_owned()).chain(named).chain(told).collect()
+}
+
+/// Whether these are the annotations of a mark for the bundle with this record, signed by the site if it has a key.
+pub(super) fn is_mark(records: &Records, annotations: &BTreeMap<String, String>, record: &str) -> bool {
+    let text = |name| annotations.get(name).map_or("", String::as_str);
+    bundle_of(annotations).is_some_and(|bundle| {
+        tag_of(&bundle).is_some_and(|tag| tag.as_str() == record)
+            && records.has_signed(annotations, &signed_lines(&bundle, text(BY), text(AT), text(REASON)))
+    })
+}
+
+/// Who took a bundle back, and when and why; nothing if the site has a key and did not sign that.
 async fn taken_back(
     destination: &dyn Destination,
     project: Option<&ProjectName>,
     known: &RecordedTag,
-) -> Result<TakenBack, Error> {
+    records: &Records,
+    record: &str,
+    unreadable: &mut BTreeSet<String>,
+) -> Result<Option<TakenBack>, Error> {
     let annotations = match (&known.annotations, project) {
         (Some(annotations), _) => annotations.clone(),
         (None, Some(project)) => {
@@ -176,8 +213,12 @@ async fn taken_back(
         }
         (None, None) => BTreeMap::new(),
     };
+    if records.are_signed() && !is_mark(records, &annotations, record) {
+        unreadable.insert(format!("{}, which {},", known.tag, Disbelief::Unsigned));
+        return Ok(None);
+    }
     let text = |name| annotations.get(name).cloned().unwrap_or_else(|| "unknown".to_owned());
     let at = annotations.get(AT).and_then(|at| at.parse().ok());
     let at = at.or_else(|| Timestamp::from_unix(0).ok()).unwrap_or_else(Timestamp::now);
-    Ok(TakenBack { by: text(BY), at, reason: text(REASON) })
+    Ok(Some(TakenBack { by: text(BY), at, reason: text(REASON) }))
 }

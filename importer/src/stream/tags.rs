@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream::place::{Document, Place};
 use crate::stream::record::{LIST, Recorded};
-use crate::{Decision, Destination, ImportPlan, Limits, Record};
+use crate::stream::recorded::{Disbelief, Records};
+use crate::{Decision, Destination, HistoryError, ImportPlan, Limits, Record};
 
 /// The type of the artifact and its layer.
 const TYPE: &str = "application/vnd.bundle.tags.v1+json";
@@ -24,11 +25,22 @@ const MOST_LOOKED_AT: usize = 16;
 pub(crate) struct StreamTags {
     /// The digests that the stream gave to a tag last, by `project/repository:tag`: that of the newest bundle, and
     /// that from which it moves the tag, for it may have been interrupted; more where imports ran at once.
-    set: BTreeMap<String, BTreeSet<Digest>>,
+    set: BTreeMap<String, Vec<Digest>>,
+    /// How many there are: no more than [`Limits::listed_tags`], for whoever can push there can write lists.
+    count: usize,
     /// The bundles that the lists are of, and who signed them.
     pub(crate) bundles: Vec<ListedBundle>,
     /// The number that the next list gets; none if there is no next one.
     next: Option<Sequence>,
+}
+
+/// How far an import is with the tags that it moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moves {
+    /// It is going to move them. One that it does not come to is still what the stream made of it.
+    Ahead,
+    /// It has moved them. Whoever sets one back from now on is somebody else.
+    Done,
 }
 
 /// The bundle that a list was written for.
@@ -63,7 +75,7 @@ impl StreamTags {
         stream: &StreamName,
     ) -> Result<Self, Error> {
         // The stream's history reports unreadable entries of the record.
-        let recorded = record.look(destination, stream, &mut BTreeSet::new()).await?;
+        let recorded = record.look(destination, stream, None, &mut BTreeSet::new()).await?;
         Self::read(record, &recorded, destination, stream, &mut BTreeSet::new()).await
     }
 
@@ -107,18 +119,34 @@ impl StreamTags {
                 bytes => bytes?,
             };
             last = last.max(u64::from(*number));
-            let list = bytes.and_then(|bytes| serde_json::from_slice::<List>(&bytes).ok());
-            match list.filter(|list| list.tags_version == VERSION && list.of.bundle.stream == *stream) {
+            let name = || format!("{}:{tag}", place.repository);
+            let Some((annotations, bytes)) = bytes else {
+                unreadable.insert(name());
+                continue;
+            };
+            let is_signed = |records: &Records| {
+                records.has_signed(&annotations, &signed_lines(stream, *number, Digest::of(&bytes)))
+            };
+            if !record.records().is_none_or(is_signed) {
+                unreadable.insert(format!("{}, which {},", name(), Disbelief::Unsigned));
+                continue;
+            }
+            let list = serde_json::from_slice::<List>(&bytes).ok();
+            let most = Limits::DEFAULT.listed_tags;
+            let is_right = |list: &List| {
+                list.tags_version == VERSION && list.of.bundle.stream == *stream && list.tags.len() <= most
+            };
+            match list.filter(is_right) {
                 Some(list) => {
                     for (target, digest) in list.tags {
-                        known.set.entry(target).or_default().insert(digest);
+                        known.add(target, digest);
                     }
                     known.bundles.push(list.of);
                     highest.insert(*position, *number);
                     seen.insert(tag);
                 }
                 None => {
-                    unreadable.insert(format!("{}:{tag}", place.repository));
+                    unreadable.insert(name());
                 }
             }
         }
@@ -126,39 +154,56 @@ impl StreamTags {
         Ok(known)
     }
 
+    fn add(&mut self, target: String, digest: Digest) {
+        if self.count < Limits::DEFAULT.listed_tags {
+            let digests = self.set.entry(target).or_default();
+            if !digests.contains(&digest) {
+                digests.push(digest);
+                self.count += 1;
+            }
+        }
+    }
+
     /// Whether the stream set this tag to this digest, and so to what is there now.
     pub(crate) fn has(&self, target: &bundle_format::Target, found: Digest) -> bool {
         self.set.get(&target.to_string()).is_some_and(|digests| digests.contains(&found))
     }
 
-    /// Adds the tags that a plan is going to set to the list, and writes it. A tag that existed before and
-    /// does not change was set by somebody else.
+    /// Adds the tags that a plan is going to set, or has set, to the list, and writes it. What was there before and
+    /// stays as it is, somebody else set.
     ///
     /// # Errors
-    /// The registry cannot be written to.
+    /// The registry cannot be written to, or the list cannot be signed.
     pub(crate) async fn extend(
         mut self,
         record: &Record,
         destination: &dyn Destination,
         of: ListedBundle,
         plan: &ImportPlan,
-    ) -> Result<(), Error> {
+        moves: Moves,
+    ) -> Result<(), HistoryError> {
         let pushed = plan.steps.iter().filter(|step| step.decision.is_push() && step.target.tag.is_some());
-        let own: BTreeMap<String, BTreeSet<Digest>> = pushed
+        let own: BTreeMap<String, Vec<Digest>> = pushed
             .map(|step| {
                 // An import that ends before it moves the tag leaves it as the stream set it before.
-                let before = match step.decision {
-                    Decision::Move(found) if self.has(&step.target, found) => Some(found),
+                let before = match (moves, step.decision) {
+                    (Moves::Ahead, Decision::Move(found)) if self.has(&step.target, found) => Some(found),
                     _ => None,
                 };
                 (step.target.to_string(), before.into_iter().chain([step.digest]).collect())
             })
             .collect();
-        let before = self.set.clone();
-        self.set.extend(own.clone());
+        let is_known = |(target, digests): (&String, &Vec<Digest>)| {
+            self.set.get(target).is_some_and(|known| {
+                known.len() == digests.len() && digests.iter().all(|digest| known.contains(digest))
+            })
+        };
         // Another import of the bundle has written it meanwhile.
-        if self.set == before && self.bundles.contains(&of) {
+        if own.iter().all(is_known) && self.bundles.contains(&of) {
             return Ok(());
+        }
+        for (target, digests) in &own {
+            self.set.insert(target.clone(), digests.clone());
         }
         let mut tags: Vec<(String, Digest)> = self
             .set
@@ -178,15 +223,47 @@ impl StreamTags {
             bytes <= Limits::DEFAULT.tag_list
         });
         let stream = of.bundle.stream.clone();
-        let annotations = super::record::annotations_of(&of.bundle);
+        let mut annotations = super::record::annotations_of(&of.bundle);
         let Ok(bytes) = serde_json::to_vec(&List { tags_version: VERSION, of, tags }) else { return Ok(()) };
-        let number =
-            self.next.map(|number| format!("{stream}.{number}.{}{LIST}", Digest::of(&bytes).short()));
-        let Some(tag) = number.and_then(|tag| tag.parse::<Tag>().ok()) else { return Ok(()) };
+        let Some(number) = self.next else { return Ok(()) };
+        let digest = Digest::of(&bytes);
+        let tag = format!("{stream}.{number}.{}{LIST}", digest.short()).parse::<Tag>();
+        let Ok(tag) = tag else { return Ok(()) };
+        if let Some(records) = record.records() {
+            records.sign(&mut annotations, &signed_lines(&stream, number, digest))?;
+        }
         let document = Document { artifact_type: TYPE, layer: Some((TYPE, Bytes::from(bytes))), annotations };
+        let written = |source| HistoryError::Record { doing: "written", source };
         for project in record.projects() {
-            Place::of(destination, project)?.add(&tag, &document).await?;
+            let place = Place::of(destination, project).map_err(written)?;
+            place.add(&tag, &document).await.map_err(written)?;
         }
         Ok(())
+    }
+}
+
+/// What the site's key signs of a list: what it is, its stream and number, and the digest of its bytes.
+fn signed_lines(stream: &StreamName, number: Sequence, digest: Digest) -> Vec<String> {
+    vec!["bundle.tags.v1".to_owned(), stream.to_string(), number.to_string(), digest.to_string()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_tags_has_an_end() {
+        let mut tags = StreamTags::default();
+        let most = Limits::DEFAULT.listed_tags;
+        let digest = |at: usize| Digest::of(&at.to_be_bytes());
+        for at in 0..most + 10 {
+            tags.add(format!("cache/a:{at}"), digest(at));
+        }
+        // What is known counts once, and what is beyond is as if somebody else had set it.
+        tags.add("cache/a:0".to_owned(), digest(0));
+        let target = |at: usize| format!("cache/a:{at}").parse().unwrap();
+        assert!(tags.has(&target(0), digest(0)) && tags.has(&target(most - 1), digest(most - 1)));
+        assert!(!tags.has(&target(most), digest(most)));
+        assert_eq!((tags.count, tags.set.len()), (most, most));
     }
 }

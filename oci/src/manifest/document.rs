@@ -2,7 +2,7 @@
 //! Takes bytes and a media type; gives a [`Manifest`], its media type, or the memory that it takes.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::error::ManifestError;
 use super::names::{FREE, KNOWN, Top};
@@ -10,7 +10,9 @@ use super::wire::{WireImage, WireIndex, artifact_type, checked, child, is_schema
 use crate::json::{self, Bounds};
 use crate::{Digest, MediaType, Platform};
 
-/// A reference to content by digest and size (image-spec, descriptor.md).
+/// A reference to content by digest and size (image-spec, descriptor.md). Its annotations, urls and data are
+/// checked and not kept: a manifest may have tens of thousands of descriptors, and a map of one entry takes
+/// half a KiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     /// The media type of the content.
@@ -19,8 +21,6 @@ pub struct Descriptor {
     pub digest: Digest,
     /// The content's length in bytes, at most 2^53 - 1.
     pub size: u64,
-    /// Annotations of the descriptor itself.
-    pub annotations: BTreeMap<String, String>,
 }
 
 /// One manifest that an index lists.
@@ -30,17 +30,14 @@ pub struct Child {
     pub descriptor: Descriptor,
     /// The platform, if the index names it.
     pub platform: Option<Platform>,
+    /// The sibling that this child is an attestation of, by the annotations that buildx writes.
+    pub attests: Option<Digest>,
 }
 
 impl Child {
-    /// The sibling that this child is an attestation of, by the annotations that buildx writes.
+    /// The sibling that this child is an attestation of.
     pub fn attests(&self) -> Option<Digest> {
-        let annotations = &self.descriptor.annotations;
-        let kind = annotations.get("vnd.docker.reference.type")?;
-        if kind != "attestation-manifest" {
-            return None;
-        }
-        annotations.get("vnd.docker.reference.digest")?.parse().ok()
+        self.attests
     }
 }
 
@@ -55,8 +52,8 @@ pub struct ImageManifest {
     pub subject: Option<Descriptor>,
     /// The type of artifact, if the manifest is one.
     pub artifact_type: Option<MediaType>,
-    /// The manifest's annotations.
-    pub annotations: BTreeMap<String, String>,
+    /// The manifest's annotations. Copies share them.
+    pub annotations: Arc<BTreeMap<String, String>>,
 }
 
 impl ImageManifest {
@@ -76,8 +73,8 @@ pub struct Index {
     pub subject: Option<Descriptor>,
     /// The type of artifact, if the index is one.
     pub artifact_type: Option<MediaType>,
-    /// The index's annotations.
-    pub annotations: BTreeMap<String, String>,
+    /// The index's annotations. Copies share them.
+    pub annotations: Arc<BTreeMap<String, String>>,
 }
 
 /// A manifest as a registry stores it, read but never written again: its bytes are what counts.
@@ -116,20 +113,20 @@ impl Manifest {
             top.refuse(&["config", "layers", "fslayers", "blobs"])?;
             let index: WireIndex = serde_json::from_slice(bytes)?;
             Ok(Self::Index(Index {
-                children: index.manifests.into_iter().map(child).collect::<Result<_, _>>()?,
+                children: tight(index.manifests.into_iter().map(child))?,
                 subject: index.subject.map(checked).transpose()?,
                 artifact_type: artifact_type(index.artifact_type)?,
-                annotations: index.annotations.unwrap_or_default(),
+                annotations: index.annotations.map_or_else(none, Arc::new),
             }))
         } else if media_type.is_image_manifest() {
             top.refuse(&["manifests", "fslayers", "blobs"])?;
             let image: WireImage = serde_json::from_slice(bytes)?;
             Ok(Self::Image(ImageManifest {
                 config: checked(image.config)?,
-                layers: image.layers.into_iter().flatten().map(checked).collect::<Result<_, _>>()?,
+                layers: tight(image.layers.unwrap_or_default().into_iter().map(checked))?,
                 subject: image.subject.map(checked).transpose()?,
                 artifact_type: artifact_type(image.artifact_type)?,
-                annotations: image.annotations.unwrap_or_default(),
+                annotations: image.annotations.map_or_else(none, Arc::new),
             }))
         } else if is_schema1(media_type.as_str()) {
             Err(ManifestError::Schema1)
@@ -177,29 +174,34 @@ impl Manifest {
         json::check(bytes, Bounds::MANIFEST, &KNOWN, &FREE)
     }
 
-    /// About how many bytes of memory this takes: few bytes of JSON can take many.
+    /// How many bytes of memory this takes beside its own, at most: few bytes of JSON can take many.
     pub fn weight(&self) -> u64 {
-        let (descriptors, subject, annotations): (Vec<&Descriptor>, _, _) = match self {
+        let (list, subject, kind, annotations) = match self {
             Self::Image(image) => {
-                let all = std::iter::once(&image.config).chain(&image.layers);
-                (all.collect(), &image.subject, &image.annotations)
+                let layers = size_of::<Descriptor>() * image.layers.capacity();
+                let types = image.layers.iter().map(media_type).sum::<usize>() + media_type(&image.config);
+                (allocated(layers) + types, &image.subject, &image.artifact_type, &image.annotations)
             }
-            Self::Index(index) => (
-                index.children.iter().map(|child| &child.descriptor).collect(),
-                &index.subject,
-                &index.annotations,
-            ),
+            Self::Index(index) => {
+                let children = size_of::<Child>() * index.children.capacity();
+                let each = |child: &Child| {
+                    media_type(&child.descriptor) + child.platform.as_ref().map_or(0, Platform::weight)
+                };
+                let children = allocated(children) + index.children.iter().map(each).sum::<usize>();
+                (children, &index.subject, &index.artifact_type, &index.annotations)
+            }
         };
-        // A child has its platform beside it.
-        let each = match self {
-            Self::Image(_) => size_of::<Descriptor>(),
-            Self::Index(_) => size_of::<Child>() + 2 * ALLOCATION,
-        };
-        let own = size_of::<Self>() + 2 * ALLOCATION + texts(annotations);
-        let all = descriptors.into_iter().chain(subject);
-        all.fold(own as u64, |sum, one| {
-            sum + (each + one.media_type.as_str().len() + texts(&one.annotations)) as u64
-        })
+        let kind = kind.as_ref().map_or(0, |kind| allocated(kind.allocated()));
+        (list + subject.as_ref().map_or(0, media_type) + kind + texts(annotations)) as u64
+    }
+
+    /// Forgets what only those need who list referrers: the annotations of a manifest that is none.
+    pub fn forget_annotations(&mut self) {
+        match self {
+            Self::Image(ImageManifest { subject: None, annotations, .. })
+            | Self::Index(Index { subject: None, annotations, .. }) => *annotations = none(),
+            Self::Image(_) | Self::Index(_) => {}
+        }
     }
 
     /// The manifest that this one is attached to, if it is a referrer.
@@ -211,13 +213,41 @@ impl Manifest {
     }
 }
 
-/// The allocator's overhead for a small piece of memory, in bytes, with waste.
-const ALLOCATION: usize = 32;
+/// What an allocation of so many bytes takes: glibc's has a head of 8 bytes, is a multiple of 16, and at least 32.
+pub(crate) fn allocated(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16).max(32) }
+}
 
-/// About how many bytes of memory annotations take, in the nodes of their tree, which are half full.
+fn media_type(descriptor: &Descriptor) -> usize {
+    allocated(descriptor.media_type.allocated())
+}
+
+/// No annotations, which most manifests have, and all that have none share.
+fn none() -> Arc<BTreeMap<String, String>> {
+    static NONE: LazyLock<Arc<BTreeMap<String, String>>> = LazyLock::new(Arc::default);
+    NONE.clone()
+}
+
+/// How many bytes of memory annotations take at most, in the nodes of their tree: a leaf has room for eleven
+/// entries, of which five are used or, in the only one, one. One in six has a parent of the same size and twelve
+/// edges.
 fn texts(annotations: &BTreeMap<String, String>) -> usize {
-    let each = 3 * size_of::<String>() + 2 * ALLOCATION;
-    annotations.iter().map(|(name, value)| each + name.len() + value.len()).sum()
+    const LEAF: usize = 2 * 11 * size_of::<String>() + 16;
+    const PARENT: usize = (LEAF + 12 * 8).div_ceil(6);
+    let nodes = annotations.len().div_ceil(5) * (allocated(LEAF) + PARENT);
+    let text = |(name, value): (&String, &String)| allocated(name.capacity()) + allocated(value.capacity());
+    // The count beside them, for copies.
+    allocated(size_of::<BTreeMap<String, String>>() + 16)
+        + nodes
+        + annotations.iter().map(text).sum::<usize>()
+}
+
+/// Collects into no more memory than is needed: the place of what is collected from is used again, and that is
+/// several times as large.
+fn tight<T>(parts: impl Iterator<Item = Result<T, ManifestError>>) -> Result<Vec<T>, ManifestError> {
+    let mut all: Vec<T> = parts.collect::<Result<_, _>>()?;
+    all.shrink_to_fit();
+    Ok(all)
 }
 
 /// Large manifests are parsed one at a time: parsing takes ten times the bytes, and a registry that sends

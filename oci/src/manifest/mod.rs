@@ -8,5 +8,6 @@ mod error;
 mod names;
 mod wire;
 
+pub(crate) use document::allocated;
 pub use document::{Child, Descriptor, ImageManifest, Index, Manifest};
 pub use error::ManifestError;

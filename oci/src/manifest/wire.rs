@@ -2,9 +2,11 @@
 //! Takes deserialized fields; gives checked descriptors and children.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
 
 use super::document::{Child, Descriptor};
 use super::error::ManifestError;
@@ -39,9 +41,46 @@ pub(super) struct WireDescriptor {
     media_type: oci_spec::image::MediaType,
     digest: String,
     size: u64,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<WireAttestation>,
     data: Option<String>,
     platform: Option<WirePlatform>,
+}
+
+/// The annotations of a descriptor: texts, of which two say what the descriptor attests.
+#[derive(Default)]
+struct WireAttestation {
+    is_attestation: bool,
+    of: Option<Digest>,
+}
+
+impl<'de> Deserialize<'de> for WireAttestation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Annotations;
+
+        impl<'de> Visitor<'de> for Annotations {
+            type Value = WireAttestation;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireAttestation, A::Error> {
+                let mut found = WireAttestation::default();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    match name.as_str() {
+                        "vnd.docker.reference.type" => {
+                            found.is_attestation = value == "attestation-manifest";
+                        }
+                        "vnd.docker.reference.digest" => found.of = value.parse().ok(),
+                        _ => {}
+                    }
+                }
+                Ok(found)
+            }
+        }
+
+        deserializer.deserialize_map(Annotations)
+    }
 }
 
 #[derive(Deserialize)]
@@ -70,6 +109,7 @@ impl WirePlatform {
 
 pub(super) fn child(wire: WireDescriptor) -> Result<Child, ManifestError> {
     let platform = wire.platform.as_ref().and_then(WirePlatform::read);
+    let attests = wire.annotations.as_ref().filter(|it| it.is_attestation).and_then(|it| it.of);
     let descriptor = checked(wire)?;
     // A child of schema 1 is refused when it is asked for itself: lists of old images have them beside
     // others.
@@ -77,7 +117,7 @@ pub(super) fn child(wire: WireDescriptor) -> Result<Child, ManifestError> {
     if !known && !is_schema1(descriptor.media_type.as_str()) {
         return Err(ManifestError::UnknownType(descriptor.media_type.to_string()));
     }
-    Ok(Child { descriptor, platform })
+    Ok(Child { descriptor, platform, attests })
 }
 
 /// Whether a media type is one of Docker's schema 1, signed or not.
@@ -104,7 +144,7 @@ pub(super) fn checked(wire: WireDescriptor) -> Result<Descriptor, ManifestError>
             return Err(ManifestError::Data(digest));
         }
     }
-    Ok(Descriptor { media_type, digest, size: wire.size, annotations: wire.annotations.unwrap_or_default() })
+    Ok(Descriptor { media_type, digest, size: wire.size })
 }
 
 pub(super) fn artifact_type(

@@ -91,7 +91,7 @@ impl Repository {
         self.proxy.requests().len()
     }
 
-    fn put(&self, name: &str, bytes: Vec<u8>) {
+    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
         self.files.0.lock().unwrap().insert(format!("/stable/{name}"), bytes);
     }
 

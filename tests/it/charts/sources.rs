@@ -147,3 +147,24 @@ fn offline_asks_nobody_for_what_a_chart_depends_on_either() {
     assert_eq!(repository.requests(), 0);
     scene.bundle(["images", "--chart", "oci://registry.invalid/a/web", "--offline"]).ends_with(2);
 }
+
+#[test]
+fn only_a_chart_in_a_directory_has_dependencies_beside_it() {
+    let scene = scene_with_chart();
+    let dependent = "apiVersion: v2\nname: top\nversion: 0.1.0\ndependencies: [{name: web, version: 1.x, repository: 'file://../web'}]\n";
+    write(&scene, "top/Chart.yaml", dependent);
+    ask(&scene, "path: top");
+    let json = scene.bundle(["images", "--json"]).succeeds().json();
+    assert_eq!(carried(&json), ["team/docker:1", "team/multi:1", "team/signed:1"]);
+    // The same chart as an archive, which may be anybody's, names no file of this machine.
+    scene.shell("tar -czf top.tgz top").succeeds();
+    ask(&scene, "path: top.tgz");
+    let refused = scene.bundle(["images"]).ends_with(2);
+    assert!(refused.stderr.contains("file://../web"), "{}", refused.stderr);
+    let repository = Repository::start();
+    let index = "apiVersion: v1\nentries:\n  top:\n  - {version: 0.1.0, urls: [top-0.1.0.tgz]}\n";
+    repository.put("index.yaml", index.into());
+    repository.put("top-0.1.0.tgz", std::fs::read(scene.path("top.tgz")).unwrap());
+    ask(&scene, &format!("{{repo: '{}', name: top, version: 0.1.0}}", repository.address()));
+    scene.bundle(["images"]).ends_with(2).says("file://../web");
+}

@@ -57,9 +57,27 @@ fn an_image_whose_upstream_config_is_wrong_is_carried_and_said_to_be_what_the_co
     // As of Kubernetes' pause 3.1: the config of each platform's image says amd64.
     let mut wrong = image(&LayerSpec::new(1, 1000).build(), 4, Platform::linux_amd64());
     wrong.platform = Some(Platform::linux_arm64());
+    let digest = wrong.digest.clone();
     let right = image(&LayerSpec::new(3, 1000).build(), 2, Platform::linux_amd64());
     client.push("team/pause", "3.1", &Index::oci().manifest(right).manifest(wrong).build()).unwrap();
     let reference = format!("{}/team/pause:3.1", scene.source.host());
+    // People are told of it where the index stays, and nothing is refused; of a file, a pipe, and of both again.
+    let says =
+        format!("{reference}: the index says linux/arm64 for {}, and its config says linux/amd64", digest);
+    let made = ["create", &reference, "--key", "key", "--all-platforms"];
+    let told = scene.bundle(made.iter().chain(&["--json", "-o", "told.tar"])).succeeds().says(&says);
+    let expected = serde_json::json!([{
+        "image": reference, "digest": digest, "index": "linux/arm64", "config": "linux/amd64"}]);
+    assert_eq!(told.json()["otherPlatforms"], expected);
+    scene.bundle(made.iter().chain(&["-o", "told.tar.zst"])).succeeds().says(&says);
+    for arguments in [["verify", "told.tar"], ["verify", "told.tar.zst"], ["inspect", "told.tar"]] {
+        let arguments = arguments.iter().chain(&["--trust", "key.pub"]);
+        scene.bundle(arguments.clone()).succeeds().says(&says);
+        let json = scene.bundle(arguments.chain(&["--json"])).succeeds().json();
+        let found = json["bundle"].get("otherPlatforms").unwrap_or(&json["otherPlatforms"]);
+        assert_eq!(*found, expected);
+    }
+    scene.shell("$BUNDLE verify - --trust key.pub < told.tar").succeeds().says(&says);
     for (more, said) in [
         (["--platform", "linux/arm64"].as_slice(), "linux/amd64"),
         (&["--all-platforms"], "linux/amd64 linux/arm64"),

@@ -305,3 +305,87 @@ fn two_bundles_that_nobody_named_do_not_share_a_stream() {
         .succeeds()
         .says("stream said, sequence 1795510800 (2026-11-24T09:00:00Z)");
 }
+
+#[test]
+fn a_tag_that_a_person_sets_back_to_what_it_was_is_not_the_streams() {
+    let it = Tags::new();
+    it.import(&it.create("a", 1, &["own", "other"], "one", &[]), &[]).succeeds();
+    let first = it.digest("own");
+    it.import(&it.create("a", 2, &["own", "other"], "two", &[]), &[]).succeeds();
+    assert_ne!(it.digest("own"), first);
+    // The very digest that the stream gave it before the last import.
+    let old = ImageSpec::oci().label("content", "one").label("name", "own").build();
+    assert_eq!(old.digest, first);
+    it.target.client().push(&it.repository("own"), "latest", &old).unwrap();
+    let third = it.create("a", 3, &["own", "other"], "three", &[]);
+    let refused = it.import(&third, &[]).ends_with(5).says("team/own:latest");
+    assert!(!refused.stderr.contains("team/other:latest"), "{}", refused.stderr);
+    assert_eq!(it.digest("own"), first);
+}
+
+#[test]
+fn marks_and_lists_that_the_sites_key_did_not_sign_are_told_and_count_for_nothing() {
+    let it = Tags::new();
+    it.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    let signed = ["--receipt", "r.json", "--receipt-key", "key-site"];
+    let import = |file: &str| it.import(file, &signed);
+    import(&it.create("a", 1, &["app"], "one", &[])).succeeds();
+    import(&it.create("a", 2, &["app"], "two", &[])).succeeds();
+    let to = it.target.host().to_owned();
+    // Somebody who can push there, but has no key, says that the newest bundle was taken back, and that the stream
+    // set a tag of a person's.
+    let repair =
+        ["stream", "repair", "a", "--to", &to, "--by", "M. Allory", "--reason", "x", "--back-to", "1"];
+    it.scene.bundle(repair.iter().chain(&["--state", "theirs.json", "--yes"])).succeeds();
+    // The importer's disk is lost, and only the record knows that the first bundle is old.
+    std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
+    import("a-1.tar").ends_with(3).says("is older than 2");
+    // Nor is the newest kept out by it.
+    import("a-2.tar").succeeds().says("1 there already").says("is not signed with this site's key");
+    let theirs = it.set_by_hand("app");
+    let name = it.repository("app");
+    let list = format!(
+        r#"{{"tagsVersion":1,"of":{{"bundle":{{"stream":"a","sequence":2,"statement":"sha256:{0}"}},"created":"2026-11-18T11:06:40Z","signers":["ops"]}},"tags":[["{name}:latest","{theirs}"]]}}"#,
+        "0".repeat(64)
+    );
+    push_list(&it, "a", &list);
+    let third = it.create("a", 3, &["app"], "three", &[]);
+    import(&third).ends_with(5).says("team/app:latest");
+    assert_eq!(it.digest("app"), theirs);
+    // Whoever has no key believes it, as before: the list is a right one but for its signature.
+    it.import(&third, &["--dry-run"]).succeeds().says("move     cache/");
+    // With the key, a person's word counts.
+    it.scene.bundle(repair.iter().chain(&["--receipt-key", "key-site", "--yes"])).succeeds();
+    it.scene
+        .bundle(["stream", "show", "a", "--to", &to, "--receipt-key", "key-site"])
+        .succeeds()
+        .says("taken back by M. Allory");
+    import("a-2.tar").ends_with(3).says("taken back with `bundle stream repair`");
+}
+
+/// Puts a list of tags into the record, higher than any.
+fn push_list(it: &Tags, stream: &str, list: &str) {
+    let kind = "application/vnd.bundle.tags.v1+json";
+    let (layer, config) = (bundle_test_servers::sha256(list.as_bytes()), bundle_test_servers::sha256(b"{}"));
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": kind,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2},
+        "layers": [{"mediaType": kind, "digest": layer, "size": list.len()}],
+        "annotations": {"bundle.stream": stream, "bundle.sequence": "2", "bundle.statement": layer},
+    });
+    let client = it.target.client();
+    for blob in ["{}", list] {
+        let start = client.request("POST", "/v2/cache/bundle-state/blobs/uploads/", &[], b"").unwrap();
+        let at = start.header("Location").unwrap();
+        let path = at.split_once("/v2/").unwrap().1;
+        let path = format!("/v2/{path}&digest={}", bundle_test_servers::sha256(blob.as_bytes()));
+        let put =
+            client.request("PUT", &path, &[("Content-Type", "application/octet-stream")], blob.as_bytes());
+        assert_eq!(put.unwrap().status, 201);
+    }
+    let tag = format!("{stream}.900.{}.tags", &layer.trim_start_matches("sha256:")[..12]);
+    let path = format!("/v2/cache/bundle-state/manifests/{tag}");
+    let content = [("Content-Type", "application/vnd.oci.image.manifest.v1+json")];
+    let put = client.request("PUT", &path, &content, manifest.to_string().as_bytes()).unwrap();
+    assert_eq!(put.status, 201, "{}", put.text());
+}

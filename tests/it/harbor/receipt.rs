@@ -153,3 +153,19 @@ fn there_is_no_receipt_of_what_is_not_there() {
     it.import(&["--receipt", "r.json"]).ends_with(6).says("tenant-a/web-app:v2.1.0");
     assert!(!it.scene.path("r.json").exists());
 }
+
+#[test]
+fn a_setting_that_harbor_takes_and_does_not_keep_stops_the_import() {
+    let it = HarborScene::start();
+    let proxy = FaultProxy::start(it.harbor.host()).unwrap();
+    // Harbor answers 200 to a change of a project, and whoever stands before it never passed it on.
+    let taken = bundle_test_servers::Response::new(200);
+    proxy.add(Rule::new(Matcher::new("PUT", "/api/v2.0/projects/"), Fault::Status(taken)));
+    it.harbor.add_project("platform");
+    it.harbor.set_metadata("platform", "public", "true");
+    let to = format!("http://{}", proxy.host());
+    it.bundle(&["import", "b.tar", "--to", &to, "--trust", "key.pub"])
+        .ends_with(4)
+        .says("project platform was changed, but");
+    assert!(it.harbor.tags("platform/llm-gateway").is_empty());
+}

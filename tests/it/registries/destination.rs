@@ -2,7 +2,7 @@
 //! A fault proxy stands between; nothing half done may be left that anyone could pull.
 
 use bundle_test_servers::{
-    Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, RequestHead, Rule,
+    Check, DockerRegistry, Fault, FaultProxy, ImageSpec, LayerSpec, Matcher, RequestHead, Response, Rule,
 };
 
 use crate::scene::{CREATED, Scene};
@@ -358,4 +358,79 @@ fn two_paths_of_one_host_are_two_places_with_a_history_each() {
     std::fs::remove_file(scene.path("r.json")).unwrap();
     import("old.tar", "group/one").ends_with(3).says("is older than");
     assert!(!scene.path("r.json").exists());
+}
+
+#[test]
+fn a_request_that_is_too_large_for_a_proxy_says_which_settings_allow_it() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    // What nginx answers to more than client_max_body_size, 1 MiB where nobody sets it (ngx_http_core_module).
+    proxy.add(Rule::new(Matcher::new("PUT", "/blobs/uploads/"), Fault::Html(413)));
+    scene
+        .bundle(["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub"])
+        .ends_with(4)
+        .says(&format!("hint: have the size of a request allowed by {}", proxy.host()))
+        .says("nginx: client_max_body_size 0")
+        .says("nginx.ingress.kubernetes.io/proxy-body-size");
+}
+
+#[test]
+fn a_tag_that_somebody_moves_meanwhile_is_noticed_and_no_success() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    let repository = format!("cache/{}/team/docker", scene.source.host().replace(':', "_"));
+    let other = ImageSpec::oci().label("other", "yes").build();
+    target.client().push("elsewhere", "1", &other).unwrap();
+    // Between the tag and the look at it: the registry itself answers for what it is then.
+    let (client, theirs) = (target.client(), repository.clone());
+    let move_it = move |_: &RequestHead| {
+        let there = client.manifest(&theirs, "1").unwrap();
+        if there.is_some_and(|there| there.digest != other.digest) {
+            client.push(&theirs, "1", &other).unwrap();
+        }
+        None
+    };
+    let look = Matcher::new("HEAD", &format!("/v2/{repository}/manifests/1"));
+    proxy.add(Rule::new(look, Fault::Answer(std::sync::Arc::new(move_it))).after(1));
+    let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--receipt", "r.json"];
+    scene.bundle(import).ends_with(6).says("/team/docker:1");
+    assert!(!scene.path("r.json").exists());
+}
+
+#[test]
+fn a_blob_that_is_lost_before_its_manifest_is_sent_again() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    let repository = format!("cache/{}/team/docker", scene.source.host().replace(':', "_"));
+    // As after a garbage collection between upload and manifest: the manifest is refused (distribution 2.8,
+    // registry/handlers/manifests.go), and HEAD does not find the repository's blobs until they are sent again.
+    let lost = Arc::new(AtomicUsize::new(0));
+    let (at_manifest, at_blob, sent) = (lost.clone(), lost.clone(), lost.clone());
+    let refuse = move |_: &RequestHead| {
+        let first = at_manifest.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        first.then(|| Response::error(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"))
+    };
+    let forget = move |_: &RequestHead| {
+        (at_blob.load(Ordering::SeqCst) == 1).then(|| Response::error(404, "BLOB_UNKNOWN", "blob unknown"))
+    };
+    let note = move |_: &RequestHead| {
+        let _ = sent.compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst);
+        None
+    };
+    let of = |method, part: &str| Matcher::new(method, &format!("/v2/{repository}{part}"));
+    proxy.add(Rule::new(of("PUT", "/manifests/sha256:"), Fault::Answer(Arc::new(refuse))));
+    proxy.add(Rule::new(of("HEAD", "/blobs/sha256:"), Fault::Answer(Arc::new(forget))));
+    proxy.add(Rule::new(of("POST", "/blobs/uploads/"), Fault::Answer(Arc::new(note))));
+    scene.bundle(["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub"]).succeeds();
+    assert_eq!(lost.load(Ordering::SeqCst), 2, "a blob was sent after the manifest was refused");
+    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use bundle_format::{Blob, Graph, Target};
+use bundle_format::{Blob, Target};
 use bundle_importer::{
     Answer, Arrival, Arrived, Bundle, Cause, ConfirmRequest, Confirmation, Delivery, DeliveryError,
     DeliveryOptions, Destination, Finding, Found, ImportPlan, OnExistingTag, OnFailure, Outlook, Portion,
@@ -159,10 +159,6 @@ impl Destination for InMemory {
         let tags = stored.tags.get(&target.path().unwrap()).into_iter().flatten();
         let tags = tags.map(|(tag, _)| RecordedTag { tag: tag.parse().unwrap(), annotations: None });
         ready(Ok(tags.collect())).boxed()
-    }
-
-    fn attachments(&self, _: &ImportPlan, _: &Graph) -> Vec<Digest> {
-        Vec::new()
     }
 
     fn attach<'a>(&'a self, _: &'a Pushed, _: usize) -> BoxFuture<'a, Result<(), PushError>> {

@@ -1,0 +1,138 @@
+//! How much there is in a lockfile, counted before any of it is kept: a platform takes three bytes in the file, and
+//! two hundred once parsed. Takes YAML; gives numbers to hold to the limits of the statement that it becomes.
+
+use std::fmt;
+
+use bundle_input::YamlError;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+
+use crate::{ConfigError, Limits};
+
+/// How many there are of what a lock lists.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct LockCensus {
+    #[serde(default)]
+    artifacts: Entries,
+}
+
+impl LockCensus {
+    /// Holds the numbers to the limits.
+    ///
+    /// # Errors
+    /// [`ConfigError::Yaml`].
+    pub(crate) fn check(&self, name: &str) -> Result<(), ConfigError> {
+        let (format, entries) = (bundle_format::Limits::V1, &self.artifacts);
+        for (what, found, most) in [
+            ("artifacts", entries.count, Limits::DEFAULT.images),
+            // Those that were chosen and those that there are.
+            ("platforms", entries.platforms, 2 * format.all_platforms),
+            ("reasons", entries.reasons, format.all_reasons),
+        ] {
+            if found > most {
+                let message = format!("{found} {what}, more than {most}");
+                let name = name.to_owned();
+                return Err(YamlError { name, line: 1, column: 1, message }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    count: usize,
+    platforms: usize,
+    reasons: usize,
+}
+
+#[derive(serde::Deserialize)]
+struct Lists {
+    #[serde(default)]
+    only: Count,
+    #[serde(default)]
+    platforms: Count,
+    #[serde(default)]
+    why: Count,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of artifacts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries, A::Error> {
+                let mut all = Entries::default();
+                while let Some(Lists { only, platforms, why }) = list.next_element()? {
+                    all.count += 1;
+                    all.platforms += only.0 + platforms.0;
+                    all.reasons += why.0;
+                }
+                Ok(all)
+            }
+        }
+
+        deserializer.deserialize_seq(All)
+    }
+}
+
+/// The length of a list.
+#[derive(Default)]
+struct Count(usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
+                let mut count = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Count(count))
+            }
+        }
+
+        deserializer.deserialize_seq(Elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Lock;
+
+    /// A lock of one artifact with these lists.
+    fn told(lists: &str) -> String {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let text = format!(
+            "version: 1\nname: s\nartifacts:\n- {{reference: 'a.b/r:1', target: 'cache/r:1', kind: image, digest: '{digest}', \
+             mediaType: application/vnd.oci.image.manifest.v1+json, size: 1, blobs: 1, {lists}}}\n"
+        );
+        match Lock::parse(&text, "bundle.lock") {
+            Ok(lock) => format!("{} artifacts", lock.artifacts.len()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_small_in_bytes_and_large_in_memory_has_an_end() {
+        let many = |one: &str, count: usize| vec![one; count].join(",");
+        assert_eq!(told(&format!("why: [{}]", many("wanted", 200_000))), "1 artifacts");
+        let error = told(&format!("why: [{}]", many("x", 600_000)));
+        assert!(error.contains("600000 reasons, more than 400000"), "{error}");
+        let error = told(&format!("why: [x], only: [{}]", many("a/b", 400_001)));
+        assert!(error.contains("400001 platforms, more than 400000"), "{error}");
+    }
+}
