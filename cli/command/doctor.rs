@@ -242,7 +242,7 @@ impl Doctor {
         found.add(host, looked.checks);
         addresses.push((to.registry.clone(), looked.addresses));
         if !looked.reached {
-            let after = Outcome::NotRun(Skipped::After("the connection"));
+            let after = Outcome::NotRun(Skipped::After("an earlier check"));
             found.add(host, vec![CheckName::Registry.of(host, after)]);
             return Ok(addresses);
         }
