@@ -291,8 +291,8 @@ impl<O: Opener> Follower<O> {
                         .insert(path.clone(), Why::Unusable("it has just become another bundle".to_owned()));
                     continue;
                 }
-                let full = shelf.bundles().len() >= limits.bundles
-                    || shelf.metadata().saturating_add(opened.metadata()) > limits.metadata;
+                let full =
+                    shelf.bundles().len() >= limits.bundles || shelf.blobs_with(&opened) > limits.blobs;
                 if full && position >= fixed {
                     left_out.insert(path.clone(), Why::TooMany);
                     continue;

@@ -51,8 +51,9 @@ pub struct Limits {
     pub grace: Duration,
     /// Bundles of followed directories that are served at once: each keeps files open.
     pub bundles: usize,
-    /// The bytes of the statements and manifests of these, whose names and places are in memory.
-    pub metadata: u64,
+    /// Blobs of these, each counted once: their names and places are in memory, 4 KiB for each with all that is
+    /// needed for a moment when one catalog takes another's place.
+    pub blobs: usize,
     /// Bundles in followed directories, valid or not. A directory of a million files must not fill the
     /// memory.
     pub candidates: usize,
@@ -79,7 +80,7 @@ impl Default for Limits {
             passwords: processors.clamp(1, 8),
             grace: Duration::from_secs(60),
             bundles: 128,
-            metadata: 24 << 20,
+            blobs: 50_000,
             candidates: 1024,
             again: Duration::from_secs(2),
         }

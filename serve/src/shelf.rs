@@ -37,14 +37,6 @@ pub(crate) struct Opened {
     pub(crate) graph: Graph,
 }
 
-impl Opened {
-    /// The bytes of its statement and manifests: what it takes of memory grows with them.
-    pub(crate) fn metadata(&self) -> u64 {
-        let manifests: u64 = self.graph.manifests.values().map(|node| node.size).sum();
-        self.archive.trusted().size() + manifests
-    }
-}
-
 /// One bundle of a store.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -97,7 +89,6 @@ impl Held {
 pub(crate) struct Shelf {
     pub(crate) catalog: Catalog,
     bundles: Vec<Arc<Held>>,
-    metadata: u64,
 }
 
 impl Shelf {
@@ -109,7 +100,6 @@ impl Shelf {
             places: opened.archive.places_of_blobs().collect(),
             graph: &opened.graph,
         });
-        self.metadata += opened.metadata();
         self.bundles.push(held);
     }
 
@@ -123,9 +113,10 @@ impl Shelf {
         &self.bundles
     }
 
-    /// The bytes of the statements and manifests of all bundles.
-    pub(crate) fn metadata(&self) -> u64 {
-        self.metadata
+    /// How many blobs there would be with this bundle, too.
+    pub(crate) fn blobs_with(&self, opened: &Opened) -> usize {
+        let blobs = opened.archive.statement().blobs.iter().map(|blob| blob.digest);
+        self.catalog.size().0 + self.catalog.absent(blobs).len()
     }
 
     /// The bundle that has this content.

@@ -61,19 +61,22 @@ pub(super) struct Following {
 impl Following {
     /// Looks for ever.
     pub(super) async fn run(mut self, mut hangups: Hangups) {
+        let every = self.every;
+        let (ask, mut asks) = tokio::sync::mpsc::channel(1);
+        // Files are read, which may take long on a slow medium. All looks are of one thread, for the memory that
+        // one of them leaves is used by the next: other threads have memory of their own.
+        std::thread::spawn(move || {
+            while let Some(asked) = asks.blocking_recv() {
+                self.look(asked);
+            }
+        });
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(self.every) => Asked::No,
+                () = tokio::time::sleep(every) => Asked::No,
                 () = hangups.next() => Asked::Yes,
             };
-            // Files are read, which may take long on a slow medium.
-            let looked = tokio::task::spawn_blocking(move || {
-                self.look(asked);
-                self
-            });
-            match looked.await {
-                Ok(again) => self = again,
-                Err(_) => return,
+            if ask.send(asked).await.is_err() {
+                return;
             }
         }
     }
@@ -106,7 +109,9 @@ pub(super) fn lines(look: &Look) -> Vec<String> {
                     count(*blobs, "blob"),
                     if *blobs == 1 { "is" } else { "are" }
                 ),
-                Why::TooMany => "too many are served already; remove some that are not needed".to_owned(),
+                Why::TooMany => {
+                    "too many bundles or blobs are served already; remove some that are not needed".to_owned()
+                }
             };
             let no = if *withdrawn { "no longer" } else { "not" };
             format!("warning: {} is {no} served: {why}", Printable(name))

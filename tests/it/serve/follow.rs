@@ -3,8 +3,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
 
+use bundle_importer::Bundle;
+use bundle_serve::{
+    Asked, Change, Event, FileMedium, Follower, Limits, Observer, Opener, Source, Store, Why,
+};
 use bundle_test_servers::{Check, ImageSpec, LayerSpec, sha256};
+use bundle_trust::{Effective, StoreLocation};
 
 use crate::scene::Scene;
 use crate::serve::served::Served;
@@ -285,6 +292,52 @@ fn trust_certificate_and_users_change_while_it_serves() {
     let said = served.look();
     assert!(said.contains("those are trusted who were before"), "{said}");
     assert_eq!(pull("seed.crt", "-u node:two"), "200");
+}
+
+/// Opens whatever the scene's key signed.
+struct Signed(Effective);
+
+impl Opener for Signed {
+    fn refresh(&mut self) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn open(&self, path: &Path) -> Result<Source, String> {
+        let bundle =
+            Bundle::open(path, &self.0, &bundle_format::Limits::V1).map_err(|error| error.to_string())?;
+        let (archive, graph) = bundle.into_archive().unwrap();
+        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+    }
+}
+
+struct Deaf;
+
+impl Observer for Deaf {
+    fn event(&self, _: &Event<'_>) {}
+}
+
+#[test]
+fn more_bundles_or_blobs_than_the_limits_allow_are_left_out_and_the_first_ones_served() {
+    let scene = scene();
+    for (name, hour) in [("a", 9), ("b", 10), ("c", 11)] {
+        make(&scene, name, 1000, &["--created", &format!("2026-11-24T{hour:02}:00:00Z")]);
+    }
+    scene.shell("mv ?.tar done/").succeeds();
+    let policy = Effective::load(Some(&scene.path("key.pub")), &StoreLocation::Waived).unwrap();
+    // Each has four blobs, one of which is that of all.
+    for (bundles, blobs, served) in [(3, 10, 3), (3, 9, 2), (2, 100, 2), (100, 4, 1), (100, 3, 0)] {
+        let limits = Limits { bundles, blobs, ..Limits::default() };
+        let store = Arc::new(Store::new(Vec::new(), limits, Arc::new(Deaf)).unwrap());
+        let mut follower =
+            Follower::new(store.clone(), Signed(policy.clone()), Vec::new(), vec![scene.path("done")]);
+        let look = follower.look(Asked::Yes);
+        let too_many = |change: &&Change| matches!(change, Change::LeftOut { why: Why::TooMany, .. });
+        let out = look.changes.iter().filter(too_many).count();
+        assert_eq!((store.bundles().len(), out), (served, 3 - served), "{:?}", look.changes);
+        let names: Vec<String> = store.bundles().into_iter().map(|bundle| bundle.name).collect();
+        assert!(names.iter().zip(["a.tar", "b.tar", "c.tar"]).all(|(name, first)| name.ends_with(first)));
+        assert!(follower.look(Asked::Yes).changes.is_empty(), "it is told once");
+    }
 }
 
 #[test]
