@@ -57,7 +57,7 @@ impl Limits {
     /// The bounds that the program uses.
     pub const DEFAULT: Self = Self {
         steps: 20_000_000,
-        bytes: 512 << 20,
+        bytes: 96 << 20,
         template: 16 << 20,
         include_depth: 1_000,
         syntax_depth: 200,
