@@ -236,8 +236,19 @@ impl Doctor {
                 found.add(seed.registry.as_str(), look_at_registry(&client, &wanted).await);
             }
         }
-        let client = connection.client_to(to, &self.login, self.ingress_time.is_some(), &progress).await?;
         let host = to.registry.as_str();
+        let mut has_account = self.login.is_given();
+        let client = match connection.client_to(to, &self.login, self.ingress_time.is_some(), &progress).await
+        {
+            Ok(client) => client,
+            // A file with an account that cannot be used is no reason not to look at the rest.
+            Err(failure) => {
+                let client = connection.anonymous_client(to, &progress)?;
+                found.failed(CheckName::Account, host, failure);
+                has_account = false;
+                client
+            }
+        };
         let looked = look_at_host(&client, &to.registry).await;
         found.add(host, looked.checks);
         addresses.push((to.registry.clone(), looked.addresses));
@@ -252,7 +263,7 @@ impl Doctor {
             registry: &to.registry,
             settings,
             projects: projects.iter().cloned().collect(),
-            has_account: self.login.is_given(),
+            has_account,
             needed: (!known.is_empty()).then(|| known.iter().map(|known| known.bundle.size()).sum()),
             largest,
             reads_only: false,

@@ -193,6 +193,12 @@ fn an_account_that_may_not_import_fails_and_none_at_all_is_not_looked_at() {
     let report = it.doctor("--json").ends_with(4).json();
     assert_eq!(check(&report, "account")["id"], "unauthorized", "{report:#}");
     assert_eq!(check(&report, "projects")["outcome"], "not-run");
+    // A file that others can read is not used, and the rest is looked at all the same.
+    it.scene.shell("chmod 644 harbor-secrets/importer.json").succeeds();
+    let report = it.doctor("--json").ends_with(2).json();
+    assert_eq!(check(&report, "secret-file")["id"], "file-open-to-all", "{report:#}");
+    assert_eq!(check(&report, "account")["id"], "file-open-to-all", "{report:#}");
+    assert_eq!(check(&report, "health")["outcome"], "ok", "{report:#}");
     let robot = it.harbor.add_robot(Robot::of_system("half").in_project("cache", &["project:read"]));
     let ran = it.bundle_as(&robot, &["doctor", "--to", &format!("http://{}", it.harbor.host())]);
     ran.ends_with(5).says("this account lacks repository:pull");
