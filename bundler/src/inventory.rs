@@ -178,7 +178,7 @@ impl Inventory {
         })
     }
 
-    /// What a receipt says to have arrived.
+    /// The inventory of a receipt's delivered artifacts.
     pub fn of_receipt(receipt: Receipt, verified: bool) -> Self {
         let Receipt { bundle, artifacts, blobs: known, .. } = receipt;
         let size = |&position: &u32| known.get(position as usize).map_or(0, |blob| blob.size);

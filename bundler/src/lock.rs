@@ -111,7 +111,7 @@ impl Lock {
     /// [`ConfigError::Yaml`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         if text.len() > SMALL {
-            // What would take too much memory is found before it takes any.
+            // Documents that would take too much memory are refused before they are parsed.
             parse_yaml::<LockCensus>(text, name, Dialect::Lock)?.check(name)?;
         }
         let file: LockFile = parse_yaml(text, name, Dialect::Lock).map_err(|error| {

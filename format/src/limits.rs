@@ -28,8 +28,8 @@ pub struct Limits {
     pub platforms: usize,
     /// Platforms of all artifacts together, for the same reason.
     pub all_platforms: usize,
-    /// What all manifests take in memory once parsed, in bytes ([`bundle_oci::Manifest::weight`]), with the tables
-    /// and lists of the blobs that they name.
+    /// Memory of all parsed manifests, in bytes ([`bundle_oci::Manifest::weight`]), with the tables and lists
+    /// of the blobs that they name.
     pub graph: u64,
     /// Countersignatures beside a bundle: each costs a check against each trusted key.
     pub countersignatures: usize,

@@ -1,5 +1,5 @@
-//! What a parsed manifest takes in memory, as the system counts it (`VmRSS`), beside what [`Manifest::weight`] says: a
-//! reader that keeps to a budget by a word that is too small does not keep to it. Takes manifests of each shape that is
+//! Compares the memory of parsed manifests, as the system counts it (`VmRSS`), with [`Manifest::weight`]: a
+//! reader with a budget cannot keep to it if the estimate is too small. Takes manifests of each shape that is
 //! small in bytes and large in memory; alone in its program, so that nothing else takes memory meanwhile.
 
 use bundle_oci::{Manifest, MediaType};
@@ -67,7 +67,7 @@ fn no_manifest_takes_more_memory_than_its_weight() {
             took >> 20,
             said >> 20
         );
-        // What is in the air while one is parsed leaves holes.
+        // Temporary memory of parsing leaves holes.
         assert!(took <= said + said / 10 + (8 << 20), "{shape}: {took} bytes, and {said} are said");
         assert!(said < 400 << 20, "{shape}: the estimate is of no use");
         drop((first, kept));

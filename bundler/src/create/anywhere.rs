@@ -95,7 +95,7 @@ impl BlobJob {
         }
         self.files.note(self.position, size)?;
         if self.configs.seeks(self.blob) {
-            // What an earlier run fetched is here, too.
+            // Configs that an earlier run fetched count, too.
             let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
             self.files.read_blob(self.position, &mut bytes, 0)?;
             self.configs.note(digest, &bytes);

@@ -1,5 +1,5 @@
-//! What the configs say that pass while a bundle is written, of images whose platforms an index names.
-//! Takes their bytes; gives the images of which indexes say another platform than configs do.
+//! The platforms in the configs that pass while a bundle is written, of images whose platforms an index
+//! names. Takes their bytes; gives the images of which indexes say another platform than configs do.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

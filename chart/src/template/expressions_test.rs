@@ -76,7 +76,7 @@ fn a_template_reads_its_charts_own_files_and_nothing_of_the_machine_or_a_cluster
     assert_eq!(seen(r#"{{ range $name, $_ := .Files.Glob "../*" }}{{ $name }}{{ end }}"#), "found: []");
     assert_eq!(seen(r#"{{ getHostByName "localhost" }}"#), "found: []");
     assert_eq!(seen(r#"{{ (lookup "v1" "Secret" "kube-system" "admin").data }}"#), "found: []");
-    // What would read the environment is no function at all, as in Helm.
+    // Functions that would read the environment do not exist, as in Helm.
     for expression in [r#"{{ env "HOME" }}"#, r#"{{ expandenv "$HOME" }}"#] {
         std::fs::write(chart.join("templates/case.yaml"), format!("found: [{expression}]\n")).unwrap();
         let chart = Chart::from_directory(&chart, &Limits::DEFAULT).unwrap();

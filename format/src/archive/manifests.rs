@@ -90,8 +90,8 @@ impl<R: Layer> Stored<'_, R> {
         entry_of(self.statement, self.layout, self.by_digest, digest)
     }
 
-    /// What a config says. One that is not here, or not what its digest says, says nothing: the next step finds
-    /// that.
+    /// Reads the platform from a config. A config that is missing or does not match its digest says nothing:
+    /// the next step finds that.
     fn word_of(&self, config: &Descriptor) -> ConfigWord {
         let digest = config.digest;
         let entry = self.entry(digest).filter(|entry| entry.size <= ConfigPlatform::LARGEST);

@@ -384,7 +384,7 @@ impl Receipt {
         if versioned.receipt_version != u64::from(RECEIPT_VERSION) {
             return Err(ReceiptError::Version(versioned.receipt_version));
         }
-        // What would take too much memory is found before it takes any.
+        // Documents that would take too much memory are refused before they are parsed.
         Census::of(bytes)?.check(limits)?;
         let Object(receipt) = serde_json::from_slice::<Object<Self>>(bytes)?;
         receipt.check(limits)?;

@@ -328,7 +328,7 @@ impl Statement {
         // Documents that would take too much memory are refused before they are parsed.
         Census::of(bytes)?.check(limits)?;
         let mut terms: Terms = serde_json::from_slice(bytes)?;
-        // What is read one by one has room for up to twice as many.
+        // A list that is read item by item has capacity for up to twice as many.
         terms.blobs.shrink_to_fit();
         terms.requires.shrink_to_fit();
         terms.artifacts.shrink_to_fit();

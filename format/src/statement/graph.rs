@@ -223,7 +223,8 @@ enum Role {
     Layer,
 }
 
-/// What a blob takes beside its place in the graph, in bytes: in the statement, in the layout and in lists of positions.
+/// Memory of a blob beside its place in the graph, in bytes: in the statement, in the layout and in lists of
+/// positions.
 const BESIDE: usize = 104;
 
 struct Walk<'a, C> {
@@ -232,7 +233,7 @@ struct Walk<'a, C> {
     graph: Graph,
     seen: HashMap<Digest, (Role, u64)>,
     layers: Vec<Blob>,
-    /// What the manifests take in memory beside their own places.
+    /// Memory of the manifests beside their own places, in bytes.
     weight: u64,
 }
 

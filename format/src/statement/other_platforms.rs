@@ -20,9 +20,9 @@ pub struct OtherPlatform {
     pub image: Reference,
     /// The digest of the image manifest.
     pub manifest: Digest,
-    /// What the index says.
+    /// The platform in the index.
     pub index: Platform,
-    /// What the config says; none if it names its platform in two spellings.
+    /// The platform in the config; none if it names its platform in two spellings.
     pub config: Option<Platform>,
 }
 

@@ -224,7 +224,7 @@ impl Bundle {
         }
     }
 
-    /// What the manifests name, and nothing else of the bundle.
+    /// Consumes the bundle and returns the graph of its manifests.
     pub fn into_graph(self) -> Graph {
         self.graph
     }

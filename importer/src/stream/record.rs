@@ -74,7 +74,7 @@ impl Record {
         Self { records: Some(records), ..self }
     }
 
-    /// Whose records are believed.
+    /// The keys whose records are believed.
     pub(super) fn records(&self) -> Option<&Records> {
         self.records.as_ref()
     }
@@ -84,9 +84,10 @@ impl Record {
         &self.projects
     }
 
-    /// What the registry knows of a stream; and whether the bundle with the tag `asked` was taken back. What is in the
-    /// place of the newest bundle and cannot be read counts for nothing, and is added to `unreadable`: whoever can
-    /// push there once could stop the stream for good otherwise. So is a mark that the site's key did not make.
+    /// Reads a stream's record, and whether the bundle with the tag `asked` was taken back. A record in the
+    /// place of the newest bundle that cannot be read is ignored and added to `unreadable`: otherwise an
+    /// account that can push there once could stop the stream for good. A mark that the site's key did not
+    /// sign is treated alike.
     ///
     /// # Errors
     /// The registry cannot be asked.

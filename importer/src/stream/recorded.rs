@@ -104,7 +104,7 @@ impl Records {
     pub(crate) fn has_signed(&self, annotations: &BTreeMap<String, String>, lines: &[String]) -> bool {
         let Some(site) = &self.site else { return true };
         let signature = annotations.get(SIGNATURE).and_then(|text| signature_of(text));
-        // Nobody can move the end of one line into the next.
+        // No line break can move text from one line into the next.
         let are_lines = lines.iter().all(|line| !line.contains('\n'));
         are_lines && signature.is_some_and(|signature| site.public().verify(&message(lines), &signature))
     }
@@ -134,7 +134,7 @@ impl Records {
     }
 }
 
-/// What is signed of a record.
+/// The signed lines of a record.
 fn lines(bundle: &BundleId, signers: &str) -> Vec<String> {
     let BundleId { stream, sequence, statement } = bundle;
     vec![

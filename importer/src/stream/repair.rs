@@ -171,7 +171,7 @@ pub async fn take_back(
             if !known.contains(&tag) {
                 place.add(&tag, &document).await?;
             } else if records.are_signed() {
-                // What others put in its place does not stay.
+                // A mark by another key, or without one, is replaced.
                 let record = record.as_str();
                 place.replace(&tag, &document, |there| is_mark(&records, there, record)).await?;
             }
@@ -180,7 +180,7 @@ pub async fn take_back(
     Ok(())
 }
 
-/// What the site's key signs of a mark.
+/// The lines of a mark that the site's key signs.
 fn signed_lines(bundle: &BundleId, by: &str, at: &str, reason: &str) -> Vec<String> {
     let BundleId { stream, sequence, statement } = bundle;
     let named = [stream.to_string(), sequence.to_string(), statement.to_string()];
@@ -197,7 +197,8 @@ pub(super) fn is_mark(records: &Records, annotations: &BTreeMap<String, String>,
     })
 }
 
-/// Who took a bundle back, and when and why; nothing if the site has a key and did not sign that.
+/// The withdrawal of a bundle: the person, the time and the reason; nothing if the site has a key and did not
+/// sign it.
 async fn taken_back(
     destination: &dyn Destination,
     project: Option<&ProjectName>,

@@ -39,7 +39,7 @@ pub(crate) struct StreamTags {
 pub(crate) enum Moves {
     /// It is going to move them. One that it does not come to is still what the stream made of it.
     Ahead,
-    /// It has moved them. Whoever sets one back from now on is somebody else.
+    /// It has moved them. A later change back is by another owner.
     Done,
 }
 
@@ -169,8 +169,8 @@ impl StreamTags {
         self.set.get(&target.to_string()).is_some_and(|digests| digests.contains(&found))
     }
 
-    /// Adds the tags that a plan is going to set, or has set, to the list, and writes it. What was there before and
-    /// stays as it is, somebody else set.
+    /// Adds the tags that a plan is going to set, or has set, to the list, and writes it. A tag that existed
+    /// before and does not change was set by somebody else.
     ///
     /// # Errors
     /// The registry cannot be written to, or the list cannot be signed.
@@ -242,7 +242,8 @@ impl StreamTags {
     }
 }
 
-/// What the site's key signs of a list: what it is, its stream and number, and the digest of its bytes.
+/// The lines of a list that the site's key signs: its kind, its stream and number, and the digest of its
+/// bytes.
 fn signed_lines(stream: &StreamName, number: Sequence, digest: Digest) -> Vec<String> {
     vec!["bundle.tags.v1".to_owned(), stream.to_string(), number.to_string(), digest.to_string()]
 }
@@ -259,7 +260,7 @@ mod tests {
         for at in 0..most + 10 {
             tags.add(format!("cache/a:{at}"), digest(at));
         }
-        // What is known counts once, and what is beyond is as if somebody else had set it.
+        // A known tag counts once, and tags beyond the bound count as set by another owner.
         tags.add("cache/a:0".to_owned(), digest(0));
         let target = |at: usize| format!("cache/a:{at}").parse().unwrap();
         assert!(tags.has(&target(0), digest(0)) && tags.has(&target(most - 1), digest(most - 1)));

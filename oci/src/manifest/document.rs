@@ -213,7 +213,8 @@ impl Manifest {
     }
 }
 
-/// What an allocation of so many bytes takes: glibc's has a head of 8 bytes, is a multiple of 16, and at least 32.
+/// The memory of an allocation of so many bytes: glibc's has a head of 8 bytes, is a multiple of 16, and at
+/// least 32.
 pub(crate) fn allocated(bytes: usize) -> usize {
     if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16).max(32) }
 }

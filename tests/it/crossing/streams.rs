@@ -352,7 +352,7 @@ fn marks_and_lists_that_the_sites_key_did_not_sign_are_told_and_count_for_nothin
     let third = it.create("a", 3, &["app"], "three", &[]);
     import(&third).ends_with(5).says("team/app:latest");
     assert_eq!(it.digest("app"), theirs);
-    // Whoever has no key believes it, as before: the list is a right one but for its signature.
+    // A site without a key believes it, as before: only the signature of the list is wrong.
     it.import(&third, &["--dry-run"]).succeeds().says("move     cache/");
     // With the key, a person's word counts.
     it.scene.bundle(repair.iter().chain(&["--receipt-key", "key-site", "--yes"])).succeeds();

@@ -366,7 +366,7 @@ fn a_request_that_is_too_large_for_a_proxy_says_which_settings_allow_it() {
     scene.create("b.tar");
     let target = DockerRegistry::start().unwrap();
     let proxy = FaultProxy::start(target.host()).unwrap();
-    // What nginx answers to more than client_max_body_size, 1 MiB where nobody sets it (ngx_http_core_module).
+    // nginx's answer to requests over client_max_body_size, by default 1 MiB (ngx_http_core_module).
     proxy.add(Rule::new(Matcher::new("PUT", "/blobs/uploads/"), Fault::Html(413)));
     scene
         .bundle(["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub"])
