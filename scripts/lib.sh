@@ -65,6 +65,11 @@ need_go_programs() {
             go install "$module"
         }
     done
+    # A program of ours around the module with which K3s reads its registries.yaml.
+    [ -x "$HOME/go/bin/wharfie-pull" ] || {
+        say 'Building wharfie-pull with Go'
+        (cd tests/readers && go build -o "$HOME/go/bin/wharfie-pull" .)
+    }
 }
 
 # start_registry NAME: starts Debian's docker-registry on a free port, with its files below

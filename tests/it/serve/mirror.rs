@@ -165,6 +165,44 @@ fn skopeo_reads_the_files_for_crio_and_never_asks_the_source() {
     }
 }
 
+/// The reader is github.com/rancher/wharfie, which K3s reads `registries.yaml` with (tests/readers): it takes endpoints,
+/// rewrites, authority and login from the file, and pulls.
+#[test]
+fn k3s_own_reader_of_registries_yaml_pulls_by_the_names_of_the_sources() {
+    let Some(reader) = bundle_test_needs::program("wharfie-pull") else { return };
+    let scene = scene();
+    let served = served(&scene);
+    let more = [WHOLE, &["--all-registries"]].concat();
+    mirror_config(&scene, "k3s", served.host(), &more).succeeds();
+    // The file names the authority by its place on a node.
+    let node = scene.path("node").display().to_string();
+    let file = "node/etc/rancher/k3s/registries.yaml";
+    let text = std::fs::read_to_string(scene.path(file)).unwrap();
+    assert!(text.contains("/etc/rancher/k3s/"), "{text}");
+    std::fs::write(scene.path(file), text.replace("/etc/rancher", &format!("{node}/etc/rancher"))).unwrap();
+    let pull = |file: &str, name: &str| scene.shell(&format!("{} {file} {name}", reader.display()));
+    let source = scene.source.host();
+    for (name, repository) in [
+        ("docker.io/library/nginx:1".to_owned(), "library/nginx"),
+        (format!("{source}/team/app:1"), "team/app"),
+        (format!("{}/platform/tool:1", served.host()), "team/tool"),
+    ] {
+        let digest = scene.source.client().manifest(repository, "1").unwrap().unwrap().digest;
+        assert_eq!(pull(file, &name).succeeds().stdout.trim(), digest, "{name}");
+    }
+    let log = std::fs::read_to_string(scene.path("access")).unwrap();
+    assert!(log.contains("/v2/cache/docker.io/library/nginx/manifests/1"), "{log}");
+    // Without the login or the authority, nothing is had of the mirror.
+    for (wrong, line) in
+        [("login", "s/password: .*/password: other/"), ("authority", "s/ca_file: .*/ca_file: ''/")]
+    {
+        scene
+            .shell(&format!("sed \"{line}\" {file} > {wrong}.yaml && ! cmp -s {file} {wrong}.yaml"))
+            .succeeds();
+        pull(&format!("{wrong}.yaml"), &format!("{}/platform/tool:1", served.host())).ends_with(1);
+    }
+}
+
 #[test]
 fn the_files_for_k3s_lead_to_the_mirror_alone() {
     let scene = scene();
