@@ -2,6 +2,7 @@
 //!
 //! Commands do what the text says, and `manifests/` works as it is.
 
+mod cluster_oracle;
 mod manifests;
 mod plain_registry;
 mod reference;
