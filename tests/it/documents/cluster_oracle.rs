@@ -169,7 +169,7 @@ fn each_verdict_is_given_for_its_reason_and_only_a_whole_walk_ends_with_zero() {
         ],
     );
     assert!(printed.contains("(wrote values.yaml)"), "{printed}");
-    assert_eq!(fs::read_to_string(path("values.yaml")).unwrap(), "host: site.example.org\n");
+    assert_eq!(fs::read_to_string(path("values.yaml")).unwrap(), "# values.yaml\nhost: site.example.org\n");
 
     // The cluster's output decides; it is said before which cluster that is.
     fs::write(path("nodes"), "node1 NotReady\n").unwrap();
