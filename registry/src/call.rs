@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{is_web_page, title};
+use crate::mask::ANY_LENGTH;
 use crate::retry::Backoff;
 use crate::token::Scope;
 use crate::transport::{Received, Request, content_type, location};
@@ -49,7 +50,7 @@ pub struct Reply {
     pub location: Option<String>,
     /// The header `X-Total-Count`: how many entries a list has on all its pages.
     pub total: Option<u64>,
-    /// The body, at most as long as [`crate::Limits::body`].
+    /// The body, at most as long as [`crate::Limits::body`], without the credentials that were sent.
     pub body: Bytes,
     web_page: bool,
 }
@@ -141,6 +142,7 @@ impl Client {
         let (status, location) = (response.status().as_u16(), location(&response));
         let web_page = is_web_page(content_type(&response).as_deref(), b"");
         let body = self.body(host, response, self.inner.limits.body).await?.freeze();
+        let body = self.inner.auth.sent.mask_body(body, ANY_LENGTH);
         Ok(Reply {
             host: host.to_owned(),
             doing: call.doing.clone(),

@@ -7,7 +7,7 @@ use bundle_oci::{Digest, Manifest, ManifestError, MediaType, Reference, Registry
 use bytes::Bytes;
 use reqwest::Method;
 
-use crate::answer::{is_web_page, title};
+use crate::answer::is_web_page;
 use crate::retry::Backoff;
 use crate::routes::By;
 use crate::token::Scope;
@@ -279,7 +279,7 @@ impl Client {
             let bytes = Bytes::copy_from_slice(&self.body(&sender, response, largest).await?);
             let digest = Digest::of(&bytes);
             if is_web_page(content_type.as_deref(), &bytes) {
-                return Err(Error::WebPage { host: sender, doing, title: title(&bytes) });
+                return Err(Error::WebPage { host: sender, doing, title: self.masked_title(&bytes) });
             }
             let unusable =
                 |source| Error::Manifest { host: sender.clone(), what: format!("{path}{name}"), source };

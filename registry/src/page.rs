@@ -5,7 +5,8 @@ use bundle_oci::{Manifest, Registry};
 use reqwest::{Method, Response, Url};
 use serde::de::DeserializeOwned;
 
-use crate::answer::{is_web_page, title};
+use crate::answer::is_web_page;
+use crate::mask::SHORTEST_IN_LISTS;
 use crate::token::Scope;
 use crate::transport::{Received, content_type};
 use crate::{Client, Error};
@@ -40,8 +41,9 @@ impl Client {
         // The semaphore is never closed.
         let _slot = self.inner.lists.acquire().await;
         let body = self.body(&sender, response, self.inner.limits.body).await?;
+        let body = self.inner.auth.sent.mask_body(body.freeze(), SHORTEST_IN_LISTS);
         if is_web_page(content_type.as_deref(), &body) {
-            return Err(Error::WebPage { host: sender, doing, title: title(&body) });
+            return Err(Error::WebPage { host: sender, doing, title: self.masked_title(&body) });
         }
         let invalid = |_| Error::unusable(&sender, format!("sends a list of {what} that is not valid"));
         Manifest::check_names(&body).map_err(invalid)?;

@@ -11,7 +11,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 
-use crate::answer::{is_web_page, title};
+use crate::answer::is_web_page;
 use crate::challenge::Challenge;
 use crate::credentials::Credential;
 use crate::limits::LONGEST_HEADER;
@@ -296,7 +296,7 @@ impl Client {
         let content_type = content_type(&response);
         let body = self.body(&realm_host, response, self.inner.limits.body).await?;
         if is_web_page(content_type.as_deref(), &body) {
-            return Err(Error::WebPage { host: realm_host, doing, title: title(&body) });
+            return Err(Error::WebPage { host: realm_host, doing, title: self.masked_title(&body) });
         }
         let unusable = || Error::unusable(&realm_host, format!("sends no usable token for {registry}"));
         let (header, lifetime) = read_token(&body, self.inner.limits.token).ok_or_else(unusable)?;

@@ -8,7 +8,7 @@ use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Method, RequestBuilder, Response, Url};
 
-use crate::answer::{is_web_page, parse_retry_after};
+use crate::answer::{is_web_page, parse_retry_after, title};
 use crate::challenge::Challenge;
 use crate::limits::SCHEME_TIME;
 use crate::lock::lock;
@@ -376,6 +376,11 @@ impl Client {
     /// A server's text without what it was sent of credentials.
     pub(crate) fn mask(&self, text: String) -> String {
         self.inner.auth.sent.mask(text)
+    }
+
+    /// The title of a web page without what its server was sent of credentials.
+    pub(crate) fn masked_title(&self, page: &[u8]) -> Option<String> {
+        title(page).map(|text| self.mask(text))
     }
 
     /// Reads a body of at most `limit` bytes, which must come at the least rate.

@@ -91,3 +91,20 @@ async fn a_host_that_has_never_answered_is_given_up_soon() {
         assert_eq!(server.seen().len() - answers, times, "after {answers} answers");
     }
 }
+
+#[tokio::test]
+async fn what_a_successful_answer_echoes_of_credentials_is_masked() {
+    let server = Server::start(|asked, _| match asked.header("authorization") {
+        Some(sent) => Answer::new(
+            200,
+            format!(r#"{{"status":"ok","sent":"{sent}","user:password":["pass\u0077ord"]}}"#),
+        ),
+        None => Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"x\""),
+    });
+    let registry = server.registry();
+    let client = builder().credentials(credentials(registry.as_str())).build().unwrap();
+    let call = Call::new(Method::Get, "/api/v2.0/health", "report its health");
+    let reply = client.call(&registry, &call).await.unwrap();
+    let value: serde_json::Value = reply.json().unwrap();
+    assert_eq!(value, serde_json::json!({"status": "ok", "sent": "Basic ***", "***": ["***"]}));
+}
