@@ -124,6 +124,7 @@ impl Serve {
         let (blobs, bytes) = store.size();
         tell(&format!("serving {}, {}, on {address}", count(blobs, "blob"), Bytes(bytes)));
         let server = Server::new(store.clone(), users, identity, observer);
+        let (end, ended) = tokio::sync::watch::channel(false);
         if let Some((follower, hangups)) = follower.zip(hangups) {
             let pair = self.tls_cert.zip(self.tls_key);
             let following = Following {
@@ -133,10 +134,17 @@ impl Serve {
                 entrance: EntranceFiles::new(server.entrance(), pair, self.auth, limits.passwords),
                 console,
             };
-            tokio::spawn(following.run(hangups));
+            tokio::spawn(async move {
+                following.run(hangups).await;
+                end.send_replace(true);
+            });
         }
+        let mut broken = ended.clone();
         let stop = async move {
-            signals.next().await;
+            tokio::select! {
+                () = signals.next() => {}
+                Ok(_) = broken.wait_for(|ended| *ended) => {}
+            }
             tell("note: finishing what is being sent; once more to stop at once");
             tokio::spawn(async move {
                 signals.next().await;
@@ -146,6 +154,11 @@ impl Serve {
         let left = server.run(listener, stop).await;
         if left > 0 {
             tell(&format!("note: {} still open", count(left, "connection")));
+        }
+        if *ended.borrow() {
+            // A server that goes on would serve what is revoked meanwhile.
+            let text = "following ended: a look into the directories failed in an unforeseen way";
+            return Err(Failure::text(Code::Failed, text));
         }
         Ok(())
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// The size in bytes of an htpasswd file, which is read into memory.
 pub(crate) const USERS_FILE: u64 = 1 << 20;
 
+/// The size in bytes of a certificate chain or of a key, which are read into memory.
+pub(crate) const IDENTITY_FILE: u64 = 1 << 20;
+
 /// Right passwords that are remembered; more users than that pay for each request.
 pub(crate) const REMEMBERED_PASSWORDS: usize = 4096;
 

@@ -8,6 +8,9 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+use crate::limits::IDENTITY_FILE;
 
 /// A certificate and its key, with which the server proves who it is.
 #[derive(Clone)]
@@ -16,7 +19,15 @@ pub struct Identity(pub(crate) TlsAcceptor);
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A file that cannot be read, or is no PEM of this kind.
+    /// A file that cannot be read: it must be a regular file of bounded size, for a FIFO could hang the server.
+    #[error("{} cannot be read", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// A file that is no PEM of this kind.
     #[error("{} has no {what}", .path.display())]
     Pem {
         /// The file.
@@ -47,11 +58,15 @@ impl Identity {
             let path = path.to_owned();
             move |source| IdentityError::Pem { path, what, source }
         };
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        let read = |path: &Path| {
+            let failed = |source| IdentityError::Read { path: path.to_owned(), source };
+            bundle_os::read(path, IDENTITY_FILE).map(Zeroizing::new).map_err(failed)
+        };
+        let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+            .collect::<Result<Vec<_>, _>>()
             .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
             .map_err(wrong(certificate, "certificate"))?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(wrong(key, "private key"))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(wrong(key, "private key"))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -65,5 +80,22 @@ impl Identity {
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Identity(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_or_key_that_is_no_bounded_regular_file_is_refused_without_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let (fifo, long) = (directory.path().join("fifo"), directory.path().join("long"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::fs::write(&long, vec![b'a'; IDENTITY_FILE as usize + 1]).unwrap();
+        for path in [fifo.as_path(), &long, Path::new("/dev/zero")] {
+            // A FIFO that was opened as a file is would wait for its writer for ever.
+            assert!(matches!(Identity::load(path, path), Err(IdentityError::Read { .. })), "{path:?}");
+        }
     }
 }

@@ -59,26 +59,10 @@ pub(super) struct Following {
 }
 
 impl Following {
-    /// Looks for ever.
-    pub(super) async fn run(mut self, mut hangups: Hangups) {
-        let every = self.every;
-        let (ask, mut asks) = tokio::sync::mpsc::channel(1);
-        // Files are read, which may take long on a slow medium. All looks are of one thread, for the memory that
-        // one of them leaves is used by the next: other threads have memory of their own.
-        std::thread::spawn(move || {
-            while let Some(asked) = asks.blocking_recv() {
-                self.look(asked);
-            }
-        });
-        loop {
-            let asked = tokio::select! {
-                () = tokio::time::sleep(every) => Asked::No,
-                () = hangups.next() => Asked::Yes,
-            };
-            if ask.send(asked).await.is_err() {
-                return;
-            }
-        }
+    /// Looks for ever. Returns only if a look ended in a fault of the program: then nothing follows the directories any
+    /// more, and what is revoked would still be served.
+    pub(super) async fn run(mut self, hangups: Hangups) {
+        looks(self.every, hangups, move |asked| self.look(asked)).await;
     }
 
     fn look(&mut self, asked: Asked) {
@@ -93,6 +77,28 @@ impl Following {
             let (bundles, (blobs, bytes)) = (self.store.bundles().len(), self.store.size());
             let (bundles, blobs) = (count(bundles, "bundle"), count(blobs, "blob"));
             self.console.say(format!("now serving {bundles}, {blobs}, {}", Bytes(bytes)));
+        }
+    }
+}
+
+/// Calls `look` at intervals and on SIGHUP, until it panics.
+async fn looks(every: Duration, mut hangups: Hangups, mut look: impl FnMut(Asked) + Send + 'static) {
+    let (ask, mut asks) = tokio::sync::mpsc::channel(1);
+    // Files are read, which may take long on a slow medium. All looks are of one thread, for the memory that
+    // one of them leaves is used by the next: other threads have memory of their own.
+    std::thread::spawn(move || {
+        while let Some(asked) = asks.blocking_recv() {
+            look(asked);
+        }
+    });
+    loop {
+        let asked = tokio::select! {
+            () = tokio::time::sleep(every) => Asked::No,
+            () = hangups.next() => Asked::Yes,
+            () = ask.closed() => return,
+        };
+        if ask.send(asked).await.is_err() {
+            return;
         }
     }
 }
@@ -184,5 +190,21 @@ impl EntranceFiles {
             }
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn looks_end_when_one_of_them_panics() {
+        let mut left = 2;
+        let hangups = Hangups::listen().unwrap();
+        looks(Duration::from_millis(1), hangups, move |_| {
+            left -= 1;
+            assert!(left > 0, "this panic is part of the test");
+        })
+        .await;
     }
 }

@@ -272,11 +272,17 @@ fn trust_certificate_and_users_change_while_it_serves() {
     assert_eq!(pull("seed.crt", "-u node:one"), "401");
     assert_eq!(pull("seed.crt", "-u node:two"), "200");
     // Files that cannot be used change nothing.
-    scene.shell("cp users good; echo broken > users; echo broken > seed.key").succeeds();
+    scene
+        .shell("cp users good; cp seed.crt shown.crt; echo broken > users; echo broken > seed.key")
+        .succeeds();
     let said = served.look();
     assert_eq!(said.matches("the one before still counts").count(), 2, "{said}");
     assert_eq!(pull("seed.crt", "-u node:two"), "200");
-    scene.shell("cp good users").succeeds();
+    // Nor do they hang the looks if they become something that never ends: a key is still revoked afterwards.
+    scene.shell("rm users seed.key seed.crt; mkfifo users seed.key seed.crt").succeeds();
+    let said = served.look();
+    assert_eq!(said.matches("it is not a regular file; the one before still counts").count(), 2, "{said}");
+    scene.shell("rm users seed.crt; cp good users; cp shown.crt seed.crt").succeeds();
     // A key that is revoked takes its bundles with it.
     trust(true);
     let said = served.look();
