@@ -75,10 +75,15 @@ impl HistoryArguments {
 
 /// Prints the notice about a bundle's place in its stream.
 pub(crate) fn tell(history: &StreamHistory, registry: &RegistryPath, progress: &dyn Progress) {
-    for name in history.unreadable() {
-        progress.note(&HistoryNotice::NoRecord { name: name.clone() }.to_string());
-    }
+    tell_ignored(history, progress);
     if let Some(notice) = history.notice(registry) {
+        progress.note(&notice.to_string());
+    }
+}
+
+/// Prints which entries of the registry's record are ignored.
+pub(crate) fn tell_ignored(history: &StreamHistory, progress: &dyn Progress) {
+    for notice in history.ignored() {
         progress.note(&notice.to_string());
     }
 }

@@ -204,6 +204,8 @@ impl Import {
             return self.tell_steps(&delivery);
         }
         if !delivery.findings().is_empty() {
+            // A list of tags that is not believed can be why a tag counts as somebody else's.
+            history::tell_ignored(delivery.history(), &**progress);
             return Err(Failure::findings(delivery.findings(), host));
         }
         let plan = delivery

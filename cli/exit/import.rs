@@ -3,7 +3,7 @@
 
 use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
 use bundle_importer::{
-    Cause, ConfirmError, DeliveryError, HistoryError, OpenError, ProveError, PushError, StateError,
+    Cause, ConfirmError, Crowded, DeliveryError, HistoryError, OpenError, ProveError, PushError, StateError,
 };
 use bundle_registry::Refusal;
 
@@ -90,6 +90,7 @@ impl From<bundle_importer::PlanError> for Failure {
     fn from(error: bundle_importer::PlanError) -> Self {
         match error {
             bundle_importer::PlanError::Registry(error) => error.into(),
+            bundle_importer::PlanError::Crowded(error) => error.into(),
             bundle_importer::PlanError::Base { ref lacking, ref base, .. } => {
                 let mut lines: Vec<String> = lacking
                     .iter()
@@ -263,12 +264,22 @@ impl From<ProveError> for Failure {
     }
 }
 
+impl From<Crowded> for Failure {
+    fn from(error: Crowded) -> Self {
+        Self::new(Id::Stale, &error).hint(
+            "find out who pushed them, and remove these tags from the registry: `bundle stream show STREAM --to HOST \
+             --receipt-key FILE` names them; then import again",
+        )
+    }
+}
+
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Rollback(_) => Self::new(Id::Stale, &error)
                 .hint("to import an older bundle on purpose: --allow-rollback --reason TEXT"),
             HistoryError::State(error) => error.into(),
+            HistoryError::Crowded(error) => error.into(),
             HistoryError::Sign(error) => error.into(),
             HistoryError::Registry(error) => error.into(),
             HistoryError::Record { ref source, .. } => {

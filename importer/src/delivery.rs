@@ -188,10 +188,11 @@ impl Delivery {
         preparation.weigh(&bundle, &import);
         findings.extend_from_slice(preparation.findings().get(known..).unwrap_or_default());
         // Whether a stream goes back is the graver question, if it can be asked at all.
-        let history = match findings.iter().all(Finding::is_about_a_tag) {
+        let mut history = match findings.iter().all(Finding::is_about_a_tag) {
             true => StreamHistory::recall(state, &bundle, &*destination, site()).await?,
             false => StreamHistory::of_file(state, &bundle, &destination.root(), site()),
         };
+        history.ignore(import.ignored.clone());
         let overrides = history.judge(expired, &options.rollback)?;
         Ok(Self { bundle, destination, history, overrides, preparation, import, findings })
     }

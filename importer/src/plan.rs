@@ -8,6 +8,7 @@ use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
 use bundle_registry::Error;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
+use crate::stream::record::Crowded;
 use crate::stream::recorded::Records;
 use crate::stream::tags::StreamTags;
 use crate::{Bundle, DeliveryOptions, Destination, Finding, Found, Preparation, Record};
@@ -138,6 +139,8 @@ pub struct ImportPlan {
     pub blobs: Vec<BlobStep>,
     /// The manifests that the repositories need, each after all that it names.
     pub manifests: Vec<(Digest, RepositoryName)>,
+    /// The names of lists of the stream's tags in the registry's record that count for nothing.
+    pub(crate) ignored: BTreeSet<String>,
 }
 
 /// Why a bundle cannot be imported as it is.
@@ -146,6 +149,9 @@ pub enum PlanError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] Error),
+    /// The lists of the stream's tags are crowded out.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// A delta whose base is not there.
     #[error("{} lack {blobs} of the blobs that this delta requires", images(.lacking.len()))]
     Base {
@@ -240,6 +246,9 @@ impl ImportPlan {
             }
             _ => StreamTags::default(),
         };
+        if let Some(crowded) = &own.crowded {
+            return Err(crowded.clone().into());
+        }
         let mut steps = Vec::new();
         for (artifact, found) in artifacts.iter().zip(found) {
             let is_own = matches!(found, Found::Manifest { digest, .. } if own.has(&artifact.target, digest));
@@ -259,7 +268,7 @@ impl ImportPlan {
                 Err(finding) => findings.push(finding),
             }
         }
-        let mut plan = Self::of(bundle, steps);
+        let mut plan = Self { ignored: own.ignored, ..Self::of(bundle, steps) };
         plan.look_for_blobs(preparation, jobs).await?;
         if findings.is_empty() {
             plan.check_base(bundle, destination, jobs).await?;
@@ -340,7 +349,7 @@ impl ImportPlan {
             .collect();
         blobs.shrink_to_fit();
         blobs.sort_by_key(|step| std::cmp::Reverse(step.blob.size));
-        Self { steps, blobs, manifests }
+        Self { steps, blobs, manifests, ignored: BTreeSet::new() }
     }
 
     /// The blobs that a delta omits must already exist. Each blob is looked for in the repositories that this

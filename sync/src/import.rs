@@ -260,8 +260,8 @@ impl ImportJob<'_> {
             progress.note(&notice.to_string());
         }
         let delivery = Delivery::plan(bundle, self.destination.clone(), state, self.options).await?;
-        for name in delivery.history().unreadable() {
-            progress.note(&HistoryNotice::NoRecord { name: name.clone() }.to_string());
+        for notice in delivery.history().ignored() {
+            progress.note(&notice.to_string());
         }
         if let Some(notice) = delivery.history().notice(&self.destination.root()) {
             progress.note(&notice.to_string());

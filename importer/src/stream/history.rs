@@ -9,7 +9,7 @@ use bundle_oci::RegistryPath;
 use bundle_registry::Error;
 use bundle_trust::{SignError, Signer};
 
-use crate::stream::record::{Recorded, tag_of};
+use crate::stream::record::{Crowded, Recorded, tag_of};
 use crate::stream::recorded::Records;
 use crate::stream::tags::{Moves, StreamTags};
 use crate::{
@@ -55,6 +55,9 @@ pub enum HistoryError {
     /// The file.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The registry's record is full of what counts for nothing.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// The record of the bundle cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -72,7 +75,7 @@ impl StreamHistory {
     /// Combines the records of the bundle's stream.
     ///
     /// # Errors
-    /// The registry cannot be asked.
+    /// The registry cannot be asked, or its record is crowded: what the newest bundle is cannot be known then.
     pub async fn recall(
         file: StateFile,
         bundle: &Bundle,
@@ -105,6 +108,9 @@ impl StreamHistory {
         let own = tag_of(&self.bundle);
         let recorded = self.record.look(destination, stream, own.as_ref(), &mut self.unreadable).await;
         let recorded = recorded.map_err(|source| HistoryError::Record { doing: "read", source })?;
+        if let Some(crowded) = recorded.crowded {
+            return Err(crowded.into());
+        }
         self.newest = Newest::merge(self.newest.take(), recorded.newest.clone());
         self.taken_back = own.is_some_and(|tag| recorded.taken_back.contains(tag.as_str()));
         Ok(recorded)
@@ -120,9 +126,14 @@ impl StreamHistory {
         self.newest.as_ref()?.bundle(&self.bundle.stream)
     }
 
-    /// Records in the place of the newest bundle that cannot be read, by name. They are ignored.
-    pub fn unreadable(&self) -> &BTreeSet<String> {
-        &self.unreadable
+    /// Adds entries of the record that were found elsewhere and count for nothing.
+    pub(crate) fn ignore(&mut self, names: BTreeSet<String>) {
+        self.unreadable.extend(names);
+    }
+
+    /// Notices about the entries of the record that are ignored: one for all, where there are many.
+    pub fn ignored(&self) -> Vec<HistoryNotice> {
+        HistoryNotice::of_ignored(&self.unreadable)
     }
 
     /// How the bundle stands to the newest one.
@@ -226,6 +237,9 @@ impl StreamHistory {
         let stream = &self.bundle.stream;
         let read = StreamTags::read(&self.record, recorded, destination, stream, &mut self.unreadable).await;
         let tags = read.map_err(|source| HistoryError::Record { doing: "read", source })?;
+        if let Some(crowded) = tags.crowded {
+            return Err(crowded.into());
+        }
         let (bundle, signers) = (self.bundle.clone(), self.signers.clone());
         let of = ListedBundle { bundle, created: self.created, signers };
         tags.extend(&self.record, destination, of, plan, moves).await

@@ -55,34 +55,40 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// The annotations and the only layer of the image with this tag, if it has this type, at most so many bytes, and
-    /// its digest.
+    /// The only layer of the image with this tag, if it has this type, at most so many bytes, and its digest. It is
+    /// not fetched unless `is_signed` says so of the image's annotations and that digest.
     pub(super) async fn layer(
         &self,
         tag: &Tag,
         kind: &str,
         most: u64,
-    ) -> Result<Option<(BTreeMap<String, String>, Bytes)>, Error> {
+        is_signed: impl Fn(&BTreeMap<String, String>, Digest) -> bool,
+    ) -> Result<Layer, Error> {
         let fetched = self.destination.manifest(&self.repository, &Name::Tag(tag.clone())).await?;
         let Ok(Manifest::Image(image)) = Manifest::parse(&fetched.bytes, &fetched.media_type) else {
-            return Ok(None);
+            return Ok(Layer::Unreadable);
         };
-        let [layer] = image.layers.as_slice() else { return Ok(None) };
+        let [layer] = image.layers.as_slice() else { return Ok(Layer::Unreadable) };
         if layer.media_type.as_str() != kind || layer.size > most {
-            return Ok(None);
+            return Ok(Layer::Unreadable);
+        }
+        if !is_signed(&image.annotations, layer.digest) {
+            return Ok(Layer::Unsigned);
         }
         let blob = Blob { digest: layer.digest, size: layer.size };
-        let Some(mut pieces) = self.destination.blob(&self.repository, blob).open() else { return Ok(None) };
+        let Some(mut pieces) = self.destination.blob(&self.repository, blob).open() else {
+            return Ok(Layer::Unreadable);
+        };
         let mut bytes = BytesMut::new();
         while let Some(piece) = pieces.next().await {
-            let Ok(piece) = piece else { return Ok(None) };
+            let Ok(piece) = piece else { return Ok(Layer::Unreadable) };
             if bytes.len() as u64 + piece.len() as u64 > layer.size {
-                return Ok(None);
+                return Ok(Layer::Unreadable);
             }
             bytes.extend_from_slice(&piece);
         }
         let is_right = Digest::of(&bytes) == layer.digest;
-        Ok(is_right.then(|| (Arc::unwrap_or_clone(image.annotations), bytes.freeze())))
+        Ok(if is_right { Layer::Bytes(bytes.freeze()) } else { Layer::Unreadable })
     }
 
     /// Puts a small document under a tag, which is never moved: one that is there already stays.
@@ -135,6 +141,16 @@ impl<'a> Place<'a> {
             put => put,
         }
     }
+}
+
+/// What is in the only layer of an artifact of the record.
+pub(super) enum Layer {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// It is not signed, and was not fetched.
+    Unsigned,
+    /// There is no such layer.
+    Unreadable,
 }
 
 /// A small artifact of the record.

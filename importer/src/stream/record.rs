@@ -32,6 +32,28 @@ pub(crate) struct Recorded {
     pub(crate) taken_back: BTreeSet<String>,
     /// The lists of the tags that the stream set: the project's place, the list's number, and its tag.
     pub(crate) lists: Vec<(usize, Sequence, Tag)>,
+    /// The first repository where too many entries counted for nothing.
+    pub(crate) crowded: Option<Crowded>,
+}
+
+/// A repository of the record in which so many entries of a stream count for nothing that those below them were not
+/// looked at: nobody knows what the newest is that counts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{repository} has more than {looked} {kind} of the stream '{stream}' that count for nothing, so what counts \
+     below them is not known and the bundle is not accepted; the first is {first}"
+)]
+pub struct Crowded {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The stream.
+    pub stream: StreamName,
+    /// What they claim to be.
+    pub kind: &'static str,
+    /// How many were looked at.
+    pub looked: usize,
+    /// The tag of the first.
+    pub first: Tag,
 }
 
 /// How many tags of one stream are looked at, the highest first, where some cannot be read.
@@ -87,7 +109,7 @@ impl Record {
     /// Reads a stream's record, and whether the bundle with the tag `asked` was taken back. A record in the
     /// place of the newest bundle that cannot be read is ignored and added to `unreadable`: otherwise an
     /// account that can push there once could stop the stream for good. A mark that the site's key did not
-    /// sign is treated alike.
+    /// sign is treated alike. There is a bound on those that are looked at; see [`Recorded::crowded`].
     ///
     /// # Errors
     /// The registry cannot be asked.
@@ -132,8 +154,19 @@ impl Record {
                 .collect();
             of_stream.sort_by_key(|(sequence, _)| std::cmp::Reverse(*sequence));
             let mut highest: Option<Sequence> = None;
-            for (sequence, known) in of_stream.into_iter().take(MOST_LOOKED_AT) {
+            let first = of_stream.first().map(|(_, known)| known.tag.clone());
+            for (at, (sequence, known)) in of_stream.into_iter().enumerate() {
                 if highest.is_some_and(|highest| sequence < highest) {
+                    break;
+                }
+                if at >= MOST_LOOKED_AT {
+                    // What is below may be newer than the bundle: that nothing is known must not be said of it.
+                    if let (None, Some(first)) = (highest, first) {
+                        let (repository, stream) = (place.repository.clone(), stream.clone());
+                        let crowded =
+                            Crowded { repository, stream, kind: "records", looked: MOST_LOOKED_AT, first };
+                        recorded.crowded.get_or_insert(crowded);
+                    }
                     break;
                 }
                 if marks.are_right(known.tag.as_str(), unreadable).await? {

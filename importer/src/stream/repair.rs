@@ -112,7 +112,9 @@ impl RecordedStream {
                 }
             }
             let record = Record::in_projects(projects.to_vec()).believed(records.clone());
-            let listed = StreamTags::recall(&record, destination, &name).await?.bundles;
+            let StreamTags { bundles: listed, ignored, .. } =
+                StreamTags::recall(&record, destination, &name).await?;
+            unreadable.extend(ignored);
             streams.push(Self {
                 stream: name,
                 bundles,

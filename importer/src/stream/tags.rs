@@ -9,16 +9,19 @@ use bundle_registry::Error;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::stream::place::{Document, Place};
-use crate::stream::record::{LIST, Recorded};
-use crate::stream::recorded::{Disbelief, Records};
+use crate::stream::place::{Document, Layer, Place};
+use crate::stream::record::{Crowded, LIST, Recorded};
+use crate::stream::recorded::Disbelief;
 use crate::{Decision, Destination, HistoryError, ImportPlan, Limits, Record};
 
 /// The type of the artifact and its layer.
 const TYPE: &str = "application/vnd.bundle.tags.v1+json";
 const VERSION: u64 = 1;
-/// How many lists are looked at, the newest first, where some cannot be read.
-const MOST_LOOKED_AT: usize = 16;
+/// How many lists are fetched, the newest first, where some cannot be read.
+const MOST_FETCHED: usize = 16;
+/// How many manifests of lists are looked at. Where the site has a key, a list that it did not sign is not fetched, so
+/// that one costs whoever forges it more than the reader.
+const MOST_LOOKED_AT: usize = 1000;
 
 /// The tags that a stream set, as far as they are known.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,10 @@ pub(crate) struct StreamTags {
     pub(crate) bundles: Vec<ListedBundle>,
     /// The number that the next list gets; none if there is no next one.
     next: Option<Sequence>,
+    /// The lists that count for nothing.
+    pub(crate) ignored: BTreeSet<String>,
+    /// The repository where too many of them do.
+    pub(crate) crowded: Option<Crowded>,
 }
 
 /// How far an import is with the tags that it moves.
@@ -76,7 +83,9 @@ impl StreamTags {
     ) -> Result<Self, Error> {
         // The stream's history reports unreadable entries of the record.
         let recorded = record.look(destination, stream, None, &mut BTreeSet::new()).await?;
-        Self::read(record, &recorded, destination, stream, &mut BTreeSet::new()).await
+        let mut ignored = BTreeSet::new();
+        let known = Self::read(record, &recorded, destination, stream, &mut ignored).await?;
+        Ok(Self { ignored, ..known })
     }
 
     /// Reads the newest lists of a record.
@@ -96,7 +105,8 @@ impl StreamTags {
         let mut known = Self::default();
         let mut last = 0;
         let mut highest: BTreeMap<usize, Sequence> = BTreeMap::new();
-        let (mut seen, mut looked) = (BTreeSet::new(), 0);
+        let (mut seen, mut looked, mut fetched) = (BTreeSet::new(), 0_usize, 0_usize);
+        let records = record.records().filter(|records| records.are_signed());
         for (position, number, tag) in lists {
             if highest.get(position).is_some_and(|highest| number < highest) {
                 continue;
@@ -107,30 +117,50 @@ impl StreamTags {
                 highest.insert(*position, *number);
                 continue;
             }
-            looked += 1;
-            if looked > MOST_LOOKED_AT {
-                break;
-            }
             let Some(project) = record.projects().get(*position) else { continue };
             let place = Place::of(destination, project)?;
-            let bytes = match place.layer(tag, TYPE, Limits::DEFAULT.tag_list).await {
+            if looked >= MOST_LOOKED_AT {
+                // The site's own list may be below: what is not known to be the stream's must not be said to be.
+                if records.is_some() && !highest.contains_key(position) {
+                    let (repository, stream, first) = (place.repository, stream.clone(), tag.clone());
+                    let kind = "lists of tags";
+                    known.crowded.get_or_insert(Crowded { repository, stream, kind, looked, first });
+                }
+                continue;
+            }
+            if fetched >= MOST_FETCHED {
+                break;
+            }
+            looked += 1;
+            let is_signed = |annotations: &BTreeMap<String, String>, digest: Digest| {
+                records.is_none_or(|records| {
+                    records.has_signed(annotations, &signed_lines(stream, *number, digest))
+                })
+            };
+            let bytes = match place.layer(tag, TYPE, Limits::DEFAULT.tag_list, is_signed).await {
                 // Another import is writing it just now: it says the same, or is of the same number.
                 Err(error) if error.status() == Some(404) => continue,
                 bytes => bytes?,
             };
-            last = last.max(u64::from(*number));
             let name = || format!("{}:{tag}", place.repository);
-            let Some((annotations, bytes)) = bytes else {
-                unreadable.insert(name());
-                continue;
+            let bytes = match bytes {
+                Layer::Bytes(bytes) => bytes,
+                Layer::Unsigned => {
+                    unreadable.insert(format!("{}, which {},", name(), Disbelief::Unsigned));
+                    continue;
+                }
+                Layer::Unreadable => {
+                    // Without a key nobody knows who wrote it: the next list is above it in any case.
+                    if records.is_none() {
+                        fetched += 1;
+                        last = last.max(u64::from(*number));
+                    }
+                    unreadable.insert(name());
+                    continue;
+                }
             };
-            let is_signed = |records: &Records| {
-                records.has_signed(&annotations, &signed_lines(stream, *number, Digest::of(&bytes)))
-            };
-            if !record.records().is_none_or(is_signed) {
-                unreadable.insert(format!("{}, which {},", name(), Disbelief::Unsigned));
-                continue;
-            }
+            fetched += 1;
+            last = last.max(u64::from(*number));
             let list = serde_json::from_slice::<List>(&bytes).ok();
             let most = Limits::DEFAULT.listed_tags;
             let is_right = |list: &List| {

@@ -269,6 +269,61 @@ fn push_record(stream: &Stream, sequence: u64, more: &serde_json::Value) {
 }
 
 #[test]
+fn a_record_that_is_crowded_out_stops_the_import_instead_of_starting_anew() {
+    let stream = Stream::new();
+    stream.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    let site = ["--receipt-key", "key-site"];
+    for number in [3, 4] {
+        let file = format!("{number}.tar");
+        stream.create(&file, number, &number.to_string(), &[]);
+        stream.import(&file, &site).succeeds();
+    }
+    let empty = json!({"mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "size": 2});
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": empty, "layers": [empty],
+        "artifactType": "application/vnd.bundle.accepted.v1+json", "annotations": {}});
+    let client = stream.target.client();
+    let push = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let path = format!("/v2/cache/bundle-state/manifests/s.{number}.000000000000");
+            let put =
+                client.request("PUT", &path, &[("Content-Type", kind)], manifest.to_string().as_bytes());
+            assert_eq!(put.unwrap().status, 201);
+        }
+    };
+    // Some are told with one note, and what is signed below them counts.
+    push(900_000..900_020);
+    stream.forget();
+    let some =
+        stream.import("4.tar", &site).succeeds().says("20 entries of the registry's record are ignored");
+    assert_eq!(some.stderr.matches("bundle-state:s.9").count(), 1, "{}", some.stderr);
+    stream.forget();
+    stream.import("3.tar", &site).ends_with(3).says("is older than 4");
+    // With too many, nothing is known to be first.
+    push(900_020..901_001);
+    let before = stream.contents();
+    for more in [["--dry-run"].as_slice(), &[]] {
+        let refused = stream.import("3.tar", &[&site[..], more].concat()).ends_with(3);
+        let refused = refused
+            .says("cache/bundle-state has more than 1000 records of the stream 's' that count for nothing")
+            .says("remove these tags from the registry")
+            .says("bundle stream show");
+        assert!(!refused.stderr.contains("rollback protection starts now"), "{}", refused.stderr);
+        assert!(refused.stderr.lines().count() < 10, "{}", refused.stderr);
+    }
+    assert_eq!(stream.contents(), before);
+    // What the hint says helps: the tags are named, and without them the record counts again.
+    let to = stream.target.host();
+    let show = ["stream", "show", "s", "--to", to, "--receipt-key", "key-site"];
+    stream.scene.bundle(show).succeeds().says("bundle-state:s.900500.000000000000");
+    let junk = bundle_test_servers::sha256(manifest.to_string().as_bytes());
+    client.delete_manifest("cache/bundle-state", &junk).unwrap();
+    stream.import("3.tar", &site).ends_with(3).says("is older than 4");
+    stream.import("4.tar", &site).succeeds();
+}
+
+#[test]
 fn records_are_signed_with_the_sites_key_and_others_are_told_and_count_for_nothing() {
     let stream = Stream::new();
     stream.scene.bundle(["key", "generate", "key-site"]).succeeds();

@@ -348,9 +348,9 @@ fn marks_and_lists_that_the_sites_key_did_not_sign_are_told_and_count_for_nothin
         r#"{{"tagsVersion":1,"of":{{"bundle":{{"stream":"a","sequence":2,"statement":"sha256:{0}"}},"created":"2026-11-18T11:06:40Z","signers":["ops"]}},"tags":[["{name}:latest","{theirs}"]]}}"#,
         "0".repeat(64)
     );
-    push_list(&it, "a", &list);
+    push_lists(&it, "a", [900], &list);
     let third = it.create("a", 3, &["app"], "three", &[]);
-    import(&third).ends_with(5).says("team/app:latest");
+    import(&third).ends_with(5).says("team/app:latest").says("bundle-state:a.900.");
     assert_eq!(it.digest("app"), theirs);
     // A site without a key believes it, as before: only the signature of the list is wrong.
     it.import(&third, &["--dry-run"]).succeeds().says("move     cache/");
@@ -363,8 +363,35 @@ fn marks_and_lists_that_the_sites_key_did_not_sign_are_told_and_count_for_nothin
     import("a-2.tar").ends_with(3).says("taken back with `bundle stream repair`");
 }
 
-/// Puts a list of tags into the record, higher than any.
-fn push_list(it: &Tags, stream: &str, list: &str) {
+#[test]
+fn lists_that_the_sites_key_did_not_sign_do_not_crowd_out_those_that_it_did() {
+    let it = Tags::new();
+    it.scene.bundle(["key", "generate", "key-site"]).succeeds();
+    let signed = ["--receipt", "r.json", "--receipt-key", "key-site"];
+    let import = |file: &str| it.import(file, &signed);
+    import(&it.create("a", 1, &["app"], "one", &[])).succeeds();
+    let list = format!(
+        r#"{{"tagsVersion":1,"of":{{"bundle":{{"stream":"a","sequence":2,"statement":"sha256:{0}"}},"created":"2026-11-18T11:06:40Z","signers":["ops"]}},"tags":[]}}"#,
+        "0".repeat(64)
+    );
+    // The highest number there is leaves room for the site's own next list, more than once.
+    push_lists(&it, "a", (900..930).chain([(1 << 53) - 1]), &list);
+    for number in [2, 3] {
+        let next = it.create("a", number, &["app"], &number.to_string(), &[]);
+        import(&next).succeeds().says("31 entries of the registry's record are ignored");
+    }
+    // With too many, it is said, and nothing is taken for somebody else's, nor moved.
+    push_lists(&it, "a", 1000..1971, &list);
+    let before = it.contents();
+    import(&it.create("a", 4, &["app"], "four", &[]))
+        .ends_with(3)
+        .says("cache/bundle-state has more than 1000 lists of tags of the stream 'a' that count for nothing")
+        .says("remove these tags");
+    assert_eq!(it.contents(), before);
+}
+
+/// Puts a list of tags into the record under these numbers.
+fn push_lists(it: &Tags, stream: &str, numbers: impl IntoIterator<Item = u64>, list: &str) {
     let kind = "application/vnd.bundle.tags.v1+json";
     let (layer, config) = (bundle_test_servers::sha256(list.as_bytes()), bundle_test_servers::sha256(b"{}"));
     let manifest = serde_json::json!({
@@ -383,9 +410,11 @@ fn push_list(it: &Tags, stream: &str, list: &str) {
             client.request("PUT", &path, &[("Content-Type", "application/octet-stream")], blob.as_bytes());
         assert_eq!(put.unwrap().status, 201);
     }
-    let tag = format!("{stream}.900.{}.tags", &layer.trim_start_matches("sha256:")[..12]);
-    let path = format!("/v2/cache/bundle-state/manifests/{tag}");
-    let content = [("Content-Type", "application/vnd.oci.image.manifest.v1+json")];
-    let put = client.request("PUT", &path, &content, manifest.to_string().as_bytes()).unwrap();
-    assert_eq!(put.status, 201, "{}", put.text());
+    for number in numbers {
+        let tag = format!("{stream}.{number}.{}.tags", &layer.trim_start_matches("sha256:")[..12]);
+        let path = format!("/v2/cache/bundle-state/manifests/{tag}");
+        let content = [("Content-Type", "application/vnd.oci.image.manifest.v1+json")];
+        let put = client.request("PUT", &path, &content, manifest.to_string().as_bytes()).unwrap();
+        assert_eq!(put.status, 201, "{}", put.text());
+    }
 }
