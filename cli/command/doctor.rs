@@ -112,6 +112,12 @@ impl Doctor {
         if to.is_none() && self.ingress_time.is_some() {
             return Err(Failure::text(Code::Usage, "--ingress-time needs --to"));
         }
+        if to.is_none() && self.pull_host.is_none() && self.cluster {
+            return Err(Failure::text(Code::Usage, "--cluster needs --to or --pull-host"));
+        }
+        if let Some(root) = self.root.as_deref().filter(|root| !root.is_dir()) {
+            return Err(Failure::text(Code::Usage, format!("{} is not a directory", name(root))));
+        }
         let mut found = Findings::default();
         let trust = self.trust.as_deref().or(import.and_then(|import| import.trust.as_deref()));
         let known = self.look_here(config.as_ref(), trust, &mut found)?;
@@ -396,9 +402,13 @@ impl Findings {
     }
 
     fn end(self) -> Result<(), Failure> {
+        let nothing = self.checks.iter().all(|check| check.outcome == CheckOutcome::NotRun);
         let report = DoctorReport::new(self.checks);
         output::report(&report)?;
         match self.first {
+            // Whoever asks for nothing by mistake must not take the site for ready.
+            None if nothing => Err(Failure::text(Code::Usage, "nothing was checked")
+                .hint("say of what: --to URL, --bundle FILE or --config FILE")),
             None => Ok(()),
             Some((id, first)) => {
                 let text = match report.failed {

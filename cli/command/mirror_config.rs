@@ -94,7 +94,16 @@ impl MirrorConfig {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let policy = self.trust.effective()?;
         let open = |path: &PathBuf| {
-            Bundle::open(path, &policy, &Limits::V1).map_err(|error| Failure::from(error).of(path))
+            Bundle::open(path, &policy, &Limits::V1).map_err(|error| {
+                let failure = Failure::from(error).of(path);
+                // `--plain-http HOST` has the host for a bundle.
+                let bare = self.plain_http.as_ref().is_some_and(Vec::is_empty);
+                let host = path.to_str().filter(|text| text.parse::<Registry>().is_ok() && !path.exists());
+                match host.filter(|_| bare) {
+                    Some(host) => failure.also_hint(&format!("a host follows at once: --plain-http={host}")),
+                    None => failure,
+                }
+            })
         };
         let bundles: Vec<Bundle> = self.bundles.iter().map(open).collect::<Result<_, _>>()?;
         let trusted: Vec<_> = bundles.iter().map(Bundle::trusted).collect();

@@ -71,6 +71,7 @@ impl Failure {
             Trouble::Kubectl(ref error) => {
                 let hint = match error {
                     KubectlError::Start(_) => "install kubectl, or on a K3s server link it: ln -s k3s /usr/local/bin/kubectl",
+                    KubectlError::TooMuch(_) => "does `kubectl` name the program itself here, and no script that prints more?",
                     KubectlError::Io(_) | KubectlError::Slow(_) | KubectlError::Failed(_) => {
                         "does `kubectl get namespaces` work here? KUBECONFIG names the file with the cluster's address and account; K3s writes /etc/rancher/k3s/k3s.yaml"
                     }

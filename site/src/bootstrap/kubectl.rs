@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use bundle_oci::Printable;
+use bundle_oci::{ByteCount, Printable};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
@@ -22,6 +22,9 @@ pub enum KubectlError {
     /// It did not end in time.
     #[error("kubectl took longer than {} seconds", .0.as_secs())]
     Slow(Duration),
+    /// It printed more than is read.
+    #[error("kubectl printed more than {}", ByteCount(*.0))]
+    TooMuch(u64),
     /// It failed.
     #[error("kubectl failed: {}", Printable(.0))]
     Failed(String),
@@ -72,13 +75,17 @@ async fn run(
         let print = async {
             let mut found = Zeroizing::new(Vec::new());
             if let Some(stdout) = stdout {
-                stdout.take(printed).read_to_end(&mut found).await?;
+                stdout.take(printed + 1).read_to_end(&mut found).await?;
             }
             Ok::<_, std::io::Error>(found)
         };
         let ((), said, found) = tokio::join!(write, read, print);
         let status = child.wait().await.map_err(KubectlError::Io)?;
         let said = said.map_err(KubectlError::Io)?;
+        // Before its status: nobody read the rest, at which it may have failed.
+        if found.as_ref().is_ok_and(|found| found.len() as u64 > printed) {
+            return Err(KubectlError::TooMuch(printed));
+        }
         if status.success() {
             return found.map_err(KubectlError::Io);
         }

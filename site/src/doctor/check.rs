@@ -145,6 +145,9 @@ pub enum Skipped {
     /// Not requested, because it takes long or needs an option.
     #[error("not asked for")]
     NotAsked,
+    /// The answer is not a registry's, and does not show what was asked.
+    #[error("the answer is HTTP {0}, which is no registry's to this request")]
+    Answered(u16),
     /// The program for it is not there.
     #[error("{0} is not on the PATH")]
     NoProgram(&'static str),

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
-use bundle_test_servers::{Fault, Matcher, Robot, Rule};
+use bundle_test_servers::{Fault, Matcher, RequestHead, Response, Robot, Rule};
 
 use crate::harbor::scene::HarborScene;
 use crate::scene::{Ran, Scene};
@@ -236,6 +236,8 @@ fn a_pull_secret_that_pods_could_not_use_is_named() {
     let report = it.doctor("--json").succeeds().json();
     assert_eq!(check(&report, "cluster")["outcome"], "not-run", "{report:#}");
     it.doctor("--cluster").ends_with(1).says("kubectl failed: connection refused");
+    it.write("bin/kubectl", "#!/bin/sh\nexec yes\n");
+    it.doctor("--cluster").ends_with(1).says("kubectl printed more than ");
 }
 
 #[test]
@@ -337,19 +339,19 @@ fn a_name_that_leads_pods_and_nodes_elsewhere_is_told() {
 
 /// A registry behind an nginx with a limit on the size of requests: refuses by the head alone, as
 /// `ngx_http_core_module` does with `client_max_body_size`, before it reads any of the body.
-fn behind_a_size_limit() -> String {
+fn behind_a_size_limit(otherwise: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
-            std::thread::spawn(move || answer(&stream));
+            std::thread::spawn(move || answer(&stream, otherwise));
         }
     });
     host
 }
 
-fn answer(stream: &TcpStream) -> Option<()> {
+fn answer(stream: &TcpStream, otherwise: &str) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -362,6 +364,7 @@ fn answer(stream: &TcpStream) -> Option<()> {
     let status = match (length, head.starts_with("GET /v2/ ")) {
         (Some(1_048_577_u64..), _) => "413 Request Entity Too Large",
         (_, true) => "200 OK",
+        _ if head.starts_with("PATCH ") => otherwise,
         _ => "404 Not Found",
     };
     write!(&*stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()
@@ -370,14 +373,84 @@ fn answer(stream: &TcpStream) -> Option<()> {
 #[test]
 fn a_limit_on_the_size_of_requests_is_found_without_sending_one() {
     let it = site();
-    let host = behind_a_size_limit();
-    let doctor = |more: &str| it.scene.shell(&format!("$BUNDLE doctor --to http://{host} {more}"));
+    let doctor = |more: &str| {
+        let host = behind_a_size_limit("404 Not Found");
+        it.scene.shell(&format!("$BUNDLE doctor --to http://{host} {more}"))
+    };
     doctor("")
         .ends_with(4)
         .says("a request of 10.0 GiB is refused by its size (HTTP 413)")
         .says("proxy-body-size");
     // All layers of this bundle are smaller than the limit.
     doctor("--bundle b.tar").succeeds().says("is not refused");
+}
+
+#[test]
+fn a_size_counts_as_taken_by_a_registrys_answer_alone() {
+    let it = site();
+    for (answer, outcome) in [
+        ("401 Unauthorized", "ok"),
+        ("405 Method Not Allowed", "ok"),
+        ("307 Temporary Redirect", "not-run"),
+        ("200 OK", "not-run"),
+        ("503 Service Unavailable", "not-run"),
+    ] {
+        let to = behind_a_size_limit(answer);
+        let ran = it.scene.shell(&format!("$BUNDLE doctor --to http://{to} --bundle b.tar --json"));
+        let report = ran.succeeds().json();
+        let check = check(&report, "request-size");
+        assert_eq!(check["outcome"], outcome, "{answer}: {report:#}");
+        let says = check["message"].as_str().unwrap();
+        assert_eq!(says.contains(&answer[..3]), outcome == "not-run", "{says}");
+    }
+}
+
+#[test]
+fn who_asks_for_nothing_or_for_what_is_not_there_gets_a_usage_error() {
+    let it = site();
+    let doctor = |more: &str| it.scene.shell(&format!("HOME=$PWD/nobody $BUNDLE doctor {more}"));
+    doctor("").ends_with(2).says("nothing was checked").says("--to URL");
+    doctor("--root /nonexistent").ends_with(2).says("/nonexistent is not a directory");
+    doctor("--root .").ends_with(2).says("--root / needs --to and --bundle FILE");
+    doctor("--cluster").ends_with(2).says("--cluster needs --to or --pull-host");
+}
+
+#[test]
+fn what_harbor_repeats_of_the_account_is_not_printed() {
+    let it = site();
+    let echo = |head: &RequestHead| {
+        let sent = head.headers.get("authorization")?.to_owned();
+        let body = match head.path() {
+            path if path.ends_with("/health") => serde_json::json!({
+                "status": "unhealthy", "components": [{"name": "core", "status": "unhealthy", "error": sent}],
+            }),
+            path if path.ends_with("/systeminfo") => serde_json::json!({
+                "harbor_version": sent, "registry_storage_provider_name": sent, "auth_mode": "db_auth",
+            }),
+            path if path.ends_with("/users/current") => serde_json::json!({
+                "username": sent, "user_id": 1, "sysadmin_flag": true,
+            }),
+            _ => return None,
+        };
+        Some(Response::json(200, body.to_string()))
+    };
+    it.harbor.faults().add(Rule::new(Matcher::any(), Fault::Answer(std::sync::Arc::new(echo))));
+    let admin = it.harbor.admin_credentials();
+    let to = format!("http://{}", it.harbor.host());
+    let pair = format!("{}:{}", admin.name, admin.secret);
+    let encoded = it.scene.shell(&format!("printf %s '{pair}' | base64 -w0")).succeeds().stdout;
+    assert!(encoded.len() > 8, "{encoded}");
+    for command in [["doctor", "--to"], ["harbor", "check"]] {
+        let mut arguments: Vec<&str> = command.to_vec();
+        if arguments[0] == "harbor" {
+            arguments.push("--to");
+        }
+        arguments.extend([to.as_str(), "--bundle", "b.tar"]);
+        let ran = it.bundle_as(&admin, &arguments);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("Basic ***"), "{said}");
+        assert!(!said.contains(encoded.trim()) && !said.contains(&admin.secret), "{said}");
+    }
 }
 
 /// Certificates for 127.0.0.1: `good`; `leaf`, which is no authority's; `old`, whose time is over; and `other`, for

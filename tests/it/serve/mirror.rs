@@ -282,6 +282,12 @@ fn what_would_harm_nodes_is_refused() {
         ("harbor.example", &["--ca-file", "tls.key"], 2, "there is a private key in it"),
         ("harbor.example", &["--ca-file", "users"], 2, "there is no certificate in it"),
         ("harbor.example", &["--plain-http", "--credentials", "pull.json"], 2, "cannot be used with"),
+        (
+            "harbor.example:5000",
+            &["--plain-http", "harbor.example:5000"],
+            2,
+            "--plain-http=harbor.example:5000",
+        ),
         ("https://harbor.example", &[], 2, "without scheme"),
     ] {
         let more: Vec<_> = more.iter().chain(&output).copied().collect();
