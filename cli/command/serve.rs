@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bundle_format::Timestamp;
 use bundle_importer::Bundle;
 use bundle_input::Span;
 use bundle_oci::Printable;
@@ -43,6 +44,10 @@ pub(crate) struct Serve {
     /// has them looked at at once
     #[arg(long, value_name = "TIME", default_value = "10s", requires = "follow")]
     poll: Span,
+
+    /// Serve bundles created more than a day ahead of this machine's clock, too
+    #[arg(long)]
+    allow_future: bool,
 
     #[command(flatten)]
     trust: TrustArguments,
@@ -90,6 +95,7 @@ impl Serve {
         let limits = Limits {
             // Some files are the bundles, the log and the runtime's own.
             connections: limits.connections.min(files.saturating_sub(64).max(16)),
+            ahead: if self.allow_future { i64::MAX } else { limits.ahead },
             ..limits
         };
         let console = Arc::new(Console::start());
@@ -98,7 +104,7 @@ impl Serve {
             let text = format!("{} is a directory", Printable(&directory.display().to_string()));
             return Err(Failure::text(Code::Usage, text).hint("serve what lies in it with --follow DIR"));
         }
-        let sources = self.bundles.iter().map(|path| source(path, &policy));
+        let sources = self.bundles.iter().map(|path| source(path, &policy, limits.ahead));
         let address = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
         // From here on SIGHUP no longer ends the process.
         let hangups = (!self.follow.is_empty()).then(Hangups::listen).transpose();
@@ -196,16 +202,24 @@ fn note_lines(notes: &[Note]) -> Vec<String> {
 }
 
 /// Opens one bundle, and says which one could not be.
-fn source(path: &Path, policy: &Effective) -> Result<Source, Failure> {
+fn source(path: &Path, policy: &Effective, ahead: i64) -> Result<Source, Failure> {
     let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
         .map_err(|error| Failure::from(error).of(path))?;
     for line in parity_lines(&bundle.parity_notes()) {
         tell(&format!("note: {line}"));
     }
+    let (created, now) = (bundle.statement().created, Timestamp::now());
+    if created.unix() > now.unix().saturating_add(ahead) {
+        let text = format!(
+            "bundle was made at {created}, more than a day ahead of this machine's clock, which says {now}"
+        );
+        let failure = Failure::text(Code::Policy, text).of(path);
+        return Err(failure.hint("set the clock right; to serve it nevertheless: --allow-future"));
+    }
     let (archive, graph) = bundle
         .into_archive()
         .ok_or_else(|| Failure::text(Code::Usage, "a bundle from a pipe cannot be served").of(path))?;
-    Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+    Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until: None })
 }
 
 /// More of the same would hide the rest.

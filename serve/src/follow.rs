@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bundle_format::Timestamp;
 use bundle_oci::Digest;
 
 use crate::listing::{self, Fingerprint};
+use crate::selection::{Candidate, Room, choose};
 use crate::shelf::{Held, Shelf};
 use crate::{Note, Source, Store, Summary};
 
@@ -24,6 +26,11 @@ pub trait Opener {
     /// # Errors
     /// It is not trusted, damaged, or not all there.
     fn open(&self, path: &Path) -> Result<Source, String>;
+
+    /// The present time.
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
 }
 
 /// Keeps a [`Store`] to the bundles of directories, beside some that are always served.
@@ -44,6 +51,8 @@ pub struct Follower<O> {
     hindrance: Option<String>,
     /// Why fixed bundles are not served, as reported.
     fixed_out: BTreeMap<PathBuf, Why>,
+    /// Whether it has served something, be it nothing.
+    begun: bool,
 }
 
 struct Directory {
@@ -57,6 +66,10 @@ struct Known {
     /// How it looked; nothing if it is to be opened anew.
     look: Option<Fingerprint>,
     held: Option<Arc<Held>>,
+    /// When it is to be opened anew, for it may no longer be trusted.
+    until: Option<Timestamp>,
+    /// What was told to be served under this path.
+    shown: Option<Summary>,
     /// Why it cannot be served.
     out: Option<Why>,
     served: bool,
@@ -78,7 +91,9 @@ pub enum Why {
         /// One of them.
         first: Digest,
     },
-    /// So many are served already as [`Limits`](crate::Limits) allow.
+    /// It was made after so much time from now as [`Limits`](crate::Limits) allow. It is served when it is time.
+    Future(Timestamp),
+    /// There are more than [`Limits`](crate::Limits) allow, and the newest of each stream come first.
     TooMany,
 }
 
@@ -99,6 +114,13 @@ pub struct Look {
 pub enum Change {
     /// A bundle is served from now on.
     Served(Summary),
+    /// A bundle is served from now on in place of another that had its path.
+    Replaced {
+        /// The one that was served.
+        before: Summary,
+        /// The one that is.
+        now: Summary,
+    },
     /// A bundle is not served. Each reason is reported once, when the bundle is unchanged since the last
     /// scan.
     LeftOut {
@@ -153,6 +175,7 @@ impl<O: Opener> Follower<O> {
             distrust: None,
             hindrance: None,
             fixed_out: BTreeMap::new(),
+            begun: false,
         }
     }
 
@@ -160,9 +183,14 @@ impl<O: Opener> Follower<O> {
     pub fn look(&mut self, asked: Asked) -> Look {
         let mut look = Look::default();
         let trust_changed = self.trust(&mut look);
-        let found = self.list(&mut look);
-        let mut changed =
-            trust_changed || self.hindrance.is_some() || self.store.shelf().bundles().is_empty();
+        let mut found = self.list(&mut look);
+        for (path, known) in self.known.iter().filter(|(_, known)| known.served) {
+            if let Some(files) = known.look.as_ref().filter(|files| listing::is_there(path, files)) {
+                found.entry(path.clone()).or_insert_with(|| files.clone());
+            }
+        }
+        let now = self.opener.now();
+        let mut changed = trust_changed || self.hindrance.is_some() || !self.begun;
         self.known.retain(|path, known| {
             let there = found.contains_key(path);
             if !there && known.served {
@@ -172,9 +200,9 @@ impl<O: Opener> Follower<O> {
             there
         });
         for (path, files) in found {
-            changed |= self.examine(path, files, trust_changed);
+            changed |= self.examine(path, files, trust_changed, now);
         }
-        if changed && !self.replace(&mut look) {
+        if changed && !self.replace(&mut look, now) {
             return look;
         }
         self.tell(&mut look, asked);
@@ -202,7 +230,10 @@ impl<O: Opener> Follower<O> {
         let mut all = BTreeMap::new();
         let most = self.store.limits.candidates;
         for Directory { path, trouble } in &mut self.directories {
-            let found = listing::bundles(path, most);
+            let served =
+                self.known.iter().filter(|(known, held)| held.served && known.parent() == Some(path));
+            let served = served.map(|(path, _)| path.clone()).collect();
+            let found = listing::bundles(path, most, &served);
             let what = match &found {
                 Ok((_, false)) => None,
                 Ok((_, true)) => {
@@ -230,20 +261,25 @@ impl<O: Opener> Follower<O> {
         all
     }
 
-    /// Opens a bundle that is new, or looks otherwise than before. Whether something else is to be served now.
-    fn examine(&mut self, path: PathBuf, files: Fingerprint, trust_changed: bool) -> bool {
+    /// Opens a bundle that is new, looks otherwise than before, or whose time may be over. Whether something else is
+    /// to be served now.
+    fn examine(&mut self, path: PathBuf, files: Fingerprint, trust_changed: bool, now: Timestamp) -> bool {
+        let ahead = self.store.limits.ahead;
         let known = self.known.entry(path.clone()).or_default();
         known.settled = known.look.as_ref() == Some(&files);
-        if known.settled && !trust_changed {
-            return false;
+        let over = known.held.is_some() && known.until.is_some_and(|until| now > until);
+        if known.settled && !trust_changed && !over {
+            return matches!(known.out, Some(Why::Future(created)) if !is_ahead(created, now, ahead));
         }
+        let same = known.look.as_ref().is_some_and(|look| listing::same_content(look, &files));
         known.look = Some(files);
         let before = known.held.take();
         match self.opener.open(&path) {
             Ok(source) => {
+                known.until = source.until;
                 let (opened, medium) = source.split();
                 let digest = opened.archive.trusted().digest();
-                let kept = before.filter(|held| known.settled && held.summary.digest == digest);
+                let kept = before.filter(|held| same && held.summary.digest == digest);
                 known.held = Some(kept.unwrap_or_else(|| self.store.hold(&opened, medium)));
                 true
             }
@@ -256,7 +292,7 @@ impl<O: Opener> Follower<O> {
 
     /// Makes a catalog of all that can be served together, and serves it in place of the one before. False if a fixed
     /// bundle stands in the way.
-    fn replace(&mut self, look: &mut Look) -> bool {
+    fn replace(&mut self, look: &mut Look, now: Timestamp) -> bool {
         let mut left_out: BTreeMap<PathBuf, Why> = BTreeMap::new();
         let mut stale: BTreeSet<PathBuf> = BTreeSet::new();
         let mut order: Vec<(PathBuf, Arc<Held>)> =
@@ -266,11 +302,17 @@ impl<O: Opener> Follower<O> {
         let fixed = self.fixed.len();
         let order: Vec<(PathBuf, Arc<Held>)> = self.fixed.iter().cloned().chain(order).collect();
         let limits = self.store.limits;
+        for (path, held) in order.iter().skip(fixed) {
+            if is_ahead(held.created, now, limits.ahead) {
+                left_out.insert(path.clone(), Why::Future(held.created));
+            }
+        }
         loop {
             let before = left_out.len();
+            let chosen = self.choose(&order, &left_out);
             let mut shelf = Shelf::default();
             for (position, (path, held)) in order.iter().enumerate() {
-                if left_out.contains_key(path) {
+                if left_out.contains_key(path) || !chosen.contains(path) {
                     continue;
                 }
                 let opened = match self.opener.open(path) {
@@ -291,12 +333,6 @@ impl<O: Opener> Follower<O> {
                         .insert(path.clone(), Why::Unusable("it has just become another bundle".to_owned()));
                     continue;
                 }
-                let full =
-                    shelf.bundles().len() >= limits.bundles || shelf.blobs_with(&opened) > limits.blobs;
-                if full && position >= fixed {
-                    left_out.insert(path.clone(), Why::TooMany);
-                    continue;
-                }
                 shelf.add(held.clone(), &opened);
             }
             shelf.finish();
@@ -307,9 +343,15 @@ impl<O: Opener> Follower<O> {
             }
             // Others may build on what was left out.
             if left_out.len() == before {
-                look.notes = new_notes(shelf.catalog.notes(), self.store.shelf().catalog.notes());
-                look.replaced = true;
+                let others = order.iter().map(|(path, _)| path);
+                let others = others.filter(|path| !chosen.contains(*path) && !left_out.contains_key(*path));
+                let others: Vec<PathBuf> = others.cloned().collect();
+                left_out.extend(others.into_iter().map(|path| (path, Why::TooMany)));
+                let served = self.store.shelf();
+                look.notes = new_notes(shelf.catalog.notes(), served.catalog.notes());
+                look.replaced = !look.notes.is_empty() || contents(&shelf) != contents(&served);
                 self.store.put(shelf);
+                self.begun = true;
                 break;
             }
         }
@@ -331,6 +373,21 @@ impl<O: Opener> Follower<O> {
         true
     }
 
+    /// The paths of those that can be served together, without those that are left out already.
+    fn choose(&self, order: &[(PathBuf, Arc<Held>)], left_out: &BTreeMap<PathBuf, Why>) -> BTreeSet<PathBuf> {
+        let is_left = |(path, _): &&(PathBuf, Arc<Held>)| !left_out.contains_key(path);
+        let left: Vec<&(PathBuf, Arc<Held>)> = order.iter().filter(is_left).collect();
+        let fixed = order.iter().take(self.fixed.len()).filter(is_left).count();
+        let candidates: Vec<Candidate<'_>> = left.iter().map(|entry| candidate_of(&entry.1)).collect();
+        let room = Room { bundles: self.store.limits.bundles, blobs: self.store.limits.blobs };
+        let places = choose(&candidates, fixed, room, |place| {
+            // One that cannot be opened is noticed when it is added.
+            let Ok(source) = self.opener.open(&left[place].0) else { return Vec::new() };
+            source.archive.statement().blobs.iter().map(|blob| blob.digest).collect()
+        });
+        places.into_iter().map(|place| left[place].0.clone()).collect()
+    }
+
     fn hinder(&mut self, path: PathBuf, what: String, look: &mut Look) {
         if self.hindrance.as_ref() != Some(&what) {
             look.changes.push(Change::Trouble { path: Some(path), what: what.clone() });
@@ -345,8 +402,13 @@ impl<O: Opener> Follower<O> {
             known.served = known.held.is_some() && known.out.is_none();
             let Some(why) = &known.out else {
                 known.told = None;
-                if let Some(held) = known.held.as_ref().filter(|_| !was_served) {
-                    look.changes.push(Change::Served(held.summary.clone()));
+                let Some(now) = known.held.as_ref().map(|held| held.summary.clone()) else { continue };
+                match known.shown.replace(now.clone()) {
+                    Some(before) if was_served && before.digest != now.digest => {
+                        look.changes.push(Change::Replaced { before, now });
+                    }
+                    _ if was_served => {}
+                    _ => look.changes.push(Change::Served(now)),
                 }
                 continue;
             };
@@ -358,6 +420,27 @@ impl<O: Opener> Follower<O> {
             }
         }
     }
+}
+
+/// Whether a bundle was made later than clocks differ.
+fn is_ahead(created: Timestamp, now: Timestamp, ahead: i64) -> bool {
+    created.unix() > now.unix().saturating_add(ahead)
+}
+
+fn candidate_of(held: &Held) -> Candidate<'_> {
+    Candidate {
+        signers: &held.summary.signers,
+        stream: &held.summary.stream,
+        sequence: held.summary.sequence,
+        digest: held.summary.digest,
+        bases: &held.bases,
+        blobs: held.blobs,
+    }
+}
+
+/// What people are told of a shelf.
+fn contents(shelf: &Shelf) -> Vec<(String, Digest)> {
+    shelf.bundles().iter().map(|held| (held.summary.name.clone(), held.summary.digest)).collect()
 }
 
 /// The notes that are new, but those on tags that move within a stream, which is what streams are for.

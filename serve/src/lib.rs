@@ -30,6 +30,7 @@ mod problem;
 mod proof;
 mod range;
 mod route;
+mod selection;
 mod sending;
 mod server;
 mod shelf;

@@ -60,6 +60,9 @@ pub struct Limits {
     /// Bundles in followed directories, valid or not. A directory of a million files must not fill the
     /// memory.
     pub candidates: usize,
+    /// How far ahead of this machine's clock a bundle may have been made, in seconds, as `import` has it: a signer
+    /// chooses the time, and of two streams the later one has a tag.
+    pub ahead: i64,
     /// Between two attempts to find a medium again that went away, or a blob that was damaged.
     pub again: Duration,
 }
@@ -85,6 +88,7 @@ impl Default for Limits {
             bundles: 128,
             blobs: 50_000,
             candidates: 1024,
+            ahead: 24 * 60 * 60,
             again: Duration::from_secs(2),
         }
     }

@@ -21,12 +21,14 @@ pub struct Source {
     pub graph: Graph,
     /// Where to look for its bytes when they cannot be read any more.
     pub medium: Box<dyn Reopen>,
+    /// The next moment after which it may no longer be trusted: it, or a key that signed it, ends then.
+    pub until: Option<Timestamp>,
 }
 
 impl Source {
     /// The opened bundle, and the place to find it again.
     pub(crate) fn split(self) -> (Opened, Box<dyn Reopen>) {
-        let Self { archive, graph, medium } = self;
+        let Self { archive, graph, medium, until: _ } = self;
         (Opened { archive, graph }, medium)
     }
 }
@@ -63,6 +65,10 @@ pub(crate) struct Held {
     pub(crate) created: Timestamp,
     /// The blobs that a delta requires from its bases.
     pub(crate) requires: Vec<Digest>,
+    /// The bundles that it names as its bases.
+    pub(crate) bases: Vec<Digest>,
+    /// How many blobs it carries.
+    pub(crate) blobs: usize,
     pub(crate) proofs: Mutex<HashMap<Digest, Arc<Proof>>>,
 }
 
@@ -80,7 +86,9 @@ impl Held {
             artifacts: statement.artifacts.len(),
         };
         let requires = statement.requires.iter().map(|blob| blob.digest).collect();
-        Self { id, medium, summary, created: statement.created, requires, proofs: Mutex::default() }
+        let bases = statement.base.iter().map(|base| base.digest).collect();
+        let (created, blobs) = (statement.created, statement.blobs.len());
+        Self { id, medium, summary, created, requires, bases, blobs, proofs: Mutex::default() }
     }
 }
 
@@ -111,12 +119,6 @@ impl Shelf {
     /// The bundles, in the order in which they were added.
     pub(crate) fn bundles(&self) -> &[Arc<Held>] {
         &self.bundles
-    }
-
-    /// How many blobs there would be with this bundle, too.
-    pub(crate) fn blobs_with(&self, opened: &Opened) -> usize {
-        let blobs = opened.archive.statement().blobs.iter().map(|blob| blob.digest);
-        self.catalog.size().0 + self.catalog.absent(blobs).len()
     }
 
     /// The bundle that has this content.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_format::Limits;
+use bundle_format::{Limits, Timestamp, Trusted};
 use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_os::Hangups;
@@ -44,9 +44,19 @@ impl Opener for Trusting {
         let opened = Bundle::open_arrived(path, &self.policy, &Limits::V1);
         let bundle = opened.map_err(|error| Failure::from(error).said().replace('\n', "; "))?;
         // One that comes through a pipe has no path.
+        let until = until(bundle.trusted(), &self.policy);
         let (archive, graph) = bundle.into_archive().ok_or("it is a pipe")?;
-        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until })
     }
+}
+
+/// The next moment after which a bundle may no longer be trusted: its own end, or that of a key that signed it.
+fn until(trusted: &Trusted, policy: &Effective) -> Option<Timestamp> {
+    let now = Timestamp::now();
+    let signers = trusted.signer_keys();
+    let keys = policy.policy().keys.iter().filter(|key| signers.contains(&key.key.fingerprint()));
+    let ends = keys.filter_map(|key| key.until).chain(trusted.statement().expires);
+    ends.filter(|end| now <= *end).min()
 }
 
 /// A follower at work.
@@ -107,6 +117,12 @@ async fn looks(every: Duration, mut hangups: Hangups, mut look: impl FnMut(Asked
 pub(super) fn lines(look: &Look) -> Vec<String> {
     let line = |change: &Change| match change {
         Change::Served(bundle) => summary_line(bundle),
+        Change::Replaced { before, now } => {
+            let older = before.stream == now.stream && now.sequence < before.sequence;
+            let (warning, older) = if older { ("warning: ", " the later") } else { ("", "") };
+            let (line, stream, sequence) = (summary_line(now), &before.stream, before.sequence.dated());
+            format!("{warning}{line}; in place of{older} sequence {sequence} of stream {stream}")
+        }
         Change::LeftOut { name, why, withdrawn } => {
             let why = match why {
                 Why::Unusable(what) => what.clone(),
@@ -115,8 +131,14 @@ pub(super) fn lines(look: &Look) -> Vec<String> {
                     count(*blobs, "blob"),
                     if *blobs == 1 { "is" } else { "are" }
                 ),
+                Why::Future(created) => format!(
+                    "it was made at {created}, more than a day ahead of this machine's clock; set the clock right, \
+                     or serve it nevertheless with --allow-future"
+                ),
                 Why::TooMany => {
-                    "too many bundles or blobs are served already; remove some that are not needed".to_owned()
+                    "there are more bundles or blobs than are served at once, and the newest of each \
+                                 stream come first; remove some that are not needed"
+                        .to_owned()
                 }
             };
             let no = if *withdrawn { "no longer" } else { "not" };

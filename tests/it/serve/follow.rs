@@ -5,7 +5,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use bundle_format::Timestamp;
 use bundle_importer::Bundle;
 use bundle_serve::{
     Asked, Change, Event, FileMedium, Follower, Limits, Observer, Opener, Source, Store, Why,
@@ -300,8 +302,19 @@ fn trust_certificate_and_users_change_while_it_serves() {
     assert_eq!(pull("seed.crt", "-u node:two"), "200");
 }
 
-/// Opens whatever the scene's key signed.
-struct Signed(Effective);
+/// Opens whatever the scene's key signed. The clock is the test's, for nothing waits here.
+struct Signed(Effective, Arc<AtomicI64>);
+
+impl Signed {
+    fn by_key_of(scene: &Scene) -> Self {
+        let policy = Effective::load(Some(&scene.path("key.pub")), &StoreLocation::Waived).unwrap();
+        Self(policy, Arc::new(AtomicI64::new(Timestamp::now().unix())))
+    }
+}
+
+fn unix(text: &str) -> i64 {
+    text.parse::<Timestamp>().unwrap().unix()
+}
 
 impl Opener for Signed {
     fn refresh(&mut self) -> Result<bool, String> {
@@ -309,10 +322,18 @@ impl Opener for Signed {
     }
 
     fn open(&self, path: &Path) -> Result<Source, String> {
-        let bundle =
-            Bundle::open(path, &self.0, &bundle_format::Limits::V1).map_err(|error| error.to_string())?;
+        let bundle = Bundle::open_arrived(path, &self.0, &bundle_format::Limits::V1)
+            .map_err(|error| error.to_string())?;
+        let until = bundle.statement().expires;
+        if until.is_some_and(|until| self.now() > until) {
+            return Err("bundle expired".to_owned());
+        }
         let (archive, graph) = bundle.into_archive().unwrap();
-        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())) })
+        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.1.load(Ordering::Relaxed)).unwrap()
     }
 }
 
@@ -323,27 +344,109 @@ impl Observer for Deaf {
 }
 
 #[test]
-fn more_bundles_or_blobs_than_the_limits_allow_are_left_out_and_the_first_ones_served() {
+fn of_more_bundles_or_blobs_than_the_limits_allow_the_newest_are_served() {
     let scene = scene();
     for (name, hour) in [("a", 9), ("b", 10), ("c", 11)] {
         make(&scene, name, 1000, &["--created", &format!("2026-11-24T{hour:02}:00:00Z")]);
     }
     scene.shell("mv ?.tar done/").succeeds();
-    let policy = Effective::load(Some(&scene.path("key.pub")), &StoreLocation::Waived).unwrap();
     // Each has four blobs, one of which is that of all.
     for (bundles, blobs, served) in [(3, 10, 3), (3, 9, 2), (2, 100, 2), (100, 4, 1), (100, 3, 0)] {
         let limits = Limits { bundles, blobs, ..Limits::default() };
         let store = Arc::new(Store::new(Vec::new(), limits, Arc::new(Deaf)).unwrap());
         let mut follower =
-            Follower::new(store.clone(), Signed(policy.clone()), Vec::new(), vec![scene.path("done")]);
+            Follower::new(store.clone(), Signed::by_key_of(&scene), Vec::new(), vec![scene.path("done")]);
         let look = follower.look(Asked::Yes);
         let too_many = |change: &&Change| matches!(change, Change::LeftOut { why: Why::TooMany, .. });
         let out = look.changes.iter().filter(too_many).count();
         assert_eq!((store.bundles().len(), out), (served, 3 - served), "{:?}", look.changes);
         let names: Vec<String> = store.bundles().into_iter().map(|bundle| bundle.name).collect();
-        assert!(names.iter().zip(["a.tar", "b.tar", "c.tar"]).all(|(name, first)| name.ends_with(first)));
+        let newest = names.iter().rev().zip(["c.tar", "b.tar", "a.tar"]);
+        assert!(newest.into_iter().all(|(name, newest)| name.ends_with(newest)), "{names:?}");
         assert!(follower.look(Asked::Yes).changes.is_empty(), "it is told once");
     }
+}
+
+#[test]
+fn a_bundle_is_served_only_in_its_time_and_a_look_without_a_difference_says_nothing() {
+    let scene = scene();
+    // The machine's own clock is in none of these times.
+    make(&scene, "a", 1000, &["--created", "2099-11-24T09:00:00Z", "--expires", "2d"]);
+    let opener = Signed::by_key_of(&scene);
+    let clock = opener.1.clone();
+    let store = Arc::new(Store::new(Vec::new(), Limits::default(), Arc::new(Deaf)).unwrap());
+    let mut follower = Follower::new(store.clone(), opener, Vec::new(), vec![scene.path("done")]);
+    let mut look = |asked, now: &str| {
+        clock.store(unix(now), Ordering::Relaxed);
+        let look = follower.look(asked);
+        (look.changes, look.replaced, store.bundles().len())
+    };
+    // Nothing to serve is nothing to say, at each look.
+    for _ in 0..2 {
+        assert!(
+            matches!(&look(Asked::No, "2099-11-20T09:00:00Z"), (changes, false, 0) if changes.is_empty())
+        );
+    }
+    scene.shell("mv a.tar done/").succeeds();
+    let (changes, replaced, served) = look(Asked::No, "2099-11-23T08:59:59Z");
+    let future = Why::Future("2099-11-24T09:00:00Z".parse().unwrap());
+    assert!(
+        matches!(&changes[..], [Change::LeftOut { why, withdrawn: false, .. }] if *why == future),
+        "{changes:?}"
+    );
+    assert!(!replaced && served == 0);
+    // A day ahead is not the future: clocks differ.
+    let (changes, replaced, served) = look(Asked::No, "2099-11-23T09:00:00Z");
+    assert!(matches!(&changes[..], [Change::Served(_)]) && replaced && served == 1, "{changes:?}");
+    // A signature beside it changes nothing that is served.
+    scene.shell("echo junk > done/a.tar.0123456789abcdef.sig").succeeds();
+    assert!(matches!(&look(Asked::No, "2099-11-26T09:00:00Z"), (changes, false, 1) if changes.is_empty()));
+    let (changes, replaced, served) = look(Asked::No, "2099-11-26T09:00:01Z");
+    assert!(matches!(&changes[..], [Change::LeftOut { withdrawn: true, .. }]), "{changes:?}");
+    assert!(replaced && served == 0);
+}
+
+#[test]
+fn a_bundle_in_place_of_another_is_named_and_an_earlier_one_of_the_stream_is_a_warning() {
+    let scene = scene();
+    make(&scene, "a", 1000, &["--sequence", "1"]);
+    make(&scene, "b", 1000, &["--sequence", "2"]);
+    scene.shell("cp b.tar done/x.tar").succeeds();
+    let mut served = Served::with(&scene, &FOLLOW);
+    assert!(served.has("b") && !served.has("a"));
+    scene.shell("cp a.tar new && mv new done/x.tar").succeeds();
+    let said = served.look();
+    assert!(said.contains("warning: done/x.tar: 1 artifact, stream s, sequence 1"), "{said}");
+    assert!(said.contains("in place of the later sequence 2 of stream s"), "{said}");
+    assert!(served.has("a") && !served.has("b"));
+    scene.shell("cp b.tar new && mv new done/x.tar").succeeds();
+    let said = served.look();
+    assert!(said.contains("done/x.tar: 1 artifact") && said.contains("in place of sequence 1"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
+fn junk_beside_bundles_withdraws_none_and_one_from_the_future_is_a_matter_of_the_user() {
+    let scene = scene();
+    make(&scene, "a", 1000, &[]);
+    make(&scene, "z", 1000, &["--created", "2999-01-01T00:00:00Z"]);
+    scene.shell("cp a.tar done/").succeeds();
+    let mut served = Served::with(&scene, &FOLLOW);
+    scene.shell("cd done && seq -f 'junk-%g.tar' 2000 | xargs touch && cp ../z.tar .").succeeds();
+    let said = served.look();
+    assert!(!said.contains("gone") && said.contains("now serving 1 bundle,"), "{said}");
+    assert!(served.has("a"));
+    scene.shell("rm done/junk*").succeeds();
+    // It may have been among the first that were looked at.
+    let said = said + &served.look();
+    let future = "more than a day ahead of this machine's clock";
+    assert_eq!(said.matches(future).count(), 1, "{said}");
+    assert!(!served.has("z"));
+    drop(served);
+    let arguments = ["serve", "z.tar", "--trust", "key.pub", "--listen", "127.0.0.1:0"];
+    scene.bundle(arguments).ends_with(5).says(future);
+    let served = Served::with(&scene, &[&FOLLOW[..], &["--allow-future"]].concat());
+    assert!(served.has("z") && served.has("a"));
 }
 
 #[test]
