@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::{Platform, json};
+use crate::{Platform, Printable, json};
 
 /// The platform in an image's config.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,45 @@ impl ConfigPlatform {
     pub fn can_be(&self, said: &Platform) -> bool {
         self.platform.can_be(said, self.says_variant)
     }
+}
+
+/// The longest part of a config's word that is shown, in characters.
+const SHOWN: usize = 64;
+
+/// The longest text of an odd platform, in characters.
+const LONGEST: usize = 100;
+
+/// The platform that a config names with characters or a length that no platform has, as text to show: each field
+/// escaped and cut. None if the config names none, or a proper one.
+pub fn odd_platform(config: &[u8]) -> Option<String> {
+    let fields = serde_json::from_slice::<Fields>(config).ok().filter(|fields| !fields.repeated)?;
+    let [os, architecture, variant, os_version] = fields.values;
+    let (os, architecture) = (os?, architecture?);
+    if os.is_empty() || architecture.is_empty() {
+        // Some configs of attestations and other artifacts have both, and name nothing.
+        return None;
+    }
+    if Platform::new(&os, &architecture, variant.as_deref(), os_version.as_deref()).is_ok() {
+        return None;
+    }
+    let shown = |text: &str| {
+        let start: String = text.chars().take(SHOWN).collect();
+        let rest = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+        format!("{}{rest}", Printable(&start))
+    };
+    let mut text = format!("{}/{}", shown(&os), shown(&architecture));
+    for (sign, field) in [('/', variant), (':', os_version)] {
+        if let Some(field) = field.filter(|field| !field.is_empty()) {
+            text.push(sign);
+            text.push_str(&shown(&field));
+        }
+    }
+    // Escapes are longer than what they stand for, and many of these texts are kept.
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    Some(text)
 }
 
 /// The fields that name a platform, in the order of [`NAMES`].
@@ -115,6 +154,21 @@ mod tests {
         let windows = r#"{"architecture":"amd64","os":"windows","os.version":"10.0.17763.1"}"#;
         assert!(can(windows, "windows/amd64") && can(windows, "windows/amd64:10.0.17763.1"));
         assert!(!can(windows, "windows/amd64:10.0.20348.1"));
+    }
+
+    #[test]
+    fn an_odd_platform_is_shown_escaped_and_cut() {
+        let long = format!(r#"{{"os":"linux","architecture":"{}","variant":"v8"}}"#, "a".repeat(100_000));
+        assert_eq!(odd_platform(long.as_bytes()).unwrap(), format!("linux/{}…/v8", "a".repeat(64)));
+        let escaped = odd_platform(br#"{"os":"lin\u001b[31mux","architecture":"amd64"}"#).unwrap();
+        assert_eq!(escaped, "lin\\u{1b}[31mux/amd64");
+        let many = format!(r#"{{"os":"{}","architecture":"amd64"}}"#, "\\u001b".repeat(64));
+        assert_eq!(odd_platform(many.as_bytes()).unwrap().chars().count(), LONGEST + 1);
+        let empty = odd_platform(br#"{"os":"","architecture":"amd64"}"#);
+        assert_eq!(empty, None);
+        for proper in [r#"{"os":"linux","architecture":"amd64"}"#, "{}", r#"{"os":"linux"}"#] {
+            assert_eq!(odd_platform(proper.as_bytes()), None, "{proper}");
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl From<&OtherPlatform> for OtherPlatformEntry {
             image: other.image.to_string(),
             digest: other.manifest.to_string(),
             index: other.index.to_string(),
-            config: other.config.as_ref().map(ToString::to_string),
+            config: other.config.clone(),
             text: other.to_string(),
         }
     }

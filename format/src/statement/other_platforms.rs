@@ -22,8 +22,9 @@ pub struct OtherPlatform {
     pub manifest: Digest,
     /// The platform in the index.
     pub index: Platform,
-    /// The platform in the config; none if it names its platform in two spellings.
-    pub config: Option<Platform>,
+    /// The platform in the config, as text to show: what is no platform is escaped and cut. None if it names its
+    /// platform in two spellings.
+    pub config: Option<String>,
 }
 
 impl fmt::Display for OtherPlatform {
@@ -48,8 +49,9 @@ pub fn other_platforms(
     let mut found = Vec::new();
     each_named(artifacts, graph, |image, manifest, index, descriptor| {
         let said = match config(descriptor) {
-            ConfigWord::Says(said) if !said.can_be(index) => Some(said.platform().clone()),
+            ConfigWord::Says(said) if !said.can_be(index) => Some(said.platform().to_string()),
             ConfigWord::TwoFaced => None,
+            ConfigWord::Odd(said) => Some(said),
             ConfigWord::Says(_) | ConfigWord::Silent | ConfigWord::Absent => return true,
         };
         found.push(OtherPlatform { image: image.clone(), manifest, index: index.clone(), config: said });

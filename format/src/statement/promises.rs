@@ -5,7 +5,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use bundle_oci::{ConfigPlatform, Descriptor, Digest, ImageManifest, Index, Manifest, Platform, Reference};
+use bundle_oci::{
+    ConfigPlatform, Descriptor, Digest, ImageManifest, Index, Manifest, Platform, Reference, odd_platform,
+};
 
 use crate::{Artifact, Graph};
 
@@ -20,6 +22,9 @@ pub enum ConfigWord {
     Says(ConfigPlatform),
     /// It names its platform in two spellings, which programs take differently.
     TwoFaced,
+    /// It names something that no platform is, given as text to show: escaped and cut. It contradicts no statement, as
+    /// before there was this word, and is told.
+    Odd(String),
 }
 
 impl ConfigWord {
@@ -27,7 +32,7 @@ impl ConfigWord {
     pub fn of(config: &[u8]) -> Self {
         match ConfigPlatform::read(config) {
             Ok(Some(found)) => Self::Says(found),
-            Ok(None) => Self::Silent,
+            Ok(None) => odd_platform(config).map_or(Self::Silent, Self::Odd),
             Err(_) => Self::TwoFaced,
         }
     }
@@ -133,7 +138,7 @@ fn runs_on(
     for said in platforms {
         let found = match &word {
             ConfigWord::Says(found) if found.can_be(said) => continue,
-            ConfigWord::Absent | ConfigWord::Silent => continue,
+            ConfigWord::Absent | ConfigWord::Silent | ConfigWord::Odd(_) => continue,
             ConfigWord::Says(found) => format!("its config says {}", found.platform()),
             ConfigWord::TwoFaced => "its config names its platform in two spellings".to_owned(),
         };
@@ -178,7 +183,7 @@ fn lists(
         let is_right = |word: &ConfigWord| match word {
             ConfigWord::Absent => true,
             ConfigWord::Says(found) => found.can_be(said),
-            ConfigWord::Silent | ConfigWord::TwoFaced => false,
+            ConfigWord::Silent | ConfigWord::TwoFaced | ConfigWord::Odd(_) => false,
         };
         if !words.iter().any(is_right) {
             let by_config = words.iter().filter_map(|word| match word {

@@ -92,3 +92,26 @@ fn an_image_whose_upstream_config_is_wrong_is_carried_and_said_to_be_what_the_co
         std::fs::remove_file(scene.path("b.tar")).unwrap();
     }
 }
+
+#[test]
+fn a_config_that_names_no_possible_platform_is_carried_and_told_escaped_and_cut() {
+    let scene = Scene::empty();
+    let odd =
+        Platform { architecture: format!("\u{1b}[31m{}", "a".repeat(5_000)), ..Platform::linux_amd64() };
+    let mut odd = image(&LayerSpec::new(1, 1000).build(), 4, odd);
+    odd.platform = Some(Platform::linux_arm64());
+    let says = format!(
+        "the index says linux/arm64 for {}, and its config says linux/\\u{{1b}}[31m{}…; nodes choose by the index",
+        odd.digest,
+        "a".repeat(59)
+    );
+    scene.source.client().push("team/odd", "1", &Index::oci().manifest(odd).build()).unwrap();
+    let reference = format!("{}/team/odd:1", scene.source.host());
+    scene
+        .bundle(["create", &reference, "--key", "key", "--all-platforms", "-o", "odd.tar"])
+        .succeeds()
+        .says(&says);
+    scene.bundle(["verify", "odd.tar", "--trust", "key.pub"]).succeeds().says(&says);
+    scene.bundle(["inspect", "odd.tar", "--trust", "key.pub"]).succeeds().says(&says);
+    scene.shell("$BUNDLE verify - --trust key.pub < odd.tar").succeeds().says(&says);
+}
