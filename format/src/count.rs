@@ -1,14 +1,17 @@
-//! Lengths of lists in signed JSON, counted before anything in them is kept: takes what serde reads, gives a
-//! number. Two bytes of JSON may take a hundred once parsed.
+//! Lengths of lists in signed JSON and lockfiles, counted before anything in them is kept: takes what serde reads,
+//! gives a number. Two bytes of JSON may take a hundred once parsed.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-/// The length of a list.
+/// The length of a list, whose elements are read and not kept.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Count(pub(crate) usize);
+pub struct Count(
+    /// The number of elements.
+    pub usize,
+);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
