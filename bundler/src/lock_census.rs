@@ -1,11 +1,9 @@
 //! How much there is in a lockfile, counted before any of it is kept: a platform takes three bytes in the file, and
 //! two hundred once parsed. Takes YAML; gives numbers to hold to the limits of the statement that it becomes.
 
-use std::fmt;
-
-use bundle_format::Count;
+use bundle_format::{Count, fold_list};
 use bundle_input::YamlError;
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 
 use crate::{ConfigError, Limits};
 
@@ -58,27 +56,11 @@ struct Lists {
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-
-        impl<'de> Visitor<'de> for All {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of artifacts")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries, A::Error> {
-                let mut all = Entries::default();
-                while let Some(Lists { only, platforms, why }) = list.next_element()? {
-                    all.count += 1;
-                    all.platforms += only.0 + platforms.0;
-                    all.reasons += why.0;
-                }
-                Ok(all)
-            }
-        }
-
-        deserializer.deserialize_seq(All)
+        fold_list(deserializer, "a list of artifacts", |all: &mut Self, Lists { only, platforms, why }| {
+            all.count += 1;
+            all.platforms += only.0 + platforms.0;
+            all.reasons += why.0;
+        })
     }
 }
 

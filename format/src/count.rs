@@ -1,7 +1,8 @@
 //! Lengths of lists in signed JSON and lockfiles, counted before anything in them is kept: takes what serde reads,
-//! gives a number. Two bytes of JSON may take a hundred once parsed.
+//! gives numbers. Two bytes of JSON may take a hundred once parsed.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -15,24 +16,40 @@ pub struct Count(
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
+        fold_list(deserializer, "a list", |count: &mut Self, IgnoredAny| count.0 += 1)
+    }
+}
 
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Count;
+/// Reads a list and keeps what `add` makes of its elements, one after the other.
+///
+/// # Errors
+/// It is no list, or an element is not of the type.
+pub fn fold_list<'de, D: Deserializer<'de>, T: Deserialize<'de>, S: Default>(
+    deserializer: D,
+    expecting: &'static str,
+    add: impl FnMut(&mut S, T),
+) -> Result<S, D::Error> {
+    struct Elements<F, S, T> {
+        expecting: &'static str,
+        add: F,
+        types: PhantomData<(S, T)>,
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
+    impl<'de, F: FnMut(&mut S, T), S: Default, T: Deserialize<'de>> Visitor<'de> for Elements<F, S, T> {
+        type Value = S;
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Count, A::Error> {
-                let mut count = 0;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Count(count))
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.expecting)
         }
 
-        deserializer.deserialize_seq(Elements)
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<S, A::Error> {
+            let mut sum = S::default();
+            while let Some(element) = list.next_element()? {
+                (self.add)(&mut sum, element);
+            }
+            Ok(sum)
+        }
     }
+
+    deserializer.deserialize_seq(Elements { expecting, add, types: PhantomData })
 }

@@ -4,10 +4,10 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::Limits;
-use crate::count::Count;
+use crate::count::{Count, fold_list};
 use crate::receipt::document::{ReceiptError, over};
 
 /// How many there are of what a receipt lists.
@@ -69,26 +69,10 @@ struct Lists {
 
 impl<'de> Deserialize<'de> for Artifacts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-
-        impl<'de> Visitor<'de> for All {
-            type Value = Artifacts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of artifacts")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Artifacts, A::Error> {
-                let mut all = Artifacts::default();
-                while let Some(Lists { blobs }) = list.next_element()? {
-                    all.count += 1;
-                    all.parts += blobs.0;
-                }
-                Ok(all)
-            }
-        }
-
-        deserializer.deserialize_seq(All)
+        fold_list(deserializer, "a list of artifacts", |all: &mut Self, Lists { blobs }| {
+            all.count += 1;
+            all.parts += blobs.0;
+        })
     }
 }
 

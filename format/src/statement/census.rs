@@ -1,12 +1,10 @@
 //! How much there is in a statement, counted before any of it is kept: takes its bytes, and gives numbers
 //! to hold to [`Limits`]. Two bytes of JSON may take a hundred once parsed.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::Deserializer;
 
-use crate::count::Count;
+use crate::count::{Count, fold_list};
 use crate::statement::document::{StatementError, Terms, over};
 use crate::{Artifact, Limits};
 
@@ -92,25 +90,7 @@ struct Lists {
 
 impl<'de> Deserialize<'de> for Artifacts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-
-        impl<'de> Visitor<'de> for All {
-            type Value = Artifacts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of artifacts")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Artifacts, A::Error> {
-                let mut all = Artifacts::default();
-                while let Some(lists) = list.next_element::<Lists>()? {
-                    all.add(&lists);
-                }
-                Ok(all)
-            }
-        }
-
-        deserializer.deserialize_seq(All)
+        fold_list(deserializer, "a list of artifacts", |all: &mut Self, lists: Lists| all.add(&lists))
     }
 }
 
