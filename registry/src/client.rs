@@ -16,6 +16,7 @@ use crate::cache::ContentCache;
 use crate::certificate;
 use crate::host_certificates::HostCertificates;
 use crate::limits::LARGEST_CA_FILE;
+use crate::line::certificate_times;
 use crate::line::{Lines, Passes};
 use crate::lock::lock;
 use crate::redirect::{self, CarefulResolver};
@@ -397,7 +398,7 @@ impl Client {
     pub(crate) fn watched_tls(
         &self,
         host: &str,
-    ) -> Result<(rustls::ClientConfig, Arc<certificate::Watch>), Error> {
+    ) -> Result<(rustls::ClientConfig, Arc<certificate_times::Watch>), Error> {
         let connector = &self.inner.connector;
         let mut certificates = connector.certificates.clone();
         let own = HostCertificates::find(&connector.directories, &[host])?;
@@ -405,7 +406,7 @@ impl Client {
             certificates.extend(own.roots);
             own.identity
         });
-        certificate::watched_config(&certificates, identity).map_err(Error::Certificates)
+        certificate_times::watched_config(&certificates, identity).map_err(Error::Certificates)
     }
 
     /// Whether there are certificates for a registry of this machine, which then may speak HTTPS.
