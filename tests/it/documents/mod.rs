@@ -3,6 +3,7 @@
 //! Commands do what the text says, and `manifests/` works as it is.
 
 mod cluster_oracle;
+mod machine;
 mod manifests;
 mod plain_registry;
 mod reference;
