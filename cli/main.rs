@@ -17,6 +17,7 @@ mod notes;
 mod output;
 mod parts;
 mod place;
+mod program;
 mod progress;
 mod reference;
 mod resources;

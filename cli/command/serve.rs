@@ -25,6 +25,7 @@ use crate::command::quoted;
 use crate::exit::{Code, Failure};
 use crate::notes::parity_lines;
 use crate::output::tell;
+use crate::program::PROGRAM;
 use crate::size::{Bytes, count};
 use crate::trust::TrustArguments;
 
@@ -129,7 +130,7 @@ impl Serve {
         };
         let (blobs, bytes) = store.size();
         tell(&format!("serving {}, {}, on {address}", count(blobs, "blob"), Bytes(bytes)));
-        let server = Server::new(store.clone(), users, identity, observer);
+        let server = Server::new(store.clone(), users, identity, observer, PROGRAM);
         let (end, ended) = tokio::sync::watch::channel(false);
         if let Some((follower, hangups)) = follower.zip(hangups) {
             let pair = self.tls_cert.zip(self.tls_key);

@@ -21,6 +21,7 @@ use crate::command::key::ask_passphrase;
 use crate::connection::{Connection, Login, Mirror, To};
 use crate::exit::{Code, Failure};
 use crate::output;
+use crate::program::PROGRAM;
 use crate::progress::{Running, progress};
 use crate::trust::StoreArguments;
 
@@ -319,6 +320,7 @@ fn busy(progress: &Running, report: &impl Report) -> Result<(), Failure> {
 
 fn end(failure: Option<&Failure>) -> RunEnd<'_> {
     RunEnd {
+        program: PROGRAM,
         at: Timestamp::now(),
         exit_code: failure.map_or(0, |failure| failure.code().number()),
         error: failure.map(Failure::first_line),

@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use bundle_format::Program;
+
 use crate::Ending;
 use crate::shelf::Shelf;
 use crate::store::Store;
 
 /// The server's counters, for Prometheus.
-#[derive(Default)]
 pub(crate) struct Metrics {
+    program: Program,
     answers: Mutex<BTreeMap<(&'static str, u16, &'static str), u64>>,
     sent: AtomicU64,
     pub(crate) connections: AtomicU64,
@@ -21,6 +23,17 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    pub(crate) fn new(program: Program) -> Self {
+        Self {
+            program,
+            answers: Mutex::default(),
+            sent: AtomicU64::default(),
+            connections: AtomicU64::default(),
+            accepted: AtomicU64::default(),
+            turned_away: AtomicU64::default(),
+        }
+    }
+
     pub(crate) fn sent(&self, bytes: u64) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -37,7 +50,7 @@ impl Metrics {
 
     /// The text of `/metrics` (Prometheus text exposition format 0.0.4).
     pub(crate) fn render(&self, store: &Store, shelf: &Shelf) -> String {
-        let mut text = String::new();
+        let mut text = self.program.metric("serve");
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");

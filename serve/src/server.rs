@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bundle_format::Program;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT};
 use hyper::server::conn::http1;
@@ -40,16 +41,17 @@ pub struct Server {
 
 impl Server {
     /// A server of what `store` holds. With `users`, it asks for a password; with `identity`, it
-    /// speaks TLS.
+    /// speaks TLS. `program` is what its metrics name.
     pub fn new(
         store: Arc<Store>,
         users: Option<Users>,
         identity: Option<Identity>,
         observer: Arc<dyn Observer>,
+        program: Program,
     ) -> Self {
         let limits = store.limits;
         let entrance = Arc::new(Entrance::new(users, identity));
-        Self { store, entrance, metrics: Arc::default(), observer, limits }
+        Self { store, entrance, metrics: Arc::new(Metrics::new(program)), observer, limits }
     }
 
     /// The certificate and users, which may change while the server runs.
@@ -252,7 +254,8 @@ mod tests {
         let store = Arc::new(Store::new(Vec::new(), limits, Arc::new(Silent)).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(store, users, None, Arc::new(Silent));
+        let server =
+            Server::new(store, users, None, Arc::new(Silent), Program { version: "0", commit: None });
         tokio::spawn(server.run(listener, std::future::pending()));
         address
     }

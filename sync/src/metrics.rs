@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use bundle_format::Timestamp;
+use bundle_format::{Program, Timestamp};
 
 use crate::StreamStatus;
 
@@ -18,8 +18,9 @@ pub(crate) struct Metrics {
 type Sample<'a> = (&'a [(&'a str, String)], u64);
 
 impl Metrics {
-    pub(crate) fn new(prefix: &'static str) -> Self {
-        Self { prefix, text: String::new() }
+    /// Metrics of a job, `export` or `import`.
+    pub(crate) fn new(program: Program, prefix: &'static str, job: &str) -> Self {
+        Self { prefix, text: program.metric(job) }
     }
 
     /// When the job ended, when it last ended well, and how.

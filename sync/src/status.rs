@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use bundle_format::{FileError, Sequence, StreamName, Timestamp};
+use bundle_format::{FileError, Program, Sequence, StreamName, Timestamp};
 use bundle_oci::Digest;
 use bundle_os::{begins_with_field, may_replace, replace_own};
 use serde::Serialize;
@@ -96,9 +96,9 @@ impl ExportStatus {
     }
 
     /// The text for Prometheus.
-    pub fn metrics(&self, now: Timestamp, exit_code: u8) -> String {
-        let mut metrics = Metrics::new("bundle_export");
-        metrics.run(now, self.succeeded, exit_code);
+    pub fn metrics(&self, end: RunEnd<'_>) -> String {
+        let mut metrics = Metrics::new(end.program, "bundle_export", "export");
+        metrics.run(end.at, self.succeeded, end.exit_code);
         let labels = [("stream", self.stream.to_string())];
         if let Some(last) = &self.last {
             metrics.last(std::slice::from_ref(last));
@@ -142,9 +142,9 @@ impl ImportStatus {
     }
 
     /// The text for Prometheus.
-    pub fn metrics(&self, now: Timestamp, exit_code: u8) -> String {
-        let mut metrics = Metrics::new("bundle_import");
-        metrics.run(now, self.succeeded, exit_code);
+    pub fn metrics(&self, end: RunEnd<'_>) -> String {
+        let mut metrics = Metrics::new(end.program, "bundle_import", "import");
+        metrics.run(end.at, self.succeeded, end.exit_code);
         metrics.last(&self.streams);
         let none: [(&str, String); 0] = [];
         let help = "Bundles in the inbox that wait for something.";
@@ -157,6 +157,8 @@ impl ImportStatus {
 /// How a run of a job ended.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEnd<'a> {
+    /// Which program ran.
+    pub program: Program,
     /// When.
     pub at: Timestamp,
     /// The exit code of the program.
@@ -190,7 +192,7 @@ impl Boards<'_> {
     /// # Errors
     /// A file cannot be written.
     pub fn export(&self, status: &ExportStatus, end: RunEnd<'_>) -> Result<(), FileError> {
-        self.tell(status, &status.metrics(end.at, end.exit_code), end)
+        self.tell(status, &status.metrics(end), end)
     }
 
     /// Writes the result of the disconnected side's job for operators.
@@ -198,7 +200,7 @@ impl Boards<'_> {
     /// # Errors
     /// A file cannot be written.
     pub fn import(&self, status: &ImportStatus, end: RunEnd<'_>) -> Result<(), FileError> {
-        self.tell(status, &status.metrics(end.at, end.exit_code), end)
+        self.tell(status, &status.metrics(end), end)
     }
 
     fn tell<S: Serialize>(&self, status: &S, metrics: &str, end: RunEnd<'_>) -> Result<(), FileError> {
@@ -211,7 +213,7 @@ impl Boards<'_> {
             error: Option<&'a str>,
             status: &'a S,
         }
-        let RunEnd { at, exit_code, error } = end;
+        let RunEnd { at, exit_code, error, .. } = end;
         if let Some(path) = self.status {
             let document = Document { status_version: 1, ended: at, exit_code, error, status };
             let failed = |error: serde_json::Error| FileError { path: path.to_owned(), source: error.into() };
@@ -262,8 +264,14 @@ mod tests {
             refused_in_all: 3,
             succeeded: Timestamp::from_unix(250).ok(),
         };
-        let text = status.metrics(Timestamp::from_unix(300).unwrap(), 6);
+        let text = status.metrics(RunEnd {
+            program: Program { version: "1.2.3", commit: None },
+            at: Timestamp::from_unix(300).unwrap(),
+            exit_code: 6,
+            error: None,
+        });
         for line in [
+            "bundle_build_info{commit=\"unknown\",component=\"import\",version=\"1.2.3\"} 1",
             "# TYPE bundle_import_last_run_timestamp_seconds gauge",
             "bundle_import_last_run_timestamp_seconds 300",
             "bundle_import_last_success_timestamp_seconds 250",

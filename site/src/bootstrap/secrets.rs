@@ -17,6 +17,17 @@ pub const PULL_SECRET: &str = "harbor-registry";
 /// `harbor-registry` of another kind (goharbor/harbor-helm, templates/registry/registry-secret.yaml).
 pub const HARBORS_PULL_SECRET: &str = "harbor-pull";
 
+/// The labels that Kubernetes recommends, of each secret, without the instance.
+const LABELS: &str = concat!(
+    "    app.kubernetes.io/name: bundle\n",
+    "    app.kubernetes.io/version: \"",
+    env!("CARGO_PKG_VERSION"),
+    "\"\n",
+    "    app.kubernetes.io/component: pull-secret\n",
+    "    app.kubernetes.io/part-of: bundle\n",
+    "    app.kubernetes.io/managed-by: bundle\n",
+);
+
 /// The name of the pull secret in a namespace.
 pub(crate) fn pull_secret(namespace: &Namespace, harbors: &Namespace) -> &'static str {
     if namespace == harbors { HARBORS_PULL_SECRET } else { PULL_SECRET }
@@ -52,7 +63,8 @@ impl PullAccount<'_> {
             format!(
                 "apiVersion: v1\n\
                  kind: Secret\n\
-                 metadata:\n  name: {name}\n  namespace: \"{namespace}\"\n\
+                 metadata:\n  name: {name}\n  namespace: \"{namespace}\"\n  labels:\n\
+                 {LABELS}    app.kubernetes.io/instance: {name}\n\
                  type: kubernetes.io/dockerconfigjson\n\
                  data:\n  .dockerconfigjson: {}\n",
                 *config
@@ -109,6 +121,8 @@ mod tests {
         assert!(text.contains("namespace: \"a-dev\"\n"));
         // Harbor's chart has a secret of the other name there.
         assert!(text.contains("name: harbor-pull\n  namespace: \"harbor\"\n"));
+        let labels = text.lines().filter(|line| line.starts_with("    app.kubernetes.io/")).count();
+        assert_eq!(labels, 3 * 6);
         let data = text.lines().find_map(|line| line.strip_prefix("  .dockerconfigjson: ")).unwrap();
         let config: serde_json::Value = serde_json::from_slice(&STANDARD.decode(data).unwrap()).unwrap();
         let entry = &config["auths"]["harbor.example:8443"];
