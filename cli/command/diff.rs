@@ -7,7 +7,7 @@ use bundle_bundler::{Change, Inventory, InventoryDiff as Difference};
 use bundle_format::{Limits, PublicKey};
 use bundle_report::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output;
 use crate::trust::StoreArguments;
 
@@ -26,14 +26,21 @@ pub(crate) struct Diff {
 
     #[command(flatten)]
     store: StoreArguments,
+
+    /// Print the differences as a Markdown table, for pull and merge requests
+    #[arg(long)]
+    markdown: bool,
 }
 
 impl Diff {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        if self.markdown && output::is_json() {
+            return Err(Failure::text(Code::Usage, "--markdown and --json cannot be used together"));
+        }
         let keys = self.store.keys(&self.trust)?;
         let (before, after) = (load(&self.before, &keys)?, load(&self.after, &keys)?);
         let diff = Difference::between(&before, &after);
-        output::report(&DiffReport {
+        let report = DiffReport {
             before: side(&before),
             after: side(&after),
             diff: DifferenceEntry {
@@ -43,7 +50,11 @@ impl Diff {
                 new_blobs: diff.new_blobs,
                 dropped_bytes: diff.dropped_bytes,
             },
-        })
+        };
+        if self.markdown {
+            return output::print(&report.markdown());
+        }
+        output::report(&report)
     }
 }
 
