@@ -2,9 +2,12 @@
 //!
 //! Commands do what the text says, and `manifests/` works as it is.
 
+mod chart;
+mod ci;
 mod cluster_oracle;
 mod machine;
 mod manifests;
+mod monitoring;
 mod plain_registry;
 mod reference;
 mod runbook;
