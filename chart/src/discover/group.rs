@@ -48,6 +48,9 @@ const MIDDLE: [&str; 9] = [
     "repositoryprefix",
     "owner",
 ];
+/// Those of them that nothing but images has beside a name and a tag.
+const PREFIX: [&str; 6] =
+    ["organization", "organisation", "org", "prefix", "imageprefix", "repositoryprefix"];
 const TAG: [&str; 4] = ["tag", "imagetag", "newtag", "dockertag"];
 const DIGEST: [&str; 4] = ["digest", "imagedigest", "sha", "sha256"];
 /// Fields whose text goes behind the tag.
@@ -287,7 +290,10 @@ fn names(fields: &Fields, is_image: bool, has_tag: bool) -> Vec<String> {
         if is_image { path.or_else(address) } else { path.filter(|_| has_tag) }
     });
     let image = fields.text(&IMAGE);
-    let name = fields.text(&["name"]).filter(|_| is_image || (repository.is_some() && has_tag));
+    // `prefix: openwhisk`, `name: dockerskeleton`, `tag: 1.14.0` say the same under any key.
+    let is_split = fields.text(&PREFIX).is_some_and(|prefix| !prefix.starts_with('/'))
+        && fields.text(&TAG).is_some_and(|tag| tag.bytes().any(|byte| byte.is_ascii_digit()));
+    let name = fields.text(&["name"]).filter(|_| is_image || is_split || (repository.is_some() && has_tag));
     match (repository, image, name) {
         // Some say where a name is and the name apart: `repository: nvcr.io/nvidia`, `image: driver`.
         (Some(repository), Some(image), _) if image != repository => {
@@ -317,7 +323,7 @@ fn names(fields: &Fields, is_image: bool, has_tag: bool) -> Vec<String> {
         }
         _ => {}
     }
-    if let Some(middle) = fields.text(&MIDDLE).filter(|_| is_image || fields.has(&REGISTRY)) {
+    if let Some(middle) = fields.text(&MIDDLE).filter(|_| is_image || is_split || fields.has(&REGISTRY)) {
         let middle = middle.trim_start_matches('/');
         let alone = std::mem::take(&mut names);
         for name in alone {
@@ -420,6 +426,11 @@ mod tests {
                 "nvcr.io/nvidia/driver:v5",
             ),
             (r#"{"repository":"a/b:7","pullPolicy":"Always"}"#, "image", "docker.io/a/b:7"),
+            (
+                r#"{"prefix":"a","name":"skeleton","tag":"1.14.0"}"#,
+                "blackboxes",
+                "docker.io/a/skeleton:1.14.0",
+            ),
         ] {
             assert_eq!(reference(json, key).as_deref(), Some(image), "{json}");
         }
@@ -460,6 +471,9 @@ mod tests {
             (r#"{"registry":"quay.io"}"#, "image"),
             (r#"{"repository":"","name":"agent","tag":""}"#, "image"),
             (r#"{"repository":"{{ .Values.x }}","tag":"1"}"#, "image"),
+            (r#"{"prefix":"/api","name":"web","tag":"v1"}"#, "routes"),
+            (r#"{"prefix":"kube","name":"tail","tag":"kube.all"}"#, "inputs"),
+            (r#"{"namespace":"a","name":"web","tag":"v1"}"#, "targets"),
             (r#"{"repository":{"a":1},"tag":"1"}"#, "image"),
         ] {
             assert_eq!(Group::of(&map(json), key), None, "{json}");
