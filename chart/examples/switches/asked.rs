@@ -60,12 +60,10 @@ fn walk(value: &Value, place: &str, depth: usize, images: &mut Images) {
                 } else if depth < DEPTH
                     && text.contains("image")
                     && text.contains('\n') | text.starts_with('{')
-                {
-                    if let Ok(inner @ (Value::Map(_) | Value::List(_))) =
+                    && let Ok(inner @ (Value::Map(_) | Value::List(_))) =
                         yaml::parse_values(text, &Limits::DEFAULT)
-                    {
-                        walk(&inner, &place, depth + 1, images);
-                    }
+                {
+                    walk(&inner, &place, depth + 1, images);
                 }
             }
             let (name, value) = (text(map, "name"), text(map, "value"));

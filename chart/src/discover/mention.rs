@@ -84,8 +84,16 @@ fn comments(file: &File, see: &mut dyn FnMut(Reference, usize)) {
         let comment = line.trim_start().strip_prefix('#').and_then(|comment| comment.split_once("@default"));
         let Some((_, default)) = comment else { return };
         let Inside { images, .. } = images_inside(default, Hint::Named, Comments::Read);
-        images.into_iter().for_each(|reference| see(reference, at));
+        images.into_iter().filter(is_named).for_each(|reference| see(reference, at));
     });
+}
+
+/// Whether a reference says where an image is or which one: `source:consul` is a tag of something else.
+fn is_named(reference: &Reference) -> bool {
+    let is_bare = reference.registry().as_str() == "docker.io"
+        && reference.repository().as_str().strip_prefix("library/").is_some_and(|name| !name.contains('/'));
+    let tag = reference.tag().map_or("", |tag| tag.as_str());
+    !is_bare || tag == "latest" || tag.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Literal images in a template, under any condition; `NOTES.txt` is one too.
@@ -213,6 +221,11 @@ mod tests {
                 "values.yaml",
                 "# -- image of the agent\n# @default -- `ghcr.io/a/agent:v1`\nagent:\n# image: a/old:1.2\n# see the docs at b.example/x\n",
                 &["Mentioned values.yaml:2 ghcr.io/a/agent:v1"][..],
+            ),
+            (
+                "values.yaml",
+                "# @default: [\"source:web\",\"web_service:web-server\"]\n# @default -- redis:7\n",
+                &["Mentioned values.yaml:2 docker.io/library/redis:7"],
             ),
             (
                 "templates/x.yaml",

@@ -7,6 +7,7 @@ use bundle_oci::Reference;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::metadata::scalar_text;
 use crate::yaml::parse_values;
 use crate::{Limits, Map, Value};
 
@@ -39,7 +40,8 @@ pub struct OperatorRule {
     pub api_group: Option<String>,
     /// Registry and repository of the image.
     pub image: String,
-    /// The path of the field that has the tag: `spec.version`.
+    /// The path of the field that has the tag: `spec.version`. If a field `image` beside it says something, the
+    /// operator takes that.
     pub tag: String,
 }
 
@@ -74,10 +76,17 @@ impl Rules {
         });
         rules
             .filter_map(|rule| {
-                let mut keys = rule.tag.split('.');
-                let first = object.get(keys.next()?)?;
-                let value = keys.try_fold(first, |value, key| value.as_map()?.get(key))?;
-                let tag = crate::metadata::scalar_text(&value).filter(|tag| !tag.is_empty())?;
+                let (parents, last) = rule.tag.rsplit_once('.').unwrap_or(("", &rule.tag));
+                let mut parents = parents.split('.').filter(|key| !key.is_empty());
+                let parent = parents.try_fold(object.clone(), |map, key| map.get(key)?.as_map().cloned())?;
+                let says = |key: &str| {
+                    parent.get(key).as_ref().and_then(scalar_text).filter(|text| !text.is_empty())
+                };
+                let tag = says(last)?;
+                // An image that the resource names itself takes the place of the operator's own.
+                if says("image").is_some() {
+                    return None;
+                }
                 Some((format!("{}:{tag}", rule.image).parse().ok()?, rule.tag.clone()))
             })
             .collect()
@@ -159,6 +168,8 @@ mod tests {
             ),
             ["docker.elastic.co/elasticsearch/elasticsearch:8.17.0"]
         );
+        let own = r#"{"apiVersion":"monitoring.coreos.com/v1","kind":"Prometheus","spec":{"version":"v3","image":"q.io/a/prometheus:v3"}}"#;
+        assert!(found(own).is_empty() && found(&own.replace("q.io/a/prometheus:v3", "")).len() == 1);
         assert!(
             found(r#"{"apiVersion":"other/v1","kind":"Elasticsearch","spec":{"version":"8"}}"#).is_empty()
         );

@@ -364,6 +364,9 @@ impl Union {
                 match group.reference() {
                     Some(reference) => references.push(reference),
                     None if version.is_empty() => {}
+                    // Names without a registry are Docker Hub's, and have two components there: `service/storage/image` is
+                    // a path of something else.
+                    None if group.has_no_registry() && group.name().matches('/').count() > 1 => {}
                     None => {
                         let tags = forms.iter().filter_map(|form| form.tag(version));
                         references.extend(tags.filter_map(|tag| group.with_tag(&tag)));
@@ -450,6 +453,15 @@ mod tests {
             ]
         );
         assert_eq!(finds(&files, &[set("off", "run=false")])[0], "declared docker.io/a/web:1");
+    }
+
+    #[test]
+    fn a_path_under_a_name_of_images_is_given_no_tag() {
+        let values = "run: false\nimage: {repository: a/web, tag: '1'}\nendpoints: {image: service/storage/image, size: 1}\nother: {image: a/other}\n";
+        let files = [("Chart.yaml", CHART), ("values.yaml", values), ("templates/pod.yaml", POD)];
+        let found = finds(&files, &[ValueSet::defaults()]);
+        assert!(found.iter().any(|line| line.contains("a/other:v3.1")), "{found:?}");
+        assert!(!found.iter().any(|line| line.contains("storage")), "{found:?}");
     }
 
     #[test]
