@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 37] = [
+const EXAMPLES: [&str; 39] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -42,6 +42,8 @@ const EXAMPLES: [&str; 37] = [
     "bundle login harbor.example --username admin",
     "bundle logout harbor.example",
     "bundle schema --check bundle.yaml",
+    "bundle completion bash",
+    "bundle completion zsh --name airgap-bundle",
 ];
 
 /// Puts the examples behind the help of the commands.

@@ -52,7 +52,8 @@ fn main() -> ExitCode {
     if let Some(failure) = usage::login_in_arguments() {
         return failure.report();
     }
-    let matches = examples::with_examples(Arguments::command()).try_get_matches();
+    let matches =
+        examples::with_examples(Arguments::command().long_version(program::long_version())).try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error),

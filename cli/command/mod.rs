@@ -2,6 +2,7 @@
 //! Takes parsed arguments, gives the result of the command that they name.
 
 mod chart;
+mod completion;
 mod create;
 mod diff;
 mod doctor;
@@ -13,6 +14,7 @@ mod inspect;
 mod key;
 mod lock;
 mod login;
+mod manual;
 mod mirror_config;
 mod receipt;
 mod reference;
@@ -82,6 +84,14 @@ pub(crate) enum Command {
     Logout(login::Logout),
     /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
     Schema(schema::Schema),
+    /// Print the completion script of a shell
+    ///
+    /// bash reads it from ~/.local/share/bash-completion/completions/bundle, zsh from a file `_bundle` in a directory
+    /// of $fpath, fish from ~/.config/fish/completions/bundle.fish. The packages have them for all users.
+    Completion(completion::Completion),
+    /// Write the manual pages, one for each command
+    #[command(hide = true)]
+    Manual(manual::Manual),
     /// Print one page of docs/reference, as it is made from this program
     #[command(hide = true)]
     Reference(reference::Reference),
@@ -113,6 +123,8 @@ impl Command {
             | Self::Trust(_)
             | Self::Extract(_)
             | Self::Schema(_)
+            | Self::Completion(_)
+            | Self::Manual(_)
             | Self::Reference(_) => false,
         }
     }
@@ -141,6 +153,8 @@ impl Command {
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,
             Self::Schema(command) => command.run(),
+            Self::Completion(command) => command.run(),
+            Self::Manual(command) => command.run(),
             Self::Reference(command) => command.run(),
         }
     }

@@ -52,6 +52,7 @@ pub(crate) fn json() -> String {
     page.add::<report::AcceptReport>();
     page.add::<report::LoginReport>();
     page.add::<report::LogoutReport>();
+    page.add::<report::CompletionReport>();
     page.add::<report::ErrorReport>();
     page.shared()
 }

@@ -9,6 +9,7 @@
 
 mod artifact;
 mod chart_images;
+mod completion;
 mod create;
 mod difference;
 mod doctor;
@@ -31,6 +32,7 @@ mod verify;
 
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
+pub use completion::CompletionReport;
 pub use create::{CreateReport, LockReport, PlanReport, Saving, UnchangedReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};

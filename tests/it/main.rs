@@ -11,6 +11,7 @@ mod memory;
 mod mistakes;
 mod overwrite;
 mod registries;
+mod release;
 mod reports;
 mod scene;
 mod serve;

@@ -1,0 +1,3 @@
+//! What a user installs: the program's words about itself, its completions and manual, and the packages.
+
+mod words;
