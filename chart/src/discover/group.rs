@@ -24,6 +24,8 @@ pub(crate) struct Group {
 pub(super) struct Shared {
     /// A registry, perhaps with a part of the path.
     pub(super) registry: Option<String>,
+    /// An organization, or another path below the registry, for bare names.
+    pub(super) organization: Option<String>,
     /// A tag.
     pub(super) tag: Option<String>,
 }
@@ -128,10 +130,14 @@ impl Group {
         for name in &names {
             for tag in &tags {
                 let mut add = |registry: Option<&str>| {
-                    if let Some(group) = Self::new(registry, name, tag.as_deref(), digest)
-                        && !found.contains(&group)
-                    {
-                        found.push(group);
+                    let below = shared.organization.as_deref().filter(|_| !name.contains('/'));
+                    let below = below.map(|organization| format!("{organization}/{name}"));
+                    for name in below.iter().map(String::as_str).chain([name.as_str()]) {
+                        if let Some(group) = Self::new(registry, name, tag.as_deref(), digest)
+                            && !found.contains(&group)
+                        {
+                            found.push(group);
+                        }
                     }
                 };
                 add(registry);
@@ -441,6 +447,20 @@ mod tests {
         let unused =
             format!(r#"{{"repository":"a/b","tag":"1","digest":"sha256:{DIGEST}","useDigest":false}}"#);
         assert_eq!(reference(&unused, "image").unwrap(), "docker.io/a/b:1");
+    }
+
+    #[test]
+    fn an_outer_organization_is_put_before_bare_names() {
+        let shared = Shared { organization: Some("org".to_owned()), ..Shared::default() };
+        let read = |json: &str| -> Vec<String> {
+            let groups = Group::readings(&map(json), "hub", &shared);
+            groups.iter().filter_map(Group::reference).map(|reference| reference.to_string()).collect()
+        };
+        assert_eq!(
+            read(r#"{"image":"hub","tag":"v1"}"#),
+            ["docker.io/org/hub:v1", "docker.io/library/hub:v1"]
+        );
+        assert_eq!(read(r#"{"image":"a/hub","tag":"v1"}"#), ["docker.io/a/hub:v1"]);
     }
 
     #[test]

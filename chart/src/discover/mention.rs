@@ -98,6 +98,10 @@ fn is_named(reference: &Reference) -> bool {
 
 /// Literal images in a template, under any condition; `NOTES.txt` is one too.
 fn literals(file: &File, see: &mut dyn FnMut(Reference, usize)) {
+    // Definitions explain their fields with examples; their defaults are read in what is rendered.
+    if file.text().is_ok_and(|text| text.contains("kind: CustomResourceDefinition")) {
+        return;
+    }
     let mut in_comment = false;
     lines(file, &mut |line, at| {
         // A comment of the template starts with its action, and may have many lines.
@@ -234,6 +238,11 @@ mod tests {
                     "Mentioned templates/x.yaml:4 quay.io/a/b:v1",
                     "Mentioned templates/x.yaml:5 quay.io/c/d:v1",
                 ],
+            ),
+            (
+                "templates/crds.yaml",
+                "kind: CustomResourceDefinition\nspec:\n  description: Such as quay.io/a/x:v1\n",
+                &[],
             ),
             (
                 "templates/NOTES.txt",

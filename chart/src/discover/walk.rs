@@ -70,6 +70,9 @@ const NO_IMAGES: [&str; 12] = [
     "version",
 ];
 
+/// Fields of an outer map that say what stands before the names of all images in it.
+const ORGANIZATION: [&str; 4] = ["organization", "organisation", "org", "repo"];
+
 static NOTHING: BTreeSet<String> = BTreeSet::new();
 
 impl<'a> Walk<'a> {
@@ -170,6 +173,8 @@ impl<'a> Walk<'a> {
         if self.shares && !is_group {
             let registry = filled("registry").or_else(|| filled("imageRegistry")).or_else(|| filled("hub"));
             self.shared.registry = registry.or_else(|| self.shared.registry.take());
+            let organization = ORGANIZATION.iter().find_map(|name| filled(name)).filter(|text| is_path(text));
+            self.shared.organization = organization.or_else(|| self.shared.organization.take());
             let tag = filled("tag").or_else(|| filled("imageTag"));
             self.shared.tag = tag.or_else(|| self.shared.tag.take());
         }
@@ -347,6 +352,11 @@ impl<'a> Walk<'a> {
 fn is_no_image(text: &str, key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     !text.contains(['/', '\n']) && (key.contains("plugins") || NO_IMAGES.contains(&key.as_str()))
+}
+
+/// Whether a text is one component of a repository's name.
+fn is_path(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
 }
 
 /// Whether a field says a part of an image.
