@@ -10,10 +10,11 @@ use bundle_oci::ParseMediaTypeError;
 use bundle_registry::{Client, Progress};
 
 use crate::chart::discover_charts;
+use crate::local::open_all;
 use crate::{
-    ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart, Lock,
-    Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors, ResolveOptions, StatementHead,
-    merge, resolve,
+    ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart,
+    LocalError, LocalRequest, Lock, Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors,
+    ResolveOptions, StatementHead, merge, resolve,
 };
 
 /// The request before any network access: images, and charts that have not been rendered.
@@ -23,13 +24,15 @@ pub struct Asked {
     pub requests: Vec<Request>,
     /// The charts.
     pub charts: Vec<ChartRequest>,
+    /// The images and files of this machine.
+    pub locals: Vec<LocalRequest>,
     /// The stream that a bundle.yaml names.
     pub stream: Option<StreamName>,
 }
 
 impl From<Config> for Asked {
     fn from(config: Config) -> Self {
-        Self { requests: config.requests, charts: config.charts, stream: config.name }
+        Self { requests: config.requests, charts: config.charts, locals: config.locals, stream: config.name }
     }
 }
 
@@ -85,7 +88,7 @@ pub struct Assembly<'a> {
 /// The request with the charts rendered: everything that is known before a digest is resolved.
 #[derive(Debug)]
 pub struct Discovered {
-    /// The images that are asked for beside those of charts.
+    /// The images that are asked for beside those of charts, those of this machine among them.
     pub requests: Vec<Request>,
     /// The charts, with the images that they ask for.
     pub charts: Vec<DiscoveredChart>,
@@ -114,6 +117,9 @@ pub enum AssembleError {
     /// Charts cannot be looked into.
     #[error(transparent)]
     Charts(#[from] ChartErrors),
+    /// A local source cannot be used.
+    #[error(transparent)]
+    Local(#[from] LocalError),
     /// Two images for one target.
     #[error(transparent)]
     Conflict(#[from] Conflict),
@@ -129,16 +135,18 @@ pub enum AssembleError {
 }
 
 impl Assembly<'_> {
-    /// Looks into the charts.
+    /// Opens what is on this machine, and looks into the charts.
     ///
     /// # Errors
-    /// [`AssembleError::Charts`].
+    /// [`AssembleError::Local`], [`AssembleError::Charts`].
     pub async fn discover(&self, asked: Asked) -> Result<Discovered, AssembleError> {
         let options = ChartOptions { pins: self.pins, confirm: self.confirm, jobs: self.jobs };
         let lock = self.lock.as_ref().map(|beside| &beside.lock);
         let charts = discover_charts(self.client, &asked.charts, lock, options).await?;
         let notices = charts.iter().flat_map(Notice::of_chart).collect();
-        Ok(Discovered { requests: asked.requests, charts, notices })
+        let mut requests = asked.requests;
+        requests.extend(open_all(self.client, &asked.locals).await?);
+        Ok(Discovered { requests, charts, notices })
     }
 
     /// Puts a bundle together, as far as its first byte.
@@ -155,7 +163,9 @@ impl Assembly<'_> {
         requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         let mut requests = merge(requests)?;
         for request in &mut requests {
-            request.policy = request.policy.with(self.overrule);
+            if !request.is_file() {
+                request.policy = request.policy.with(self.overrule);
+            }
         }
         let pins = self.lock.as_ref().map(|beside| beside.lock.pins(&requests)).unwrap_or_default();
         if let (Some(beside), false) = (&self.lock, pins.is_empty()) {

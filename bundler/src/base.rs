@@ -195,9 +195,13 @@ async fn blobs_of(
     digest: Digest,
     progress: &dyn Progress,
 ) -> Option<Vec<Blob>> {
-    let Locked { reference, digest: pinned, only } = locked;
+    let Locked { reference, digest: pinned, only, is_local } = locked;
+    if is_local {
+        return None;
+    }
     let request = Request {
         reference: reference.clone(),
+        local: None,
         target: target.clone(),
         platforms: Platforms::only(only).unwrap_or_default(),
         policy: ImagePolicy { referrers: Referrers::Leave, ..ImagePolicy::default() },

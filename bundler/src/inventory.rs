@@ -79,6 +79,8 @@ pub(crate) struct Locked {
     pub(crate) reference: Reference,
     pub(crate) digest: Digest,
     pub(crate) only: Vec<Platform>,
+    /// Whether it was read from this machine, so that no registry is asked for it.
+    pub(crate) is_local: bool,
 }
 
 /// Why there is no inventory.
@@ -212,7 +214,12 @@ impl Inventory {
                 size: entry.size,
                 platforms: Some(entry.platforms),
                 lacks: Vec::new(),
-                locked: Some(Locked { reference: entry.reference, digest: entry.digest, only: entry.only }),
+                locked: Some(Locked {
+                    reference: entry.reference,
+                    digest: entry.digest,
+                    only: entry.only,
+                    is_local: entry.from.is_some(),
+                }),
             })
         });
         let artifacts = artifacts.collect::<Result<_, InventoryError>>()?;

@@ -42,6 +42,21 @@ pub struct Limits {
     /// The smallest volume of a compressed bundle in bytes: a frame of 2 MiB fits, even if it is a bit
     /// larger compressed.
     pub compressed_volume: u64,
+    /// Entries of an archive of images. The largest have some thousand layers and manifests.
+    pub archive_entries: usize,
+    /// Bytes of the name of one entry, or of its attributes, which are kept while they are read.
+    pub archive_name: u64,
+    /// Bytes of all names in an archive: they are kept.
+    pub archive_names: usize,
+    /// Bytes of a compressed archive once it is unpacked into a temporary file.
+    pub unpacked_archive: u64,
+    /// Bytes of one compressed layer once unpacked, which is only hashed: gzip makes a thousand of one, so a
+    /// small file could keep a processor busy for days.
+    pub unpacked_layer: u64,
+    /// Images in one archive or layout; each manifest is read.
+    pub local_images: usize,
+    /// Bytes of the file `oci-layout`; honest ones have thirty.
+    pub layout_version: u64,
 }
 
 impl Limits {
@@ -61,5 +76,12 @@ impl Limits {
         provenance: 1 << 20,
         journal: 64 << 20,
         compressed_volume: 3 << 20,
+        archive_entries: 200_000,
+        archive_name: 64 << 10,
+        archive_names: 32 << 20,
+        unpacked_archive: 256 << 30,
+        unpacked_layer: 64 << 30,
+        local_images: 10_000,
+        layout_version: 4 << 10,
     };
 }

@@ -66,6 +66,7 @@ pub fn from_list(
         match item.place_by(project, layout) {
             Ok(target) => requests.push(Request {
                 reference: item.reference,
+                local: None,
                 target,
                 platforms: platforms.clone(),
                 policy,

@@ -30,6 +30,9 @@ pub struct Lock {
 pub struct LockEntry {
     /// The requested reference.
     pub reference: Reference,
+    /// The local source that it was read from, if no registry was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Where it goes: `project/repository:tag`.
     pub target: String,
     /// The kind of artifact.

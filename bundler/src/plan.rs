@@ -8,11 +8,11 @@ use bundle_format::{
     Artifact, Base, Blob, BrokenPromise, ConfigWord, Contents, Draft, Graph, GraphError, Layout, Limits,
     Sequence, Statement, StatementError, StreamName, Timestamp, check_promises,
 };
-use bundle_oci::{ByteCount, Digest, MediaType, Registry, RepositoryName};
+use bundle_oci::{ByteCount, Digest, MediaType};
 use bytes::Bytes;
 
 use crate::foreign;
-use crate::{Lock, LockEntry, Notice, Platforms, Resolved, UnobtainableReferrer};
+use crate::{Lock, LockEntry, Notice, Origin, Platforms, Resolved, UnobtainableReferrer};
 
 /// The identity of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Plan {
     layout: Arc<Layout>,
     graph: Graph,
     contents: HashMap<Digest, Bytes>,
-    origins: HashMap<Digest, Arc<(Registry, RepositoryName)>>,
+    origins: HashMap<Digest, Origin>,
     addresses: HashMap<Digest, Vec<String>>,
     resolved: Asked,
     unobtainable: Vec<UnobtainableReferrer>,
@@ -234,8 +234,8 @@ impl Plan {
     }
 
     /// Where a blob is fetched from.
-    pub(crate) fn origin(&self, digest: Digest) -> Option<&(Registry, RepositoryName)> {
-        self.origins.get(&digest).map(|origin| &**origin)
+    pub(crate) fn origin(&self, digest: Digest) -> Option<&Origin> {
+        self.origins.get(&digest)
     }
 
     /// Where else than at its origin a blob may be, as the manifests say of layers that are marked non-distributable;
@@ -287,6 +287,10 @@ impl Plan {
             .map(|artifact| (artifact, self.graph.extent(artifact.digest)))
             .map(|(artifact, extent)| LockEntry {
                 reference: self.resolved.asked.get(&artifact.target).unwrap_or(&artifact.source).clone(),
+                from: match self.origins.get(&artifact.digest) {
+                    Some(Origin::Local(local)) => Some(local.name().to_owned()),
+                    Some(Origin::Registry(_)) | None => None,
+                },
                 target: artifact.target.to_string(),
                 kind: artifact.kind,
                 digest: artifact.derived_from.unwrap_or(artifact.digest),

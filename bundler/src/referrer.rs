@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::kept_referrers::{self, KeptReferrer};
 use crate::kind::kind_of;
-use crate::resolve::{Image, Resolver, parse};
+use crate::resolve::{Image, Resolver, Source, parse};
 use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
 
 /// The artifacts that are attached to a manifest, and travels with it.
@@ -164,6 +164,7 @@ impl Resolver<'_> {
     ) -> Result<Vec<FoundReferrer>, ResolveCause> {
         let longest = self.options.referrers_max_age;
         if anew == Anew::No
+            && matches!(self.source(reference), Source::Registry(_))
             && let Some(kept) = kept_referrers::recall(self.client, reference, subject, longest)
             && let Some(found) = self.as_kept(reference, subject, &kept).await
         {
@@ -173,7 +174,7 @@ impl Resolver<'_> {
         let all = self.unobtainable.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = all.iter().any(|lost| lost.reference == *reference && lost.subject == subject);
         drop(all);
-        if !lost {
+        if !lost && matches!(self.source(reference), Source::Registry(_)) {
             kept_referrers::keep(self.client, reference, subject, &found);
         }
         Ok(found)
@@ -202,10 +203,9 @@ impl Resolver<'_> {
         reference: &Reference,
         subject: Digest,
     ) -> Result<Vec<FoundReferrer>, ResolveCause> {
-        let (registry, repository) = (reference.registry(), reference.repository());
         let mut found = Vec::new();
         let fallback = format!("sha256-{}", subject.hex());
-        let mut listed = match self.client.referrers(registry, repository, subject).await? {
+        let mut listed = match self.source(reference).referrers(reference, subject).await? {
             ReferrerList::Listed(found) => {
                 Some(found.into_iter().map(|referrer| referrer.digest).collect::<Vec<_>>())
             }
@@ -335,6 +335,11 @@ impl Resolver<'_> {
     ) -> Result<Option<FetchedManifest>, ResolveCause> {
         let (registry, repository) = (reference.registry(), reference.repository());
         let name = Name::Tag(tag.clone());
+        match self.source(reference).knows(tag) {
+            Some(true) => return self.named(reference, &name).await.map(Some),
+            Some(false) => return Ok(None),
+            None => {}
+        }
         match self.tags.of(self.client, reference).await.get() {
             Some(Some(tags)) if !tags.contains(&Digest::of(tag.as_str().as_bytes())) => return Ok(None),
             Some(Some(_)) => {}

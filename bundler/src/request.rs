@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use crate::{CacheLayout, ImagePolicy, Limits, Reason};
+use crate::local::LocalImage;
+use crate::{CacheLayout, ImagePolicy, Limits, LocalAddress, Reason};
 use bundle_format::Target;
 use bundle_oci::ProjectName;
 use bundle_oci::{
@@ -17,6 +18,8 @@ use bundle_oci::{
 pub struct Request {
     /// The reference at its source.
     pub reference: Reference,
+    /// The local source that it is read from, instead of the registry of its reference.
+    pub local: Option<LocalImage>,
     /// Where it goes.
     pub target: Target,
     /// Which platforms of it.
@@ -25,6 +28,13 @@ pub struct Request {
     pub policy: ImagePolicy,
     /// The places that ask for it.
     pub reasons: Vec<Reason>,
+}
+
+impl Request {
+    /// Whether it is for a single file of this machine or of a web server.
+    pub(crate) fn is_file(&self) -> bool {
+        self.local.as_ref().is_some_and(LocalImage::is_file)
+    }
 }
 
 /// A choice of platforms.
@@ -103,6 +113,9 @@ pub enum ItemError {
     /// A new name with a registry's port.
     #[error("new name must not have a registry")]
     RenameRegistry,
+    /// A local source where only references can be.
+    #[error("a local source belongs to the images of bundle.yaml or on the command line")]
+    Local,
     /// One image more than [`Limits::images`].
     #[error("more than {} images", Limits::DEFAULT.images)]
     TooMany,
@@ -116,6 +129,9 @@ impl std::str::FromStr for Item {
             Some((reference, rename)) => (reference.trim(), Some(rename.trim().parse()?)),
             None => (text.trim(), None),
         };
+        if LocalAddress::parse(reference).is_some() {
+            return Err(ItemError::Local);
+        }
         Ok(Self { reference: reference.parse()?, rename })
     }
 }
@@ -136,6 +152,18 @@ impl std::str::FromStr for Rename {
             None => (text, None),
         };
         Ok(Self { repository: repository.parse().map_err(ItemError::RenameRepository)?, tag })
+    }
+}
+
+impl Rename {
+    /// The repository inside the project.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// The tag, if it has one.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
     }
 }
 
@@ -181,7 +209,7 @@ pub struct Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, first, second } = self;
-        let same = first.reference == second.reference;
+        let same = first.reference == second.reference && first.local == second.local;
         let one = |request: &Request| {
             let platforms = if same { format!(" for {}", request.platforms) } else { String::new() };
             format!("{}{platforms} ({})", request.reference, places(&request.reasons))
@@ -232,7 +260,10 @@ pub fn merge(requests: Vec<Request>) -> Result<Vec<Request>, Conflict> {
                     }
                 }
                 let (first, known) = &mut merged[at];
-                if first.reference != request.reference || first.platforms != request.platforms {
+                if first.reference != request.reference
+                    || first.platforms != request.platforms
+                    || first.local != request.local
+                {
                     return Err(Conflict {
                         target: request.target.clone(),
                         first: Box::new(first.clone()),
@@ -330,6 +361,7 @@ mod tests {
         Request {
             target: item.place(&target.parse().unwrap()).unwrap(),
             reference: item.reference,
+            local: None,
             platforms: Platforms::All,
             policy: ImagePolicy::default(),
             reasons: vec![Reason::Chart { chart: "here".to_owned(), place: reference.to_owned() }],

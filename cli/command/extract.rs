@@ -1,15 +1,19 @@
-//! `extract`: takes images or charts out of a bundle.
-//! Takes a bundle and what to choose; gives an OCI layout, an archive for K3s, or chart files.
+//! `extract`: takes images, charts or single files out of a bundle.
+//! Takes a bundle and what to choose; gives an OCI layout, an archive for K3s, or files.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use bundle_bundler::program_tag;
 use bundle_format::{Limits, Statement};
-use bundle_handout::{Choice, NamesFor, Referrers, extract_archive, extract_charts, extract_layout};
+use bundle_handout::{
+    CarriedFile, Choice, NamesFor, PROGRAM, Referrers, carried_files, choose_file, extract_archive,
+    extract_charts, extract_file, extract_layout,
+};
 use bundle_importer::Bundle;
 use bundle_oci::{Digest, ProjectName, Registry};
 use bundle_registry::Progress;
-use bundle_report::ExtractReport;
+use bundle_report::{ExtractReport, FileEntry, FilesReport};
 
 use crate::exit::{Code, Failure};
 use crate::notes::tell_parity;
@@ -28,8 +32,8 @@ pub(crate) struct Extract {
     trust: TrustArguments,
 
     /// Directory to write to; for an OCI layout it must not exist
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["file", "files", "program"])]
+    to: Option<PathBuf>,
 
     /// Extract only this image, by its source or target; repeatable [default: all; with --format k3s
     /// those of the project cache]
@@ -44,6 +48,22 @@ pub(crate) struct Extract {
     /// Extract this Helm chart, as NAME or NAME:VERSION; repeatable
     #[arg(long = "chart", value_name = "NAME")]
     charts: Vec<String>,
+
+    /// Extract this single file, by its name or its target
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["charts", "images", "projects", "format", "registry"])]
+    file: Option<String>,
+
+    /// Extract this program as the bundle carries it, for this machine's platform if it has several
+    #[arg(long, conflicts_with_all = ["file", "charts", "images", "projects", "format", "registry"])]
+    program: bool,
+
+    /// List the single files in the bundle
+    #[arg(long, conflicts_with_all = ["file", "program", "charts", "images", "projects", "format", "registry", "to"])]
+    files: bool,
+
+    /// Path for the single file [default: its name, in the directory of --to or the current one]
+    #[arg(short, long, value_name = "PATH", conflicts_with_all = ["to", "files", "charts", "images", "projects", "format", "registry"])]
+    output: Option<PathBuf>,
 
     /// Format of the images
     #[arg(long, value_enum, default_value_t = Format::Oci, conflicts_with = "charts")]
@@ -72,13 +92,34 @@ impl Extract {
         let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
             .map_err(|error| Failure::from(error).of(&self.bundle))?;
         let statement = bundle.statement();
+        if self.files {
+            let files = carried_files(&bundle)?;
+            return output::report(&FilesReport { files: files.iter().map(listed).collect() });
+        }
         let progress = progress("extracting");
         let blob = Digest::of(b"");
         let tell = |bytes| progress.advance(blob, bytes);
+        if self.program || self.file.is_some() {
+            let files = carried_files(&bundle)?;
+            let wanted = self.file.clone().unwrap_or_else(|| program_of(&files));
+            let file = choose_file(&files, &wanted)?;
+            let path = self.output.clone().unwrap_or_else(|| match &self.to {
+                Some(directory) => directory.join(&file.name),
+                None => PathBuf::from(&file.name),
+            });
+            extract_file(&bundle, file, &path, &tell)?;
+            tell_parity(&bundle.parity_notes(), &**progress);
+            drop(progress);
+            let seconds = started.elapsed().as_secs_f64();
+            return output::report(&ExtractReport { files: vec![name(&path)], artifacts: 1, seconds });
+        }
+        let Some(to) = self.to.clone() else {
+            return Err(Failure::text(Code::Usage, "images and charts need a directory: --to"));
+        };
         let names = NamesFor { registry: self.registry.as_ref() };
         let (choice, paths) = if !self.charts.is_empty() {
             let choice = Choice::charts(statement, &self.charts)?;
-            let paths = extract_charts(&bundle, &choice, &self.to, &tell)?;
+            let paths = extract_charts(&bundle, &choice, &to, &tell)?;
             (choice, paths)
         } else {
             match self.format {
@@ -88,8 +129,8 @@ impl Extract {
                         images => Choice::images(statement, images, Referrers::Along)?,
                     };
                     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-                    extract_layout(&bundle, &choice, names, &self.to, threads, &tell)?;
-                    (choice, vec![self.to.clone()])
+                    extract_layout(&bundle, &choice, names, &to, threads, &tell)?;
+                    (choice, vec![to])
                 }
                 Format::K3s => {
                     let choice = match self.images.as_slice() {
@@ -99,7 +140,7 @@ impl Extract {
                     if self.images.is_empty() && self.projects.is_empty() {
                         left_out(&choice, statement, &**progress);
                     }
-                    let path = extract_archive(&bundle, &choice, names, &self.to, &tell)?;
+                    let path = extract_archive(&bundle, &choice, names, &to, &tell)?;
                     (choice, vec![path])
                 }
             }
@@ -112,6 +153,22 @@ impl Extract {
             seconds: started.elapsed().as_secs_f64(),
         })
     }
+}
+
+fn listed(file: &CarriedFile) -> FileEntry {
+    FileEntry {
+        name: file.name.clone(),
+        target: file.target.to_string(),
+        size: file.size,
+        digest: file.digest.to_string(),
+        executable: file.executable,
+    }
+}
+
+/// The name of the program in the bundle: with that of this machine's platform if there are several.
+fn program_of(files: &[CarriedFile]) -> String {
+    let programs = files.iter().filter(|file| file.target.repository.as_str() == PROGRAM).count();
+    if programs == 1 { PROGRAM.to_owned() } else { format!("{PROGRAM}:{}", program_tag()) }
 }
 
 /// Says which images stay in the bundle.

@@ -47,7 +47,9 @@ impl Images {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (project, platforms) = (&self.wanted.project, self.wanted.platforms());
         let asked = match self.chart.read(&self.wanted.files, project, platforms)? {
-            Some(chart) => Asked { requests: Vec::new(), charts: vec![chart], stream: None },
+            Some(chart) => {
+                Asked { requests: Vec::new(), charts: vec![chart], locals: Vec::new(), stream: None }
+            }
             None => self.wanted.read()?,
         };
         let progress = progress("looking");

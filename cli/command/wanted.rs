@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
-    Asked, CacheLayout, Config, ConfigError, ImagePolicy, Item, LockBeside, Notice, Platforms, Reason,
-    Request, from_list, merge,
+    Asked, CacheLayout, Config, ConfigError, FileOrigin, ImagePolicy, Item, LocalFile, LocalItem,
+    LocalRequest, LocalSource, LockBeside, Notice, Platforms, Reason, Rename, Request, from_list, merge,
 };
 use bundle_input::read_list;
 use bundle_oci::{Platform, Printable, ProjectName};
@@ -15,7 +15,8 @@ use bundle_registry::Progress;
 /// The images and charts to carry: a bundle.yaml, references, lists.
 #[derive(clap::Args)]
 pub(crate) struct Wanted {
-    /// Images to carry, such as nginx:1.25; `reference => new-name` renames
+    /// Images to carry, such as nginx:1.25, or from this machine: docker-archive:FILE, oci-archive:FILE, oci:DIR,
+    /// dir:DIR, each with :NAME for one of several; `reference => new-name` renames
     #[arg(value_name = "REFERENCE")]
     references: Vec<String>,
 
@@ -28,7 +29,23 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "LIST|-")]
     images: Vec<PathBuf>,
 
-    /// Project for the references and lists on the command line
+    /// Carry a single file too, as the OCI artifact files/NAME [default: files/PATH's name:latest]; repeatable
+    #[arg(long = "add-file", value_name = "PATH[=NAME[:TAG]]")]
+    add_files: Vec<String>,
+
+    /// Carry this program too, as platform/files/bundle: for its own platform, or the executable at PATH;
+    /// repeatable
+    #[arg(
+        long,
+        value_name = "PATH|PLATFORM",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        action = clap::ArgAction::Append
+    )]
+    with_program: Vec<String>,
+
+    /// Project for the references, lists and files on the command line
     #[arg(long, value_name = "NAME", default_value = "cache")]
     pub(crate) project: ProjectName,
 
@@ -86,13 +103,29 @@ impl Wanted {
         Platforms::only(self.platforms.clone()).unwrap_or_default()
     }
 
+    /// A file and the name that it gets: `PATH` or `PATH=NAME`. A file with that very name is meant, if there is
+    /// one.
+    fn file_to_add(&self, text: &str) -> Result<(LocalFile, Option<Rename>), Failure> {
+        let (path, rename) = match text.rsplit_once('=') {
+            Some((path, rename)) if !Path::new(text).exists() => {
+                let wrong = |error| Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)));
+                (path, Some(rename.parse().map_err(|error: bundle_bundler::ItemError| wrong(error))?))
+            }
+            _ => (text, None),
+        };
+        let origin = FileOrigin::Path { path: path.into(), written: path.to_owned() };
+        Ok((LocalFile { origin, title: None, mode: None }, rename))
+    }
+
     /// Reads the request from the arguments and the files.
     pub(crate) fn read(&self) -> Result<Asked, Failure> {
         let explicit = !self.references.is_empty() || !self.images.is_empty();
+        let files = !self.add_files.is_empty() || !self.with_program.is_empty();
         let file = match self.file()? {
             Some(file) => Some(file.to_owned()),
             None if explicit => None,
             None if PathBuf::from(DEFAULT_FILE).exists() => Some(DEFAULT_FILE.into()),
+            None if files => None,
             None => {
                 return Err(Failure::text(
                     Code::Usage,
@@ -103,6 +136,7 @@ impl Wanted {
         };
         let mut requests = Vec::new();
         let mut charts = Vec::new();
+        let mut locals = Vec::new();
         let mut name = None;
         let mut layout = CacheLayout::default();
         let mut policy = ImagePolicy::default();
@@ -113,12 +147,27 @@ impl Wanted {
             policy = config.policy;
             requests.extend(config.requests);
             charts = config.charts;
+            locals = config.locals;
         }
         let here = self.platforms();
         for text in &self.references {
             if let Some((option, wrong)) = file_for(text) {
                 return Err(Failure::text(Code::Usage, format!("'{}' {wrong}", Printable(text)))
                     .hint(format!("did you mean {option} {}?", Printable(text))));
+            }
+            if let Some(item) = LocalItem::parse(text) {
+                let item = item
+                    .map_err(|error| Failure::text(Code::Usage, format!("'{}': {error}", Printable(text))))?;
+                locals.push(LocalRequest {
+                    source: LocalSource::Images(item.address),
+                    rename: item.rename,
+                    project: self.project.clone(),
+                    layout: layout.clone(),
+                    platforms: here.clone(),
+                    policy,
+                    reason: Reason::CommandLine,
+                });
+                continue;
             }
             let wrong = |error: bundle_bundler::ItemError| {
                 let failure = Failure::text(Code::Usage, format!("'{}': {error}", Printable(text)));
@@ -131,25 +180,42 @@ impl Wanted {
             requests.push(Request {
                 target: item.place_by(&self.project, &layout).map_err(wrong)?,
                 reference: item.reference,
+                local: None,
                 platforms: here.clone(),
                 policy,
                 reasons: vec![Reason::CommandLine],
             });
         }
+        for text in &self.add_files {
+            let (source, rename) = self.file_to_add(text)?;
+            locals.push(LocalRequest {
+                source: LocalSource::File(source),
+                rename,
+                project: self.project.clone(),
+                layout: layout.clone(),
+                platforms: here.clone(),
+                policy,
+                reason: Reason::CommandLine,
+            });
+        }
+        for program in &self.with_program {
+            locals.push(LocalRequest::program(program)?);
+        }
         for list in &self.images {
             let (name, text) = read_list(list).map_err(ConfigError::from)?;
             requests.extend(from_list(&text, &name, &self.project, &layout, &here, policy)?);
         }
-        if requests.is_empty() && charts.is_empty() {
+        if requests.is_empty() && charts.is_empty() && locals.is_empty() {
             return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));
         }
         if !self.platforms.is_empty() || self.all_platforms {
             let platforms = requests.iter_mut().map(|request| &mut request.platforms);
-            for platforms in platforms.chain(charts.iter_mut().map(|chart| &mut chart.platforms)) {
+            let platforms = platforms.chain(charts.iter_mut().map(|chart| &mut chart.platforms));
+            for platforms in platforms.chain(locals.iter_mut().map(|local| &mut local.platforms)) {
                 *platforms = here.clone();
             }
         }
         // Two images for one target are reported before any network access.
-        Ok(Asked { requests: merge(requests)?, charts, stream: name })
+        Ok(Asked { requests: merge(requests)?, charts, locals, stream: name })
     }
 }

@@ -2,9 +2,9 @@
 //! Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
-    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FieldError, InventoryError, ItemError,
-    OutputError, ParseChartSourceError, PlanError, Reason, ReferrerOutcome, Request, ResolveCause,
-    ResolveError, ResolveErrors, Salvage,
+    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FetchCause, FieldError, InventoryError,
+    ItemError, LocalBlame, LocalCause, LocalError, OutputError, ParseChartSourceError, PlanError,
+    ProgramError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors, Salvage,
 };
 
 use super::import::{damage_id, medium_id};
@@ -43,12 +43,63 @@ impl From<AssembleError> for Failure {
             }
             AssembleError::Config(error) => error.into(),
             AssembleError::Charts(error) => error.into(),
+            AssembleError::Local(error) => error.into(),
             AssembleError::Conflict(error) => error.into(),
             AssembleError::Resolve(error) => error.into(),
             AssembleError::Chart(_) => Self::new(Id::Failed, &error),
             AssembleError::Plan(error) => error.into(),
         }
     }
+}
+
+impl From<ProgramError> for Failure {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Platform { .. } => {
+                Self::new(Id::Usage, &error).hint("give the path of one: --with-program=PATH")
+            }
+            ProgramError::Read { .. } => Self::new(Id::FileUnreadable, &error),
+            ProgramError::NotExecutable(_) | ProgramError::Name(_) => Self::new(Id::Usage, &error),
+        }
+    }
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        Self { id: local_id(&error), lines: vec![chain(&error)], hint: local_hint(&error) }
+    }
+}
+
+fn local_id(error: &LocalError) -> Id {
+    match (&error.cause, error.cause.blame()) {
+        (LocalCause::Web(error), _) => registry_id(error),
+        (_, LocalBlame::Unreadable) => Id::FileUnreadable,
+        (_, LocalBlame::Damaged) => Id::Damaged,
+        (_, LocalBlame::Asked) => Id::Usage,
+        (_, LocalBlame::Limit) => Id::LimitReached,
+        (_, LocalBlame::Space) => Id::NoSpace,
+        (_, LocalBlame::Server) => Id::Network,
+    }
+}
+
+fn local_hint(error: &LocalError) -> Option<String> {
+    let hint = match &error.cause {
+        LocalCause::Web(error) => return source_hint(error),
+        LocalCause::NoName => {
+            "give it one: `docker-archive:FILE => NAME:TAG`, or as: NAME:TAG in bundle.yaml"
+        }
+        LocalCause::Several(_) => "name one of them: docker-archive:FILE:NAME:TAG",
+        LocalCause::NoImage { .. } => "leave the name out to carry all of them",
+        LocalCause::Missing(_) => {
+            "choose the platforms that were saved with --platform or platforms:, or save the image again"
+        }
+        LocalCause::Spool(_) => "set TMPDIR to a directory with more room, or unpack the archive first",
+        LocalCause::Lacks { .. } => {
+            "docker-archive: is for docker save, oci-archive: for an OCI layout in a tar archive, oci: for one in a directory"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 impl From<bundle_bundler::ListError> for Failure {
@@ -85,14 +136,17 @@ impl From<ResolveErrors> for Failure {
                 registry_id(error)
             }
             ResolveCause::NotFound { .. } => Id::NotFound,
+            ResolveCause::Local(error) => local_id(error),
             ResolveCause::Manifest { .. } | ResolveCause::TooDeep => Id::RegistryBroken,
             ResolveCause::Platform { .. } | ResolveCause::NotLocked => Id::Usage,
-            ResolveCause::TwoDigests { .. } | ResolveCause::TwoMeanings { .. } => Id::TargetConflict,
+            ResolveCause::TwoDigests { .. }
+            | ResolveCause::TwoMeanings { .. }
+            | ResolveCause::TwoSources { .. } => Id::TargetConflict,
             ResolveCause::Required(_) => Id::Policy,
             ResolveCause::TooMuch(_) | ResolveCause::Platforms { .. } | ResolveCause::TooManyArtifacts(_) => {
                 Id::LimitReached
             }
-            ResolveCause::Gone(_) => Id::LockOutdated,
+            ResolveCause::Gone(_) | ResolveCause::LocalGone { .. } => Id::LockOutdated,
         });
         let id = ids.max_by_key(|id| id.code()).unwrap_or(Id::Failed);
         let of_chart = |error: &ResolveError| error.reasons.iter().any(Reason::is_of_chart);
@@ -121,7 +175,11 @@ impl From<ResolveErrors> for Failure {
             }
             ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::Manifest { source: ManifestError::Schema1, .. } => Some(SCHEMA_1.to_owned()),
-            ResolveCause::NotLocked | ResolveCause::Gone(_) => {
+            ResolveCause::Local(error) => local_hint(error),
+            ResolveCause::TwoSources { .. } => {
+                Some("give one of them another name: `reference => new-name`".to_owned())
+            }
+            ResolveCause::NotLocked | ResolveCause::Gone(_) | ResolveCause::LocalGone { .. } => {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
             _ => None,
@@ -182,13 +240,18 @@ impl From<CreateError> for Failure {
                         "the written output is not a valid bundle; run the same command again"
                     }
                 };
-                let hint = match source_hint(source) {
+                let (id, hint) = match source {
+                    FetchCause::Registry(error) => (registry_id(error), source_hint(error)),
+                    FetchCause::Local(error) => (local_id(error), local_hint(error)),
+                    FetchCause::NoOrigin(_) => (Id::Failed, None),
+                };
+                let hint = match hint {
                     Some(hint) => format!("{hint}\n{again}"),
                     None => again.to_owned(),
                 };
-                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
+                Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
-            CreateError::NoOrigin(_) | CreateError::Task(_) => Self::new(Id::Failed, &error),
+            CreateError::Task(_) => Self::new(Id::Failed, &error),
         }
     }
 }

@@ -12,6 +12,8 @@ impl From<ChoiceError> for Failure {
         match error {
             ChoiceError::NoImage(_) => failure.hint("`bundle inspect` shows what there is"),
             ChoiceError::NoProject { .. } => failure.hint("choose with --project NAME or --image REFERENCE"),
+            ChoiceError::NoFile { .. } => failure.hint("`bundle extract FILE --files` lists them"),
+            ChoiceError::Files { .. } => failure.hint("name one of them by its target"),
             ChoiceError::Reference { .. } | ChoiceError::NoChart { .. } => failure,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn json() -> String {
     page.add::<report::ReceiptReport>();
     page.add::<report::ShortReceiptReport>();
     page.add::<report::ExtractReport>();
+    page.add::<report::FilesReport>();
     page.add::<report::MirrorConfigReport>();
     page.add::<report::NodeReport>();
     page.add::<report::DoctorReport>();

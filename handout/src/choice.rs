@@ -32,6 +32,22 @@ pub enum ChoiceError {
         /// The projects that there are.
         projects: Vec<String>,
     },
+    /// A file that is not in the bundle.
+    #[error("bundle has no file '{}'; it has {}", Printable(.wanted), list(.files))]
+    NoFile {
+        /// The file asked for.
+        wanted: String,
+        /// The files that there are.
+        files: Vec<String>,
+    },
+    /// Several files of one name.
+    #[error("bundle has several files '{}': {}", Printable(.wanted), list(.files))]
+    Files {
+        /// The file asked for.
+        wanted: String,
+        /// Their targets.
+        files: Vec<String>,
+    },
     /// A chart that is not in the bundle.
     #[error("bundle has no chart '{}'; it has {}", Printable(.wanted), list(.charts))]
     NoChart {

@@ -366,7 +366,7 @@ impl<'a> Part<'a> {
     }
 }
 
-fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
+pub(crate) fn file_of(bundle: &Bundle) -> Result<&Archive<Medium>, ExtractError> {
     bundle.archive().ok_or(ExtractError::Pipe)
 }
 
@@ -412,13 +412,13 @@ fn names_of(bundle: &Bundle, artifact: &Artifact, names: NamesFor<'_>, form: Nam
     source.into_iter().chain(target).collect()
 }
 
-enum CopyError {
+pub(crate) enum CopyError {
     Damage(Damage),
     Write(io::Error),
 }
 
 impl CopyError {
-    fn at(self, path: &Path) -> ExtractError {
+    pub(crate) fn at(self, path: &Path) -> ExtractError {
         match self {
             Self::Damage(damage) => damage.into(),
             Self::Write(source) => ExtractError::Io { path: path.to_owned(), source },
@@ -427,7 +427,7 @@ impl CopyError {
 }
 
 /// Copies a blob out of an archive, and hashes it on the way.
-fn copy(
+pub(crate) fn copy(
     archive: &Archive<Medium>,
     blob: Blob,
     out: &mut impl Write,
@@ -458,10 +458,10 @@ fn entry<W: Write>(
 }
 
 /// A file beside its final name, which no other user can write to.
-struct PartialFile(NamedTempFile);
+pub(crate) struct PartialFile(pub(crate) NamedTempFile);
 
 impl PartialFile {
-    fn new(path: &Path) -> Result<Self, ExtractError> {
+    pub(crate) fn new(path: &Path) -> Result<Self, ExtractError> {
         let failed = |source| ExtractError::Io { path: path.to_owned(), source };
         if path.symlink_metadata().is_ok() {
             return Err(ExtractError::Exists(path.to_owned()));
@@ -473,8 +473,13 @@ impl PartialFile {
 
     /// Syncs it and gives it its name, if nothing else has got that meanwhile.
     fn finish(self, path: &Path) -> Result<(), ExtractError> {
+        self.finish_as(path, Access::Everyone)
+    }
+
+    /// As [`PartialFile::finish`], with this access.
+    pub(crate) fn finish_as(self, path: &Path, access: Access) -> Result<(), ExtractError> {
         let failed = |source| ExtractError::Io { path: path.to_owned(), source };
-        set_file_access(self.0.as_file(), Access::Everyone).map_err(failed)?;
+        set_file_access(self.0.as_file(), access).map_err(failed)?;
         self.0.as_file().sync_all().map_err(failed)?;
         self.0.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => ExtractError::Exists(path.to_owned()),

@@ -8,12 +8,14 @@
 
 mod choice;
 mod extract;
+mod files;
 mod limits;
 pub mod node;
 mod values;
 
 pub use choice::{Choice, ChoiceError, Referrers};
 pub use extract::{ExtractError, NamesFor, extract_archive, extract_charts, extract_layout};
+pub use files::{CarriedFile, PROGRAM, carried_files, choose_file, extract_file};
 pub use values::{
     Carried, CarriedChart, ChartValues, PullSecretName, Unmapped, Unreached, ValuesError, ValuesNote,
     ValuesRequest, chart_values,

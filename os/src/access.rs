@@ -15,6 +15,8 @@ pub enum Access {
     Owner,
     /// Everybody, as far as the process' mask allows.
     Everyone,
+    /// Everybody, who may execute it as well.
+    Program,
 }
 
 impl Access {
@@ -22,13 +24,14 @@ impl Access {
         match self {
             Self::Owner => 0o600,
             Self::Everyone => 0o644,
+            Self::Program => 0o755,
         }
     }
 
     fn directory_mode(self) -> u32 {
         match self {
             Self::Owner => 0o700,
-            Self::Everyone => 0o755,
+            Self::Everyone | Self::Program => 0o755,
         }
     }
 }

@@ -11,7 +11,7 @@ use reqwest::{Method, Response};
 use crate::answer::is_web_page;
 use crate::retry::Backoff;
 use crate::routes::{By, Place};
-use crate::transport::{Pace, Received, content_type, refuse_encoding};
+use crate::transport::{Pace, Received, content_type, refuse_encoding, shown};
 use crate::{Client, Error, FallbackTo};
 
 /// A registry's answer about a blob, without its content.
@@ -187,6 +187,13 @@ impl Download {
         Self { addresses: Some(addresses.iter().cloned().collect()), ..self }
     }
 
+    /// Lets it be read from this address and from nowhere else: a file of a web server.
+    pub(crate) fn only_at(self, address: &str) -> Self {
+        let backoff = Backoff::new(&self.client.inner.limits);
+        let registry = self.others.back().map_or(self.registry, |(origin, _)| origin.clone());
+        Self { registry, address: Some(address.to_owned()), others: VecDeque::new(), backoff, ..self }
+    }
+
     /// The registry that the bytes come from: the mirror, as long as it is read from.
     pub fn host(&self) -> &Registry {
         &self.registry
@@ -338,7 +345,10 @@ impl Download {
         // registry that answers 416 to any range sends the blob from the start.
         let range = (self.position > 0 && !self.without_ranges)
             .then(|| format!("bytes={}-{}", self.position, self.size - 1));
-        let doing = format!("send the blob {digest} of {repository}");
+        let doing = match (&self.address, &self.addresses) {
+            (Some(address), None) => format!("send {}", shown(address)),
+            _ => format!("send the blob {digest} of {repository}"),
+        };
         let path = format!("{repository}/blobs/{digest}");
         let mut request = client.request(
             Method::GET,

@@ -1,15 +1,15 @@
 //! Files from web servers, as Helm's repositories are. Takes an address and a limit, gives the
-//! bytes.
+//! bytes; of a file that may be large, a [`Download`] from any offset.
 
-use bundle_oci::Registry;
+use bundle_oci::{Digest, Registry, RepositoryName};
 use bytes::{Bytes, BytesMut};
-use reqwest::Url;
+use reqwest::{Method, Url};
 
 use crate::blob::announced_size;
 use crate::redirect;
 use crate::retry::Backoff;
-use crate::transport::{Pace, location, refuse_encoding, shown};
-use crate::{Client, Error};
+use crate::transport::{Pace, Received, location, refuse_encoding, shown};
+use crate::{Client, Download, Error};
 
 /// Why a text is no address of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,54 @@ impl Client {
     /// Any [`Error`]; [`Error::Address`] for an address that is not asked, [`Error::FileSize`]
     /// for a file that is too large.
     pub async fn file(&self, address: &str, limit: usize) -> Result<Bytes, Error> {
+        let (url, host) = self.web_address(address)?;
+        let backoff = Backoff::new(&self.inner.limits);
+        self.retrying(&host, backoff, || self.fetch_file(&host, &url, limit)).await
+    }
+
+    /// The size of a file on a web server, if the server says it. No credentials are sent.
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Address`] for an address that is not asked.
+    pub async fn file_size(&self, address: &str) -> Result<Option<u64>, Error> {
+        let (_, host) = self.web_address(address)?;
+        let repository = file_repository(&host)?;
+        let backoff = Backoff::new(&self.inner.limits);
+        let ask = || async {
+            let doing = format!("send {}", shown(address));
+            let scope = self.scope_to_pull(&host, &repository);
+            let request = self
+                .request(Method::GET, &host, "", scope, doing.clone())
+                .header("Accept-Encoding", "identity");
+            let received = self.ask_address(&request, address).await?;
+            let Received { response, sender, anonymous } = self.follow(&request, received).await?;
+            if response.status() != 200 {
+                return Err(self.refusal(&sender, &doing, anonymous, response).await);
+            }
+            Ok(announced_size(&response))
+        };
+        self.retrying(&host, backoff, ask).await
+    }
+
+    /// Starts to fetch a file of a web server, of which digest and size are known, from `offset` on. No
+    /// credentials are sent.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for an address that is not asked.
+    pub fn file_from(
+        &self,
+        address: &str,
+        digest: Digest,
+        size: u64,
+        offset: u64,
+    ) -> Result<Download, Error> {
+        let (_, host) = self.web_address(address)?;
+        let repository = file_repository(&host)?;
+        Ok(self.blob(&host, &repository, digest, size, offset).only_at(address))
+    }
+
+    /// The parts of an address that may be asked.
+    fn web_address(&self, address: &str) -> Result<(Url, Registry), Error> {
         let refused = |why| Error::Address { address: shown(address), why };
         let url: Url = address.parse().map_err(|_| refused(AddressError::Url))?;
         if !matches!(url.scheme(), "https" | "http") {
@@ -50,8 +98,7 @@ impl Client {
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
         let host: Registry = host.parse().map_err(|_| refused(AddressError::Url))?;
-        let backoff = Backoff::new(&self.inner.limits);
-        self.retrying(&host, backoff, || self.fetch_file(&host, &url, limit)).await
+        Ok((url, host))
     }
 
     async fn fetch_file(&self, host: &Registry, url: &Url, limit: usize) -> Result<Bytes, Error> {
@@ -96,4 +143,9 @@ impl Client {
         }
         Ok(body.freeze())
     }
+}
+
+/// A name for a client that knows content by its repository; no server is asked for it.
+fn file_repository(host: &Registry) -> Result<RepositoryName, Error> {
+    "file".parse().map_err(|_| Error::misbehaved(host.as_str(), "its files have no name"))
 }

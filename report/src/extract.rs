@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bundle_oci::{ByteCount, Printable};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,6 +26,43 @@ impl Report for ExtractReport {
         let took = Took(Duration::from_secs_f64(self.seconds.max(0.0)));
         text.push_str(&format!("{} extracted in {took}\n", count(self.artifacts, "artifact")));
         text
+    }
+}
+
+/// `extract --files`: the single files in a bundle.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FilesReport {
+    /// The files.
+    pub files: Vec<FileEntry>,
+}
+
+/// A single file in a bundle.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FileEntry {
+    /// Its name.
+    pub name: String,
+    /// The artifact that has it.
+    pub target: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of its bytes.
+    pub digest: String,
+    /// Whether it gets the mode 0755 when it is taken out, instead of 0644.
+    pub executable: bool,
+}
+
+impl Report for FilesReport {
+    fn text(&self) -> String {
+        if self.files.is_empty() {
+            return "bundle has no files\n".to_owned();
+        }
+        let names = self.files.iter().map(|file| Printable(&file.name).to_string()).collect::<Vec<_>>();
+        let width = names.iter().map(String::len).max().unwrap_or_default();
+        let line = |(file, name): (&FileEntry, &String)| {
+            let size = ByteCount(file.size).to_string();
+            format!("{name:width$}  {size:>10}  {}  {}\n", file.target, file.digest)
+        };
+        self.files.iter().zip(&names).map(line).collect()
     }
 }
 

@@ -40,7 +40,8 @@ pub use error::{ErrorBody, ErrorReport};
 pub use error_id::ErrorId;
 pub use exit_code::ExitCode;
 pub use extract::{
-    ConfigFile, ExtractReport, FileReport, MirrorConfigReport, NodeDeviation, NodeReport, ValuesReport,
+    ConfigFile, ExtractReport, FileEntry, FileReport, FilesReport, MirrorConfigReport, NodeDeviation,
+    NodeReport, ValuesReport,
 };
 pub use harbor::{
     BootstrapReport, CheckReport, DriftEntry, DriftReport, FindingEntry, ProjectCheck, ProjectStep,

@@ -496,6 +496,7 @@ impl DiscoveredChart {
         if self.subject == Subject::Chart && self.artifact.is_none() {
             requests.push(Request {
                 reference: self.source.clone(),
+                local: None,
                 target: self.target.clone(),
                 platforms: self.platforms.clone(),
                 policy: self.policy,
@@ -511,6 +512,7 @@ impl DiscoveredChart {
             }
             requests.push(Request {
                 reference: image.find.reference.clone(),
+                local: None,
                 target: image.target.clone(),
                 platforms: self.platforms.clone(),
                 policy: self.policy,

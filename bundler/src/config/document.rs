@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::image::{Image, ImageWord};
+use super::local::FileMap;
 use super::settings::{present, with_image_settings};
 use crate::chart::ChartEntry;
 
@@ -93,6 +94,7 @@ with_image_settings! {
                 {"required": ["lists"], "properties": {"lists": {"minItems": 1}}},
                 {"required": ["charts"], "properties": {"charts": {"minItems": 1}}},
                 {"required": ["manifests"]},
+                {"required": ["files"], "properties": {"files": {"minItems": 1}}},
             ],
         },
     }))]
@@ -101,7 +103,7 @@ with_image_settings! {
         /// The platforms of its images, in place of those at the top
         platforms
         then {
-            /// References; `ref => new-name` renames
+            /// References, and local sources such as docker-archive:PATH; `ref => new-name` renames
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "Vec<ImageWord>")]
             pub(super) images: Option<Spanned<Vec<Spanned<Image>>>>,
@@ -118,6 +120,11 @@ with_image_settings! {
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "Vec<schema::NonEmpty>")]
             pub(super) manifests: Option<Spanned<Vec<Spanned<String>>>>,
+            /// Files, such as programs and installers: carried as OCI artifacts below files/, and taken out with
+            /// bundle extract --file
+            #[serde(default)]
+            #[schemars(with = "Vec<FileMap>")]
+            pub(super) files: Vec<Spanned<FileMap>>,
         }
     }
 }

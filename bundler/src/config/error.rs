@@ -12,7 +12,7 @@ use serde_saphyr::Location;
 use crate::chart::{ParseCarryError, ParseChartSourceError};
 use crate::list::ListError;
 use crate::policy::ParsePolicyError;
-use crate::{ItemError, Limits, ParseLayoutError};
+use crate::{FileError, ItemError, Limits, LocalItemError, ParseLayoutError, ParseModeError};
 
 /// Why a configuration, a list or a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,24 @@ pub enum FieldError {
     /// An image policy.
     #[error(transparent)]
     Policy(#[from] ParsePolicyError),
+    /// A local source.
+    #[error(transparent)]
+    Local(#[from] LocalItemError),
+    /// The name of a file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The mode of a file.
+    #[error(transparent)]
+    Mode(#[from] ParseModeError),
+    /// A file without a place, or with two.
+    #[error("a file needs either 'path', or 'url' and 'sha256'")]
+    FilePlace,
+    /// A file of a web server without a digest.
+    #[error("a file on a web server needs its 'sha256'")]
+    NoSha256,
+    /// A digest that is none.
+    #[error("is not 64 hexadecimal digits in lower case")]
+    Sha256,
     /// A word in place of a list of platforms.
     #[error("must be a list of platforms, or 'all'")]
     PlatformsWord,

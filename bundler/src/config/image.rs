@@ -46,7 +46,7 @@ with_image_settings! {
     /// A reference with a name or platforms of its own
     struct ImageMap {
         first {
-            /// The reference
+            /// The reference, or a local source such as docker-archive:PATH
             #[schemars(with = "schema::NonEmpty")]
             pub(super) r#ref: Spanned<String>,
             /// The name inside the project

@@ -16,7 +16,7 @@ use super::error::{ConfigError, FieldError, wrong};
 use super::project::ProjectReader;
 use crate::chart::{ChartRequest, ChartSource};
 use crate::policy::ImagePolicy;
-use crate::{CacheLayout, Platforms, Request, list};
+use crate::{CacheLayout, LocalRequest, Platforms, Request, list};
 
 /// The requests of a `bundle.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub requests: Vec<Request>,
     /// The charts whose images are wanted, in the order of the file.
     pub charts: Vec<ChartRequest>,
+    /// The images and files of this machine, in the order of the file.
+    pub locals: Vec<LocalRequest>,
 }
 
 /// Reads a bundle.yaml, or a file that it names.
@@ -62,6 +64,7 @@ impl Config {
             }
             chart.root = chart.root.take().map(|root| directory.join(root));
         }
+        config.locals = config.locals.into_iter().map(|local| local.below(directory)).collect();
         Ok(config)
     }
 
@@ -93,7 +96,7 @@ impl Config {
         });
         let layout = layout.transpose()?.unwrap_or_default();
         let rules = read_rules(file.rules, file.rule_files, name, &read_list)?;
-        let (mut requests, mut charts) = (Vec::new(), Vec::new());
+        let (mut requests, mut charts, mut locals) = (Vec::new(), Vec::new(), Vec::new());
         for (field, project, wanted) in projects(file.projects, name)? {
             let parent = format!("{field}.");
             let chosen = wanted.settings().platforms(name, &parent)?.unwrap_or_else(|| platforms.clone());
@@ -101,12 +104,12 @@ impl Config {
             let (field, project, platforms, layout) = (field.as_str(), &project, &chosen, &layout);
             let rules = &rules;
             let reader = ProjectReader { name, field, project, platforms, policy, layout, rules };
-            reader.read(wanted, &read_list, &mut requests, &mut charts)?;
+            reader.read(wanted, &read_list, &mut requests, &mut charts, &mut locals)?;
         }
-        if requests.is_empty() && charts.is_empty() {
+        if requests.is_empty() && charts.is_empty() && locals.is_empty() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, policy, cache_layout: layout, requests, charts })
+        Ok(Self { name: stream, platforms, policy, cache_layout: layout, requests, charts, locals })
     }
 }
 

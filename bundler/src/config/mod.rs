@@ -7,6 +7,7 @@ mod document;
 mod error;
 mod image;
 mod load;
+mod local;
 mod project;
 mod settings;
 

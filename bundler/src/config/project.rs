@@ -14,7 +14,7 @@ use super::image::Image;
 use crate::chart::{ChartRequest, manifests};
 use crate::list::from_list;
 use crate::policy::ImagePolicy;
-use crate::{CacheLayout, Item, ItemError, Limits, Platforms, Reason, Request};
+use crate::{CacheLayout, Item, ItemError, Limits, LocalRequest, Platforms, Reason, Request};
 
 /// Makes requests of the fields of one project.
 pub(super) struct ProjectReader<'a> {
@@ -35,6 +35,7 @@ impl ProjectReader<'_> {
         read_list: &impl Fn(&str) -> Result<(String, String), ConfigError>,
         requests: &mut Vec<Request>,
         charts: &mut Vec<ChartRequest>,
+        locals: &mut Vec<LocalRequest>,
     ) -> Result<(), ConfigError> {
         for (position, chart) in wanted.charts.into_iter().enumerate() {
             let field = format!("{}.charts[{position}]", self.field);
@@ -57,27 +58,37 @@ impl ProjectReader<'_> {
             }
             charts.push(manifests(paths.value, self.name, paths.referenced, wanted, self.rules));
         }
+        self.files(wanted.files, locals)?;
         let place = |place: Option<Location>| place.map(|place| (place.line(), place.column()));
         let images_first = place(wanted.images.as_ref().map(|images| images.referenced))
             < place(wanted.lists.as_ref().map(|lists| lists.referenced));
         let images = wanted.images.map(|images| images.value).unwrap_or_default();
         let lists = wanted.lists.map(|lists| lists.value).unwrap_or_default();
         if images_first {
-            self.images(images, requests)?;
+            self.images(images, requests, locals)?;
             self.lists(lists, read_list, requests)
         } else {
             self.lists(lists, read_list, requests)?;
-            self.images(images, requests)
+            self.images(images, requests, locals)
         }
     }
 
-    fn images(&self, images: Vec<Spanned<Image>>, requests: &mut Vec<Request>) -> Result<(), ConfigError> {
+    fn images(
+        &self,
+        images: Vec<Spanned<Image>>,
+        requests: &mut Vec<Request>,
+        locals: &mut Vec<LocalRequest>,
+    ) -> Result<(), ConfigError> {
         for (position, image) in images.into_iter().enumerate() {
             let name = self.name;
             let field = format!("{}.images[{position}]", self.field);
             let at = image.referenced;
             let (item, platforms, policy) = match image.value {
                 Image::Line(line) => {
+                    if let Some(local) = self.local(&line, None, at, &field, (None, self.policy))? {
+                        locals.push(local);
+                        continue;
+                    }
                     let item =
                         line.parse().map_err(|error: ItemError| wrong(name, at, field.clone(), error))?;
                     (item, None, self.policy)
@@ -86,16 +97,23 @@ impl ProjectReader<'_> {
                     let parent = format!("{field}.");
                     let policy = self.policy.with(map.settings().policy(name, &parent)?);
                     let platforms = map.settings().platforms(name, &parent)?;
-                    let reference = map.r#ref.value.parse().map_err(ItemError::Reference);
-                    let reference = reference
-                        .map_err(|error| wrong(name, map.r#ref.referenced, format!("{field}.ref"), error))?;
-                    let rename = map.r#as.map(|rename| {
+                    let rename = map.r#as.as_ref().map(|rename| {
                         let parsed = rename.value.trim().parse();
                         parsed.map_err(|error: ItemError| {
                             wrong(name, rename.referenced, format!("{field}.as"), error)
                         })
                     });
-                    let item = Item { reference, rename: rename.transpose()? };
+                    let rename = rename.transpose()?;
+                    let (text, of_ref) = (&map.r#ref.value, format!("{field}.ref"));
+                    let settings = (platforms.clone(), policy);
+                    if let Some(local) = self.local(text, rename.clone(), at, &of_ref, settings)? {
+                        locals.push(local);
+                        continue;
+                    }
+                    let reference = text.parse().map_err(ItemError::Reference);
+                    let reference =
+                        reference.map_err(|error| wrong(name, map.r#ref.referenced, of_ref, error))?;
+                    let item = Item { reference, rename };
                     (item, platforms, policy)
                 }
             };
@@ -103,6 +121,7 @@ impl ProjectReader<'_> {
                 item.place_by(self.project, self.layout).map_err(|error| wrong(name, at, field, error))?;
             requests.push(Request {
                 reference: item.reference,
+                local: None,
                 target,
                 platforms: platforms.unwrap_or_else(|| self.platforms.clone()),
                 policy,

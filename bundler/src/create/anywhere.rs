@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bundle_format::Blob;
 use bundle_oci::{Digest, Hasher};
-use bundle_registry::{Client, Download, Progress};
+use bundle_registry::{Client, Progress};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::create::configs::Configs;
-use crate::create::fetch::{BATCH, next_batch, start};
+use crate::create::fetch::{BATCH, BlobStream, start};
 use crate::sink::head::SinkHead;
 use crate::sink::parts::Begun;
 use crate::{CreateError, OutputError, Salvage};
@@ -71,7 +71,8 @@ impl BlobJob {
         }
         let (mut position, mut hasher) = self.rehash().await?;
         self.progress.begin(digest, size, position);
-        let mut download = start(&self.client, self.head.plan(), digest, size, position)?;
+        let failed = |source| CreateError::Fetch { digest, size, kept: Salvage::Fetched, source };
+        let mut download = start(&self.client, self.head.plan(), digest, size, position).map_err(failed)?;
         let mut kept = position > 0;
         loop {
             let found = self.fetch(&mut download, &mut position, hasher).await?;
@@ -81,15 +82,9 @@ impl BlobJob {
             self.progress.rewind(digest, position);
             if std::mem::take(&mut kept) {
                 // It may be the earlier run's bytes that are wrong, which no registry can help.
-                download = start(&self.client, self.head.plan(), digest, size, 0)?;
+                download = start(&self.client, self.head.plan(), digest, size, 0).map_err(failed)?;
             } else {
-                let again = download.restart(found).await;
-                again.map_err(|source| CreateError::Fetch {
-                    digest,
-                    size,
-                    kept: Salvage::Fetched,
-                    source,
-                })?;
+                download.restart(found).await.map_err(failed)?;
             }
             (position, hasher) = (0, Hasher::new());
         }
@@ -130,7 +125,7 @@ impl BlobJob {
     /// on a thread for that, the next arrives.
     async fn fetch(
         &self,
-        download: &mut Download,
+        download: &mut BlobStream,
         position: &mut u64,
         hasher: Hasher,
     ) -> Result<Digest, CreateError> {
@@ -138,7 +133,7 @@ impl BlobJob {
         let mut writing = tokio::task::spawn_blocking(move || Ok::<_, OutputError>(hasher));
         let mut noted = *position;
         loop {
-            let batch = next_batch(download).await;
+            let batch = download.next_batch().await;
             let batch =
                 batch.map_err(|source| CreateError::Fetch { digest, size, kept: Salvage::Fetched, source });
             // The next run keeps the bytes written before an error.

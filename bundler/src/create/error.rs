@@ -4,7 +4,7 @@
 use bundle_oci::{ByteCount, Digest};
 use bundle_registry::Error;
 
-use crate::OutputError;
+use crate::{LocalError, OutputError};
 
 /// Why a bundle could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -19,17 +19,28 @@ pub enum CreateError {
         /// The state of the fetched bytes.
         kept: Salvage,
         /// Why not.
-        source: Error,
+        source: FetchCause,
     },
     /// The file or the pipe could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A blob that no image's repository is known for.
-    #[error("blob {0} has no origin")]
-    NoOrigin(Digest),
     /// A part of the program ended before it should.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),
+}
+
+/// Why the bytes of a blob cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchCause {
+    /// The registry or web server.
+    #[error(transparent)]
+    Registry(#[from] Error),
+    /// The local source.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// No image's repository is known for it.
+    #[error("blob {0} has no origin")]
+    NoOrigin(Digest),
 }
 
 /// The state of the bytes that a run fetched before it failed.

@@ -9,7 +9,7 @@ use bundle_registry::{Client, Progress};
 use bytes::Bytes;
 
 use crate::create::configs::Configs;
-use crate::create::fetch::{next_batch, start};
+use crate::create::fetch::start;
 use crate::sink::head::SinkHead;
 use crate::sink::parts::framed;
 use crate::sink::target::InOrder;
@@ -101,13 +101,13 @@ async fn send(
     }
     let fetch =
         |source| CreateError::Fetch { digest: blob.digest, size: blob.size, kept: Salvage::Nothing, source };
-    let mut download = start(client, plan, blob.digest, blob.size, 0)?;
+    let mut download = start(client, plan, blob.digest, blob.size, 0).map_err(fetch)?;
     progress.begin(blob.digest, blob.size, 0);
     let mut hasher = Hasher::new();
     let mut done = 0;
     let mut config = configs.seeks(blob).then(Vec::new);
     loop {
-        let batch = next_batch(&mut download).await.map_err(fetch)?;
+        let batch = download.next_batch().await.map_err(fetch)?;
         let length = batch.len() as u64;
         let hashed = batch.clone();
         hasher = tokio::task::spawn_blocking(move || {

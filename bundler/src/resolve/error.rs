@@ -2,11 +2,11 @@
 //! Takes facts; gives messages with the registry, the platforms or the tags that exist.
 
 use bundle_format::Target;
-use bundle_oci::{Digest, ManifestError, Platform, Reference, Tag};
+use bundle_oci::{Digest, ManifestError, Platform, Printable, Reference, Tag};
 use bundle_registry::Error;
 
 use crate::request::places;
-use crate::{Platforms, Reason, ReferrerOutcome};
+use crate::{LocalError, Platforms, Reason, ReferrerOutcome};
 
 /// All images that could not be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,14 @@ pub enum ResolveCause {
     /// The lock demands what is gone.
     #[error("the locked digest {0} no longer exists in the registry")]
     Gone(Digest),
+    /// The lock demands what a local source no longer has.
+    #[error("the locked digest {digest} is not in {}", Printable(.place))]
+    LocalGone {
+        /// The digest.
+        digest: Digest,
+        /// The source.
+        place: String,
+    },
     /// The lock does not know the image.
     #[error("it is not in the lockfile")]
     NotLocked,
@@ -74,6 +82,15 @@ pub enum ResolveCause {
         subject: Digest,
         /// Why not.
         source: Error,
+    },
+    /// A local source.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The same reference from a registry and from a local source, or from two of these.
+    #[error("because of {}, it would be read from another source too; a bundle has one source of each reference", places(.reasons))]
+    TwoSources {
+        /// The requesters of the other source.
+        reasons: Vec<Reason>,
     },
     /// Two choices of platforms, or two locked digests, of one source.
     #[error(

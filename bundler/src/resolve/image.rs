@@ -12,7 +12,7 @@ use super::error::ResolveCause;
 use super::run::Resolved;
 use crate::foreign::ForeignCarrier;
 use crate::referrer::FoundReferrer;
-use crate::{Limits, Reason, Request};
+use crate::{Limits, Origin, Reason, Request};
 
 /// An image with all that belongs to it, before it is given its targets.
 pub(crate) struct Image {
@@ -38,7 +38,11 @@ impl Image {
         delivered: &mut HashSet<(Target, Digest)>,
     ) -> Result<(), ResolveCause> {
         let source = &group[0].reference;
-        let origin = Arc::new((source.registry().clone(), source.repository().clone()));
+        let (registry, repository) = (source.registry(), source.repository());
+        let origin = match &group[0].local {
+            Some(local) => Origin::Local(local.clone()),
+            None => Origin::Registry(Arc::new((source.registry().clone(), source.repository().clone()))),
+        };
         for digest in self.contents {
             resolved.origins.entry(digest).or_insert_with(|| origin.clone());
         }
@@ -94,8 +98,8 @@ impl Image {
             resolved.marks.insert(named, self.marks.clone());
             for &(attached, what) in &attached {
                 let source = match &attached.tag {
-                    Some(tag) => Reference::tagged(origin.0.clone(), origin.1.clone(), tag.clone()),
-                    None => Reference::pinned(origin.0.clone(), origin.1.clone(), attached.manifest.digest),
+                    Some(tag) => Reference::tagged(registry.clone(), repository.clone(), tag.clone()),
+                    None => Reference::pinned(registry.clone(), repository.clone(), attached.manifest.digest),
                 };
                 let target = Target { tag: attached.tag.clone(), ..request.target.clone() };
                 if !delivered.insert((target.clone(), attached.manifest.digest)) {

@@ -13,10 +13,12 @@ mod error;
 mod image;
 mod resolver;
 mod run;
+mod source;
 
 pub(crate) use content::{parse, platform_of, whole_blob};
 pub use error::{ResolveCause, ResolveError, ResolveErrors};
 pub(crate) use image::Image;
 pub(crate) use resolver::Resolver;
 pub(crate) use run::resolve;
-pub use run::{Pins, ResolveOptions, Resolved};
+pub use run::{Origin, Pins, ResolveOptions, Resolved};
+pub(crate) use source::Source;

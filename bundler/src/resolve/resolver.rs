@@ -1,7 +1,7 @@
 //! Looks up one image with every manifest that belongs to it.
 //! Takes a request and the digest of a lock; gives an [`Image`], or why it cannot be resolved.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use bundle_format::{Kind, reason};
@@ -11,21 +11,24 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 
-use super::content::{parse, platform_of, whole_blob};
+use super::content::{parse, platform_of};
 use super::error::{ResolveCause, list};
 use super::image::Image;
 use super::run::{Pins, ResolveOptions};
 use crate::choose::missing;
 use crate::foreign::ForeignCarrier;
 use crate::kind::kind_of;
+use crate::local::{LocalCause, LocalImage};
 use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
 use crate::referrer::{Anew, TagCache, UnobtainableReferrer};
 use crate::store::Store;
-use crate::{Limits, Notice, Platforms, ReferrerOutcome, Request};
+use crate::{Limits, LocalError, Notice, Platforms, ReferrerOutcome, Request};
 
 /// The state that all look-ups of images share.
 pub(crate) struct Resolver<'a> {
     pub(crate) client: &'a Client,
+    /// The local sources of the references that no registry is asked for.
+    pub(super) locals: HashMap<&'a Reference, &'a LocalImage>,
     pub(crate) tags: TagCache,
     /// Possible referrers that are not carried.
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
@@ -140,6 +143,8 @@ impl Resolver<'_> {
             self.say(Notice::MissingPlatforms { image: reference.clone(), missing: lacking });
         }
         let outcomes = match policy.referrers {
+            // Nothing can be attached to a file, whatever is required of images.
+            _ if request.is_file() => Vec::new(),
             Referrers::Leave => vec![ReferrerOutcome::Left],
             Referrers::Carry | Referrers::Require => {
                 let split = image.derived_from.is_some()
@@ -180,8 +185,19 @@ impl Resolver<'_> {
                     }
                     self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
                 }
+                Err(ResolveCause::Local(LocalError { cause: LocalCause::Missing(digest), source_name }))
+                    if digest == pin =>
+                {
+                    if self.options.pins == Pins::Demand {
+                        return Err(ResolveCause::LocalGone { digest, place: source_name });
+                    }
+                    self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
+                }
                 other => return other,
             }
+        }
+        if let Some(local) = self.locals.get(reference) {
+            return self.named(reference, &Name::Digest(local.root())).await;
         }
         match self.named(reference, &Name::of(reference)).await {
             Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
@@ -199,7 +215,7 @@ impl Resolver<'_> {
     ) -> Result<FetchedManifest, ResolveCause> {
         // The semaphore is never closed.
         let _slot = self.slots.acquire().await;
-        let manifest = self.client.manifest(reference.registry(), reference.repository(), name).await?;
+        let manifest = self.source(reference).manifest(reference, name, None).await?;
         self.store.keep_manifest(manifest.clone(), 0)?;
         Ok(manifest)
     }
@@ -224,8 +240,7 @@ impl Resolver<'_> {
             return Err(ResolveCause::Manifest { digest, source: ManifestError::TooLarge(largest) });
         }
         self.store.reserve(size)?;
-        let (registry, repository) = (reference.registry(), reference.repository());
-        let manifest = self.client.manifest_within(registry, repository, &name, largest).await?;
+        let manifest = self.source(reference).manifest(reference, &name, Some(largest)).await?;
         self.store.keep_manifest(manifest.clone(), size)?;
         Ok(manifest)
     }
@@ -253,7 +268,7 @@ impl Resolver<'_> {
             return Err(Error::Misbehaved { host: reference.registry().to_string(), what }.into());
         }
         self.store.reserve(size)?;
-        let bytes = whole_blob(self.client, reference, digest, size).await?;
+        let bytes = self.source(reference).small(reference, digest, size).await?;
         self.store.keep_config(digest, bytes.clone());
         Ok(bytes)
     }

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{ResolveCause, ResolveError, ResolveErrors};
 use super::resolver::Resolver;
+use crate::local::LocalImage;
 use crate::referrer::{TagCache, UnobtainableReferrer};
 use crate::store::Store;
 use crate::{ImagePolicy, Limits, Notice, Platforms, Request};
@@ -54,14 +55,23 @@ pub struct Resolved {
     /// The outcomes for each image's signatures and platforms, in the statement's words; they are the last of
     /// its artifact's reasons.
     pub marks: HashMap<(Target, Digest), Vec<String>>,
-    /// Where each artifact's blobs are read from. Those of one image share it.
-    pub origins: HashMap<Digest, Arc<(Registry, RepositoryName)>>,
+    /// Where each artifact's blobs are read from.
+    pub origins: HashMap<Digest, Origin>,
     /// Where else the layers are that are marked non-distributable and carried, as the manifests say.
     pub addresses: HashMap<Digest, Vec<String>>,
     /// Possible referrers of the images that are not carried.
     pub unobtainable: Vec<UnobtainableReferrer>,
     /// Notices about the images.
     pub notices: Vec<Notice>,
+}
+
+/// Where the blobs of an image are read from. Those of one image share it.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A repository of a registry.
+    Registry(Arc<(Registry, RepositoryName)>),
+    /// A local source.
+    Local(LocalImage),
 }
 
 /// Requests that differ in their targets and reasons only.
@@ -71,6 +81,21 @@ struct Group<'a> {
     pin: Option<Digest>,
     platforms: &'a Platforms,
     policy: ImagePolicy,
+}
+
+/// The local sources by the references that are read from them.
+fn locals(requests: &[Request]) -> Result<HashMap<&Reference, &LocalImage>, ResolveErrors> {
+    let mut sources: HashMap<&Reference, &Request> = HashMap::new();
+    for request in requests {
+        let first = *sources.entry(&request.reference).or_insert(request);
+        if first.local != request.local {
+            let cause = ResolveCause::TwoSources { reasons: first.reasons.clone() };
+            let (reference, reasons) = (request.reference.clone(), request.reasons.clone());
+            return Err(ResolveErrors(vec![ResolveError { reference, reasons, cause }]));
+        }
+    }
+    let local = sources.into_iter().filter_map(|(reference, first)| Some((reference, first.local.as_ref()?)));
+    Ok(local.collect())
 }
 
 /// Resolves each request to a digest, and fetches every manifest that belongs to it.
@@ -101,8 +126,10 @@ pub(crate) async fn resolve(
         }
         group.push(request);
     }
+    let locals = locals(requests)?;
     let resolver = Resolver {
         client,
+        locals,
         options,
         store: Store::new(&Limits::DEFAULT),
         tags: TagCache::default(),

@@ -8,6 +8,7 @@ mod extract;
 mod in_process;
 mod interop;
 pub(crate) mod kill;
+mod local;
 mod parallel;
 mod parity;
 mod promises;
