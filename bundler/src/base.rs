@@ -181,8 +181,14 @@ pub async fn complete(client: &Client, inventory: &mut Inventory, jobs: usize, p
         .await;
     for (position, blobs) in found {
         if blobs.is_none() {
-            let InventoryEntry { target, .. } = &inventory.artifacts[position];
-            progress.note(&format!("{target}: its locked digest no longer exists, so all of it is sent"));
+            let InventoryEntry { target, locked, .. } = &inventory.artifacts[position];
+            let is_local = locked.as_ref().is_some_and(|locked| locked.is_local);
+            let why = if is_local {
+                "the lock names no registry for it"
+            } else {
+                "its locked digest no longer exists"
+            };
+            progress.note(&format!("{target}: {why}, so all of it is sent"));
         }
         inventory.note_blobs(position, blobs);
     }

@@ -111,7 +111,7 @@ impl fmt::Display for FileOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path { written, .. } => Printable(written).fmt(f),
-            Self::Web { address, .. } => Printable(&without_query(address)).fmt(f),
+            Self::Web { address, .. } => Printable(without_query(address)).fmt(f),
         }
     }
 }

@@ -2,9 +2,10 @@
 //! registries have does, and comes out again. The archives are made by the real tools.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use bundle_test_needs::program;
-use bundle_test_servers::{Check, DockerRegistry, sha256};
+use bundle_test_servers::{Check, DockerRegistry, FaultProxy, Response, sha256};
 
 use crate::scene::{CREATED, Scene};
 
@@ -311,9 +312,46 @@ fn files_travel_as_artifacts_that_oras_pulls_and_come_out_with_their_mode() {
         assert!(pulled.status.success(), "{}", String::from_utf8_lossy(&pulled.stderr));
         assert_eq!(std::fs::read(scene.path("pulled/k3s")).unwrap(), vec![7; 300_000]);
     }
-    // An archive that ORAS made comes out in the same way, and its title leads nowhere else.
+    // Another file in its place is not what was locked.
     std::fs::write(scene.path("k3s"), vec![8; 300_000]).unwrap();
     scene.bundle(["create", "--locked", "--key", "key", "-o", "c.tar"]).ends_with(6).says("is not in k3s");
+}
+
+#[test]
+fn a_file_of_a_web_server_goes_straight_into_the_bundle_and_is_held_to_its_digest() {
+    let scene = Scene::empty();
+    let server = FaultProxy::scripted().unwrap();
+    let served = Arc::new(Mutex::new(vec![5; 700_000]));
+    let answers = served.clone();
+    server.answer_with(move |request| match request.path() {
+        "/v1/Tool" => Some(Response::new(200).with_body(answers.lock().unwrap().clone())),
+        _ => Some(Response::new(404).with_body("no such file")),
+    });
+    let write = |name: &str, bytes: &[u8]| {
+        let sha256 = sha256(bytes).trim_start_matches("sha256:").to_owned();
+        let file = format!("{{url: 'http://{}/v1/{name}?token=hunter2', sha256: {sha256}}}", server.host());
+        let text = format!("name: night\nprojects: {{platform: {{files: [{file}]}}}}\n");
+        std::fs::write(scene.path("bundle.yaml"), text).unwrap();
+    };
+    write("Tool", &[5; 700_000]);
+    scene.bundle(["lock"]).succeeds();
+    let create =
+        |output: &str| scene.bundle(["create", "--locked", "--retries", "0", "--key", "key", "-o", output]);
+    create("b.tar").succeeds();
+    let statement = scene.bundle(["inspect", "b.tar", "--trust", "key.pub", "--json"]).succeeds().stdout;
+    assert!(statement.contains("/v1/Tool") && !statement.contains("hunter2"), "{statement}");
+    let extract = ["extract", "b.tar", "--trust", "key.pub", "--file", "files/tool", "--to", "out"];
+    scene.bundle(extract).succeeds();
+    assert_eq!(std::fs::read(scene.path("out/Tool")).unwrap(), [5; 700_000]);
+    assert_eq!(scene.shell("stat -c %a out/Tool").stdout, "644\n");
+    // As many other bytes.
+    *served.lock().unwrap() = vec![6; 700_000];
+    let refused = create("c.tar").ends_with(4).says("whose digest is");
+    assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+    assert!(!scene.path("c.tar").exists());
+    write("gone", b"");
+    let refused = scene.bundle(["create", "--retries", "0", "--key", "key", "-o", "d.tar"]).ends_with(4);
+    assert!(refused.stderr.contains("404") && !refused.stderr.contains("hunter2"), "{}", refused.stderr);
 }
 
 #[test]
