@@ -123,7 +123,10 @@ fn a_manifest_is_made_of_what_docker_saves_with_all_content_as_it_is() {
     let zstd = archived("docker-archive", &zstd::bulk::compress(&old_docker(), 3).unwrap()).unwrap();
     assert_eq!(zstd.images[0].root, image.root);
     // A promise: it never changes. Computed apart from this program, with Python's hashlib.
-    assert_eq!(image.root.to_string(), "sha256:8cdf7a9ace7c83b4fe383ab335b57eddb184367b2311d68e644aa2de7701d8f0");
+    assert_eq!(
+        image.root.to_string(),
+        "sha256:8cdf7a9ace7c83b4fe383ab335b57eddb184367b2311d68e644aa2de7701d8f0"
+    );
 }
 
 #[test]
