@@ -58,7 +58,8 @@ need_go_programs() {
     for module in github.com/google/go-containerregistry/cmd/crane@latest oras.land/oras/cmd/oras@latest \
         helm.sh/helm/v3/cmd/helm@v3.22.0 sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 \
         github.com/opencontainers/distribution-spec/conformance@latest \
-        github.com/sigstore/cosign/v2/cmd/cosign@v2.6.1; do
+        github.com/sigstore/cosign/v2/cmd/cosign@v2.6.1 \
+        github.com/rhysd/actionlint/cmd/actionlint@v1.7.12; do
         name=${module%@*} name=${name%/v[0-9]} name=${name##*/}
         command -v "$name" >/dev/null || [ -x "$HOME/go/bin/$name" ] || {
             say "Installing $name with Go"

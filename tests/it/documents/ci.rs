@@ -171,3 +171,22 @@ esac
         "{asked}"
     );
 }
+
+#[test]
+fn actionlint_finds_nothing_wrong_with_the_workflow_for_github() {
+    let Some(actionlint) = bundle_test_needs::program("actionlint") else { return };
+    let scene = Scene::empty();
+    let file = manifests().join("ci/github.yaml");
+    // It takes a file for a workflow by its place, and looks for a repository around it.
+    scene
+        .shell(&format!("mkdir -p .git .github/workflows && cp {} .github/workflows/", file.display()))
+        .succeeds();
+    scene.shell(&format!("{} .github/workflows/github.yaml", actionlint.display())).succeeds();
+    scene
+        .shell(&format!(
+            "sed -i 's/runs-on: ubuntu-latest/runs-on: nothing-such/' .github/workflows/github.yaml && ! {} .github/workflows/github.yaml",
+            actionlint.display()
+        ))
+        .succeeds()
+        .says("nothing-such");
+}
