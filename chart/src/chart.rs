@@ -27,19 +27,50 @@ pub struct Chart {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     name: Arc<str>,
-    data: Arc<[u8]>,
+    data: Data,
+}
+
+/// The bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Data {
+    Text(Arc<str>),
+    /// They are no UTF-8.
+    Bytes(Arc<[u8]>),
+}
+
+impl Data {
+    fn of(data: Vec<u8>) -> Self {
+        match String::from_utf8(data) {
+            Ok(text) => Self::Text(text.into()),
+            Err(error) => Self::Bytes(error.into_bytes().into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 impl File {
     /// A file, without the mark that some editors put at the start of a text.
-    pub(crate) fn new(name: impl Into<Arc<str>>, data: Vec<u8>) -> Self {
-        let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&data);
-        Self { name: name.into(), data: text.into() }
+    pub(crate) fn new(name: impl Into<Arc<str>>, mut data: Vec<u8>) -> Self {
+        if data.starts_with(b"\xef\xbb\xbf") {
+            data.drain(..3);
+        }
+        Self { name: name.into(), data: Data::of(data) }
+    }
+
+    /// The same with other, equal bytes.
+    pub(crate) fn with(self, data: Data) -> Self {
+        Self { data, ..self }
     }
 
     /// The same bytes under another name.
     pub(crate) fn shared(name: &str, file: &Self) -> Self {
-        Self { name: name.into(), data: Arc::clone(&file.data) }
+        Self { name: name.into(), data: file.data.clone() }
     }
 
     /// The path inside the chart, with slashes.
@@ -49,19 +80,43 @@ impl File {
 
     /// The bytes.
     pub fn data(&self) -> &[u8] {
-        &self.data
+        self.data.bytes()
+    }
+
+    /// Where the bytes are: equal files of a chart have them at one place.
+    pub(crate) fn address(&self) -> usize {
+        self.data().as_ptr() as usize
+    }
+
+    pub(crate) fn content(&self) -> Data {
+        self.data.clone()
     }
 
     pub(crate) fn shared_data(&self) -> Arc<[u8]> {
-        Arc::clone(&self.data)
+        match &self.data {
+            Data::Text(text) => Arc::from(Arc::clone(text)),
+            Data::Bytes(bytes) => Arc::clone(bytes),
+        }
+    }
+
+    /// The text, with a sign of their own for bytes that are no UTF-8.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        match &self.data {
+            Data::Text(text) => Arc::clone(text),
+            Data::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
+        }
     }
 
     /// The text, or the first line that is no UTF-8.
     pub(crate) fn text(&self) -> Result<&str, usize> {
-        std::str::from_utf8(&self.data).map_err(|error| {
-            let good = &self.data[..error.valid_up_to()];
-            good.iter().filter(|&&byte| byte == b'\n').count() + 1
-        })
+        match &self.data {
+            Data::Text(text) => Ok(text),
+            Data::Bytes(bytes) => {
+                let good = std::str::from_utf8(bytes).err().map_or(0, |error| error.valid_up_to());
+                let good = bytes.get(..good).unwrap_or_default();
+                Err(good.iter().filter(|&&byte| byte == b'\n').count() + 1)
+            }
+        }
     }
 }
 

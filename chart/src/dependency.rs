@@ -34,21 +34,35 @@ pub(crate) fn name_all(chart: &mut Chart) {
     }
 }
 
-/// The charts inside, each as often as it is depended on and under its alias. One that nothing
+/// Takes out the charts inside, each as often as it is depended on and under its alias. One that nothing
 /// depends on stays as it is.
-fn named(chart: &Chart) -> Vec<Chart> {
+fn named(chart: &mut Chart) -> Vec<Chart> {
     let meant = |dependency: &Dependency, below: &Chart| {
         below.metadata.name == dependency.name && is_compatible(&dependency.version, &below.metadata.version)
     };
+    let charts = std::mem::take(&mut chart.dependencies);
     let wanted = &chart.metadata.dependencies;
     if wanted.is_empty() {
-        return chart.dependencies.clone();
+        return charts;
     }
-    let extra = chart.dependencies.iter().filter(|below| !wanted.iter().any(|wanted| meant(wanted, below)));
-    let mut found: Vec<Chart> = extra.cloned().collect();
-    for dependency in wanted {
-        if let Some(below) = chart.dependencies.iter().find(|below| meant(dependency, below)) {
-            let mut below = below.clone();
+    let of = |dependency| charts.iter().position(|below| meant(dependency, below));
+    let places: Vec<Option<usize>> = wanted.iter().map(of).collect();
+    let is_extra = |below: &Chart| !wanted.iter().any(|wanted| meant(wanted, below));
+    let extra: Vec<bool> = charts.iter().map(is_extra).collect();
+    let (mut found, mut rest) = (Vec::new(), Vec::new());
+    for (below, is_extra) in charts.into_iter().zip(extra) {
+        if is_extra {
+            found.push(below);
+            rest.push(None);
+        } else {
+            rest.push(Some(below));
+        }
+    }
+    for (at, (dependency, place)) in wanted.iter().zip(&places).enumerate() {
+        let Some(slot) = place.and_then(|place| rest.get_mut(place)) else { continue };
+        let is_last = !places.iter().skip(at + 1).any(|other| other == place);
+        let below = if is_last { slot.take() } else { slot.clone() };
+        if let Some(mut below) = below {
             dependency.own_name().clone_into(&mut below.metadata.name);
             found.push(below);
         }
@@ -73,7 +87,7 @@ fn switch(
         return Ok(());
     }
     chart.dependencies = named(chart);
-    let Some(values) = values.deep_copy(usize::MAX) else { return Ok(()) };
+    let values = values.lazy_copy();
     for dependency in &mut chart.metadata.dependencies {
         dependency.name = dependency.own_name().to_owned();
     }
@@ -142,6 +156,10 @@ fn import(chart: &mut Chart, warnings: &mut BTreeSet<Warning>) -> Result<(), Str
             };
             merge_tables(&imported, &nested(parent, found), Nulls::Keep, warnings);
         }
+    }
+    if imported.is_empty() {
+        chart.values = values;
+        return Ok(());
     }
     // Parts of what was imported are parts of `values` too, and merging changes both sides.
     let Some(merged) = values.deep_copy(usize::MAX) else { return Ok(()) };

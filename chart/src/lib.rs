@@ -20,6 +20,7 @@ mod load;
 mod metadata;
 mod metered;
 mod overlay;
+mod parallel;
 mod render;
 mod schema;
 mod template;

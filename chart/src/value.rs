@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Version;
 use crate::go::time::Time;
@@ -161,6 +162,19 @@ impl Value {
             other => other.clone(),
         })
     }
+
+    /// As [`Map::lazy_copy`].
+    pub(crate) fn lazy_copy(&self) -> Self {
+        match self {
+            Self::Map(map) => Self::Map(map.lazy_copy()),
+            // Lists never change; only maps inside them do.
+            Self::List(list) if list.iter().any(Self::is_container) => {
+                let items: Vec<_> = list.iter().map(Self::lazy_copy).collect();
+                Self::List(List::new(items, list.list_type()))
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl From<bool> for Value {
@@ -247,7 +261,20 @@ pub struct Map {
     map_type: MapType,
 }
 
-struct Entries(Mutex<BTreeMap<Arc<str>, Value>>);
+type Table = BTreeMap<Arc<str>, Value>;
+
+struct Entries {
+    /// No two maps of a process have the same, and none gets that of one that is gone.
+    id: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    table: Table,
+    /// The map that this one is a copy of, as long as nobody has looked into it.
+    original: Option<Map>,
+}
 
 impl Map {
     /// An empty `map[string]interface {}`.
@@ -257,7 +284,13 @@ impl Map {
 
     /// An empty map of a type.
     pub fn with_type(map_type: MapType) -> Self {
-        Self { entries: Arc::new(Entries(Mutex::new(BTreeMap::new()))), map_type }
+        Self::of(State::default(), map_type)
+    }
+
+    fn of(state: State, map_type: MapType) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { entries: Arc::new(Entries { id, state: Mutex::new(state) }), map_type }
     }
 
     /// The same map, not a copy, seen as another type; as Go converts between `chartutil.Values` and
@@ -274,53 +307,54 @@ impl Map {
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<Value> {
-        trace::read(self.address(), key);
-        self.lock().get(key).cloned()
+        trace::read(self.id(), key);
+        self.opened().table.get(key).cloned()
     }
 
     /// Whether `key` is there, even with `nil` as its value.
     pub fn contains(&self, key: &str) -> bool {
-        trace::read(self.address(), key);
-        self.lock().contains_key(key)
+        trace::read(self.id(), key);
+        self.opened().table.contains_key(key)
     }
 
     /// Sets `key`, and gives what it was before.
     pub fn insert(&self, key: impl Into<Arc<str>>, value: Value) -> Option<Value> {
-        trace::wrote(self.address());
-        self.lock().insert(key.into(), value)
+        trace::wrote(self.id());
+        let key = key.into();
+        self.opened().table.insert(key, value)
     }
 
     /// Takes `key` out.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        trace::wrote(self.address());
-        self.lock().remove(key)
+        trace::wrote(self.id());
+        self.opened().table.remove(key)
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.opened().table.len()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.opened().table.is_empty()
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> Vec<Arc<str>> {
-        trace::read_whole(self.address());
-        self.lock().keys().cloned().collect()
+        trace::read_whole(self.id());
+        self.opened().table.keys().cloned().collect()
     }
 
     /// The entries as they are now, in the order of their keys.
     pub fn entries(&self) -> Vec<(Arc<str>, Value)> {
-        trace::read_whole(self.address());
-        self.lock().iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
+        trace::read_whole(self.id());
+        self.opened().table.iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
     }
 
-    /// Where its entries are: the same for all its clones, as long as one of them is there.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.entries) as usize
+    /// The same for all its clones, and for no other map.
+    pub(crate) fn id(&self) -> usize {
+        self.entries.id
     }
 
     /// Whether both are the same map, not just equal ones.
@@ -338,9 +372,47 @@ impl Map {
         Some(copy)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, Value>> {
+    /// A copy that shares no map with the original, and whose parts are made when somebody looks into them:
+    /// renderings read a small part of the values. The original, and all maps in it, must stay as they are
+    /// from now on.
+    pub(crate) fn lazy_copy(&self) -> Self {
+        Self::of(State { table: Table::new(), original: Some(self.clone()) }, self.map_type)
+    }
+
+    /// Whether it is a copy into which nobody has looked.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.lock().original.is_some()
+    }
+
+    /// The map that has its content: the original of a copy into which nobody has looked. Only to be read.
+    pub(crate) fn original(&self) -> Self {
+        let mut map = self.clone();
+        loop {
+            let original = map.lock().original.clone();
+            match original {
+                Some(original) => map = original,
+                None => return map,
+            }
+        }
+    }
+
+    /// The entries, made by now.
+    fn opened(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if let Some(original) = state.original.take() {
+            let mut table = original.opened().table.clone();
+            table
+                .values_mut()
+                .filter(|value| value.is_container())
+                .for_each(|value| *value = value.lazy_copy());
+            state.table = table;
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that can panic runs under the lock.
-        self.entries.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -379,10 +451,19 @@ impl Drop for Items {
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        let entries = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if entries.values().any(Value::is_container) {
-            take_apart(std::mem::take(entries).into_values().collect());
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.original.is_some() || state.table.values().any(Value::is_container) {
+            let mut values = Vec::new();
+            state.empty_into(&mut values);
+            take_apart(values);
         }
+    }
+}
+
+impl State {
+    fn empty_into(&mut self, values: &mut Vec<Value>) {
+        values.extend(std::mem::take(&mut self.table).into_values().filter(Value::is_container));
+        values.extend(self.original.take().map(Value::Map));
     }
 }
 
@@ -402,8 +483,7 @@ fn take_apart(mut values: Vec<Value>) {
             }
             Value::Map(map) => {
                 if let Some(mut entries) = Arc::into_inner(map.entries) {
-                    let entries = entries.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    values.extend(std::mem::take(entries).into_values());
+                    entries.state.get_mut().unwrap_or_else(PoisonError::into_inner).empty_into(&mut values);
                 }
             }
             _ => {}
@@ -462,6 +542,39 @@ mod tests {
         let copy = value.deep_copy(10).unwrap();
         map.remove("a");
         assert!(copy.as_map().unwrap().contains("a"));
+    }
+
+    #[test]
+    fn a_lazy_copy_is_a_copy_at_every_depth() {
+        let inner = Map::from_iter([("x", Value::int(1))]);
+        let list = Value::list([Value::Map(inner.clone())]);
+        let map = Map::from_iter([("a", Value::Map(inner)), ("l", list), ("s", Value::from("t"))]);
+        let copy = map.lazy_copy();
+        let again = copy.lazy_copy();
+        assert!(copy.is_untouched() && again.original().is_same(&map));
+        let first = |map: &Map| match (map.get("a"), map.get("l")) {
+            (Some(Value::Map(a)), Some(Value::List(l))) => (a, l[0].as_map().unwrap().clone()),
+            _ => panic!("{map:?}"),
+        };
+        let (a, item) = first(&again);
+        a.insert("x", Value::int(2));
+        item.insert("x", Value::int(2));
+        again.remove("s");
+        let one = |map: &Map| matches!(map.get("x"), Some(Value::Int(1, _)));
+        for unchanged in [&map, &copy] {
+            let (a, item) = first(unchanged);
+            assert!(one(&a) && one(&item) && unchanged.contains("s"));
+        }
+        assert!(!one(&first(&again).0) && !one(&first(&again).1) && !again.is_untouched());
+    }
+
+    #[test]
+    fn a_chain_of_a_million_lazy_copies_is_dropped_without_a_deep_stack() {
+        let mut map = Map::from_iter([("a", Value::int(1))]);
+        for _ in 0..1_000_000 {
+            map = map.lazy_copy();
+        }
+        drop(map);
     }
 
     #[test]

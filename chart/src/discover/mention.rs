@@ -3,7 +3,7 @@
 //! Takes a tree of charts; gives each with its grade and its file and line.
 
 use crate::limits::{MENTION_LINE, MENTIONS};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use bundle_oci::Reference;
 
@@ -26,7 +26,8 @@ pub(super) struct Mention {
 pub(super) fn mentioned(chart: &Chart, limits: &Limits) -> Vec<Mention> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    enter(chart, "", limits, &mut |mention| {
+    let mut known = Known::new();
+    enter(chart, "", limits, &mut known, &mut |mention| {
         if found.len() < MENTIONS && seen.insert((mention.reference.clone(), mention.place.clone())) {
             found.push(mention);
         }
@@ -34,7 +35,11 @@ pub(super) fn mentioned(chart: &Chart, limits: &Limits) -> Vec<Mention> {
     found
 }
 
-fn enter(chart: &Chart, parent: &str, limits: &Limits, see: &mut dyn FnMut(Mention)) {
+/// What was found in the texts of templates, by their addresses: many charts have the same library inside
+/// them.
+type Known = HashMap<usize, Vec<(Reference, usize)>>;
+
+fn enter(chart: &Chart, parent: &str, limits: &Limits, known: &mut Known, see: &mut dyn FnMut(Mention)) {
     let name = &chart.metadata.name;
     let path = if parent.is_empty() { name.clone() } else { format!("{parent}/charts/{name}") };
     let place =
@@ -51,9 +56,14 @@ fn enter(chart: &Chart, parent: &str, limits: &Limits, see: &mut dyn FnMut(Menti
         }
     }
     for file in &chart.templates {
-        literals(file, &mut |reference, line| {
-            see(Mention { reference, grade: Grade::Mentioned, place: place(file, line) });
+        let found = known.entry(file.address()).or_insert_with(|| {
+            let mut found = Vec::new();
+            literals(file, &mut |reference, line| found.push((reference, line)));
+            found
         });
+        for (reference, line) in found.iter().cloned() {
+            see(Mention { reference, grade: Grade::Mentioned, place: place(file, line) });
+        }
     }
     if let Some(file) = &chart.schema
         && let Ok(text) = file.text()
@@ -64,7 +74,7 @@ fn enter(chart: &Chart, parent: &str, limits: &Limits, see: &mut dyn FnMut(Menti
         });
     }
     for below in &chart.dependencies {
-        enter(below, &path, limits, see);
+        enter(below, &path, limits, known, see);
     }
 }
 

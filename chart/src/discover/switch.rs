@@ -3,14 +3,14 @@
 //! something new. Only the files that read a switch are rendered again.
 
 use crate::limits::SWITCH_DEPTH;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::turn::{Boolean, Flag, Turn, TurnedValues, addresses, booleans, global, left_out};
+use super::turn::{Boolean, Flag, Turn, TurnedValues, booleans, global, ids, left_out};
 use crate::chart::Chart;
 use crate::dependency::name_all;
 use crate::functions::Lookup;
@@ -56,7 +56,7 @@ pub fn render_switched(
     switches: &SwitchOptions,
 ) -> Result<Rendering, RenderError> {
     let prepared = Prepared::new(chart, set, options)?;
-    let (mut rendering, run) = prepared.render_traced(set, options)?;
+    let (mut rendering, run) = prepared.render_traced(chart, set, options)?;
     let mut named = chart.clone();
     name_all(&mut named);
     let search = Search {
@@ -101,29 +101,92 @@ struct State {
 /// The facts of one rendering that switches need, without its documents.
 struct Seen {
     traces: Vec<FileTrace>,
+    /// The files that read something of a map, by its id.
+    readers: HashMap<usize, Vec<usize>>,
     values: Map,
     release: Option<usize>,
     roots: Vec<usize>,
+    /// The values that the templates of a chart see, by its full path.
+    homes: HashMap<String, Map>,
+    /// The ids of the maps in them, as far as they were asked for.
+    visible: Mutex<HashMap<String, Arc<HashSet<usize>>>>,
     /// The files that change values, which others may read.
     writers: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
     fn of(run: Run) -> Self {
-        let release = run.roots.values().find_map(|root| root.get("Release")?.as_map().map(Map::address));
-        let roots = run.roots.values().map(Map::address).collect();
-        let writers = BTreeSet::new();
-        Self { traces: run.traces, values: run.values, release, roots, writers }
+        let release = run.roots.values().find_map(|root| root.get("Release")?.as_map().map(Map::id));
+        let roots = run.roots.values().map(Map::id).collect();
+        let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, trace) in run.traces.iter().enumerate() {
+            for map in trace.maps() {
+                readers.entry(map).or_default().push(at);
+            }
+        }
+        let values = |root: &Map| root.get("Values")?.as_map().cloned();
+        let homes = run.roots.iter().filter_map(|(path, root)| Some((path.clone(), values(root)?))).collect();
+        let (writers, visible) = (BTreeSet::new(), Mutex::default());
+        Self { traces: run.traces, readers, values: run.values, release, roots, homes, visible, writers }
     }
 
     fn find_writers(&self) -> BTreeSet<Arc<str>> {
-        let maps = addresses(&self.values);
+        let maps = ids(&self.values);
         self.readers(|trace| trace.has_changed(&maps))
+    }
+
+    /// The files that change what `readers` can see, directly or through each other. A switch can make a
+    /// file read values that it did not read before, so all that its chart sees counts.
+    fn writers_for(&self, readers: &BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
+        let writers: Vec<&FileTrace> =
+            self.traces.iter().filter(|trace| self.writers.contains(&trace.name)).collect();
+        let homes: BTreeSet<&str> = readers.iter().map(|file| home_of(file)).collect();
+        let seen: Vec<Arc<HashSet<usize>>> =
+            homes.into_iter().filter_map(|home| self.seen_from(home)).collect();
+        let mut found: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut open: Vec<&FileTrace> = Vec::new();
+        for writer in &writers {
+            if seen.iter().any(|seen| writer.has_changed(seen)) && found.insert(Arc::clone(&writer.name)) {
+                open.push(writer);
+            }
+        }
+        // A file that changes values may have read what another one changed.
+        while let Some(reader) = open.pop() {
+            let read = reader.maps();
+            for writer in &writers {
+                if writer.has_changed(&read) && found.insert(Arc::clone(&writer.name)) {
+                    open.push(writer);
+                }
+            }
+        }
+        found
+    }
+
+    /// The ids of the maps in the values that a chart sees.
+    fn seen_from(&self, home: &str) -> Option<Arc<HashSet<usize>>> {
+        let mut visible = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = visible.get(home) {
+            return Some(Arc::clone(known));
+        }
+        let seen = Arc::new(ids(self.homes.get(home)?));
+        visible.insert(home.to_owned(), Arc::clone(&seen));
+        Some(seen)
+    }
+
+    /// The files that read a key of a map.
+    fn readers_of(&self, map: usize, key: &str) -> BTreeSet<Arc<str>> {
+        let files = self.readers.get(&map).into_iter().flatten().filter_map(|at| self.traces.get(*at));
+        files.filter(|trace| trace.has_read(map, key)).map(|trace| Arc::clone(&trace.name)).collect()
     }
 
     fn readers(&self, reads: impl Fn(&FileTrace) -> bool) -> BTreeSet<Arc<str>> {
         self.traces.iter().filter(|trace| reads(trace)).map(|trace| Arc::clone(&trace.name)).collect()
     }
+}
+
+/// The full path of the chart that a file is in.
+fn home_of(file: &str) -> &str {
+    file.split("/templates/").next().unwrap_or_default()
 }
 
 /// A switch, with the files that read it.
@@ -224,7 +287,7 @@ impl Search<'_> {
         booleans(&state.run.values, &state.values, &mut Vec::new(), &mut |boolean| {
             let Boolean { path, map, flag } = boolean;
             let Some(key) = path.last() else { return };
-            let readers = state.run.readers(|trace| trace.has_read(map, key));
+            let readers = state.run.readers_of(map, key);
             if !readers.is_empty() {
                 let path = global(path);
                 let turn = Turn::Value(path.clone(), flag);
@@ -301,7 +364,7 @@ impl Search<'_> {
             Turn::Value(..) => {}
             Turn::Chart(_) => {
                 let set = self.set_with(&turns, filled);
-                prepared = Arc::new(Prepared::new(self.chart, &set, &options)?);
+                prepared = Arc::new(Prepared::again(self.chart, &set, &options)?);
             }
             Turn::ApiVersion(name) => options.api_versions.push(name.clone()),
             Turn::KubeVersion(_) => {
@@ -319,14 +382,25 @@ impl Search<'_> {
         let turned = TurnedValues { before, turn: candidate.turn.clone(), filled: filled.to_vec() };
         let values = turned.values(&self.named.dependencies);
         let is_new = |name: &str| !Arc::ptr_eq(&prepared, &state.prepared) && !state.prepared.has(name);
-        let wanted =
-            |name: &str| candidate.readers.contains(name) || state.run.writers.contains(name) || is_new(name);
-        let run = prepared.run(values, &options, Tracing::On, &wanted)?;
+        // A chart that comes in may see what any file changes.
+        let writers = match &candidate.turn {
+            Turn::Chart(_) => state.run.writers.clone(),
+            _ => state.run.writers_for(&candidate.readers),
+        };
+        let wanted = |name: &str| candidate.readers.contains(name) || writers.contains(name) || is_new(name);
+        let known = |text: &str| {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.contains(&hash(text))
+        };
+        let run = prepared.run(values, &options, Tracing::On, &wanted, &known)?;
         let seen = Seen {
             traces: Vec::new(),
+            readers: HashMap::new(),
             values: Map::new(),
             release: None,
             roots: Vec::new(),
+            homes: HashMap::new(),
+            visible: Mutex::default(),
             writers: BTreeSet::new(),
         };
         let next = State {
@@ -348,18 +422,8 @@ impl Search<'_> {
         values: &TurnedValues,
         tried: &BTreeSet<String>,
     ) -> (Turned, Vec<u64>) {
-        let known = {
-            let hashes: Vec<u64> = run.documents.iter().map(|document| hash(&document.text)).collect();
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            hashes.into_iter().map(|hash| (hash, known.contains(&hash))).collect::<Vec<_>>()
-        };
         let documents = std::mem::take(&mut run.documents);
-        let (documents, hashes): (Vec<Document>, Vec<u64>) = documents
-            .into_iter()
-            .zip(known)
-            .filter(|(_, (_, is_known))| !is_known)
-            .map(|(document, (hash, _))| (document, hash))
-            .unzip();
+        let hashes: Vec<u64> = documents.iter().map(|document| hash(&document.text)).collect();
         if documents.is_empty() {
             return (Turned::Nothing, Vec::new());
         }

@@ -77,7 +77,7 @@ pub(super) struct TurnedValues {
 
 impl TurnedValues {
     pub(super) fn values(&self, charts: &[Chart]) -> Map {
-        let values = self.before.deep_copy(usize::MAX).unwrap_or_default();
+        let values = self.before.lazy_copy();
         if let Turn::Value(path, flag) = &self.turn {
             put(&values, charts, path, &flag.value());
         }
@@ -91,7 +91,7 @@ impl TurnedValues {
 /// A boolean of the values.
 pub(super) struct Boolean<'a> {
     pub(super) path: &'a [Arc<str>],
-    /// The address of the map that it is in, as templates saw it.
+    /// The id of the map that it is in, as templates saw it.
     pub(super) map: usize,
     /// The value that it can be turned to.
     pub(super) flag: Flag,
@@ -100,6 +100,10 @@ pub(super) struct Boolean<'a> {
 /// Goes through all booleans that are in no list, with the map that they are in as templates saw it. Reads
 /// them from values that no template could change.
 pub(super) fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: &mut dyn FnMut(Boolean<'_>)) {
+    // Into what no template looked, and most of it is that.
+    if seen.is_untouched() {
+        return;
+    }
     for (key, value) in values.entries() {
         path.push(Arc::clone(&key));
         match &value {
@@ -110,7 +114,7 @@ pub(super) fn booleans(seen: &Map, values: &Map, path: &mut Vec<Arc<str>>, see: 
             }
             value => {
                 if let Some(flag) = Flag::other(value) {
-                    see(Boolean { path, map: seen.address(), flag });
+                    see(Boolean { path, map: seen.id(), flag });
                 }
             }
         }
@@ -150,13 +154,13 @@ fn put(values: &Map, charts: &[Chart], path: &[Arc<str>], value: &Value) {
     }
 }
 
-/// The addresses of a map and of all maps in it. Templates can nest them deeper than any stack, or into
+/// The ids of a map and of all maps in it. Templates can nest them deeper than any stack, or into
 /// themselves.
-pub(super) fn addresses(values: &Map) -> HashSet<usize> {
+pub(super) fn ids(values: &Map) -> HashSet<usize> {
     let mut found = HashSet::new();
     let mut open = vec![values.clone()];
     while let Some(map) = open.pop() {
-        if found.insert(map.address()) {
+        if !map.is_untouched() && found.insert(map.id()) {
             open.extend(map.entries().into_iter().filter_map(|(_, value)| value.as_map().cloned()));
         }
     }

@@ -16,6 +16,7 @@ use super::sighting::{Asked, Declared, Unreadable, declared, sightings_by};
 use super::switch::Switched;
 use crate::chart::Chart;
 use crate::dependency::name_all;
+use crate::parallel::in_parallel;
 use crate::{Document, Limits, Origin, Purpose, Rendering, Warning};
 
 /// All images of a chart, and what was left unclear.
@@ -56,7 +57,11 @@ pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limit
     let mut tree = chart.clone();
     name_all(&mut tree);
     let charts = charts_of(&tree);
-    let mut union = Union::of(renderings, &charts, rules, limits);
+    let (mut union, mentioned) = std::thread::scope(|scope| {
+        let mentioned = scope.spawn(|| mentioned(&tree, limits));
+        let union = Union::of(renderings, &charts, rules, limits);
+        (union, mentioned.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
     union.unused(&charts);
     let installed = |path: &str| renderings.iter().any(|rendering| is_installed(&rendering.chart, path));
     for listed in listed(&tree, "", limits, &mut union.warnings) {
@@ -64,7 +69,7 @@ pub fn discover_by(chart: &Chart, renderings: &[Rendering], rules: &Rules, limit
         let place = Place::Annotation { chart: listed.chart, key: listed.key };
         union.add(listed.reference, &[], Grade::Annotated, certainty, place);
     }
-    for Mention { reference, grade, place } in mentioned(&tree, limits) {
+    for Mention { reference, grade, place } in mentioned {
         if !rules.ignores(&reference) {
             union.add(reference, &[], grade, Certainty::Probable, place);
         }
@@ -203,8 +208,8 @@ impl Union {
         limits: &Limits,
     ) {
         let value_sets: BTreeSet<String> = value_set.map(str::to_owned).into_iter().collect();
-        for document in documents {
-            let (seen, unreadable) = sightings_by(document, rules, limits);
+        let seen = in_parallel(documents, |document| sightings_by(document, rules, limits));
+        for (document, (seen, unreadable)) in documents.iter().zip(seen) {
             for Unreadable { text, document: label, path } in unreadable {
                 let file = document.file.clone();
                 self.warnings.insert(Warning::Unreadable { file, document: label, path, text });
@@ -246,8 +251,9 @@ impl Union {
     fn switched(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
         let mut on_kubernetes = BTreeSet::new();
         for Switched { switch, documents } in &rendering.switched {
-            for document in documents {
-                for seen in sightings_by(document, rules, limits).0 {
+            let seen = in_parallel(documents, |document| sightings_by(document, rules, limits).0);
+            for (document, seen) in documents.iter().zip(seen) {
+                for seen in seen {
                     let grade = match seen.asked {
                         Asked::Mentioned => Grade::Mentioned,
                         Asked::ByField => Grade::Switched,

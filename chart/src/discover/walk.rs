@@ -144,6 +144,8 @@ impl<'a> Walk<'a> {
     }
 
     fn map(&mut self, map: &Map, key: &str) {
+        // Values are shared by many maps, and need no copy to be looked at.
+        let map = &map.original();
         // An object of its own: an item of a list, or a manifest in a text.
         let is_text = |key| map.get(key).is_some_and(|value| value.as_str().is_some());
         if is_text("kind") && is_text("apiVersion") && map.contains("metadata") {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::decoded::DecodedTexts;
 use crate::go::format::display;
 use crate::go::types::{kind, type_name};
 use crate::limits::{Budget, Limit};
@@ -46,6 +47,8 @@ pub(crate) struct Context {
     pub(super) regexes: RefCell<HashMap<Arc<str>, Rc<Regex>>>,
     /// The result of `lookup`.
     pub(super) lookup: Lookup,
+    /// The texts that were read before.
+    pub(super) texts: Arc<DecodedTexts>,
 }
 
 /// The result of `lookup` in the cluster.
@@ -60,8 +63,8 @@ pub enum Lookup {
 }
 
 impl Context {
-    pub(crate) fn new(budget: Budget, lookup: Lookup) -> Self {
-        Self { budget, regexes: RefCell::default(), lookup }
+    pub(crate) fn new(budget: Budget, lookup: Lookup, texts: Arc<DecodedTexts>) -> Self {
+        Self { budget, regexes: RefCell::default(), lookup, texts }
     }
 }
 

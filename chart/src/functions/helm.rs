@@ -1,6 +1,7 @@
 //! Helm's own template functions: `toYaml`, `fromYaml`, `lookup`, `required` and others.
 //! `lookup` finds nothing, as with `helm template`.
 
+use super::decoded::Format;
 use super::encoding::or_empty;
 use super::toml::{decode_toml, encode_toml};
 use super::{Call, Failure, Function, Lookup};
@@ -58,8 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     Function::fixed("fromJson", 1, |call| {
-        pay_for_reading(call)?;
-        Ok(Value::Map(match decode(call.string(0)?) {
+        Ok(Value::Map(match decoded_json(call)? {
             Ok(Value::Map(map)) => map,
             Ok(Value::Nil) => Map::new(),
             Ok(other) => error_map(&not_into(&other, "map[string]interface {}")),
@@ -67,8 +67,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }))
     }),
     Function::fixed("fromJsonArray", 1, |call| {
-        pay_for_reading(call)?;
-        Ok(match decode(call.string(0)?) {
+        Ok(match decoded_json(call)? {
             Ok(list @ Value::List(_)) => list,
             Ok(Value::Nil) => Value::list([]),
             Ok(other) => Value::list([Value::from(not_into(&other, "[]interface {}"))]),
@@ -105,10 +104,34 @@ fn object(call: &Call<'_>, name: &str) -> Result<Map, Failure> {
 
 /// Pays for the values in a JSON or TOML text before it is read: each stands behind one of these.
 pub(super) fn pay_for_reading(call: &Call<'_>) -> Result<(), Failure> {
+    pay(call, count_values(call)?)
+}
+
+fn count_values(call: &Call<'_>) -> Result<usize, Failure> {
     let separators = call.string(0)?.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'\n'));
-    let count = separators.count();
+    Ok(separators.count())
+}
+
+fn pay(call: &Call<'_>, count: usize) -> Result<(), Failure> {
     call.budget().values(count)?;
+    // Half of the values may be maps.
     Ok(call.budget().maps(count / 2)?)
+}
+
+/// The value of a JSON text. A rendering pays for it as if it was read anew.
+fn decoded_json(call: &Call<'_>) -> Result<Result<Value, serde_json::Error>, Failure> {
+    let Value::String(text) = call.value(0) else {
+        pay_for_reading(call)?;
+        return Ok(decode(call.string(0)?));
+    };
+    let texts = &call.context.texts;
+    if let Some((value, count)) = texts.get(Format::Json, text) {
+        pay(call, count)?;
+        return Ok(Ok(value));
+    }
+    let count = count_values(call)?;
+    pay(call, count)?;
+    Ok(decode(text).map(|value| texts.keep(Format::Json, text, value, count)))
 }
 
 /// Helm returns errors of reading under a key of the result.
@@ -140,15 +163,24 @@ enum Decoded {
 
 fn decoded_yaml(call: &Call<'_>) -> Result<Decoded, Failure> {
     let limits = call.budget().limits();
+    let text = match call.value(0) {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    if let Some((value, count)) = text.and_then(|text| call.context.texts.get(Format::Yaml, text)) {
+        pay(call, count)?;
+        return Ok(Decoded::Value(value));
+    }
     let Nodes { value, count, too_many } = decode_yaml(call.string(0)?, limits);
     if too_many {
         return Err(Limit::YamlNodes(limits.yaml_nodes).into());
     }
-    call.budget().values(count)?;
-    // Half of the values may be maps.
-    call.budget().maps(count / 2)?;
+    pay(call, count)?;
     Ok(match value {
-        Ok(value) => Decoded::Value(value),
+        Ok(value) => Decoded::Value(match text {
+            Some(text) => call.context.texts.keep(Format::Yaml, text, value, count),
+            None => value,
+        }),
         Err(error) => Decoded::Malformed(format!(
             "error converting YAML to JSON: yaml: line {}: {}",
             error.line, error.message

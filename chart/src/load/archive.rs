@@ -1,31 +1,60 @@
 //! Unpacks a chart's archive.
 //! Takes untrusted bytes; gives its files within [`Limits`], or says what is hostile or broken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
 use super::error::{LoadCause, LoadError};
-use crate::Limits;
-use crate::chart::File;
+use crate::chart::{Data, File};
+use crate::{Limits, Map};
 
 /// The rest of the limits for a chart and all charts inside it.
 pub(super) struct Room<'a> {
     pub(super) limits: &'a Limits,
     bytes: u64,
     files: usize,
+    /// The bytes of files, each once: umbrella charts have one library inside each of hundreds of charts.
+    known: HashSet<Data>,
+    /// The values that were read, by the address of the file's bytes.
+    pub(super) values: HashMap<usize, Map>,
 }
 
+/// Larger files in bytes are rarely equal, and take a while to compare.
+const SHARED: usize = 256 << 10;
+
 impl<'a> Room<'a> {
-    pub(super) const fn new(limits: &'a Limits) -> Self {
-        Self { limits, bytes: limits.unpacked, files: limits.files }
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            bytes: limits.unpacked,
+            files: limits.files,
+            known: HashSet::new(),
+            values: HashMap::new(),
+        }
     }
 
     pub(super) fn take_file(&mut self) -> Result<(), LoadCause> {
         self.files = self.files.checked_sub(1).ok_or(LoadCause::Files(self.limits.files))?;
         Ok(())
+    }
+
+    /// A file, which shares its bytes with equal ones.
+    pub(super) fn file(&mut self, name: String, data: Vec<u8>) -> File {
+        let file = File::new(name, data);
+        if file.data().len() > SHARED {
+            return file;
+        }
+        let data = file.content();
+        match self.known.get(&data) {
+            Some(known) => file.with(known.clone()),
+            None => {
+                self.known.insert(data);
+                file
+            }
+        }
     }
 
     pub(super) fn take_bytes(&mut self, size: u64) -> Result<(), LoadCause> {
@@ -80,7 +109,7 @@ pub(super) fn unpack(bytes: &[u8], room: &mut Room<'_>) -> Result<Vec<File>, Loa
         if data.len() as u64 != size {
             return Err(wrong(LoadCause::Tar(io::ErrorKind::UnexpectedEof.into())));
         }
-        let file = File::new(name.clone(), data);
+        let file = room.file(name.clone(), data);
         // If two entries have one name, the later one counts, as when an archive is unpacked.
         match places.get(&name) {
             Some(&place) => files[place] = file,

@@ -27,7 +27,7 @@ pub(super) fn collect(
     let mut walk = Walk { root, within, rules: Rules::parse("").map_err(whole)?, room, files: Vec::new() };
     if walk.root.join(IGNORE).symlink_metadata().is_ok() {
         let wrong = |cause| LoadError::new(IGNORE, cause);
-        let data = walk.read(IGNORE).map_err(wrong)?;
+        let data = walk.inside(IGNORE).and_then(|place| walk.read(&place)).map_err(wrong)?;
         let text = String::from_utf8_lossy(&data);
         walk.rules = Rules::parse(&text).map_err(wrong)?;
     }
@@ -51,6 +51,8 @@ impl Walk<'_, '_> {
     /// known where it leads: `walkdir` would open it before anybody can look.
     fn enter(&mut self, path: &str, depth: usize) -> Result<(), LoadError> {
         let start = self.root.join(path);
+        // What lies below without being a link itself lies below this.
+        let real = self.inside(path).map_err(|cause| LoadError::new(path.to_owned(), cause))?;
         // One more than is allowed, so that what lies too deep is refused and not skipped.
         let deepest = (DIRECTORY_DEPTH + 1).saturating_sub(depth);
         let mut entries =
@@ -69,7 +71,7 @@ impl Walk<'_, '_> {
             if depth + entry.depth() > DIRECTORY_DEPTH || entry.file_name().to_str().is_none() {
                 return Err(wrong(LoadCause::PathText));
             }
-            if let Visited::PassedOver = self.visit(&name, &entry, depth + entry.depth())?
+            if let Visited::PassedOver = self.visit(&name, &entry, &real, depth + entry.depth())?
                 && entry.file_type().is_dir()
             {
                 entries.skip_current_dir();
@@ -78,7 +80,13 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    fn visit(&mut self, path: &str, entry: &DirEntry, depth: usize) -> Result<Visited, LoadError> {
+    fn visit(
+        &mut self,
+        path: &str,
+        entry: &DirEntry,
+        above: &Path,
+        depth: usize,
+    ) -> Result<Visited, LoadError> {
         let wrong = |cause| LoadError::new(path.to_owned(), cause);
         if path.len() > self.room.limits.path || path.chars().any(char::is_control) {
             return Err(wrong(LoadCause::PathText));
@@ -92,15 +100,21 @@ impl Walk<'_, '_> {
             return Ok(Visited::PassedOver);
         }
         if is_directory {
-            self.inside(path).map_err(wrong)?;
+            // What a link leads to is looked at before it is entered.
             if entry.path_is_symlink() {
                 self.enter(path, depth)?;
             }
             return Ok(Visited::Taken);
         }
-        let data = self.read(path).map_err(wrong)?;
+        let below = entry.path().components().rev().take(entry.depth()).collect::<Vec<_>>();
+        let place = match entry.path_is_symlink() {
+            true => self.inside(path).map_err(wrong)?,
+            false => above.join(below.into_iter().rev().collect::<PathBuf>()),
+        };
+        let data = self.read(&place).map_err(wrong)?;
         self.room.take_bytes(data.len() as u64).map_err(wrong)?;
-        self.files.push(File::new(path.to_owned(), data));
+        let file = self.room.file(path.to_owned(), data);
+        self.files.push(file);
         Ok(Visited::Taken)
     }
 
@@ -110,9 +124,8 @@ impl Walk<'_, '_> {
         if place.starts_with(&self.within) { Ok(place) } else { Err(LoadCause::Escape) }
     }
 
-    fn read(&self, path: &str) -> Result<Vec<u8>, LoadCause> {
-        let place = self.inside(path)?;
-        let file = bundle_os::open(&place).map_err(|error| match error.kind() {
+    fn read(&self, place: &Path) -> Result<Vec<u8>, LoadCause> {
+        let file = bundle_os::open(place).map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidInput => LoadCause::NotAFile,
             _ => LoadCause::Read(error),
         })?;

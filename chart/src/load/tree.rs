@@ -81,7 +81,15 @@ fn assemble(files: Vec<File>, room: &mut Room<'_>, depth: usize) -> Result<Chart
         let wrong = |error| LoadError::new(file.name(), error);
         match file.name() {
             "Chart.yaml" => {}
-            "values.yaml" => chart.values = values(file, room.limits)?,
+            "values.yaml" => {
+                // Nothing changes the values of a chart in place.
+                let known = room.values.get(&file.address()).cloned();
+                chart.values = match known {
+                    Some(known) => known,
+                    None => values(file, room.limits)?,
+                };
+                room.values.insert(file.address(), chart.values.clone());
+            }
             "values.schema.json" => chart.schema = Some(file.clone()),
             "requirements.yaml" => {
                 let read = read_dependencies(&document(file, room.limits)?).map_err(wrong)?;

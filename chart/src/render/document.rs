@@ -4,7 +4,7 @@
 use bundle_oci::Printable;
 
 use crate::yaml::{YamlError, parse_values};
-use crate::{Limits, Map, Value};
+use crate::{Map, RenderOptions, Value};
 
 /// A document that a chart gives to Kubernetes.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Document {
         self.value.as_map().map_or_else(|| "document".to_owned(), label)
     }
 
-    /// The documents in a text, cut as Helm cuts them.
+    /// The documents in a text, cut as Helm cuts them, without those that are `known`.
     ///
     /// # Errors
     /// The line of the text where a document is no YAML, counted from 1, and why.
@@ -44,13 +44,17 @@ impl Document {
         file: &str,
         origin: Origin,
         text: &str,
-        limits: &Limits,
+        options: &RenderOptions,
+        known: &dyn Fn(&str) -> bool,
         documents: &mut Vec<Self>,
     ) -> Result<(), YamlError> {
         for (line, part) in cut(text) {
             // Helm ends every document with a line break, which counts in `|` at its end.
             let text = format!("{part}\n");
-            let value = parse_values(&text, limits)
+            if known(&text) {
+                continue;
+            }
+            let value = parse_values(&text, &options.limits)
                 .map_err(|error| YamlError { line: error.line.saturating_add(line), ..error })?;
             if value.is_nil() {
                 continue;
@@ -73,7 +77,7 @@ fn annotation(value: &Value, key: &str) -> Option<Value> {
 
 /// Where a line starts with `---`, a new document starts (helm, pkg/releaseutil/manifest.go). Each
 /// part comes with the number of lines before it.
-fn cut(text: &str) -> Vec<(u64, &str)> {
+pub(super) fn cut(text: &str) -> Vec<(u64, &str)> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut end = 0;
@@ -119,6 +123,18 @@ pub(crate) fn label(object: &Map) -> String {
 mod tests {
     use super::*;
 
+    fn all(text: &str, known: &dyn Fn(&str) -> bool, documents: &mut Vec<Document>) -> Result<(), YamlError> {
+        Document::all("c/x.yaml", Origin::Template, text, &RenderOptions::default(), known, documents)
+    }
+
+    #[test]
+    fn documents_that_are_known_are_passed_over() {
+        let mut documents = Vec::new();
+        all("a: 1\n---\n[\n---\nb: 2\n", &|text| text == "[\n", &mut documents).unwrap();
+        let texts: Vec<_> = documents.iter().map(|document| document.text.as_str()).collect();
+        assert_eq!(texts, ["a: 1\n", "b: 2\n"]);
+    }
+
     #[test]
     fn texts_are_cut_where_helm_cuts_them() {
         for (text, parts) in [
@@ -144,7 +160,7 @@ mod tests {
     fn a_document_that_is_no_yaml_is_told_with_its_line() {
         let mut documents = Vec::new();
         let text = "a: 1\n---\nkind: X\nb: [\n";
-        let error = Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents);
+        let error = all(text, &|_| false, &mut documents);
         assert!(error.unwrap_err().line >= 4);
     }
 
@@ -152,7 +168,7 @@ mod tests {
     fn a_document_ends_with_one_line_break() {
         let mut documents = Vec::new();
         let text = "a: |\n  x\n---\na: |\n  x\n\n---\na: |\n  x";
-        Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents).unwrap();
+        all(text, &|_| false, &mut documents).unwrap();
         let text = |found: &Document| Some(found.value.as_map()?.get("a")?.as_str()?.to_owned());
         assert!(documents.len() == 3 && documents.iter().all(|found| text(found).as_deref() == Some("x\n")));
     }
@@ -162,7 +178,7 @@ mod tests {
         let text =
             "kind: Job\nmetadata: {name: a, annotations: {helm.sh/hook: pre-install}}\n---\nkind: List\n";
         let mut documents = Vec::new();
-        Document::all("c/x.yaml", Origin::Template, text, &Limits::DEFAULT, &mut documents).unwrap();
+        all(text, &|_| false, &mut documents).unwrap();
         let seen: Vec<_> = documents.iter().map(|found| (found.origin, found.label())).collect();
         assert_eq!(seen, [(Origin::Hook, "Job/a".to_owned()), (Origin::Template, "List".to_owned())]);
     }

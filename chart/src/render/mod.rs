@@ -2,6 +2,7 @@
 //! Start at [`render`].
 
 mod capabilities;
+mod definition;
 mod document;
 mod error;
 mod objects;

@@ -1,7 +1,7 @@
 //! The value of `.` for templates: `.Values`, `.Chart`, `.Release`, `.Capabilities`, `.Files`. Takes a chart
 //! and its values; gives the sources of all templates.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::capabilities::capabilities;
@@ -13,9 +13,14 @@ use crate::{
     Dependency, Field, ImportValues, List, ListType, Maintainer, Map, MapType, Metadata, Struct, Value,
 };
 
-/// The value of `.` for the templates of a chart and of each chart inside it, by their full paths (helm,
-/// pkg/engine/engine.go, recAllTpls).
-pub(super) fn roots(chart: &Chart, values: &Map, options: &RenderOptions) -> HashMap<String, Map> {
+/// The value of `.` for the templates of charts, by their full paths (helm, pkg/engine/engine.go,
+/// recAllTpls): of those in `homes` and, as they see them in `.Subcharts`, of the charts inside them.
+pub(super) fn roots(
+    chart: &Chart,
+    values: &Map,
+    options: &RenderOptions,
+    homes: &BTreeSet<&str>,
+) -> HashMap<String, Map> {
     let top = Map::new();
     top.insert("Values", Value::Map(values.as_type(MapType::Values)));
     top.insert("Capabilities", capabilities(&options.kube_version, &options.api_versions));
@@ -32,12 +37,28 @@ pub(super) fn roots(chart: &Chart, values: &Map, options: &RenderOptions) -> Has
         ])),
     );
     let mut roots = HashMap::new();
-    collect(chart, &top, None, &mut roots);
+    let mut is_wanted = |path: &str| {
+        let below = format!("{path}/");
+        let is_around = homes.range(below.as_str()..).next().is_some_and(|home| home.starts_with(&below));
+        is_around || homes.contains(path) || above(path).any(|path| homes.contains(path))
+    };
+    collect(chart, &top, None, &mut is_wanted, &mut roots);
     roots
 }
 
+/// The paths of the charts around a chart.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices("/charts/").filter_map(|(at, _)| path.get(..at))
+}
+
 /// Gives what `.` is for the chart's templates. `parent` is the full path of the chart around it.
-fn collect(chart: &Chart, above: &Map, parent: Option<&str>, roots: &mut HashMap<String, Map>) -> Map {
+fn collect(
+    chart: &Chart,
+    above: &Map,
+    parent: Option<&str>,
+    is_wanted: &mut dyn FnMut(&str) -> bool,
+    roots: &mut HashMap<String, Map>,
+) -> Map {
     let name = &chart.metadata.name;
     let path = path_of(chart, parent);
     let values = match parent {
@@ -59,7 +80,10 @@ fn collect(chart: &Chart, above: &Map, parent: Option<&str>, roots: &mut HashMap
         ("Subcharts", Value::Map(charts.clone())),
     ]);
     for below in &chart.dependencies {
-        let inner = collect(below, &root, Some(&path), roots);
+        if !is_wanted(&path_of(below, Some(&path))) {
+            continue;
+        }
+        let inner = collect(below, &root, Some(&path), is_wanted, roots);
         charts.insert(below.metadata.name.as_str(), Value::Map(inner));
     }
     roots.insert(path, root.clone());
@@ -85,7 +109,7 @@ pub(super) fn program_files(chart: &Chart, parent: Option<&str>, files: &mut Vec
         }
         files.push(ProgramFile {
             name: format!("{path}/{}", template.name()),
-            data: template.shared_data(),
+            file: template.clone(),
             chart: path.clone(),
         });
     }

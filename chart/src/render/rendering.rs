@@ -1,10 +1,12 @@
 //! Renders a chart as `helm template` does.
 //! Takes a chart, a value set and [`RenderOptions`]; gives a [`Rendering`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::definition::shortened;
 use super::document::{Document, Origin};
 use super::objects::{program_files, roots};
 use super::wanted::wanted_value;
@@ -13,6 +15,7 @@ use crate::chart::{Chart, File};
 use crate::dependency::{name_all, process};
 use crate::discover::Switched;
 use crate::functions::Lookup;
+use crate::parallel::in_parallel;
 use crate::schema::check_schemas;
 use crate::template::trace::FileTrace;
 use crate::template::{Program, TemplateCache, Tracing};
@@ -131,7 +134,7 @@ pub struct Rendering {
 /// Any [`RenderError`].
 pub fn render(chart: &Chart, values: &ValueSet, options: &RenderOptions) -> Result<Rendering, RenderError> {
     let prepared = Prepared::new(chart, values, options)?;
-    Ok(prepared.render(values, options, Tracing::Off)?.0)
+    Ok(prepared.render(chart, values, options, Tracing::Off)?.0)
 }
 
 /// A chart with values, ready to be rendered: the charts that take part, their values and templates.
@@ -139,7 +142,8 @@ pub(crate) struct Prepared {
     pub(crate) installed: Chart,
     /// The values as templates will see them. Renderings get copies, for they can change them.
     pub(crate) values: Map,
-    declared: Option<Map>,
+    /// The values as they were given.
+    given: Map,
     program: Arc<Program>,
     warnings: BTreeSet<Warning>,
 }
@@ -156,6 +160,13 @@ pub(crate) struct Run {
 impl Prepared {
     /// Lays the values over the chart's own, switches charts on and off, and reads the templates.
     pub(crate) fn new(chart: &Chart, set: &ValueSet, options: &RenderOptions) -> Result<Self, RenderError> {
+        let mut prepared = Self::again(chart, set, options)?;
+        unknown_keys(chart, set, &options.limits, &mut prepared.warnings)?;
+        Ok(prepared)
+    }
+
+    /// As [`Prepared::new`], for values whose files were looked at before.
+    pub(crate) fn again(chart: &Chart, set: &ValueSet, options: &RenderOptions) -> Result<Self, RenderError> {
         if chart.metadata.is_library() {
             return Err(RenderError::Library);
         }
@@ -165,11 +176,9 @@ impl Prepared {
         }
         let mut warnings = BTreeSet::new();
         let given = set.merged(&options.limits)?;
-        unknown_keys(chart, set, &options.limits, &mut warnings)?;
         let mut installed = chart.clone();
         process(&mut installed, &given, &mut warnings).map_err(RenderError::NoTable)?;
-        let declared = declared(chart, &given);
-        let values = given;
+        let values = given.lazy_copy();
         coalesce(&installed, &values, Nulls::Delete, &mut warnings).map_err(RenderError::NoTable)?;
         check_schemas(&installed, &values, "", &options.limits, &mut warnings)?;
         check_kube_version(&installed, &options.kube_version)?;
@@ -177,7 +186,7 @@ impl Prepared {
         program_files(&installed, None, &mut files);
         let program = Program::read(files, &options.limits, &options.parsed)
             .map_err(|error| failed(error, &installed, &values))?;
-        Ok(Self { installed, values, declared, program: Arc::new(program), warnings })
+        Ok(Self { installed, values, given, program: Arc::new(program), warnings })
     }
 
     /// Whether a file is among those that are rendered.
@@ -188,29 +197,31 @@ impl Prepared {
     /// Renders all of it, and takes note of what is read.
     pub(crate) fn render_traced(
         &self,
+        chart: &Chart,
         set: &ValueSet,
         options: &RenderOptions,
     ) -> Result<(Rendering, Run), RenderError> {
-        self.render(set, options, Tracing::On)
+        self.render(chart, set, options, Tracing::On)
     }
 
     fn render(
         &self,
+        chart: &Chart,
         set: &ValueSet,
         options: &RenderOptions,
         tracing: Tracing,
     ) -> Result<(Rendering, Run), RenderError> {
-        let mut documents = Vec::new();
-        definitions(&self.installed, "", options, &mut documents)?;
+        let mut files = Vec::new();
+        definitions(&self.installed, "", options, &mut files);
+        let mut documents = read_all(&files, options, &|_| false)?;
         // Templates can change the values that they see.
-        let values: Map = self.values.deep_copy(usize::MAX).unwrap_or_default();
-        let mut run = self.run(values, options, tracing, &|_| true)?;
+        let mut run = self.run(self.values.lazy_copy(), options, tracing, &|_| true, &|_| false)?;
         documents.append(&mut run.documents);
         let rendering = Rendering {
             value_set: set.name.clone(),
             purpose: set.purpose,
             documents,
-            declared: self.declared.clone().unwrap_or_else(|| self.values.clone()),
+            declared: declared(chart, &self.given).unwrap_or_else(|| self.values.clone()),
             values: self.values.clone(),
             warnings: self.warnings.iter().cloned().collect(),
             switched: Vec::new(),
@@ -219,29 +230,54 @@ impl Prepared {
         Ok((rendering, run))
     }
 
-    /// Renders the files that are `wanted` with `values`, which they can change.
+    /// Renders the files that are `wanted` with `values`, which they can change. Documents that are `known`
+    /// are passed over.
     pub(crate) fn run(
         &self,
         values: Map,
         options: &RenderOptions,
         tracing: Tracing,
         wanted: &dyn Fn(&str) -> bool,
+        known: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<Run, RenderError> {
-        let roots = roots(&self.installed, &values, options);
-        let engine = Engine::of(&self.program, &roots, options.limits, wanted);
+        let roots = roots(&self.installed, &values, options, &self.program.homes(wanted));
+        let engine = Engine::of(&self.program, &roots, options.limits, &options.parsed, wanted);
         let (rendered, traces) = engine
-            .render_traced(options.deadline, options.lookup, tracing)
+            .render_traced(options.deadline, options.lookup, tracing, &|text| match options.definitions {
+                Definitions::Search => match shortened(&text) {
+                    Cow::Owned(short) => short,
+                    Cow::Borrowed(_) => text,
+                },
+                Definitions::Read | Definitions::Skip => text,
+            })
             .map_err(|error| failed(error, &self.installed, &self.values))?;
-        let mut documents = Vec::new();
-        for template in rendered {
-            if template.name.ends_with("NOTES.txt") {
-                continue;
-            }
-            Document::all(&template.name, Origin::Template, &template.text, &options.limits, &mut documents)
-                .map_err(|error| RenderError::Yaml { file: template.name.clone(), error })?;
-        }
+        let files: Vec<Text<'_>> = rendered
+            .into_iter()
+            .filter(|template| !template.name.ends_with("NOTES.txt"))
+            .map(|template| (template.name, Origin::Template, Cow::Owned(template.text)))
+            .collect();
+        let documents = read_all(&files, options, known)?;
         Ok(Run { documents, traces, values, roots })
     }
+}
+
+/// A text with documents, and its file.
+type Text<'a> = (String, Origin, Cow<'a, str>);
+
+/// The documents of many texts, in their order; those that are `known` are passed over.
+fn read_all(
+    files: &[Text<'_>],
+    options: &RenderOptions,
+    known: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Vec<Document>, RenderError> {
+    let read = in_parallel(files, |(file, origin, text)| {
+        let mut documents = Vec::new();
+        Document::all(file, *origin, text, options, known, &mut documents)
+            .map_err(|error| RenderError::Yaml { file: file.clone(), error })?;
+        Ok(documents)
+    });
+    let read: Result<Vec<Vec<Document>>, RenderError> = read.into_iter().collect();
+    Ok(read?.into_iter().flatten().collect())
 }
 
 /// The values of all charts inside, whether they are switched on or not. Nothing if one that is
@@ -249,7 +285,7 @@ impl Prepared {
 fn declared(chart: &Chart, given: &Map) -> Option<Map> {
     let mut tree = chart.clone();
     name_all(&mut tree);
-    let values = given.deep_copy(usize::MAX)?;
+    let values = given.lazy_copy();
     coalesce(&tree, &values, Nulls::Delete, &mut BTreeSet::new()).ok()?;
     own_globals(&tree, &values, &values);
     Some(values)
@@ -259,9 +295,8 @@ fn declared(chart: &Chart, given: &Map) -> Option<Map> {
 fn own_globals(chart: &Chart, values: &Map, top: &Map) {
     for below in &chart.dependencies {
         let Some(Value::Map(inner)) = values.get(&below.metadata.name) else { continue };
-        if let Some(Value::Map(global)) = inner.get("global")
-            && let Some(copy) = global.deep_copy(usize::MAX)
-        {
+        if let Some(Value::Map(global)) = inner.get("global") {
+            let copy = global.lazy_copy();
             let above = match top.get("global") {
                 Some(Value::Map(above)) => above,
                 Some(_) => continue,
@@ -289,14 +324,9 @@ fn check_kube_version(chart: &Chart, given: &KubeVersion) -> Result<(), RenderEr
 }
 
 /// The documents in `crds/`, which Helm does not render.
-fn definitions(
-    chart: &Chart,
-    parent: &str,
-    options: &RenderOptions,
-    documents: &mut Vec<Document>,
-) -> Result<(), RenderError> {
+fn definitions<'a>(chart: &'a Chart, parent: &str, options: &RenderOptions, files: &mut Vec<Text<'a>>) {
     if options.definitions == Definitions::Skip {
-        return Ok(());
+        return;
     }
     let name = &chart.metadata.name;
     let path = if parent.is_empty() { name.clone() } else { format!("{parent}/charts/{name}") };
@@ -306,29 +336,13 @@ fn definitions(
     };
     for file in chart.extra.iter().filter(is_definition) {
         let text = String::from_utf8_lossy(file.data());
-        if options.definitions == Definitions::Search && !may_name_images(&text) {
-            continue;
-        }
-        let place = format!("{path}/{}", file.name());
-        Document::all(&place, Origin::Definition, &text, &options.limits, documents)
-            .map_err(|error| RenderError::Yaml { file: place.clone(), error })?;
+        let text = match (options.definitions, text) {
+            (Definitions::Search, Cow::Borrowed(text)) => shortened(text),
+            (_, text) => text,
+        };
+        files.push((format!("{path}/{}", file.name()), Origin::Definition, text));
     }
-    chart.dependencies.iter().try_for_each(|below| definitions(below, &path, options, documents))
-}
-
-/// Whether a definition can name a default image: it has a default that is no number or word, or is no
-/// definition of a resource at all. Most definitions have a megabyte of descriptions and no image.
-fn may_name_images(text: &str) -> bool {
-    let is_default = |line: &str| {
-        let line = line.trim_start().trim_start_matches(['-', '{', ' ']);
-        line.strip_prefix("default:").is_some_and(|value| {
-            let value = value.trim();
-            value.is_empty() || value.contains(['/', ':', '{', '[', '|', '>', '&', '*'])
-        })
-    };
-    !text.contains("CustomResourceDefinition")
-        || text.lines().any(is_default)
-        || ["{default:", ", default:", "\"default\""].iter().any(|inline| text.contains(inline))
+    chart.dependencies.iter().for_each(|below| definitions(below, &path, options, files));
 }
 
 fn failed(error: template::Error, chart: &Chart, values: &Map) -> RenderError {

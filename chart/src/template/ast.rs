@@ -18,7 +18,8 @@ pub(crate) struct Source {
 pub(crate) struct Template {
     pub(crate) name: Arc<str>,
     pub(crate) source: Arc<Source>,
-    pub(crate) body: Vec<Node>,
+    /// Equal files share it.
+    pub(crate) body: Arc<Vec<Node>>,
     /// How many variables it has at most, `$` included.
     pub(crate) variables: usize,
 }

@@ -2,7 +2,7 @@
 //! Takes [`TemplateSource`]s; gives their texts, with `include` and `tpl` among them, within [`Limits`].
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,7 +13,8 @@ use super::evaluator::Evaluator;
 use super::lexer::SyntaxError;
 use super::parser::parse;
 use super::trace::{self, FileTrace};
-use crate::functions::{Context, Lookup};
+use crate::chart::File as ChartFile;
+use crate::functions::{Context, DecodedTexts, Lookup};
 use crate::limits::{Budget, STACK};
 use crate::{Limit, Limits, Map, MapType, Value};
 
@@ -60,6 +61,7 @@ pub struct Engine {
     files: Vec<File>,
     program: Arc<Program>,
     limits: Limits,
+    texts: Arc<DecodedTexts>,
 }
 
 /// A file that is rendered.
@@ -80,27 +82,56 @@ pub(crate) struct Program {
     names: HashSet<Arc<str>>,
 }
 
-/// Files that were read before, by their names and where their bytes are. A chart with one part
-/// switched on has most files in common with itself.
+/// Files, and texts in them, that were read before. A chart with one part switched on has most files in common with itself,
+/// and many charts inside one chart have the same library inside them.
 #[derive(Clone, Debug, Default)]
-pub struct TemplateCache(Arc<Mutex<Files>>);
+pub struct TemplateCache {
+    files: Arc<Mutex<Files>>,
+    texts: Arc<DecodedTexts>,
+}
 
-/// The files that were read before, by name and address of their bytes.
-type Files = HashMap<(Arc<str>, usize), Known>;
+/// The files that were read before, by the address of their bytes.
+type Files = HashMap<usize, Known>;
 
-/// A file that was read, with its bytes, so that their place stays theirs.
+/// A text that was read, with its bytes, so that their place stays theirs.
 #[derive(Debug)]
 struct Known {
-    _data: Arc<[u8]>,
-    templates: Vec<Arc<Template>>,
+    _file: ChartFile,
+    /// Its templates under the name of each file that has this text.
+    files: HashMap<Arc<str>, Vec<Arc<Template>>>,
     /// How many nodes it has.
     nodes: usize,
+}
+
+impl Known {
+    /// The templates as those of another file with the same text.
+    fn of_file(&mut self, name: &Arc<str>) -> Vec<Arc<Template>> {
+        if let Some(templates) = self.files.get(name) {
+            return templates.clone();
+        }
+        let Some((first, templates)) = self.files.iter().next() else { return Vec::new() };
+        let mut source = None;
+        let renamed = |template: &Arc<Template>| {
+            let source = source.get_or_insert_with(|| {
+                Arc::new(Source { name: Arc::clone(name), text: Arc::clone(&template.source.text) })
+            });
+            Arc::new(Template {
+                name: Arc::clone(if template.name == *first { name } else { &template.name }),
+                source: Arc::clone(source),
+                body: Arc::clone(&template.body),
+                variables: template.variables,
+            })
+        };
+        let templates: Vec<_> = templates.iter().map(renamed).collect();
+        self.files.insert(Arc::clone(name), templates.clone());
+        templates
+    }
 }
 
 /// A template file whose text may have been read before.
 pub(crate) struct ProgramFile {
     pub(crate) name: String,
-    pub(crate) data: Arc<[u8]>,
+    pub(crate) file: ChartFile,
     /// The full path of its chart.
     pub(crate) chart: String,
 }
@@ -119,21 +150,24 @@ impl Program {
         sort(&mut sources, |source| &source.name);
         let room = Cell::new(limits.syntax_nodes);
         let mut program = Self::default();
-        let mut known = parsed.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = parsed.files.lock().unwrap_or_else(PoisonError::into_inner);
+        // Equal files count once.
+        let mut counted = HashSet::new();
         for source in sources {
             let name: Arc<str> = source.name.into();
-            let key = (Arc::clone(&name), source.data.as_ptr() as usize);
-            let templates = match known.get(&key) {
-                Some(known) if known.nodes <= room.get() => {
-                    room.set(room.get() - known.nodes);
-                    known.templates.clone()
+            let key = source.file.address();
+            let is_first = counted.insert(key);
+            let templates = match known.get_mut(&key) {
+                Some(known) if !is_first || known.nodes <= room.get() => {
+                    room.set(room.get() - if is_first { known.nodes } else { 0 });
+                    known.of_file(&name)
                 }
                 _ => {
                     let before = room.get();
-                    let text = String::from_utf8_lossy(&source.data);
-                    let templates = read(&name, Arc::from(&*text), limits, &room)?;
+                    let templates = read(&name, source.file.shared_text(), limits, &room)?;
                     let nodes = before.saturating_sub(room.get());
-                    known.insert(key, Known { _data: source.data, templates: templates.clone(), nodes });
+                    let files = HashMap::from([(Arc::clone(&name), templates.clone())]);
+                    known.insert(key, Known { _file: source.file, files, nodes });
                     templates
                 }
             };
@@ -148,6 +182,11 @@ impl Program {
         Ok(program)
     }
 
+    /// The full paths of the charts of the files that are `wanted`.
+    pub(crate) fn homes(&self, wanted: &dyn Fn(&str) -> bool) -> BTreeSet<&str> {
+        self.files.iter().filter(|(name, _)| wanted(name)).map(|(_, chart)| chart.as_str()).collect()
+    }
+
     /// Whether a file is among those that are rendered.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)
@@ -156,9 +195,9 @@ impl Program {
 
 /// Deep files come first, so that the charts further out override what those inside define.
 fn sort<T>(sources: &mut [T], name: impl Fn(&T) -> &str) {
-    sources.sort_by(|left, right| {
-        let key = |source: &T| name(source).matches('/').count();
-        key(right).cmp(&key(left)).then_with(|| name(right).cmp(name(left)))
+    sources.sort_by_cached_key(|source| {
+        let name = name(source).to_owned();
+        std::cmp::Reverse((name.matches('/').count(), name))
     });
 }
 
@@ -186,7 +225,7 @@ impl Engine {
                 files.push(File { name, root: source.root, base_path: source.base_path });
             }
         }
-        Ok(Self { files, program: Arc::new(program), limits })
+        Ok(Self { files, program: Arc::new(program), limits, texts: Arc::default() })
     }
 
     /// The files of a program that are `wanted`, each with what `.` is in its chart.
@@ -194,13 +233,15 @@ impl Engine {
         program: &Arc<Program>,
         roots: &HashMap<String, Map>,
         limits: Limits,
+        parsed: &TemplateCache,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Self {
         let file = |(name, chart): &(Arc<str>, String)| {
             let root = roots.get(chart).filter(|_| wanted(name))?.clone();
             Some(File { name: Arc::clone(name), root, base_path: format!("{chart}/templates") })
         };
-        Self { files: program.files.iter().filter_map(file).collect(), program: Arc::clone(program), limits }
+        let files = program.files.iter().filter_map(file).collect();
+        Self { files, program: Arc::clone(program), limits, texts: Arc::clone(&parsed.texts) }
     }
 
     /// Renders every template in Helm's order; partial ones (`_*`) write nothing and are left out.
@@ -209,15 +250,17 @@ impl Engine {
     ///
     /// The first template that fails, or more than the limits or `deadline` allow.
     pub fn render(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
-        Ok(self.render_traced(deadline, Lookup::Nothing, Tracing::Off)?.0)
+        Ok(self.render_traced(deadline, Lookup::Nothing, Tracing::Off, &|text| text)?.0)
     }
 
-    /// As [`Engine::render`], with what each file read, if that is wanted.
+    /// As [`Engine::render`], with what each file read, if that is wanted. Each text is shortened as soon as
+    /// it is there: all of them together may be large.
     pub(crate) fn render_traced(
         &self,
         deadline: Option<Instant>,
         lookup: Lookup,
         tracing: Tracing,
+        shorten: &(dyn Fn(String) -> String + Sync),
     ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
         // Templates may nest deeper than the stack of a caller's thread allows.
         std::thread::scope(|scope| {
@@ -230,7 +273,7 @@ impl Engine {
                 message,
                 includes: Vec::new(),
             };
-            match thread.spawn_scoped(scope, || self.render_here(deadline, lookup, tracing)) {
+            match thread.spawn_scoped(scope, || self.render_here(deadline, lookup, tracing, shorten)) {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 Err(error) => Err(failed(format!("no thread to render in: {error}"))),
             }
@@ -242,8 +285,9 @@ impl Engine {
         deadline: Option<Instant>,
         lookup: Lookup,
         tracing: Tracing,
+        shorten: &dyn Fn(String) -> String,
     ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
-        let context = Context::new(Budget::new(self.limits, deadline), lookup);
+        let context = Context::new(Budget::new(self.limits, deadline), lookup, Arc::clone(&self.texts));
         let mut evaluator = Evaluator::new(&self.program.templates, &context);
         let mut rendered = Vec::with_capacity(self.files.len());
         let mut traces = Vec::new();
@@ -258,7 +302,7 @@ impl Engine {
             }
             let text = evaluator.render(&file.name, Value::Map(file.root.clone()));
             traces.extend(trace::finish());
-            rendered.push(Rendered { name: file.name.to_string(), text: text? });
+            rendered.push(Rendered { name: file.name.to_string(), text: shorten(text?) });
         }
         Ok((rendered, traces))
     }

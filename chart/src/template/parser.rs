@@ -118,7 +118,8 @@ impl<'a> Parser<'a> {
     }
 
     fn define(&mut self, at: Position, name: Arc<str>, body: Vec<Node>) -> Result<(), SyntaxError> {
-        let template = Template { name, source: Arc::clone(self.source), body, variables: self.frame.most };
+        let source = Arc::clone(self.source);
+        let template = Template { name, source, body: Arc::new(body), variables: self.frame.most };
         match self.templates.iter_mut().find(|known| known.name == template.name) {
             None => self.templates.push(Arc::new(template)),
             Some(known) if known.is_empty() => *known = Arc::new(template),

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, Default)]
 pub(crate) struct FileTrace {
     pub(crate) name: Arc<str>,
-    /// Keys that were asked for, by the map's address and a hash of the key.
+    /// Keys that were asked for, by the map's id and a hash of the key.
     reads: HashSet<(usize, u64)>,
     /// Maps that were gone through as a whole.
     wholes: HashSet<usize>,
@@ -26,6 +26,11 @@ pub(crate) struct FileTrace {
 impl FileTrace {
     pub(crate) fn has_read(&self, map: usize, key: &str) -> bool {
         self.wholes.contains(&map) || self.reads.contains(&(map, hash(key)))
+    }
+
+    /// The maps of which something was read, each once.
+    pub(crate) fn maps(&self) -> HashSet<usize> {
+        self.reads.iter().map(|(map, _)| *map).chain(self.wholes.iter().copied()).collect()
     }
 
     pub(crate) fn has_changed(&self, maps: &HashSet<usize>) -> bool {

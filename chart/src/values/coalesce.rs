@@ -74,8 +74,7 @@ impl Coalescing<'_> {
 
     fn defaults(&mut self, chart: &Chart, values: &Map, path: &str) {
         // Merging changes both sides, and the chart's own values are used again.
-        let Some(defaults) = chart.values.deep_copy(usize::MAX) else { return };
-        for (key, default) in defaults.entries() {
+        for (key, default) in chart.values.lazy_copy().entries() {
             match values.get(&key) {
                 None => {
                     values.insert(key, default);

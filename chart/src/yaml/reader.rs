@@ -1,6 +1,7 @@
 //! Reads YAML as Helm does.
 //! Takes a text and [`Limits`]; gives values, or a [`YamlError`] with its line.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,10 +67,11 @@ pub(crate) fn decode_yaml(text: &str, limits: &Limits) -> Nodes {
         };
         Nodes { value, count: limits.yaml_nodes - reader.nodes, too_many: reader.too_many }
     };
+    let text = &*in_lines(text);
     let mut nodes = decode(text);
-    let mut apart = Apart::of(text);
+    let mut mended = Mended::of(text);
     while let Err(error) = &nodes.value
-        && let Some(text) = apart.next(error)
+        && let Some(text) = mended.next(error)
     {
         nodes = decode(text);
     }
@@ -93,50 +95,104 @@ pub fn parse_documents(text: &str, limits: &Limits) -> Result<Vec<Value>, YamlEr
         }
         Ok(documents)
     };
+    let text = &*in_lines(text);
     let mut documents = parse(text);
-    let mut apart = Apart::of(text);
+    let mut mended = Mended::of(text);
     while let Err(error) = &documents
-        && let Some(text) = apart.next(error)
+        && let Some(text) = mended.next(error)
     {
         documents = parse(text);
     }
     documents
 }
 
-/// A text whose comments are taken apart from what stands before them, one after the other. YAML demands a
-/// space there, and go-yaml does not: `|### a note`, `"text"# a note`.
-struct Apart<'t> {
-    text: std::borrow::Cow<'t, str>,
+/// A text in which spellings that go-yaml reads and YAML 1.2 does not are replaced, one after the other, where
+/// the parser stops at them.
+struct Mended<'t> {
+    text: Cow<'t, str>,
     left: usize,
 }
 
-impl<'t> Apart<'t> {
-    /// How many comments of one text are taken apart: each costs a reading. Charts have a few.
+impl<'t> Mended<'t> {
+    /// How many places of one text are mended: each costs a reading. Charts have a few.
     const MOST: usize = 100;
 
     fn of(text: &'t str) -> Self {
         Self { text: text.into(), left: Self::MOST }
     }
 
-    /// The text with a space where the parser missed one. `None` for every other error.
+    /// The text with another spelling at the place of an error. `None` for what go-yaml cannot read either.
     fn next(&mut self, error: &YamlError) -> Option<&str> {
         self.left = self.left.checked_sub(1)?;
-        if !error.message.contains("comments must be separated") {
-            return None;
+        let at = self.place(error)?;
+        let (before, rest) = self.text.split_at_checked(at)?;
+        let says = |words: &str| error.message.contains(words);
+        match rest.chars().next()? {
+            // A comment without a space before it: `|### a note`, `"text"# a note`.
+            '#' if says("comments must be separated") => self.text.to_mut().insert(at, ' '),
+            // `[-]`
+            '-' if says("cannot start with '-'") => self.text.to_mut().replace_range(at..=at, "'-'"),
+            // `*key: value`: names of anchors have no colon.
+            '*' if says("simple key") => {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+                let end = rest.get(1..)?.find(|c| !is_name(c))? + 1;
+                rest.get(end..)?.strip_prefix(':')?;
+                self.text.to_mut().insert(at + end, ' ');
+            }
+            // `"it\'s"`
+            '"' if says("unknown escape") => {
+                let escapes = quotes_escaped(rest);
+                escapes.last()?;
+                for escape in escapes.into_iter().rev() {
+                    self.text.to_mut().remove(at + escape);
+                }
+            }
+            // In a list in brackets, tabs indent too.
+            _ if says("tabs disallowed") => {
+                let line = before.rfind('\n')? + 1;
+                let is_inside = before.get(..line)?.trim_end().ends_with(['[', '{', ',']);
+                let tabs = before.get(line..)?.len();
+                let blank = is_inside && tabs > 0 && before.get(line..)?.trim().is_empty();
+                blank.then(|| self.text.to_mut().replace_range(line..at, &" ".repeat(tabs)))?;
+            }
+            _ => return None,
         }
+        Some(&self.text)
+    }
+
+    /// The byte at which an error is.
+    fn place(&self, error: &YamlError) -> Option<usize> {
         let (line, column) = (usize::try_from(error.line).ok()?, usize::try_from(error.column).ok()?);
         let mut start = 0;
         for _ in 1..line {
             start += self.text.get(start..)?.find('\n')? + 1;
         }
-        let rest = self.text.get(start..)?;
-        let at = start + rest.char_indices().nth(column.checked_sub(1)?)?.0;
-        if !self.text.get(at..)?.starts_with('#') {
-            return None;
-        }
-        self.text.to_mut().insert(at, ' ');
-        Some(&self.text)
+        Some(start + self.text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?.0)
     }
+}
+
+/// Where in a text in double quotes the backslashes before single quotes are.
+fn quotes_escaped(text: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut signs = text.char_indices().skip(1);
+    while let Some((at, sign)) = signs.next() {
+        match sign {
+            '"' => break,
+            '\\' => match signs.next() {
+                Some((_, '\'')) => found.push(at),
+                Some(_) => {}
+                None => break,
+            },
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A text as go-yaml breaks it into lines: a break of ISO 8859 is one too.
+fn in_lines(text: &str) -> Cow<'_, str> {
+    const NEXT_LINE: char = '\u{85}';
+    if text.contains(NEXT_LINE) { text.replace(NEXT_LINE, "\n").into() } else { text.into() }
 }
 
 /// A node as it is written. An alias is the node that it names: decoding makes a copy for each.
@@ -563,5 +619,26 @@ mod tests {
         // More of them than any chart has is an error, and soon.
         let many = "- \"x\"#y\n".repeat(1_000);
         assert!(parse_values(&many, &Limits::DEFAULT).is_err());
+    }
+
+    /// Each is what go.yaml.in/yaml/v2 2.4.4 reads, through sigs.k8s.io/yaml 1.6.0 as in Helm 3.22.
+    #[test]
+    fn spellings_of_older_yaml_are_read_as_go_yaml_reads_them() {
+        for (text, expected) in [
+            ("a: [-]\n", r#"{"a":["-"]}"#),
+            ("a: {b: -, c: [x, -]}\n", r#"{"a":{"b":"-","c":["x","-"]}}"#),
+            (r#"a: "it\'s \'so\' \\""#, r#"{"a":"it's 'so' \\"}"#),
+            ("\"\\'\": \"\\'\"\n", r#"{"'":"'"}"#),
+            ("x: &x key\n*x: z\n", r#"{"key":"z","x":"key"}"#),
+            ("a: [\n\tb,\n\t\tc]\nd: {\n\te: f}\n", r#"{"a":["b","c"],"d":{"e":"f"}}"#),
+            ("a: |\n  x\u{85}\n  y\nb: 1\n", "{\"a\":\"x\\n\\ny\\n\",\"b\":1}"),
+            ("a: 'x\u{85} y'\nb: x\u{85} y\nc: \u{85}", r#"{"a":"x y","b":"x y","c":null}"#),
+            ("a: \"x\\Ny\"\n", "{\"a\":\"x\u{85}y\"}"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["a: \"\\q\"\n", "a:\n\tb: 1\n", "*x: 1\n", "a: [- b]\n", "a: b,\n\tc: 1\n"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }
