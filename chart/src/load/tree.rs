@@ -155,3 +155,28 @@ fn values(file: &File, limits: &Limits) -> Result<Map, LoadError> {
         _ => Err(LoadError::new(file.name(), LoadCause::NoMap)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_files_of_charts_inside_are_kept_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("Chart.yaml", "name: top\nversion: 1.0.0\n");
+        for below in ["a", "b"] {
+            write(&format!("charts/{below}/Chart.yaml"), &format!("name: {below}\nversion: 1.0.0\n"));
+            write(&format!("charts/{below}/values.yaml"), "x: {y: 1}\n");
+            write(&format!("charts/{below}/templates/_helpers.tpl"), "{{ define \"x\" }}{{ end }}\n");
+        }
+        let chart = Chart::from_directory(directory.path(), &Limits::DEFAULT).unwrap();
+        let [a, b] = &chart.dependencies[..] else { panic!() };
+        assert_eq!(a.templates[0].address(), b.templates[0].address());
+        assert!(a.values.is_same(&b.values) && a.values.contains("x"));
+    }
+}

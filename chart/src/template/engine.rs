@@ -395,6 +395,28 @@ mod tests {
     }
 
     #[test]
+    fn equal_files_are_read_once_and_keep_their_own_names() {
+        let text = r#"{{ define "x" }}{{ .Values.a }}{{ end }}{{ include "x" . }}"#;
+        let file = ChartFile::new("templates/t.yaml", text.as_bytes().to_vec());
+        let source = |chart: &str| ProgramFile {
+            name: format!("{chart}/templates/t.yaml"),
+            file: file.clone(),
+            chart: chart.to_owned(),
+        };
+        let names = ["c/charts/d/templates/t.yaml", "c/templates/t.yaml"];
+        let parsed = TemplateCache::default();
+        // Room for one of them.
+        let limits = Limits { syntax_nodes: 12, ..Limits::DEFAULT };
+        let read = || Program::read(vec![source("c"), source("c/charts/d")], &limits, &parsed).unwrap();
+        for program in [read(), read()] {
+            let [inner, outer] = names.map(|name| Arc::clone(&program.templates[name]));
+            assert!(Arc::ptr_eq(&inner.body, &outer.body));
+            assert_eq!([&*inner.source.name, &*outer.source.name], names);
+            assert_eq!(&*program.templates["x"].source.name, names[1]);
+        }
+    }
+
+    #[test]
     fn what_one_template_sets_the_next_one_sees() {
         let files = rendered(
             [
