@@ -1,11 +1,11 @@
-//! How registries are reached: the arguments for connections, accounts and mirrors. Gives clients and
+//! How registries are reached: the arguments for connections and accounts. Gives clients and
 //! credentials.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bundle_bundler::Sources;
 use bundle_oci::{Registry, RegistryPath, RepositoryName};
 use bundle_registry::{
     Client, ClientBuilder, CredentialError, CredentialStore, Limits, Progress, Proxies, Routes, Target,
@@ -14,6 +14,7 @@ use bundle_registry::{
 use crate::environment::{self, BUNDLE_PASSWORD, BUNDLE_USERNAME, HOME};
 use crate::exit::{Code, Failure};
 use crate::notes;
+use crate::sources::SourceArguments;
 use bundle_input::Span;
 
 /// How registries are reached.
@@ -159,31 +160,6 @@ impl Login {
     }
 }
 
-/// `docker.io=harbor.example/dockerhub`.
-#[derive(Clone, Debug)]
-pub(crate) struct Mirror {
-    from: Registry,
-    to: Registry,
-    prefix: Option<RepositoryName>,
-}
-
-impl std::str::FromStr for Mirror {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (from, to) = text.split_once('=').ok_or("mirror must be HOST=HOST/PREFIX")?;
-        if text.contains("://") {
-            return Err("mirror must be HOST=HOST/PREFIX, without https:// and the like".to_owned());
-        }
-        let (to, prefix) = match to.split_once('/') {
-            Some((to, prefix)) => (to, Some(prefix.parse().map_err(|error| format!("{error}"))?)),
-            None => (to, None),
-        };
-        let host = |text: &str| text.parse::<Registry>().map_err(|error| error.to_string());
-        Ok(Self { from: host(from)?, to: host(to)?, prefix })
-    }
-}
-
 impl Connection {
     /// For one question that is not worth a wait.
     pub(crate) fn brief(ca_file: Option<PathBuf>) -> Self {
@@ -207,29 +183,24 @@ impl Connection {
         self.jobs.is_none()
     }
 
-    /// The client for the registries that images come from. Without `--cache`, contents are kept in `cache`,
-    /// if that is given.
+    /// The client for the registries that images come from, of which `file` is what a bundle.yaml says. Without
+    /// `--cache`, contents are kept in `cache`, if that is given.
     pub(crate) fn client(
         &self,
-        mirrors: &[Mirror],
+        arguments: &SourceArguments,
+        file: &Sources,
         cache: Option<PathBuf>,
         progress: &Arc<dyn Progress>,
     ) -> Result<Client, Failure> {
-        let credentials = CredentialStore::from_environment(environment::lookup).map_err(Failure::from)?;
-        let mut builder = self.builder(credentials, progress)?;
+        let mut builder = self.builder_for(arguments.credentials(file)?, Some(file), progress)?;
         if let Some(cache) = self.cache.clone().or(cache) {
             builder = builder.cache(cache);
         }
         let routes = Routes::from_environment(|name| std::env::var(name).ok())
             .map_err(|error| Failure::new(Code::Usage, &error))?;
         builder = builder.routes(routes);
-        let mut mirrored = HashSet::new();
-        for mirror in mirrors {
-            if !mirrored.insert(&mirror.from) {
-                let text = format!("{} is given two mirrors, and is read through one", mirror.from);
-                return Err(Failure::text(Code::Usage, text));
-            }
-            builder = builder.mirror(mirror.from.clone(), mirror.to.clone(), mirror.prefix.clone());
+        for mirror in arguments.mirrors(file)? {
+            builder = builder.mirror(mirror.from, mirror.to, mirror.prefix);
         }
         builder.build().map_err(Failure::from)
     }
@@ -282,6 +253,16 @@ impl Connection {
         credentials: CredentialStore,
         progress: &Arc<dyn Progress>,
     ) -> Result<ClientBuilder, Failure> {
+        self.builder_for(credentials, None, progress)
+    }
+
+    /// A client's builder. The arguments precede what a file says.
+    fn builder_for(
+        &self,
+        credentials: CredentialStore,
+        file: Option<&Sources>,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<ClientBuilder, Failure> {
         let proxies = Proxies::from_environment(environment::lookup)
             .map_err(|error| Failure::new(Code::Usage, &error))?;
         let stall = Duration::from_secs(self.stall_timeout);
@@ -300,10 +281,10 @@ impl Connection {
             .limits(limits)
             .proxies(proxies)
             .certificate_directories(certificate_directories());
-        for registry in &self.plain_http {
+        for registry in self.plain_http.iter().chain(file.iter().flat_map(|file| &file.plain_http)) {
             builder = builder.plain_http(registry.clone());
         }
-        if let Some(path) = &self.ca_file {
+        if let Some(path) = self.ca_file.as_ref().or(file.and_then(|file| file.ca_file.as_ref())) {
             builder = builder.ca_file(path).map_err(|error| {
                 Failure::text(Code::Usage, format!("{} cannot be used: {error}", path.display()))
             })?;

@@ -22,6 +22,7 @@ mod progress;
 mod reference;
 mod resources;
 mod size;
+mod sources;
 mod trust;
 mod usage;
 

@@ -11,10 +11,13 @@ use bundle_registry::{Client, Progress};
 
 use crate::chart::discover_charts;
 use crate::local::open_all;
+use crate::resolve::Known;
+use crate::tags::{TagSources, expand};
 use crate::{
     ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart,
-    LocalError, LocalRequest, Lock, Notice, Pins, Plan, PlanError, PolicyOverride, Request, ResolveErrors,
-    ResolveOptions, StatementHead, merge, resolve,
+    Exclude, LocalError, LocalRequest, Lock, LockPattern, MissingImages, Notice, Pins, Plan, PlanError,
+    Platforms, PolicyOverride, Request, ResolveErrors, ResolveOptions, Sources, StatementHead, TagErrors,
+    TagPattern, is_excluded, merge, resolve,
 };
 
 /// The request before any network access: images, and charts that have not been rendered.
@@ -22,17 +25,67 @@ use crate::{
 pub struct Asked {
     /// The images, each target once.
     pub requests: Vec<Request>,
+    /// The choices of tags.
+    pub patterns: Vec<TagPattern>,
     /// The charts.
     pub charts: Vec<ChartRequest>,
     /// The images and files of this machine.
     pub locals: Vec<LocalRequest>,
     /// The stream that a bundle.yaml names.
     pub stream: Option<StreamName>,
+    /// How a bundle.yaml says that registries are reached.
+    pub sources: Sources,
+    /// All images that are excluded, with their places: for notices about those that there are not.
+    pub excludes: Vec<Exclude>,
 }
 
 impl From<Config> for Asked {
     fn from(config: Config) -> Self {
-        Self { requests: config.requests, charts: config.charts, locals: config.locals, stream: config.name }
+        Self {
+            requests: config.requests,
+            patterns: config.patterns,
+            charts: config.charts,
+            locals: config.locals,
+            stream: config.name,
+            sources: config.sources,
+            excludes: config.excludes,
+        }
+    }
+}
+
+impl Asked {
+    /// Whether it asks for nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+            && self.patterns.is_empty()
+            && self.charts.is_empty()
+            && self.locals.is_empty()
+    }
+
+    /// Excludes images from everything that is asked for so far.
+    pub fn leave_out(&mut self, excludes: &[Exclude]) {
+        self.requests.retain(|request| !is_excluded(excludes, &request.reference));
+        self.patterns.iter_mut().for_each(|pattern| pattern.exclude.extend_from_slice(excludes));
+        self.charts.iter_mut().for_each(|chart| chart.exclude.extend_from_slice(excludes));
+        self.excludes.extend_from_slice(excludes);
+    }
+
+    /// Chooses these platforms of every image.
+    pub fn choose(&mut self, platforms: &Platforms) {
+        let requests = self.requests.iter_mut().map(|request| &mut request.platforms);
+        let patterns = self.patterns.iter_mut().map(|pattern| &mut pattern.platforms);
+        let charts = self.charts.iter_mut().map(|chart| &mut chart.platforms);
+        let locals = self.locals.iter_mut().map(|local| &mut local.platforms);
+        let images = requests.chain(patterns).chain(charts).chain(locals);
+        images.for_each(|chosen| *chosen = platforms.clone());
+    }
+
+    /// Chooses what becomes of images that are gone.
+    pub fn treat_missing(&mut self, missing: MissingImages) {
+        let requests = self.requests.iter_mut().map(|request| &mut request.policy);
+        let patterns = self.patterns.iter_mut().map(|pattern| &mut pattern.policy);
+        let charts = self.charts.iter_mut().map(|chart| &mut chart.policy);
+        requests.chain(patterns).chain(charts).for_each(|policy| policy.missing_images = missing);
     }
 }
 
@@ -73,6 +126,8 @@ pub struct Assembly<'a> {
     pub client: &'a Client,
     /// The lock to keep to, if there is one.
     pub lock: Option<LockBeside>,
+    /// What an earlier run found, for images whose tags are gone now; beside the lock.
+    pub earlier: Option<Lock>,
     /// The treatment of images that are missing from the lock, or whose digest is gone.
     pub pins: Pins,
     /// The command line's policy, which overrides the files'.
@@ -88,11 +143,15 @@ pub struct Assembly<'a> {
 /// The request with the charts rendered: everything that is known before a digest is resolved.
 #[derive(Debug)]
 pub struct Discovered {
-    /// The images that are asked for beside those of charts, those of this machine among them.
+    /// The images that are asked for beside those of charts, those of this machine and of choices of tags among them.
     pub requests: Vec<Request>,
+    /// The choices of tags that nobody resolved, because registries are not asked.
+    pub patterns: Vec<TagPattern>,
+    /// What the other choices came to.
+    pub locked: Vec<LockPattern>,
     /// The charts, with the images that they ask for.
     pub charts: Vec<DiscoveredChart>,
-    /// Notices about the charts.
+    /// Notices about the charts, and about what is excluded.
     pub notices: Vec<Notice>,
 }
 
@@ -123,6 +182,12 @@ pub enum AssembleError {
     /// Two images for one target.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// Choices of tags come to nothing.
+    #[error(transparent)]
+    Tags(#[from] TagErrors),
+    /// All images are gone, and left out.
+    #[error("all images ({0}) are gone at their registries, and there is no bundle of nothing")]
+    NothingLeft(usize),
     /// Images cannot be resolved.
     #[error(transparent)]
     Resolve(#[from] ResolveErrors),
@@ -135,18 +200,31 @@ pub enum AssembleError {
 }
 
 impl Assembly<'_> {
-    /// Opens what is on this machine, and looks into the charts.
+    /// Opens what is on this machine, looks into the charts, and chooses among tags.
     ///
     /// # Errors
-    /// [`AssembleError::Local`], [`AssembleError::Charts`].
+    /// [`AssembleError::Local`], [`AssembleError::Charts`] or [`AssembleError::Tags`].
     pub async fn discover(&self, asked: Asked) -> Result<Discovered, AssembleError> {
         let options = ChartOptions { pins: self.pins, confirm: self.confirm, jobs: self.jobs };
         let lock = self.lock.as_ref().map(|beside| &beside.lock);
         let charts = discover_charts(self.client, &asked.charts, lock, options).await?;
-        let notices = charts.iter().flat_map(Notice::of_chart).collect();
-        let mut requests = asked.requests;
-        requests.extend(open_all(self.client, &asked.locals).await?);
-        Ok(Discovered { requests, charts, notices })
+        let mut notices: Vec<Notice> = charts.iter().flat_map(Notice::of_chart).collect();
+        let Asked { mut requests, mut patterns, locals, excludes, .. } = asked;
+        requests.extend(open_all(self.client, &locals).await?);
+        let mut locked = Vec::new();
+        if self.confirm == Confirm::Ask {
+            let (client, earlier) = (self.client, self.earlier.as_ref());
+            let sources = TagSources { client, lock, earlier, pins: self.pins, jobs: self.jobs };
+            let expanded = expand(&patterns, sources).await?;
+            requests.extend(expanded.requests);
+            notices.extend(expanded.notices);
+            locked = expanded.locked;
+            patterns.clear();
+        }
+        // Which tags these exclude is not known.
+        patterns.iter().flat_map(|pattern| &pattern.exclude).for_each(Exclude::count);
+        notices.extend(excludes.iter().filter_map(Exclude::unused));
+        Ok(Discovered { requests, patterns, locked, charts, notices })
     }
 
     /// Puts a bundle together, as far as its first byte.
@@ -159,7 +237,7 @@ impl Assembly<'_> {
         head: &StatementHead,
         progress: &dyn Progress,
     ) -> Result<Assembled, AssembleError> {
-        let Discovered { mut requests, charts, mut notices } = self.discover(asked).await?;
+        let Discovered { mut requests, locked, charts, mut notices, .. } = self.discover(asked).await?;
         requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         let mut requests = merge(requests)?;
         for request in &mut requests {
@@ -174,8 +252,15 @@ impl Assembly<'_> {
         }
         let options =
             ResolveOptions { pins: self.pins, jobs: self.jobs, referrers_max_age: self.referrers_max_age };
-        let mut resolved = resolve(self.client, &requests, &pins, options, progress).await?;
+        let lock = self.lock.as_ref().map(|beside| &beside.lock);
+        let known = Known { pins: &pins, lock, earlier: self.earlier.as_ref() };
+        let mut resolved = resolve(self.client, &requests, known, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.add_to(&mut resolved))?;
+        let missing = notices.iter().chain(&resolved.notices).filter_map(Notice::missing).count();
+        if resolved.artifacts.is_empty() && missing > 0 {
+            return Err(AssembleError::NothingLeft(missing));
+        }
+        resolved.patterns = locked;
         notices.append(&mut resolved.notices);
         let plan = Plan::new(resolved, head, &Limits::V1)?;
         notices.extend(plan.foreign_layers());

@@ -14,6 +14,7 @@ use bundle_registry::{Client, Progress};
 use futures_util::StreamExt;
 
 use crate::inventory::{InventoryEntry, Locked};
+use crate::resolve::Known;
 use crate::{
     ImagePolicy, Inventory, InventoryError, Pins, Plan, PlanError, Platforms, Reason, Referrers, Request,
     ResolveOptions, StatementHead, resolve,
@@ -215,7 +216,8 @@ async fn blobs_of(
     };
     let pins: HashMap<(Reference, Target), Digest> = HashMap::from([((reference, target), pinned)]);
     let options = ResolveOptions { pins: Pins::Demand, jobs: 1, referrers_max_age: Duration::ZERO };
-    let resolved = resolve(client, &[request], &pins, options, progress).await.ok()?;
+    let known = Known { pins: &pins, lock: None, earlier: None };
+    let resolved = resolve(client, &[request], known, options, progress).await.ok()?;
     let head = StatementHead {
         stream: Default::default(),
         sequence: Sequence::try_from(1).ok()?,

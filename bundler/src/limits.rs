@@ -21,6 +21,11 @@ pub struct Limits {
     /// noted of referrers and tags: a registry chooses how many an image has. Enough for five thousand
     /// images of five platforms.
     pub manifests: u64,
+    /// Tags that one choice of them brings, unless it says otherwise: `*` of a repository of ten years is a mistake
+    /// more often than a wish.
+    pub tags: usize,
+    /// The most tags that a choice may ask for.
+    pub most_tags: usize,
     /// Bytes of a config that is looked into for its platform: it is kept in memory.
     pub config: u64,
     /// How far signatures of signatures are followed.
@@ -67,6 +72,8 @@ impl Limits {
         manifest_depth: 32,
         images: 100_000,
         manifests: 72 << 20,
+        tags: 100,
+        most_tags: 10_000,
         config: 8 << 20,
         referrer_depth: 3,
         reasons: 984,

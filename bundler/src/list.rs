@@ -1,9 +1,13 @@
 //! Plain lists of images, one a line.
-//! Takes text, gives items with their lines, or every bad line with what was meant.
+//! Takes text, gives images and choices of tags with their lines, or every bad line with what was meant.
 
 use bundle_oci::{Printable, ProjectName};
 
-use crate::{CacheLayout, ImagePolicy, Item, ItemError, Limits, Platforms, Reason, Request};
+use crate::exclude::is_excluded;
+use crate::{
+    CacheLayout, Exclude, ImagePolicy, Item, ItemError, Limits, Platforms, Reason, Request, TagItem,
+    TagPattern,
+};
 
 /// A line that is no item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,42 +52,115 @@ impl std::fmt::Display for ListError {
 
 impl std::error::Error for ListError {}
 
+/// A line of a list, or an argument: an image, or a choice of tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListItem {
+    /// `reference` or `reference => new-name`.
+    Image(Item),
+    /// The same with a pattern in place of a tag.
+    Tags(TagItem),
+}
+
+impl std::str::FromStr for ListItem {
+    type Err = ItemError;
+
+    fn from_str(text: &str) -> Result<Self, ItemError> {
+        match TagItem::is_meant(text) {
+            true => TagItem::parse(text).map(Self::Tags),
+            false => text.parse().map(Self::Image),
+        }
+    }
+}
+
+/// The requests of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The images.
+    pub requests: Vec<Request>,
+    /// The choices of tags.
+    pub patterns: Vec<TagPattern>,
+}
+
+impl Listed {
+    /// Adds an item that `reason` asks for, unless it is excluded.
+    ///
+    /// # Errors
+    /// It cannot be placed in the project.
+    pub fn add(&mut self, item: ListItem, reason: Reason, with: &Wanted<'_>) -> Result<(), ItemError> {
+        let reasons = vec![reason];
+        let (platforms, policy) = (with.platforms.clone(), with.policy);
+        match item {
+            ListItem::Image(item) => {
+                let target = item.place_by(with.project, with.layout)?;
+                let reference = item.reference;
+                if !is_excluded(with.exclude, &reference) {
+                    self.requests.push(Request {
+                        reference,
+                        local: None,
+                        target,
+                        platforms,
+                        policy,
+                        reasons,
+                    });
+                }
+            }
+            ListItem::Tags(item) => {
+                let target = item.place_by(with.project, with.layout)?;
+                let TagItem { registry, repository, tags, .. } = item;
+                let exclude = with.exclude.to_vec();
+                self.patterns.push(TagPattern {
+                    registry,
+                    repository,
+                    tags,
+                    target,
+                    platforms,
+                    policy,
+                    exclude,
+                    reasons,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What holds for all items of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The project that they go to.
+    pub project: &'a ProjectName,
+    /// How they are named there, if that is `cache`.
+    pub layout: &'a CacheLayout,
+    /// Which platforms of them.
+    pub platforms: &'a Platforms,
+    /// The policy for them.
+    pub policy: ImagePolicy,
+    /// The images that are left out.
+    pub exclude: &'a [Exclude],
+}
+
 /// The requests of a list's text.
 ///
 /// # Errors
 /// All its bad lines.
-pub fn from_list(
-    text: &str,
-    name: &str,
-    project: &ProjectName,
-    layout: &CacheLayout,
-    platforms: &Platforms,
-    policy: ImagePolicy,
-) -> Result<Vec<Request>, ListError> {
-    let mut requests = Vec::new();
+pub fn from_list(text: &str, name: &str, with: &Wanted<'_>) -> Result<Listed, ListError> {
+    let mut listed = Listed::default();
     let mut bad = Vec::new();
-    for (line, item) in parse(text, name)? {
-        match item.place_by(project, layout) {
-            Ok(target) => requests.push(Request {
-                reference: item.reference,
-                local: None,
-                target,
-                platforms: platforms.clone(),
-                policy,
-                reasons: vec![Reason::File { name: name.to_owned(), line: line as u64 }],
-            }),
-            Err(error) => bad.push(BadLine { line, text: item.reference.to_string(), error, meant: None }),
+    for (line, text, item) in parse(text, name)? {
+        let reason = Reason::File { name: name.to_owned(), line: line as u64 };
+        if let Err(error) = listed.add(item, reason, with) {
+            bad.push(BadLine { line, text, error, meant: None });
         }
     }
-    if bad.is_empty() { Ok(requests) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
+    if bad.is_empty() { Ok(listed) } else { Err(ListError { name: name.to_owned(), lines: bad }) }
 }
 
 /// Reads a list of images: one item a line, and `#` starts a comment, at the start of a line or
-/// after white space. Each item comes with its line.
+/// after white space. Each item comes with its line and the text there.
 ///
 /// # Errors
 /// All lines that are no items.
-pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, Item)>, ListError> {
+pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, String, ListItem)>, ListError> {
     let mut items = Vec::new();
     let mut bad = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -103,7 +180,7 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Vec<(usize, Item)>, ListEr
             break;
         }
         match content.parse() {
-            Ok(item) => items.push((line_number, item)),
+            Ok(item) => items.push((line_number, content.to_owned(), item)),
             Err(error) => {
                 let meant = meant(content);
                 bad.push(BadLine { line: line_number, text: content.to_owned(), error, meant });
@@ -144,7 +221,7 @@ pub fn meant(line: &str) -> Option<String> {
         let below = name.split_once('/').filter(|(host, _)| host.contains(['.', ':'])).map(|(_, path)| path);
         text = format!("{} => {}", reference.trim(), below.unwrap_or(name));
     }
-    (text != line && text.parse::<Item>().is_ok()).then_some(text)
+    (text != line && text.parse::<ListItem>().is_ok()).then_some(text)
 }
 
 fn without_comment(line: &str) -> &str {
@@ -162,11 +239,47 @@ mod tests {
     fn comments_blank_lines_and_windows_endings_are_fine() {
         let text = "\u{feff}# images\r\nnginx:1.25   # the proxy\r\n\r\n  quay.io/a/b => bee\r\n\t#\ta\n";
         let items = parse(text, "images.txt").unwrap();
-        let lines: Vec<_> = items.iter().map(|(line, item)| (*line, item.reference.to_string())).collect();
+        let image = |item: &ListItem| match item {
+            ListItem::Image(item) => item.reference.to_string(),
+            ListItem::Tags(item) => panic!("{item:?}"),
+        };
+        let lines: Vec<_> = items.iter().map(|(line, _, item)| (*line, image(item))).collect();
         assert_eq!(
             lines,
             [(2, "docker.io/library/nginx:1.25".to_owned()), (4, "quay.io/a/b:latest".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_pattern_in_place_of_a_tag_is_a_choice_of_tags() {
+        let (project, layout) = (ProjectName::cache(), CacheLayout::default());
+        let exclude = [Exclude::new("b", Reason::CommandLine).unwrap()];
+        let with = Wanted {
+            project: &project,
+            layout: &layout,
+            platforms: &Platforms::All,
+            policy: ImagePolicy::default(),
+            exclude: &exclude,
+        };
+        let text = "nginx:1.27.* => tools/nginx\nb:1\na:1\nquay.io/x/y:v?.*\n";
+        let Listed { requests, patterns } = from_list(text, "l", &with).unwrap();
+        assert_eq!(
+            requests.iter().map(|it| it.reference.to_string()).collect::<Vec<_>>(),
+            ["docker.io/library/a:1"]
+        );
+        let shown: Vec<_> =
+            patterns.iter().map(|it| format!("{it} {} {}", it.target, it.reasons[0])).collect();
+        assert_eq!(
+            shown,
+            [
+                "docker.io/library/nginx:1.27.* cache/tools/nginx l:1",
+                "quay.io/x/y:v?.* cache/quay.io/x/y l:4"
+            ]
+        );
+        let message = from_list("a:1.[0-9]*\na:*@b\n*:1\n", "l", &with).unwrap_err().to_string();
+        let lines: Vec<&str> = message.lines().collect();
+        assert!(lines[0].starts_with("l:1: 'a:1.[0-9]*': pattern of tags may have letters"), "{message}");
+        assert_eq!(lines.len(), 3, "{message}");
     }
 
     #[test]
@@ -197,6 +310,7 @@ mod tests {
             ("- image: \"a.example/x:1\"", "a.example/x:1"),
             ("\"a.example/x:1\",", "a.example/x:1"),
             ("a.example/x:1\u{200b}", "a.example/x:1"),
+            ("- docker://nginx:1.27.*", "nginx:1.27.*"),
             ("a.example/x:1 -> y/app", "a.example/x:1 => y/app"),
             ("a.example/x:1=b.example/y/app:2", "a.example/x:1 => y/app:2"),
         ] {
@@ -209,7 +323,7 @@ mod tests {
     #[test]
     fn a_line_may_end_with_a_carriage_return_alone() {
         let items = parse("a:1\rb:2\r\nc:3\n", "list").unwrap();
-        assert_eq!(items.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(items.iter().map(|(line, ..)| *line).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(parse("a\nb\n", "list").unwrap().len(), 2);
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
 use crate::lock_census::LockCensus;
-use crate::{ConfigError, Limits, Platforms, Request};
+use crate::{ConfigError, Limits, Platforms, Request, TagPattern};
 use bundle_input::{Dialect, TextError, YamlError, parse_yaml, read_text};
 
 /// References resolved to digests, for people to review and for `create` to keep to.
@@ -22,6 +22,34 @@ pub struct Lock {
     pub name: StreamName,
     /// The artifacts to deliver, sorted by target.
     pub artifacts: Vec<LockEntry>,
+    /// What choices of tags came to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<LockPattern>,
+    /// The images that were gone and are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<LockMissing>,
+}
+
+/// A choice of tags in a lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockPattern {
+    /// The repository and the choice, as text.
+    pub pattern: String,
+    /// Where the tags go: `project/repository`.
+    pub target: String,
+    /// The tags, in the order of their versions; none if there were none and the choice is skipped.
+    pub tags: Vec<Tag>,
+}
+
+/// An image that was gone when the lock was made, and that its policy leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockMissing {
+    /// The requested reference.
+    pub reference: Reference,
+    /// Where it would go: `project/repository:tag`.
+    pub target: String,
 }
 
 /// One artifact of a lock.
@@ -58,6 +86,11 @@ pub struct LockEntry {
     pub why: Vec<String>,
 }
 
+/// A lock that cannot be written as YAML.
+#[derive(Debug, thiserror::Error)]
+#[error("the lockfile cannot be written as YAML")]
+pub struct LockTextError(#[from] serde_saphyr::SerializeError);
+
 const HEADER: &str = "# Written by `bundle lock`: what each reference meant then. `bundle create` keeps to it.\n\
     # Review the changes, commit the file, and run `bundle lock` again to take new versions.\n";
 
@@ -72,7 +105,7 @@ impl Lock {
     ///
     /// # Errors
     /// The values cannot be written as YAML.
-    pub fn to_yaml(&self) -> Result<String, serde_saphyr::SerializeError> {
+    pub fn to_yaml(&self) -> Result<String, LockTextError> {
         // A value folded over lines would make diffs of several lines for one change.
         let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
         Ok(format!("{HEADER}{}", serde_saphyr::to_string_with_options(self, options)?))
@@ -128,6 +161,13 @@ impl Lock {
             return Err(unknown_version(name, &file.version).into());
         }
         let wrong = |place: Location, message: String| Err(YamlError::at(name, place, message).into());
+        let tags: usize = file.patterns.iter().map(|pattern| pattern.tags.len() + 1).sum();
+        for (what, found) in [("tags of patterns", tags), ("missing images", file.missing.len())] {
+            if found > Limits::DEFAULT.images {
+                let most = Limits::DEFAULT.images;
+                return wrong(Location::UNKNOWN, format!("{found} {what}, more than {most}"));
+            }
+        }
         let mut seen = HashSet::new();
         for (count, artifact) in file.artifacts.iter().enumerate() {
             let LockEntry { reference, target, .. } = &artifact.value;
@@ -140,7 +180,8 @@ impl Lock {
             }
         }
         let artifacts = file.artifacts.into_iter().map(|artifact| artifact.value).collect();
-        Ok(Self { version: VERSION, name: file.name, artifacts })
+        let LockFile { name, patterns, missing, .. } = file;
+        Ok(Self { version: VERSION, name, artifacts, patterns, missing })
     }
 
     /// The locked digest of each request that the lock has.
@@ -171,6 +212,18 @@ impl Lock {
 }
 
 impl Lock {
+    /// What a choice of tags came to.
+    pub(crate) fn pattern(&self, pattern: &TagPattern) -> Option<&LockPattern> {
+        let (key, target) = (pattern.key(), pattern.target.to_string());
+        self.patterns.iter().find(|known| known.pattern == key && known.target == target)
+    }
+
+    /// Whether an image was gone, and left out.
+    pub(crate) fn leaves_out(&self, reference: &Reference, target: &Target) -> bool {
+        let target = target.to_string();
+        self.missing.iter().any(|known| known.reference == *reference && known.target == target)
+    }
+
     /// The digest of what was asked for by this name for this target.
     pub(crate) fn digest(&self, reference: &Reference, target: &Target) -> Option<Digest> {
         let target = target.to_string();
@@ -195,6 +248,10 @@ struct LockFile {
     version: Spanned<u32>,
     name: StreamName,
     artifacts: Vec<Spanned<LockEntry>>,
+    #[serde(default)]
+    patterns: Vec<LockPattern>,
+    #[serde(default)]
+    missing: Vec<LockMissing>,
 }
 
 #[derive(Deserialize)]

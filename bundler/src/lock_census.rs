@@ -12,6 +12,10 @@ use crate::{ConfigError, Limits};
 pub(crate) struct LockCensus {
     #[serde(default)]
     artifacts: Entries,
+    #[serde(default)]
+    patterns: Patterns,
+    #[serde(default)]
+    missing: Count,
 }
 
 impl LockCensus {
@@ -26,6 +30,8 @@ impl LockCensus {
             // Those that were chosen and those that there are.
             ("platforms", entries.platforms, 2 * format.all_platforms),
             ("reasons", entries.reasons, format.all_reasons),
+            ("tags of patterns", self.patterns.tags, Limits::DEFAULT.images),
+            ("missing images", self.missing.0, Limits::DEFAULT.images),
         ] {
             if found > most {
                 let message = format!("{found} {what}, more than {most}");
@@ -42,6 +48,25 @@ struct Entries {
     count: usize,
     platforms: usize,
     reasons: usize,
+}
+
+#[derive(Debug, Default)]
+struct Patterns {
+    tags: usize,
+}
+
+#[derive(serde::Deserialize)]
+struct OfPattern {
+    #[serde(default)]
+    tags: Count,
+}
+
+impl<'de> Deserialize<'de> for Patterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fold_list(deserializer, "a list of patterns", |all: &mut Self, OfPattern { tags }| {
+            all.tags += tags.0 + 1
+        })
+    }
 }
 
 #[derive(serde::Deserialize)]

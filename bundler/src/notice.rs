@@ -5,7 +5,8 @@ use std::fmt;
 
 use bundle_oci::{Digest, Platform, Printable, Reference};
 
-use crate::{Confirmation, DiscoveredChart, UnobtainableReferrer};
+use crate::request::places;
+use crate::{Confirmation, DiscoveredChart, Reason, UnobtainableReferrer};
 
 /// A notice about a bundle that is made nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,29 @@ pub enum Notice {
         place: String,
         /// Why it is not carried.
         why: String,
+    },
+    /// An image that is gone at its registry, with what its policy did.
+    Missing(MissingImage),
+    /// A choice of tags came to nothing at the registry, and the tags of an earlier run are taken.
+    TagsKept {
+        /// The choice.
+        image: String,
+        /// How many tags.
+        tags: usize,
+    },
+    /// A registry's list of tags may not be whole.
+    TagsMayBeCut {
+        /// The repository.
+        image: String,
+        /// How many tags it has.
+        tags: usize,
+    },
+    /// An entry of an `exclude` matches no image: likely a typing error, or an image that is gone.
+    ExcludeUnused {
+        /// The entry, as it was written.
+        exclude: String,
+        /// The place that has it.
+        place: Reason,
     },
     /// Images keep the lock's digests, even if their tags moved.
     KeptToLock {
@@ -77,12 +101,38 @@ pub enum Notice {
     },
 }
 
+/// An image that is gone at its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingImage {
+    /// The image, or the choice of tags that came to nothing.
+    pub image: String,
+    /// Where it would go.
+    pub target: String,
+    /// The digest that is carried instead; nothing if the image is left out.
+    pub kept: Option<Digest>,
+    /// The places that ask for it.
+    pub why: Vec<Reason>,
+}
+
 impl Notice {
+    /// The image that is gone, if it is about one.
+    pub fn missing(&self) -> Option<&MissingImage> {
+        match self {
+            Self::Missing(image) => Some(image),
+            _ => None,
+        }
+    }
+
     /// A name of this kind of notice that does not change, for documents.
     pub fn id(&self) -> &'static str {
         match self {
             Self::Chart { .. } => "chart-warning",
             Self::LeftOut { .. } => "image-left-out",
+            Self::Missing(MissingImage { kept: Some(_), .. }) => "missing-kept-last",
+            Self::Missing(MissingImage { kept: None, .. }) => "missing-skipped",
+            Self::TagsKept { .. } => "tags-kept-last",
+            Self::TagsMayBeCut { .. } => "tags-may-be-cut",
+            Self::ExcludeUnused { .. } => "exclude-unused",
             Self::KeptToLock { .. } => "kept-to-lock",
             Self::LockedDigestGone { .. } => "locked-digest-gone",
             Self::PinnedWhole { .. } => "pinned-carries-all-platforms",
@@ -121,6 +171,27 @@ impl fmt::Display for Notice {
             Self::Chart { chart, warning } => write!(f, "{chart}: {warning}"),
             Self::LeftOut { chart, image, place, why } => {
                 write!(f, "{chart}: {image} ({place}) is left out: {why}")
+            }
+            Self::Missing(MissingImage { image, kept: Some(digest), why, .. }) => write!(
+                f,
+                "{image} ({}) is gone at its registry; its last digest {digest} is carried",
+                places(why)
+            ),
+            Self::Missing(MissingImage { image, kept: None, why, .. }) => {
+                write!(f, "{image} ({}) is gone at its registry and is left out", places(why))
+            }
+            Self::TagsKept { image, tags } => {
+                let tags = if *tags == 1 { "1 tag".to_owned() } else { format!("{tags} tags") };
+                write!(f, "{image} matches no tag any more; what the last run had ({tags}) is carried")
+            }
+            Self::TagsMayBeCut { image, tags } => {
+                write!(
+                    f,
+                    "{image}: the registry lists {tags} tags and may have more; a choice of them may lack some"
+                )
+            }
+            Self::ExcludeUnused { exclude, place } => {
+                write!(f, "{place}: exclude '{}' matches no image", Printable(exclude))
             }
             Self::KeptToLock { kept, of, lock } => {
                 let images = if *of == 1 { "image" } else { "images" };

@@ -12,7 +12,9 @@ use bundle_oci::{ByteCount, Digest, MediaType};
 use bytes::Bytes;
 
 use crate::foreign;
-use crate::{Lock, LockEntry, Notice, Origin, Platforms, Resolved, UnobtainableReferrer};
+use crate::{
+    Lock, LockEntry, LockMissing, LockPattern, Notice, Origin, Platforms, Resolved, UnobtainableReferrer,
+};
 
 /// The identity of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ struct Asked {
     asked: HashMap<bundle_format::Target, bundle_oci::Reference>,
     /// The last reasons of artifacts, which say what happened to them and not who asked.
     marks: HashMap<(bundle_format::Target, Digest), Vec<String>>,
+    patterns: Vec<LockPattern>,
+    missing: Vec<LockMissing>,
 }
 
 /// Why what was resolved makes no bundle.
@@ -96,6 +100,8 @@ impl Plan {
             unobtainable,
             mut marks,
             notices: _,
+            patterns,
+            missing,
         } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
         // A statement that a reader would refuse is not written.
@@ -129,7 +135,7 @@ impl Plan {
         let statement = draft.seal(limits)?;
         let bytes = statement.to_bytes();
         let layout = Arc::new(Layout::of(&statement, bytes.len() as u64));
-        let resolved = Asked { chosen, asked, marks };
+        let resolved = Asked { chosen, asked, marks, patterns, missing };
         Ok(Self { layout, bytes, statement, graph, contents, origins, addresses, resolved, unobtainable })
     }
 
@@ -307,7 +313,9 @@ impl Plan {
             })
             .collect();
         artifacts.sort_by(|a, b| (&a.target, a.digest).cmp(&(&b.target, b.digest)));
-        Lock { version: 1, name: self.statement.stream.clone(), artifacts }
+        let Asked { patterns, missing, .. } = &self.resolved;
+        let (patterns, missing) = (patterns.clone(), missing.clone());
+        Lock { version: 1, name: self.statement.stream.clone(), artifacts, patterns, missing }
     }
 }
 

@@ -48,6 +48,18 @@ pub enum ForeignLayers {
     Include,
 }
 
+/// The treatment of an image whose tag, or whose whole repository, is gone at its registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MissingImages {
+    /// It is left out, with a notice.
+    Skip,
+    /// The digest that an earlier run found is carried, with a notice; an error if none is known, or if it is gone too.
+    KeepLast,
+    /// It is an error.
+    #[default]
+    Fail,
+}
+
 /// The policy for one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePolicy {
@@ -59,6 +71,8 @@ pub struct ImagePolicy {
     pub missing_platforms: MissingPlatforms,
     /// Its layers that are marked non-distributable.
     pub foreign_layers: ForeignLayers,
+    /// Whether it may be gone.
+    pub missing_images: MissingImages,
 }
 
 impl ImagePolicy {
@@ -69,6 +83,7 @@ impl ImagePolicy {
             signed_indexes: self.signed_indexes.max(other.signed_indexes),
             missing_platforms: self.missing_platforms.max(other.missing_platforms),
             foreign_layers: self.foreign_layers.max(other.foreign_layers),
+            missing_images: self.missing_images.max(other.missing_images),
         }
     }
 
@@ -79,6 +94,7 @@ impl ImagePolicy {
             signed_indexes: said.signed_indexes.unwrap_or(self.signed_indexes),
             missing_platforms: said.missing_platforms.unwrap_or(self.missing_platforms),
             foreign_layers: said.foreign_layers.unwrap_or(self.foreign_layers),
+            missing_images: said.missing_images.unwrap_or(self.missing_images),
         }
     }
 }
@@ -94,6 +110,8 @@ pub struct PolicyOverride {
     pub missing_platforms: Option<MissingPlatforms>,
     /// The layers that are marked non-distributable.
     pub foreign_layers: Option<ForeignLayers>,
+    /// Images that are gone.
+    pub missing_images: Option<MissingImages>,
 }
 
 /// A word that no policy has.
@@ -137,6 +155,19 @@ impl FromStr for ForeignLayers {
             "leave" => Ok(Self::Leave),
             "include" => Ok(Self::Include),
             _ => Err(ParsePolicyError { found: text.to_owned(), choices: "include, leave" }),
+        }
+    }
+}
+
+impl FromStr for MissingImages {
+    type Err = ParsePolicyError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePolicyError> {
+        match text {
+            "fail" => Ok(Self::Fail),
+            "keep-last" => Ok(Self::KeepLast),
+            "skip" => Ok(Self::Skip),
+            _ => Err(ParsePolicyError { found: text.to_owned(), choices: "fail, keep-last, skip" }),
         }
     }
 }

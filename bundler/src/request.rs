@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use crate::local::LocalImage;
-use crate::{CacheLayout, ImagePolicy, Limits, LocalAddress, Reason};
+use crate::{CacheLayout, ImagePolicy, Limits, LocalAddress, ParseTagItemError, Reason};
 use bundle_format::Target;
 use bundle_oci::ProjectName;
 use bundle_oci::{
@@ -116,6 +116,9 @@ pub enum ItemError {
     /// A local source where only references can be.
     #[error("a local source belongs to the images of bundle.yaml or on the command line")]
     Local,
+    /// A choice of tags.
+    #[error(transparent)]
+    Tags(#[from] ParseTagItemError),
     /// One image more than [`Limits::images`].
     #[error("more than {} images", Limits::DEFAULT.images)]
     TooMany,

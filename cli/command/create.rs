@@ -14,17 +14,20 @@ use bundle_bundler::{
 use bundle_format::{Limits, OtherPlatform, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
 use bundle_registry::Progress;
-use bundle_report::{ArtifactEntry, CreateReport, OtherPlatformEntry, PlanReport, UnchangedReport};
+use bundle_report::{
+    ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, UnchangedReport,
+};
 use bundle_trust::{Signer, load_private, load_public};
 
 use crate::base::BaseArguments;
 use crate::command::key::ask_passphrase;
-use crate::command::wanted::{Wanted, tell_notices};
-use crate::connection::{Connection, Mirror};
+use crate::command::wanted::{Wanted, missing_entries, tell_notices};
+use crate::connection::Connection;
 use crate::environment::{self, SOURCE_DATE_EPOCH};
 use crate::exit::{Code, Failure};
 use crate::output::{self, name};
 use crate::progress::progress;
+use crate::sources::SourceArguments;
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command", "dry_run"]).required(true).multiple(true)))]
@@ -107,9 +110,8 @@ pub(crate) struct Create {
     #[arg(long)]
     include_foreign: bool,
 
-    /// Read one registry through a mirror; repeatable
-    #[arg(long, value_name = "HOST=HOST/PREFIX")]
-    mirror: Vec<Mirror>,
+    #[command(flatten)]
+    sources: SourceArguments,
 
     #[command(flatten)]
     connection: Connection,
@@ -145,11 +147,12 @@ impl Create {
         let asked = self.wanted.read()?;
         let progress = progress("fetching");
         let mut bases = self.base.load(&**progress)?;
-        let client = self.connection.client(&self.mirror, None, &progress)?;
+        let client = self.connection.client(&self.sources, &asked.sources, None, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
         let assembly = Assembly {
             client: &client,
             lock: LockBeside::read(&self.wanted.lock_path(), pins)?,
+            earlier: None,
             pins,
             overrule: self.overrule(),
             confirm: Confirm::Ask,
@@ -175,6 +178,7 @@ impl Create {
         };
         let Assembled { mut plan, notices } = assembly.plan(asked, &head, &**progress).await?;
         tell_notices(&notices, &**progress);
+        let missing = missing_entries(&notices);
         if !bases.is_empty() {
             BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
@@ -188,7 +192,7 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            return output::report(&planned(&plan));
+            return output::report(&planned(&plan, missing));
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -212,7 +216,7 @@ impl Create {
         let others = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
         others.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
-        self.tell_done(&plan, &others, started, to_pipe)
+        self.tell_done(&plan, (&others, missing), started, to_pipe)
     }
 
     /// The stream of a bundle without a given one: that of its bases, or one named like its file.
@@ -258,6 +262,7 @@ impl Create {
             signed_indexes: self.keep_signed_indexes.then_some(SignedIndexes::Whole),
             missing_platforms: self.strict_platforms.then_some(MissingPlatforms::Fail),
             foreign_layers: self.include_foreign.then_some(ForeignLayers::Include),
+            missing_images: None,
         }
     }
 
@@ -278,7 +283,7 @@ impl Create {
     fn tell_done(
         &self,
         plan: &Plan,
-        others: &[OtherPlatform],
+        (others, missing): (&[OtherPlatform], Vec<MissingEntry>),
         started: Instant,
         to_pipe: bool,
     ) -> Result<(), Failure> {
@@ -295,6 +300,7 @@ impl Create {
             required_bytes: required_bytes(plan),
             artifacts: statement.artifacts.len(),
             deduplicated_bytes: plan.saved(),
+            missing,
             other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
             seconds: started.elapsed().as_secs_f64(),
         };
@@ -303,7 +309,7 @@ impl Create {
 }
 
 /// The report of a dry run.
-fn planned(plan: &Plan) -> PlanReport {
+fn planned(plan: &Plan, missing: Vec<MissingEntry>) -> PlanReport {
     let statement = plan.statement();
     PlanReport {
         changed: true,
@@ -313,6 +319,7 @@ fn planned(plan: &Plan) -> PlanReport {
         required_bytes: required_bytes(plan),
         deduplicated_bytes: plan.saved(),
         artifacts: statement.artifacts.iter().map(ArtifactEntry::from).collect(),
+        missing,
         artifact_bytes: statement.artifacts.iter().map(|artifact| plan.size_of(artifact.digest)).collect(),
     }
 }

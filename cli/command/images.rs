@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bundle_bundler::{
     Asked, Assembly, ChartImage, Confirm, Confirmation, Discovered, DiscoveredChart, Pins, PolicyOverride,
-    Reason, Referrers, Request, Subject,
+    Reason, Referrers, Request, Subject, TagPattern,
 };
 use bundle_chart::Certainty;
 use bundle_oci::{Printable, Reference};
@@ -14,10 +14,11 @@ use bundle_report::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyR
 
 use crate::command::chart::ChartArguments;
 use crate::command::wanted::{Wanted, tell_notices};
-use crate::connection::{Connection, Mirror};
+use crate::connection::Connection;
 use crate::exit::{Code, Failure};
 use crate::output;
 use crate::progress::progress;
+use crate::sources::SourceArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Images {
@@ -35,9 +36,8 @@ pub(crate) struct Images {
     #[arg(long)]
     offline: bool,
 
-    /// Read one registry through a mirror; repeatable
-    #[arg(long, value_name = "HOST=HOST/PREFIX")]
-    mirror: Vec<Mirror>,
+    #[command(flatten)]
+    sources: SourceArguments,
 
     #[command(flatten)]
     connection: Connection,
@@ -47,29 +47,28 @@ impl Images {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (project, platforms) = (&self.wanted.project, self.wanted.platforms());
         let asked = match self.chart.read(&self.wanted.files, project, platforms)? {
-            Some(chart) => {
-                Asked { requests: Vec::new(), charts: vec![chart], locals: Vec::new(), stream: None }
-            }
+            Some(chart) => Asked { charts: vec![chart], ..Asked::default() },
             None => self.wanted.read()?,
         };
         let progress = progress("looking");
-        let client = self.connection.client(&self.mirror, None, &progress)?;
+        let client = self.connection.client(&self.sources, &asked.sources, None, &progress)?;
         let confirm = if self.offline { Confirm::Leave } else { Confirm::Ask };
         let assembly = Assembly {
             client: &client,
             lock: None,
+            earlier: None,
             pins: Pins::Prefer,
             overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm,
             jobs: self.connection.jobs(),
             referrers_max_age: Duration::ZERO,
         };
-        let Discovered { requests, charts, notices } = assembly.discover(asked).await?;
+        let Discovered { requests, patterns, charts, notices, .. } = assembly.discover(asked).await?;
         tell_notices(&notices, &**progress);
         drop(progress);
         match &self.why {
             Some(image) => self.tell_why(image, &requests, &charts),
-            None => output::report(&found(&requests, &charts)),
+            None => output::report(&found(&requests, &patterns, &charts)),
         }
     }
 
@@ -109,14 +108,20 @@ fn texts(reasons: &[Reason]) -> Vec<String> {
 }
 
 /// The images that lists and charts ask for.
-fn found(requests: &[Request], charts: &[DiscoveredChart]) -> ImagesReport {
+fn found(requests: &[Request], patterns: &[TagPattern], charts: &[DiscoveredChart]) -> ImagesReport {
     let listed = |request: &Request| ListedEntry {
         image: request.reference.to_string(),
         target: request.target.to_string(),
         why: texts(&request.reasons),
     };
+    // Without a network, a choice of tags is reported as it is.
+    let unresolved = |pattern: &TagPattern| ListedEntry {
+        image: pattern.to_string(),
+        target: pattern.target.to_string(),
+        why: texts(&pattern.reasons),
+    };
     ImagesReport {
-        listed: requests.iter().map(listed).collect(),
+        listed: requests.iter().map(listed).chain(patterns.iter().map(unresolved)).collect(),
         charts: charts.iter().map(chart_entry).collect(),
     }
 }

@@ -12,11 +12,12 @@ use bundle_format::{Sequence, Timestamp, replace_file};
 use bundle_report::LockReport;
 
 use crate::command::print;
-use crate::command::wanted::{Wanted, tell_notices};
-use crate::connection::{Connection, Mirror};
+use crate::command::wanted::{Wanted, missing_entries, tell_notices};
+use crate::connection::Connection;
 use crate::exit::{Code, Failure};
 use crate::output::{self, name};
 use crate::progress::progress;
+use crate::sources::SourceArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Lock {
@@ -27,9 +28,8 @@ pub(crate) struct Lock {
     #[arg(short, long, value_name = "FILE|-")]
     output: Option<PathBuf>,
 
-    /// Read one registry through a mirror; repeatable
-    #[arg(long, value_name = "HOST=HOST/PREFIX")]
-    mirror: Vec<Mirror>,
+    #[command(flatten)]
+    sources: SourceArguments,
 
     #[command(flatten)]
     connection: Connection,
@@ -44,7 +44,7 @@ impl Lock {
         }
         let asked = self.wanted.read()?;
         let progress = progress("resolving");
-        let client = self.connection.client(&self.mirror, None, &progress)?;
+        let client = self.connection.client(&self.sources, &asked.sources, None, &progress)?;
         let head = StatementHead {
             stream: asked.stream.clone().unwrap_or_default(),
             sequence: Sequence::try_from(1).map_err(|error| Failure::new(Code::Failed, &error))?,
@@ -55,6 +55,8 @@ impl Lock {
         let assembly = Assembly {
             client: &client,
             lock: None,
+            // What the last lock has of images that are gone. One that cannot be read is no help.
+            earlier: LockFile::load(&path).ok(),
             pins: Pins::Prefer,
             overrule: PolicyOverride { referrers: Some(Referrers::Leave), ..PolicyOverride::default() },
             confirm: Confirm::Ask,
@@ -73,6 +75,7 @@ impl Lock {
             output: name(&path),
             artifacts: lock.artifacts.len(),
             bytes: plan.statement().blob_bytes(),
+            missing: missing_entries(&notices),
         };
         if !to_pipe {
             return output::report(&report);

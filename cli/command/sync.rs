@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bundle_bundler::Config;
 use bundle_format::Timestamp;
 use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_input::Span;
@@ -18,11 +19,13 @@ use bundle_trust::{Signer, load_private, load_public};
 
 use crate::command::import::settings;
 use crate::command::key::ask_passphrase;
-use crate::connection::{Connection, Login, Mirror, To};
+use crate::command::wanted::missing_entry;
+use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
 use crate::output;
 use crate::program::PROGRAM;
 use crate::progress::{Running, progress};
+use crate::sources::SourceArguments;
 use crate::trust::StoreArguments;
 
 #[derive(clap::Subcommand)]
@@ -43,9 +46,8 @@ pub(crate) struct Export {
     #[arg(long)]
     again: bool,
 
-    /// Read one registry through a mirror; repeatable
-    #[arg(long, value_name = "HOST=HOST/PREFIX")]
-    mirror: Vec<Mirror>,
+    #[command(flatten)]
+    sources: SourceArguments,
 
     #[command(flatten)]
     store: StoreArguments,
@@ -89,7 +91,10 @@ impl Export {
         let config = SyncConfig::load(&self.config)?.export(&self.config)?;
         let signer = signer(&config)?;
         let progress = progress("fetching");
-        let client = self.connection.client(&self.mirror, Some(config.state.join("cache")), &progress)?;
+        // The job reads the file again and reports what is wrong with it.
+        let sources = Config::load(&config.file).map(|file| file.sources).unwrap_or_default();
+        let cache = Some(config.state.join("cache"));
+        let client = self.connection.client(&self.sources, &sources, cache, &progress)?;
         let jobs = self.connection.jobs();
         let receipt_keys = self.store.keys(&config.receipt_trust)?;
         let again = self.again;
@@ -112,7 +117,7 @@ impl Export {
                 all([refused.map_or(Ok(()), Err), told, noted])
             }
             Err(ExportError::Lock(LockError::Busy)) => {
-                busy(&progress, &ExportReport { bundle: None, pruned: 0, busy: true })
+                busy(&progress, &ExportReport { bundle: None, pruned: 0, busy: true, missing: Vec::new() })
             }
             Err(error) => {
                 drop(progress);
@@ -148,7 +153,8 @@ fn tell_exported(exported: &Exported) -> Result<(), Failure> {
         sequence: last.map_or_else(String::new, |last| last.sequence.to_string()),
         bytes: last.map_or(0, |last| last.bytes),
     });
-    output::report(&ExportReport { bundle, pruned: exported.pruned, busy: false })
+    let missing = exported.missing.iter().map(missing_entry).collect();
+    output::report(&ExportReport { bundle, pruned: exported.pruned, busy: false, missing })
 }
 
 fn refused_receipts(exported: &Exported) -> Option<Failure> {

@@ -1,22 +1,26 @@
 //! The request of a command: references, lists and a bundle.yaml, read into one value. Takes the arguments;
 //! gives requests and charts.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Code, Failure};
 use bundle_bundler::{
-    Asked, CacheLayout, Config, ConfigError, FileOrigin, ImagePolicy, Item, LocalFile, LocalItem,
-    LocalRequest, LocalSource, LockBeside, Notice, Platforms, Reason, Rename, Request, from_list, merge,
+    Asked, CacheLayout, Config, ConfigError, Exclude, FileOrigin, ImagePolicy, ItemError, ListItem, Listed,
+    LocalFile, LocalItem, LocalRequest, LocalSource, LockBeside, MissingImage, MissingImages, Notice,
+    Platforms, Reason, Rename, TagItem, TagSelection, VersionRange, from_list, merge,
 };
 use bundle_input::read_list;
 use bundle_oci::{Platform, Printable, ProjectName};
 use bundle_registry::Progress;
+use bundle_report::MissingEntry;
 
 /// The images and charts to carry: a bundle.yaml, references, lists.
 #[derive(clap::Args)]
 pub(crate) struct Wanted {
-    /// Images to carry, such as nginx:1.25, or from this machine: docker-archive:FILE, oci-archive:FILE, oci:DIR,
-    /// dir:DIR, each with :NAME for one of several; `reference => new-name` renames
+    /// Images to carry, such as nginx:1.25, or nginx:1.27.* for the tags that match; or from this machine:
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR, dir:DIR, each with :NAME for one of several;
+    /// `reference => new-name` renames
     #[arg(value_name = "REFERENCE")]
     references: Vec<String>,
 
@@ -56,6 +60,28 @@ pub(crate) struct Wanted {
     /// Carry all platforms, overriding bundle.yaml
     #[arg(long)]
     all_platforms: bool,
+
+    /// Exclude an image, whatever asks for it: a/b with any tag, a/b:1, a/b:*-alpine, or HOST/* for all images of
+    /// a host; repeatable
+    #[arg(long, value_name = "IMAGE")]
+    exclude: Vec<String>,
+
+    /// Carry the tags of each REFERENCE that are versions in this range, such as '>=1.25 <2'
+    #[arg(long, value_name = "RANGE", requires = "references")]
+    semver: Option<VersionRange>,
+
+    /// Carry the newest N versions of each REFERENCE, a repository without a tag
+    #[arg(long, value_name = "N", requires = "references", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    newest: Option<u16>,
+
+    /// Fail if a REFERENCE with a choice of tags brings more than N [default: 100]
+    #[arg(long, value_name = "N", requires = "references", value_parser = clap::value_parser!(u16).range(1..=10000))]
+    max_tags: Option<u16>,
+
+    /// What to do with an image whose tag or repository is gone, overriding bundle.yaml: fail, keep-last (carry the
+    /// digest that bundle.lock or the last run has) or skip
+    #[arg(long, value_name = "fail|keep-last|skip")]
+    missing: Option<MissingImages>,
 }
 
 pub(crate) const DEFAULT_FILE: &str = "bundle.yaml";
@@ -63,6 +89,21 @@ pub(crate) const DEFAULT_FILE: &str = "bundle.yaml";
 /// Prints the notices about a bundle.
 pub(crate) fn tell_notices(notices: &[Notice], progress: &dyn Progress) {
     notices.iter().for_each(|notice| progress.note(&notice.to_string()));
+}
+
+/// The images that are gone, as reports have them.
+pub(crate) fn missing_entries(notices: &[Notice]) -> Vec<MissingEntry> {
+    notices.iter().filter_map(Notice::missing).map(missing_entry).collect()
+}
+
+/// An image that is gone, as reports have it.
+pub(crate) fn missing_entry(image: &MissingImage) -> MissingEntry {
+    MissingEntry {
+        image: image.image.clone(),
+        target: image.target.clone(),
+        kept: image.kept.map(|digest| digest.to_string()),
+        why: image.why.iter().map(Reason::to_string).collect(),
+    }
 }
 
 /// The file that was given as a reference, and the option for it. Its name could be that of an image, but no
@@ -117,6 +158,29 @@ impl Wanted {
         Ok((LocalFile { origin, title: None, mode: None }, rename))
     }
 
+    /// A reference of the arguments, with the choice of tags that they make.
+    fn item(&self, text: &str) -> Result<ListItem, ItemError> {
+        let number = |number: Option<u16>| number.and_then(|number| NonZeroUsize::new(usize::from(number)));
+        if self.semver.is_none() && self.newest.is_none() {
+            let mut item = text.parse()?;
+            if let ListItem::Tags(item) = &mut item {
+                item.tags.most = number(self.max_tags);
+            }
+            return Ok(item);
+        }
+        let (reference, rename) = match text.split_once("=>") {
+            Some((reference, rename)) => (reference.trim(), Some(rename.trim().parse()?)),
+            None => (text.trim(), None),
+        };
+        let tags = TagSelection {
+            globs: Vec::new(),
+            range: self.semver.clone(),
+            newest: number(self.newest),
+            most: number(self.max_tags),
+        };
+        Ok(ListItem::Tags(TagItem::new(reference, tags, rename)?))
+    }
+
     /// Reads the request from the arguments and the files.
     pub(crate) fn read(&self) -> Result<Asked, Failure> {
         let explicit = !self.references.is_empty() || !self.images.is_empty();
@@ -134,22 +198,35 @@ impl Wanted {
                 .hint("for example: bundle create nginx:1.25 --key KEY -o bundle.tar"));
             }
         };
-        let mut requests = Vec::new();
-        let mut charts = Vec::new();
-        let mut locals = Vec::new();
-        let mut name = None;
+        let mut asked = Asked::default();
         let mut layout = CacheLayout::default();
         let mut policy = ImagePolicy::default();
+        // What the file excludes everywhere counts for the arguments too.
+        let mut exclude = Vec::new();
         if let Some(file) = file {
             let config = Config::load(&file)?;
-            name = config.name;
-            layout = config.cache_layout;
+            layout = config.cache_layout.clone();
             policy = config.policy;
-            requests.extend(config.requests);
-            charts = config.charts;
-            locals = config.locals;
+            exclude = config.exclude.clone();
+            asked = Asked::from(config);
         }
+        let own = self.exclude.iter().map(|text| {
+            Exclude::new(text, Reason::CommandLine).map_err(|error| {
+                Failure::text(Code::Usage, format!("--exclude '{}': {error}", Printable(text)))
+            })
+        });
+        let own = own.collect::<Result<Vec<_>, _>>()?;
+        asked.leave_out(&own);
+        exclude.extend(own);
         let here = self.platforms();
+        let with = bundle_bundler::Wanted {
+            project: &self.project,
+            layout: &layout,
+            platforms: &here,
+            policy,
+            exclude: &exclude,
+        };
+        let mut listed = Listed::default();
         for text in &self.references {
             if let Some((option, wrong)) = file_for(text) {
                 return Err(Failure::text(Code::Usage, format!("'{}' {wrong}", Printable(text)))
@@ -158,7 +235,7 @@ impl Wanted {
             if let Some(item) = LocalItem::parse(text) {
                 let item = item
                     .map_err(|error| Failure::text(Code::Usage, format!("'{}': {error}", Printable(text))))?;
-                locals.push(LocalRequest {
+                asked.locals.push(LocalRequest {
                     source: LocalSource::Images(item.address),
                     rename: item.rename,
                     project: self.project.clone(),
@@ -176,19 +253,12 @@ impl Wanted {
                     None => failure,
                 }
             };
-            let item: Item = text.parse().map_err(wrong)?;
-            requests.push(Request {
-                target: item.place_by(&self.project, &layout).map_err(wrong)?,
-                reference: item.reference,
-                local: None,
-                platforms: here.clone(),
-                policy,
-                reasons: vec![Reason::CommandLine],
-            });
+            let item = self.item(text).map_err(wrong)?;
+            listed.add(item, Reason::CommandLine, &with).map_err(wrong)?;
         }
         for text in &self.add_files {
             let (source, rename) = self.file_to_add(text)?;
-            locals.push(LocalRequest {
+            asked.locals.push(LocalRequest {
                 source: LocalSource::File(source),
                 rename,
                 project: self.project.clone(),
@@ -199,23 +269,28 @@ impl Wanted {
             });
         }
         for program in &self.with_program {
-            locals.push(LocalRequest::program(program)?);
+            asked.locals.push(LocalRequest::program(program)?);
         }
         for list in &self.images {
             let (name, text) = read_list(list).map_err(ConfigError::from)?;
-            requests.extend(from_list(&text, &name, &self.project, &layout, &here, policy)?);
+            let more = from_list(&text, &name, &with)?;
+            listed.requests.extend(more.requests);
+            listed.patterns.extend(more.patterns);
         }
-        if requests.is_empty() && charts.is_empty() && locals.is_empty() {
-            return Err(Failure::text(Code::Usage, "nothing to carry: the lists are empty"));
+        asked.requests.extend(listed.requests);
+        asked.patterns.extend(listed.patterns);
+        if asked.is_empty() {
+            let why = if exclude.is_empty() { "the lists are empty" } else { "all images are excluded" };
+            return Err(Failure::text(Code::Usage, format!("nothing to carry: {why}")));
         }
         if !self.platforms.is_empty() || self.all_platforms {
-            let platforms = requests.iter_mut().map(|request| &mut request.platforms);
-            let platforms = platforms.chain(charts.iter_mut().map(|chart| &mut chart.platforms));
-            for platforms in platforms.chain(locals.iter_mut().map(|local| &mut local.platforms)) {
-                *platforms = here.clone();
-            }
+            asked.choose(&here);
+        }
+        if let Some(missing) = self.missing {
+            asked.treat_missing(missing);
         }
         // Two images for one target are reported before any network access.
-        Ok(Asked { requests: merge(requests)?, charts, locals, stream: name })
+        asked.requests = merge(asked.requests)?;
+        Ok(asked)
     }
 }

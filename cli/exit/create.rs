@@ -5,6 +5,7 @@ use bundle_bundler::{
     AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FetchCause, FieldError, InventoryError,
     ItemError, LocalBlame, LocalCause, LocalError, OutputError, ParseChartSourceError, PlanError,
     ProgramError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors, Salvage,
+    TagCause, TagErrors,
 };
 
 use super::import::{damage_id, medium_id};
@@ -19,6 +20,10 @@ impl From<ConfigError> for Failure {
         match error {
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
             ConfigError::IsAList(_) => failure.hint("give a list with --images"),
+            ConfigError::Version { .. } => failure.hint("update the program, or write version: 1"),
+            ConfigError::Field { error: FieldError::SecretHere, .. } => {
+                failure.hint("store the login with `bundle login`, and name its file")
+            }
             ConfigError::Field { error: FieldError::Item(ItemError::Host(_)), .. } => failure.hint(NEW_NAME),
             ConfigError::Field { error: FieldError::ChartSource(ParseChartSourceError::Login), .. } => {
                 failure.hint("remove the login from the address, and store it with `bundle login`")
@@ -45,6 +50,9 @@ impl From<AssembleError> for Failure {
             AssembleError::Charts(error) => error.into(),
             AssembleError::Local(error) => error.into(),
             AssembleError::Conflict(error) => error.into(),
+            AssembleError::Tags(errors) => errors.into(),
+            AssembleError::NothingLeft(_) => Self::new(Id::ImageMissing, &error)
+                .hint("is the registry whole, and does the account see its repositories?"),
             AssembleError::Resolve(error) => error.into(),
             AssembleError::Chart(_) => Self::new(Id::Failed, &error),
             AssembleError::Plan(error) => error.into(),
@@ -146,7 +154,9 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::TooMuch(_) | ResolveCause::Platforms { .. } | ResolveCause::TooManyArtifacts(_) => {
                 Id::LimitReached
             }
-            ResolveCause::Gone(_) | ResolveCause::LocalGone { .. } => Id::LockOutdated,
+            ResolveCause::Gone(_) | ResolveCause::LastGone(_) | ResolveCause::LocalGone { .. } => {
+                Id::LockOutdated
+            }
         });
         let id = ids.max_by_key(|id| id.code()).unwrap_or(Id::Failed);
         let of_chart = |error: &ResolveError| error.reasons.iter().any(Reason::is_of_chart);
@@ -155,6 +165,7 @@ impl From<ResolveErrors> for Failure {
                 "give the chart another image with set or values, or leave this one out with exclude"
                     .to_owned(),
             ),
+            ResolveCause::NotFound { .. } | ResolveCause::LastGone(_) => Some(WITHOUT.to_owned()),
             ResolveCause::Registry(error) => source_hint(error),
             ResolveCause::Referrer { source, .. } if source.status() == Some(404) => {
                 Some("--no-referrers omits all referrers".to_owned())
@@ -183,6 +194,37 @@ impl From<ResolveErrors> for Failure {
                 Some("run `bundle lock` to resolve the references again".to_owned())
             }
             _ => None,
+        });
+        Self { id, lines, hint }
+    }
+}
+
+/// For an image that is gone, or a choice of tags that comes to nothing.
+const WITHOUT: &str =
+    "missing: keep-last or skip in bundle.yaml, or --missing, makes the bundle without it and reports it";
+
+impl From<TagErrors> for Failure {
+    fn from(errors: TagErrors) -> Self {
+        let mut lines: Vec<String> = errors.0.iter().map(|error| chain(error)).collect();
+        lines.push(format!("{errors}; nothing was written"));
+        let ids = errors.0.iter().map(|error| match &error.cause {
+            TagCause::Registry(error) => registry_id(error),
+            TagCause::NoRepository(_) => Id::NotFound,
+            TagCause::NoMatch { .. } => Id::NoTagMatches,
+            TagCause::TooMany { .. } | TagCause::TooManyListed(_) => Id::LimitReached,
+            TagCause::NotLocked => Id::Usage,
+        });
+        let id = ids.max_by_key(|id| id.code()).unwrap_or(Id::Failed);
+        let hint = errors.0.iter().find_map(|error| match &error.cause {
+            TagCause::Registry(error) => source_hint(error),
+            TagCause::NoRepository(_) | TagCause::NoMatch { .. } => Some(WITHOUT.to_owned()),
+            TagCause::TooMany { .. } => Some(
+                "narrow the pattern, exclude variants such as *-alpine, take the newest (newest: N), or allow more \
+                 with maxTags: N"
+                    .to_owned(),
+            ),
+            TagCause::TooManyListed(_) => Some("name the tags one by one".to_owned()),
+            TagCause::NotLocked => Some("run `bundle lock` to resolve the references again".to_owned()),
         });
         Self { id, lines, hint }
     }

@@ -210,6 +210,9 @@ impl From<CredentialError> for Failure {
     fn from(error: CredentialError) -> Self {
         let hint = match &error {
             CredentialError::Open { path, .. } => Some(format!("chmod 600 {}", name(path))),
+            CredentialError::NoRegistry { .. } => {
+                Some("store the login with `bundle login`, and name its file".to_owned())
+            }
             _ => None,
         };
         let id = match &error {

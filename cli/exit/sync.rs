@@ -32,6 +32,7 @@ impl From<ExportError> for Failure {
             ExportError::Create(error) => error.into(),
             ExportError::Sequence { .. } => Self::new(Id::LimitReached, &error)
                 .hint("a receipt or the job's state has the highest possible sequence; find out who made it, or begin a new stream"),
+            ExportError::Remember(_) => Self::new(Id::Failed, &error),
             ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Id::FileSystem, &error),
         }
     }

@@ -110,8 +110,16 @@ texts! {
     Namespace = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", 63;
     /// A pattern of tags, as Harbor reads it.
     TagPattern = "^[A-Za-z0-9._*?{},\\[\\]^!-]{1,128}$", 128;
+    /// A pattern of tags: `1.27.*`, `*-alpine`.
+    TagGlob = "^[A-Za-z0-9_.*?-]+$", 128;
     /// The names of images in the project `cache`.
     CacheLayout = "^(?=.*\\{(path|name)\\})([a-z0-9]+|\\{(host|path|name)\\})(([._/-]|__|-+)?([a-z0-9]+|\\{(host|path|name)\\}))*$", 255;
+    /// A registry: HOST or HOST:PORT.
+    Host = "^[^@/\\s]+$", 320;
+    /// A registry, and a path on it.
+    HostPath = "^[^@/\\s]+(/[a-z0-9][a-z0-9._/-]*)?$", 640;
+    /// The name of a file with secrets, and no secret.
+    FileName = "^[^:@\\n]+$", 4096;
     /// A chart's repository.
     ChartRepository = "^(https?|oci)://(?![^/]*@)", 4096;
     /// A chart's name.

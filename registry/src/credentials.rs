@@ -104,6 +104,12 @@ pub enum CredentialError {
         /// The registry.
         registry: String,
     },
+    /// The export of one account, which is for no registry in particular.
+    #[error("{} is the export of one account and does not say for which registry", .path.display())]
+    NoRegistry {
+        /// The file.
+        path: PathBuf,
+    },
     /// A user and password that no header can carry.
     #[error("the credentials for {registry} are too long to be sent")]
     TooLong {
@@ -193,6 +199,22 @@ impl CredentialStore {
         Ok(Self { login: None, files, helpers: Helpers::default() })
     }
 
+    /// Reads this file only, in Docker's form.
+    ///
+    /// # Errors
+    /// It cannot be read or understood, everybody can read it, or it is the export of one account, which names
+    /// no registry.
+    pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
+        refuse_open(path)?;
+        let missing =
+            || CredentialError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
+        let file = File::read(path)?.ok_or_else(missing)?;
+        if file.config.secret.is_some() {
+            return Err(CredentialError::NoRegistry { path: path.to_owned() });
+        }
+        Ok(Self { login: None, files: vec![file], helpers: Helpers::default() })
+    }
+
     /// Uses this user and password for `registry`, in place of the files'.
     #[must_use]
     pub fn with_login(self, registry: Registry, user: String, password: String) -> Self {
@@ -208,11 +230,7 @@ impl CredentialStore {
     pub async fn with_file(self, registry: Registry, path: &Path) -> Result<Self, CredentialError> {
         let failed = |source| CredentialError::Read { path: path.to_owned(), source };
         let absent = || CredentialError::Absent { path: path.to_owned(), registry: registry.to_string() };
-        // In a pod the group is how a mounted secret reaches a process that is not root's.
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        if metadata.is_file() && bundle_os::mode(&metadata) & 0o004 != 0 {
-            return Err(CredentialError::Open { path: path.to_owned(), mode: bundle_os::mode(&metadata) });
-        }
+        refuse_open(path)?;
         let file = File::read(path)?.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
         let exported = match (&file.config.name, &file.config.secret) {
             (Some(user), Some(password)) => {
@@ -258,6 +276,17 @@ impl CredentialStore {
             entries.chain(helpers).any(|key| normal(key) == host)
         })
     }
+}
+
+/// Refuses a file that everybody can read.
+fn refuse_open(path: &Path) -> Result<(), CredentialError> {
+    let failed = |source| CredentialError::Read { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    // In a pod the group is how a mounted secret reaches a process that is not root's.
+    if metadata.is_file() && bundle_os::mode(&metadata) & 0o004 != 0 {
+        return Err(CredentialError::Open { path: path.to_owned(), mode: bundle_os::mode(&metadata) });
+    }
+    Ok(())
 }
 
 impl File {

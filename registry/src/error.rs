@@ -406,6 +406,21 @@ impl Error {
         }
     }
 
+    /// Whether the registry itself says that there is no such repository or manifest, in the words of the
+    /// specification or of Harbor and Quay. A 404 without them may be a proxy's whose registry is down.
+    pub fn says_not_found(&self) -> bool {
+        const WORDS: [&str; 4] = ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND", "TAG_EXPIRED"];
+        match self {
+            Self::Answer(answer) => {
+                let code = answer.code.as_deref();
+                answer.status == 404
+                    && !answer.from_token_service
+                    && code.is_some_and(|code| WORDS.contains(&code))
+            }
+            _ => false,
+        }
+    }
+
     /// How the registry refused, if it answered.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {

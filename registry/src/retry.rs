@@ -205,6 +205,12 @@ impl Client {
         self.retrying(&origin, Backoff::new(limits), read_here).await
     }
 
+    /// Whether an error says that a repository or manifest is gone at a registry: the registry says so, and not
+    /// only its mirror because the registry cannot be reached.
+    pub fn says_gone(&self, registry: &Registry, error: &Error) -> bool {
+        error.says_not_found() && !lock(&self.inner.unreachable).contains(registry)
+    }
+
     pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, to: FallbackTo, cause: &Error) {
         (self.inner.on_fallback)(&Fallback { mirror, registry, to, cause });
     }

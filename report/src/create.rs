@@ -46,6 +46,20 @@ impl Saving {
     }
 }
 
+/// An image that is gone at its registry, with what its `missing` did.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingEntry {
+    /// The reference, or the choice of tags that matches none any more.
+    pub image: String,
+    /// The target.
+    pub target: String,
+    /// The digest that is carried instead (keep-last); null if the image is left out (skip).
+    pub kept: Option<String>,
+    /// The places that ask for it.
+    pub why: Vec<String>,
+}
+
 /// `create`: the bundle that was written.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,6 +86,8 @@ pub struct CreateReport {
     pub artifacts: usize,
     /// The bytes that are not carried twice because artifacts share blobs.
     pub deduplicated_bytes: u64,
+    /// The images that are gone at their registries and do not stop the bundle.
+    pub missing: Vec<MissingEntry>,
     /// The images whose configs name another platform than their index, by which nodes choose.
     pub other_platforms: Vec<OtherPlatformEntry>,
     /// How long it took.
@@ -114,6 +130,8 @@ pub struct PlanReport {
     pub artifacts: Vec<ArtifactEntry>,
     /// The size of each artifact in bytes, in the same order.
     pub artifact_bytes: Vec<u64>,
+    /// The images that are gone at their registries and do not stop the bundle.
+    pub missing: Vec<MissingEntry>,
 }
 
 impl Report for PlanReport {
@@ -167,6 +185,8 @@ pub struct LockReport {
     pub artifacts: usize,
     /// The bytes of all their blobs.
     pub bytes: u64,
+    /// The images that are gone at their registries and do not stop the lock.
+    pub missing: Vec<MissingEntry>,
 }
 
 impl Report for LockReport {

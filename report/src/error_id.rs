@@ -122,8 +122,10 @@ pub enum ErrorId {
     BaseMissing,
     /// bundle.lock lacks an image, or a locked digest is gone at the source.
     LockOutdated,
-    /// A chart names an image that the registry or the bundle does not have.
+    /// An image that a chart names is missing at the registry or in the bundle, or all images are.
     ImageMissing,
+    /// No tag of a repository matches a pattern or a range of versions.
+    NoTagMatches,
     /// Something changed while the command ran, such as a tag that another client moved.
     Changed,
     /// The destination differs from the receipt.
@@ -136,7 +138,7 @@ pub enum ErrorId {
 
 impl ErrorId {
     /// All of them, by exit code.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::Failed,
         Self::FileSystem,
         Self::NoSpace,
@@ -196,6 +198,7 @@ impl ErrorId {
         Self::BaseMissing,
         Self::LockOutdated,
         Self::ImageMissing,
+        Self::NoTagMatches,
         Self::Changed,
         Self::Drift,
         Self::ScanMissing,
@@ -264,6 +267,7 @@ impl ErrorId {
             Self::BaseMissing => "base-missing",
             Self::LockOutdated => "lock-outdated",
             Self::ImageMissing => "image-missing",
+            Self::NoTagMatches => "no-tag-matches",
             Self::Changed => "changed",
             Self::Drift => "drift",
             Self::ScanMissing => "scan-missing",
@@ -333,6 +337,7 @@ impl ErrorId {
             | Self::BaseMissing
             | Self::LockOutdated
             | Self::ImageMissing
+            | Self::NoTagMatches
             | Self::Changed
             | Self::Drift
             | Self::ScanMissing
@@ -427,7 +432,10 @@ impl ErrorId {
             Self::VolumeMissing => "A volume of the bundle is missing.",
             Self::BaseMissing => "Blobs of the base bundle are missing at the destination or in the bundle.",
             Self::LockOutdated => "bundle.lock lacks an image, or a locked digest is gone at the source.",
-            Self::ImageMissing => "A chart names an image that the registry or the bundle does not have.",
+            Self::ImageMissing => {
+                "An image that a chart names is missing at the registry or in the bundle, or all images are."
+            }
+            Self::NoTagMatches => "No tag of a repository matches a pattern or a range of versions.",
             Self::Changed => {
                 "Something changed while the command ran, such as a tag that another client moved."
             }

@@ -33,7 +33,7 @@ mod verify;
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
 pub use completion::CompletionReport;
-pub use create::{CreateReport, LockReport, PlanReport, Saving, UnchangedReport};
+pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport};

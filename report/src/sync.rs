@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::artifact::dated;
-use crate::{Bytes, Report};
+use crate::{Bytes, MissingEntry, Report};
 
 /// `sync export`: what one run did.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -17,6 +17,8 @@ pub struct ExportReport {
     pub pruned: usize,
     /// Whether another run was at work, so that this one did nothing.
     pub busy: bool,
+    /// The images that are gone at their registries and did not stop the run.
+    pub missing: Vec<MissingEntry>,
 }
 
 /// A bundle in the outbox.

@@ -9,15 +9,15 @@ use std::time::Duration;
 use crate::ledger::{self, ExportLedger, Last, LedgerError};
 use crate::outbox::{Outbox, OutboxError};
 use crate::receipts::{Receipts, RefusedReceipt};
-use crate::status::ExportStatus;
+use crate::status::{ExportStatus, MissingStatus};
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
     Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError,
-    Inventory, LockBeside, OutputError, Pins, Plan, PlanError, PolicyOverride, Referrers, Shape, Sink,
-    StatementHead, Unchanged, create,
+    Inventory, Lock, LockBeside, LockTextError, MissingImage, Notice, OutputError, Pins, Plan, PlanError,
+    PolicyOverride, Referrers, Shape, Sink, StatementHead, Unchanged, create,
 };
 use bundle_format::{
-    BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp,
+    BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp, replace_file,
 };
 use bundle_oci::{Digest, Hasher, Printable};
 use bundle_registry::{Client, Progress};
@@ -51,6 +51,8 @@ pub struct Exported {
     pub pruned: usize,
     /// The note for operators.
     pub status: ExportStatus,
+    /// The images that are gone at their registries and did not stop the run.
+    pub missing: Vec<MissingImage>,
 }
 
 /// Why there was no bundle to write.
@@ -97,6 +99,9 @@ pub enum ExportError {
     /// The bundle's file.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// What was resolved cannot be kept for the next run.
+    #[error(transparent)]
+    Remember(#[from] LockTextError),
     /// The bundle cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -154,6 +159,7 @@ impl ExportJob<'_> {
         let assembly = Assembly {
             client: self.client,
             lock: LockBeside::read(&LockBeside::path_of(&config.file), pins)?,
+            earlier: self.earlier(&*progress),
             pins,
             overrule: PolicyOverride {
                 referrers: (!config.referrers).then_some(Referrers::Leave),
@@ -166,6 +172,8 @@ impl ExportJob<'_> {
         };
         let Assembled { mut plan, notices } = assembly.plan(asked, &head, &*progress).await?;
         notices.iter().for_each(|notice| progress.note(&notice.to_string()));
+        let missing: Vec<MissingImage> = notices.iter().filter_map(Notice::missing).cloned().collect();
+        let lock = plan.lock();
         let deltas = last.as_ref().map_or(0, |last| last.deltas);
         let whole = self.again || config.full_every.is_some_and(|most| deltas >= most);
         let bundle = match self.to_send(&mut plan, &receipts, &outbox, last.as_ref(), whole)? {
@@ -182,9 +190,11 @@ impl ExportJob<'_> {
             None => 0,
         };
         ledger.succeeded = Some(Timestamp::now());
+        ledger.missing.insert(stream.clone(), missing.iter().map(MissingStatus::of).collect());
+        self.remember(&lock)?;
         ledger::save(&ledger_path, &ledger)?;
         let status = ExportStatus::of(&stream, &ledger, &outbox, receipts.arrived())?;
-        Ok(Exported { bundle, refused: receipts.refused, pruned, status })
+        Ok(Exported { bundle, refused: receipts.refused, pruned, status, missing })
     }
 
     /// The note for operators after a run that failed.
@@ -202,6 +212,28 @@ impl ExportJob<'_> {
         let outbox = Outbox::open(&config.outbox, &stream)?;
         let arrived = self.receipts(&stream, &outbox).ok().and_then(|receipts| receipts.arrived());
         Ok(ExportStatus::of(&stream, &ledger, &outbox, arrived)?)
+    }
+
+    /// Where the job keeps the digests of the last run that ended well.
+    fn last_lock(&self) -> PathBuf {
+        self.config.state.join("last.lock")
+    }
+
+    /// What the last run resolved, for images that are gone now. It is a hint: one that cannot be read is not used.
+    fn earlier(&self, progress: &dyn Progress) -> Option<Lock> {
+        let path = self.last_lock();
+        path.symlink_metadata().ok()?;
+        match Lock::load(&path) {
+            Ok(lock) => Some(lock),
+            Err(error) => {
+                progress.note(&format!("{error}; what the last run resolved is not known"));
+                None
+            }
+        }
+    }
+
+    fn remember(&self, lock: &Lock) -> Result<(), ExportError> {
+        Ok(replace_file(&self.last_lock(), lock.to_yaml()?.as_bytes()).map_err(LedgerError::Write)?)
     }
 
     fn receipts(&self, stream: &StreamName, outbox: &Outbox) -> Result<Receipts, ExportError> {

@@ -9,6 +9,8 @@ use bundle_oci::Digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::status::MissingStatus;
+
 /// Why a job's memory cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -34,6 +36,9 @@ pub(crate) struct ExportLedger {
     /// When the job last ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) succeeded: Option<Timestamp>,
+    /// The images that were gone at their registries when it did, by stream.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) missing: BTreeMap<StreamName, Vec<MissingStatus>>,
 }
 
 /// A bundle that was written.

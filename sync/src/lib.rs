@@ -29,5 +29,5 @@ pub use ledger::LedgerError;
 pub use lock::{JobLock, LockError};
 pub use outbox::{Outbox, OutboxError, Sent};
 pub use receipts::RefusedReceipt;
-pub use status::{Boards, ExportStatus, ImportStatus, RunEnd, StreamStatus};
+pub use status::{Boards, ExportStatus, ImportStatus, MissingStatus, RunEnd, StreamStatus};
 pub use stream::{ExportedStream, StreamError, Withdrawn};

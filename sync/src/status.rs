@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
+use bundle_bundler::MissingImage;
 use bundle_format::{FileError, Program, Sequence, StreamName, Timestamp};
 use bundle_oci::Digest;
 use bundle_os::{begins_with_field, may_replace, replace_own};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ledger::{ExportLedger, ImportLedger};
 use crate::metrics::Metrics;
@@ -28,6 +29,26 @@ pub struct ExportStatus {
     pub outbox_bytes: u64,
     /// When the job last ended well.
     pub succeeded: Option<Timestamp>,
+    /// The images that were gone at their registries then, and did not stop it (`missing` in bundle.yaml).
+    pub missing: Vec<MissingStatus>,
+}
+
+/// An image that is gone at its registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissingStatus {
+    /// The reference, or the choice of tags that matches none any more.
+    pub image: String,
+    /// Where it would go.
+    pub target: String,
+    /// The digest that is carried instead; nothing if the image is left out.
+    pub kept: Option<Digest>,
+}
+
+impl MissingStatus {
+    pub(crate) fn of(image: &MissingImage) -> Self {
+        Self { image: image.image.clone(), target: image.target.clone(), kept: image.kept }
+    }
 }
 
 /// The note for operators of the disconnected side.
@@ -92,6 +113,7 @@ impl ExportStatus {
             under_way: bundles.iter().filter(|sent| Some(sent.sequence) > arrived).count(),
             outbox_bytes: bundles.iter().map(|sent| sent.bytes).sum(),
             succeeded: ledger.succeeded,
+            missing: ledger.missing.get(stream).cloned().unwrap_or_default(),
         })
     }
 
@@ -111,6 +133,13 @@ impl ExportStatus {
         metrics.gauge("under_way_bundles", help, &[(&labels, self.under_way as u64)]);
         let help = "The size of all bundles in the outbox.";
         metrics.gauge("outbox_bytes", help, &[(&labels, self.outbox_bytes)]);
+        let of_stream =
+            |handling: &str| [("stream", self.stream.to_string()), ("handling", handling.to_owned())];
+        let count =
+            |kept: bool| self.missing.iter().filter(|image| image.kept.is_some() == kept).count() as u64;
+        let (kept, skipped) = (of_stream("keep-last"), of_stream("skip"));
+        let help = "Images that are gone at their registries and did not stop the last run that ended well.";
+        metrics.gauge("missing_images", help, &[(&kept, count(true)), (&skipped, count(false))]);
         metrics.text()
     }
 }

@@ -17,3 +17,4 @@ mod scene;
 mod serve;
 mod soak;
 mod sync;
+mod wanted;

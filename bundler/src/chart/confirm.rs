@@ -13,6 +13,7 @@ use super::discovery::{ChartImage, Confirmation, DiscoveredChart};
 use super::error::{ChartCause, ChartError};
 use crate::choose::missing;
 use crate::kind::kind_of;
+use crate::policy::MissingImages;
 use crate::resolve::{platform_of, whole_blob};
 use crate::{Limits, Lock, Platforms};
 use bundle_format::Kind;
@@ -84,6 +85,7 @@ pub(super) async fn confirm(
             .filter(|question| matches!(answers.get(question), Some(Answer::Found)))
             .map(|question| question.reference.clone())
             .collect();
+        let policy = chart.policy();
         let who = (format!("{} {}", chart.name, chart.version), chart.reason.clone());
         let mut absent: HashMap<Reference, usize> = HashMap::new();
         for (image, question) in chart.images.iter_mut().zip(&questions) {
@@ -101,6 +103,11 @@ pub(super) async fn confirm(
                 (Answer::Failed(error), None) => Confirmation::Unreachable(bundle_oci::chain(error)),
             };
             if image.find.grade != Grade::Rendered || image.is_wanted() || other.is_some() {
+                continue;
+            }
+            // The resolver asks again, and does what the policy says if it is gone.
+            if image.confirmation == Confirmation::NotFound && policy.missing_images != MissingImages::Fail {
+                image.confirmation = Confirmation::NotAsked;
                 continue;
             }
             // One word for all readings of the same fields.

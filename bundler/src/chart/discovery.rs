@@ -20,6 +20,7 @@ use super::error::{ChartCause, ChartError, ChartErrors};
 use super::fetch::{Fetched, Fetcher, Place, fetch};
 use super::manifest;
 use super::request::{Carry, ChartRequest, ChartSource, Empty};
+use crate::exclude::is_excluded;
 use crate::{ImagePolicy, Item, Limits, Lock, Pins, Platforms, Reason, Rename, Request};
 
 /// How charts are looked into.
@@ -290,7 +291,7 @@ fn chart_images(
         let item = Item { reference: find.reference.clone(), rename: None };
         match item.place_by(&request.project, &request.layout) {
             Ok(target) => {
-                let excluded = request.exclude.iter().any(|exclusion| exclusion.holds(&find.reference));
+                let excluded = is_excluded(&request.exclude, &find.reference);
                 let confirmation = match (excluded, request.carry.takes(find.grade)) {
                     (true, _) => Confirmation::Excluded,
                     (false, true) => Confirmation::NotAsked,
@@ -488,6 +489,10 @@ impl DiscoveredChart {
 
     pub(super) const fn platforms(&self) -> &Platforms {
         &self.platforms
+    }
+
+    pub(super) const fn policy(&self) -> ImagePolicy {
+        self.policy
     }
 
     /// The requests for its images, and for itself if it is in a registry.

@@ -12,9 +12,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use super::request::{Carry, ChartRequest, ChartSource, Empty, Exclusion};
-use crate::config::{FieldError, present, wrong};
-use crate::{CacheLayout, ConfigError, ImagePolicy, ItemError, Platforms, Reason};
+use super::request::{Carry, ChartRequest, ChartSource, Empty};
+use crate::config::{FieldError, present, read_excludes, wrong};
+use crate::{CacheLayout, ConfigError, Exclude, ImagePolicy, Platforms, Reason};
 
 /// A Helm chart, in a repository or beside this file
 #[derive(Deserialize, JsonSchema)]
@@ -127,6 +127,16 @@ impl<'de> Deserialize<'de> for Sets {
     }
 }
 
+/// What holds for all entries of a project: its settings, and those of the file.
+pub(crate) struct Around<'a> {
+    pub(crate) project: &'a ProjectName,
+    pub(crate) layout: &'a CacheLayout,
+    pub(crate) platforms: &'a Platforms,
+    pub(crate) policy: ImagePolicy,
+    pub(crate) rules: &'a Arc<Rules>,
+    pub(crate) exclude: &'a [Exclude],
+}
+
 /// Names that value sets have already.
 const DEFAULTS: &str = "defaults";
 const VALUES: &str = "values";
@@ -138,8 +148,7 @@ impl ChartEntry {
         name: &str,
         field: &str,
         at: Location,
-        (project, layout, platforms, policy): (&ProjectName, &CacheLayout, &Platforms, ImagePolicy),
-        rules: &Arc<Rules>,
+        around: &Around<'_>,
         read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<ChartRequest, ConfigError> {
         let source = self.source(name, field, at)?;
@@ -176,27 +185,23 @@ impl ChartEntry {
                 wrong(name, text.referenced, format!("{field}.carry"), FieldError::Carry(error))
             })?,
         };
-        let mut exclude = Vec::new();
-        for (position, image) in self.exclude.into_iter().enumerate() {
-            let parsed = image.value.parse::<Exclusion>().map_err(ItemError::Reference);
-            let field = || format!("{field}.exclude[{position}]");
-            exclude.push(parsed.map_err(|error| wrong(name, image.referenced, field(), error))?);
-        }
+        let mut exclude = read_excludes(name, &format!("{field}."), self.exclude)?;
+        exclude.extend_from_slice(around.exclude);
         Ok(ChartRequest {
             exclude,
             source,
-            project: project.clone(),
-            layout: layout.clone(),
-            platforms: platforms.clone(),
+            project: around.project.clone(),
+            layout: around.layout.clone(),
+            platforms: around.platforms.clone(),
             values,
             value_sets,
             kube_version,
             api_versions: self.api_versions,
             carry,
-            rules: Arc::clone(rules),
+            rules: Arc::clone(around.rules),
             root: self.root.map(|root| root.value.into()),
             empty: if self.allow_empty { Empty::Allow } else { Empty::Refuse },
-            policy,
+            policy: around.policy,
             reason: Reason::File { name: name.to_owned(), line: at.line() },
         })
     }
@@ -230,24 +235,23 @@ pub(crate) fn manifests(
     paths: Vec<Spanned<String>>,
     name: &str,
     at: Location,
-    (project, layout, platforms, policy): (&ProjectName, &CacheLayout, &Platforms, ImagePolicy),
-    rules: &Arc<Rules>,
+    around: &Around<'_>,
 ) -> ChartRequest {
     ChartRequest {
         source: ChartSource::Manifests(paths.into_iter().map(|path| path.value.into()).collect()),
-        project: project.clone(),
-        layout: layout.clone(),
-        platforms: platforms.clone(),
+        project: around.project.clone(),
+        layout: around.layout.clone(),
+        platforms: around.platforms.clone(),
         values: ValueSet { name: VALUES.to_owned(), purpose: Purpose::Install, ..ValueSet::default() },
         value_sets: Vec::new(),
         kube_version: None,
         api_versions: Vec::new(),
-        exclude: Vec::new(),
+        exclude: around.exclude.to_vec(),
         carry: Carry::default(),
-        rules: Arc::clone(rules),
+        rules: Arc::clone(around.rules),
         root: None,
         empty: Empty::Refuse,
-        policy,
+        policy: around.policy,
         reason: Reason::File { name: name.to_owned(), line: at.line() },
     }
 }

@@ -14,9 +14,7 @@ mod request;
 
 pub(crate) use discovery::discover_charts;
 pub use discovery::{ChartImage, ChartOptions, Confirm, Confirmation, DiscoveredChart, Subject};
-pub(crate) use entry::{ChartEntry, manifests};
+pub(crate) use entry::{Around, ChartEntry, manifests};
 pub use error::{ChartCause, ChartError, ChartErrors};
 pub use repositories::{RepositoryNameError, helm_repository};
-pub use request::{
-    Carry, ChartRequest, ChartSource, Empty, Exclusion, ParseCarryError, ParseChartSourceError,
-};
+pub use request::{Carry, ChartRequest, ChartSource, Empty, ParseCarryError, ParseChartSourceError};

@@ -1,4 +1,4 @@
-//! A request for a chart: [`ChartRequest`], with its source, values and exclusions. Made from `bundle.yaml`
+//! A request for a chart: [`ChartRequest`], with its source and values. Made from `bundle.yaml`
 //! or the command line.
 
 use std::fmt;
@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use bundle_chart::{Constraint, Grade, KubeVersion, Rules, ValueSet};
 use bundle_oci::{
-    ParseReferenceError, ParseRegistryError, ParseRepositoryError, Printable, ProjectName, Reference,
-    Registry, RepositoryName,
+    ParseRegistryError, ParseRepositoryError, Printable, ProjectName, Registry, RepositoryName,
 };
 
-use crate::{CacheLayout, ImagePolicy, Platforms, Reason};
+use crate::{CacheLayout, Exclude, ImagePolicy, Platforms, Reason};
 
 /// A chart whose images someone wants in the bundle, and the chart itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub struct ChartRequest {
     /// Further APIs that Kubernetes serves.
     pub api_versions: Vec<String>,
     /// Images that are left out.
-    pub exclude: Vec<Exclusion>,
+    pub exclude: Vec<Exclude>,
     /// Which of its images travel.
     pub carry: Carry,
     /// Facts about charts and operators that charts do not state, with the built-in ones.
@@ -48,50 +47,6 @@ pub struct ChartRequest {
     pub policy: ImagePolicy,
     /// The place that asks for it.
     pub reason: Reason,
-}
-
-/// Images that are left out, though a chart asks for them: `a/b:1`, `a/b` with any tag, or
-/// `harbor.example/*`, all below.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exclusion {
-    /// This tag or digest of an image.
-    Image(Reference),
-    /// An image with any tag.
-    Repository(Registry, RepositoryName),
-    /// All images whose name starts like this, a slash at its end.
-    Below(String),
-}
-
-impl Exclusion {
-    /// Whether it means this image.
-    pub(crate) fn holds(&self, image: &Reference) -> bool {
-        match self {
-            Self::Image(excluded) => excluded == image,
-            Self::Repository(registry, repository) => {
-                registry == image.registry() && repository == image.repository()
-            }
-            Self::Below(prefix) => format!("{}/{}", image.registry(), image.repository()).starts_with(prefix),
-        }
-    }
-}
-
-impl FromStr for Exclusion {
-    type Err = ParseReferenceError;
-
-    fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
-        if let Some(prefix) = text.strip_suffix('*').filter(|prefix| prefix.ends_with('/')) {
-            // Something below it must be a name.
-            let first = format!("{prefix}x").parse::<Reference>()?;
-            let whole = format!("{}/{}", first.registry(), first.repository());
-            return Ok(Self::Below(whole.trim_end_matches('x').to_owned()));
-        }
-        let reference: Reference = text.parse()?;
-        let tagged = text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
-        Ok(match tagged {
-            true => Self::Image(reference),
-            false => Self::Repository(reference.registry().clone(), reference.repository().clone()),
-        })
-    }
 }
 
 /// Where a chart is.
@@ -279,26 +234,6 @@ impl fmt::Display for ChartSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn images_are_excluded_by_tag_by_name_or_by_what_they_lie_below() {
-        for (exclusion, image, held) in [
-            ("a/b:1", "docker.io/a/b:1", true),
-            ("a/b:1", "a/b:2", false),
-            ("a/b", "a/b:2", true),
-            ("a/b", "a/bc:2", false),
-            ("harbor.example/*", "harbor.example/x/y:1", true),
-            ("harbor.example:443/x/*", "harbor.example:443/x/y:1", true),
-            ("harbor.example/*", "harbor.example.org/x:1", false),
-            ("bitnami/*", "docker.io/bitnami/redis:7", true),
-        ] {
-            let parsed: Exclusion = exclusion.parse().unwrap();
-            assert_eq!(parsed.holds(&image.parse().unwrap()), held, "{exclusion} {image}");
-        }
-        for wrong in ["*", "a/B", "a b", "/*"] {
-            assert!(wrong.parse::<Exclusion>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn repositories_are_told_apart_by_their_scheme() {

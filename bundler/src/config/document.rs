@@ -12,8 +12,10 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::image::{Image, ImageWord};
+use super::list::{ListEntry, ListWord};
 use super::local::FileMap;
-use super::settings::{present, with_image_settings};
+use super::settings::{Number, present, with_image_settings};
+use super::sources::Mirrors;
 use crate::chart::ChartEntry;
 
 /// The JSON Schema of `bundle.yaml`.
@@ -24,6 +26,10 @@ pub fn bundle_schema() -> serde_json::Value {
 with_image_settings! {
     struct File {
         first {
+            /// The version of this file's form
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(with = "u32", extend("const" = 1))]
+            pub(super) version: Option<Spanned<Number>>,
             /// The stream: the importer accepts only newer bundles of the same stream
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "schema::Stream")]
@@ -44,6 +50,30 @@ with_image_settings! {
             #[serde(default)]
             #[schemars(with = "Vec<schema::NonEmpty>")]
             pub(super) rule_files: Vec<Spanned<String>>,
+            /// Registries that are read through a mirror first: docker.io: harbor.example/dockerhub
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(
+                with = "std::collections::BTreeMap<schema::Host, schema::HostPath>",
+                extend("propertyNames" = {"pattern": "^[^@/]+$"})
+            )]
+            pub(super) mirrors: Option<Mirrors>,
+            /// Registries to reach by plain HTTP: HOST or HOST:PORT
+            #[serde(default)]
+            #[schemars(with = "Vec<schema::Host>")]
+            pub(super) plain_http: Vec<Spanned<String>>,
+            /// A PEM file beside this one: CA certificates to trust besides the system's
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(with = "schema::NonEmpty")]
+            pub(super) ca_file: Option<Spanned<String>>,
+            /// A file beside this one with the logins at registries, in the form of Docker's config.json
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(with = "schema::FileName")]
+            pub(super) credentials: Option<Spanned<String>>,
+            /// Images to exclude, whatever asks for them; without a tag, all tags; a tag may have `*` and `?`; HOST/*
+            /// excludes all images of a host
+            #[serde(default)]
+            #[schemars(with = "Vec<schema::NonEmpty>")]
+            pub(super) exclude: Vec<Spanned<String>>,
             /// Harbor's projects; at least one of them asks for something
             pub(super) projects: Projects,
         }
@@ -109,8 +139,8 @@ with_image_settings! {
             pub(super) images: Option<Spanned<Vec<Spanned<Image>>>>,
             /// Files beside this one, with one reference a line
             #[serde(default, deserialize_with = "present")]
-            #[schemars(with = "Vec<schema::NonEmpty>")]
-            pub(super) lists: Option<Spanned<Vec<Spanned<String>>>>,
+            #[schemars(with = "Vec<ListWord>")]
+            pub(super) lists: Option<Spanned<Vec<Spanned<ListEntry>>>>,
             /// Helm charts: carried with every image that they can ask for
             #[serde(default)]
             #[schemars(with = "Vec<ChartEntry>")]
@@ -125,6 +155,10 @@ with_image_settings! {
             #[serde(default)]
             #[schemars(with = "Vec<FileMap>")]
             pub(super) files: Vec<Spanned<FileMap>>,
+            /// Images to exclude from this project, as at the top
+            #[serde(default)]
+            #[schemars(with = "Vec<schema::NonEmpty>")]
+            pub(super) exclude: Vec<Spanned<String>>,
         }
     }
 }

@@ -6,13 +6,20 @@ use std::path::PathBuf;
 use bundle_chart::ParseKubeVersionError;
 use bundle_format::ParseStreamError;
 use bundle_input::{TextError, YamlError};
-use bundle_oci::{ParsePlatformError, ParseProjectError, Printable, ProjectName};
+use bundle_oci::{
+    ParsePlatformError, ParseProjectError, ParseRegistryError, Printable, ProjectName, Registry,
+};
 use serde_saphyr::Location;
 
 use crate::chart::{ParseCarryError, ParseChartSourceError};
 use crate::list::ListError;
 use crate::policy::ParsePolicyError;
-use crate::{FileError, ItemError, Limits, LocalItemError, ParseLayoutError, ParseModeError};
+use crate::{
+    FileError, ItemError, Limits, LocalItemError, ParseExclusionError, ParseGlobError, ParseLayoutError,
+    ParseModeError, ParseRangeError,
+};
+
+use super::sources::ParseMirrorError;
 
 /// Why a configuration, a list or a lock cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +64,18 @@ pub enum ConfigError {
     /// A list of images in the place of a bundle.yaml.
     #[error("{} is a list of images, not a bundle.yaml", Printable(.0))]
     IsAList(String),
+    /// A file that another program can read.
+    #[error("{}:{line}:{column}: version: the file is of version {version}, and this program reads version 1", Printable(.name))]
+    Version {
+        /// The file's name.
+        name: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// The version of its form.
+        version: u32,
+    },
     /// More than [`Limits::images`].
     #[error("{} and its lists ask for more than {} images", Printable(.0), Limits::DEFAULT.images)]
     TooMany(String),
@@ -143,6 +162,42 @@ pub enum FieldError {
     /// A word in place of a list of platforms.
     #[error("must be a list of platforms, or 'all'")]
     PlatformsWord,
+    /// A mirror.
+    #[error(transparent)]
+    Mirror(#[from] ParseMirrorError),
+    /// A second mirror of one registry.
+    #[error("{0} is given two mirrors, and is read through one")]
+    TwoMirrors(Registry),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] ParseRegistryError),
+    /// No name of a file.
+    #[error("name of a file is empty")]
+    NoFile,
+    /// A user name or password where a file's name belongs.
+    #[error("must be the name of a file; user names and passwords do not belong here")]
+    SecretHere,
+    /// A pattern of tags.
+    #[error(transparent)]
+    Glob(#[from] ParseGlobError),
+    /// A range of versions.
+    #[error(transparent)]
+    Range(#[from] ParseRangeError),
+    /// A choice of no tag.
+    #[error("no pattern of tags is given")]
+    NoTags,
+    /// A choice of tags of a local source.
+    #[error("a local source has no choice of tags")]
+    LocalChoice,
+    /// A number out of its bounds.
+    #[error("must be a number from 1 to {0}")]
+    Number(u32),
+    /// A setting of a choice of tags where none is made.
+    #[error("needs 'tags', 'semver' or 'newest', or a pattern in 'ref'")]
+    NoChoice,
+    /// Images to leave out.
+    #[error(transparent)]
+    Exclude(#[from] ParseExclusionError),
 }
 
 /// The error of the field called `field` (its path) at `place` in the file called `name`.

@@ -13,10 +13,13 @@ use serde_saphyr::Spanned;
 
 use super::document::{File, Project, Projects};
 use super::error::{ConfigError, FieldError, wrong};
-use super::project::ProjectReader;
-use crate::chart::{ChartRequest, ChartSource};
+use super::list::read_excludes;
+use super::project::{Gathered, ProjectReader};
+use super::settings::Number;
+use super::sources::{SourceFields, Sources};
+use crate::chart::{Around, ChartRequest, ChartSource};
 use crate::policy::ImagePolicy;
-use crate::{CacheLayout, LocalRequest, Platforms, Request, list};
+use crate::{CacheLayout, Exclude, Listed, LocalRequest, Platforms, Request, TagPattern, list};
 
 /// The requests of a `bundle.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +34,18 @@ pub struct Config {
     pub cache_layout: CacheLayout,
     /// The requests, in the order of the file.
     pub requests: Vec<Request>,
+    /// The choices of tags, in the order of the file.
+    pub patterns: Vec<TagPattern>,
     /// The charts whose images are wanted, in the order of the file.
     pub charts: Vec<ChartRequest>,
     /// The images and files of this machine, in the order of the file.
     pub locals: Vec<LocalRequest>,
+    /// How the images' registries are reached.
+    pub sources: Sources,
+    /// All entries of an `exclude` in the file.
+    pub excludes: Vec<Exclude>,
+    /// Those for all images, which count for images that are not in the file too.
+    pub exclude: Vec<Exclude>,
 }
 
 /// Reads a bundle.yaml, or a file that it names.
@@ -65,6 +76,7 @@ impl Config {
             chart.root = chart.root.take().map(|root| directory.join(root));
         }
         config.locals = config.locals.into_iter().map(|local| local.below(directory)).collect();
+        config.sources.resolve(directory);
         Ok(config)
     }
 
@@ -78,11 +90,17 @@ impl Config {
         name: &str,
         read_list: impl Fn(&str) -> Result<(String, String), ConfigError>,
     ) -> Result<Self, ConfigError> {
-        let file: File =
-            parse_yaml(text, name, Dialect::Anchors).map_err(|error| match list::is_list(text) {
-                true => ConfigError::IsAList(name.to_owned()),
-                false => error.into(),
-            })?;
+        let file: File = parse_yaml(text, name, Dialect::Anchors).map_err(|error| {
+            // Another version may well have other fields: which it is says more than the first.
+            match parse_yaml::<OnlyVersion>(text, name, Dialect::Anchors) {
+                Ok(OnlyVersion { version }) if version.value.0 != VERSION => unknown_version(name, &version),
+                _ if list::is_list(text) => ConfigError::IsAList(name.to_owned()),
+                _ => error.into(),
+            }
+        })?;
+        if let Some(version) = file.version.as_ref().filter(|version| version.value.0 != VERSION) {
+            return Err(unknown_version(name, version));
+        }
         let policy = ImagePolicy::default().with(file.settings().policy(name, "")?);
         let platforms = file.settings().platforms(name, "")?.unwrap_or_default();
         let stream = file.name.map(|stream| {
@@ -96,21 +114,59 @@ impl Config {
         });
         let layout = layout.transpose()?.unwrap_or_default();
         let rules = read_rules(file.rules, file.rule_files, name, &read_list)?;
-        let (mut requests, mut charts, mut locals) = (Vec::new(), Vec::new(), Vec::new());
-        for (field, project, wanted) in projects(file.projects, name)? {
+        let fields = SourceFields {
+            mirrors: file.mirrors,
+            plain_http: file.plain_http,
+            ca_file: file.ca_file,
+            credentials: file.credentials,
+        };
+        let sources = fields.read(name)?;
+        let exclude = read_excludes(name, "", file.exclude)?;
+        let mut gathered = Gathered { excludes: exclude.clone(), ..Gathered::default() };
+        for (field, project, mut wanted) in projects(file.projects, name)? {
             let parent = format!("{field}.");
             let chosen = wanted.settings().platforms(name, &parent)?.unwrap_or_else(|| platforms.clone());
             let policy = policy.with(wanted.settings().policy(name, &parent)?);
+            let own = read_excludes(name, &parent, std::mem::take(&mut wanted.exclude))?;
+            gathered.excludes.extend_from_slice(&own);
+            let exclude = &[exclude.as_slice(), own.as_slice()].concat();
             let (field, project, platforms, layout) = (field.as_str(), &project, &chosen, &layout);
-            let rules = &rules;
-            let reader = ProjectReader { name, field, project, platforms, policy, layout, rules };
-            reader.read(wanted, &read_list, &mut requests, &mut charts, &mut locals)?;
+            let around = Around { project, layout, platforms, policy, rules: &rules, exclude };
+            let reader = ProjectReader { name, field, around };
+            reader.read(wanted, &read_list, &mut gathered)?;
         }
-        if requests.is_empty() && charts.is_empty() && locals.is_empty() {
+        if gathered.asks_for_nothing() {
             return Err(ConfigError::Empty(name.to_owned()));
         }
-        Ok(Self { name: stream, platforms, policy, cache_layout: layout, requests, charts, locals })
+        let Gathered { listed: Listed { requests, patterns }, charts, locals, excludes } = gathered;
+        Ok(Self {
+            name: stream,
+            platforms,
+            policy,
+            cache_layout: layout,
+            requests,
+            patterns,
+            charts,
+            locals,
+            sources,
+            excludes,
+            exclude,
+        })
     }
+}
+
+/// The only version of the file's form that there is.
+const VERSION: u32 = 1;
+
+#[derive(serde::Deserialize)]
+struct OnlyVersion {
+    version: Spanned<Number>,
+}
+
+fn unknown_version(name: &str, version: &Spanned<Number>) -> ConfigError {
+    let Spanned { value: Number(value), referenced, .. } = *version;
+    let (line, column) = (referenced.line(), referenced.column());
+    ConfigError::Version { name: name.to_owned(), line, column, version: value }
 }
 
 /// The rules that come with the program, those in the file, and those in files beside it.
@@ -166,7 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
+    use crate::policy::{ForeignLayers, MissingImages, MissingPlatforms, Referrers, SignedIndexes};
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, "bundle.yaml", |list| Ok((list.to_owned(), "busybox:1\n".to_owned())))
@@ -292,6 +348,172 @@ projects:
             let message = parse(text).unwrap_err().to_string();
             assert!(message.starts_with(start), "{message:?} does not start with {start:?}");
             assert_eq!(message.lines().count(), 1, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_1_or_left_out() {
+        assert_eq!(parse(&format!("version: 1\n{EXAMPLE}")).unwrap(), {
+            let lines_later = format!("# the first line\n{EXAMPLE}");
+            parse(&lines_later).unwrap()
+        });
+        for (version, rest) in [("2", EXAMPLE), ("7", "flavours: [sweet]\n")] {
+            assert_eq!(
+                parse(&format!("version: {version}\n{rest}")).unwrap_err().to_string(),
+                format!(
+                    "bundle.yaml:1:10: version: the file is of version {version}, and this program reads version 1"
+                )
+            );
+        }
+        assert!(parse("version: one\nprojects: {}\n").is_err());
+    }
+
+    #[test]
+    fn how_registries_are_reached_is_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bundle.yaml");
+        let text = "\
+mirrors:
+  docker.io: harbor.example/dockerhub
+  ghcr.io: harbor.example:8443
+plainHttp: ['r.example:5000']
+caFile: ca.crt
+credentials: /etc/bundle/auth.json
+projects: {cache: {images: [a]}}
+";
+        std::fs::write(&path, text).unwrap();
+        let sources = Config::load(&path).unwrap().sources;
+        let mirrors = ["docker.io=harbor.example/dockerhub", "ghcr.io=harbor.example:8443"];
+        assert_eq!(sources.mirrors, mirrors.map(|mirror| mirror.parse().unwrap()));
+        assert_eq!(sources.plain_http, ["r.example:5000".parse().unwrap()]);
+        assert_eq!(sources.ca_file, Some(directory.path().join("ca.crt")));
+        assert_eq!(sources.credentials, Some("/etc/bundle/auth.json".into()));
+        for (line, message) in [
+            (
+                "mirrors: {docker.io: 'https://h'}",
+                "bundle.yaml:1:22: mirrors: mirror must be HOST or HOST/PREFIX, without https:// and the like",
+            ),
+            (
+                "mirrors: {docker.io: 'user:secret@h'}",
+                "bundle.yaml:1:22: mirrors: mirror must have no user name or password; they belong in a credential file",
+            ),
+            (
+                "credentials: user:secret",
+                "bundle.yaml:1:14: credentials: must be the name of a file; user names and passwords do not belong here",
+            ),
+            ("caFile: ''", "bundle.yaml:1:9: caFile: name of a file is empty"),
+            (
+                "plainHttp: [http://a]",
+                "bundle.yaml:1:13: plainHttp[0]: registry must be HOST or HOST:PORT, without scheme, path or user",
+            ),
+        ] {
+            let error = parse(&format!("{line}\nprojects: {{cache: {{images: [a]}}}}\n")).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+        let error = parse("credentials: {username: u, password: secret}\nprojects: {cache: {images: [a]}}\n");
+        assert!(!error.unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_out_of_images_and_lists_and_the_rest_is_told() {
+        let read = |list: &str| Ok((list.to_owned(), "a:1\na:2\nb:1\nb:2-x\nc:1\n".to_owned()));
+        let text = "\
+exclude: ['a:1', 'none:1']
+projects:
+  cache:
+    exclude: [c]
+    images: [a:1, b:1, c:2, d:1]
+    lists:
+      - {file: one.txt, exclude: ['b:*-x', 'd']}
+  platform:
+    lists: [two.txt]
+";
+        let config = Config::parse(text, "bundle.yaml", read).unwrap();
+        let targets: Vec<_> = config.requests.iter().map(|request| request.target.to_string()).collect();
+        assert_eq!(
+            targets,
+            [
+                "cache/docker.io/library/b:1",
+                "cache/docker.io/library/d:1",
+                "cache/docker.io/library/a:2",
+                "cache/docker.io/library/b:1",
+                "platform/a:2",
+                "platform/b:1",
+                "platform/b:2-x",
+                "platform/c:1"
+            ]
+        );
+        let unused: Vec<_> =
+            config.excludes.iter().filter_map(Exclude::unused).map(|notice| notice.to_string()).collect();
+        assert_eq!(
+            unused,
+            [
+                "bundle.yaml:1: exclude 'none:1' matches no image",
+                "bundle.yaml:7: exclude 'd' matches no image"
+            ]
+        );
+        let all = "exclude: ['docker.io/*']\nprojects: {cache: {images: [a, b]}}\n";
+        assert_eq!(parse(all).unwrap_err().to_string(), "bundle.yaml names no image");
+        let error = parse("exclude: ['A b']\nprojects: {cache: {images: [a]}}\n").unwrap_err();
+        assert_eq!(error.to_string(), "bundle.yaml:1:11: exclude[0]: reference has white space in it");
+    }
+
+    #[test]
+    fn an_entry_may_choose_among_tags() {
+        let text = "\
+projects:
+  cache:
+    images:
+      - nginx:1.27.*
+      - {ref: nginx, tags: ['1.26.*', '1.27.*'], exclude: ['*-*']}
+      - ref: quay.io/x/y
+        as: tools/y
+        semver: '>=1.25 <2'
+        newest: 3
+        missing: keep-last
+        exclude: ['*-debug']
+      - {ref: 'redis:7.*', newest: 1, maxTags: 7}
+  platform:
+    missing: skip
+    images: [{ref: a, newest: 1}, {ref: 'b:1', missing: fail}]
+";
+        let config = parse(text).unwrap();
+        let shown: Vec<String> = config.patterns.iter().map(|it| format!("{} {it}", it.target)).collect();
+        assert_eq!(
+            shown,
+            [
+                "cache/docker.io/library/nginx docker.io/library/nginx:1.27.*",
+                "cache/docker.io/library/nginx docker.io/library/nginx:(1.26.*|1.27.*)",
+                "cache/tools/y quay.io/x/y semver '>=1.25 <2' newest 3",
+                "cache/docker.io/library/redis docker.io/library/redis:7.* newest 1",
+                "platform/a docker.io/library/a newest 1",
+            ]
+        );
+        assert_eq!(config.patterns[2].key(), "quay.io/x/y semver '>=1.25 <2' newest 3 without *-debug");
+        let missing: Vec<_> = config.patterns.iter().map(|it| it.policy.missing_images).collect();
+        use MissingImages::{Fail, KeepLast, Skip};
+        assert_eq!(missing, [Fail, Fail, KeepLast, Fail, Skip]);
+        assert_eq!(config.requests[0].policy.missing_images, Fail);
+        for (entry, message) in [
+            (
+                "{ref: 'a:1', tags: '1.*'}",
+                "ref: a reference with a tag or digest cannot have a choice of tags",
+            ),
+            (
+                "{ref: 'a:1', exclude: ['1']}",
+                "exclude: needs 'tags', 'semver' or 'newest', or a pattern in 'ref'",
+            ),
+            ("{ref: a, newest: 0}", "newest: must be a number from 1 to 1000"),
+            ("{ref: a, newest: 1, maxTags: 10001}", "maxTags: must be a number from 1 to 10000"),
+            ("{ref: a, tags: []}", "tags: no pattern of tags is given"),
+            ("{ref: a, semver: new}", "semver: 'new' is not a range of versions such as '>=1.25 <2'"),
+            ("{ref: a, newest: 1, as: 'b:1'}", "ref: new name of several tags must not have a tag"),
+            ("{ref: a, missing: warn}", "missing: 'warn' is not one of fail, keep-last, skip"),
+        ] {
+            let error =
+                parse(&format!("projects: {{cache: {{images: [{entry}]}}}}\n")).unwrap_err().to_string();
+            let end = format!(": projects.cache.images[0].{message}");
+            assert!(error.starts_with("bundle.yaml:1:") && error.ends_with(&end), "{error} {end}");
         }
     }
 

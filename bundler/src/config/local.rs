@@ -72,7 +72,7 @@ impl ProjectReader<'_> {
         let Some(item) = LocalItem::parse(text) else { return Ok(None) };
         let item = item.map_err(|error| wrong(self.name, at, field.to_owned(), error))?;
         let rename = rename.or(item.rename);
-        let platforms = platforms.unwrap_or_else(|| self.platforms.clone());
+        let platforms = platforms.unwrap_or_else(|| self.around.platforms.clone());
         Ok(Some(self.request(LocalSource::Images(item.address), rename, at, platforms, policy)))
     }
 
@@ -123,7 +123,7 @@ impl ProjectReader<'_> {
             let file = LocalFile { origin, title: title.map(|title| title.value), mode: mode.transpose()? };
             file.title().map_err(|error| wrong(self.name, title_at, format!("{field}.title"), error))?;
             let source = LocalSource::File(file);
-            locals.push(self.request(source, rename.transpose()?, at, Platforms::All, self.policy));
+            locals.push(self.request(source, rename.transpose()?, at, Platforms::All, self.around.policy));
         }
         Ok(())
     }
@@ -139,8 +139,8 @@ impl ProjectReader<'_> {
         LocalRequest {
             source,
             rename,
-            project: self.project.clone(),
-            layout: self.layout.clone(),
+            project: self.around.project.clone(),
+            layout: self.around.layout.clone(),
             platforms,
             policy,
             reason: Reason::File { name: self.name.to_owned(), line: at.line() },

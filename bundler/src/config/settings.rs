@@ -1,5 +1,5 @@
 //! The settings that the file, a project and an image of a `bundle.yaml` all have: platforms, referrers,
-//! signed indexes, missing platforms and foreign layers.
+//! signed indexes, missing platforms and images, and foreign layers.
 //! [`with_image_settings!`] declares a map that has these fields; [`ImageSettings`] reads them, and gives
 //! values or an error with line, column and the path of the field.
 
@@ -60,6 +60,11 @@ macro_rules! with_image_settings {
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "crate::config::settings::ForeignLayersWord")]
             foreign_layers: Option<serde_saphyr::Spanned<String>>,
+            /// An image whose tag or repository is gone: fail is an error; keep-last carries the digest that the lock
+            /// or the last run has; skip leaves it out. The latter two report it [default: fail]
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(with = "crate::config::settings::MissingWord")]
+            missing: Option<serde_saphyr::Spanned<String>>,
             $($then)*
         }
 
@@ -72,6 +77,7 @@ macro_rules! with_image_settings {
                     signed_indexes: self.signed_indexes.as_ref(),
                     strict_platforms: self.strict_platforms,
                     foreign_layers: self.foreign_layers.as_ref(),
+                    missing: self.missing.as_ref(),
                 }
             }
         }
@@ -86,6 +92,7 @@ pub(super) struct ImageSettings<'a> {
     pub(super) signed_indexes: Option<&'a Spanned<String>>,
     pub(super) strict_platforms: Option<bool>,
     pub(super) foreign_layers: Option<&'a Spanned<String>>,
+    pub(super) missing: Option<&'a Spanned<String>>,
 }
 
 impl ImageSettings<'_> {
@@ -104,6 +111,7 @@ impl ImageSettings<'_> {
             referrers: read(name, format!("{parent}referrers"), self.referrers)?,
             signed_indexes: read(name, format!("{parent}signedIndexes"), self.signed_indexes)?,
             foreign_layers: read(name, format!("{parent}foreignLayers"), self.foreign_layers)?,
+            missing_images: read(name, format!("{parent}missing"), self.missing)?,
             missing_platforms: self.strict_platforms.map(|strict| match strict {
                 true => MissingPlatforms::Fail,
                 false => MissingPlatforms::Note,
@@ -144,6 +152,16 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// A number without quotes: `'2'` is a text.
+#[derive(Clone, Copy)]
+pub(super) struct Number(pub(super) u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bundle_input::plain(deserializer).map(Self)
+    }
 }
 
 /// A list of platforms, or the word `all`.
@@ -223,4 +241,13 @@ pub(super) enum SignedIndexesWord {
 pub(super) enum ForeignLayersWord {
     Include,
     Leave,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum MissingWord {
+    Fail,
+    KeepLast,
+    Skip,
 }

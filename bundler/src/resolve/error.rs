@@ -67,6 +67,9 @@ pub enum ResolveCause {
         /// The source.
         place: String,
     },
+    /// The tag is gone, and so is what it meant last.
+    #[error("the tag is gone, and its last digest {0} no longer exists in the registry")]
+    LastGone(Digest),
     /// The lock does not know the image.
     #[error("it is not in the lockfile")]
     NotLocked,

@@ -19,6 +19,6 @@ pub(crate) use content::{parse, platform_of, whole_blob};
 pub use error::{ResolveCause, ResolveError, ResolveErrors};
 pub(crate) use image::Image;
 pub(crate) use resolver::Resolver;
-pub(crate) use run::resolve;
+pub(crate) use run::{Known, resolve};
 pub use run::{Origin, Pins, ResolveOptions, Resolved};
 pub(crate) use source::Source;

@@ -14,21 +14,26 @@ use tokio::sync::Semaphore;
 use super::content::{parse, platform_of};
 use super::error::{ResolveCause, list};
 use super::image::Image;
-use super::run::{Pins, ResolveOptions};
+use super::run::{Known, Pins, ResolveOptions};
 use crate::choose::missing;
 use crate::foreign::ForeignCarrier;
 use crate::kind::kind_of;
 use crate::local::{LocalCause, LocalImage};
-use crate::policy::{ForeignLayers, MissingPlatforms, Referrers, SignedIndexes};
+use crate::notice::MissingImage;
+use crate::policy::{ForeignLayers, MissingImages, MissingPlatforms, Referrers, SignedIndexes};
 use crate::referrer::{Anew, TagCache, UnobtainableReferrer};
 use crate::store::Store;
 use crate::{Limits, LocalError, Notice, Platforms, ReferrerOutcome, Request};
+
+/// The reason of an image whose tag is gone, in the statement's words.
+const KEPT: &str = "tag: gone upstream, its last digest is carried";
 
 /// The state that all look-ups of images share.
 pub(crate) struct Resolver<'a> {
     pub(crate) client: &'a Client,
     /// The local sources of the references that no registry is asked for.
     pub(super) locals: HashMap<&'a Reference, &'a LocalImage>,
+    pub(super) known: Known<'a>,
     pub(crate) tags: TagCache,
     /// Possible referrers that are not carried.
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
@@ -42,15 +47,26 @@ pub(crate) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub(super) async fn image(&self, request: &Request, pin: Option<Digest>) -> Result<Image, ResolveCause> {
+    /// Looks up the image of requests that differ in their targets and reasons only; nothing if it is gone, and its
+    /// policy leaves it out then.
+    pub(super) async fn image(
+        &self,
+        group: &[&Request],
+        pin: Option<Digest>,
+    ) -> Result<Option<Image>, ResolveCause> {
+        let Some(request) = group.first() else { return Ok(None) };
         let reference = &request.reference;
+        let policy = request.policy;
         if self.options.pins == Pins::Demand && pin.is_none() {
+            if policy.missing_images == MissingImages::Skip && self.known.left_out(group) {
+                self.say_missing(group, None);
+                return Ok(None);
+            }
             return Err(ResolveCause::NotLocked);
         }
-        let policy = request.policy;
         // A signature that is required and missing may have been made since.
         let anew = if policy.referrers == Referrers::Require { Anew::Yes } else { Anew::No };
-        let original = self.original(reference, pin).await?;
+        let Some((original, is_last)) = self.original(group, reference, pin).await? else { return Ok(None) };
         let manifest = parse(&original)?;
         let mut image = Image {
             kind: Kind::Image,
@@ -60,7 +76,7 @@ impl Resolver<'_> {
             contents: HashSet::new(),
             attached: Vec::new(),
             foreign: None,
-            marks: Vec::new(),
+            marks: if is_last { vec![reason(KEPT)] } else { Vec::new() },
         };
         let mut lacking: Vec<Platform> = Vec::new();
         match &manifest {
@@ -163,7 +179,19 @@ impl Resolver<'_> {
             return Err(ResolveCause::Required(lost.clone()));
         }
         image.marks.extend(outcomes.iter().map(|outcome| reason(&format!("referrers: {outcome}"))));
-        Ok(image)
+        Ok(Some(image))
+    }
+
+    /// Takes note of an image that is gone, for each of its targets.
+    fn say_missing(&self, group: &[&Request], kept: Option<Digest>) {
+        for request in group {
+            self.say(Notice::Missing(MissingImage {
+                image: request.reference.to_string(),
+                target: request.target.to_string(),
+                kept,
+                why: request.reasons.clone(),
+            }));
+        }
     }
 
     /// Takes note of something that people should know.
@@ -171,16 +199,24 @@ impl Resolver<'_> {
         self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(notice);
     }
 
-    /// The manifest that the reference names, or named when it was locked.
+    /// The manifest that the reference names, or named when it was locked; whether it is what the tag meant last,
+    /// because the tag is gone. Nothing if it is gone, and the policy leaves it out.
     async fn original(
         &self,
+        group: &[&Request],
         reference: &Reference,
         pin: Option<Digest>,
-    ) -> Result<FetchedManifest, ResolveCause> {
+    ) -> Result<Option<(FetchedManifest, bool)>, ResolveCause> {
+        let policy = group.first().map(|request| request.policy.missing_images).unwrap_or_default();
+        let is_gone = |error: &Error| self.client.says_gone(reference.registry(), error);
         if let Some(pin) = pin {
             match self.named(reference, &Name::Digest(pin)).await {
                 Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
                     if self.options.pins == Pins::Demand {
+                        if policy == MissingImages::Skip && is_gone(&error) {
+                            self.say_missing(group, None);
+                            return Ok(None);
+                        }
                         return Err(ResolveCause::Gone(pin));
                     }
                     self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
@@ -193,17 +229,43 @@ impl Resolver<'_> {
                     }
                     self.say(Notice::LockedDigestGone { image: reference.clone(), digest: pin });
                 }
-                other => return other,
+                found => return Ok(Some((found?, false))),
             }
         }
         if let Some(local) = self.locals.get(reference) {
-            return self.named(reference, &Name::Digest(local.root())).await;
+            return Ok(Some((self.named(reference, &Name::Digest(local.root())).await?, false)));
         }
-        match self.named(reference, &Name::of(reference)).await {
-            Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+        let error = match self.named(reference, &Name::of(reference)).await {
+            Err(ResolveCause::Registry(error)) if error.status() == Some(404) => error,
+            found => return Ok(Some((found?, false))),
+        };
+        // A 404 that is no registry's word may be an outage. It is reported as it is.
+        if policy != MissingImages::Fail && !is_gone(&error) {
+            return Err(error.into());
+        }
+        match policy {
+            MissingImages::Skip => {
+                self.say_missing(group, None);
+                Ok(None)
+            }
+            MissingImages::KeepLast if reference.digest().is_none() => {
+                let Some(last) = self.known.last(group) else {
+                    return Err(not_found(self.client, reference, error).await);
+                };
+                match self.named(reference, &Name::Digest(last)).await {
+                    Err(ResolveCause::Registry(error)) if error.status() == Some(404) => {
+                        Err(ResolveCause::LastGone(last))
+                    }
+                    found => {
+                        let found = found?;
+                        self.say_missing(group, Some(last));
+                        Ok(Some((found, true)))
+                    }
+                }
+            }
+            MissingImages::Fail | MissingImages::KeepLast => {
                 Err(not_found(self.client, reference, error).await)
             }
-            other => other,
         }
     }
 

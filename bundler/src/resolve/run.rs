@@ -18,7 +18,7 @@ use super::resolver::Resolver;
 use crate::local::LocalImage;
 use crate::referrer::{TagCache, UnobtainableReferrer};
 use crate::store::Store;
-use crate::{ImagePolicy, Limits, Notice, Platforms, Request};
+use crate::{ImagePolicy, Limits, Lock, LockMissing, LockPattern, Notice, Platforms, Request};
 
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,36 @@ pub struct Resolved {
     pub unobtainable: Vec<UnobtainableReferrer>,
     /// Notices about the images.
     pub notices: Vec<Notice>,
+    /// What choices of tags came to, for the lock.
+    pub patterns: Vec<LockPattern>,
+    /// The images that are gone and left out, for the lock.
+    pub missing: Vec<LockMissing>,
+}
+
+/// What is known of the requests' images from before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// The digests to keep to.
+    pub(crate) pins: &'a HashMap<(Reference, Target), Digest>,
+    /// The lock that has them.
+    pub(crate) lock: Option<&'a Lock>,
+    /// What an earlier run found, for images that are gone now.
+    pub(crate) earlier: Option<&'a Lock>,
+}
+
+impl Known<'_> {
+    /// Whether the lock says that all of these were gone, and are left out.
+    pub(super) fn left_out(&self, group: &[&Request]) -> bool {
+        let is_left_out =
+            |lock: &Lock| group.iter().all(|request| lock.leaves_out(&request.reference, &request.target));
+        self.lock.is_some_and(is_left_out)
+    }
+
+    /// The last digest of one of these requests for the same image.
+    pub(super) fn last(&self, group: &[&Request]) -> Option<Digest> {
+        let known = |lock: &Lock| group.iter().find_map(|it| lock.digest(&it.reference, &it.target));
+        self.earlier.and_then(known).or_else(|| self.lock.and_then(known))
+    }
 }
 
 /// Where the blobs of an image are read from. Those of one image share it.
@@ -105,7 +135,7 @@ fn locals(requests: &[Request]) -> Result<HashMap<&Reference, &LocalImage>, Reso
 pub(crate) async fn resolve(
     client: &Client,
     requests: &[Request],
-    pins: &HashMap<(Reference, Target), Digest>,
+    known: Known<'_>,
     options: ResolveOptions,
     progress: &dyn Progress,
 ) -> Result<Resolved, ResolveErrors> {
@@ -113,7 +143,7 @@ pub(crate) async fn resolve(
     let mut groups: BTreeMap<Group<'_>, Vec<&Request>> = BTreeMap::new();
     let mut order = Vec::new();
     for request in requests {
-        let pin = pins.get(&(request.reference.clone(), request.target.clone())).copied();
+        let pin = known.pins.get(&(request.reference.clone(), request.target.clone())).copied();
         let key = Group {
             reference: &request.reference,
             pin,
@@ -130,6 +160,7 @@ pub(crate) async fn resolve(
     let resolver = Resolver {
         client,
         locals,
+        known,
         options,
         store: Store::new(&Limits::DEFAULT),
         tags: TagCache::default(),
@@ -144,7 +175,7 @@ pub(crate) async fn resolve(
             let (resolver, group, pin) = (&resolver, &groups[key], key.pin);
             let (done, all) = (&done, order.len());
             async move {
-                let found = resolver.image(group[0], pin).await;
+                let found = resolver.image(group, pin).await;
                 progress.looked_at(done.fetch_add(1, Ordering::Relaxed) + 1, all);
                 (group, found)
             }
@@ -157,19 +188,29 @@ pub(crate) async fn resolve(
     while let Some((group, found)) = found.next().await {
         let request = group[0];
         let cause = match found {
-            Ok(image) => match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
-                (digest, _) if *digest == image.root.digest => {
-                    match image.push_into(group, &mut resolved, &mut delivered) {
-                        Ok(()) => continue,
-                        Err(cause) => cause,
+            Ok(None) => {
+                let missing = |it: &&Request| LockMissing {
+                    reference: it.reference.clone(),
+                    target: it.target.to_string(),
+                };
+                resolved.missing.extend(group.iter().map(missing));
+                continue;
+            }
+            Ok(Some(image)) => {
+                match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
+                    (digest, _) if *digest == image.root.digest => {
+                        match image.push_into(group, &mut resolved, &mut delivered) {
+                            Ok(()) => continue,
+                            Err(cause) => cause,
+                        }
                     }
+                    (_, first) => ResolveCause::TwoDigests {
+                        platforms: request.platforms.clone(),
+                        others: first.platforms.clone(),
+                        reasons: first.reasons.clone(),
+                    },
                 }
-                (_, first) => ResolveCause::TwoDigests {
-                    platforms: request.platforms.clone(),
-                    others: first.platforms.clone(),
-                    reasons: first.reasons.clone(),
-                },
-            },
+            }
             Err(cause) => cause,
         };
         let is_last = matches!(cause, ResolveCause::TooMuch(_) | ResolveCause::TooManyArtifacts(_));

@@ -54,6 +54,7 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
     let assembly = Assembly {
         client: &registries,
         lock: None,
+        earlier: None,
         pins: Pins::Prefer,
         overrule: PolicyOverride::default(),
         confirm: Confirm::Ask,

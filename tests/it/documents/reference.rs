@@ -13,8 +13,20 @@ const PAGES: [(&str, &str); 5] = [
     ("files", "files.md"),
 ];
 
+/// The JSON Schemas of people's files, by the kind that `bundle schema` has for them.
+const SCHEMAS: [(&str, &str); 4] = [
+    ("bundle", "bundle.schema.json"),
+    ("harbor", "harbor.schema.json"),
+    ("sync", "sync.schema.json"),
+    ("trust", "trust.schema.json"),
+];
+
 fn made(page: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_bundle")).args(["reference", page]).output().unwrap();
+    printed(&["reference", page])
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_bundle")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -22,8 +34,10 @@ fn made(page: &str) -> String {
 #[test]
 fn the_reference_is_what_the_program_says_of_itself() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
-    for (page, file) in PAGES {
-        let (path, text) = (directory.join(file), made(page));
+    let pages = PAGES.map(|(page, file)| (page, file, made(page)));
+    let schemas = SCHEMAS.map(|(kind, file)| (kind, file, printed(&["schema", kind])));
+    for (page, file, text) in pages.into_iter().chain(schemas) {
+        let path = directory.join(file);
         assert!(text.len() > 1000, "{page}: {text}");
         if std::env::var_os("BUNDLE_BLESS").is_some() {
             std::fs::write(&path, &text).unwrap();
@@ -35,7 +49,7 @@ fn the_reference_is_what_the_program_says_of_itself() {
             "docs/reference/{file} is stale (BUNDLE_BLESS=1 writes it anew); first difference: {stale:?}"
         );
     }
-    let known = PAGES.map(|(_, file)| file);
+    let known: Vec<&str> = PAGES.iter().chain(&SCHEMAS).map(|(_, file)| *file).collect();
     for entry in std::fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(known.contains(&name.as_str()), "docs/reference/{name} is made by nobody");

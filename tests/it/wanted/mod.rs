@@ -1,0 +1,8 @@
+//! What a bundle.yaml, lists and arguments ask for, through the program: how registries are reached, and which images
+//! are left out.
+
+mod excluded;
+mod missing;
+mod plan;
+mod reached;
+mod tags;
