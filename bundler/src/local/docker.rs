@@ -85,9 +85,9 @@ pub(super) fn open(name: String, tree: Tree, limits: &Limits) -> Result<LocalSto
         Some(index) => manifests_beside(&store, index.manifests, limits)?,
         None => HashMap::new(),
     };
-    let mut layers = HashMap::new();
+    let (mut layers, mut made_bytes) = (HashMap::new(), 0);
     for image in &saved {
-        let found = read(&mut store, image, &beside, &mut layers, limits)?;
+        let found = read(&mut store, image, &beside, &mut layers, &mut made_bytes, limits)?;
         match store.images.iter_mut().find(|known| known.root == found.root) {
             Some(known) => known.names.extend(found.names),
             None => store.images.push(found),
@@ -108,10 +108,12 @@ fn read(
     image: &Saved,
     beside: &HashMap<Digest, (Digest, MediaType)>,
     layers: &mut HashMap<String, Layer>,
+    made_bytes: &mut u64,
     limits: &Limits,
 ) -> Result<Found, LocalCause> {
     let absent = |file: &str| document(format!("names '{file}', which is not there"));
     let config = tree(store)?.read(&image.config, limits.config)?.ok_or_else(|| absent(&image.config))?;
+    let in_place = tree(store)?.find(&image.config)?.ok_or_else(|| absent(&image.config))?;
     let id = Digest::of(&config);
     if let Some(named) = digest_in(&image.config)
         && named != id
@@ -152,10 +154,15 @@ fn read(
     };
     let manifest =
         serde_json::to_vec(&made).map_err(|source| LocalCause::Json { file: MANIFEST.to_owned(), source })?;
+    *made_bytes += manifest.len() as u64;
+    if manifest.len() > Manifest::LARGEST || *made_bytes > limits.manifests {
+        return Err(document("lists more layers than manifests may have".to_owned()));
+    }
     let root = Digest::of(&manifest);
     let media_type = Manifest::media_type(&manifest, Some(MediaType::IMAGE_MANIFEST))
         .map_err(|source| LocalCause::Manifest { digest: root, source })?;
-    store.known.insert(id, Content::Memory(config.into()));
+    // Not kept in memory: an archive may have thousands.
+    store.known.insert(id, in_place);
     store.known.insert(root, Content::Memory(manifest.into()));
     Ok(Found { names, tag: None, root, media_type })
 }

@@ -66,6 +66,10 @@ fn archived(transport: &str, bytes: &[u8]) -> Result<LocalStore, String> {
 }
 
 fn config(layers: &[&[u8]]) -> Vec<u8> {
+    config_of(layers)
+}
+
+fn config_of(layers: &[&[u8]]) -> Vec<u8> {
     let diff_ids: Vec<_> = layers.iter().map(|layer| format!("\"{}\"", Digest::of(layer))).collect();
     // Names that fold to one: people choose those of labels.
     let labels = r#""config":{"Labels":{"Version":"1","version":"2"}}"#;
@@ -314,6 +318,15 @@ fn hostile_sources_are_refused_with_what_is_wrong() {
     assert!(docker(with_config(), twice).starts_with("its manifest.json cannot be used: "));
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     assert!(docker(with_config(), deep).starts_with("its manifest.json cannot be used: "));
+    // A few bytes for each layer in the file, and a hundred and fifty in the manifest that is made.
+    let many = 40_000;
+    let config_of_many = config_of(&vec![&b"one"[..]; many]);
+    let id_of_many = format!("{}.json", Digest::of(&config_of_many).hex());
+    let made = Archive::default().file(&id_of_many, &config_of_many).file("l", b"one");
+    assert_eq!(
+        docker(made, saved(&id_of_many, &[], &vec!["l"; many])),
+        "its manifest.json lists more layers than manifests may have"
+    );
     let large = " ".repeat(5 << 20);
     assert!(docker(with_config(), large).starts_with("its manifest.json has 5.0 MiB"));
 
