@@ -153,3 +153,54 @@ fn every_file_that_the_architecture_names_exists() {
     }
     assert!(named > 60, "the test finds {named} files");
 }
+
+/// docs/SUMMARY.md is the table of contents of the book that a release has.
+#[test]
+fn every_page_is_in_the_books_summary() {
+    let root = crate::sources::root();
+    let summary = std::fs::read_to_string(root.join("docs/SUMMARY.md")).unwrap();
+    let listed: BTreeSet<&str> =
+        prose(&summary).filter_map(|line| line.split_once("](")?.1.split(')').next()).collect();
+    let pages = crate::sources::files().into_iter().filter_map(|path| {
+        let page = path.strip_prefix(root.join("docs")).ok()?.to_str()?.to_owned();
+        (page.ends_with(".md") && page != "SUMMARY.md").then_some(page)
+    });
+    let missing: Vec<String> = pages.filter(|page| !listed.contains(page.as_str())).collect();
+    assert_eq!(missing, [""; 0], "these pages are not in docs/SUMMARY.md");
+    let gone: Vec<&&str> = listed.iter().filter(|page| !root.join("docs").join(page).exists()).collect();
+    assert!(gone.is_empty() && listed.len() > 15, "docs/SUMMARY.md names {gone:?}");
+}
+
+/// A release has one version: where people copy it from, it is that of Cargo.toml.
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let root = crate::sources::root();
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let install = read("docs/install.md");
+    for name in ["airgap-bundle-", "airgap-bundle_", "bundle-", "bundle:"] {
+        for rest in install.split(name).skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            assert!(rest.starts_with(version), "docs/install.md: {name}{}", &rest[..10]);
+        }
+    }
+    assert!(install.matches(version).count() > 10);
+    for line in read("fuzz/Cargo.lock").split("[[package]]").filter(|it| it.contains("name = \"bundle-")) {
+        let ours = line.contains(&format!("version = \"{version}\"")) || line.contains("bundle-fuzz");
+        assert!(ours, "fuzz/Cargo.lock: {line}");
+    }
+    let mut images = 0;
+    let manifests =
+        crate::sources::files().into_iter().filter(|path| path.starts_with(root.join("manifests")));
+    for path in manifests {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines() {
+            let Some((_, tag)) = line.split_once("platform/bundle:").or(line.split_once("newTag: ")) else {
+                continue;
+            };
+            assert!(tag.starts_with(version), "{}: {line}", path.display());
+            images += 1;
+        }
+    }
+    assert!(images > 8, "{images} images of ours were found");
+}
