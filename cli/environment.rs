@@ -32,6 +32,8 @@ variables! {
         "Password of the account at the destination. Needs BUNDLE_USERNAME.";
     BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
+    BUNDLE_LOG = "all commands",
+        "What is logged on standard error, as `-v` (info) and `-vv` (debug) do: off, error, warn, info or debug, for all parts or for some: `registry=debug,importer=info`. The parts are registry, bundler, importer and sync. -v takes precedence.";
     BUNDLE_TRUST_STORE = "all commands that verify",
         "File of the trust store, or `none` to ignore its revocations. --trust-store takes precedence. Default: bundle/trust.yaml below XDG_CONFIG_HOME.";
     SOURCE_DATE_EPOCH = "create",

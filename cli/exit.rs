@@ -24,7 +24,8 @@ pub(crate) use doctor::how_to_run;
 pub(crate) use harbor::advice;
 
 use crate::destination;
-use crate::output::{self, tell, tell_json};
+use crate::log;
+use crate::output::{self, tell, tell_error, tell_json};
 
 /// The most names in a message that could have thousands.
 const NAMED: usize = 20;
@@ -34,10 +35,12 @@ Exit codes:
   0  done
   1  failed
   2  invalid argument or configuration file
-  3  the bundle is not trusted, damaged, stale, or made by a newer program
+  3  the bundle is not trusted or is damaged
   4  network or registry error; a retry may help
   5  refused by a policy, such as an immutable tag or a quota
-  6  a volume, base bundle, image or scan result is missing";
+  6  a volume, base bundle, image or scan result is missing
+  7  a newer program made the file
+  8  the bundle is stale: older than the newest one imported, or expired";
 
 /// An error on its way to a person.
 #[derive(Debug)]
@@ -129,6 +132,13 @@ impl Failure {
         self
     }
 
+    /// Adds the file's name to the first line, unless it is in it.
+    pub(crate) fn naming(self, path: &std::path::Path) -> Self {
+        let name = Printable(&path.to_string_lossy()).to_string();
+        let named = self.lines.iter().any(|line| line.contains(&name));
+        if named { self } else { self.of(path) }
+    }
+
     /// The exit code that it ends with.
     pub(crate) fn code(&self) -> Code {
         self.id.code()
@@ -170,6 +180,12 @@ impl Failure {
         self
     }
 
+    /// Says two things with the graver code of the two.
+    pub(crate) fn and_gravest(self, other: Self) -> Self {
+        let id = if self.code().graver(other.code()) == self.code() { self.id } else { other.id };
+        Self { id, ..self.and(other) }
+    }
+
     /// Prints it as a note where it is no failure. A program has it in the result.
     pub(crate) fn tell_as_notes(&self) {
         if output::is_json() {
@@ -187,14 +203,17 @@ impl Failure {
     pub(crate) fn report(self) -> std::process::ExitCode {
         let code = self.code().number();
         if output::is_json() {
+            for line in self.lines.iter().flat_map(|text| text.lines()) {
+                log::note(&log::Line::printed(&format!("error: {line}")));
+            }
             tell_json(&ErrorReport::new(self.id, &self.lines, self.hint.as_deref()));
             return code.into();
         }
         for line in self.lines.iter().flat_map(|text| text.lines()) {
-            tell(&format!("error: {line}"));
+            tell_error(&format!("error: {line}"));
         }
         for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
-            tell(&format!("hint: {hint}"));
+            tell_error(&format!("hint: {hint}"));
         }
         code.into()
     }

@@ -13,6 +13,7 @@ mod examples;
 mod exit;
 mod history;
 mod limits;
+mod log;
 mod notes;
 mod output;
 mod parts;
@@ -21,6 +22,7 @@ mod program;
 mod progress;
 mod reference;
 mod resources;
+mod several;
 mod size;
 mod sources;
 mod trust;
@@ -44,6 +46,9 @@ struct Arguments {
     #[arg(long, global = true)]
     json: bool,
 
+    #[command(flatten)]
+    log: log::LogArguments,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -62,7 +67,14 @@ fn main() -> ExitCode {
     if arguments.json {
         output::print_as_json();
     }
+    if arguments.log.is_quiet() {
+        output::be_quiet();
+    }
+    if let Err(failure) = arguments.log.begin() {
+        return failure.report();
+    }
     resources::explain_refusals();
+    let name = arguments.command.name();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !arguments.command.moves_data() {
         // It waits for nothing but a signal at a prompt.
@@ -77,6 +89,11 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            let code = failure.code().number();
+            let ended = failure.report();
+            log::ended(name, code);
+            ended
+        }
     }
 }

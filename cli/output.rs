@@ -10,9 +10,23 @@ use bundle_report::Report;
 use serde::Serialize;
 
 use crate::exit::{Code, Failure};
+use crate::log::{self, Format, Line};
 
 /// Whether results and errors are JSON. The command line says so once, before anything is written.
 static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether standard error has errors only.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on, standard error has errors only.
+pub(crate) fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether standard error has errors only.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// From now on, results and errors are JSON.
 pub(crate) fn print_as_json() {
@@ -37,7 +51,8 @@ pub(crate) fn report(report: &impl Report) -> Result<(), Failure> {
 /// # Errors
 /// It cannot be made into JSON.
 pub(crate) fn report_aside(report: &impl Report) -> Result<(), Failure> {
-    tell(rendered(report)?.trim_end_matches('\n'));
+    // A result, which -q does not take away.
+    tell_error(rendered(report)?.trim_end_matches('\n'));
     Ok(())
 }
 
@@ -90,9 +105,33 @@ fn harmless(json: &str) -> String {
     escaped(json, escape)
 }
 
-/// Says something on standard error. A closed standard error changes no exit code.
+/// Says something on standard error, unless only errors are wanted there. A closed standard error changes no exit
+/// code.
 pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", safe(text));
+    let line = Line::printed(text);
+    log::note(&line);
+    if !QUIET.load(Ordering::Relaxed) {
+        print_aside(text, &line);
+    }
+}
+
+/// Says what is wrong on standard error.
+pub(crate) fn tell_error(text: &str) {
+    let line = Line::printed(text);
+    log::note(&line);
+    print_aside(text, &line);
+}
+
+fn print_aside(text: &str, line: &Line) {
+    let _ = match log::format() {
+        Format::Text => writeln!(std::io::stderr().lock(), "{}", safe(text)),
+        Format::Json => writeln!(std::io::stderr().lock(), "{}", line.json()),
+    };
+}
+
+/// Prints a line of the log on standard error, which is safe to print already.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// A file's name on its way to a person, on one line.

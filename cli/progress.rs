@@ -9,16 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bundle_oci::Digest;
-use bundle_registry::Progress;
+use bundle_registry::{Progress, Silent};
 use indicatif::{
     HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
 
-use crate::output::{safe, tell};
+use crate::output::{is_quiet, safe, tell};
 use crate::size::{Bytes, Took};
 
 /// Bars on a terminal, plain lines elsewhere. Both on stderr: stdout is for results.
 pub(crate) fn progress(doing: &'static str) -> Running {
+    if is_quiet() {
+        return Running { progress: Arc::new(Silent), bars: None };
+    }
     if std::io::stderr().is_terminal() {
         let bars = Arc::new(Bars::new(doing));
         Running { progress: bars.clone(), bars: Some(bars) }

@@ -264,6 +264,13 @@ impl Assembly<'_> {
         notices.append(&mut resolved.notices);
         let plan = Plan::new(resolved, head, &Limits::V1)?;
         notices.extend(plan.foreign_layers());
+        tracing::info!(
+            requests = requests.len(),
+            locked = pins.len(),
+            artifacts = plan.statement().artifacts.len(),
+            blobs = plan.statement().blobs.len(),
+            "planned"
+        );
         Ok(Assembled { plan, notices })
     }
 }

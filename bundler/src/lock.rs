@@ -154,11 +154,11 @@ impl Lock {
             // Another version may well have other fields: which it is says more than the first.
             match parse_yaml::<OnlyVersion>(text, name, Dialect::Lock) {
                 Ok(OnlyVersion { version }) if version.value != VERSION => unknown_version(name, &version),
-                _ => error,
+                _ => error.into(),
             }
         })?;
         if file.version.value != VERSION {
-            return Err(unknown_version(name, &file.version).into());
+            return Err(unknown_version(name, &file.version));
         }
         let wrong = |place: Location, message: String| Err(YamlError::at(name, place, message).into());
         let tags: usize = file.patterns.iter().map(|pattern| pattern.tags.len() + 1).sum();
@@ -237,9 +237,10 @@ fn name_of(reference: &Reference) -> Option<(&Registry, &RepositoryName, &Tag)> 
     Some((reference.registry(), reference.repository(), reference.tag()?))
 }
 
-fn unknown_version(name: &str, version: &Spanned<u32>) -> YamlError {
+fn unknown_version(name: &str, version: &Spanned<u32>) -> ConfigError {
     let message = format!("lock is of version {}, and this program reads version {VERSION}", version.value);
-    YamlError::at(name, version.referenced, message)
+    let error = YamlError::at(name, version.referenced, message);
+    if version.value > VERSION { ConfigError::NewerLock(error) } else { error.into() }
 }
 
 #[derive(Deserialize)]

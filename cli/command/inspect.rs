@@ -1,21 +1,25 @@
 //! `inspect`: the statement of a bundle, verified or not.
 //! Takes a bundle, gives its artifacts, sizes and signers; no blob is read but manifests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Limits, Medium, Statement, Unverified};
+use bundle_format::{Cursor, Damage, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, Deduplication, OpenError, deduplication_of};
-use bundle_report::{BaseEntry, Extent, InspectReport, InspectedArtifact, OtherPlatformEntry, SharedWith};
+use bundle_report::{
+    BaseEntry, Extent, InspectReport, InspectSetReport, InspectedArtifact, OtherPlatformEntry, SharedWith,
+};
 use bundle_trust::{Effective, TrustStoreError};
 
 use crate::exit::{Code, Failure};
 use crate::output::{self, name, tell};
+use crate::several::Failed;
 use crate::trust::StoreArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
-    /// Bundle to read
-    bundle: PathBuf,
+    /// Bundles to read
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
 
     /// Public key or trust.yaml to verify the signature with [default: the keys of `bundle trust`; without
     /// any key, nothing is verified]
@@ -32,12 +36,23 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let trusted = self.trusted()?;
+        let look = |bundle: &Path| self.inspected(bundle, trusted.as_ref());
+        if let [bundle] = self.bundles.as_slice() {
+            return output::report(&look(bundle)?);
+        }
+        let (bundles, failed) = Failed::each(&self.bundles, look);
+        output::report(&InspectSetReport { bundles, failed: failed.entries() })?;
+        failed.end()
+    }
+
+    fn inspected(&self, path: &Path, trusted: Option<&Effective>) -> Result<InspectReport, Failure> {
         let limits = Limits::V1;
-        let (statement, signers, graph, others) = match self.trusted()? {
+        let (statement, signers, graph, others) = match trusted {
             Some(trusted) => {
-                let bundle = Bundle::open(&self.bundle, &trusted, &limits).map_err(|error| {
+                let bundle = Bundle::open(path, trusted, &limits).map_err(|error| {
                     let stranger = matches!(error, OpenError::Trust(_));
-                    let failure = Failure::from(error).of(&self.bundle);
+                    let failure = Failure::from(error).of(path);
                     match stranger && self.trust.is_none() {
                         true => {
                             failure.also_hint("to show the contents without verifying them: --unverified")
@@ -51,21 +66,22 @@ impl Inspect {
             }
             None => {
                 let failed = |error: std::io::Error| {
-                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(&self.bundle)))
+                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(path)))
                 };
-                let medium = Medium::open(&self.bundle, &limits)?;
+                let medium = Medium::open(path, &limits)?;
                 let mut cursor = Cursor::new(&medium).map_err(failed)?;
                 let head = Unverified::read(&mut cursor, &limits)
-                    .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(&self.bundle))?;
+                    .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(path))?;
                 let statement = Statement::parse(&head.statement, &limits)
-                    .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+                    .map_err(|error| Failure::from(OpenError::Damage(Damage::Statement(error))).of(path))?;
                 (statement, Vec::new(), None, Vec::new())
             }
         };
         let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
         let extent = |position: usize| shares.as_ref()?.get(position).map(extent);
         let artifacts = statement.artifacts.iter().enumerate();
-        output::report(&InspectReport {
+        Ok(InspectReport {
+            file: name(path),
             verified: !signers.is_empty(),
             signers,
             stream: statement.stream.to_string(),

@@ -129,6 +129,35 @@ impl Command {
         }
     }
 
+    /// Its name on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Lock(_) => "lock",
+            Self::Images(_) => "images",
+            Self::Create(_) => "create",
+            Self::Verify(_) => "verify",
+            Self::Repair(_) => "repair",
+            Self::Inspect(_) => "inspect",
+            Self::Diff(_) => "diff",
+            Self::Import(_) => "import",
+            Self::Harbor(_) => "harbor",
+            Self::Receipt(_) => "receipt",
+            Self::Sign(_) => "sign",
+            Self::Trust(_) => "trust",
+            Self::Serve(_) => "serve",
+            Self::Extract(_) => "extract",
+            Self::MirrorConfig(_) => "mirror-config",
+            Self::Doctor(_) => "doctor",
+            Self::Sync(_) => "sync",
+            Self::Stream(_) => "stream",
+            Self::Login(_) => "login",
+            Self::Logout(_) => "logout",
+            Self::Schema(_) => "schema",
+            Self::Reference(_) => "reference",
+        }
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Key(command) => command.run(),

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::{may_replace_receipt, write_receipt};
 use bundle_oci::Registry;
-use bundle_report::{ReceiptReport, ShortReceiptReport};
+use bundle_report::{ReceiptReport, ReceiptSetReport, ShortReceiptReport};
 use bundle_trust::{Signer, load_private, load_receipt};
 
 use crate::command::key::ask_passphrase;
 use crate::exit::{Code, Failure, Id};
 use crate::output;
+use crate::several::Failed;
 use crate::size::count;
 use crate::trust::StoreArguments;
 
@@ -92,10 +93,18 @@ impl Requested {
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Receipt {
-    /// Show a receipt
+    /// Show receipts
     Show {
+        /// Receipts to read
+        #[arg(value_name = "FILE", required = true)]
+        receipts: Vec<PathBuf>,
+
+        /// Public key of the site that signed the receipts; each signature is FILE.sig
+        #[arg(long, value_name = "PUBKEY")]
+        trust: Vec<PathBuf>,
+
         #[command(flatten)]
-        file: ReceiptFile,
+        store: StoreArguments,
     },
     /// Print the short form of a receipt, for a phone call or a QR code
     Short {
@@ -120,11 +129,6 @@ pub(crate) struct ReceiptFile {
 }
 
 impl ReceiptFile {
-    /// Whether a key was given that must have signed it.
-    pub(crate) fn is_verified(&self) -> bool {
-        !self.trust.is_empty()
-    }
-
     pub(crate) fn load(&self) -> Result<Document, Failure> {
         let keys = self.store.keys(&self.trust)?;
         Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
@@ -189,9 +193,18 @@ impl ReceiptFiles {
 impl Receipt {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Show { file } => {
-                let receipt = file.load()?;
-                output::report(&ReceiptReport { verified: file.is_verified(), receipt })
+            Self::Show { receipts, trust, store } => {
+                let keys = store.keys(&trust)?;
+                let show = |path: &Path| {
+                    let receipt = load_receipt(path, &keys, &Limits::V1)?;
+                    Ok(ReceiptReport { file: output::name(path), verified: !trust.is_empty(), receipt })
+                };
+                if let [receipt] = receipts.as_slice() {
+                    return output::report(&show(receipt)?);
+                }
+                let (receipts, failed) = Failed::each(&receipts, show);
+                output::report(&ReceiptSetReport { receipts, failed: failed.entries() })?;
+                failed.end()
             }
             Self::Short { file } => {
                 let receipt = file.load()?;

@@ -1,16 +1,18 @@
 //! `bundle schema`: the JSON Schema of a person's file, and a check of such a file by the reader that
 //! the other commands use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Config, bundle_schema};
+use bundle_report::SchemaCheckReport;
 use bundle_site::{HarborSettings, harbor_schema};
 use bundle_sync::{SyncConfig, sync_schema};
 use bundle_trust::{Effective, StoreLocation, trust_schema};
 
-use crate::command::{print, print_json};
+use crate::command::print_json;
 use crate::exit::Failure;
-use crate::output::name;
+use crate::output::{self, name};
+use crate::several::Failed;
 
 #[derive(clap::Args)]
 pub(crate) struct Schema {
@@ -18,9 +20,9 @@ pub(crate) struct Schema {
     #[arg(value_enum, default_value_t = Kind::Bundle)]
     kind: Kind,
 
-    /// Check this file, and those that it names, instead of printing the schema
+    /// Check this file, and those that it names, instead of printing the schema; repeatable
     #[arg(long, value_name = "FILE")]
-    check: Option<PathBuf>,
+    check: Vec<PathBuf>,
 }
 
 /// A file that people write.
@@ -38,14 +40,26 @@ enum Kind {
 
 impl Schema {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Some(path) = &self.check else {
+        if self.check.is_empty() {
             return print_json(&match self.kind {
                 Kind::Bundle => bundle_schema(),
                 Kind::Harbor => harbor_schema(),
                 Kind::Trust => trust_schema(),
                 Kind::Sync => sync_schema(),
             });
-        };
+        }
+        let (valid, failed) = Failed::each(&self.check, |path| self.checked(path));
+        if let [_] = self.check.as_slice() {
+            // The error says all.
+            failed.end()?;
+            return output::report(&SchemaCheckReport { valid, failed: Vec::new() });
+        }
+        output::report(&SchemaCheckReport { valid, failed: failed.entries() })?;
+        failed.end()
+    }
+
+    /// The file's name, if it is valid.
+    fn checked(&self, path: &Path) -> Result<String, Failure> {
         match self.kind {
             Kind::Bundle => drop(Config::load(path)?),
             Kind::Harbor => drop(HarborSettings::load(path)?),
@@ -53,6 +67,6 @@ impl Schema {
             Kind::Trust => drop(Effective::load(Some(path), &StoreLocation::Waived)?),
             Kind::Sync => drop(SyncConfig::load(path)?),
         }
-        print(&format!("{} is valid\n", name(path)))
+        Ok(name(path))
     }
 }

@@ -1,27 +1,28 @@
 //! `sign`: checks a bundle and writes a countersignature beside it.
 //! Takes a bundle, trust and a key; gives FILE.NAME.sig.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Layer, Limits, Medium, Unverified};
+use bundle_format::{Cursor, Layer, Limits, Medium, PublicKey, Unverified};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
-use bundle_report::SignReport;
-use bundle_trust::write_countersignature;
-use bundle_trust::{Signer, load_private, load_public};
+use bundle_report::{SignReport, SignSetReport};
+use bundle_trust::{Effective, Signer, load_private, load_public, write_countersignature};
 
 use crate::command::key::ask_passphrase;
 use crate::exit::{Code, Failure, Id};
 use crate::output::{self, name};
 use crate::progress::progress;
+use crate::several::Failed;
 use crate::trust::TrustArguments;
 
 /// Checks every byte of a bundle, and adds a signature beside it: `NAME.<fingerprint>.sig`
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("signer").args(["key", "sign_command"]).required(true)))]
 pub(crate) struct Sign {
-    /// Bundle to read
-    bundle: PathBuf,
+    /// Bundles to check and sign
+    #[arg(required = true, value_name = "BUNDLE")]
+    bundles: Vec<PathBuf>,
 
     /// Private key to sign with
     #[arg(long, value_name = "FILE")]
@@ -55,47 +56,61 @@ impl Sign {
             _ => return Err(Failure::text(Code::Usage, "a signature needs a key: --key or --sign-command")),
         };
         let policy = self.trust.effective()?.for_signing();
-        let progress = progress("verifying");
-        let medium = Medium::open(&self.bundle, &Limits::V1)?;
-        progress.total(medium.size().unwrap_or_default());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let blob = Digest::of(b"");
-        let tell = |bytes| progress.advance(blob, bytes);
-        let limits = Limits::V1;
-        let Verification { checks, bundle, refused, .. } =
-            verify(Some(&self.bundle), &policy, &[], &limits, threads, &tell)?;
-        drop(progress);
-        let reasons: Vec<&str> = checks
-            .iter()
-            .filter_map(|check| match &check.verdict {
-                CheckOutcome::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
-                CheckOutcome::Passed | CheckOutcome::NotReached => None,
-            })
-            .flatten()
-            .collect();
-        let Some(bundle) = bundle.filter(|_| reasons.is_empty()) else {
-            let text =
-                format!("{} is not signed, for it is not right: {}", name(&self.bundle), reasons.join("; "));
-            let id = refused.map_or(Id::NotTrusted, |error| Failure::from(error).id());
-            return Err(Failure::text(id, text));
-        };
-        let failed = |error: std::io::Error| {
-            Failure::text(Code::Failed, format!("{} cannot be read: {error}", name(&self.bundle)))
-        };
-        let head = Unverified::read(&mut Cursor::new(&medium).map_err(failed)?, &limits)
-            .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
-        // The file may have changed since it was checked.
-        if Digest::of(&head.statement) != bundle.trusted.digest() {
-            let text = format!("{} changed while it was checked", name(&self.bundle));
-            return Err(Failure::text(Code::NotTrusted, text));
+        let sign = |bundle: &Path| signed(bundle, &policy, &signer, &public);
+        if let [bundle] = self.bundles.as_slice() {
+            return output::report(&sign(bundle)?);
         }
-        let signature = signer.sign(&head.statement)?;
-        let path = write_countersignature(&Medium::name(&self.bundle), &public, &signature)?;
-        output::report(&SignReport {
-            signature: name(&path),
-            stream: bundle.trusted.statement().stream.to_string(),
-            sequence: bundle.trusted.statement().sequence.into(),
-            signers: bundle.trusted.signers().to_vec(),
-        })
+        let (bundles, failed) = Failed::each(&self.bundles, sign);
+        output::report(&SignSetReport { bundles, failed: failed.entries() })?;
+        failed.end()
     }
+}
+
+fn signed(
+    path: &Path,
+    policy: &Effective,
+    signer: &Signer,
+    public: &PublicKey,
+) -> Result<SignReport, Failure> {
+    let progress = progress("verifying");
+    let medium = Medium::open(path, &Limits::V1)?;
+    progress.total(medium.size().unwrap_or_default());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let blob = Digest::of(b"");
+    let tell = |bytes| progress.advance(blob, bytes);
+    let limits = Limits::V1;
+    let Verification { checks, bundle, refused, .. } =
+        verify(Some(path), policy, &[], &limits, threads, &tell)?;
+    drop(progress);
+    let reasons: Vec<&str> = checks
+        .iter()
+        .filter_map(|check| match &check.verdict {
+            CheckOutcome::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
+            CheckOutcome::Passed | CheckOutcome::NotReached => None,
+        })
+        .flatten()
+        .collect();
+    let Some(bundle) = bundle.filter(|_| reasons.is_empty()) else {
+        let text = format!("{} is not signed, for it is not right: {}", name(path), reasons.join("; "));
+        let id = refused.map_or(Id::NotTrusted, |error| Failure::from(error).id());
+        return Err(Failure::text(id, text));
+    };
+    let failed = |error: std::io::Error| {
+        Failure::text(Code::Failed, format!("{} cannot be read: {error}", name(path)))
+    };
+    let head = Unverified::read(&mut Cursor::new(&medium).map_err(failed)?, &limits)
+        .map_err(|error| Failure::new(Code::NotTrusted, &error))?;
+    // The file may have changed since it was checked.
+    if Digest::of(&head.statement) != bundle.trusted.digest() {
+        let text = format!("{} changed while it was checked", name(path));
+        return Err(Failure::text(Code::NotTrusted, text));
+    }
+    let signature = signer.sign(&head.statement)?;
+    let signature = write_countersignature(&Medium::name(path), public, &signature)?;
+    Ok(SignReport {
+        signature: name(&signature),
+        stream: bundle.trusted.statement().stream.to_string(),
+        sequence: bundle.trusted.statement().sequence.into(),
+        signers: bundle.trusted.signers().to_vec(),
+    })
 }

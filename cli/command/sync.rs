@@ -307,7 +307,8 @@ fn tell_imported(imported: Imported) -> (Result<(), Failure>, Option<Failure>) {
         let text = format!("the inbox has {} more bundles", imported.left);
         waiting.push(Failure::text(Code::Incomplete, text).hint("the next run looks at them"));
     }
-    let failures = failed.into_iter().chain(refused);
+    // A stranger's bundle is graver than one that is old.
+    let failures = failed.into_iter().chain(refused.into_iter().reduce(Failure::and_gravest));
     (all(failures.map(Err).chain([told])), waiting.into_iter().reduce(Failure::and))
 }
 

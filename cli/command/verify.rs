@@ -16,6 +16,7 @@ use crate::exit::{Code, Failure};
 use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
+use crate::several::Failed;
 use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
@@ -62,18 +63,21 @@ impl Verify {
         &self,
         check: impl Fn(&PathBuf) -> Result<(VerifyReport, Option<Failure>), Failure>,
     ) -> Result<(), Failure> {
-        let (mut bundles, mut failures) = (Vec::new(), Vec::new());
+        let (mut bundles, mut failed) = (Vec::new(), Failed::default());
         for bundle in &self.bundles {
             match check(bundle) {
                 Ok((report, refused)) => {
-                    failures.extend(refused);
+                    if let Some(failure) = refused {
+                        failed.add(bundle, failure);
+                    }
                     bundles.push(report);
                 }
-                Err(error) => failures.push(error.of(bundle)),
+                Err(error) => failed.add(bundle, error),
             }
         }
-        output::report(&VerifySetReport { trusted: failures.is_empty(), bundles })?;
-        failures.into_iter().reduce(Failure::and).map_or(Ok(()), Err)
+        let report = VerifySetReport { trusted: failed.is_empty(), bundles, failed: failed.entries() };
+        output::report(&report)?;
+        failed.end()
     }
 }
 

@@ -18,6 +18,8 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let failure = Self::new(Id::FileInvalid, &error);
         match error {
+            ConfigError::NewerLock(_) => Self::new(Id::NewerVersion, &error)
+                .hint("use the newer program that wrote it, or make it again with `bundle lock`"),
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
             ConfigError::IsAList(_) => failure.hint("give a list with --images"),
             ConfigError::Version { .. } => failure.hint("update the program, or write version: 1"),

@@ -1,7 +1,10 @@
 //! Reading a bundle, and delivering it.
 //! Takes the errors of `format` and `importer`, gives identifiers and hints.
 
-use bundle_format::{Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError};
+use bundle_format::{
+    Damage, FORMAT_VERSION, FileError, MediumError, StatementError, TrustError, VOLUMES_VERSION,
+    VolumeIndexError,
+};
 use bundle_importer::{
     Cause, ConfirmError, Crowded, DeliveryError, HistoryError, OpenError, ProveError, PushError, StateError,
 };
@@ -46,6 +49,7 @@ impl From<OpenError> for Failure {
                 "check this machine's clock; to import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
+            _ if id == Id::NewerVersion => Some(NEWER.to_owned()),
             OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
             OpenError::Damage(Damage::Promise(_)) => Some(NOT_AS_SAID.to_owned()),
             OpenError::Damage(_) if matches!(id, Id::Damaged | Id::Truncated) => Some(COPY_AGAIN.to_owned()),
@@ -54,6 +58,9 @@ impl From<OpenError> for Failure {
         Self { id, lines: vec![chain(&error)], hint }
     }
 }
+
+/// The hint for a newer program's file.
+pub(super) const NEWER: &str = "install a version of `bundle` that is at least that of the side that made the file; `bundle --version` prints it";
 
 /// The hint for damaged bytes.
 const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
@@ -200,9 +207,14 @@ pub(super) fn trust_id(error: &TrustError) -> Id {
 /// A newer program's statement is no damage.
 pub(super) fn statement_id(error: &StatementError) -> Id {
     match error {
-        StatementError::Version(version) if *version > u64::from(FORMAT_VERSION) => Id::NewerVersion,
+        StatementError::Version(version) => version_id(*version, FORMAT_VERSION),
         _ => Id::Damaged,
     }
+}
+
+/// A document with a version that this program does not read. Only a later one is a newer program's.
+pub(super) fn version_id(version: u64, ours: u32) -> Id {
+    if version > u64::from(ours) { Id::NewerVersion } else { Id::Damaged }
 }
 
 /// The error's identifier for a bundle's bytes.
@@ -220,7 +232,9 @@ pub(super) fn medium_id(error: &MediumError) -> Id {
     match error {
         MediumError::Open { .. } => Id::FileUnreadable,
         MediumError::Compressed { source: bundle_format::CompressedError::Read(_), .. } => Id::FileSystem,
-        MediumError::Index { source: bundle_format::VolumeIndexError::Version(_), .. } => Id::NewerVersion,
+        MediumError::Index { source: VolumeIndexError::Version(version), .. } => {
+            version_id(*version, VOLUMES_VERSION)
+        }
         MediumError::Compressed { .. }
         | MediumError::Index { .. }
         | MediumError::OtherIndex(_)
@@ -245,7 +259,7 @@ impl From<StateError> for Failure {
                 Self::new(Id::FileSystem, &error).hint("choose another place with --state FILE")
             }
             StateError::Version { .. } => {
-                Self::new(Id::Failed, &error).hint("use the newer program that wrote it")
+                Self::new(Id::NewerVersion, &error).hint("use the newer program that wrote it")
             }
         }
     }
@@ -266,7 +280,7 @@ impl From<ProveError> for Failure {
 
 impl From<Crowded> for Failure {
     fn from(error: Crowded) -> Self {
-        Self::new(Id::Stale, &error).hint(
+        Self::new(Id::NotTrusted, &error).hint(
             "find out who pushed them, and remove these tags from the registry: `bundle stream show STREAM --to HOST \
              --receipt-key FILE` names them; then import again",
         )
@@ -291,7 +305,8 @@ impl From<HistoryError> for Failure {
 
 impl From<MediumError> for Failure {
     fn from(error: MediumError) -> Self {
-        Self::new(medium_id(&error), &error)
+        let failure = Self::new(medium_id(&error), &error);
+        if failure.is(Id::NewerVersion) { failure.hint(NEWER) } else { failure }
     }
 }
 

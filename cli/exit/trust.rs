@@ -1,12 +1,13 @@
 //! Trust, countersignatures and receipts.
 //! Takes the errors of `trust`, gives identifiers and hints.
 
-use bundle_format::KeyError;
+use bundle_format::{KeyError, ROTATION_VERSION, RotationError};
 use bundle_trust::ReceiptFileError;
 use bundle_trust::{
     CountersignatureError, LoadKeysError, SignatureFileError, StoreNotFound, TrustFileError, TrustStoreError,
 };
 
+use super::import::{NEWER, version_id};
 use super::{Failure, Id, chain};
 
 impl From<TrustFileError> for Failure {
@@ -23,15 +24,18 @@ impl From<TrustFileError> for Failure {
 
 impl From<ReceiptFileError> for Failure {
     fn from(error: ReceiptFileError) -> Self {
-        use bundle_format::ReceiptError;
+        use bundle_format::{RECEIPT_VERSION, ReceiptError};
         let id = match &error {
             ReceiptFileError::Read { .. } => Id::FileUnreadable,
             ReceiptFileError::Signature(error) => signature_id(error),
-            ReceiptFileError::Receipt { source: ReceiptError::Version(_), .. } => Id::NewerVersion,
+            ReceiptFileError::Receipt { source: ReceiptError::Version(version), .. } => {
+                version_id(*version, RECEIPT_VERSION)
+            }
             ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => Id::UnknownSigner,
             ReceiptFileError::Receipt { .. } => Id::Damaged,
         };
         let hint = match &error {
+            _ if id == Id::NewerVersion => Some(NEWER),
             ReceiptFileError::Signature(SignatureFileError::Read { .. }) => {
                 Some("bring the signature too: it is the file beside the receipt")
             }
@@ -103,6 +107,11 @@ impl From<TrustStoreError> for Failure {
             ),
             TrustStoreError::NoKey(_) => Self::new(Id::NoTrustedKey, &error)
                 .hint("`bundle trust add KEY.pub --name NAME`, or --trust <PUBKEY|FILE>"),
+            TrustStoreError::Rotation(RotationError::Version(version))
+                if version > u64::from(ROTATION_VERSION) =>
+            {
+                Self::new(Id::NewerVersion, &error).hint(NEWER)
+            }
             TrustStoreError::Rotation(_) => Self::new(Id::NotTrusted, &error),
             TrustStoreError::Known(_)
             | TrustStoreError::NameTaken(_)

@@ -12,11 +12,17 @@ pub(crate) fn exit_codes() -> String {
     for code in Code::ALL {
         page.push_str(&format!("| {} | {} |\n", code.number(), code.meaning()));
     }
+    let order: Vec<String> = Code::BY_GRAVITY.iter().map(|code| code.number().to_string()).collect();
+    page.push_str(&format!(
+        "\nNever 0 on a partial result. If several things fail, the code is that of the first one that is printed. Of \
+         several files on a command line (`verify a.tar b.tar`), it is the gravest code: {}, in this order. Codes may \
+         be added: treat one that you do not know as a failure.\n\
+         A program that is killed by a signal ends with 128 and the signal's number; Ctrl-C at a passphrase prompt is \
+         130.\n\n",
+        order.join(", ")
+    ));
     page.push_str(
-        "\nNever 0 on a partial result. If several things fail, the code is that of the first one that \
-         is printed.\nA program that is killed by a signal ends with 128 and the signal's number; \
-         Ctrl-C at a passphrase prompt is 130.\n\n\
-         ## Errors as JSON\n\nWith `--json`, an error is one line of JSON on standard error, wrong arguments \
+        "## Errors as JSON\n\nWith `--json`, an error is one line of JSON on standard error, wrong arguments \
          included:\n\n```json\n\
          {\"version\":1,\"error\":{\"id\":\"truncated\",\"code\":3,\"message\":\"...\",\"causes\":[],\"hints\":[\"...\"]}}\n\
          ```\n\nNotes and progress on standard error stay lines of text: the error is the last line that begins \

@@ -18,6 +18,7 @@ pub(crate) fn json() -> String {
     page.add::<report::VerifySetReport>();
     page.add::<report::RepairReport>();
     page.add::<report::InspectReport>();
+    page.add::<report::InspectSetReport>();
     page.add::<report::DiffReport>();
     page.add::<report::ImportReport>();
     page.add::<report::PartReport>();
@@ -25,6 +26,7 @@ pub(crate) fn json() -> String {
     page.add::<report::RepositoriesReport>();
     page.add::<report::OutlookReport>();
     page.add::<report::ReceiptReport>();
+    page.add::<report::ReceiptSetReport>();
     page.add::<report::ShortReceiptReport>();
     page.add::<report::ExtractReport>();
     page.add::<report::FilesReport>();
@@ -43,8 +45,10 @@ pub(crate) fn json() -> String {
     page.add::<report::RotateReport>();
     page.add::<report::ValuesReport>();
     page.add::<report::FileReport>();
+    page.add::<report::SchemaCheckReport>();
     page.add::<report::KeyReport>();
     page.add::<report::SignReport>();
+    page.add::<report::SignSetReport>();
     page.add::<report::TrustListReport>();
     page.add::<report::TrustReport>();
     page.add::<report::RevokeReport>();
@@ -63,15 +67,64 @@ const HEAD: &str = "# JSON output
 Every command takes `--json` and then prints one JSON object on standard output. It has the field `reportVersion`, \
 which is 1, beside those below. Fields may be added; a field that is taken away or gets another meaning raises the \
 version. Sizes are bytes, durations are seconds, times are RFC 3339 in UTC. Errors are JSON on standard error: \
-[exit-codes.md](exit-codes.md). `bundle schema` prints a JSON Schema and no report.
+[exit-codes.md](exit-codes.md). `bundle schema` without `--check` prints a JSON Schema and no report; `serve` prints one \
+object per line.
 
-Some recipes:
+## Several files
+
+`verify`, `inspect`, `sign`, `receipt show` and `schema --check` take several files. With one file, the object is that \
+file's report. With several, it is one object with a list of the reports, in the order of the command line, and `failed`: \
+the files that failed, each with the identifier and the exit code that it has alone. A file that fails hides none of the \
+others. The program ends with the gravest of their [codes](exit-codes.md).
+
+## Recipes for jq
+
+The bundles that must not be used:
 
 ```sh
-bundle verify a.tar b.tar --json | jq -r '.bundles[] | select(.trusted | not) | .file'
+bundle verify a.tar b.tar --json | jq -r '.failed[] | [.file, .id] | @tsv'
+```
+
+The images in a bundle, with their digests:
+
+```sh
 bundle inspect a.tar --json | jq -r '.artifacts[] | [.source, .digest] | @tsv'
-bundle diff old.tar new.tar --json | jq -r '.diff.changes[] | select(.change == \"moved\") | .target'
-bundle import a.tar --to harbor.example --json 2> >(jq -rR 'fromjson? | .error.id')
+```
+
+The ten largest images in it, with what each takes alone:
+
+```sh
+bundle inspect a.tar --json | jq -r '[.artifacts[]] | sort_by(-.ownSize) | .[:10][] | [.ownSize, .source] | @tsv'
+```
+
+The newest bundle of several, by its number in the stream:
+
+```sh
+bundle inspect a.tar b.tar --json | jq -r '.bundles | max_by(.sequence) | .file'
+```
+
+The tags that move with the next bundle, and its new bytes:
+
+```sh
+bundle diff a.tar b.tar --trust key.pub --json | jq -r '.diff | (.changes[] | select(.change == \"moved\") | .target), .newBytes'
+```
+
+What an import would push:
+
+```sh
+bundle import a.tar --to harbor.example --dry-run --json | jq -r '.steps[] | select(.decision == \"push\") | .target'
+```
+
+The identifier of an error, for a script that tells stale from damaged:
+
+```sh
+bundle verify damaged.tar --json 2>&1 >/dev/null | jq -rR 'fromjson? | .error.id'
+```
+
+The images of a receipt that are in place:
+
+```sh
+bundle receipt show r.json --json | jq -r '.receipt.artifacts[] | [.outcome, .target.project, .target.repository] | @tsv'
 ```
 ";
 

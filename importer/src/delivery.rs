@@ -9,9 +9,10 @@ use bundle_format::{BundleId, Override, Receipt, SiteName, Statement, Target, Ti
 use bundle_oci::{ProjectName, Registry};
 use bundle_registry::{Error, Progress};
 use bundle_trust::Signer;
+use tracing::info;
 
 use crate::{
-    Bundle, Cause, ConfirmError, ConfirmRequest, Destination, Finding, HistoryError, HistoryNotice,
+    Bundle, Cause, ConfirmError, ConfirmRequest, Decision, Destination, Finding, HistoryError, HistoryNotice,
     ImportPlan, Limits, OnExistingTag, OnFailure, Outlook, PlanError, Portion, Preparation, PrepareError,
     Progressed, ProveError, PushError, Pushed, ReceiptDraft, Record, Remaining, Report, Rollback, ScanReport,
     Shard, StateFile, StreamHistory, prove, push,
@@ -151,6 +152,23 @@ pub enum DeliveryError {
     Confirm(#[from] ConfirmError),
 }
 
+/// Logs the decision for each artifact, and the preflight checks that failed.
+fn log_plan(import: &ImportPlan, findings: &[Finding]) {
+    for step in &import.steps {
+        let (target, digest) = (&step.target, step.digest);
+        match step.decision {
+            Decision::Present => info!(%target, %digest, "present already"),
+            Decision::Push => info!(%target, %digest, "will be pushed"),
+            Decision::Move(from) => info!(%target, %digest, %from, "tag will move"),
+            Decision::Skip(found) => info!(%target, %digest, %found, "skipped: the tag has another digest"),
+            Decision::Omit => info!(%target, %digest, "skipped: not asked for"),
+        }
+    }
+    for finding in findings {
+        info!(finding = ?finding, "preflight check failed");
+    }
+}
+
 impl Delivery {
     /// Compares a bundle with what is remembered of its stream and with what the destination has.
     ///
@@ -194,6 +212,7 @@ impl Delivery {
         };
         history.ignore(import.ignored.clone());
         let overrides = history.judge(expired, &options.rollback)?;
+        log_plan(&import, &findings);
         Ok(Self { bundle, destination, history, overrides, preparation, import, findings })
     }
 

@@ -299,6 +299,7 @@ impl Download {
                 }
                 self.response = None;
                 self.position = self.size;
+                tracing::debug!(host = %self.sender, digest = %self.digest, bytes = self.size, "blob fetched");
                 return Ok(Some(std::mem::take(&mut self.last)));
             }
             let Some(mut piece) = piece? else {

@@ -329,7 +329,9 @@ impl Client {
     /// Returns the content that an earlier run kept for a digest, if it is right and has at most `largest`
     /// bytes.
     pub fn kept(&self, digest: Digest, largest: u64) -> Option<Bytes> {
-        self.inner.cache.as_ref()?.get(digest, largest)
+        let kept = self.inner.cache.as_ref()?.get(digest, largest)?;
+        tracing::debug!(digest = %digest, bytes = kept.len(), "cache hit");
+        Some(kept)
     }
 
     /// Keeps content for later runs, if there is a place. Its digest must have been checked.

@@ -194,3 +194,5 @@ pub(crate) const MOST_GROWTH: usize = 256;
 pub(crate) const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// Bytes per second of an upload that only takes its time: more than any server's least rate for a body, less than any line's.
 pub(crate) const HELD_PIECE: usize = 1 << 10;
+/// The characters of a request's path that the log shows: longer ones are no registry's.
+pub(crate) const LOGGED_PATH: usize = 512;

@@ -51,7 +51,11 @@ impl Sent {
     /// The text without any secret that was sent.
     pub(crate) fn mask(&self, mut text: String) -> String {
         let sent = lock(&self.0);
-        mask_text(&mut text, &longest_first(&sent, ANY_LENGTH));
+        // Most texts are shorter than most tokens.
+        let longest = text.len();
+        let mut secrets = longest_first(&sent, ANY_LENGTH, longest);
+        secrets.retain(|secret| text.contains(secret));
+        mask_text(&mut text, &secrets);
         text
     }
 
@@ -59,7 +63,7 @@ impl Sent {
     /// string is looked at as it is read, however it is escaped. A body without secrets stays as it is, byte for byte.
     pub(crate) fn mask_body(&self, body: Bytes, shortest: usize) -> Bytes {
         let sent = lock(&self.0);
-        let secrets = longest_first(&sent, shortest);
+        let secrets = longest_first(&sent, shortest, usize::MAX);
         if secrets.is_empty() {
             return body;
         }
@@ -74,9 +78,10 @@ impl Sent {
     }
 }
 
-/// Secrets of at least `shortest` bytes, the longest first: a password stands in `user:password`.
-fn longest_first(sent: &VecDeque<Secret>, shortest: usize) -> Vec<&str> {
-    let mut secrets: Vec<&str> = sent.iter().map(Secret::reveal).filter(|it| it.len() >= shortest).collect();
+/// Secrets of at least `shortest` and at most `longest` bytes, the longest first: a password stands in `user:password`.
+fn longest_first(sent: &VecDeque<Secret>, shortest: usize, longest: usize) -> Vec<&str> {
+    let mut secrets: Vec<&str> =
+        sent.iter().map(Secret::reveal).filter(|it| (shortest..=longest).contains(&it.len())).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
 }

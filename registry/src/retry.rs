@@ -6,6 +6,7 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use bundle_oci::{Registry, RepositoryName};
 
+use crate::line::trace;
 use crate::lock::lock;
 use crate::routes::By;
 use crate::{Blame, Client, Error, Limits};
@@ -133,7 +134,7 @@ impl Client {
                 return Err(error);
             }
             let attempt = backoff.attempt;
-            (self.inner.on_retry)(&Retry { host: host.as_str(), attempt, cause: &error, wait });
+            self.will_retry(&Retry { host: host.as_str(), attempt, cause: &error, wait });
             tokio::time::sleep(wait).await;
             return Ok(());
         }
@@ -141,7 +142,7 @@ impl Client {
             return Err(error);
         };
         let wait = error.retry_after().unwrap_or(planned).min(limits.longest_wait);
-        (self.inner.on_retry)(&Retry { host: host.as_str(), attempt: backoff.attempt, cause: &error, wait });
+        self.will_retry(&Retry { host: host.as_str(), attempt: backoff.attempt, cause: &error, wait });
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -212,6 +213,13 @@ impl Client {
     }
 
     pub(crate) fn fell_back(&self, mirror: &Registry, registry: &Registry, to: FallbackTo, cause: &Error) {
-        (self.inner.on_fallback)(&Fallback { mirror, registry, to, cause });
+        let fallback = Fallback { mirror, registry, to, cause };
+        trace::fallback(&fallback);
+        (self.inner.on_fallback)(&fallback);
+    }
+
+    fn will_retry(&self, retry: &Retry<'_>) {
+        trace::retry(retry);
+        (self.inner.on_retry)(retry);
     }
 }

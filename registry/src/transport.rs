@@ -11,6 +11,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use crate::answer::{is_web_page, parse_retry_after, title};
 use crate::challenge::Challenge;
 use crate::limits::SCHEME_TIME;
+use crate::line::trace::Asked;
 use crate::lock::lock;
 use crate::token::{Authorization, Scope};
 use crate::{Answer, Client, Error, Limits, ProxyProblem, RateLimit, proxy, redirect};
@@ -245,8 +246,11 @@ impl Client {
         let waited = self.inner.limits.answer;
         let pass = self.inner.passes.enter(host, &self.inner.limits).await;
         let asked = Instant::now();
-        match tokio::time::timeout(waited, request.send()).await {
+        let (asking, http, request) = Asked::of(request);
+        let sending = async { http.execute(request?).await };
+        match tokio::time::timeout(waited, sending).await {
             Ok(Ok(mut response)) => {
+                self.log_answer(host, &asking, &response, asked.elapsed());
                 pass.answered(response.status().as_u16());
                 // A successful answer keeps its connection until all of it is read. After a refusal, other
                 // registries are asked while this answer still exists.
@@ -295,15 +299,20 @@ impl Client {
                     && let Some(proxy) = self.inner.proxies.proxy_for(&target)
                 {
                     // The proxy's answer has more than the HTTP client returns.
-                    let asked =
+                    let wants =
                         tokio::time::timeout(self.inner.limits.connect, proxy::asks_for(proxy, &target));
-                    let asked = asked.await.ok().flatten().unwrap_or_default();
-                    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-                    *problem = proxy::login_problem(proxy, &asked);
+                    let wants = wants.await.ok().flatten().unwrap_or_default();
+                    let wants: Vec<&str> = wants.iter().map(String::as_str).collect();
+                    *problem = proxy::login_problem(proxy, &wants);
                 }
+                self.log_failure(host, &asking, &error, asked.elapsed());
                 Err(error)
             }
-            Err(_) => Err(Error::Stalled { host: host.to_owned(), waited }),
+            Err(_) => {
+                let error = Error::Stalled { host: host.to_owned(), waited };
+                self.log_failure(host, &asking, &error, asked.elapsed());
+                Err(error)
+            }
         }
     }
 

@@ -30,6 +30,19 @@ pub struct ErrorBody {
     pub hints: Vec<String>,
 }
 
+/// A file of several that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FileError {
+    /// The file, as on the command line.
+    pub file: String,
+    /// The stable identifier of the cause.
+    pub id: String,
+    /// The exit code that the command would end with if this file were the only one.
+    pub code: u8,
+    /// The message: the first line of the text for people.
+    pub message: String,
+}
+
 impl ErrorReport {
     /// The report of an error of this cause. `lines` and `hints` are what people read.
     pub fn new(id: ErrorId, lines: &[String], hint: Option<&str>) -> Self {

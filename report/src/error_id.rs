@@ -56,12 +56,6 @@ pub enum ErrorId {
     KeyRevoked,
     /// A key that signed is not allowed to: the bundle is outside its validity period, projects or streams.
     KeyScope,
-    /// The bundle is past its own expiry.
-    Expired,
-    /// The bundle is older than the newest one of its stream, or its number is taken (rollback protection).
-    Stale,
-    /// A newer program made this file. Update the program.
-    NewerVersion,
     /// The bundle ends too early.
     Truncated,
     /// Bytes of a bundle, volume, receipt or chart are not what was signed, or break the format.
@@ -134,6 +128,12 @@ pub enum ErrorId {
     ScanMissing,
     /// Other shards or runs still have work to do.
     SharesMissing,
+    /// A newer program made this file. Update the program.
+    NewerVersion,
+    /// The bundle is older than the newest one of its stream, or its number is taken (rollback protection).
+    Stale,
+    /// The bundle is past its own expiry.
+    Expired,
 }
 
 impl ErrorId {
@@ -164,9 +164,6 @@ impl ErrorId {
         Self::TooFewSignatures,
         Self::KeyRevoked,
         Self::KeyScope,
-        Self::Expired,
-        Self::Stale,
-        Self::NewerVersion,
         Self::Truncated,
         Self::Damaged,
         Self::Clock,
@@ -203,6 +200,9 @@ impl ErrorId {
         Self::Drift,
         Self::ScanMissing,
         Self::SharesMissing,
+        Self::NewerVersion,
+        Self::Stale,
+        Self::Expired,
     ];
 
     /// The identifier, as in JSON.
@@ -303,9 +303,6 @@ impl ErrorId {
             | Self::TooFewSignatures
             | Self::KeyRevoked
             | Self::KeyScope
-            | Self::Expired
-            | Self::Stale
-            | Self::NewerVersion
             | Self::Truncated
             | Self::Damaged
             | Self::Clock => ExitCode::NotTrusted,
@@ -342,6 +339,8 @@ impl ErrorId {
             | Self::Drift
             | Self::ScanMissing
             | Self::SharesMissing => ExitCode::Incomplete,
+            Self::NewerVersion => ExitCode::NewerVersion,
+            Self::Stale | Self::Expired => ExitCode::Stale,
         }
     }
 
@@ -457,6 +456,8 @@ impl From<ExitCode> for ErrorId {
             ExitCode::Network => Self::Network,
             ExitCode::Policy => Self::Policy,
             ExitCode::Incomplete => Self::Incomplete,
+            ExitCode::NewerVersion => Self::NewerVersion,
+            ExitCode::Stale => Self::Stale,
         }
     }
 }

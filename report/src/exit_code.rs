@@ -10,7 +10,7 @@ pub enum ExitCode {
     Failed = 1,
     /// An argument or a file of the user is wrong.
     Usage = 2,
-    /// The bundle is not trusted, is damaged, is stale, or was made by a newer program.
+    /// The bundle, receipt or signature is not trusted, or is damaged.
     NotTrusted = 3,
     /// The network or a registry failed. A retry may help.
     Network = 4,
@@ -18,11 +18,15 @@ pub enum ExitCode {
     Policy = 5,
     /// Something that is needed is missing: a volume, a base bundle, an image, a scan result.
     Incomplete = 6,
+    /// A newer program made a file.
+    NewerVersion = 7,
+    /// The bundle is trusted and stale: older than the newest one of its stream, or past its expiry.
+    Stale = 8,
 }
 
 impl ExitCode {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -30,7 +34,27 @@ impl ExitCode {
         Self::Network,
         Self::Policy,
         Self::Incomplete,
+        Self::NewerVersion,
+        Self::Stale,
     ];
+
+    /// From the gravest to the least grave: what must not be used, what a person has to change, and at the end what
+    /// a retry may mend. A job that retries after a code is right only if nothing graver happened.
+    pub const BY_GRAVITY: [Self; 8] = [
+        Self::NotTrusted,
+        Self::Stale,
+        Self::NewerVersion,
+        Self::Policy,
+        Self::Usage,
+        Self::Incomplete,
+        Self::Failed,
+        Self::Network,
+    ];
+
+    /// The graver of the two.
+    pub fn graver(self, other: Self) -> Self {
+        Self::BY_GRAVITY.into_iter().find(|code| *code == self || *code == other).unwrap_or(self)
+    }
 
     /// The number that the shell sees.
     pub const fn number(self) -> u8 {
@@ -45,13 +69,32 @@ impl ExitCode {
                 "The program failed: the system refused a file, a thread or memory, or a limit was reached."
             }
             Self::Usage => "An argument or a configuration file is wrong.",
-            Self::NotTrusted => {
-                "The bundle is not trusted, is damaged, is stale, or was made by a newer program."
-            }
+            Self::NotTrusted => "The bundle, receipt or signature is not trusted, or is damaged.",
             Self::Network => "The network or a registry failed. A retry may help.",
             Self::Policy => "A policy refused, such as an immutable tag or a quota.",
             Self::Incomplete => {
                 "Something that is needed is missing: a volume, a base bundle, an image or a scan result."
+            }
+            Self::NewerVersion => "A newer program made the bundle, or another file. Update the program.",
+            Self::Stale => {
+                "The bundle is trusted, and older than the newest one of its stream (rollback protection) or past \
+                 its expiry."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_codes_the_graver_one_is_the_same_in_either_order() {
+        assert_eq!(ExitCode::Network.graver(ExitCode::NotTrusted), ExitCode::NotTrusted);
+        assert_eq!(ExitCode::Failed.graver(ExitCode::Done), ExitCode::Failed);
+        for one in ExitCode::ALL {
+            for other in ExitCode::ALL {
+                assert_eq!(one.graver(other), other.graver(one));
             }
         }
     }

@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use crate::artifact::dated;
 use crate::keys::quoted;
-use crate::{ArtifactEntry, BaseEntry, Bytes, OtherPlatformEntry, Report, count};
+use crate::{ArtifactEntry, BaseEntry, Bytes, FileError, OtherPlatformEntry, Report, count};
 
 /// `inspect`: the statement of a bundle.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectReport {
+    /// The file.
+    pub file: String,
     /// Whether a trusted key signed. If false, anybody may have written the rest.
     pub verified: bool,
     /// The names of the keys that signed.
@@ -140,6 +142,23 @@ impl Report for InspectReport {
             text.push_str(&format!("{WARNING}\n"));
         }
         text
+    }
+}
+
+/// `inspect FILE FILE...`: the statements of several bundles.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct InspectSetReport {
+    /// The bundles that could be read, in the order of the command line.
+    pub bundles: Vec<InspectReport>,
+    /// The files that failed, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
+}
+
+impl Report for InspectSetReport {
+    fn text(&self) -> String {
+        let texts: Vec<String> =
+            self.bundles.iter().map(|each| format!("{}:\n{}", each.file, each.text())).collect();
+        texts.join("\n")
     }
 }
 

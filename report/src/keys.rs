@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Report;
 use crate::artifact::dated;
+use crate::{FileError, Report};
 
 /// `'ops' and 'transfer'`.
 pub(crate) fn quoted(names: &[String]) -> String {
@@ -60,6 +60,21 @@ impl Report for SignReport {
             quoted(&self.signers),
             self.signature
         )
+    }
+}
+
+/// `sign FILE FILE...`: the countersignatures that were written.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SignSetReport {
+    /// The bundles that are signed now, in the order of the command line.
+    pub bundles: Vec<SignReport>,
+    /// The files that are not, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
+}
+
+impl Report for SignSetReport {
+    fn text(&self) -> String {
+        self.bundles.iter().map(SignReport::text).collect()
     }
 }
 

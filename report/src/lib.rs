@@ -24,6 +24,7 @@ mod keys;
 mod model;
 mod receipt;
 mod repair;
+mod schema;
 mod serve;
 mod size;
 mod stream;
@@ -36,7 +37,7 @@ pub use completion::CompletionReport;
 pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
-pub use error::{ErrorBody, ErrorReport};
+pub use error::{ErrorBody, ErrorReport, FileError};
 pub use error_id::ErrorId;
 pub use exit_code::ExitCode;
 pub use extract::{
@@ -51,14 +52,15 @@ pub use import::{
     BlobCounts, BlobWays, ImportReport, ImportStep, ImportedBlobs, OutlookReport, PartReport, ProjectScans,
     RepositoriesReport, ScanEntry, ScansReport, StepsReport, StorageEntry, UnstoredEntry,
 };
-pub use inspect::{Extent, InspectReport, InspectedArtifact, SharedWith};
+pub use inspect::{Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
 pub use keys::{
     AcceptReport, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport, RotationReport,
-    SignReport, TrustListReport, TrustReport, TrustedKeyEntry,
+    SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
 };
 pub use model::{REPORT_VERSION, Report, json};
-pub use receipt::{ReceiptReport, ShortReceiptReport};
+pub use receipt::{ReceiptReport, ReceiptSetReport, ShortReceiptReport};
 pub use repair::RepairReport;
+pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};
 pub use stream::{

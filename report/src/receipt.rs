@@ -6,11 +6,13 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Bytes, Report, count};
+use crate::{Bytes, FileError, Report, count};
 
 /// `receipt show`: a receipt.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReceiptReport {
+    /// The file.
+    pub file: String,
     /// Whether the site's signature was checked. If false, anybody may have written the rest.
     pub verified: bool,
     /// The receipt as it was read; its fields are in docs/format.md.
@@ -24,6 +26,23 @@ impl Report for ReceiptReport {
     fn text(&self) -> String {
         let warning = if self.verified { String::new() } else { format!("{WARNING}\n") };
         format!("{warning}{}", shown(&self.receipt))
+    }
+}
+
+/// `receipt show FILE FILE...`: several receipts.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ReceiptSetReport {
+    /// The receipts that could be read, in the order of the command line.
+    pub receipts: Vec<ReceiptReport>,
+    /// The files that failed, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
+}
+
+impl Report for ReceiptSetReport {
+    fn text(&self) -> String {
+        let texts: Vec<String> =
+            self.receipts.iter().map(|each| format!("{}:\n{}", each.file, each.text())).collect();
+        texts.join("\n")
     }
 }
 

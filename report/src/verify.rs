@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifact::dated;
 use crate::keys::quoted;
-use crate::{Bytes, OtherPlatformEntry, Report, Took, count};
+use crate::{Bytes, FileError, OtherPlatformEntry, Report, Took, count};
 
 /// `verify FILE`: the verdict of each check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -97,8 +97,10 @@ impl Report for VerifyReport {
 pub struct VerifySetReport {
     /// Whether every bundle passed every check.
     pub trusted: bool,
-    /// The bundles, in the order of the command line.
+    /// The bundles that could be looked at, in the order of the command line.
     pub bundles: Vec<VerifyReport>,
+    /// The files that failed, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
 }
 
 impl Report for VerifySetReport {

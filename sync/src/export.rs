@@ -22,6 +22,7 @@ use bundle_format::{
 use bundle_oci::{Digest, Hasher, Printable};
 use bundle_registry::{Client, Progress};
 use bundle_trust::{SignError, Signer};
+use tracing::info;
 
 /// The connected side's job.
 #[derive(Debug)]
@@ -178,10 +179,15 @@ impl ExportJob<'_> {
         let whole = self.again || config.full_every.is_some_and(|most| deltas >= most);
         let bundle = match self.to_send(&mut plan, &receipts, &outbox, last.as_ref(), whole)? {
             Some(nothing) => {
+                info!(%stream, reason = ?nothing, "nothing to send");
                 outbox.give_up(sequence)?;
                 Err(nothing)
             }
-            None => Ok(self.write(plan, &outbox, deltas, &mut ledger, progress).await?),
+            None => {
+                let (blobs, omitted) = (plan.statement().blobs.len(), plan.statement().requires.len());
+                info!(%stream, sequence = u64::from(sequence), whole, blobs, omitted, "writes a bundle");
+                Ok(self.write(plan, &outbox, deltas, &mut ledger, progress).await?)
+            }
         };
         let pruned = match receipts.arrived() {
             // A bundle whose short receipt was typed is read again each night, until a whole receipt
@@ -189,6 +195,9 @@ impl ExportJob<'_> {
             Some(arrived) => outbox.prune(arrived, config.keep, |sequence| sequence == arrived)?,
             None => 0,
         };
+        if pruned > 0 {
+            info!(%stream, pruned, "bundles that arrived are removed from the outbox");
+        }
         ledger.succeeded = Some(Timestamp::now());
         ledger.missing.insert(stream.clone(), missing.iter().map(MissingStatus::of).collect());
         self.remember(&lock)?;

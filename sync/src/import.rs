@@ -17,6 +17,7 @@ use bundle_importer::{
 use bundle_oci::{Printable, chain};
 use bundle_registry::Progress;
 use bundle_trust::{Effective, SignError, Signer};
+use tracing::info;
 
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
@@ -325,6 +326,8 @@ impl ImportJob<'_> {
             Moved::Away if again => BundleOutcome::Again(id),
             Moved::Away => BundleOutcome::Imported(id),
         };
+        let file = Printable(&candidate.name).to_string();
+        info!(file, again, "imported, and moved out of the inbox");
         Ok(InboxItem { name: candidate.name, outcome })
     }
 
@@ -337,7 +340,10 @@ impl ImportJob<'_> {
         ledger_path: &Path,
     ) -> Result<InboxItem, ImportJobError> {
         let name = candidate.name.clone();
-        let outcome = match judge(&error) {
+        let judgement = judge(&error);
+        let file = Printable(&name).to_string();
+        info!(file, judgement = ?judgement, cause = %Printable(&chain(&error)), "not imported");
+        let outcome = match judgement {
             Judgement::Wait => BundleOutcome::Waiting(error),
             Judgement::Fail => BundleOutcome::Failed(error),
             // A copy may still be in progress.
@@ -445,6 +451,7 @@ enum Moved {
 }
 
 /// The consequence of an error for a bundle.
+#[derive(Debug)]
 enum Judgement {
     /// Something may still come.
     Wait,

@@ -7,6 +7,7 @@ mod crossing;
 mod documents;
 mod harbor;
 mod hostile;
+mod log;
 mod memory;
 mod mistakes;
 mod overwrite;

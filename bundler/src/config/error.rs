@@ -30,6 +30,9 @@ pub enum ConfigError {
     /// YAML that is not valid, or not of the form that it must have.
     #[error(transparent)]
     Yaml(#[from] YamlError),
+    /// A lock that a newer program made.
+    #[error(transparent)]
+    NewerLock(YamlError),
     /// A value that is not what the field needs.
     #[error("{}:{line}:{column}: {field}: {error}", Printable(.name))]
     Field {

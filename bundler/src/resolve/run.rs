@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bundle_format::{Artifact, Target};
-use bundle_oci::{Digest, Reference, Registry, RepositoryName};
+use bundle_oci::{Digest, Reference, Registry, RepositoryName, chain};
 use bundle_registry::{Client, Progress};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
+use tracing::info;
 
 use super::error::{ResolveCause, ResolveError, ResolveErrors};
 use super::resolver::Resolver;
@@ -187,6 +188,10 @@ pub(crate) async fn resolve(
     let mut sources: HashMap<&Reference, (Digest, &Request)> = HashMap::new();
     while let Some((group, found)) = found.next().await {
         let request = group[0];
+        match &found {
+            Ok(image) => info!(reference = %request.reference, digest = %image.root.digest, "resolved"),
+            Err(cause) => info!(reference = %request.reference, cause = chain(cause), "not resolved"),
+        }
         let cause = match found {
             Ok(None) => {
                 let missing = |it: &&Request| LockMissing {

@@ -143,8 +143,19 @@ impl Bundle {
         let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
         let trusted = trust(&mut cursor, policy, countersignatures, limits)?;
         medium.belongs_to(trusted.digest())?;
+        let volumes = medium.files_of(&(0..medium.size().unwrap_or_default())).len();
         let archive = Archive::open(medium, trusted.clone())?;
         let graph = archive.graph(limits)?;
+        let statement = trusted.statement();
+        tracing::info!(
+            stream = %statement.stream,
+            sequence = u64::from(statement.sequence),
+            signers = trusted.signers().join(", "),
+            artifacts = statement.artifacts.len(),
+            blobs = statement.blobs.len(),
+            volumes,
+            "bundle opened"
+        );
         Ok(Self { trusted, graph, contents: Contents::File(archive) })
     }
 

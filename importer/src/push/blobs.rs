@@ -181,6 +181,12 @@ impl Push<'_> {
             .put_blob(repository, blob, holder, source)
             .await
             .map_err(blob_failed(blob, repository))?;
+        let how = match uploaded {
+            Uploaded::Mounted => "mounted",
+            Uploaded::Found => "found",
+            Uploaded::Sent => "sent",
+        };
+        tracing::debug!(digest = %blob.digest, repository = %repository, bytes = blob.size, how, "blob");
         match uploaded {
             Uploaded::Mounted => self.counters.mounted.fetch_add(1, Ordering::Relaxed),
             Uploaded::Found => self.counters.found.fetch_add(1, Ordering::Relaxed),

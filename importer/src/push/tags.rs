@@ -96,7 +96,10 @@ impl Pushed {
             Err(error) => return Err(failed(error)),
         }
         match found.map_err(failed)? {
-            Some(found) if found == step.digest => Ok(()),
+            Some(found) if found == step.digest => {
+                tracing::info!(target = %step.target, digest = %step.digest, "tag set");
+                Ok(())
+            }
             found => Err(PushError::Moved {
                 target: step.target.to_string(),
                 expected: step.digest,

@@ -6,6 +6,7 @@ pub(crate) mod certificate_times;
 mod passes;
 mod probe;
 mod rate;
+pub(crate) mod trace;
 
 pub use certificate_times::CertificateTimes;
 pub(crate) use passes::Passes;

@@ -11,6 +11,7 @@ use reqwest::{Method, Response, Url};
 
 use super::body::{Body, Reader, Watch};
 use super::session::{closing, session_url};
+use crate::line::trace::Asked;
 use crate::line::{Flow, Way};
 use crate::lock::lock;
 use crate::retry::Backoff;
@@ -230,6 +231,7 @@ impl Upload<'_> {
         let Stretch { offset, length, whole, keep } = stretch;
         let authorization =
             client.authorization(registry, &Scope::push(repository), refused.as_ref()).await?;
+        let asked = Asked::new(method.clone(), url.clone(), length);
         let mut request = client
             .http(&url)?
             .request(method.clone(), url)
@@ -259,8 +261,12 @@ impl Upload<'_> {
                 Err(Error::Stalled { host: host.to_owned(), waited })
             }
         };
-        if let Ok(response) = &sent {
-            pass.answered(response.status().as_u16());
+        match &sent {
+            Ok(response) => {
+                client.log_answer(host, &asked, response, started.elapsed());
+                pass.answered(response.status().as_u16());
+            }
+            Err(error) => client.log_failure(host, &asked, error, started.elapsed()),
         }
         drop(pass);
         if let Some(error) = watch.failure() {

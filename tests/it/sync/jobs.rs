@@ -439,11 +439,11 @@ fn what_a_job_remembers_can_be_lost() {
     nights.import().succeeds();
     forget();
     nights.put(&first, "again.tar");
-    nights.import().ends_with(3).says("is older than");
+    nights.import().ends_with(8).says("is older than");
     nights.scene.shell("mkdir -p state-a state-b && echo '{\"state' | tee state-a/export.json state-b/import.json > state-b/state.json").succeeds();
     quiet(nights.export(&[]));
     nights.put(&first, "again.tar");
-    nights.import().ends_with(3).says("is older than");
+    nights.import().ends_with(8).says("is older than");
     nights.bring_back();
     quiet(nights.export(&[]));
     nights.agrees(&["a", "b"]);

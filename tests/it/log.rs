@@ -1,0 +1,216 @@
+//! The log: what `-v`, `-vv`, `-q`, BUNDLE_LOG, `--log-format` and `--log-file` show, and that none of it ever has
+//! a secret. Takes runs against registries that echo what they are sent and redirect to signed addresses.
+
+use bundle_test_servers::{
+    DockerRegistry, Fault, FaultProxy, ImageSpec, Matcher, RequestHead, Response, Rule,
+};
+use serde_json::Value;
+
+use crate::scene::{Ran, Scene};
+
+const USER: &str = "robot$importer";
+const PASSWORD: &str = "Pa55-w0rd/never+logged";
+const PASSPHRASE: &str = "passphrase-never-logged";
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.never-logged-token.c2ln";
+const SIGNATURE: &str = "never-logged-signature-9f86d081884c7d65";
+
+/// A registry that gives tokens for the password, redirects blobs to signed addresses as object storage does, and
+/// echoes the credentials that it was sent in refusals, headers and addresses.
+fn echoing(upstream: &str) -> FaultProxy {
+    let front = FaultProxy::start(upstream).unwrap();
+    let behind = upstream.to_owned();
+    front.answer_with(move |head| echo(head, &behind));
+    front
+}
+
+fn echo(head: &RequestHead, behind: &str) -> Option<Response> {
+    let sent = head.headers.get("authorization").unwrap_or_default().to_owned();
+    let host = head.headers.get("host").unwrap_or_default();
+    let refusal = |status, code| Response::error(status, code, &format!("you sent {sent}, which is no good"));
+    if head.path() == "/token" {
+        return Some(match sent.starts_with("Basic ") {
+            true => Response::json(200, format!("{{\"token\":\"{TOKEN}\"}}")),
+            false => refusal(401, "UNAUTHORIZED"),
+        });
+    }
+    if sent != format!("Bearer {TOKEN}") {
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"x\"");
+        return Some(refusal(401, "UNAUTHORIZED").with_header("WWW-Authenticate", &challenge));
+    }
+    if head.path().contains("/team/leak/blobs/") {
+        let place = format!("http://{behind}/v2/{TOKEN}/blobs/x?X-Amz-Signature={SIGNATURE}");
+        return Some(Response::new(307).with_header("Location", &place));
+    }
+    if head.path().contains("/team/refused/") && head.method == "PUT" {
+        return Some(refusal(400, "MANIFEST_INVALID").with_header("X-Request-Id", &sent));
+    }
+    if head.method == "GET" && head.path().contains("/blobs/sha256:") {
+        let place = format!("http://{behind}{}?X-Amz-Signature={SIGNATURE}", head.path());
+        return Some(Response::new(307).with_header("Location", &place));
+    }
+    None
+}
+
+/// Nothing that was a secret is in what a run printed or wrote.
+#[track_caller]
+fn has_no_secret(text: &str) {
+    let basic = "cm9ib3QkaW1wb3J0ZXI6UGE1NS13MHJkL25ldmVyK2xvZ2dlZA==";
+    let encoded = "Pa55-w0rd%2Fnever%2Blogged";
+    for secret in [PASSWORD, PASSPHRASE, TOKEN, SIGNATURE, basic, encoded] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+    assert!(!text.to_lowercase().contains("bearer ey"), "{text}");
+}
+
+fn with_account(scene: &Scene, words: &str) -> Ran {
+    let mut command = scene.command(words.split(' '));
+    command.env("BUNDLE_USERNAME", USER).env("BUNDLE_PASSWORD", PASSWORD);
+    command.env("BUNDLE_KEY_PASSPHRASE", PASSPHRASE);
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn no_secret_is_ever_logged_not_even_where_a_registry_echoes_it() {
+    let scene = Scene::with_images();
+    let client = scene.source.client();
+    client.push("team/leak", "1", &ImageSpec::oci().label("n", "leak").build()).unwrap();
+    client.push("team/refused", "1", &ImageSpec::oci().label("n", "refused").build()).unwrap();
+    let front = echoing(scene.source.host());
+    let host = front.host();
+    let mut generate = scene.command(["key", "generate", "--encrypt", "closed"]);
+    Ran::from(generate.env("BUNDLE_KEY_PASSPHRASE", PASSPHRASE).output().unwrap()).succeeds();
+    let mut login =
+        scene.command(["login", host, "--username", USER, "--password-stdin", "--plain-http", host]);
+    login.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut login = login.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut login.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
+    Ran::from(login.wait_with_output().unwrap()).succeeds();
+
+    let last = scene.path(".local/state/bundle/last-failed.log");
+    let create = |image: &str, more: &str| {
+        with_account(&scene, &format!("create {host}/team/{image}:1 --key closed -o {image}.tar -vv {more}"))
+    };
+    let ran = create("multi", "--log-file all.log").succeeds();
+    // The log has each request, with its status, and whom a redirect leads to.
+    assert!(ran.stderr.contains("method=GET"), "{}", ran.stderr);
+    let redirected = ran.stderr.lines().any(|line| {
+        line.contains(&format!("host={}", scene.source.host()))
+            && line.contains("/blobs/sha256:")
+            && line.contains("status=200")
+    });
+    assert!(redirected, "{}", ran.stderr);
+    assert!(ran.stderr.contains("path=/token") && ran.stderr.contains("status=307"), "{}", ran.stderr);
+    assert!(!last.exists(), "a run that succeeds leaves no log");
+    has_no_secret(&ran.stderr);
+    has_no_secret(&ran.stdout);
+
+    let leaked = create("leak", "--log-file all.log --retries 0").ends_with(4);
+    assert!(leaked.stderr.contains("path=/v2/***/blobs/x"), "{}", leaked.stderr);
+    has_no_secret(&leaked.stderr);
+    let log = std::fs::read_to_string(&last).unwrap();
+    assert!(
+        log.starts_with("# bundle ") && log.contains(" create, ended ") && log.contains("exit code 4"),
+        "{log}"
+    );
+    assert!(log.contains("path=/v2/***/blobs/x") && log.contains("ERROR bundle: error: "), "{log}");
+    has_no_secret(&log);
+    has_no_secret(&create("leak", "--log-format json --retries 0").ends_with(4).stderr);
+
+    create("refused", "").succeeds();
+    for more in ["-vv --log-file all.log", "-vv --log-format json --json", "-v"] {
+        let words = format!(
+            "import refused.tar --to http://{host} --trust closed.pub --retries 0 --on-existing-tag overwrite {more}"
+        );
+        let target = words.replace("import refused.tar", "import refused.tar --state s");
+        let ran = with_account(&scene, &target);
+        has_no_secret(&ran.stderr);
+        has_no_secret(&ran.stdout);
+    }
+    let log = std::fs::read_to_string(scene.path("all.log")).unwrap();
+    assert!(log.lines().count() > 30, "{log}");
+    has_no_secret(&log);
+    assert_eq!(mode(&scene.path("all.log")), 0o600);
+    assert_eq!(mode(&last), 0o600);
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
+}
+
+#[test]
+fn a_run_is_logged_as_it_was_asked_for_and_says_nothing_more_without() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let proxy = FaultProxy::start(target.host()).unwrap();
+    let run = |state: &str, more: &[&str], variable: Option<&str>| {
+        let import = ["import", "b.tar", "--to", proxy.host(), "--trust", "key.pub", "--state", state];
+        let mut command = scene.command(import.iter().chain(more));
+        if let Some(value) = variable {
+            command.env("BUNDLE_LOG", value);
+        }
+        Ran::from(command.output().unwrap())
+    };
+    let plain = run("one", &[], None).succeeds();
+    assert!(!plain.stderr.contains(" INFO ") && !plain.stderr.contains(" DEBUG "), "{}", plain.stderr);
+    let info = run("two", &["-v"], None).succeeds();
+    assert!(info.stderr.contains("importer: bundle opened stream=default"), "{}", info.stderr);
+    assert!(info.stderr.contains("importer: present already target="), "{}", info.stderr);
+    assert!(!info.stderr.contains("method="), "{}", info.stderr);
+    // What is printed without -v is printed with it, too, and the result stays the same.
+    let first = |ran: &Ran| ran.stdout.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(first(&run("three", &[], None)), first(&info));
+    let debug = run("four", &["-vv"], None).succeeds();
+    assert!(debug.stderr.contains("registry: request ") && debug.stderr.contains("ms="), "{}", debug.stderr);
+    let only = run("five", &[], Some("registry=debug")).succeeds();
+    assert!(
+        only.stderr.contains("registry: request ") && !only.stderr.contains("importer: "),
+        "{}",
+        only.stderr
+    );
+    // The option takes precedence.
+    assert!(!run("six", &["-v"], Some("debug")).succeeds().stderr.contains("method="));
+    run("six", &[], Some("loud")).ends_with(2).says("BUNDLE_LOG: the levels are");
+
+    let json = run("seven", &["-vv", "--log-format", "json"], None).succeeds();
+    let mut requests = 0;
+    for line in json.stderr.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(
+            line["time"].is_string() && line["level"].is_string() && line["message"].is_string(),
+            "{line}"
+        );
+        if line["message"] == "request" {
+            assert!(line["status"].is_u64() && line["ms"].is_u64() && line["path"].is_string(), "{line}");
+            requests += 1;
+        }
+    }
+    assert!(requests > 3, "{}", json.stderr);
+    let failed = run("eight", &["--log-format", "json", "--project", "absent"], None).ends_with(2);
+    let line: Value = serde_json::from_str(failed.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "error", "{line}");
+
+    // A retry says why, and what is retried.
+    proxy.add(Rule::new(Matcher::new("HEAD", "/v2/"), Fault::status(503)).once());
+    let retried = run("nine", &["-v"], None).succeeds();
+    let retry = retried.stderr.lines().find(|line| line.contains("registry: retry ")).unwrap_or_default();
+    assert!(retry.contains("HTTP 503") && retry.contains("wait_ms="), "{}", retried.stderr);
+}
+
+#[test]
+fn quiet_says_errors_only_and_keeps_the_result() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let import = ["import", "b.tar", "--to", target.host(), "--trust", "key.pub", "--state", "s", "-q"];
+    let ran = scene.bundle(import).succeeds();
+    assert_eq!(ran.stderr, "");
+    assert!(!ran.stdout.is_empty());
+    let ran = scene.bundle(["verify", "absent.tar", "--trust", "key.pub", "-q"]).ends_with(2);
+    assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
+    scene.bundle(["verify", "b.tar", "-q", "-v"]).ends_with(2);
+    // With a bundle on standard output, its report is on standard error, and is the result.
+    let image = format!("{}/team/multi:1", scene.source.host());
+    let ran = scene.shell(&format!("$BUNDLE create {image} --key key -o - -q | wc -c")).succeeds();
+    assert!(ran.stderr.contains("artifact"), "{}", ran.stderr);
+}
