@@ -154,6 +154,8 @@ impl Command {
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
             Self::Schema(_) => "schema",
+            Self::Completion(_) => "completion",
+            Self::Manual(_) => "manual",
             Self::Reference(_) => "reference",
         }
     }

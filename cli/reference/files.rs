@@ -101,6 +101,12 @@ const FILES: &[Entry] = &[
         what: "The newest bundle of each stream, for rollback protection; by default ~/.local/state/bundle/state.json. The registry has the same in the repository bundle-state.",
     },
     Entry {
+        name: "last-failed.log",
+        reads: "",
+        writes: "all commands",
+        what: "The newest log lines of the last run that failed, below ~/.local/state/bundle. At most 512 KiB, without secrets.",
+    },
+    Entry {
         name: "spool",
         reads: "import --partial",
         writes: "import --partial",
