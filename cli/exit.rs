@@ -2,6 +2,7 @@
 //! gives an identifier, an exit code, the lines to print and a hint.
 
 mod chart;
+mod convert;
 mod create;
 mod doctor;
 mod extract;

@@ -3,6 +3,7 @@
 
 mod chart;
 mod completion;
+mod convert;
 mod create;
 mod diff;
 mod doctor;
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Lock(lock::Lock),
     /// List the images of charts and lists, with the reason for each
     Images(images::Images),
+    /// Write a bundle.yaml from another tool's file: hauler, zarf, oc-mirror, skopeo, regsync, imgpkg, helm dt
+    Convert(convert::Convert),
     /// Pack images into one signed file
     Create(create::Create),
     /// Check every byte of a bundle
@@ -114,6 +117,7 @@ impl Command {
             | Self::Stream(_)
             | Self::Sync(_) => true,
             Self::Key(_)
+            | Self::Convert(_)
             | Self::Verify(_)
             | Self::Repair(_)
             | Self::Inspect(_)
@@ -165,6 +169,7 @@ impl Command {
             Self::Key(command) => command.run(),
             Self::Lock(command) => command.run().await,
             Self::Images(command) => command.run().await,
+            Self::Convert(command) => command.run(),
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),

@@ -13,6 +13,7 @@ pub(crate) fn json() -> String {
     page.add::<report::UnchangedReport>();
     page.add::<report::LockReport>();
     page.add::<report::ImagesReport>();
+    page.add::<report::ConvertReport>();
     page.add::<report::WhyReport>();
     page.add::<report::VerifyReport>();
     page.add::<report::VerifySetReport>();

@@ -55,6 +55,8 @@ pub enum Dialect {
     /// Helm's YAML: an index that others wrote, where the later of two keys counts and a scalar may be read
     /// as a text whatever it looks like.
     Helm,
+    /// Another tool's, as [`Dialect::Helm`], with anchors, aliases and merge keys, whose use is bounded.
+    Others,
 }
 
 /// Reads the YAML file at `path`, of at most [`Limits::file`] bytes.
@@ -73,18 +75,18 @@ pub fn read_yaml<T: DeserializeOwned>(path: &Path, dialect: Dialect) -> Result<T
 /// [`YamlError`], with the place of the mistake.
 pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect) -> Result<T, YamlError> {
     let limits = Limits::DEFAULT;
-    let ours = dialect != Dialect::Helm;
+    let ours = !matches!(dialect, Dialect::Helm | Dialect::Others);
     // Where all fields may be left out, a file that was cut to nothing would mean something.
     if ours && text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#')) {
         let message = "the file is empty".to_owned();
         return Err(YamlError { name: name.to_owned(), line: 1, column: 1, message });
     }
     let nodes = match dialect {
-        Dialect::Plain | Dialect::Anchors => limits.nodes,
+        Dialect::Plain | Dialect::Anchors | Dialect::Others => limits.nodes,
         Dialect::Lock => limits.lock_nodes,
         Dialect::Helm => limits.index_nodes,
     };
-    let aliases = if dialect == Dialect::Anchors { limits.aliases } else { 0 };
+    let aliases = if matches!(dialect, Dialect::Anchors | Dialect::Others) { limits.aliases } else { 0 };
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: ours,

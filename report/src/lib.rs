@@ -10,6 +10,7 @@
 mod artifact;
 mod chart_images;
 mod completion;
+mod convert;
 mod create;
 mod difference;
 mod doctor;
@@ -35,6 +36,7 @@ pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, Ta
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
 pub use completion::CompletionReport;
 pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
+pub use convert::{ConvertRemark, ConvertReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};
