@@ -8,6 +8,7 @@ mod cluster_oracle;
 mod machine;
 mod manifests;
 mod monitoring;
+mod pages;
 mod plain_registry;
 mod reference;
 mod runbook;
