@@ -139,6 +139,7 @@ impl Command {
             Self::Key(_) => "key",
             Self::Lock(_) => "lock",
             Self::Images(_) => "images",
+            Self::Convert(_) => "convert",
             Self::Create(_) => "create",
             Self::Verify(_) => "verify",
             Self::Repair(_) => "repair",

@@ -75,7 +75,6 @@ struct FileEntry {
 pub(super) fn read(document: &Document, draft: &mut Draft) -> Result<(), ConvertError> {
     let Manifest { kind, metadata, spec } = document.read()?;
     let annotation = |name: &str| metadata.annotations.get(&format!("hauler.dev/{name}")).cloned();
-    let kind = kind;
     for name in metadata.annotations.keys().filter_map(|name| name.strip_prefix("hauler.dev/")) {
         if !["platform", "registry"].contains(&name) {
             draft.note(&format!("{kind} metadata.annotations.hauler.dev/{name}"), unchecked(name));

@@ -111,7 +111,7 @@ fn read_entry(place: &str, entry: Entry, defaults: &Defaults, draft: &mut Draft)
             let globs = |filters: &[String]| -> Result<Vec<String>, String> {
                 let mut all = Vec::new();
                 for filter in filters {
-                    all.extend(Globs::whole(&filter).ok_or_else(|| no_glob(&filter))?.0);
+                    all.extend(Globs::whole(filter).ok_or_else(|| no_glob(filter))?.0);
                 }
                 Ok(all)
             };

@@ -189,7 +189,8 @@ pub(crate) async fn resolve(
     while let Some((group, found)) = found.next().await {
         let request = group[0];
         match &found {
-            Ok(image) => info!(reference = %request.reference, digest = %image.root.digest, "resolved"),
+            Ok(Some(image)) => info!(reference = %request.reference, digest = %image.root.digest, "resolved"),
+            Ok(None) => info!(reference = %request.reference, "missing at the source"),
             Err(cause) => info!(reference = %request.reference, cause = chain(cause), "not resolved"),
         }
         let cause = match found {

@@ -12,8 +12,22 @@ use crate::scene::Ran;
 
 /// Programs of other machines, of a cluster, of an administrator, and of other projects.
 const ELSEWHERE: [&str; 16] = [
-    "age", "apt-get", "cargo", "ctr", "curl", "docker-registry", "helm", "htpasswd", "install", "journalctl", "kubectl",
-    "pkcs11-tool", "podman", "skopeo", "systemctl", "useradd",
+    "age",
+    "apt-get",
+    "cargo",
+    "ctr",
+    "curl",
+    "docker-registry",
+    "helm",
+    "htpasswd",
+    "install",
+    "journalctl",
+    "kubectl",
+    "pkcs11-tool",
+    "podman",
+    "skopeo",
+    "systemctl",
+    "useradd",
 ];
 
 /// The images that the pages name, as the source registry has them.
@@ -215,7 +229,9 @@ impl Sides {
             let script = block.script();
             tried += script.matches("bundle ").count();
             // The examples of a page are alternatives with the same output.
-            for output in script.lines().filter_map(|line| line.split_once("bundle create")?.1.split_once(" -o ")) {
+            for output in
+                script.lines().filter_map(|line| line.split_once("bundle create")?.1.split_once(" -o "))
+            {
                 let output = output.1.split_whitespace().next().unwrap();
                 if output != "-" {
                     self.run(&format!("rm -f {output} {output}.*"));
