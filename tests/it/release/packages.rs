@@ -214,10 +214,12 @@ fn run_container(bundle: &Path, arguments: &[&str]) -> Ran {
         "root": {"path": "rootfs", "readonly": true},
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/etc/hosts", "type": "bind", "source": bundle.join("hosts"), "options": ["bind", "ro"]},
             {"destination": "/data", "type": "bind", "source": bundle.join("data"), "options": ["rbind", "rw"]},
         ],
         "linux": {"namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}]},
     });
+    std::fs::write(bundle.join("hosts"), "127.0.0.1 registry.test\n").unwrap();
     std::fs::write(bundle.join("config.json"), spec.to_string()).unwrap();
     let name = format!("bundle-test-{}", std::process::id());
     let mut command = Command::new("runc");
@@ -255,16 +257,12 @@ fn the_image_is_a_whole_oci_layout_and_carries_a_bundle_across_in_a_real_contain
     let image = format!("{}/team/multi:1", scene.source.host());
     run_container(&directory, &["key", "generate", "ops.key"]).succeeds();
     run_container(&directory, &["create", &image, "--key", "ops.key", "-o", "images.tar"]).succeeds();
-    let import = ["import", "images.tar", "--to", target.host(), "--trust", "ops.key.pub"];
-    run_container(&directory, &import).succeeds();
+    // By a name that only the container's /etc/hosts has, as Kubernetes writes it: musl's resolver needs no NSS.
+    let port = target.host().rsplit_once(':').unwrap().1;
+    let named = format!("http://registry.test:{port}");
+    run_container(&directory, &["import", "images.tar", "--to", &named, "--trust", "ops.key.pub"]).succeeds();
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
     assert_eq!(target.client().contents().unwrap().len(), 2, "the image and the record");
-    // Without a network name, the container's own resolver is asked: musl's, which needs no NSS.
-    run_container(
-        &directory,
-        &["import", "images.tar", "--to", "http://localhost:1", "--trust", "ops.key.pub", "--retries", "0"],
-    )
-    .ends_with(4);
 }
 
 #[test]
