@@ -13,6 +13,7 @@ use bundle_registry::{
 
 use crate::environment::{self, BUNDLE_PASSWORD, BUNDLE_USERNAME, HOME};
 use crate::exit::{Code, Failure};
+use crate::interrupt;
 use crate::notes;
 use crate::sources::SourceArguments;
 use bundle_input::Span;
@@ -279,6 +280,7 @@ impl Connection {
         let mut builder = Client::builder()
             .credentials(credentials)
             .limits(limits)
+            .stop(interrupt::stop().clone())
             .proxies(proxies)
             .certificate_directories(certificate_directories());
         for registry in self.plain_http.iter().chain(file.iter().flat_map(|file| &file.plain_http)) {

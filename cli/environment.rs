@@ -66,6 +66,8 @@ variables! {
         "Directory of the user's state: bundle/state.json (rollback protection) and bundle/spool. Default: ~/.local/state.";
     HOME = "all commands",
         "Home directory, below which the defaults of the other variables are.";
+    TERM = "all commands",
+        "If it is empty or dumb, progress is shown as lines even on a terminal.";
     NO_COLOR = "all commands",
         "If set, help and errors have no colours. Meaning is never in colour only.";
 }

@@ -12,6 +12,7 @@ mod environment;
 mod examples;
 mod exit;
 mod history;
+mod interrupt;
 mod limits;
 mod log;
 mod notes;
@@ -49,6 +50,17 @@ struct Arguments {
     #[command(flatten)]
     log: log::LogArguments,
 
+    /// Progress on standard error: bars on a terminal and lines elsewhere, always lines, nothing, or JSON
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "auto|plain|none|json"
+    )]
+    progress: progress::Mode,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +85,7 @@ fn main() -> ExitCode {
     if let Err(failure) = arguments.log.begin() {
         return failure.report();
     }
+    progress::show_as(arguments.progress);
     resources::explain_refusals();
     let name = arguments.command.name();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -84,12 +97,23 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Id::Resources, &error).report(),
     };
-    let result = runtime.block_on(arguments.command.run());
+    let result = runtime.block_on(async {
+        if arguments.command.takes_time() {
+            interrupt::watch();
+        }
+        arguments.command.run().await
+    });
     // Threads that wait for a pipe would hold up the end.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    match (result, interrupt::signal()) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        // Whatever failed, failed because of that.
+        (Err(_), Some(signal)) => {
+            interrupt::report(signal);
+            log::ended(name, signal.exit_code());
+            signal.exit_code().into()
+        }
+        (Err(failure), None) => {
             let code = failure.code().number();
             let ended = failure.report();
             log::ended(name, code);

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::exit::{Code, Failure};
 use crate::log::{self, Format, Line};
+use crate::progress::aside;
 
 /// Whether results and errors are JSON. The command line says so once, before anything is written.
 static JSON: AtomicBool = AtomicBool::new(false);
@@ -67,7 +68,8 @@ fn rendered(report: &impl Report) -> Result<String, Failure> {
 /// Says something on standard error for programs, on one line.
 pub(crate) fn tell_json(value: &impl Serialize) {
     // If standard error is closed, the error cannot be reported.
-    let _ = writeln!(std::io::stderr().lock(), "{}", json_line(value));
+    let line = json_line(value);
+    let _ = aside(|| writeln!(std::io::stderr().lock(), "{line}"));
 }
 
 /// JSON on one line. A value that cannot be JSON, which no report is, becomes null.
@@ -123,15 +125,16 @@ pub(crate) fn tell_error(text: &str) {
 }
 
 fn print_aside(text: &str, line: &Line) {
-    let _ = match log::format() {
-        Format::Text => writeln!(std::io::stderr().lock(), "{}", safe(text)),
-        Format::Json => writeln!(std::io::stderr().lock(), "{}", line.json()),
+    let text = match log::format() {
+        Format::Text => safe(text),
+        Format::Json => line.json(),
     };
+    let _ = aside(|| writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 /// Prints a line of the log on standard error, which is safe to print already.
 pub(crate) fn log(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = aside(|| writeln!(std::io::stderr().lock(), "{line}"));
 }
 
 /// A file's name on its way to a person, on one line.
@@ -157,8 +160,11 @@ fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
 }
 
 fn write(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    let written = aside(|| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    });
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::text(Code::Failed, format!("the result cannot be written: {error}")))
         }

@@ -25,8 +25,9 @@ use crate::command::wanted::{Wanted, missing_entries, tell_notices};
 use crate::connection::Connection;
 use crate::environment::{self, SOURCE_DATE_EPOCH};
 use crate::exit::{Code, Failure};
+use crate::interrupt::{self, Left};
 use crate::output::{self, name};
-use crate::progress::progress;
+use crate::progress::{self, progress};
 use crate::sources::SourceArguments;
 
 #[derive(clap::Args)]
@@ -147,6 +148,7 @@ impl Create {
         let asked = self.wanted.read()?;
         let progress = progress("fetching");
         let mut bases = self.base.load(&**progress)?;
+        interrupt::leaves(self.left());
         let client = self.connection.client(&self.sources, &asked.sources, None, &progress)?;
         let pins = if self.locked { Pins::Demand } else { Pins::Prefer };
         let assembly = Assembly {
@@ -217,6 +219,18 @@ impl Create {
         others.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
         self.tell_done(&plan, (&others, missing), started, to_pipe)
+    }
+
+    /// The state that an interrupted run leaves.
+    fn left(&self) -> Left {
+        let Some(output) = self.output.as_deref().filter(|_| !self.dry_run) else { return Left::Unchanged };
+        if output.as_os_str() == "-" {
+            return Left::Lost("what went into the pipe is no bundle".to_owned());
+        }
+        if output.extension().is_some_and(|end| end == "zst") {
+            return Left::Lost("a compressed bundle is written from its first byte on".to_owned());
+        }
+        Left::Kept(format!("what was fetched is kept beside {}", name(output)))
     }
 
     /// The stream of a bundle without a given one: that of its bases, or one named like its file.
@@ -304,7 +318,36 @@ impl Create {
             other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
             seconds: started.elapsed().as_secs_f64(),
         };
-        if to_pipe { output::report_aside(&report) } else { output::report(&report) }
+        if to_pipe {
+            return output::report_aside(&report);
+        }
+        output::report(&report)?;
+        self.tell_next();
+        Ok(())
+    }
+
+    /// Says how the bundle goes on its way.
+    fn tell_next(&self) {
+        let Some(output) = &self.output else { return };
+        let public = match (&self.public_key, &self.key) {
+            (Some(public), _) => name(public),
+            (None, Some(key)) => {
+                let beside = PathBuf::from(format!("{}.pub", key.display()));
+                if beside.exists() { name(&beside) } else { "KEY.pub".to_owned() }
+            }
+            (None, None) => return,
+        };
+        let (bundle, all) = match self.volume_size {
+            Some(_) => (format!("{}.*", name(output)), format!("all of {}.*", name(output))),
+            None if self.parity.is_some() => (name(output), format!("{0} and {0}.parity*", name(output))),
+            None => (name(output), name(output)),
+        };
+        let file = output.file_name().map(|file| name(Path::new(file))).unwrap_or_default();
+        let opened = if self.volume_size.is_some() { name(output) } else { bundle };
+        progress::next(&format!(
+            "check it: bundle verify {opened} --trust {public}; carry {all} across; there: \
+             bundle import {file} --to REGISTRY --trust {public}"
+        ));
     }
 }
 

@@ -1,21 +1,23 @@
 //! `extract`: takes images, charts or single files out of a bundle.
 //! Takes a bundle and what to choose; gives an OCI layout, an archive for K3s, or files.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use bundle_bundler::program_tag;
-use bundle_format::{Limits, Statement};
+use bundle_format::{Blob, Limits, Statement};
 use bundle_handout::{
     CarriedFile, Choice, NamesFor, PROGRAM, Referrers, carried_files, choose_file, extract_archive,
     extract_charts, extract_file, extract_layout,
 };
-use bundle_importer::Bundle;
-use bundle_oci::{Digest, ProjectName, Registry};
+use bundle_importer::{Bundle, Counted, extents};
+use bundle_oci::{ProjectName, Registry};
 use bundle_registry::Progress;
 use bundle_report::{ExtractReport, FileEntry, FilesReport};
 
 use crate::exit::{Code, Failure};
+use crate::interrupt::{self, Left};
 use crate::notes::tell_parity;
 use crate::output::{self, name};
 use crate::progress::progress;
@@ -97,8 +99,12 @@ impl Extract {
             return output::report(&FilesReport { files: files.iter().map(listed).collect() });
         }
         let progress = progress("extracting");
-        let blob = Digest::of(b"");
-        let tell = |bytes| progress.advance(blob, bytes);
+        let counted = Counted::new(&**progress);
+        let tell = |blob, bytes| {
+            counted.add(blob, bytes);
+            if interrupt::stop().is_asked() { Err(std::io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        };
+        interrupt::leaves(Left::Lost("nothing was extracted".to_owned()));
         if self.program || self.file.is_some() {
             let files = carried_files(&bundle)?;
             let wanted = self.file.clone().unwrap_or_else(|| program_of(&files));
@@ -128,6 +134,7 @@ impl Extract {
                         [] => Choice::all(statement),
                         images => Choice::images(statement, images, Referrers::Along)?,
                     };
+                    foresee(&choice, &bundle, &**progress);
                     let threads = std::thread::available_parallelism().map_or(1, usize::from);
                     extract_layout(&bundle, &choice, names, &to, threads, &tell)?;
                     (choice, vec![to])
@@ -140,6 +147,7 @@ impl Extract {
                     if self.images.is_empty() && self.projects.is_empty() {
                         left_out(&choice, statement, &**progress);
                     }
+                    foresee(&choice, &bundle, &**progress);
                     let path = extract_archive(&bundle, &choice, names, &to, &tell)?;
                     (choice, vec![path])
                 }
@@ -169,6 +177,15 @@ fn listed(file: &CarriedFile) -> FileEntry {
 fn program_of(files: &[CarriedFile]) -> String {
     let programs = files.iter().filter(|file| file.target.repository.as_str() == PROGRAM).count();
     if programs == 1 { PROGRAM.to_owned() } else { format!("{PROGRAM}:{}", program_tag()) }
+}
+
+/// Tells progress what will be extracted.
+fn foresee(choice: &Choice, bundle: &Bundle, progress: &dyn Progress) {
+    let all = || choice.artifacts(bundle.statement());
+    let blobs = all().flat_map(|artifact| bundle.graph().extent(artifact.digest));
+    let blobs: HashSet<Blob> = blobs.collect();
+    progress.total(blobs.iter().map(|blob| blob.size).sum());
+    progress.images(&extents(all(), bundle.graph(), |_| true));
 }
 
 /// Says which images stay in the bundle.

@@ -25,10 +25,11 @@ use crate::connection::{Connection, Login, To};
 use crate::destination;
 use crate::exit::{Code, Failure, Id};
 use crate::history::{self, HistoryArguments};
+use crate::interrupt::{self, Left};
 use crate::notes::tell_parity;
 use crate::output;
 use crate::parts::PartArguments;
-use crate::progress::progress;
+use crate::progress::{self, progress};
 use crate::size::count;
 use bundle_input::Span;
 use bundle_trust::Effective;
@@ -196,6 +197,9 @@ impl Import {
             self.only_harbor(),
         )
         .await?;
+        if !self.dry_run {
+            interrupt::leaves(Left::Kept(format!("what {} has, it keeps", self.to.registry)));
+        }
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
         if self.dry_run {
@@ -216,6 +220,9 @@ impl Import {
         }
         history::tell(delivery.history(), &self.to.root(), &**progress);
         let skipped = skipped(delivery.import());
+        let pulled =
+            delivery.import().steps.iter().find(|step| step.target.tag.is_some() && step.decision.is_push());
+        let example = pulled.map(|step| step.target.to_string());
         let carried = delivery.carry_out(&options, progress.clone()).await;
         tell_parity(&parity, &**progress);
         let arrived = match carried? {
@@ -239,7 +246,22 @@ impl Import {
             print(&skipped)?;
         }
         let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
-        self.tell(head, Ended { report: arrived.report, scans, plan }, started)
+        self.tell(head, Ended { report: arrived.report, scans, plan }, started)?;
+        self.tell_next(example.as_deref());
+        Ok(())
+    }
+
+    /// Says what can be done with what was imported.
+    fn tell_next(&self, example: Option<&str>) {
+        let mut steps = Vec::new();
+        steps.extend(example.map(|target| format!("pull {}/{target}", self.to)));
+        steps.push(match self.receipt.is_wanted() {
+            true => "carry the receipt back, for the next bundle to leave out what is here".to_owned(),
+            false => {
+                "with --receipt, an import writes what the other side needs for smaller bundles".to_owned()
+            }
+        });
+        progress::next(&steps.join("; "));
     }
 
     fn options(&self) -> Result<DeliveryOptions, Failure> {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::environment::{self, BUNDLE_KEY_PASSPHRASE};
 use crate::exit::{Code, Failure};
+use crate::interrupt;
 use crate::output::{self, name};
 
 #[derive(clap::Subcommand)]
@@ -73,12 +74,16 @@ fn ask(prompt: &str) -> std::io::Result<Zeroizing<String>> {
     // The prompt makes the signal of that key before it gives the terminal its echo back, and
     // without a handler that is the end.
     let interrupts = bundle_os::interrupts();
+    interrupt::prompts(true);
     let answer = rpassword::prompt_password(prompt).map(Zeroizing::new);
+    interrupt::prompts(false);
     if answer.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::Interrupted) {
         std::process::exit(INTERRUPTED);
     }
-    // Handlers stay: from here on, this ends the program.
-    if let Ok(mut interrupts) = interrupts {
+    // Handlers stay: from here on, this ends the program, unless the command has its own way.
+    if let Ok(mut interrupts) = interrupts
+        && !interrupt::is_watched()
+    {
         tokio::spawn(async move {
             interrupts.recv().await;
             std::process::exit(INTERRUPTED);

@@ -165,6 +165,20 @@ impl Command {
         }
     }
 
+    /// Whether it works for long, so that it says how to go on when it is interrupted. `serve` and prompts wait for
+    /// signals themselves.
+    pub(crate) fn takes_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Create(_)
+                | Self::Verify(_)
+                | Self::Repair(_)
+                | Self::Import(_)
+                | Self::Extract(_)
+                | Self::Sync(_)
+        )
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Key(command) => command.run(),

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bundle_format::{Layer, Limits, Medium, ParityShare};
+use bundle_format::ParityShare;
 use bundle_importer::repair;
-use bundle_oci::Digest;
 use bundle_report::RepairReport;
 
 use crate::exit::Failure;
+use crate::interrupt::{self, Left};
 use crate::output::{self, name};
 use crate::progress::progress;
 use crate::trust::TrustArguments;
@@ -37,14 +37,9 @@ impl Repair {
         let started = Instant::now();
         let policy = self.trust.effective()?;
         let progress = progress("repairing");
-        if let Ok(medium) = Medium::open(&self.bundle, &Limits::V1) {
-            // It is read to be judged, and once more to be copied.
-            progress.total(medium.size().unwrap_or_default().saturating_mul(2));
-        }
-        let blob = Digest::of(b"");
-        let tell = |bytes| progress.advance(blob, bytes);
+        interrupt::leaves(Left::Lost("nothing was repaired".to_owned()));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let repaired = repair(&self.bundle, &self.output, self.parity, &policy, threads, &tell)?;
+        let repaired = repair(&self.bundle, &self.output, self.parity, &policy, threads, &**progress)?;
         drop(progress);
         output::report(&RepairReport {
             file: name(&self.bundle),

@@ -149,7 +149,7 @@ impl Serve {
         let mut broken = ended.clone();
         let stop = async move {
             tokio::select! {
-                () = signals.next() => {}
+                _ = signals.next() => {}
                 Ok(_) = broken.wait_for(|ended| *ended) => {}
             }
             tell("note: finishing what is being sent; once more to stop at once");

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Layer, Limits, Medium, PublicKey, Unverified};
+use bundle_format::{Cursor, Limits, Medium, PublicKey, Unverified};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
 use bundle_report::{SignReport, SignSetReport};
@@ -74,13 +74,10 @@ fn signed(
 ) -> Result<SignReport, Failure> {
     let progress = progress("verifying");
     let medium = Medium::open(path, &Limits::V1)?;
-    progress.total(medium.size().unwrap_or_default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let blob = Digest::of(b"");
-    let tell = |bytes| progress.advance(blob, bytes);
     let limits = Limits::V1;
     let Verification { checks, bundle, refused, .. } =
-        verify(Some(path), policy, &[], &limits, threads, &tell)?;
+        verify(Some(path), policy, &[], &limits, threads, &**progress)?;
     drop(progress);
     let reasons: Vec<&str> = checks
         .iter()

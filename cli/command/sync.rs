@@ -8,6 +8,7 @@ use bundle_bundler::Config;
 use bundle_format::Timestamp;
 use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_input::Span;
+use bundle_os::EndSignal;
 use bundle_registry::Progress;
 use bundle_report::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, Report, SyncImportReport};
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
@@ -22,6 +23,7 @@ use crate::command::key::ask_passphrase;
 use crate::command::wanted::missing_entry;
 use crate::connection::{Connection, Login, To};
 use crate::exit::{Code, Failure};
+use crate::interrupt::{self, Left};
 use crate::output;
 use crate::program::PROGRAM;
 use crate::progress::{Running, progress};
@@ -91,6 +93,9 @@ impl Export {
         let config = SyncConfig::load(&self.config)?.export(&self.config)?;
         let signer = signer(&config)?;
         let progress = progress("fetching");
+        interrupt::leaves(Left::Kept(
+            "what was fetched is kept, and the next run goes on with it".to_owned(),
+        ));
         // The job reads the file again and reports what is wrong with it.
         let sources = Config::load(&config.file).map(|file| file.sources).unwrap_or_default();
         let cache = Some(config.state.join("cache"));
@@ -172,6 +177,7 @@ impl Import {
         let boards = Boards { status: config.status.as_deref(), metrics: config.metrics.as_deref() };
         boards.may_replace()?;
         let progress = progress("importing");
+        interrupt::leaves(Left::Kept("what the registry has, it keeps, and the next run goes on".to_owned()));
         match self.imported(&config, &progress).await {
             Ok(imported) => {
                 drop(progress);
@@ -329,7 +335,8 @@ fn end(failure: Option<&Failure>) -> RunEnd<'_> {
     RunEnd {
         program: PROGRAM,
         at: Timestamp::now(),
-        exit_code: failure.map_or(0, |failure| failure.code().number()),
+        exit_code: failure
+            .map_or(0, |failure| interrupt::signal().map_or(failure.code().number(), EndSignal::exit_code)),
         error: failure.map(Failure::first_line),
     }
 }

@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Layer, Limits, Medium, SignatureBytes, Statement};
+use bundle_format::{Artifact, Limits, SignatureBytes, Statement};
 use bundle_importer::{CheckOutcome, Verification, verify};
-use bundle_oci::Digest;
 use bundle_report::{CheckEntry, OtherPlatformEntry, VerifiedBundle, VerifyReport, VerifySetReport};
 use bundle_trust::Effective;
 
@@ -103,14 +102,9 @@ fn checked(
     let started = Instant::now();
     let path = (!is_pipe(bundle)).then_some(bundle);
     let progress = progress("verifying");
-    if let Some(Ok(medium)) = path.map(|path| Medium::open(path, &Limits::V1)) {
-        progress.total(medium.size().unwrap_or_default());
-    }
-    let blob = Digest::of(b"");
-    let tell = |bytes| progress.advance(blob, bytes);
     // Additional signatures are for what comes through a pipe; those beside a file are found.
     let Verification { checks, bundle: verified, refused, parity } =
-        verify(path, policy, countersignatures, &Limits::V1, threads, &tell)?;
+        verify(path, policy, countersignatures, &Limits::V1, threads, &**progress)?;
     tell_parity(&parity, &**progress);
     drop(progress);
     let trusted = refused.is_none();

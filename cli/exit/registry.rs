@@ -30,7 +30,7 @@ pub(super) fn registry_id(error: &RegistryError) -> Id {
         },
         RegistryError::Foreign { last, .. } => registry_id(last),
         RegistryError::Source(_) => Id::FileSystem,
-        RegistryError::Setup(_) | RegistryError::Certificates(_) => Id::Failed,
+        RegistryError::Interrupted | RegistryError::Setup(_) | RegistryError::Certificates(_) => Id::Failed,
         RegistryError::Credentials(_) => Id::Credentials,
         RegistryError::Address { .. }
         | RegistryError::HostCertificates { .. }

@@ -59,6 +59,7 @@ pub(crate) fn json() -> String {
     page.add::<report::LoginReport>();
     page.add::<report::LogoutReport>();
     page.add::<report::CompletionReport>();
+    page.add::<report::ProgressReport>();
     page.add::<report::ErrorReport>();
     page.shared()
 }

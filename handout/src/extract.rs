@@ -87,7 +87,7 @@ pub struct NamesFor<'a> {
 
 /// Writes an OCI image layout (image-spec, image-layout.md) with the chosen artifacts into the
 /// directory `to`, which must not be there, or be empty. It has its name only when all is written,
-/// verified and synced.
+/// verified and synced. `progress` is told of bytes as they are written; its error ends the work.
 ///
 /// # Errors
 /// Any [`ExtractError`].
@@ -97,7 +97,7 @@ pub fn extract_layout(
     names: NamesFor<'_>,
     to: &Path,
     threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Blob, u64) -> io::Result<()> + Sync),
 ) -> Result<(), ExtractError> {
     let part = Part::of(bundle, choice, names, Names::Layout)?;
     let failed = |source| ExtractError::Io { path: to.to_owned(), source };
@@ -139,7 +139,7 @@ pub fn extract_archive(
     choice: &Choice,
     names: NamesFor<'_>,
     to: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Blob, u64) -> io::Result<()> + Sync),
 ) -> Result<PathBuf, ExtractError> {
     let part = Part::of(bundle, choice, names, Names::K3s)?;
     let statement = bundle.statement();
@@ -183,7 +183,7 @@ pub fn extract_charts(
     bundle: &Bundle,
     choice: &Choice,
     to: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Blob, u64) -> io::Result<()> + Sync),
 ) -> Result<Vec<PathBuf>, ExtractError> {
     let archive = file_of(bundle)?;
     let mut paths = Vec::new();
@@ -227,7 +227,7 @@ pub(crate) fn chart_content(
         });
     }
     let mut bytes = Vec::new();
-    copy(archive, content, &mut bytes, &|_| ()).map_err(|error| error.at(Path::new("memory")))?;
+    copy(archive, content, &mut bytes, &|_, _| Ok(())).map_err(|error| error.at(Path::new("memory")))?;
     Ok(bytes)
 }
 
@@ -336,7 +336,7 @@ impl<'a> Part<'a> {
         &self,
         directory: &Path,
         threads: usize,
-        progress: &(dyn Fn(u64) + Sync),
+        progress: &(dyn Fn(Blob, u64) -> io::Result<()> + Sync),
     ) -> Result<(), ExtractError> {
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
@@ -431,7 +431,7 @@ pub(crate) fn copy(
     archive: &Archive<Medium>,
     blob: Blob,
     out: &mut impl Write,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Blob, u64) -> io::Result<()> + Sync),
 ) -> Result<(), CopyError> {
     let absent = || CopyError::Damage(Damage::BlobList(blob.digest));
     let mut reader = archive.blob_reader(blob.digest).ok_or_else(absent)?;
@@ -442,7 +442,7 @@ pub(crate) fn copy(
             return Ok(());
         }
         out.write_all(&buffer[..length]).map_err(CopyError::Write)?;
-        progress(length as u64);
+        progress(blob, length as u64).map_err(CopyError::Write)?;
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bundle_format::{Archive, Artifact, Kind, Medium, Target};
+use bundle_format::{Archive, Artifact, Blob, Kind, Medium, Target};
 use bundle_importer::Bundle;
 use bundle_oci::{Digest, Manifest};
 use bundle_os::Access;
@@ -84,7 +84,8 @@ fn manifest(
     let Some(Manifest::Image(_)) = node.map(|node| &node.manifest) else { return Ok(None) };
     let Some(blob) = archive.blob(artifact.digest) else { return Ok(None) };
     let mut bytes = Vec::new();
-    copy(archive, blob, &mut bytes, &|_| ()).map_err(|error: CopyError| error.at(Path::new("memory")))?;
+    copy(archive, blob, &mut bytes, &|_, _| Ok(()))
+        .map_err(|error: CopyError| error.at(Path::new("memory")))?;
     // It was parsed when the bundle was opened; annotations of another form are nobody's files.
     Ok(serde_json::from_slice(&bytes).ok())
 }
@@ -132,7 +133,7 @@ pub fn extract_file(
     bundle: &Bundle,
     file: &CarriedFile,
     to: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(Blob, u64) -> std::io::Result<()> + Sync),
 ) -> Result<(), ExtractError> {
     let archive = file_of(bundle)?;
     let absent = || ExtractError::Absent { target: file.target.clone(), count: 1 };

@@ -269,6 +269,7 @@ impl Delivery {
             history.lock(state, &root);
         }
         history.accept(&*destination, &options.rollback, pushed.plan()).await?;
+        progress.stage("tagging", 0);
         let tagged = match pushed.set_tags(options).await {
             Ok(tagged) => tagged,
             Err(error) => return Err(explained(error, &*destination).await),

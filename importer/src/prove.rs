@@ -64,6 +64,7 @@ pub async fn prove(
         receipt.artifacts.iter().filter(|artifact| artifact.outcome.is_in_place()).collect();
     let bytes: u64 = receipt.blobs.iter().map(|blob| blob.size).sum();
     progress.note(&format!("reading back {} blobs of {bytes} bytes", receipt.blobs.len()));
+    progress.stage("proving", bytes);
     let jobs = jobs.max(1);
     let mut manifests: HashSet<Digest> = HashSet::new();
     let mut held: HashSet<Digest> = HashSet::new();
@@ -103,7 +104,7 @@ pub async fn prove(
         }
     }
     futures_util::stream::iter(blobs.into_values())
-        .map(|(artifact, blob)| read_back(destination, artifact, blob))
+        .map(|(artifact, blob)| read_back(destination, artifact, blob, progress))
         .buffer_unordered(jobs)
         .try_collect::<()>()
         .await?;
@@ -148,10 +149,12 @@ async fn read_back(
     destination: &dyn Destination,
     artifact: &Delivered,
     blob: Blob,
+    progress: &dyn Progress,
 ) -> Result<(), ProveError> {
     let repository = repository(destination, artifact)?;
     let source = destination.blob(&repository, blob);
     let mut found = String::new();
+    progress.begin(blob.digest, blob.size, 0);
     for _ in 0..ATTEMPTS {
         let Some(mut pieces) = source.open() else { break };
         let (mut hasher, mut size) = (Hasher::new(), 0_u64);
@@ -162,11 +165,14 @@ async fn read_back(
             let piece = piece.map_err(|error| failed(artifact, blob.digest, registry_error(error)))?;
             size = size.saturating_add(piece.len() as u64);
             hasher.update(&piece);
+            progress.advance(blob.digest, piece.len() as u64);
         }
         let came = hasher.finish();
         if size == blob.size && came == blob.digest {
+            progress.end(blob.digest);
             return Ok(());
         }
+        progress.rewind(blob.digest, size);
         found = if size > blob.size { "more bytes".to_owned() } else { came.to_string() };
     }
     Err(ProveError::Wrong { target: artifact.target.to_string(), digest: blob.digest, found })

@@ -16,6 +16,7 @@ mod replace;
 #[cfg(feature = "signal")]
 mod signal;
 mod space;
+mod terminal;
 
 pub use access::{
     Access, allocated, change_time, create_directory, create_new, is_mine, mode, open_or_create, open_own,
@@ -28,5 +29,6 @@ pub use read::{open, read, read_from, read_text};
 pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};
 #[cfg(feature = "signal")]
-pub use signal::{Hangups, Signals, interrupts};
+pub use signal::{EndSignal, Hangups, Signals, interrupts};
 pub use space::{Preallocated, Volume, available, available_at, preallocate, sync_file_system, volume};
+pub use terminal::terminal_size;

@@ -5,6 +5,33 @@ use std::io::Result;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// A signal that asks a process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndSignal {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM: what service managers, containers and `kill` send.
+    Terminate,
+}
+
+impl EndSignal {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// The exit code of a program that it ended, as shells count: 128 and its number.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 128 + 2,
+            Self::Terminate => 128 + 15,
+        }
+    }
+}
+
 /// Waits for the first signal that asks this process to end.
 #[derive(Debug)]
 pub struct Signals {
@@ -22,10 +49,10 @@ impl Signals {
     }
 
     /// Waits for the next of them.
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> EndSignal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => EndSignal::Terminate,
+            _ = self.interrupt.recv() => EndSignal::Interrupt,
         }
     }
 }

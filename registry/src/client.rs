@@ -23,7 +23,7 @@ use crate::redirect::{self, CarefulResolver};
 use crate::target::{Target, Targets};
 use crate::token::Authenticator;
 use crate::transport::authority;
-use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry, Routes};
+use crate::{CredentialStore, Error, Fallback, Limits, Proxies, RateLimit, Retry, Routes, Stop};
 
 /// A client for any number of registries, cheap to clone.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub(crate) struct Inner {
     /// The connections to hosts that have certificates of their own, or none.
     own_connections: Mutex<HashMap<String, Option<Connections>>>,
     pub(crate) limits: Limits,
+    pub(crate) stop: Stop,
     pub(crate) proxies: Proxies,
     pub(crate) auth: Authenticator,
     plain_http: HashSet<Registry>,
@@ -136,6 +137,7 @@ impl Connector {
 /// How a [`Client`] is set up.
 pub struct ClientBuilder {
     limits: Limits,
+    stop: Stop,
     proxies: Proxies,
     plain_http: HashSet<Registry>,
     https: HashSet<Registry>,
@@ -156,6 +158,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Ends everything when it is asked to: what waits for a registry then fails with
+    /// [`Error::Interrupted`], and nothing more is sent.
+    #[must_use]
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
         self
     }
 
@@ -295,6 +305,7 @@ impl ClientBuilder {
             connector,
             own_connections: Mutex::default(),
             limits: self.limits,
+            stop: self.stop,
             proxies: self.proxies,
             auth: Authenticator::new(self.credentials),
             plain_http: self.plain_http,
@@ -324,6 +335,11 @@ impl Client {
     /// A client to be set up.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
+    }
+
+    /// What ends this client early.
+    pub fn stop(&self) -> &Stop {
+        &self.inner.stop
     }
 
     /// Returns the content that an earlier run kept for a digest, if it is right and has at most `largest`
@@ -477,6 +493,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            stop: Stop::default(),
             proxies: Proxies::default(),
             plain_http: HashSet::new(),
             https: HashSet::new(),

@@ -243,6 +243,9 @@ pub enum Error {
     /// The bytes to be sent cannot be had.
     #[error("the bytes to be sent cannot be read")]
     Source(#[source] std::io::Error),
+    /// Somebody asked the client to end.
+    #[error("interrupted")]
+    Interrupted,
     /// The client could not be set up.
     #[error("connections cannot be set up")]
     Setup(#[source] reqwest::Error),
@@ -355,6 +358,7 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Credentials(_)
             | Self::Source(_)
+            | Self::Interrupted
             | Self::Setup(_)
             | Self::HostCertificates { .. }
             | Self::Certificates(_) => false,
@@ -392,6 +396,7 @@ impl Error {
             Self::Path { .. }
             | Self::Credentials(_)
             | Self::Source(_)
+            | Self::Interrupted
             | Self::Setup(_)
             | Self::HostCertificates { .. }
             | Self::Certificates(_) => Blame::Local,

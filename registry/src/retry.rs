@@ -135,16 +135,18 @@ impl Client {
             }
             let attempt = backoff.attempt;
             self.will_retry(&Retry { host: host.as_str(), attempt, cause: &error, wait });
-            tokio::time::sleep(wait).await;
-            return Ok(());
+            return self.pause(wait).await;
         }
         let Some(planned) = backoff.next() else {
             return Err(error);
         };
         let wait = error.retry_after().unwrap_or(planned).min(limits.longest_wait);
         self.will_retry(&Retry { host: host.as_str(), attempt: backoff.attempt, cause: &error, wait });
-        tokio::time::sleep(wait).await;
-        Ok(())
+        self.pause(wait).await
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), Error> {
+        self.inner.stop.unless(tokio::time::sleep(wait)).await.ok_or(Error::Interrupted)
     }
 
     /// Makes attempts until one succeeds, fails for good, or there were too many.

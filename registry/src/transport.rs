@@ -243,6 +243,11 @@ impl Client {
 
     /// Waits for the head of an answer, and before that until the host takes one more request.
     pub(crate) async fn send(&self, host: &str, request: RequestBuilder) -> Result<Response, Error> {
+        let sent = self.inner.stop.unless(self.send_and_wait(host, request)).await;
+        sent.unwrap_or(Err(Error::Interrupted))
+    }
+
+    async fn send_and_wait(&self, host: &str, request: RequestBuilder) -> Result<Response, Error> {
         let waited = self.inner.limits.answer;
         let pass = self.inner.passes.enter(host, &self.inner.limits).await;
         let asked = Instant::now();
@@ -326,7 +331,8 @@ impl Client {
         let limits = &self.inner.limits;
         let waited = limits.stall;
         let asked = Instant::now();
-        match tokio::time::timeout(waited, response.chunk()).await {
+        let piece = self.inner.stop.unless(tokio::time::timeout(waited, response.chunk())).await;
+        match piece.ok_or(Error::Interrupted)? {
             Ok(Ok(piece)) => {
                 let length = piece.as_ref().map_or(0, Bytes::len);
                 let enough = piece.is_none() || pace.keeps_up(asked.elapsed(), length, limits);

@@ -23,6 +23,7 @@ mod import;
 mod inspect;
 mod keys;
 mod model;
+mod progress;
 mod receipt;
 mod repair;
 mod schema;
@@ -60,6 +61,7 @@ pub use keys::{
     SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
 };
 pub use model::{REPORT_VERSION, Report, json};
+pub use progress::{ProgressBody, ProgressReport};
 pub use receipt::{ReceiptReport, ReceiptSetReport, ShortReceiptReport};
 pub use repair::RepairReport;
 pub use schema::SchemaCheckReport;

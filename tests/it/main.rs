@@ -11,6 +11,7 @@ mod log;
 mod memory;
 mod mistakes;
 mod overwrite;
+mod progress;
 mod registries;
 mod release;
 mod reports;

@@ -2,11 +2,12 @@
 //! fetched, and the next one goes on.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bundle_format::Blob;
 use bundle_oci::{Digest, Hasher};
-use bundle_registry::{Client, Progress};
-use futures_util::{StreamExt, TryStreamExt};
+use bundle_registry::{Client, Progress, Stop};
+use futures_util::StreamExt;
 
 use crate::create::configs::Configs;
 use crate::create::fetch::{BATCH, BlobStream, start};
@@ -14,8 +15,10 @@ use crate::sink::head::SinkHead;
 use crate::sink::parts::Begun;
 use crate::{CreateError, OutputError, Salvage};
 
-/// The interval of journal entries for a blob, in bytes.
+/// The intervals of journal entries for a blob, in bytes and in time: what is fetched again after a run that was
+/// killed, at most. One that ends by itself notes all that it has.
 const NOTE: u64 = 16 << 20;
+const NOTE_TIME: Duration = Duration::from_secs(2);
 
 /// Writes the whole archive, and gives the files their names.
 pub(crate) async fn write(
@@ -28,7 +31,9 @@ pub(crate) async fn write(
 ) -> Result<(), CreateError> {
     let files = Arc::new(files);
     files.write_frame(&head)?;
-    futures_util::stream::iter(head.plan().statement().blobs.iter().enumerate())
+    let ending = Stop::default();
+    let mut blobs = futures_util::stream::iter(head.plan().statement().blobs.iter().enumerate())
+        .take_while(|_| std::future::ready(!ending.is_asked()))
         .map(|(position, blob)| {
             let blob = BlobJob {
                 client: client.clone(),
@@ -36,14 +41,26 @@ pub(crate) async fn write(
                 files: files.clone(),
                 configs: configs.clone(),
                 progress: progress.clone(),
+                ending: ending.clone(),
                 position,
                 blob: *blob,
             };
             async move { tokio::spawn(blob.run()).await? }
         })
-        .buffer_unordered(jobs.max(1))
-        .try_collect::<()>()
-        .await?;
+        .buffer_unordered(jobs.max(1));
+    let mut failed = None;
+    while let Some(done) = blobs.next().await {
+        if let Err(error) = done {
+            // The others note what they have, so that the next run fetches none of it again.
+            ending.now();
+            failed.get_or_insert(error);
+        }
+    }
+    drop(blobs);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    progress.stage("finishing", 0);
     let (files, head) = (files.clone(), head.clone());
     tokio::task::spawn_blocking(move || files.finish(&head)).await??;
     Ok(())
@@ -55,6 +72,8 @@ struct BlobJob {
     files: Arc<Begun>,
     configs: Arc<Configs>,
     progress: Arc<dyn Progress>,
+    /// Asked when another blob failed.
+    ending: Stop,
     position: usize,
     blob: Blob,
 }
@@ -65,7 +84,8 @@ impl BlobJob {
         if let Some(content) = self.head.plan().content(digest) {
             self.files.write_blob(self.position, content, 0)?;
             self.configs.note(digest, content);
-            self.progress.begin(digest, size, size);
+            self.progress.begin(digest, size, 0);
+            self.progress.advance(digest, size);
             self.progress.end(digest);
             return Ok(());
         }
@@ -131,19 +151,16 @@ impl BlobJob {
     ) -> Result<Digest, CreateError> {
         let Blob { digest, size } = self.blob;
         let mut writing = tokio::task::spawn_blocking(move || Ok::<_, OutputError>(hasher));
-        let mut noted = *position;
+        let (mut noted, mut last) = (*position, Instant::now());
         loop {
-            let batch = download.next_batch().await;
-            let batch =
-                batch.map_err(|source| CreateError::Fetch { digest, size, kept: Salvage::Fetched, source });
-            // The next run keeps the bytes written before an error.
+            let told = |bytes| self.progress.advance(digest, bytes);
+            let (batch, failed) = download.next_batch(&self.ending, told).await;
             let mut hasher = writing.await??;
-            if *position - noted >= NOTE || batch.is_err() {
+            if *position - noted >= NOTE || (*position > noted && last.elapsed() >= NOTE_TIME) {
                 self.files.note(self.position, *position)?;
-                noted = *position;
+                (noted, last) = (*position, Instant::now());
             }
-            let batch = batch?;
-            if batch.is_empty() {
+            if batch.is_empty() && failed.is_none() {
                 return Ok(hasher.finish());
             }
             let (files, blob) = (self.files.clone(), self.position);
@@ -154,7 +171,12 @@ impl BlobJob {
                 Ok(hasher)
             });
             *position += length;
-            self.progress.advance(digest, length);
+            if let Some(source) = failed {
+                // The next run keeps the bytes that came before an error.
+                writing.await??;
+                self.files.note(self.position, *position)?;
+                return Err(CreateError::Fetch { digest, size, kept: Salvage::Fetched, source });
+            }
         }
     }
 }

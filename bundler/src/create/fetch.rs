@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use bundle_oci::Digest;
-use bundle_registry::{Client, Download};
+use bundle_registry::{Client, Download, Error, Stop};
 use bytes::{Bytes, BytesMut};
 
 use crate::local::{ContentReader, LocalCause, LocalImage};
@@ -67,23 +67,41 @@ pub(crate) fn start(
 }
 
 impl BlobStream {
-    /// The next bytes, gathered to a batch; empty at the end.
-    pub(crate) async fn next_batch(&mut self) -> Result<Bytes, FetchCause> {
-        match self {
-            Self::Remote(download) => {
-                let left = usize::try_from(download.left()).unwrap_or(usize::MAX);
-                // A growing buffer is copied, and takes twice the memory.
-                let mut batch = BytesMut::with_capacity(left.min(BATCH + MOST_PIECE));
-                while batch.len() < BATCH {
-                    match download.next().await? {
-                        Some(piece) => batch.extend_from_slice(&piece),
-                        None => break,
+    /// The next bytes, gathered to a batch; empty at the end. With an error, or when it must end, those that came
+    /// before. Each piece is told as it arrives.
+    pub(crate) async fn next_batch(
+        &mut self,
+        ending: &Stop,
+        told: impl Fn(u64),
+    ) -> (Bytes, Option<FetchCause>) {
+        let download = match self {
+            Self::Remote(download) => download,
+            Self::Local(stream) => {
+                return match ending.unless(stream.next_batch()).await {
+                    Some(Ok(batch)) => {
+                        told(batch.len() as u64);
+                        (batch, None)
                     }
-                }
-                Ok(batch.freeze())
+                    Some(Err(error)) => (Bytes::new(), Some(error)),
+                    None => (Bytes::new(), Some(Error::Interrupted.into())),
+                };
             }
-            Self::Local(stream) => stream.next_batch().await,
+        };
+        let left = usize::try_from(download.left()).unwrap_or(usize::MAX);
+        // A growing buffer is copied, and takes twice the memory.
+        let mut batch = BytesMut::with_capacity(left.min(BATCH + MOST_PIECE));
+        while batch.len() < BATCH {
+            match ending.unless(download.next()).await {
+                Some(Ok(Some(piece))) => {
+                    told(piece.len() as u64);
+                    batch.extend_from_slice(&piece);
+                }
+                Some(Ok(None)) => break,
+                Some(Err(error)) => return (batch.freeze(), Some(error.into())),
+                None => return (batch.freeze(), Some(Error::Interrupted.into())),
+            }
         }
+        (batch.freeze(), None)
     }
 
     /// Starts again from the first byte, because the bytes that came have another digest.

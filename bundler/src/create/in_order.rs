@@ -2,6 +2,7 @@
 //! a blob are written only when its digest was found right.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bundle_format::{Blob, Layout, OCI_LAYOUT, TRAILER};
 use bundle_oci::Hasher;
@@ -17,6 +18,8 @@ use crate::{CreateError, OutputError, Plan, Salvage};
 
 /// How many batches of one blob wait for their turn.
 const WAITING: usize = 2;
+/// How long the last write may take once the run is asked to end.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Writes the whole archive, and makes it complete.
 pub(crate) async fn write(
@@ -33,7 +36,15 @@ pub(crate) async fn write(
         async move {
             let task =
                 move || writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&bytes);
-            Ok::<_, CreateError>(tokio::task::spawn_blocking(task).await??)
+            let mut task = tokio::task::spawn_blocking(task);
+            let done = match client.stop().unless(&mut task).await {
+                Some(done) => done,
+                // A file takes the bytes; a pipe may be full for good.
+                None => tokio::time::timeout(LAST_WRITE, task)
+                    .await
+                    .map_err(|_| OutputError::Pipe(std::io::ErrorKind::Interrupted.into()))?,
+            };
+            Ok::<_, CreateError>(done??)
         }
     };
     let plan = head.plan();
@@ -73,6 +84,7 @@ pub(crate) async fn write(
     }
     write(Bytes::from_static(&[0; TRAILER as usize])).await?;
     drop(fetching);
+    progress.stage("finishing", 0);
     let finish = move || {
         let writer =
             Arc::into_inner(writer).ok_or_else(|| OutputError::Pipe(std::io::ErrorKind::Other.into()))?;
@@ -95,7 +107,8 @@ async fn send(
     if let Some(content) = plan.content(blob.digest) {
         let _ = sender.send(content.clone()).await;
         configs.note(blob.digest, content);
-        progress.begin(blob.digest, blob.size, blob.size);
+        progress.begin(blob.digest, blob.size, 0);
+        progress.advance(blob.digest, blob.size);
         progress.end(blob.digest);
         return Ok(());
     }
@@ -107,7 +120,11 @@ async fn send(
     let mut done = 0;
     let mut config = configs.seeks(blob).then(Vec::new);
     loop {
-        let batch = download.next_batch().await.map_err(fetch)?;
+        let told = |bytes| progress.advance(blob.digest, bytes);
+        let (batch, failed) = download.next_batch(client.stop(), told).await;
+        if let Some(error) = failed {
+            return Err(fetch(error));
+        }
         let length = batch.len() as u64;
         let hashed = batch.clone();
         hasher = tokio::task::spawn_blocking(move || {
@@ -120,6 +137,7 @@ async fn send(
             let found = std::mem::take(&mut hasher).finish();
             if found != blob.digest && length == done {
                 // Nothing of it was sent on.
+                progress.rewind(blob.digest, done);
                 download.restart(found).await.map_err(fetch)?;
                 done = 0;
                 config.iter_mut().for_each(Vec::clear);
@@ -129,7 +147,6 @@ async fn send(
                 return Err(fetch(download.wrong_content(found)));
             }
         }
-        progress.advance(blob.digest, length);
         config.iter_mut().for_each(|config| config.extend_from_slice(&batch));
         if sender.send(batch).await.is_err() {
             return Ok(());

@@ -1,10 +1,11 @@
 //! The one way to make a bundle of a plan.
 //! Takes a plan, its signature and a [`Sink`](crate::Sink); gives a whole bundle under its name.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bundle_format::{OtherPlatform, SignatureBytes};
-use bundle_registry::{Client, Progress};
+use bundle_format::{Blob, OtherPlatform, SignatureBytes, image_extents};
+use bundle_registry::{Client, ImageExtent, Progress};
 
 use crate::create::configs::Configs;
 use crate::create::{anywhere, in_order};
@@ -27,6 +28,13 @@ pub async fn create(
     progress: Arc<dyn Progress>,
 ) -> Result<Vec<OtherPlatform>, CreateError> {
     progress.total(plan.statement().blob_bytes());
+    let carried: HashSet<Blob> = plan.statement().blobs.iter().copied().collect();
+    let images = image_extents(&plan.statement().artifacts, plan.graph(), |blob| carried.contains(blob));
+    let image = |(name, blobs): (String, Vec<Blob>)| ImageExtent {
+        name,
+        blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
+    };
+    progress.images(&images.into_iter().map(image).collect::<Vec<_>>());
     let configs = Arc::new(Configs::of(&plan));
     let head = SinkHead::new(plan.clone(), *signature);
     match sink.begin(&head)? {

@@ -136,7 +136,7 @@ impl<R: Layer> Archive<R> {
     /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads`
     /// threads. `progress` is told of bytes as they are read. All damage is returned, not only the
     /// first, but no more than [`Self::MOST_DAMAGES`].
-    pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
+    pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(Blob, u64) + Sync)) -> Vec<Damage> {
         self.damaged_where(|_| true, threads, progress)
     }
 
@@ -145,7 +145,7 @@ impl<R: Layer> Archive<R> {
         &self,
         wanted: impl Fn(&Blob) -> bool,
         threads: usize,
-        progress: &(dyn Fn(u64) + Sync),
+        progress: &(dyn Fn(Blob, u64) + Sync),
     ) -> Vec<Damage> {
         let entries = self.statement().blobs.iter().zip(self.layout.blobs());
         let mut order: Vec<&Entry> =
@@ -176,13 +176,14 @@ impl<R: Layer> Archive<R> {
         damages.into_inner().expect("no thread panics while it holds the lock")
     }
 
-    fn hash(&self, entry: &Entry, piece: &mut [u8], progress: &dyn Fn(u64)) -> Result<(), Damage> {
+    fn hash(&self, entry: &Entry, piece: &mut [u8], progress: &dyn Fn(Blob, u64)) -> Result<(), Damage> {
         let EntryName::Blob(digest) = entry.name else { return Ok(()) };
+        let blob = Blob { digest, size: entry.size };
         let mut reader = BlobReader::new(self, *entry, digest);
         loop {
             match reader.next(piece)? {
                 0 => return Ok(()),
-                length => progress(length as u64),
+                length => progress(blob, length as u64),
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod census;
 pub(crate) mod document;
+pub(crate) mod extent;
 pub(crate) mod graph;
 pub(crate) mod index;
 pub(crate) mod other_platforms;

@@ -10,9 +10,11 @@ use bundle_format::{
     VOLUMES_VERSION, VolumeEntry, VolumeIndex, VolumeNames, replace_file,
 };
 use bundle_oci::{ByteCount, Digest, Hasher};
+use bundle_registry::{Progress, Silent};
 use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
+use crate::open::verify::Counted;
 use crate::{Bundle, OpenError};
 
 /// How much is copied at once, in bytes.
@@ -80,7 +82,7 @@ pub enum RepairError {
 }
 
 /// Writes the bundle at `path` anew as `output`, with as much parity as it has, or with another share.
-/// `progress` gets the bytes as they are read.
+/// `progress` gets the bytes as they are checked and, in another stage, as they are copied.
 ///
 /// # Errors
 /// Any [`RepairError`]. Nothing is left then.
@@ -90,7 +92,7 @@ pub fn repair(
     share: Option<ParityShare>,
     policy: &Effective,
     threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Repaired, RepairError> {
     let limits = Limits::V1;
     let source = Medium::name(path);
@@ -107,6 +109,7 @@ pub fn repair(
     };
     let new = New::begin(output)?;
     archive.reader().keep_rebuilt_in(new.room()?);
+    progress.total(bundle.statement().blob_bytes());
     whole(archive, threads, progress)?;
     let rebuilt = notes.rebuilt().map(|rebuilt| rebuilt.files).unwrap_or_default();
     let share = share.unwrap_or(present);
@@ -114,7 +117,7 @@ pub fn repair(
     // The files may have changed since the check above.
     let again = Bundle::open(new.names().bundle(), policy, &limits)?;
     let Contents::File(copy) = &again.contents else { return Err(RepairError::NoParity(source)) };
-    whole(copy, threads, &|_| {})?;
+    whole(copy, threads, &Silent)?;
     if let Some(rebuilt) = again.parity_notes().rebuilt() {
         let source = std::io::Error::other("it was written, and reads otherwise");
         return Err(RepairError::Io { path: rebuilt.parity, doing: "relied on", source });
@@ -124,13 +127,11 @@ pub fn repair(
 }
 
 /// Hashes every blob.
-fn whole(
-    archive: &Archive<Medium>,
-    threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<(), RepairError> {
+fn whole(archive: &Archive<Medium>, threads: usize, progress: &dyn Progress) -> Result<(), RepairError> {
     let unreadable = |damage: &Damage| matches!(damage.itself(), Damage::Read(_));
-    let first = archive.damaged_blobs(threads, progress).into_iter().min_by_key(unreadable);
+    let counted = Counted::new(progress);
+    let damages = archive.damaged_blobs(threads, &|blob, bytes| counted.add(blob, bytes));
+    let first = damages.into_iter().min_by_key(unreadable);
     first.map_or(Ok(()), |damage| Err(OpenError::from(damage).into()))
 }
 
@@ -188,7 +189,7 @@ impl New {
         archive: &Archive<Medium>,
         stored: &dyn Layer,
         share: ParityShare,
-        progress: &(dyn Fn(u64) + Sync),
+        progress: &dyn Progress,
     ) -> Result<(), RepairError> {
         let names = self.names();
         let statement = bundle.trusted().digest();
@@ -204,6 +205,7 @@ impl New {
         if needed > available {
             return Err(RepairError::Space { path: self.output.clone(), needed, available });
         }
+        progress.stage("copying", size);
         let mut sums = Sums::default();
         let ranges = volumes.clone().unwrap_or_else(|| std::iter::once(0..size).collect());
         let (mut entries, mut written) = (Vec::new(), Vec::new());
@@ -262,16 +264,16 @@ impl New {
             blobs.iter().skip(first).map(|blob| blob.digest).collect();
         let position = bundle.statement().blobs.iter().position(|blob| layers.contains(&blob.digest));
         let head = archive.layout().start_of_blob(position.unwrap_or(usize::MAX));
-        sums.add(&names.head(), copy(archive.reader(), &(0..head), &names.head(), &|_| {})?);
+        sums.add(&names.head(), copy(archive.reader(), &(0..head), &names.head(), &Silent)?);
         let [statement, signature, ..] = archive.layout().entries() else {
             return Err(OpenError::from(Damage::NotABundle).into());
         };
         for (entry, path) in [(statement, names.statement()), (signature, names.signature())] {
             let range = entry.offset..entry.offset + entry.size;
-            sums.add(&path, copy(archive.reader(), &range, &path, &|_| {})?);
+            sums.add(&path, copy(archive.reader(), &range, &path, &Silent)?);
         }
         if let Some(range) = archive.reader().table_of_frames() {
-            sums.add(&names.frames(), copy(stored, &range, &names.frames(), &|_| {})?);
+            sums.add(&names.frames(), copy(stored, &range, &names.frames(), &Silent)?);
         }
         let index =
             VolumeIndex { volumes_version: VOLUMES_VERSION, statement: bundle.trusted().digest(), volumes };
@@ -358,7 +360,7 @@ fn copy(
     from: &dyn Layer,
     range: &Range<u64>,
     to: &Path,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Digest, RepairError> {
     let failed = |doing, source| RepairError::Io { path: to.to_owned(), doing, source };
     let file = bundle_os::open_own(to).map_err(|source| failed("made", source))?;
@@ -373,7 +375,7 @@ fn copy(
         bundle_os::write_all_at(&file, bytes, at - range.start)
             .map_err(|source| failed("written", source))?;
         at += length as u64;
-        progress(length as u64);
+        progress.advance(Digest::of(b""), length as u64);
     }
     Ok(hasher.finish())
 }

@@ -1,12 +1,18 @@
 //! Checks a bundle without a destination, down to the last blob, and says what passed.
 //! Takes a file and a trust policy, gives each check with its verdict.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
 use bundle_format::{
-    Archive, BlobSink, Damage, Limits, Medium, OtherPlatform, ParityNotes, SignatureBytes, Trusted,
+    Archive, Blob, BlobSink, Damage, Limits, Medium, OtherPlatform, ParityNotes, SignatureBytes, Trusted,
 };
+use bundle_oci::Digest;
+use bundle_registry::Progress;
 use bundle_trust::Effective;
 
 use crate::open::bundle::Contents;
+use crate::push::run::extents;
 use crate::{Bundle, OpenError};
 
 /// The checks, in the order of docs/format.md §Verification.
@@ -109,7 +115,7 @@ pub fn verify(
     countersignatures: &[SignatureBytes],
     limits: &Limits,
     threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Verification, OpenError> {
     let opened = match path {
         Some(path) => Bundle::open(path, policy, limits),
@@ -134,9 +140,16 @@ pub fn verify(
         other_platforms: bundle.other_platforms(),
     };
     let parity = bundle.parity_notes();
+    progress.total(bundle.statement().blob_bytes());
+    let carried: HashSet<Digest> = bundle.statement().blobs.iter().map(|blob| blob.digest).collect();
+    let artifacts = &bundle.statement().artifacts;
+    progress.images(&extents(artifacts, bundle.graph(), |blob| carried.contains(&blob.digest)));
     let damages: Vec<Damage> = match bundle.contents {
-        Contents::File(archive) => archive.damaged_blobs(threads, progress),
-        Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted(progress)).err().into_iter().collect(),
+        Contents::File(archive) => {
+            let counted = Counted::new(progress);
+            archive.damaged_blobs(threads, &|blob, bytes| counted.add(blob, bytes))
+        }
+        Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted::new(progress)).err().into_iter().collect(),
     };
     let mut reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
     if reasons.len() >= Archive::<Medium>::MOST_DAMAGES {
@@ -220,11 +233,44 @@ fn told(error: &dyn std::error::Error) -> String {
     bundle_oci::Printable(&bundle_oci::chain(error)).to_string()
 }
 
-struct Counted<'a>(&'a (dyn Fn(u64) + Sync));
+/// Bytes as they are read of blobs, each of which begins with its first and ends with its last.
+pub struct Counted<'a> {
+    progress: &'a dyn Progress,
+    /// How many bytes of a blob are still to come.
+    left: Mutex<HashMap<Digest, u64>>,
+}
+
+impl<'a> Counted<'a> {
+    /// Passes on to `progress`.
+    pub fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, left: Mutex::default() }
+    }
+
+    /// Bytes of a blob were read.
+    pub fn add(&self, blob: Blob, bytes: u64) {
+        // The counts are whole between statements.
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = left.entry(blob.digest).or_insert_with(|| {
+            self.progress.begin(blob.digest, blob.size, 0);
+            blob.size
+        });
+        *open = open.saturating_sub(bytes);
+        self.progress.advance(blob.digest, bytes);
+        if *open == 0 {
+            self.progress.end(blob.digest);
+        }
+    }
+}
+
+impl std::fmt::Debug for Counted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Counted")
+    }
+}
 
 impl BlobSink for Counted<'_> {
-    fn take(&mut self, _: bundle_format::Blob, bytes: &[u8]) -> std::io::Result<()> {
-        (self.0)(bytes.len() as u64);
+    fn take(&mut self, blob: Blob, bytes: &[u8]) -> std::io::Result<()> {
+        self.add(blob, bytes.len() as u64);
         Ok(())
     }
 }

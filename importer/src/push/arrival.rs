@@ -133,7 +133,8 @@ impl BlobSink for Splitter {
         match current {
             Current::Gathered(gathered, room) if gathered.len() as u64 >= blob.size => {
                 let progress = self.progress.clone();
-                let source = Box::new(InMemory { bytes: gathered.into(), blob, progress });
+                let source =
+                    Box::new(InMemory { bytes: gathered.into(), blob, progress, told: Arc::default() });
                 self.give(Arrival { blob, source, _room: room })
             }
             current => {

@@ -56,7 +56,7 @@ impl Push<'_> {
                 ours && !sent.contains(&blob.digest) && archive.has_blob(blob.digest)
             };
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
-            archive.damaged_where(unread, threads, &|_| ()).into_iter().next()
+            archive.damaged_where(unread, threads, &|_, _| ()).into_iter().next()
         };
         match tokio::task::spawn_blocking(hash).await? {
             Some(damage) => Err(damage.into()),
@@ -151,8 +151,12 @@ impl Push<'_> {
             .await?;
         passed |= sent;
         if carried {
-            if !passed {
-                self.progress.advance(blob.digest, blob.size);
+            match (passed, self.failures.has(blob.digest)) {
+                // An image without it is not done.
+                (_, true) => return Ok(()),
+                // What an attempt sent in vain need not have moved.
+                (false, false) => self.progress.present(blob.digest, blob.size),
+                (true, false) => {}
             }
             self.progress.end(blob.digest);
         }

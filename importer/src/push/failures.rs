@@ -55,6 +55,11 @@ impl Failures {
         }
     }
 
+    /// Whether a blob failed anywhere.
+    pub(super) fn has(&self, blob: Digest) -> bool {
+        lock(&self.failed).keys().any(|(failed, _)| *failed == blob)
+    }
+
     /// Whether one of these failed in a repository; then what needs it fails there, too.
     pub(super) fn inherit(
         &self,

@@ -2,10 +2,12 @@
 //! Takes a pipe behind its manifests; no blob is read twice.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bundle_format::{Damage, Pipe};
 use bundle_oci::Digest;
+use bundle_registry::Error;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -26,7 +28,7 @@ impl Push<'_> {
                 let (blob, progress) = (step.blob, self.progress.clone());
                 match kept.get(&blob.digest).cloned() {
                     Some(bytes) => {
-                        let source = InMemory { bytes, blob, progress };
+                        let source = InMemory { bytes, blob, progress, told: Arc::default() };
                         self.blob(step, Knowledge::Current, Some(&source)).await
                     }
                     None if step.supply == Supply::Required => {
@@ -59,6 +61,10 @@ impl Push<'_> {
             .buffer_unordered(self.small_jobs)
             .try_collect::<()>()
             .await;
+        if let Err(PushError::Blob { source: Error::Interrupted, .. }) = &result {
+            // The pipe may stand still for good.
+            return result;
+        }
         match (reading.await?, result) {
             // A reader whose receiver has stopped has no error of its own.
             (Err(Damage::Read(error)), Err(told)) if error.kind() == std::io::ErrorKind::BrokenPipe => {

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_format::{Archive, Blob, Graph, Layer, Medium};
+use bundle_format::{Archive, Artifact, Blob, Graph, Layer, Medium, Target, image_extents};
 use bundle_oci::{Digest, RepositoryName};
-use bundle_registry::{Clamped, Progress, Refusal};
+use bundle_registry::{Clamped, ImageExtent, Progress, Refusal};
 use tokio::sync::Semaphore;
 
 use crate::open::bundle::Contents;
@@ -19,7 +19,7 @@ use crate::push::rate_limit::RateLimit;
 use crate::push::source::Stock;
 use crate::{
     Bundle, Decision, DeliveryOptions, Destination, ImportPlan, Limits, PushError, PushRules, Pushed,
-    Scratch, Shard,
+    Scratch, Shard, Supply,
 };
 
 /// The counts of an import.
@@ -176,6 +176,11 @@ pub async fn push(
         rate_limit,
     };
     progress.total(plan.bytes());
+    let carried = plan.blobs.iter().filter(|step| step.supply == Supply::Carried);
+    let carried: HashSet<Digest> = carried.map(|step| step.blob.digest).collect();
+    let steps: HashSet<&Target> = plan.steps.iter().map(|step| &step.target).collect();
+    let artifacts = bundle.statement().artifacts.iter().filter(|artifact| steps.contains(&artifact.target));
+    progress.images(&extents(artifacts, bundle.graph(), |blob| carried.contains(&blob.digest)));
     let Bundle { trusted, graph, contents } = bundle;
     let scratch = portion.scratch.as_deref().map(|directory| Scratch::of(directory, trusted.digest()));
     let manifests = match push.everything(&graph, contents, scratch.as_ref()).await? {
@@ -201,6 +206,19 @@ pub async fn push(
     };
     let pushed = Pushed { destination, plan, graph, manifests, report, rate_limit, small_jobs };
     Ok(Progressed::All(Box::new(pushed)))
+}
+
+/// The images of these artifacts for a display of progress, with those of their blobs that are wanted.
+pub fn extents<'a>(
+    artifacts: impl IntoIterator<Item = &'a Artifact>,
+    graph: &Graph,
+    wanted: impl Fn(&Blob) -> bool,
+) -> Vec<ImageExtent> {
+    let image = |(name, blobs): (String, Vec<Blob>)| ImageExtent {
+        name,
+        blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
+    };
+    image_extents(artifacts, graph, wanted).into_iter().map(image).collect()
 }
 
 /// How many small requests keep a line of this delay as busy as `jobs` keep a short one: one more of them for each

@@ -8,12 +8,28 @@ use bundle_format::{Archive, Blob, Medium};
 use bundle_oci::{Digest, Registry, RepositoryName};
 use bundle_registry::{BlobSource, Client, Progress};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc::Receiver;
 
-/// How much is read and sent at once, in bytes.
+/// How much is read at once, in bytes.
 const PIECE: usize = 1 << 20;
+/// How much is given to a connection at once, in bytes: what is counted as it is given is no further ahead of what
+/// has gone.
+const SLICE: usize = 64 << 10;
+
+/// Slices of what was read.
+fn slices(piece: std::io::Result<Bytes>) -> impl Stream<Item = std::io::Result<Bytes>> {
+    let mut rest = Some(piece);
+    futures_util::stream::iter(std::iter::from_fn(move || match rest.take()? {
+        Ok(mut bytes) => {
+            let slice = bytes.split_to(bytes.len().min(SLICE));
+            rest = (!bytes.is_empty()).then_some(Ok(bytes));
+            Some(Ok(slice))
+        }
+        Err(error) => Some(Err(error)),
+    }))
+}
 
 /// A blob in a file. Its last piece is only given away once the whole was found right.
 pub(crate) struct Stored {
@@ -33,29 +49,30 @@ impl BlobSource for Stored {
         if in_vain > 0 {
             progress.rewind(digest, in_vain);
         }
-        let pieces = futures_util::stream::try_unfold((0, reader), move |(done, mut reader)| {
-            let (progress, told) = (progress.clone(), told.clone());
-            async move {
-                if done == size && size > 0 {
-                    return Ok(None);
-                }
-                let read = move || {
-                    let mut piece = vec![0; (size - done).min(PIECE as u64) as usize];
-                    let read = reader.next(&mut piece);
-                    read.map(|_| (piece, reader)).map_err(std::io::Error::other)
-                };
-                let (piece, reader) =
-                    tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
-                let length = piece.len() as u64;
-                if length == 0 {
-                    return Ok(None);
-                }
-                told.fetch_add(length, Ordering::Relaxed);
-                progress.advance(digest, length);
-                Ok(Some((Bytes::from(piece), (done + length, reader))))
+        let pieces = futures_util::stream::try_unfold((0, reader), move |(done, mut reader)| async move {
+            if done == size && size > 0 {
+                return Ok(None);
             }
+            let read = move || {
+                let mut piece = vec![0; (size - done).min(PIECE as u64) as usize];
+                let read = reader.next(&mut piece);
+                read.map(|_| (piece, reader)).map_err(std::io::Error::other)
+            };
+            let (piece, reader) =
+                tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
+            let length = piece.len() as u64;
+            if length == 0 {
+                return Ok(None);
+            }
+            Ok(Some((Bytes::from(piece), (done + length, reader))))
         });
-        Some(pieces.boxed())
+        let count = move |slice: &std::io::Result<Bytes>| {
+            if let Ok(bytes) = slice {
+                told.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                progress.advance(digest, bytes.len() as u64);
+            }
+        };
+        Some(pieces.flat_map(slices).inspect(count).boxed())
     }
 }
 
@@ -64,17 +81,25 @@ pub(crate) struct InMemory {
     pub(crate) bytes: Bytes,
     pub(crate) blob: Blob,
     pub(crate) progress: Arc<dyn Progress>,
+    /// The bytes reported since it was opened last.
+    pub(crate) told: Arc<AtomicU64>,
 }
 
 impl BlobSource for InMemory {
     fn open(&self) -> Option<BoxStream<'static, std::io::Result<Bytes>>> {
-        let (bytes, blob, progress) = (self.bytes.clone(), self.blob, self.progress.clone());
-        let all = futures_util::stream::once(async move {
-            // Again for each attempt, of which `Clamped` counts the first.
-            progress.advance(blob.digest, blob.size);
-            Ok(bytes)
-        });
-        Some(all.boxed())
+        let (bytes, digest, progress) = (self.bytes.clone(), self.blob.digest, self.progress.clone());
+        let told = self.told.clone();
+        let in_vain = told.swap(0, Ordering::Relaxed);
+        if in_vain > 0 {
+            progress.rewind(digest, in_vain);
+        }
+        let count = move |slice: &std::io::Result<Bytes>| {
+            if let Ok(bytes) = slice {
+                told.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                progress.advance(digest, bytes.len() as u64);
+            }
+        };
+        Some(slices(Ok(bytes)).inspect(count).boxed())
     }
 }
 
@@ -125,6 +150,7 @@ impl BlobSource for Once {
         });
         Some(
             pieces
+                .flat_map(slices)
                 .inspect(move |piece| {
                     if let Ok(bytes) = piece {
                         progress.advance(digest, bytes.len() as u64);

@@ -260,6 +260,7 @@ impl Upload<'_> {
             waited = watch.stalled(&client.inner.limits, length) => {
                 Err(Error::Stalled { host: host.to_owned(), waited })
             }
+            () = client.inner.stop.asked() => Err(Error::Interrupted),
         };
         match &sent {
             Ok(response) => {
@@ -290,7 +291,9 @@ impl Upload<'_> {
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
-                lines.broke(registry, watch.handed(), started.elapsed());
+                if !matches!(error, Error::Interrupted) {
+                    lines.broke(registry, watch.handed(), started.elapsed());
+                }
                 return Err(error.into());
             }
         };

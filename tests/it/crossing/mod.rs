@@ -7,6 +7,7 @@ mod delta;
 mod extract;
 mod in_process;
 mod interop;
+mod interrupt;
 pub(crate) mod kill;
 mod local;
 mod parallel;

@@ -104,7 +104,7 @@ impl FaultProxy {
 
     /// Adds a rule after those there are. All modifiers among the matching rules take effect
     /// ([`Fault::Delay`], [`Fault::Hold`], [`Fault::SetHeader`], [`Fault::DropHeader`],
-    /// [`Fault::IgnoreRange`], [`Fault::Drip`]), and of the others only the first that is not used up; only
+    /// [`Fault::IgnoreRange`], [`Fault::Drip`], [`Fault::Rate`]), and of the others only the first that is not used up; only
     /// rules that take effect are used up.
     pub fn add(&self, rule: Rule) {
         lock(&self.shared.rules).push(Arc::new(ActiveRule::new(rule)));

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::rule::{Behaviour, Fault};
 use super::traffic::{Direction, Record};
@@ -288,8 +289,18 @@ impl<'a> Exchange<'a> {
             Fault::Drip(pause) => Some(*pause),
             _ => None,
         });
+        let rate = self.behaviour.modifiers.iter().find_map(|modifier| match modifier {
+            Fault::Rate(rate) => Some((*rate).max(1)),
+            _ => None,
+        });
         let mut passed = 0;
-        let mut buffer = vec![0; if drip.is_some() { 1 } else { BUFFER }];
+        let piece = match (drip, rate) {
+            (Some(_), _) => 1,
+            // A tenth of a second.
+            (None, Some(rate)) => usize::try_from(rate / 10).unwrap_or(BUFFER).clamp(1, BUFFER),
+            (None, None) => BUFFER,
+        };
+        let mut buffer = vec![0; piece];
         loop {
             if let Some(pause) = drip {
                 thread::sleep(pause);
@@ -309,6 +320,9 @@ impl<'a> Exchange<'a> {
             passed += n as u64;
             self.shared.traffic.count(&self.record, Direction::Download, n);
             writer.write(&buffer[..n])?;
+            if let Some(rate) = rate {
+                thread::sleep(Duration::from_secs_f64(n as f64 / rate as f64));
+            }
         }
         writer.finish()?;
         Ok(Next::KeepAlive)

@@ -140,6 +140,8 @@ pub enum Fault {
     /// A modifier: sends the response's body a byte at a time, with this pause before each: a server that is
     /// never silent and never done.
     Drip(Duration),
+    /// A modifier: sends the response's body at no more than so many bytes per second, as a slow line does.
+    Rate(u64),
     /// A modifier: keeps the request from being dealt with until released.
     Hold,
 }
@@ -158,6 +160,7 @@ impl Fault {
                 | Fault::IgnoreRange
                 | Fault::Delay(_)
                 | Fault::Drip(_)
+                | Fault::Rate(_)
                 | Fault::Hold
         )
     }
@@ -188,6 +191,7 @@ impl fmt::Debug for Fault {
             Fault::ResetAfter(n) => write!(f, "ResetAfter({n})"),
             Fault::StallAfter(n) => write!(f, "StallAfter({n})"),
             Fault::Drip(pause) => write!(f, "Drip({pause:?})"),
+            Fault::Rate(rate) => write!(f, "Rate({rate})"),
             Fault::WrongBytes { at } => write!(f, "WrongBytes({at})"),
             Fault::LongerBy(n) => write!(f, "LongerBy({n})"),
             Fault::ShorterBy(n) => write!(f, "ShorterBy({n})"),

@@ -13,14 +13,24 @@ pub trait Progress: Send + Sync {
     /// So many of all images were looked up, before any byte of a blob moves.
     fn looked_at(&self, _done: usize, _all: usize) {}
 
-    /// How many bytes there are to move in all.
+    /// The main work begins: so many bytes are to move in all.
     fn total(&self, _bytes: u64) {}
+
+    /// The images that these bytes are of, told after their total. They share blobs; those without any are in
+    /// place.
+    fn images(&self, _images: &[ImageExtent]) {}
+
+    /// Another stage begins, such as `proving`, with so many bytes to move; 0 if that is not known.
+    fn stage(&self, _name: &'static str, _bytes: u64) {}
 
     /// A blob starts to move, with so many of its bytes in place already.
     fn begin(&self, _blob: Digest, _size: u64, _done: u64) {}
 
     /// Bytes of a blob have moved.
     fn advance(&self, _blob: Digest, _bytes: u64) {}
+
+    /// Bytes of a blob need not move: they are there already.
+    fn present(&self, _blob: Digest, _bytes: u64) {}
 
     /// A blob starts again: so many of its bytes moved in vain.
     fn rewind(&self, _blob: Digest, _bytes: u64) {}
@@ -30,6 +40,15 @@ pub trait Progress: Send + Sync {
 
     /// Something that people should know.
     fn note(&self, _message: &str) {}
+}
+
+/// An image as people know it, and what it consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageExtent {
+    /// Its name: `nginx:1.25`.
+    pub name: String,
+    /// Those of its blobs that are to move, each once, with their sizes in bytes.
+    pub blobs: Vec<(Digest, u64)>,
 }
 
 /// Reports nothing.
@@ -51,6 +70,18 @@ impl Clamped {
     pub fn new(to: Arc<dyn Progress>) -> Self {
         Self { to, blobs: Mutex::default() }
     }
+
+    /// So many of these bytes as the blob still has.
+    fn counted(&self, blob: Digest, bytes: u64) -> u64 {
+        match lock(&self.blobs).get_mut(&blob) {
+            Some((size, done)) => {
+                let bytes = bytes.min(*size - *done);
+                *done += bytes;
+                bytes
+            }
+            None => bytes,
+        }
+    }
 }
 
 impl std::fmt::Debug for Clamped {
@@ -68,22 +99,30 @@ impl Progress for Clamped {
         self.to.total(bytes);
     }
 
+    fn images(&self, images: &[ImageExtent]) {
+        self.to.images(images);
+    }
+
+    fn stage(&self, name: &'static str, bytes: u64) {
+        self.to.stage(name, bytes);
+    }
+
     fn begin(&self, blob: Digest, size: u64, done: u64) {
         lock(&self.blobs).insert(blob, (size, done.min(size)));
         self.to.begin(blob, size, done);
     }
 
     fn advance(&self, blob: Digest, bytes: u64) {
-        let bytes = match lock(&self.blobs).get_mut(&blob) {
-            Some((size, done)) => {
-                let bytes = bytes.min(*size - *done);
-                *done += bytes;
-                bytes
-            }
-            None => bytes,
-        };
+        let bytes = self.counted(blob, bytes);
         if bytes > 0 {
             self.to.advance(blob, bytes);
+        }
+    }
+
+    fn present(&self, blob: Digest, bytes: u64) {
+        let bytes = self.counted(blob, bytes);
+        if bytes > 0 {
+            self.to.present(blob, bytes);
         }
     }
 
