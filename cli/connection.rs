@@ -15,6 +15,7 @@ use crate::environment::{self, BUNDLE_PASSWORD, BUNDLE_USERNAME, HOME};
 use crate::exit::{Code, Failure};
 use crate::interrupt;
 use crate::notes;
+use crate::settings;
 use crate::sources::SourceArguments;
 use bundle_input::Span;
 
@@ -151,7 +152,10 @@ impl Login {
             return store.with_file(registry.clone(), path).await.map_err(wrong);
         }
         match (environment::text(BUNDLE_USERNAME), environment::text(BUNDLE_PASSWORD)) {
-            (None, None) => Ok(store),
+            (None, None) => match settings::current().credentials.get(registry.as_str()) {
+                Some((path, _)) => store.with_file(registry.clone(), path).await.map_err(wrong),
+                None => Ok(store),
+            },
             (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
                 Ok(store.with_login(registry.clone(), user, password))
             }

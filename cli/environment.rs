@@ -34,6 +34,44 @@ variables! {
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
     BUNDLE_LOG = "all commands",
         "What is logged on standard error, as `-v` (info) and `-vv` (debug) do: off, error, warn, info or debug, for all parts or for some: `registry=debug,importer=info`. The parts are registry, bundler, importer and sync. -v takes precedence.";
+    BUNDLE_CONFIG = "all commands",
+        "Configuration file that replaces /etc/bundle/config.yaml and the user's, or `none` to read no configuration.";
+    BUNDLE_TO = "import, harbor, doctor",
+        "Registry to import into. --to takes precedence.";
+    BUNDLE_REGISTRY_KIND = "import",
+        "Kind of that registry: auto, harbor or plain.";
+    BUNDLE_CREDENTIALS = "import, sync import, harbor, doctor",
+        "File with the account at the destination. --credentials takes precedence.";
+    BUNDLE_TRUST = "all commands that verify",
+        "Public key or trust.yaml that bundles are verified with. --trust takes precedence.";
+    BUNDLE_KEY = "create, sign",
+        "Private key that signs bundles. --key and --sign-command take precedence.";
+    BUNDLE_RECEIPT_KEY = "import, stream",
+        "Private key of the site. --receipt-key takes precedence.";
+    BUNDLE_SITE = "import",
+        "Name of the site in receipts. --site takes precedence.";
+    BUNDLE_STATE = "import, stream",
+        "File with the newest bundle of each stream. --state takes precedence.";
+    BUNDLE_CA_FILE = "all commands that reach a registry",
+        "PEM file with certificate authorities, besides the system's. --ca-file takes precedence.";
+    BUNDLE_PLAIN_HTTP = "all commands that reach a registry",
+        "Registries that are asked with plain HTTP, separated by commas. --plain-http takes precedence.";
+    BUNDLE_MIRROR = "create, images, lock, sync export",
+        "Mirrors as HOST=HOST/PREFIX, separated by commas. --mirror takes precedence.";
+    BUNDLE_JOBS = "all commands with --jobs",
+        "Number of parallel transfers. --jobs takes precedence.";
+    BUNDLE_STALL_TIMEOUT = "all commands that reach a registry",
+        "Seconds without data after which a connection is retried. --stall-timeout takes precedence.";
+    BUNDLE_RETRIES = "all commands that reach a registry",
+        "Retries without progress. --retries takes precedence.";
+    BUNDLE_WAIT_FOR_LIMIT = "all commands that reach a registry",
+        "The longest time that a rate limit is waited for. --wait-for-limit takes precedence.";
+    BUNDLE_CACHE = "all commands with --cache",
+        "Directory of cached manifests. --cache takes precedence.";
+    BUNDLE_LOG_FORMAT = "all commands",
+        "Form of what is printed on standard error: text or json. --log-format takes precedence.";
+    BUNDLE_LOG_FILE = "all commands",
+        "File that the log is appended to. --log-file takes precedence.";
     BUNDLE_TRUST_STORE = "all commands that verify",
         "File of the trust store, or `none` to ignore its revocations. --trust-store takes precedence. Default: bundle/trust.yaml below XDG_CONFIG_HOME.";
     SOURCE_DATE_EPOCH = "create",
@@ -80,6 +118,14 @@ pub(crate) fn text(variable: Variable) -> Option<String> {
 /// The value of a variable, if it is set.
 pub(crate) fn value(variable: Variable) -> Option<OsString> {
     std::env::var_os(variable.name)
+}
+
+/// The names of all variables that begin with this.
+pub(crate) fn names(prefix: &str) -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
 }
 
 /// The value of a variable that a library asks for by name, in capital or small letters. Variables outside

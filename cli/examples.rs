@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 40] = [
+const EXAMPLES: [&str; 42] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -43,6 +43,8 @@ const EXAMPLES: [&str; 40] = [
     "bundle login harbor.example --username admin",
     "bundle logout harbor.example",
     "bundle schema --check bundle.yaml",
+    "bundle config show",
+    "bundle support --output support.tar.gz --config /etc/bundle/sync.yaml",
     "bundle completion bash",
     "bundle completion zsh --name airgap-bundle",
 ];

@@ -23,3 +23,9 @@ pub(crate) const RECORDS_SHOWN: usize = 10;
 
 /// The longest reason for a rollback in characters: it goes into the receipt.
 pub(crate) const ROLLBACK_REASON: usize = 1000;
+
+/// The size in bytes of a log or status file that `support` collects; the last log has half of it at most.
+pub(crate) const SUPPORT_FILE: u64 = 1 << 20;
+
+/// The size in bytes of a file of the system that `support` reads facts from.
+pub(crate) const SUPPORT_FACT: u64 = 64 << 10;

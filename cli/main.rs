@@ -23,6 +23,7 @@ mod program;
 mod progress;
 mod reference;
 mod resources;
+mod settings;
 mod several;
 mod size;
 mod sources;
@@ -70,8 +71,14 @@ fn main() -> ExitCode {
     if let Some(failure) = usage::login_in_arguments() {
         return failure.report();
     }
-    let matches =
-        examples::with_examples(Arguments::command().long_version(program::long_version())).try_get_matches();
+    let settings = match settings::read() {
+        Ok(settings) => settings,
+        // Help must not need a file that is right.
+        Err(_) if usage::asks_for_help() => settings::none(),
+        Err(failure) => return usage::refused(failure),
+    };
+    let command = examples::with_examples(Arguments::command().long_version(program::long_version()));
+    let matches = settings::apply(command, settings).try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return usage::report(&error),

@@ -49,7 +49,7 @@ impl TrustArguments {
 pub(crate) struct StoreArguments {
     /// Trust store of this site; `none` ignores its revocations [default: bundle/trust.yaml in
     /// XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, value_name = "FILE|none", env = "BUNDLE_TRUST_STORE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE|none")]
     trust_store: Option<PathBuf>,
 }
 

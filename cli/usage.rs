@@ -3,10 +3,11 @@
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::exit::{Failure, Id};
 use crate::output;
+use crate::settings;
 
 /// Whether `--json` is among the options, which must be known even of arguments that are wrong.
 fn asks_for_json() -> bool {
@@ -41,9 +42,33 @@ fn has_login(argument: &str) -> bool {
     !digest && !host.is_empty() && login.contains(':') && (scheme.is_empty() || !scheme.contains(' '))
 }
 
+/// Whether help or the version is asked for.
+pub(crate) fn asks_for_help() -> bool {
+    let help = ["help", "-h", "--help", "-V", "--version"];
+    std::env::args_os().skip(1).take_while(|it| it != "--").any(|it| help.iter().any(|word| it == *word))
+}
+
+/// Prints why there are no arguments to look at, as JSON if they ask for it.
+pub(crate) fn refused(failure: Failure) -> ExitCode {
+    if asks_for_json() {
+        output::print_as_json();
+    }
+    failure.report()
+}
+
 /// Prints clap's error; help and version are no errors.
 pub(crate) fn report(error: &clap::Error) -> ExitCode {
     let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg).zip(context(ContextKind::InvalidValue));
+    if let Some(place) = option.and_then(|(option, value)| settings::blame(option, value)) {
+        let text = error.render().to_string();
+        let text = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return refused(Failure::text(Id::Usage, format!("{place}: {text}")));
+    }
     if wanted || !asks_for_json() {
         // If the terminal is gone, the error cannot be reported.
         let _ = error.print();

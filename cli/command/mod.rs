@@ -3,6 +3,7 @@
 
 mod chart;
 mod completion;
+pub(crate) mod config;
 mod convert;
 mod create;
 mod diff;
@@ -24,6 +25,7 @@ mod schema;
 mod serve;
 mod sign;
 mod stream;
+mod support;
 mod sync;
 mod trust;
 mod verify;
@@ -87,6 +89,11 @@ pub(crate) enum Command {
     Logout(login::Logout),
     /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
     Schema(schema::Schema),
+    /// Show the settings of this machine and user, and where each comes from
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Collect version, settings, the last log and status files in one archive, without secrets
+    Support(support::Support),
     /// Print the completion script of a shell
     ///
     /// bash reads it from ~/.local/share/bash-completion/completions/bundle, zsh from a file `_bundle` in a directory
@@ -127,6 +134,8 @@ impl Command {
             | Self::Trust(_)
             | Self::Extract(_)
             | Self::Schema(_)
+            | Self::Config(_)
+            | Self::Support(_)
             | Self::Completion(_)
             | Self::Manual(_)
             | Self::Reference(_) => false,
@@ -159,6 +168,8 @@ impl Command {
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
             Self::Schema(_) => "schema",
+            Self::Config(_) => "config",
+            Self::Support(_) => "support",
             Self::Completion(_) => "completion",
             Self::Manual(_) => "manual",
             Self::Reference(_) => "reference",
@@ -204,6 +215,8 @@ impl Command {
             Self::Login(command) => command.run().await,
             Self::Logout(command) => command.run().await,
             Self::Schema(command) => command.run(),
+            Self::Config(command) => command.run(),
+            Self::Support(command) => command.run(),
             Self::Completion(command) => command.run(),
             Self::Manual(command) => command.run(),
             Self::Reference(command) => command.run(),

@@ -19,6 +19,7 @@ enum Page {
     ExitCodes,
     Environment,
     Files,
+    Configuration,
 }
 
 impl Reference {
@@ -29,6 +30,7 @@ impl Reference {
             Page::ExitCodes => reference::exit_codes(),
             Page::Environment => reference::environment(),
             Page::Files => reference::files(),
+            Page::Configuration => reference::configuration(),
         })
     }
 }

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Config, bundle_schema};
+use bundle_input::{SettingsFile, settings_schema};
 use bundle_report::SchemaCheckReport;
 use bundle_site::{HarborSettings, harbor_schema};
 use bundle_sync::{SyncConfig, sync_schema};
 use bundle_trust::{Effective, StoreLocation, trust_schema};
 
 use crate::command::print_json;
-use crate::exit::Failure;
+use crate::exit::{Failure, Id};
 use crate::output::{self, name};
 use crate::several::Failed;
 
@@ -36,6 +37,12 @@ enum Kind {
     Trust,
     /// sync.yaml
     Sync,
+    /// config.yaml
+    Config,
+}
+
+fn absent(path: &Path) -> Failure {
+    Failure::text(Id::FileUnreadable, format!("{} does not exist", name(path)))
 }
 
 impl Schema {
@@ -46,6 +53,7 @@ impl Schema {
                 Kind::Harbor => harbor_schema(),
                 Kind::Trust => trust_schema(),
                 Kind::Sync => sync_schema(),
+                Kind::Config => settings_schema(),
             });
         }
         let (valid, failed) = Failed::each(&self.check, |path| self.checked(path));
@@ -66,6 +74,7 @@ impl Schema {
             // Only the file is checked here; no key is trusted.
             Kind::Trust => drop(Effective::load(Some(path), &StoreLocation::Waived)?),
             Kind::Sync => drop(SyncConfig::load(path)?),
+            Kind::Config => drop(SettingsFile::load(path)?.ok_or_else(|| absent(path))?),
         }
         Ok(name(path))
     }

@@ -29,14 +29,7 @@ pub(crate) struct Trust {
 
     /// Trust store of this site [default: bundle/trust.yaml in XDG_CONFIG_HOME or ~/.config]
     // Its older name stays.
-    #[arg(
-        long,
-        alias = "store",
-        value_name = "FILE",
-        env = "BUNDLE_TRUST_STORE",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, alias = "store", value_name = "FILE", global = true)]
     trust_store: Option<PathBuf>,
 }
 

@@ -5,13 +5,15 @@ use clap::CommandFactory;
 
 use crate::Arguments;
 use crate::examples::with_examples;
+use crate::settings;
 
 /// The width of the help in the page, in columns.
 const WIDTH: usize = 100;
 
 /// The page.
 pub(crate) fn commands() -> String {
-    let mut root = with_examples(Arguments::command()).term_width(WIDTH).disable_help_subcommand(true);
+    let root = settings::apply(with_examples(Arguments::command()), settings::none());
+    let mut root = root.term_width(WIDTH).disable_help_subcommand(true);
     root.build();
     let mut page = format!(
         "{}# Commands\n\nThe help of every command, as `bundle COMMAND --help` prints it.\n",

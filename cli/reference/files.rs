@@ -107,6 +107,12 @@ const FILES: &[Entry] = &[
         what: "The newest log lines of the last run that failed, below ~/.local/state/bundle. At most 512 KiB, without secrets.",
     },
     Entry {
+        name: "config.yaml",
+        reads: "all commands",
+        writes: "",
+        what: "Settings of a machine (/etc/bundle) or a user (~/.config/bundle), in place of options ([configuration.md](configuration.md)).",
+    },
+    Entry {
         name: "spool",
         reads: "import --partial",
         writes: "import --partial",

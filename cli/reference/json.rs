@@ -47,6 +47,8 @@ pub(crate) fn json() -> String {
     page.add::<report::ValuesReport>();
     page.add::<report::FileReport>();
     page.add::<report::SchemaCheckReport>();
+    page.add::<report::ConfigReport>();
+    page.add::<report::SupportReport>();
     page.add::<report::KeyReport>();
     page.add::<report::SignReport>();
     page.add::<report::SignSetReport>();

@@ -3,12 +3,14 @@
 
 mod codes;
 mod commands;
+mod configuration;
 mod files;
 mod json;
 mod variables;
 
 pub(crate) use codes::exit_codes;
 pub(crate) use commands::commands;
+pub(crate) use configuration::configuration;
 pub(crate) use files::files;
 pub(crate) use json::json;
 pub(crate) use variables::environment;

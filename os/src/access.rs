@@ -106,6 +106,11 @@ pub fn is_mine(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
+/// Whether the file belongs to root, or to the user that this process acts as.
+pub fn is_of_root_or_mine(metadata: &Metadata) -> bool {
+    metadata.uid() == 0 || is_mine(metadata)
+}
+
 /// Whether both are the same file, under any names.
 pub fn same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())

@@ -19,8 +19,8 @@ mod space;
 mod terminal;
 
 pub use access::{
-    Access, allocated, change_time, create_directory, create_new, is_mine, mode, open_or_create, open_own,
-    same_file, set_directory_access, set_file_access,
+    Access, allocated, change_time, create_directory, create_new, is_mine, is_of_root_or_mine, mode,
+    open_or_create, open_own, same_file, set_directory_access, set_file_access,
 };
 pub use guard::{begins_with_field, may_replace, replace_own};
 pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};

@@ -10,6 +10,7 @@
 mod artifact;
 mod chart_images;
 mod completion;
+mod config;
 mod convert;
 mod create;
 mod difference;
@@ -30,12 +31,14 @@ mod schema;
 mod serve;
 mod size;
 mod stream;
+mod support;
 mod sync;
 mod verify;
 
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
 pub use completion::CompletionReport;
+pub use config::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry, VariableEntry};
 pub use convert::{ConvertRemark, ConvertReport};
 pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
@@ -71,5 +74,6 @@ pub use stream::{
     ExportedStreamReport, OutboxEntry, RecordedBundleEntry, RecordedStreamEntry, RecordedStreamsReport,
     StreamRepairReport, TakenBackEntry,
 };
+pub use support::{SupportEntry, SupportReport};
 pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
 pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};

@@ -10,6 +10,8 @@ use crate::scene::{Ran, Scene};
 
 const USER: &str = "robot$importer";
 const PASSWORD: &str = "Pa55-w0rd/never+logged";
+/// The user and the password in base64.
+const BASIC: &str = "cm9ib3QkaW1wb3J0ZXI6UGE1NS13MHJkL25ldmVyK2xvZ2dlZA==";
 const PASSPHRASE: &str = "passphrase-never-logged";
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.never-logged-token.c2ln";
 const SIGNATURE: &str = "never-logged-signature-9f86d081884c7d65";
@@ -54,9 +56,8 @@ fn echo(head: &RequestHead, behind: &str) -> Option<Response> {
 /// Nothing that was a secret is in what a run printed or wrote.
 #[track_caller]
 fn has_no_secret(text: &str) {
-    let basic = "cm9ib3QkaW1wb3J0ZXI6UGE1NS13MHJkL25ldmVyK2xvZ2dlZA==";
     let encoded = "Pa55-w0rd%2Fnever%2Blogged";
-    for secret in [PASSWORD, PASSPHRASE, TOKEN, SIGNATURE, basic, encoded] {
+    for secret in [PASSWORD, PASSPHRASE, TOKEN, SIGNATURE, BASIC, encoded] {
         assert!(!text.contains(secret), "{secret} is in\n{text}");
     }
     assert!(!text.to_lowercase().contains("bearer ey"), "{text}");
@@ -213,4 +214,42 @@ fn quiet_says_errors_only_and_keeps_the_result() {
     let image = format!("{}/team/multi:1", scene.source.host());
     let ran = scene.shell(&format!("$BUNDLE create {image} --key key -o - -q | wc -c")).succeeds();
     assert!(ran.stderr.contains("artifact"), "{}", ran.stderr);
+}
+
+/// The archive has what it says, and nothing that was a secret in the environment, in files or in answers.
+#[test]
+fn a_support_archive_says_what_is_in_it_and_has_no_secret() {
+    let scene = Scene::empty();
+    let client = scene.source.client();
+    client.push("team/leak", "1", &ImageSpec::oci().label("n", "leak").build()).unwrap();
+    let front = echoing(scene.source.host());
+    let host = front.host();
+    let sync = "export: {file: bundle.yaml, signCommand: 'sign --pin never-logged-pin', publicKey: key.pub, outbox: out, \
+                receipts: back, receiptTrust: [key.pub], state: state, status: status.json}\n";
+    std::fs::write(scene.path("sync.yaml"), sync).unwrap();
+    std::fs::write(scene.path("status.json"), "{\"exitCode\":4}").unwrap();
+    let private = std::fs::read_to_string(scene.path("key")).unwrap();
+    let login =
+        format!("{{\"auths\":{{\"{host}\":{{\"username\":\"{USER}\",\"password\":\"{PASSWORD}\"}}}}}}");
+    std::fs::create_dir_all(scene.path(".docker")).unwrap();
+    std::fs::write(scene.path(".docker/config.json"), login).unwrap();
+    with_account(&scene, &format!("create {host}/team/leak:1 --key key -o leak.tar --retries 0"))
+        .ends_with(4);
+    let report = with_account(&scene, "support -o s.tar.gz --config sync.yaml --json").succeeds().json();
+    let listed: Vec<&str> =
+        report["entries"].as_array().unwrap().iter().map(|each| each["path"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["version.txt", "config.json", "system.txt", "last-failed.log", "export-status.json"]);
+    let unpacked = scene.shell("tar xzf s.tar.gz && cat bundle-support/*").succeeds().stdout;
+    assert!(unpacked.contains("/v2/***/blobs/x") && unpacked.contains("BUNDLE_PASSWORD"), "{unpacked}");
+    assert!(unpacked.contains("\"exitCode\":4") && unpacked.contains("MemTotal"), "{unpacked}");
+    has_no_secret(&unpacked);
+    let body = private.lines().nth(1).unwrap();
+    assert!(
+        body.len() > 20 && !unpacked.contains(body) && !unpacked.contains("never-logged-pin"),
+        "{unpacked}"
+    );
+    let files = scene.shell("cd bundle-support && ls").succeeds().stdout;
+    assert!(listed.iter().all(|name| files.contains(name)) && files.contains("contents.txt"), "{files}");
+    assert_eq!(mode(&scene.path("s.tar.gz")), 0o600);
+    with_account(&scene, "support -o s.tar.gz").ends_with(2).says("choose another name");
 }

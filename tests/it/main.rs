@@ -17,6 +17,7 @@ mod release;
 mod reports;
 mod scene;
 mod serve;
+mod settings;
 mod soak;
 mod sync;
 mod wanted;

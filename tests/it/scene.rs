@@ -119,6 +119,8 @@ fn program<A: AsRef<std::ffi::OsStr>>(directory: &Path, arguments: impl IntoIter
         "XDG_STATE_HOME",
         "XDG_CONFIG_HOME",
         "BUNDLE_TRUST_STORE",
+        "BUNDLE_CONFIG",
+        "BUNDLE_LOG",
         "SOURCE_DATE_EPOCH",
         "HTTPS_PROXY",
     ] {

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// The pages, by the name that the program has for them.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("commands", "commands.md"),
     ("json", "json.md"),
     ("exit-codes", "exit-codes.md"),
     ("environment", "environment.md"),
     ("files", "files.md"),
+    ("configuration", "configuration.md"),
 ];
 
 /// The JSON Schemas of people's files, by the kind that `bundle schema` has for them.
