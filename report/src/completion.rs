@@ -1,4 +1,5 @@
-//! The report of `completion`. Takes a shell's script, gives a model whose text is that script.
+//! The report of `completion`.
+//! Takes a shell's script, gives a model whose text is that script.
 
 use schemars::JsonSchema;
 use serde::Serialize;

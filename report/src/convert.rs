@@ -1,4 +1,5 @@
-//! The report of `convert`. Takes a bundle.yaml and what it does not express, gives a model.
+//! The report of `convert`.
+//! Takes a bundle.yaml and the parts of the original that it does not express, gives a model.
 
 use bundle_oci::Printable;
 use schemars::JsonSchema;

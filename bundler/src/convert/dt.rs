@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::Image;
-use super::{ConvertError, Draft};
 
 #[derive(Deserialize)]
 struct Lock {

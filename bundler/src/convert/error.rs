@@ -1,4 +1,5 @@
 //! Why another tool's file cannot be converted.
+//! Takes the faults of readers, gives messages with file and line.
 
 use bundle_input::YamlError;
 use bundle_oci::Printable;

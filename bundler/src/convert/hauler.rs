@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::{Chart, File, Image};
-use super::{ConvertError, Draft};
 
 /// How `apiVersion` begins.
 pub(super) const API_GROUP: &str = "content.hauler.cattle.io/";

@@ -3,9 +3,10 @@
 
 use serde::Deserialize;
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::{Chart, Image};
-use super::{ConvertError, Draft};
 
 /// The kind of its document.
 pub(super) const KIND: &str = "ImageSetConfiguration";

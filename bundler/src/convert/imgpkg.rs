@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
+use super::ConvertError;
 use super::document::{Document, Others};
-use super::{ConvertError, Draft};
+use super::draft::Draft;
 
 /// How `apiVersion` begins.
 pub(super) const API_GROUP: &str = "imgpkg.carvel.dev/";

@@ -3,7 +3,8 @@
 
 use bundle_oci::Reference;
 
-use super::{ConvertError, Draft};
+use super::ConvertError;
+use super::draft::Draft;
 
 /// Reads the list called `name`.
 pub(super) fn read(text: &str, name: &str, draft: &mut Draft) -> Result<(), ConvertError> {

@@ -2,6 +2,7 @@
 //! lists. Takes the text of one file; gives a [`Converted`]: the bundle.yaml, and what it could not express. Each tool
 //! has a file of its own, which fills a [`Draft`]; no file beside the given one is read, and no registry is asked.
 
+mod conversion;
 mod document;
 mod draft;
 mod dt;
@@ -19,88 +20,6 @@ mod tool;
 mod write;
 mod zarf;
 
+pub use conversion::{Converted, Remark, Weight, convert};
 pub use error::ConvertError;
 pub use tool::Tool;
-
-use document::{Document, documents};
-use draft::Draft;
-
-use crate::Limits;
-
-/// A bundle.yaml that was made of another tool's file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Converted {
-    /// The tool whose form the file has.
-    pub tool: Tool,
-    /// The text of the bundle.yaml.
-    pub yaml: String,
-    /// What it does not express, in the order of the file.
-    pub remarks: Vec<Remark>,
-}
-
-impl Converted {
-    /// Whether every image, chart and file of the original is in the bundle.yaml.
-    pub fn is_complete(&self) -> bool {
-        self.remarks.iter().all(|remark| remark.weight == Weight::Setting)
-    }
-}
-
-/// Something of the original that the bundle.yaml does not express.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// Where in the original, such as `spec.images[2].key`.
-    pub place: String,
-    /// What is not expressed, and what to do instead.
-    pub text: String,
-    /// Whether content is missing for it.
-    pub weight: Weight,
-}
-
-/// What the bundle lacks for a [`Remark`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// An image, chart or file.
-    Content,
-    /// A setting; the content is the same, or more.
-    Setting,
-}
-
-/// Converts the file called `name`. Without `tool`, its form is recognised by its fields.
-///
-/// # Errors
-/// Any [`ConvertError`].
-pub fn convert(text: &str, name: &str, tool: Option<Tool>) -> Result<Converted, ConvertError> {
-    let tool = match tool {
-        Some(tool) => tool,
-        None => Tool::recognise(text, name)?,
-    };
-    let mut draft = Draft::default();
-    match tool {
-        Tool::List => lines::read(text, name, &mut draft)?,
-        Tool::Hauler => each(text, name, &mut draft, hauler::read)?,
-        Tool::Zarf => each(text, name, &mut draft, zarf::read)?,
-        Tool::OcMirror => each(text, name, &mut draft, imageset::read)?,
-        Tool::Skopeo => each(text, name, &mut draft, skopeo::read)?,
-        Tool::Regsync => each(text, name, &mut draft, regsync::read)?,
-        Tool::Imgpkg => each(text, name, &mut draft, imgpkg::read)?,
-        Tool::HelmDt => each(text, name, &mut draft, dt::read)?,
-    }
-    let limit = Limits::DEFAULT.images;
-    if draft.images.len() > limit || draft.remarks.len() > limit {
-        return Err(ConvertError::TooMany { name: name.to_owned(), limit });
-    }
-    if draft.is_empty() && draft.remarks.is_empty() {
-        return Err(ConvertError::Nothing { name: name.to_owned(), tool });
-    }
-    let yaml = write::yaml(&draft, name, tool);
-    Ok(Converted { tool, yaml, remarks: draft.remarks })
-}
-
-fn each(
-    text: &str,
-    name: &str,
-    draft: &mut Draft,
-    read: fn(&Document, &mut Draft) -> Result<(), ConvertError>,
-) -> Result<(), ConvertError> {
-    documents(text, name)?.iter().try_for_each(|document| read(document, draft))
-}

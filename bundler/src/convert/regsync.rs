@@ -3,11 +3,12 @@
 
 use serde::Deserialize;
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::Image;
 use super::pattern::Globs;
 use super::skopeo::no_glob;
-use super::{ConvertError, Draft};
 
 #[derive(Deserialize)]
 struct Configuration {

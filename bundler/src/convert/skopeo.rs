@@ -7,10 +7,11 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::Image;
 use super::pattern::Globs;
-use super::{ConvertError, Draft};
 
 /// The fields of a registry that ask for images.
 pub(super) const FIELDS: [&str; 3] = ["images", "images-by-tag-regex", "images-by-semver"];

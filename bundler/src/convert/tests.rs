@@ -1,4 +1,5 @@
 //! Each tool's form becomes a bundle.yaml that this program reads, with the same images.
+//! Takes small files of each tool; gives the lines and remarks that they become.
 
 use super::{Tool, Weight, convert};
 use crate::Config;

@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::ConvertError;
 use super::document::{Document, Others};
+use super::draft::Draft;
 use super::draft::{Chart, File, Image};
-use super::{ConvertError, Draft};
 
 /// The kinds of its documents.
 pub(super) const KINDS: [&str; 2] = ["ZarfPackageConfig", "ZarfInitConfig"];

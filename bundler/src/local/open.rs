@@ -1,4 +1,5 @@
-//! Opens local sources by their form. Takes an address; gives a store of images.
+//! Opens local sources by their form.
+//! Takes an address; gives a store of images.
 
 use super::address::{LocalAddress, Transport};
 use super::error::LocalCause;

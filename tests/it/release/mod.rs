@@ -1,4 +1,5 @@
-//! What a user installs: the program's words about itself, its completions and manual, and the packages.
+//! What a user installs: the packages, and the program's words about itself.
+//! Takes the program; gives packages that are installed and removed, completions and manual pages.
 
 mod packages;
 mod words;
