@@ -11,6 +11,7 @@ mod destination;
 mod environment;
 mod examples;
 mod exit;
+mod groups;
 mod history;
 mod interrupt;
 mod limits;
@@ -77,7 +78,9 @@ fn main() -> ExitCode {
         Err(_) if usage::asks_for_help() => settings::none(),
         Err(failure) => return usage::refused(failure),
     };
-    let command = examples::with_examples(Arguments::command().long_version(program::long_version()));
+    let command = examples::with_examples(
+        groups::in_groups(Arguments::command()).long_version(program::long_version()),
+    );
     let matches = settings::apply(command, settings).try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,

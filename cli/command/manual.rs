@@ -9,6 +9,7 @@ use crate::Arguments;
 use crate::command::completion::called;
 use crate::examples::with_examples;
 use crate::exit::{Code, Failure};
+use crate::groups::in_groups;
 
 #[derive(clap::Args)]
 pub(crate) struct Manual {
@@ -24,7 +25,7 @@ impl Manual {
     pub(crate) fn run(self) -> Result<(), Failure> {
         // clap keeps names for the life of the process, which ends here.
         let name: &'static str = self.name.leak();
-        let command = with_examples(Arguments::command()).name(name).disable_help_subcommand(true);
+        let command = with_examples(in_groups(Arguments::command())).name(name).disable_help_subcommand(true);
         clap_mangen::generate_to(command, &self.directory)
             .map_err(|error| Failure::text(Code::Failed, format!("{}: {error}", self.directory.display())))
     }

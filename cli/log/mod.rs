@@ -37,7 +37,14 @@ pub(crate) struct LogArguments {
     quiet: bool,
 
     /// Form of what is printed on standard error
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     log_format: Format,
 
     /// Append the log to this file, with every request unless BUNDLE_LOG says otherwise

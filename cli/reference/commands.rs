@@ -5,6 +5,7 @@ use clap::CommandFactory;
 
 use crate::Arguments;
 use crate::examples::with_examples;
+use crate::groups::in_groups;
 use crate::settings;
 
 /// The width of the help in the page, in columns.
@@ -12,7 +13,7 @@ const WIDTH: usize = 100;
 
 /// The page.
 pub(crate) fn commands() -> String {
-    let root = settings::apply(with_examples(Arguments::command()), settings::none());
+    let root = settings::apply(with_examples(in_groups(Arguments::command())), settings::none());
     let mut root = root.term_width(WIDTH).disable_help_subcommand(true);
     root.build();
     let mut page = format!(
