@@ -9,7 +9,7 @@ const EXAMPLES: [&str; 42] = [
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
     "bundle images --chart harbor --repo https://helm.goharbor.io --version 1.19.x",
-    "bundle convert hauler.yaml > bundle.yaml",
+    "bundle convert hauler.yaml",
     "bundle create nginx:1.27 redis:7.2 --key ops.key --output images.tar",
     "bundle create --base receipt.json --base-trust site.key.pub --key ops.key --output delta.tar",
     "bundle verify nightly.tar --trust ops.key.pub",
