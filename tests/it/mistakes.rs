@@ -205,7 +205,14 @@ fn on_a_terminal_the_result_has_a_line_of_its_own() {
     let create = format!("$BUNDLE create {reference} --key key -o b.tar");
     let transcript = scene.shell(&format!("script -qec '{create}' /dev/null")).succeeds().stdout;
     let result = transcript.split(['\n', '\r']).find(|line| line.contains("deduplicated")).unwrap();
-    let shown = result.trim_start_matches("\u{1b}[2K");
+    // The bar is taken off the screen first, with sequences of an escape, digits and a letter.
+    let mut shown = result;
+    while let Some(sequence) = shown.strip_prefix("\u{1b}[") {
+        shown = sequence
+            .trim_start_matches(|letter: char| !letter.is_ascii_alphabetic())
+            .get(1..)
+            .unwrap_or_default();
+    }
     assert!(shown.starts_with(|first: char| first.is_ascii_digit()), "{transcript:?}");
 }
 
