@@ -40,6 +40,11 @@ pub(crate) fn stop() -> &'static Stop {
     STOP.get_or_init(Stop::default)
 }
 
+/// Whether long work goes on: an error once it was asked to end.
+pub(crate) fn goes_on() -> std::io::Result<()> {
+    if stop().is_asked() { Err(std::io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
 /// Says what the command leaves if it is interrupted from here on.
 pub(crate) fn leaves(left: Left) {
     *lock(&LEFT) = left;

@@ -21,7 +21,7 @@ pub(crate) struct PartArguments {
 
     /// Scratch directory for blobs that span volumes
     /// [default: bundle/spool in XDG_STATE_HOME or ~/.local/state]
-    #[arg(long, alias = "spool", value_name = "DIRECTORY", requires = "partial")]
+    #[arg(long, alias = "spool", value_name = "DIR", requires = "partial")]
     scratch: Option<PathBuf>,
 
     /// Upload only one shard of the blobs (0/4 … 3/4), so that several imports run in parallel; the last to

@@ -102,7 +102,7 @@ impl Extract {
         let counted = Counted::new(&**progress);
         let tell = |blob, bytes| {
             counted.add(blob, bytes);
-            if interrupt::stop().is_asked() { Err(std::io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+            interrupt::goes_on()
         };
         interrupt::leaves(Left::Lost("nothing was extracted".to_owned()));
         if self.program || self.file.is_some() {

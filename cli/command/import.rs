@@ -1,5 +1,5 @@
-//! `import`: verifies a bundle and puts it into a registry, or says what it would do.
-//! Takes a bundle, a registry and trust; gives a report, a receipt, and the exit code of a partial import.
+//! `import`: verifies bundles and puts them into a registry, or says what it would do.
+//! Takes one bundle or several, a registry and trust; gives reports, receipts, and the exit code of a partial import.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,12 @@ use bundle_format::{Expiry, Limits, Statement, Target, Verdict};
 use bundle_handout::{Choice, Referrers};
 use bundle_importer::{
     Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, OnFailure, Portion,
-    Report, Rollback, ScanReport, Shard,
+    Report, Rollback, ScanReport, Shard, Unstored,
 };
 use bundle_oci::{Digest, Printable, ProjectName};
 use bundle_report::{
-    ImportReport, ImportedBlobs, OutlookReport, RepositoriesReport, StepsReport, UnstoredEntry,
+    ImportOutcome, ImportReport, ImportSetEntry, ImportSetReport, ImportedBlobs, OutlookReport,
+    RepositoriesReport, StepsReport, UnstoredEntry,
 };
 use bundle_site::{
     HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
@@ -27,9 +28,10 @@ use crate::exit::{Code, Failure, Id};
 use crate::history::{self, HistoryArguments};
 use crate::interrupt::{self, Left};
 use crate::notes::tell_parity;
-use crate::output;
+use crate::output::{self, name};
 use crate::parts::PartArguments;
 use crate::progress::{self, progress};
+use crate::several::Failed;
 use crate::size::count;
 use bundle_input::Span;
 use bundle_trust::Effective;
@@ -38,9 +40,9 @@ use crate::trust::TrustArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// Bundle to import; - reads standard input
-    #[arg(value_name = "FILE|-")]
-    bundle: PathBuf,
+    /// Bundles to import, in this order: a delta after its base; - reads one from standard input
+    #[arg(required = true, value_name = "FILE|-")]
+    bundles: Vec<PathBuf>,
 
     /// Registry to import into, such as `https://harbor.example`, or a path of one, such as
     /// `gitlab.example/group/project`
@@ -55,7 +57,7 @@ pub(crate) struct Import {
 
     /// Action for a tag that exists with a different digest, unless this stream set it; the stream's own tags
     /// are moved
-    #[arg(long, value_enum, default_value_t = Existing::Error)]
+    #[arg(long, value_enum, value_name = "ACTION", default_value_t = Existing::Error)]
     on_existing_tag: Existing,
 
     /// Project policy file [default: harbor.yaml, if it exists]
@@ -63,7 +65,7 @@ pub(crate) struct Import {
     harbor: Option<PathBuf>,
 
     /// Kind of the registry
-    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Auto)]
     registry_kind: Kind,
 
     /// Wait until Harbor has scanned the images, at most this long, and report which can be pulled; fails
@@ -158,11 +160,107 @@ struct Ended {
     plan: Option<OutlookReport>,
 }
 
+/// A bundle whose import came to an end.
+struct Imported {
+    report: ImportOutcome,
+    /// Why it is no success, where the report says more than the failure.
+    failure: Option<Failure>,
+    /// The next step of the user.
+    next: Option<String>,
+}
+
+impl From<ImportOutcome> for Imported {
+    fn from(report: ImportOutcome) -> Self {
+        Self { report, failure: None, next: None }
+    }
+}
+
 impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let started = Instant::now();
-        let mut policy = self.trust.effective()?;
-        let receipt = self.receipt.requested()?;
+        let policy = self.trust.effective()?;
+        let receipts = self.receipt.requested(&self.bundles)?;
+        let mut bundles: Vec<_> = self.bundles.iter().zip(receipts).collect();
+        if bundles.len() > 1 {
+            self.refuse_of_several()?;
+            return self.several(bundles, &policy).await;
+        }
+        let Some((bundle, receipt)) = bundles.pop() else { return Ok(()) };
+        let Imported { report, failure, next } = self.one(bundle, policy, receipt).await?;
+        output::report(&report)?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        next.iter().for_each(|next| progress::next(next));
+        Ok(())
+    }
+
+    /// What makes sense for one bundle only.
+    fn refuse_of_several(&self) -> Result<(), Failure> {
+        let of_one = [(!self.images.is_empty(), "--image"), (!self.projects.is_empty(), "--project")];
+        if let Some((_, option)) = of_one.into_iter().find(|(given, _)| *given) {
+            let text = format!("{option} chooses from one bundle, and {} are given", self.bundles.len());
+            return Err(Failure::text(Code::Usage, text).hint("import the bundles one by one"));
+        }
+        if self.bundles.iter().filter(|bundle| bundle.as_os_str() == "-").count() > 1 {
+            return Err(Failure::text(Code::Usage, "standard input has one bundle, and - is given twice"));
+        }
+        Ok(())
+    }
+
+    /// Imports one after the other. After a failure that says nothing of the other bundles, these are imported.
+    async fn several(
+        &self,
+        bundles: Vec<(&PathBuf, Option<Requested>)>,
+        policy: &Effective,
+    ) -> Result<(), Failure> {
+        let (mut done, mut failed, mut next) = (Vec::new(), Failed::default(), None);
+        let mut bundles = bundles.into_iter();
+        for (bundle, receipt) in bundles.by_ref() {
+            let file = name(bundle);
+            // Lists of repositories are for other programs.
+            if !output::is_json() && !self.list_repositories {
+                print(&format!("{file}:\n"))?;
+            }
+            let failure = match self.one(bundle, policy.clone(), receipt).await {
+                Ok(imported) => {
+                    if !output::is_json() {
+                        output::report(&imported.report)?;
+                    }
+                    done.push(ImportSetEntry { file, report: imported.report });
+                    next = imported.next.or(next);
+                    imported.failure
+                }
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failure {
+                let ends = !failure.code().is_of_one_file();
+                failed.add(bundle, failure);
+                if ends {
+                    break;
+                }
+            }
+        }
+        let not_tried: Vec<String> = bundles.map(|(bundle, _)| name(bundle)).collect();
+        if !output::is_json() && !not_tried.is_empty() {
+            output::tell(&format!("note: after that failure, not imported: {}", not_tried.join(", ")));
+        }
+        if output::is_json() {
+            let (complete, failed) = (failed.is_empty(), failed.entries());
+            output::report(&ImportSetReport { complete, bundles: done, failed, not_tried })?;
+        }
+        if failed.is_empty() {
+            next.iter().for_each(|next: &String| progress::next(next));
+        }
+        failed.end()
+    }
+
+    async fn one(
+        &self,
+        bundle: &Path,
+        mut policy: Effective,
+        receipt: Option<Requested>,
+    ) -> Result<Imported, Failure> {
+        let (file, started) = (bundle, Instant::now());
         let mut options = self.options()?;
         options.site_key = receipt.as_ref().and_then(Requested::site_key);
         if options.rollback != Rollback::Refuse {
@@ -173,13 +271,13 @@ impl Import {
         let shared = options.portion.shard != Shard::All;
         let state =
             if self.dry_run || shared { self.history.look()? } else { self.history.open(&**progress)? };
-        let bundle = self.open(&policy, options.portion.scratch.as_deref())?;
+        let bundle = self.open(file, &policy, options.portion.scratch.as_deref())?;
         let parity = bundle.parity_notes();
         if self.list_repositories {
             let names = bundle_importer::repositories(bundle.statement());
             let below = self.to.below.as_ref().map(|below| format!("{below}/")).unwrap_or_default();
             let repositories = names.iter().map(|name| format!("{below}{name}")).collect();
-            return output::report(&RepositoriesReport { repositories });
+            return Ok(ImportOutcome::Repositories(RepositoriesReport { repositories }).into());
         }
         options.only = self.only(bundle.statement())?;
         let head = Head {
@@ -205,7 +303,7 @@ impl Import {
         if self.dry_run {
             history::tell(delivery.history(), &self.to.root(), &**progress);
             drop(progress);
-            return self.tell_steps(&delivery);
+            return self.planned(&delivery);
         }
         if !delivery.findings().is_empty() {
             // A list of tags that is not believed can be why a tag counts as somebody else's.
@@ -229,7 +327,7 @@ impl Import {
             Arrival::Whole(arrived) => *arrived,
             Arrival::Part(remaining) => {
                 drop(progress);
-                return output::report(&self.parts.remaining(&remaining, &self.to.registry)?);
+                return Ok(ImportOutcome::Part(self.parts.remaining(&remaining, &self.to.registry)?).into());
             }
         };
         if let (Some(requested), Some(receipt)) = (receipt, &arrived.receipt) {
@@ -238,7 +336,7 @@ impl Import {
         if !head.databases.is_empty() {
             progress.note(&format!(
                 "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
-                self.bundle.display()
+                file.display()
             ));
         }
         drop(progress);
@@ -246,13 +344,12 @@ impl Import {
             print(&skipped)?;
         }
         let scans = arrived.scans.filter(|_| self.wait_for_scan.is_some());
-        self.tell(head, Ended { report: arrived.report, scans, plan }, started)?;
-        self.tell_next(example.as_deref());
-        Ok(())
+        let ended = Ended { report: arrived.report, scans, plan };
+        Ok(self.ended(head, ended, started, self.next(example.as_deref())))
     }
 
-    /// Says what can be done with what was imported.
-    fn tell_next(&self, example: Option<&str>) {
+    /// What can be done with what was imported.
+    fn next(&self, example: Option<&str>) -> String {
         let mut steps = Vec::new();
         steps.extend(example.map(|target| format!("pull {}/{target}", self.to)));
         steps.push(match self.receipt.is_wanted() {
@@ -261,7 +358,7 @@ impl Import {
                 "with --receipt, an import writes what the other side needs for smaller bundles".to_owned()
             }
         });
-        progress::next(&steps.join("; "));
+        steps.join("; ")
     }
 
     fn options(&self) -> Result<DeliveryOptions, Failure> {
@@ -282,13 +379,14 @@ impl Import {
             state: self.history.path()?,
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),
+            stop: interrupt::stop().clone(),
             limits: bundle_importer::Limits::DEFAULT,
         })
     }
 
-    fn open(&self, policy: &Effective, scratch: Option<&Path>) -> Result<Bundle, Failure> {
+    fn open(&self, file: &Path, policy: &Effective, scratch: Option<&Path>) -> Result<Bundle, Failure> {
         let limits = Limits::V1;
-        if self.bundle.as_os_str() == "-" {
+        if file.as_os_str() == "-" {
             refuse_terminal()?;
             if self.parts.needs_file() {
                 return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
@@ -297,10 +395,10 @@ impl Import {
             return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
         }
         match scratch {
-            Some(scratch) => Bundle::open_partial(&self.bundle, scratch, policy, &limits),
-            None => Bundle::open(&self.bundle, policy, &limits),
+            Some(scratch) => Bundle::open_partial(file, scratch, policy, &limits),
+            None => Bundle::open(file, policy, &limits),
         }
-        .map_err(|error| Failure::from(error).of(&self.bundle))
+        .map_err(|error| Failure::from(error).of(file))
     }
 
     /// The targets that were asked for; none for all.
@@ -345,20 +443,18 @@ impl Import {
     }
 
     /// The plan, as a dry run shows it.
-    fn tell_steps(&self, delivery: &Delivery) -> Result<(), Failure> {
+    fn planned(&self, delivery: &Delivery) -> Result<Imported, Failure> {
         let (import, findings) = (delivery.import(), delivery.findings());
         let host = self.to.registry.as_str();
         let Some(outlook) = delivery.outlook() else {
             return match findings.is_empty() {
-                true => output::report(&self.steps(import)),
+                true => Ok(ImportOutcome::Steps(self.steps(import)).into()),
                 false => Err(Failure::findings(findings, host)),
             };
         };
-        output::report(&destination::outlook(outlook, import, findings, host))?;
-        if !findings.is_empty() {
-            return Err(Failure::refused(findings));
-        }
-        Ok(())
+        let report = ImportOutcome::Planned(Box::new(destination::outlook(outlook, import, findings, host)));
+        let failure = (!findings.is_empty()).then(|| Failure::refused(findings));
+        Ok(Imported { report, failure, next: None })
     }
 
     fn on_existing(&self) -> OnExistingTag {
@@ -369,12 +465,14 @@ impl Import {
         }
     }
 
-    fn tell(&self, head: Head, ended: Ended, started: Instant) -> Result<(), Failure> {
+    fn ended(&self, head: Head, ended: Ended, started: Instant, next: String) -> Imported {
         let Report { pushed, present, skipped, sent, sent_bytes, mounted, found, unstored } = ended.report;
         let missing = unstored
             .iter()
             .map(|each| UnstoredEntry { target: each.target.clone(), reason: each.reason.clone() });
-        output::report(&ImportReport {
+        let scans = ended.scans.as_ref();
+        let failure = incomplete(&unstored).or_else(|| scans.and_then(not_to_be_pulled));
+        let report = ImportReport {
             to: self.to.registry.to_string(),
             statement: head.digest.to_string(),
             signers: head.signers,
@@ -385,34 +483,9 @@ impl Import {
             seconds: started.elapsed().as_secs_f64(),
             missing: missing.collect(),
             plan: ended.plan,
-            scans: ended.scans.as_ref().map(destination::scans),
-        })?;
-        if !unstored.is_empty() {
-            let lines = unstored.iter().map(|it| format!("{}: {}", it.target, Printable(&it.reason)));
-            let mut lines: Vec<String> = lines.collect();
-            lines.push(format!(
-                "{} could not be stored; everything else is in place",
-                count(lines.len(), "artifact")
-            ));
-            return Err(Failure::text(Code::Incomplete, lines.join("\n"))
-                .hint("its tag is not set; fix the cause and run the same command again"));
-        }
-        let Some(scans) = &ended.scans else { return Ok(()) };
-        let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));
-        if unfinished > 0 {
-            let text = format!(
-                "{} delivered without a finished scan; Harbor blocks pulls of unscanned images",
-                count(unfinished, "image")
-            );
-            return Err(Failure::text(Id::ScanMissing, text)
-                .hint("wait longer with --wait-for-scan TIME, or look at the scanner's log in Harbor"));
-        }
-        if blocked > 0 {
-            let text = format!("{} delivered that Harbor does not let anybody pull", count(blocked, "image"));
-            return Err(Failure::text(Id::ImagesBlocked, text)
-                .hint("import a newer image, or add the vulnerabilities to the project's CVE allowlist"));
-        }
-        Ok(())
+            scans: scans.map(destination::scans),
+        };
+        Imported { report: ImportOutcome::Imported(Box::new(report)), failure, next: Some(next) }
     }
 
     fn steps(&self, plan: &ImportPlan) -> StepsReport {
@@ -423,6 +496,44 @@ impl Import {
             bytes: plan.bytes(),
         }
     }
+}
+
+/// The artifacts that could not be stored.
+fn incomplete(unstored: &[Unstored]) -> Option<Failure> {
+    if unstored.is_empty() {
+        return None;
+    }
+    let lines = unstored.iter().map(|it| format!("{}: {}", it.target, Printable(&it.reason)));
+    let mut lines: Vec<String> = lines.collect();
+    lines
+        .push(format!("{} could not be stored; everything else is in place", count(lines.len(), "artifact")));
+    Some(
+        Failure::text(Code::Incomplete, lines.join("\n"))
+            .hint("its tag is not set; fix the cause and run the same command again"),
+    )
+}
+
+/// The images that are in place, and that Harbor lets nobody pull.
+fn not_to_be_pulled(scans: &ScanReport) -> Option<Failure> {
+    let (unfinished, blocked) = (scans.unfinished().count(), scans.count(Verdict::Blocked));
+    if unfinished > 0 {
+        let text = format!(
+            "{} delivered without a finished scan; Harbor blocks pulls of unscanned images",
+            count(unfinished, "image")
+        );
+        return Some(
+            Failure::text(Id::ScanMissing, text)
+                .hint("wait longer with --wait-for-scan TIME, or look at the scanner's log in Harbor"),
+        );
+    }
+    if blocked > 0 {
+        let text = format!("{} delivered that Harbor does not let anybody pull", count(blocked, "image"));
+        return Some(
+            Failure::text(Id::ImagesBlocked, text)
+                .hint("import a newer image, or add the vulnerabilities to the project's CVE allowlist"),
+        );
+    }
+    None
 }
 
 /// The artifacts that are left out.

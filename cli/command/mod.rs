@@ -45,7 +45,10 @@ pub(crate) enum Command {
     Lock(lock::Lock),
     /// List the images of charts and lists, with the reason for each
     Images(images::Images),
-    /// Write a bundle.yaml from another tool's file: hauler, zarf, oc-mirror, skopeo, regsync, imgpkg, helm dt
+    /// Write a bundle.yaml from a file of hauler, zarf, oc-mirror, skopeo …
+    ///
+    /// Reads hauler's manifests, zarf.yaml, oc-mirror's ImageSetConfiguration, the YAML of skopeo sync and regsync,
+    /// imgpkg's ImagesLock, locks of helm dt and plain lists of images.
     Convert(convert::Convert),
     /// Pack images into one signed file
     Create(create::Create),
@@ -59,7 +62,9 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     /// Import a bundle's images into a registry
     Import(import::Import),
-    /// Set up Harbor's projects and accounts, and compare Harbor with receipts
+    /// Set up Harbor, and compare it with receipts
+    ///
+    /// Creates its projects and robot accounts, and reports what differs from the policy file and from receipts.
     #[command(subcommand)]
     Harbor(harbor::Harbor),
     /// Show or shorten an import receipt
@@ -69,32 +74,46 @@ pub(crate) enum Command {
     Sign(sign::Sign),
     /// Manage the keys this site trusts
     Trust(trust::Trust),
-    /// Serve the images of bundles as a read-only registry, directly from the files
+    /// Serve the images of bundles as a read-only registry
+    ///
+    /// The images are read directly from the files; nothing is unpacked.
     Serve(serve::Serve),
     /// Extract images or charts from a bundle, without a registry
     Extract(extract::Extract),
-    /// Generate registry-mirror configuration for K3s, RKE2, containerd or CRI-O
+    /// Generate registry-mirror configuration for nodes
+    ///
+    /// For K3s, RKE2, containerd and CRI-O.
     MirrorConfig(mirror_config::MirrorConfig),
-    /// Check whether a site is ready: names, certificates, clock, Harbor, disks, keys, secrets, nodes' files
+    /// Check whether a site is ready for imports
+    ///
+    /// Checks names, certificates, the clock, Harbor, disks, keys, secrets and the files of nodes.
     Doctor(doctor::Doctor),
     /// Run the scheduled export or import job once
     #[command(subcommand)]
     Sync(sync::Sync),
-    /// Show what is known of a stream, and set its record back after a mistake
+    /// Show or repair the history of a stream
+    ///
+    /// The history is what rollback protection compares new bundles with: at the registry and in the state file.
     #[command(subcommand)]
     Stream(stream::Stream),
-    /// Store the login for a registry, where Docker and Podman keep theirs
+    /// Store the login for a registry
+    ///
+    /// It is stored where Docker and Podman keep theirs.
     Login(login::Login),
     /// Remove the login for a registry
     Logout(login::Logout),
-    /// Print the JSON Schema of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml, or check such a file
+    /// Print the JSON Schema of a configuration file, or check a file
+    ///
+    /// Of bundle.yaml, harbor.yaml, trust.yaml or sync.yaml.
     Schema(schema::Schema),
-    /// Show the settings of this machine and user, and where each comes from
+    /// Show the settings and where each comes from
     #[command(subcommand)]
     Config(config::Config),
-    /// Collect version, settings, the last log and status files in one archive, without secrets
+    /// Collect logs and settings in one archive, without secrets
+    ///
+    /// Also the version, and the status files of the jobs.
     Support(support::Support),
-    /// Print the completion script of a shell
+    /// Print the completion script for bash, zsh or fish
     ///
     /// bash reads it from ~/.local/share/bash-completion/completions/bundle, zsh from a file `_bundle` in a directory
     /// of $fpath, fish from ~/.config/fish/completions/bundle.fish. The packages have them for all users.

@@ -20,7 +20,8 @@ use crate::trust::StoreArguments;
 /// The arguments for an import's receipt.
 #[derive(clap::Args)]
 pub(crate) struct ReceiptArguments {
-    /// Receipt to write, for --base on the connected side
+    /// Receipt to write, for --base on the connected side. For several bundles a directory, in which each has
+    /// BUNDLE.receipt.json
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
 
@@ -54,26 +55,61 @@ impl ReceiptArguments {
         self.receipt.is_some()
     }
 
-    /// Looks at the place and the key before any work.
-    pub(crate) fn requested(&self) -> Result<Option<Requested>, Failure> {
-        let Some(path) = &self.receipt else { return Ok(None) };
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let wrong = match directory {
-            _ if path.is_dir() => Some("it is a directory"),
-            Some(directory) if !directory.is_dir() => Some("there is no such directory"),
-            _ => None,
+    /// Looks at the places and the key before any work. Gives an answer for each bundle.
+    pub(crate) fn requested(&self, bundles: &[PathBuf]) -> Result<Vec<Option<Requested>>, Failure> {
+        let Some(path) = &self.receipt else { return Ok(bundles.iter().map(|_| None).collect()) };
+        let paths = match bundles {
+            [_] => vec![path.clone()],
+            _ => each(path, bundles)?,
         };
-        if let Some(wrong) = wrong {
-            let text = format!("receipt {} cannot be written: {wrong}", path.display());
-            return Err(Failure::text(Code::Usage, text));
-        }
-        may_replace_receipt(path)?;
+        paths.iter().try_for_each(|path| may_be_written(path))?;
         let signer = match &self.receipt_key {
             Some(key) => Some(Arc::new(Signer::Key(load_private(key, ask_passphrase)?))),
             None => None,
         };
-        Ok(Some(Requested { path: path.clone(), signer }))
+        Ok(paths.into_iter().map(|path| Some(Requested { path, signer: signer.clone() })).collect())
     }
+}
+
+/// The receipts of several bundles, each named after its bundle.
+fn each(directory: &Path, bundles: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    if !directory.is_dir() {
+        let text =
+            format!("--receipt {} is no directory, and each bundle has a receipt", directory.display());
+        return Err(
+            Failure::text(Code::Usage, text).hint("make the directory, or import the bundles one by one")
+        );
+    }
+    let mut paths = Vec::new();
+    for bundle in bundles {
+        let mut file = match bundle.file_name() {
+            Some(name) if bundle.as_os_str() != "-" => name.to_owned(),
+            _ => "stdin".into(),
+        };
+        file.push(".receipt.json");
+        let path = directory.join(file);
+        if paths.contains(&path) {
+            let text = format!("two bundles would have the receipt {}", path.display());
+            return Err(Failure::text(Code::Usage, text).hint("import the bundles one by one"));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Whether a receipt can be written here.
+fn may_be_written(path: &Path) -> Result<(), Failure> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let wrong = match directory {
+        _ if path.is_dir() => Some("it is a directory"),
+        Some(directory) if !directory.is_dir() => Some("there is no such directory"),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let text = format!("receipt {} cannot be written: {wrong}", path.display());
+        return Err(Failure::text(Code::Usage, text));
+    }
+    Ok(may_replace_receipt(path)?)
 }
 
 impl Requested {

@@ -39,7 +39,15 @@ impl Repair {
         let progress = progress("repairing");
         interrupt::leaves(Left::Lost("nothing was repaired".to_owned()));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let repaired = repair(&self.bundle, &self.output, self.parity, &policy, threads, &**progress)?;
+        let repaired = repair(
+            &self.bundle,
+            &self.output,
+            self.parity,
+            &policy,
+            threads,
+            &**progress,
+            &interrupt::goes_on,
+        )?;
         drop(progress);
         output::report(&RepairReport {
             file: name(&self.bundle),

@@ -95,7 +95,7 @@ struct Side {
     receipt_key: Option<PathBuf>,
 
     /// Kind of the registry
-    #[arg(long, value_enum, default_value_t = Kind::Auto, requires = "to")]
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Kind::Auto, requires = "to")]
     registry_kind: Kind,
 
     /// Configuration of the export job (connected side)

@@ -234,6 +234,7 @@ impl Import {
             state: config.state.join("state.json"),
             jobs: self.connection.jobs(),
             adapts_jobs: self.connection.adapts_jobs(),
+            stop: interrupt::stop().clone(),
             limits: bundle_importer::Limits::DEFAULT,
         };
         let shared: &Arc<dyn Progress> = progress;

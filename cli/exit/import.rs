@@ -318,6 +318,7 @@ impl From<DeliveryError> for Failure {
             DeliveryError::Future { .. } => Self::new(Id::Policy, &error)
                 .hint("set the clock right; to import it nevertheless: --allow-future"),
             DeliveryError::Plan(error) => error.into(),
+            DeliveryError::Interrupted => Self::new(Id::Failed, &error),
             DeliveryError::Findings { findings, host } => Self::findings(&findings, host.as_str()),
             DeliveryError::Prepare(error) => error.into(),
             DeliveryError::Push { error, cause, host } => {

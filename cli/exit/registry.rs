@@ -68,6 +68,10 @@ pub(super) fn registry_hint(error: &RegistryError) -> Option<String> {
             CertificateProblem::UnknownIssuer => {
                 Some("give the certificate of the registry's authority with --ca-file FILE".to_owned())
             }
+            CertificateProblem::NoAuthorities => Some(
+                "install the package ca-certificates, or give the certificate of the registry's authority with --ca-file FILE"
+                    .to_owned(),
+            ),
             CertificateProblem::SelfSigned => {
                 Some(format!("if it is {host}'s own certificate, give that file with --ca-file FILE"))
             }

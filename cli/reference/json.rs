@@ -22,6 +22,7 @@ pub(crate) fn json() -> String {
     page.add::<report::InspectSetReport>();
     page.add::<report::DiffReport>();
     page.add::<report::ImportReport>();
+    page.add::<report::ImportSetReport>();
     page.add::<report::PartReport>();
     page.add::<report::StepsReport>();
     page.add::<report::RepositoriesReport>();
@@ -76,10 +77,13 @@ object per line.
 
 ## Several files
 
-`verify`, `inspect`, `sign`, `receipt show` and `schema --check` take several files. With one file, the object is that \
+`verify`, `inspect`, `sign`, `import`, `receipt show` and `schema --check` take several files. With one file, the object is that \
 file's report. With several, it is one object with a list of the reports, in the order of the command line, and `failed`: \
 the files that failed, each with the identifier and the exit code that it has alone. A file that fails hides none of the \
 others. The program ends with the gravest of their [codes](exit-codes.md).
+
+`import` goes on with the next bundle only after the codes 5, 6 and 8, which are of one bundle alone. After any other \
+failure the remaining files are listed in `notTried`.
 
 ## Recipes for jq
 

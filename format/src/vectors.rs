@@ -35,7 +35,7 @@ fn refused_at(bytes: &[u8], countersigners: u8) -> Option<u8> {
         Err(_) => return Some(7),
     };
     match archive.graph(&Limits::V1) {
-        Ok(_) if archive.damaged_blobs(1, &|_, _| ()).is_empty() => None,
+        Ok(_) if archive.damaged_blobs(1, &|_, _| Ok(())).is_empty() => None,
         Ok(_) => Some(9),
         Err(_) => Some(8),
     }

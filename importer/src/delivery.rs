@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bundle_format::{BundleId, Override, Receipt, SiteName, Statement, Target, Timestamp};
 use bundle_oci::{ProjectName, Registry};
-use bundle_registry::{Error, Progress};
+use bundle_registry::{Error, Progress, Stop};
 use bundle_trust::Signer;
 use tracing::info;
 
@@ -46,6 +46,8 @@ pub struct DeliveryOptions {
     pub jobs: usize,
     /// Whether more small requests than these are made at once over a long line.
     pub adapts_jobs: bool,
+    /// Ends the delivery wherever it is, as if the program were killed: a second run goes on there.
+    pub stop: Stop,
     /// The bounds of the import; [`Limits::DEFAULT`] unless there is a reason.
     pub limits: Limits,
 }
@@ -127,6 +129,9 @@ pub enum DeliveryError {
         /// The destination.
         host: Registry,
     },
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted,
     /// The destination cannot be prepared.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -242,6 +247,16 @@ impl Delivery {
     /// # Errors
     /// Any [`DeliveryError`]; a second run goes on where this one ended.
     pub async fn carry_out(
+        self,
+        options: &DeliveryOptions,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Arrival, DeliveryError> {
+        // Not everything that takes long is a request that ends by itself: all blobs are hashed, and a pipe is slow.
+        let delivered = options.stop.unless(self.deliver(options, progress)).await;
+        delivered.unwrap_or(Err(DeliveryError::Interrupted))
+    }
+
+    async fn deliver(
         self,
         options: &DeliveryOptions,
         progress: Arc<dyn Progress>,

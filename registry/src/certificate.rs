@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::host_certificates::Identity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{self, CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 
 /// Reads all certificates of a PEM file.
 pub(crate) fn from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
@@ -47,15 +47,24 @@ pub(crate) fn configured(
 /// registry once it is given to them. RFC 5280 section 4.2.1.9 would have two certificates there.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    issued: rustls_platform_verifier::Verifier,
+    /// Nothing on a system without authorities, if none was given either: plain HTTP still works there.
+    issued: Option<rustls_platform_verifier::Verifier>,
+    provider: Arc<CryptoProvider>,
     given: Vec<CertificateDer<'static>>,
 }
 
 impl Verifier {
     pub(crate) fn new(given: &[CertificateDer<'static>]) -> Result<Self, rustls::Error> {
         let (given, provider) = (given.to_vec(), Arc::new(aws_lc_rs::default_provider()));
-        let issued = rustls_platform_verifier::Verifier::new_with_extra_roots(given.clone(), provider)?;
-        Ok(Self { issued, given })
+        let issued =
+            rustls_platform_verifier::Verifier::new_with_extra_roots(given.clone(), Arc::clone(&provider));
+        let issued = match issued {
+            Ok(issued) => Some(issued),
+            // Only the certificates that are given can be wrong. Without any, the system has none.
+            Err(_) if given.is_empty() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { issued, provider, given })
     }
 }
 
@@ -68,9 +77,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified =
-            self.issued.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verified {
+        let Some(issued) = &self.issued else {
+            let none = OtherError(Arc::new(NoAuthorities));
+            return Err(rustls::Error::InvalidCertificate(CertificateError::Other(none)));
+        };
+        match issued.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             // Its time was looked at before its kind. Its name was not.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.given.contains(end_entity) =>
@@ -88,7 +99,8 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issued.verify_tls12_signature(message, certificate, signature)
+        let supported = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, certificate, signature, supported)
     }
 
     fn verify_tls13_signature(
@@ -97,10 +109,16 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issued.verify_tls13_signature(message, certificate, signature)
+        let supported = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, certificate, signature, supported)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// The system has no certificate authorities, and none was given.
+#[derive(Debug, thiserror::Error)]
+#[error("there are no certificate authorities")]
+pub(crate) struct NoAuthorities;

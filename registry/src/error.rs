@@ -268,6 +268,9 @@ pub enum CertificateProblem {
     /// No trusted authority issued it; its file may be given.
     #[error("its issuer is unknown")]
     UnknownIssuer,
+    /// This system trusts no authority at all, and none was given.
+    #[error("this machine has no CA certificates")]
+    NoAuthorities,
     /// Its time is over, or a clock is wrong.
     #[error("it has expired")]
     Expired,
@@ -577,6 +580,8 @@ impl CertificateProblem {
         let text = text.trim_start_matches("invalid peer certificate: ");
         if text.contains("UnknownIssuer") {
             Self::UnknownIssuer
+        } else if text.contains("NoAuthorities") {
+            Self::NoAuthorities
         } else if text.contains("CaUsedAsEndEntity") {
             Self::SelfSigned
         } else if text.contains("not valid yet") || text.contains("NotValidYet") {

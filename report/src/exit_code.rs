@@ -56,6 +56,12 @@ impl ExitCode {
         Self::BY_GRAVITY.into_iter().find(|code| *code == self || *code == other).unwrap_or(self)
     }
 
+    /// Whether a failure of one of several files says nothing of the others, so that a command that changes something
+    /// goes on with them.
+    pub const fn is_of_one_file(self) -> bool {
+        matches!(self, Self::Policy | Self::Incomplete | Self::Stale)
+    }
+
     /// The number that the shell sees.
     pub const fn number(self) -> u8 {
         self as u8

@@ -8,7 +8,7 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Bytes, FindingEntry, ProjectStep, Report, Took, count};
+use crate::{Bytes, FileError, FindingEntry, ProjectStep, Report, Took, count};
 
 /// `import`: how an import ended.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -48,6 +48,65 @@ pub struct UnstoredEntry {
     pub target: String,
     /// The destination's answer.
     pub reason: String,
+}
+
+/// The report of one bundle, whichever it is: of an import, of a part, or of a dry run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ImportOutcome {
+    /// The bundle is in place.
+    Imported(Box<ImportReport>),
+    /// A part of it is.
+    Part(PartReport),
+    /// The plan for a Harbor.
+    Planned(Box<OutlookReport>),
+    /// The plan for another registry.
+    Steps(StepsReport),
+    /// The repositories that it would be written to.
+    Repositories(RepositoriesReport),
+}
+
+impl Report for ImportOutcome {
+    fn text(&self) -> String {
+        match self {
+            Self::Imported(report) => report.text(),
+            Self::Part(report) => report.text(),
+            Self::Planned(report) => report.text(),
+            Self::Steps(report) => report.text(),
+            Self::Repositories(report) => report.text(),
+        }
+    }
+}
+
+/// `import FILE FILE...`: how the imports of several bundles ended.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportSetReport {
+    /// Whether every bundle was imported.
+    pub complete: bool,
+    /// The bundles whose import came to an end, in the order of the command line.
+    pub bundles: Vec<ImportSetEntry>,
+    /// The files that failed, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
+    /// The files that were not looked at, because of the failure before them.
+    pub not_tried: Vec<String>,
+}
+
+/// One bundle of several: its file, and the fields of the report that it would have alone.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ImportSetEntry {
+    /// The file, as on the command line.
+    pub file: String,
+    /// The report.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub report: ImportOutcome,
+}
+
+impl Report for ImportSetReport {
+    fn text(&self) -> String {
+        self.bundles.iter().map(|each| format!("{}:\n{}", each.file, each.report.text())).collect()
+    }
 }
 
 /// The counts of an import's blobs.

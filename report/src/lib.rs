@@ -55,8 +55,9 @@ pub use harbor::{
     RobotStep, RotateReport, RotatedAccount, SecretStep,
 };
 pub use import::{
-    BlobCounts, BlobWays, ImportReport, ImportStep, ImportedBlobs, OutlookReport, PartReport, ProjectScans,
-    RepositoriesReport, ScanEntry, ScansReport, StepsReport, StorageEntry, UnstoredEntry,
+    BlobCounts, BlobWays, ImportOutcome, ImportReport, ImportSetEntry, ImportSetReport, ImportStep,
+    ImportedBlobs, OutlookReport, PartReport, ProjectScans, RepositoriesReport, ScanEntry, ScansReport,
+    StepsReport, StorageEntry, UnstoredEntry,
 };
 pub use inspect::{Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
 pub use keys::{

@@ -494,6 +494,7 @@ fn judge(error: &ItemError) -> Judgement {
             | DeliveryError::Plan(_)
             | DeliveryError::Findings { .. }
             | DeliveryError::Prepare(_)
+            | DeliveryError::Interrupted
             | DeliveryError::Push { .. }
             | DeliveryError::Prove(_)
             | DeliveryError::Confirmation(_)

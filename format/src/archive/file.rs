@@ -9,6 +9,9 @@ use crate::archive::layout::{BLOCK, Entry, EntryName, Layout, OCI_LAYOUT, TRAILE
 use crate::archive::manifests::graph_of;
 use crate::{Blob, Damage, Graph, Layer, Limits, Statement, Trusted};
 
+/// Called with the bytes of a blob as they are hashed, on any thread; its error ends the hashing.
+pub type HashingProgress<'a> = dyn Fn(Blob, u64) -> io::Result<()> + Sync + 'a;
+
 /// A bundle in a file, whose statement is trusted and whose frame is what the statement says:
 /// steps 6 and 7 of docs/format.md §Verification are what makes one.
 #[derive(Debug)]
@@ -134,9 +137,9 @@ impl<R: Layer> Archive<R> {
     }
 
     /// Step 9 of docs/format.md §Verification: hashes the blobs, the largest first, on `threads`
-    /// threads. `progress` is told of bytes as they are read. All damage is returned, not only the
-    /// first, but no more than [`Self::MOST_DAMAGES`].
-    pub fn damaged_blobs(&self, threads: usize, progress: &(dyn Fn(Blob, u64) + Sync)) -> Vec<Damage> {
+    /// threads. `progress` is told of bytes as they are read; its error ends the reading, as [`Damage::Read`]. All
+    /// damage is returned, not only the first, but no more than [`Self::MOST_DAMAGES`].
+    pub fn damaged_blobs(&self, threads: usize, progress: &HashingProgress) -> Vec<Damage> {
         self.damaged_where(|_| true, threads, progress)
     }
 
@@ -145,7 +148,7 @@ impl<R: Layer> Archive<R> {
         &self,
         wanted: impl Fn(&Blob) -> bool,
         threads: usize,
-        progress: &(dyn Fn(Blob, u64) + Sync),
+        progress: &HashingProgress,
     ) -> Vec<Damage> {
         let entries = self.statement().blobs.iter().zip(self.layout.blobs());
         let mut order: Vec<&Entry> =
@@ -176,14 +179,14 @@ impl<R: Layer> Archive<R> {
         damages.into_inner().expect("no thread panics while it holds the lock")
     }
 
-    fn hash(&self, entry: &Entry, piece: &mut [u8], progress: &dyn Fn(Blob, u64)) -> Result<(), Damage> {
+    fn hash(&self, entry: &Entry, piece: &mut [u8], progress: &HashingProgress) -> Result<(), Damage> {
         let EntryName::Blob(digest) = entry.name else { return Ok(()) };
         let blob = Blob { digest, size: entry.size };
         let mut reader = BlobReader::new(self, *entry, digest);
         loop {
             match reader.next(piece)? {
                 0 => return Ok(()),
-                length => progress(blob, length as u64),
+                length => progress(blob, length as u64).map_err(Damage::Read)?,
             }
         }
     }

@@ -28,7 +28,7 @@ fn verify(bytes: &[u8]) -> Result<Graph, Refusal> {
     let trusted = trust(&mut &bytes[..])?;
     let archive = Archive::open(bytes.to_vec(), trusted).map_err(Refusal::Damage)?;
     let graph = archive.graph(&Limits::V1).map_err(Refusal::Damage)?;
-    match archive.damaged_blobs(2, &|_, _| ()).pop() {
+    match archive.damaged_blobs(2, &|_, _| Ok(())).pop() {
         Some(damage) => Err(Refusal::Damage(damage)),
         None => Ok(graph),
     }
@@ -71,7 +71,7 @@ fn what_changed_since_it_was_verified_is_found_when_it_is_read_for_the_push() {
         std::fs::write(&path, changed).unwrap();
     };
     archive.graph(&Limits::V1).unwrap();
-    assert!(archive.damaged_blobs(1, &|_, _| ()).is_empty());
+    assert!(archive.damaged_blobs(1, &|_, _| Ok(())).is_empty());
     let blobs = archive.statement().blobs.clone();
     for (blob, entry) in blobs.iter().zip(archive.layout().blobs()) {
         flip(entry);

@@ -20,6 +20,9 @@ use crate::{Bundle, OpenError};
 /// How much is copied at once, in bytes.
 const PIECE: usize = 1 << 20;
 
+/// Asked again and again during long work; its error ends the work.
+pub type GoesOn<'a> = dyn Fn() -> std::io::Result<()> + Sync + 'a;
+
 /// A repaired bundle.
 #[derive(Clone, Debug)]
 pub struct Repaired {
@@ -82,7 +85,8 @@ pub enum RepairError {
 }
 
 /// Writes the bundle at `path` anew as `output`, with as much parity as it has, or with another share.
-/// `progress` gets the bytes as they are checked and, in another stage, as they are copied.
+/// `progress` gets the bytes as they are checked and, in another stage, as they are copied. `goes_on` is asked for
+/// every piece, and its error ends the work.
 ///
 /// # Errors
 /// Any [`RepairError`]. Nothing is left then.
@@ -93,6 +97,7 @@ pub fn repair(
     policy: &Effective,
     threads: usize,
     progress: &dyn Progress,
+    goes_on: &GoesOn,
 ) -> Result<Repaired, RepairError> {
     let limits = Limits::V1;
     let source = Medium::name(path);
@@ -107,17 +112,17 @@ pub fn repair(
             None => RepairError::NoParity(source),
         });
     };
-    let new = New::begin(output)?;
+    let new = New::begin(output, goes_on)?;
     archive.reader().keep_rebuilt_in(new.room()?);
     progress.total(bundle.statement().blob_bytes());
-    whole(archive, threads, progress)?;
+    whole(archive, threads, progress, goes_on)?;
     let rebuilt = notes.rebuilt().map(|rebuilt| rebuilt.files).unwrap_or_default();
     let share = share.unwrap_or(present);
     new.write(&source, &bundle, archive, stored, share, progress)?;
     // The files may have changed since the check above.
     let again = Bundle::open(new.names().bundle(), policy, &limits)?;
     let Contents::File(copy) = &again.contents else { return Err(RepairError::NoParity(source)) };
-    whole(copy, threads, &Silent)?;
+    whole(copy, threads, &Silent, goes_on)?;
     if let Some(rebuilt) = again.parity_notes().rebuilt() {
         let source = std::io::Error::other("it was written, and reads otherwise");
         return Err(RepairError::Io { path: rebuilt.parity, doing: "relied on", source });
@@ -127,28 +132,37 @@ pub fn repair(
 }
 
 /// Hashes every blob.
-fn whole(archive: &Archive<Medium>, threads: usize, progress: &dyn Progress) -> Result<(), RepairError> {
+fn whole(
+    archive: &Archive<Medium>,
+    threads: usize,
+    progress: &dyn Progress,
+    goes_on: &GoesOn,
+) -> Result<(), RepairError> {
     let unreadable = |damage: &Damage| matches!(damage.itself(), Damage::Read(_));
     let counted = Counted::new(progress);
-    let damages = archive.damaged_blobs(threads, &|blob, bytes| counted.add(blob, bytes));
+    let damages = archive.damaged_blobs(threads, &|blob, bytes| {
+        counted.add(blob, bytes);
+        goes_on()
+    });
     let first = damages.into_iter().min_by_key(unreadable);
     first.map_or(Ok(()), |damage| Err(OpenError::from(damage).into()))
 }
 
 /// The files that are written, in a directory of their own until all are right.
-struct New {
+struct New<'a> {
     directory: PathBuf,
     output: PathBuf,
+    goes_on: &'a GoesOn<'a>,
 }
 
-impl Drop for New {
+impl Drop for New<'_> {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
-impl New {
-    fn begin(output: &Path) -> Result<Self, RepairError> {
+impl<'a> New<'a> {
+    fn begin(output: &Path, goes_on: &'a GoesOn<'a>) -> Result<Self, RepairError> {
         let failed = |path: &Path, source| RepairError::Io { path: path.to_owned(), doing: "made", source };
         let Some(name) = output.file_name() else {
             return Err(failed(output, std::io::ErrorKind::InvalidInput.into()));
@@ -166,7 +180,7 @@ impl New {
         // Leftovers of a killed run are removed.
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).map_err(|source| failed(&directory, source))?;
-        Ok(Self { directory, output: output.to_owned() })
+        Ok(Self { directory, output: output.to_owned(), goes_on })
     }
 
     /// A file without a name for what is rebuilt, on the disk that is written to.
@@ -214,7 +228,7 @@ impl New {
                 Some(_) => names.volume(number, ranges.len()),
                 None => names.bundle().to_owned(),
             };
-            let digest = copy(stored, range, &path, progress)?;
+            let digest = self.copy(stored, range, &path, progress)?;
             entries.push(VolumeEntry { size: range.end - range.start, digest });
             sums.add(&path, digest);
             let file = bundle_os::open(&path).map_err(|source| self.failed("read", source))?;
@@ -234,14 +248,17 @@ impl New {
         let others = others?;
         let files: Vec<&File> = others.iter().map(|(_, file)| file).collect();
         // Reads the bytes written just now, which are on a better medium.
-        let read = |buffer: &mut [u8], at: u64| read_written(&written, buffer, at);
+        let read = |buffer: &mut [u8], at: u64| {
+            (self.goes_on)()?;
+            read_written(&written, buffer, at)
+        };
         plan.write(&read, &table.1, &files).map_err(|source| RepairError::Io {
             path: names.parity(),
             doing: "written",
             source,
         })?;
         for (path, file) in std::iter::once(&table).chain(&others) {
-            sums.add(path, hash(file, path)?);
+            sums.add(path, self.hash(file, path)?);
         }
         if volumes.is_some() {
             self.write_beside(bundle, archive, stored, entries, sums)?;
@@ -264,16 +281,16 @@ impl New {
             blobs.iter().skip(first).map(|blob| blob.digest).collect();
         let position = bundle.statement().blobs.iter().position(|blob| layers.contains(&blob.digest));
         let head = archive.layout().start_of_blob(position.unwrap_or(usize::MAX));
-        sums.add(&names.head(), copy(archive.reader(), &(0..head), &names.head(), &Silent)?);
+        sums.add(&names.head(), self.copy(archive.reader(), &(0..head), &names.head(), &Silent)?);
         let [statement, signature, ..] = archive.layout().entries() else {
             return Err(OpenError::from(Damage::NotABundle).into());
         };
         for (entry, path) in [(statement, names.statement()), (signature, names.signature())] {
             let range = entry.offset..entry.offset + entry.size;
-            sums.add(&path, copy(archive.reader(), &range, &path, &Silent)?);
+            sums.add(&path, self.copy(archive.reader(), &range, &path, &Silent)?);
         }
         if let Some(range) = archive.reader().table_of_frames() {
-            sums.add(&names.frames(), copy(stored, &range, &names.frames(), &Silent)?);
+            sums.add(&names.frames(), self.copy(stored, &range, &names.frames(), &Silent)?);
         }
         let index =
             VolumeIndex { volumes_version: VOLUMES_VERSION, statement: bundle.trusted().digest(), volumes };
@@ -301,6 +318,50 @@ impl New {
             }
         }
         Ok(())
+    }
+
+    /// Copies a range into a new file, and says its digest.
+    fn copy(
+        &self,
+        from: &dyn Layer,
+        range: &Range<u64>,
+        to: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Digest, RepairError> {
+        let failed = |doing, source| RepairError::Io { path: to.to_owned(), doing, source };
+        let file = bundle_os::open_own(to).map_err(|source| failed("made", source))?;
+        let mut hasher = Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut at = range.start;
+        while at < range.end {
+            let length = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
+            let bytes = &mut piece[..length];
+            (self.goes_on)().map_err(|source| failed("written", source))?;
+            from.read_exact_at(bytes, at).map_err(Damage::from).map_err(OpenError::from)?;
+            hasher.update(bytes);
+            bundle_os::write_all_at(&file, bytes, at - range.start)
+                .map_err(|source| failed("written", source))?;
+            at += length as u64;
+            progress.advance(Digest::of(b""), length as u64);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// The digest of a file that was written.
+    fn hash(&self, file: &File, path: &Path) -> Result<Digest, RepairError> {
+        let failed = |source| RepairError::Io { path: path.to_owned(), doing: "read", source };
+        let size = Layer::size(file).map_err(failed)?;
+        let mut hasher = Hasher::new();
+        let mut piece = vec![0; PIECE];
+        let mut at = 0;
+        while at < size {
+            let length = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+            (self.goes_on)().map_err(failed)?;
+            Layer::read_exact_at(file, &mut piece[..length], at).map_err(failed)?;
+            hasher.update(&piece[..length]);
+            at += length as u64;
+        }
+        Ok(hasher.finish())
     }
 
     /// Gives the files their places, that which makes them a bundle last.
@@ -355,31 +416,6 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Copies a range into a new file, and says its digest.
-fn copy(
-    from: &dyn Layer,
-    range: &Range<u64>,
-    to: &Path,
-    progress: &dyn Progress,
-) -> Result<Digest, RepairError> {
-    let failed = |doing, source| RepairError::Io { path: to.to_owned(), doing, source };
-    let file = bundle_os::open_own(to).map_err(|source| failed("made", source))?;
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let mut at = range.start;
-    while at < range.end {
-        let length = usize::try_from(range.end - at).unwrap_or(PIECE).min(PIECE);
-        let bytes = &mut piece[..length];
-        from.read_exact_at(bytes, at).map_err(Damage::from).map_err(OpenError::from)?;
-        hasher.update(bytes);
-        bundle_os::write_all_at(&file, bytes, at - range.start)
-            .map_err(|source| failed("written", source))?;
-        at += length as u64;
-        progress.advance(Digest::of(b""), length as u64);
-    }
-    Ok(hasher.finish())
-}
-
 /// Reads bytes that lie in files one behind the other, each with its range of the whole.
 fn read_written(files: &[(Range<u64>, File)], buffer: &mut [u8], at: u64) -> std::io::Result<()> {
     let mut done = 0;
@@ -394,21 +430,6 @@ fn read_written(files: &[(Range<u64>, File)], buffer: &mut [u8], at: u64) -> std
         done += length;
     }
     Ok(())
-}
-
-fn hash(file: &File, path: &Path) -> Result<Digest, RepairError> {
-    let failed = |source| RepairError::Io { path: path.to_owned(), doing: "read", source };
-    let size = Layer::size(file).map_err(failed)?;
-    let mut hasher = Hasher::new();
-    let mut piece = vec![0; PIECE];
-    let mut at = 0;
-    while at < size {
-        let length = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
-        Layer::read_exact_at(file, &mut piece[..length], at).map_err(failed)?;
-        hasher.update(&piece[..length]);
-        at += length as u64;
-    }
-    Ok(hasher.finish())
 }
 
 impl From<MediumError> for RepairError {

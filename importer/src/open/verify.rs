@@ -147,7 +147,10 @@ pub fn verify(
     let damages: Vec<Damage> = match bundle.contents {
         Contents::File(archive) => {
             let counted = Counted::new(progress);
-            archive.damaged_blobs(threads, &|blob, bytes| counted.add(blob, bytes))
+            archive.damaged_blobs(threads, &|blob, bytes| {
+                counted.add(blob, bytes);
+                Ok(())
+            })
         }
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted::new(progress)).err().into_iter().collect(),
     };

@@ -56,7 +56,7 @@ impl Push<'_> {
                 ours && !sent.contains(&blob.digest) && archive.has_blob(blob.digest)
             };
             let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
-            archive.damaged_where(unread, threads, &|_, _| ()).into_iter().next()
+            archive.damaged_where(unread, threads, &|_, _| Ok(())).into_iter().next()
         };
         match tokio::task::spawn_blocking(hash).await? {
             Some(damage) => Err(damage.into()),

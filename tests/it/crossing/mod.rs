@@ -18,6 +18,7 @@ mod receipt;
 mod revoked;
 mod rollback;
 mod same;
+mod several;
 mod streams;
 mod trust;
 mod volumes;

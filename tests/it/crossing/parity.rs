@@ -2,8 +2,11 @@
 //! The parts of a set are files in a directory that the tests remove, cut and overwrite.
 
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bundle_registry::Silent;
 use bundle_test_servers::{Check, Client, DockerRegistry, ImageSpec, LayerSpec, sha256};
+use bundle_trust::{Effective, StoreLocation};
 
 use crate::scene::{Ran, Scene};
 use crate::serve::served::Served;
@@ -74,6 +77,32 @@ impl Case {
             let repository = format!("cache/{host}/team/{name}");
             assert_eq!(client.check(&repository, "1", Check::Hash), [], "{name}");
         }
+    }
+}
+
+#[test]
+fn a_repair_that_is_asked_to_end_ends_at_any_piece_and_leaves_nothing() {
+    let case = Case::new();
+    case.create("b.tar", &["--volume-size", "256KiB", "--parity", "1/3"]).succeeds();
+    case.remove(&case.files("b.tar.0")[0]);
+    let before = case.scene.files();
+    let policy = Effective::load(Some(&case.scene.path("key.pub")), &StoreLocation::Waived).unwrap();
+    let repair = |pieces: usize| {
+        let asked = AtomicUsize::new(0);
+        let goes_on = || match asked.fetch_add(1, Ordering::Relaxed) < pieces {
+            true => Ok(()),
+            false => Err(std::io::ErrorKind::Interrupted.into()),
+        };
+        let (from, to) = (case.scene.path("b.tar"), case.scene.path("n.tar"));
+        let repaired = bundle_importer::repair(&from, &to, None, &policy, 2, &Silent, &goes_on);
+        (repaired.is_ok(), asked.into_inner())
+    };
+    let (done, whole) = repair(usize::MAX);
+    assert!(done && whole > 20, "{whole}");
+    case.scene.shell("rm n.tar*").succeeds();
+    for pieces in [0, 1, whole / 4, whole / 2, whole * 3 / 4, whole - 1] {
+        assert!(!repair(pieces).0, "{pieces} of {whole}");
+        assert_eq!(case.scene.files(), before, "{pieces} of {whole}");
     }
 }
 

@@ -9,7 +9,7 @@ use bundle_importer::{
     Arrival, Bundle, Delivery, DeliveryOptions, OnExistingTag, OnFailure, Portion, Rollback, StateFile,
 };
 use bundle_oci::Registry;
-use bundle_registry::{Client, CredentialStore, Silent};
+use bundle_registry::{Client, CredentialStore, Silent, Stop};
 use bundle_site::{HarborOptions, Limits, RegistryKind, connect};
 use bundle_test_servers::{
     BlobStatus, Credentials, Fault, HarborRequest, ImageSpec, LayerSpec, Matcher, Redirect, Robot, Rule,
@@ -251,6 +251,7 @@ fn import_with(it: &HarborScene, account: &Credentials, limits: Limits) {
         state: state.clone(),
         jobs: 4,
         adapts_jobs: false,
+        stop: Stop::default(),
         limits: bundle_importer::Limits::DEFAULT,
     };
     let arrival = tokio::runtime::Runtime::new().unwrap().block_on(async {

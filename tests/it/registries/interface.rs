@@ -12,7 +12,9 @@ use bundle_importer::{
     Preparation, PrepareError, Presence, PushError, PushRules, Pushed, RecordedTag, Rollback, StateFile,
 };
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
-use bundle_registry::{BlobSource, Client, CredentialStore, Error, FetchedManifest, Name, Silent, Uploaded};
+use bundle_registry::{
+    BlobSource, Client, CredentialStore, Error, FetchedManifest, Name, Silent, Stop, Uploaded,
+};
 use bundle_site::{HarborOptions, RegistryKind, connect};
 use bundle_test_servers::{Check, DockerRegistry};
 use bundle_trust::{Effective, StoreLocation};
@@ -225,6 +227,7 @@ fn options(scene: &Scene, on_existing: OnExistingTag) -> DeliveryOptions {
         state: scene.path("state.json"),
         jobs: 4,
         adapts_jobs: false,
+        stop: Stop::default(),
         limits: bundle_importer::Limits::DEFAULT,
     }
 }
@@ -303,6 +306,25 @@ fn a_third_destination_is_one_file_and_keeps_the_order_of_an_import() {
         assert!(matches!(findings[..], [Finding::Immutable { .. }]), "{findings:?}");
     }
     assert_eq!(memory.stored.lock().unwrap().done.len(), writes);
+}
+
+#[test]
+fn a_delivery_that_is_asked_to_end_ends_there_and_sets_no_tag() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    let target = DockerRegistry::start().unwrap();
+    let plain = at(target.host(), RegistryKind::Plain, CredentialStore::default());
+    let policy = Effective::load(Some(&scene.path("key.pub")), &StoreLocation::Waived).unwrap();
+    let bundle = Bundle::open(&scene.path("b.tar"), &policy, &bundle_format::Limits::V1).unwrap();
+    let options = options(&scene, OnExistingTag::Error);
+    let ended = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let state = StateFile::open(&options.state, || ()).unwrap();
+        let delivery = Delivery::plan(bundle, plain, state, &options).await.unwrap();
+        options.stop.now();
+        delivery.carry_out(&options, Arc::new(Silent)).await
+    });
+    assert!(matches!(ended, Err(DeliveryError::Interrupted)), "{ended:?}");
+    assert_eq!(target.client().contents().unwrap().len(), 0);
 }
 
 #[test]

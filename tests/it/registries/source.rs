@@ -282,6 +282,36 @@ fn a_registrys_own_certificate_is_accepted_once_it_is_given() {
 }
 
 #[test]
+fn a_machine_without_authorities_speaks_plain_http_and_says_what_https_needs() {
+    let scene = Scene::with_images();
+    std::fs::write(scene.path("none.pem"), "").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = scene.command(arguments);
+        Ran::from(command.env("SSL_CERT_FILE", "none.pem").env_remove("SSL_CERT_DIR").output().unwrap())
+    };
+    let image = format!("{}/team/multi:1", scene.source.host());
+    run(&["create", &image, "--key", "key", "-o", "b.tar"]).succeeds();
+    scene
+        .shell(
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test \
+             -addext subjectAltName=IP:127.0.0.1 -keyout own.key -out own.crt",
+        )
+        .succeeds();
+    let served = Served::with(
+        &scene,
+        &["b.tar", "--trust", "key.pub", "--tls-cert", "own.crt", "--tls-key", "own.key"],
+    );
+    let to = format!("https://{}", served.host());
+    let import = ["import", "b.tar", "--trust", "key.pub", "--to", &to, "--dry-run"];
+    run(&import)
+        .ends_with(4)
+        .says("this machine has no CA certificates")
+        .says("install the package ca-certificates, or give")
+        .says("--ca-file FILE");
+    run(&[&import[..], &["--ca-file", "own.crt"]].concat()).succeeds();
+}
+
+#[test]
 fn registries_conf_says_where_a_name_is_read_from_and_what_is_blocked() {
     let scene = Scene::with_images();
     std::fs::create_dir_all(scene.path(".config/containers")).unwrap();

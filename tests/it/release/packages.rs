@@ -54,7 +54,7 @@ fn package(end: &str) -> PathBuf {
     found.remove(0)
 }
 
-/// A Debian with nothing but its base, systemd's programs and the certificates of authorities.
+/// A Debian with nothing but its base and systemd's programs: it has no certificates of authorities.
 struct Clean {
     root: PathBuf,
 }
@@ -66,7 +66,7 @@ impl Clean {
             let base = anew("debian");
             let made = sh(&format!(
                 ". /etc/os-release; mirror=$(apt-get indextargets --format '$(SITE)' | sort -u | grep /debian$)
-                 debootstrap --variant=minbase --include=systemd,ca-certificates $VERSION_CODENAME {} $mirror",
+                 debootstrap --variant=minbase --include=systemd $VERSION_CODENAME {} $mirror",
                 base.display()
             ));
             made.succeeds();
