@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Lock(lock::Lock),
     /// List the images of charts and lists, with the reason for each
     Images(images::Images),
-    /// Write a bundle.yaml from a file of hauler, zarf, oc-mirror, skopeo …
+    /// Write a bundle.yaml from another tool's file
     ///
     /// Reads hauler's manifests, zarf.yaml, oc-mirror's ImageSetConfiguration, the YAML of skopeo sync and regsync,
     /// imgpkg's ImagesLock, locks of helm dt and plain lists of images.

@@ -89,12 +89,19 @@ impl Manifest {
 
     /// A Helm chart as `helm push` stores it.
     pub fn helm_chart(name: &str, version: &str) -> Manifest {
+        Self::helm_chart_with(name, version, &[])
+    }
+
+    /// The same with more files, by their paths in the chart.
+    pub fn helm_chart_with(name: &str, version: &str, files: &[(&str, &str)]) -> Manifest {
         let chart = ChartConfig { api_version: "v2", name, version, description: "made up" };
         let yaml = format!("apiVersion: v2\nname: {name}\nversion: {version}\ndescription: made up\n");
-        let layer = Blob::new(
-            "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
-            StoredGzip::tar_of(&[(&format!("{name}/Chart.yaml"), yaml.as_bytes())]),
-        );
+        let all = [("Chart.yaml", yaml.as_str())].into_iter().chain(files.iter().copied());
+        let all: Vec<(String, &str)> = all.map(|(path, text)| (format!("{name}/{path}"), text)).collect();
+        let entries: Vec<(&str, &[u8])> =
+            all.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+        let layer =
+            Blob::new("application/vnd.cncf.helm.chart.content.v1.tar+gzip", StoredGzip::tar_of(&entries));
         let descriptor = Descriptor::of(&layer);
         let config = Blob::new("application/vnd.cncf.helm.config.v1+json", json(&chart));
         let mut manifest = Manifest::from_parts(
