@@ -33,7 +33,7 @@ variables! {
     BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
     BUNDLE_LOG = "all commands",
-        "What is logged on standard error, as `-v` (info) and `-vv` (debug) do: off, error, warn, info or debug, for all parts or for some: `registry=debug,importer=info`. The parts are registry, bundler, importer and sync. -v takes precedence.";
+        "What is logged on standard error, as `-v` (info) and `-vv` (debug) do: off, error, warn, info or debug, for all parts or for some: `registry=debug,importer=info`. The parts are registry, bundler, importer, harbor, serve and sync. -v takes precedence.";
     BUNDLE_CONFIG = "all commands",
         "Configuration file that replaces /etc/bundle/config.yaml and the user's, or `none` to read no configuration.";
     BUNDLE_TO = "import, harbor, doctor",

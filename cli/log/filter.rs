@@ -4,7 +4,7 @@
 use tracing::Level;
 
 /// The parts of the program that have events, as BUNDLE_LOG names them.
-pub(crate) const PARTS: [&str; 4] = ["registry", "bundler", "importer", "sync"];
+pub(crate) const PARTS: [&str; 6] = ["registry", "bundler", "importer", "harbor", "serve", "sync"];
 
 /// The least grave level that each part shows; nothing for none.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use bundle_oci::{Registry, RepositoryName};
 use bundle_registry::{Call, Client, Error, Method, Reply};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::info;
 
 use crate::Limits;
 
@@ -59,7 +60,12 @@ impl Harbor {
             let invalid = |error| Error::Source(std::io::Error::other(error));
             call = call.json(body).map_err(invalid)?;
         }
-        self.client.call(&self.registry, &call).await
+        let reply = self.client.call(&self.registry, &call).await?;
+        // Each request is in the client's log; the body, which may be a secret, is in none.
+        if !matches!(method, Method::Get) {
+            info!(host = %self.registry, doing, "changed");
+        }
+        Ok(reply)
     }
 
     /// Reads all pages of a list below `/api/v2.0`.

@@ -6,7 +6,9 @@ use bundle_test_servers::{
 };
 use serde_json::Value;
 
+use crate::harbor::scene::HarborScene;
 use crate::scene::{Ran, Scene};
+use crate::serve::served::Served;
 
 const USER: &str = "robot$importer";
 const PASSWORD: &str = "Pa55-w0rd/never+logged";
@@ -132,6 +134,73 @@ fn no_secret_is_ever_logged_not_even_where_a_registry_echoes_it() {
     has_no_secret(&log);
     assert_eq!(mode(&scene.path("all.log")), 0o600);
     assert_eq!(mode(&last), 0o600);
+}
+
+#[test]
+fn no_secret_of_an_account_is_logged_where_accounts_are_made_and_changed() {
+    let it = HarborScene::start();
+    let to = format!("http://{}", it.harbor.host());
+    let admin = it.harbor.admin_credentials().secret;
+    let mut secrets = vec![admin];
+    let mut shown = String::new();
+    let logged = ["-vv", "--log-file", "all.log"];
+    for words in [
+        &["harbor", "bootstrap", "--to", &to, "--bundle", "b.tar", "--trust", "key.pub"][..],
+        &["harbor", "rotate", "importer", "tenant-a", "--to", &to],
+        &["harbor", "bootstrap", "--to", &to, "--project", "tenant-b"],
+    ] {
+        let ran = it.bundle(&[words, &logged].concat()).succeeds();
+        shown.push_str(&(ran.stdout + &ran.stderr));
+        // Each that was ever written: the account as Docker has it, and the Kubernetes secrets.
+        for entry in std::fs::read_dir(it.scene.path("harbor-secrets")).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '=');
+            secrets.extend(words.filter(|word| word.len() > 30).map(str::to_owned));
+        }
+    }
+    let login = std::fs::read_to_string(it.scene.path("harbor-secrets/importer.json")).unwrap();
+    let login: Value = serde_json::from_str(&login).unwrap();
+    let auth = login["auths"][it.harbor.host()]["auth"].as_str().unwrap();
+    let decoded = it.scene.shell(&format!("printf %s '{auth}' | base64 -d")).succeeds().stdout;
+    secrets.push(decoded.split_once(':').unwrap().1.to_owned());
+    assert!(secrets.len() > 4, "{secrets:?}");
+    let log = std::fs::read_to_string(it.scene.path("all.log")).unwrap();
+    for text in [&shown, &log] {
+        assert!(text.contains("harbor: changed host=") && text.contains("path=/api/v2.0/robots"), "{text}");
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{secret} is in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_served_is_logged_without_what_clients_log_in_with() {
+    let scene = Scene::with_images();
+    scene.create("b.tar");
+    scene.shell("htpasswd -BbnC 4 puller never-logged > users").succeeds();
+    let logged = ["-vv", "--log-file", "all.log"];
+    let arguments = [&["b.tar", "--trust", "key.pub", "--auth", "users"][..], &logged].concat();
+    let mut served = Served::with(&scene, &arguments);
+    let host = served.host().to_owned();
+    scene
+        .shell(&format!(
+            "curl -sf -u puller:never-logged 'http://{host}/v2/team/multi/tags/list?n=1&token=never-logged'"
+        ))
+        .succeeds();
+    // It is in the file before it is on standard error.
+    let mut said = String::new();
+    while !said.contains("serve: request ") {
+        let line = served.says();
+        assert!(!line.is_empty(), "{said}");
+        said.push_str(&line);
+    }
+    let log = std::fs::read_to_string(scene.path("all.log")).unwrap();
+    for text in [&said, &log] {
+        let request = text.lines().find(|line| line.contains("serve: request ")).unwrap();
+        assert!(request.contains(" path=/v2/team/multi/tags/list status=200 "), "{request}");
+        assert!(!text.contains("never-logged"), "{text}");
+    }
+    assert!(log.contains("b.tar: "), "what is served is in the log too\n{log}");
 }
 
 fn mode(path: &std::path::Path) -> u32 {

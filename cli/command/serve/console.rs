@@ -1,5 +1,5 @@
-//! The output of `serve` while it runs: the access log on standard output, messages on standard error. Takes
-//! events and lines, from any thread; a terminal that was stopped does not stop the server.
+//! The output of `serve` while it runs: the access log on standard output, messages on standard error, and both in the
+//! log. Takes events and lines, from any thread; a terminal that was stopped does not stop the server.
 
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -18,7 +18,7 @@ pub(super) struct Console {
 }
 
 enum Line {
-    Access(String),
+    Access(Box<Access>),
     Message(String),
 }
 
@@ -30,11 +30,15 @@ impl Console {
         let (lines, waiting) = sync_channel(WAITING);
         std::thread::spawn(move || {
             for line in waiting {
-                // If stdout or stderr is closed, the error cannot be reported.
-                let _ = match line {
-                    Line::Access(text) => writeln!(std::io::stdout(), "{text}"),
-                    Line::Message(text) => writeln!(std::io::stderr(), "{text}"),
-                };
+                match line {
+                    Line::Access(access) => {
+                        // If stdout is closed, the error cannot be reported.
+                        let _ = writeln!(std::io::stdout(), "{}", self::line(&access));
+                        log(&access);
+                    }
+                    Line::Message(text) if text.starts_with("error: ") => output::tell_error(&text),
+                    Line::Message(text) => output::tell(&text),
+                }
             }
         });
         Self { lines }
@@ -52,6 +56,21 @@ impl Console {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
+}
+
+/// Logs a request: never its query, which may be anything.
+fn log(access: &Access) {
+    let path = access.target.split('?').next().unwrap_or_default();
+    tracing::debug!(
+        target: "bundle_serve",
+        peer = %access.peer,
+        method = access.method.as_str(),
+        path = %Printable(path),
+        status = access.status,
+        bytes = access.bytes,
+        ms = u64::try_from(access.took.as_millis()).unwrap_or(u64::MAX),
+        "request"
+    );
 }
 
 fn line(access: &Access) -> String {
@@ -81,7 +100,7 @@ fn line(access: &Access) -> String {
 impl Observer for Console {
     fn event(&self, event: &Event<'_>) {
         let line = match event {
-            Event::Answered(access) => Line::Access(line(access)),
+            Event::Answered(access) => Line::Access(Box::new((*access).clone())),
             Event::Lost { bundle, error } => Line::Message(format!(
                 "error: {} cannot be read: {error}; looking for it again when it is asked for",
                 Printable(bundle)
