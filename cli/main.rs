@@ -38,6 +38,12 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::command::Command;
 use crate::exit::{Failure, Id};
 
+/// musl's own takes a lock for each allocation and each release; two threads that read a chart wait for each
+/// other most of the time.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Move container images and Helm charts across an air gap.
 ///
 /// On the connected side, `bundle create` packs images and charts into one signed file. On the disconnected
