@@ -23,6 +23,7 @@ mod overlay;
 mod parallel;
 mod render;
 mod schema;
+mod table;
 mod template;
 mod value;
 mod values;

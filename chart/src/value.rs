@@ -1,13 +1,13 @@
 //! Go values as templates see them.
 //! [`Value`] is shared like Go's maps and lists; [`Map`] and [`List`] keep the Go types that functions tell apart.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Version;
 use crate::go::time::Time;
+use crate::table::Table;
 use crate::template::trace;
 
 /// A Go value as templates see it. Cloning is cheap, and shares maps as Go does: what is `set` in one
@@ -261,8 +261,6 @@ pub struct Map {
     map_type: MapType,
 }
 
-type Table = BTreeMap<Arc<str>, Value>;
-
 struct Entries {
     /// No two maps of a process have the same, and none gets that of one that is gone.
     id: usize,
@@ -337,19 +335,19 @@ impl Map {
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.opened().table.is_empty()
+        self.opened().table.len() == 0
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> Vec<Arc<str>> {
         trace::read_whole(self.id());
-        self.opened().table.keys().cloned().collect()
+        self.opened().table.keys()
     }
 
     /// The entries as they are now, in the order of their keys.
     pub fn entries(&self) -> Vec<(Arc<str>, Value)> {
         trace::read_whole(self.id());
-        self.opened().table.iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
+        self.opened().table.entries()
     }
 
     /// The same for all its clones, and for no other map.
@@ -400,11 +398,7 @@ impl Map {
     fn opened(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         if let Some(original) = state.original.take() {
-            let mut table = original.opened().table.clone();
-            table
-                .values_mut()
-                .filter(|value| value.is_container())
-                .for_each(|value| *value = value.lazy_copy());
+            let table = original.opened().table.with(Value::lazy_copy);
             state.table = table;
         }
         state
@@ -452,7 +446,7 @@ impl Drop for Items {
 impl Drop for Entries {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if state.original.is_some() || state.table.values().any(Value::is_container) {
+        if state.original.is_some() || state.table.any(Value::is_container) {
             let mut values = Vec::new();
             state.empty_into(&mut values);
             take_apart(values);
@@ -462,7 +456,7 @@ impl Drop for Entries {
 
 impl State {
     fn empty_into(&mut self, values: &mut Vec<Value>) {
-        values.extend(std::mem::take(&mut self.table).into_values().filter(Value::is_container));
+        self.table.empty_into(values, Value::is_container);
         values.extend(self.original.take().map(Value::Map));
     }
 }

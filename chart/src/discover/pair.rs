@@ -52,6 +52,13 @@ pub(super) fn pairs<K: Clone + Ord>(
 
 /// The images that variables or flags in a list name in pairs, by their positions.
 pub(super) fn paired_items(list: &List) -> BTreeMap<usize, Vec<Group>> {
+    let may = |item: &Value| match item {
+        Value::Map(map) => map.get("value").as_ref().is_some_and(may_be_name),
+        item => may_be_name(item),
+    };
+    if !list.iter().any(may) {
+        return BTreeMap::new();
+    }
     let text = |map: &Map, key| map.get(key).as_ref().and_then(short_text);
     let named = |(position, item): (usize, &Value)| match item {
         Value::Map(map) => Some((position, text(map, "name")?, text(map, "value")?)),
@@ -100,10 +107,18 @@ pub(super) fn registry_of(list: &List) -> Option<String> {
 }
 
 /// The images that fields of a map name in pairs.
-pub(super) fn paired_fields(map: &Map) -> BTreeMap<Arc<str>, Group> {
+pub(super) fn paired_fields(entries: &[(Arc<str>, Value)]) -> BTreeMap<Arc<str>, Group> {
+    if !entries.iter().any(|(_, value)| may_be_name(value)) {
+        return BTreeMap::new();
+    }
     let named =
-        |(field, value): (Arc<str>, Value)| Some((field.clone(), field.to_string(), short_text(&value)?));
-    pairs(map.entries().into_iter().filter_map(named))
+        |(field, value): &(Arc<str>, Value)| Some((field.clone(), field.to_string(), short_text(value)?));
+    pairs(entries.iter().filter_map(named))
+}
+
+/// Whether a value may have the name of an image in it. Most have none, and need no copies.
+fn may_be_name(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.len() <= IMAGE_NAME && text.contains('/'))
 }
 
 /// A scalar that is short enough for a name or a tag.

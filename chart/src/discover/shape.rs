@@ -27,16 +27,20 @@ impl Hint {
         if name == "image" {
             return Self::Image;
         }
+        if !says_image(name) {
+            return Self::None;
+        }
         let lower = name.to_ascii_lowercase();
         // `imagePullPolicy` and the like look like fields of images and hold none.
         let other =
             ["policy", "secret", "secrets", "registry", "tag", "repository", "digest", "version", "size"];
-        if lower.contains("image") && !other.iter().any(|end| lower.ends_with(end)) {
-            Self::Named
-        } else {
-            Self::None
-        }
+        if !other.iter().any(|end| lower.ends_with(end)) { Self::Named } else { Self::None }
     }
+}
+
+/// Whether `image` is in a text, in capitals or not.
+pub(super) fn says_image(text: &str) -> bool {
+    text.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b"image"))
 }
 
 /// The image that a whole text names, if it looks like one where it stands. Without a hint it must

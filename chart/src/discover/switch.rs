@@ -3,20 +3,23 @@
 //! something new. Only the files that read a switch are rendered again.
 
 use crate::limits::SWITCH_DEPTH;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+
+use foldhash::quality::RandomState;
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::turn::{Boolean, Flag, Turn, TurnedValues, booleans, global, ids, left_out};
 use crate::chart::Chart;
 use crate::dependency::name_all;
 use crate::functions::Lookup;
 use crate::render::{Operation, Prepared, Run};
-use crate::template::Tracing;
 use crate::template::trace::FileTrace;
+use crate::template::with_stack;
 use crate::{Document, KubeVersion, Map, RenderError, RenderOptions, Rendering, ValueSet, Warning};
 
 /// Documents that a chart renders only when a switch is turned.
@@ -118,7 +121,7 @@ impl Seen {
     fn of(run: Run) -> Self {
         let release = run.roots.values().find_map(|root| root.get("Release")?.as_map().map(Map::id));
         let roots = run.roots.values().map(Map::id).collect();
-        let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut readers: HashMap<usize, Vec<usize>> = HashMap::default();
         for (at, trace) in run.traces.iter().enumerate() {
             for map in trace.maps() {
                 readers.entry(map).or_default().push(at);
@@ -262,8 +265,12 @@ impl Search<'_> {
                 }
             }
         };
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(one))));
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Switches that no thread came to count as those that no time was left for.
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(with_stack(scope, one))));
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for at in 0..work.len() {
+            done.entry(at).or_insert_with(|| (Turned::Late, Vec::new()));
+        }
         // If two switches show the same, the first one counts, in any order of threads.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
@@ -392,7 +399,7 @@ impl Search<'_> {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.contains(&hash(text))
         };
-        let run = prepared.run(values, &options, Tracing::On, &wanted, &known)?;
+        let run = prepared.run(values, &options, &wanted, &known)?;
         let seen = Seen {
             traces: Vec::new(),
             readers: HashMap::new(),
@@ -470,9 +477,8 @@ enum Turned {
 }
 
 fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+    static STATE: OnceLock<RandomState> = OnceLock::new();
+    STATE.get_or_init(RandomState::default).hash_one(text)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use bundle_oci::Reference;
 
 use super::group::Group;
 use super::pair::pairs;
-use super::shape::{Hint, Written, image};
+use super::shape::{Hint, Written, image, says_image};
 
 /// The images and groups of fields that a text names.
 #[derive(Debug, Default)]
@@ -31,6 +31,10 @@ pub(super) fn images_inside(text: &str, hint: Hint, comments: Comments) -> Insid
     let mut assigned: Vec<(usize, String, String)> = Vec::new();
     for line in text.lines() {
         if comments == Comments::Skip && line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        // Most lines name nothing.
+        if hint == Hint::None && !line.contains([':', '@', '=']) && !says_image(line) {
             continue;
         }
         let mut before = Before::default();

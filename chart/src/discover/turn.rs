@@ -2,8 +2,9 @@
 //! Takes values and charts; gives the booleans that can be turned, what switches on the charts that are left
 //! out, and the values with one of them turned.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use foldhash::{HashSet, HashSetExt};
 
 use crate::chart::Chart;
 use crate::{Map, Value};

@@ -250,9 +250,11 @@ impl Union {
     /// Adds the images that are rendered only when a switch is turned.
     fn switched(&mut self, rendering: &Rendering, rules: &Rules, limits: &Limits) {
         let mut on_kubernetes = BTreeSet::new();
+        let all: Vec<&Document> =
+            rendering.switched.iter().flat_map(|switched| &switched.documents).collect();
+        let mut all = in_parallel(&all, |document| sightings_by(document, rules, limits).0).into_iter();
         for Switched { switch, documents } in &rendering.switched {
-            let seen = in_parallel(documents, |document| sightings_by(document, rules, limits).0);
-            for (document, seen) in documents.iter().zip(seen) {
+            for (document, seen) in documents.iter().zip(&mut all) {
                 for seen in seen {
                     let grade = match seen.asked {
                         Asked::Mentioned => Grade::Mentioned,

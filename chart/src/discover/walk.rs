@@ -3,6 +3,7 @@
 
 use crate::limits::{TEXT_DEPTH, TEXT_DOCUMENT};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -16,7 +17,7 @@ use super::shape::{Hint, image, is_image_address};
 use super::sighting::is_data;
 use super::text::{Comments, Inside, images_inside};
 use crate::render::label;
-use crate::yaml::parse_documents;
+use crate::yaml::{parse_documents, parse_json};
 use crate::{Limits, Map, Value};
 
 pub(super) fn has_tag(text: Option<&str>) -> bool {
@@ -159,6 +160,7 @@ impl<'a> Walk<'a> {
     }
 
     fn fields(&mut self, map: &Map, key: &str) {
+        let entries = map.entries();
         let is_container = CONTAINERS.contains(&key);
         let (hub, shared, ambient) = (self.hub.clone(), self.shared.clone(), self.ambient);
         let filled = |name| {
@@ -167,7 +169,7 @@ impl<'a> Walk<'a> {
         if let (Some(hub), Some(tag)) = (filled("hub"), filled("tag")) {
             self.hub = Some((hub, tag));
         }
-        let groups = if is_container { Vec::new() } else { self.groups(map, key) };
+        let groups = if is_container { Vec::new() } else { self.groups(map, &entries, key) };
         if matches!(key, "image" | "images") && groups.is_empty() {
             self.ambient = self.ambient.max(Hint::Named);
         }
@@ -187,8 +189,8 @@ impl<'a> Walk<'a> {
         }
         // OpenShift's way to say that the name beside it is an image.
         let is_docker_image = filled("kind").is_some_and(|kind| kind == "DockerImage");
-        let mut paired = paired_fields(map);
-        for (field, value) in map.entries() {
+        let mut paired = paired_fields(&entries);
+        for (field, value) in entries {
             if is_group && is_grouped(&field) && !matches!(value, Value::Map(_) | Value::List(_)) {
                 continue;
             }
@@ -244,12 +246,12 @@ impl<'a> Walk<'a> {
     }
 
     /// The groups in a map, unless its one text says all already.
-    fn groups(&self, map: &Map, key: &str) -> Vec<Group> {
-        let lower = |name: &str| -> String {
-            name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    fn groups(&self, map: &Map, entries: &[(Arc<str>, Value)], key: &str) -> Vec<Group> {
+        let is = |key: &str, name: &str| {
+            let signs = key.bytes().filter(u8::is_ascii_alphanumeric).map(|sign| sign.to_ascii_lowercase());
+            signs.eq(name.bytes())
         };
-        let keys: Vec<String> = map.keys().iter().map(|key| lower(key)).collect();
-        let has = |names: &[&str]| keys.iter().any(|key| names.contains(&key.as_str()));
+        let has = |names: &[&str]| entries.iter().any(|(key, _)| names.iter().any(|name| is(key, name)));
         let repository =
             has(&["repository", "repo", "imagerepository", "imagerepo", "newname", "dockerrepository"]);
         let tag = has(&[
@@ -325,7 +327,13 @@ impl<'a> Walk<'a> {
         // No honest text has more values than bytes; a page of aliases has.
         let nodes = self.limits.yaml_nodes.min(text.len().saturating_add(100));
         let limits = Limits { yaml_nodes: nodes, ..*self.limits };
-        let Ok(documents) = parse_documents(text, &limits) else { return false };
+        let documents = match parse_json(text, &limits) {
+            Some(document) => vec![document],
+            None => match parse_documents(text, &limits) {
+                Ok(documents) => documents,
+                Err(_) => return false,
+            },
+        };
         if !documents.iter().all(|document| matches!(document, Value::Map(_) | Value::List(_))) {
             return false;
         }

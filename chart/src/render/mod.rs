@@ -6,6 +6,7 @@ mod definition;
 mod document;
 mod error;
 mod objects;
+mod reading;
 mod rendering;
 mod wanted;
 

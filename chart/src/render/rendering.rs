@@ -6,21 +6,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::definition::shortened;
 use super::document::{Document, Origin};
 use super::objects::{program_files, roots};
+use super::reading::{Reading, Text};
 use super::wanted::wanted_value;
 use super::{KubeVersion, RenderError};
 use crate::chart::{Chart, File};
 use crate::dependency::{name_all, process};
 use crate::discover::Switched;
 use crate::functions::Lookup;
-use crate::parallel::in_parallel;
+use crate::parallel::threads;
 use crate::schema::check_schemas;
 use crate::template::trace::FileTrace;
-use crate::template::{Program, TemplateCache, Tracing};
+use crate::template::{Program, TemplateCache, Tracing, join, with_stack};
 use crate::values::{Nulls, coalesce, merge_tables, unknown_keys};
-use crate::{Constraint, Engine, Limits, Map, Purpose, Value, ValueSet, Version, Warning, template};
+use crate::{
+    Constraint, Engine, Limits, Map, Purpose, Rendered, Value, ValueSet, Version, Warning, template,
+};
 
 /// For whom a chart is rendered.
 #[derive(Clone, Debug)]
@@ -213,10 +215,32 @@ impl Prepared {
     ) -> Result<(Rendering, Run), RenderError> {
         let mut files = Vec::new();
         definitions(&self.installed, "", options, &mut files);
-        let mut documents = read_all(&files, options, &|_| false)?;
         // Templates can change the values that they see.
-        let mut run = self.run(self.values.lazy_copy(), options, tracing, &|_| true, &|_| false)?;
-        documents.append(&mut run.documents);
+        let values = self.values.lazy_copy();
+        let roots = roots(&self.installed, &values, options, &self.program.homes(&|_| true));
+        let engine = Engine::of(&self.program, &roots, options.limits, &options.parsed, &|_| true);
+        let count = files.len();
+        let reading = Reading::new(options, &|_| false, files);
+        let traces = std::thread::scope(|scope| {
+            let open = reading.open();
+            let render = || {
+                let see = &mut |rendered| is_read(rendered).into_iter().for_each(|text| reading.leave(text));
+                let traces = engine.render_here(options.deadline, options.lookup, tracing, see);
+                drop(open);
+                reading.work();
+                traces
+            };
+            let thread = with_stack(scope, render)?;
+            let more = threads().saturating_sub(2).min(count / FEW);
+            (0..more).for_each(|_| drop(scope.spawn(|| reading.work())));
+            reading.work();
+            join(thread)
+        });
+        let [definitions, rendered] = reading.finish(count);
+        let mut documents = definitions?;
+        let traces = traces.map_err(|error| failed(error, &self.installed, &self.values))?;
+        documents.append(&mut rendered?);
+        let run = Run { documents: Vec::new(), traces, values, roots };
         let rendering = Rendering {
             value_set: set.name.clone(),
             purpose: set.purpose,
@@ -231,53 +255,34 @@ impl Prepared {
     }
 
     /// Renders the files that are `wanted` with `values`, which they can change. Documents that are `known`
-    /// are passed over.
+    /// are passed over. Only on a thread of [`with_stack`]; no other takes part.
     pub(crate) fn run(
         &self,
         values: Map,
         options: &RenderOptions,
-        tracing: Tracing,
         wanted: &dyn Fn(&str) -> bool,
         known: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<Run, RenderError> {
         let roots = roots(&self.installed, &values, options, &self.program.homes(wanted));
         let engine = Engine::of(&self.program, &roots, options.limits, &options.parsed, wanted);
-        let (rendered, traces) = engine
-            .render_traced(options.deadline, options.lookup, tracing, &|text| match options.definitions {
-                Definitions::Search => match shortened(&text) {
-                    Cow::Owned(short) => short,
-                    Cow::Borrowed(_) => text,
-                },
-                Definitions::Read | Definitions::Skip => text,
-            })
+        let reading = Reading::new(options, known, Vec::new());
+        let see = &mut |rendered| is_read(rendered).iter().for_each(|text| reading.take(text));
+        let traces = engine
+            .render_here(options.deadline, options.lookup, Tracing::On, see)
             .map_err(|error| failed(error, &self.installed, &self.values))?;
-        let files: Vec<Text<'_>> = rendered
-            .into_iter()
-            .filter(|template| !template.name.ends_with("NOTES.txt"))
-            .map(|template| (template.name, Origin::Template, Cow::Owned(template.text)))
-            .collect();
-        let documents = read_all(&files, options, known)?;
-        Ok(Run { documents, traces, values, roots })
+        let [_, documents] = reading.finish(0);
+        Ok(Run { documents: documents?, traces, values, roots })
     }
 }
 
-/// A text with documents, and its file.
-type Text<'a> = (String, Origin, Cow<'a, str>);
+/// So few definitions are read by one thread.
+const FEW: usize = 8;
 
-/// The documents of many texts, in their order; those that are `known` are passed over.
-fn read_all(
-    files: &[Text<'_>],
-    options: &RenderOptions,
-    known: &(dyn Fn(&str) -> bool + Sync),
-) -> Result<Vec<Document>, RenderError> {
-    let read = in_parallel(files, |(file, origin, text)| {
-        let mut documents = Vec::new();
-        Document::all(file, *origin, text, options, known, &mut documents)
-            .map_err(|error| RenderError::Yaml { file: file.clone(), error })?;
-        Ok(documents)
-    });
-    let read: Result<Vec<Vec<Document>>, RenderError> = read.into_iter().collect();
-    Ok(read?.into_iter().flatten().collect())
+/// What a template wrote, if it is for the cluster.
+fn is_read(rendered: Rendered) -> Option<Text<'static>> {
+    let Rendered { name, text } = rendered;
+    let is_notes = name.ends_with("NOTES.txt");
+    (!is_notes).then_some(Text { file: name, origin: Origin::Template, text: Cow::Owned(text) })
 }
 
 /// The values of all charts inside, whether they are switched on or not. Nothing if one that is
@@ -336,11 +341,8 @@ fn definitions<'a>(chart: &'a Chart, parent: &str, options: &RenderOptions, file
     };
     for file in chart.extra.iter().filter(is_definition) {
         let text = String::from_utf8_lossy(file.data());
-        let text = match (options.definitions, text) {
-            (Definitions::Search, Cow::Borrowed(text)) => shortened(text),
-            (_, text) => text,
-        };
-        files.push((format!("{path}/{}", file.name()), Origin::Definition, text));
+        let file = format!("{path}/{}", file.name());
+        files.push(Text { file, origin: Origin::Definition, text });
     }
     chart.dependencies.iter().for_each(|below| definitions(below, &path, options, files));
 }

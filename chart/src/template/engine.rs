@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Instant;
 
 use super::Error;
@@ -250,46 +251,26 @@ impl Engine {
     ///
     /// The first template that fails, or more than the limits or `deadline` allow.
     pub fn render(&self, deadline: Option<Instant>) -> Result<Vec<Rendered>, Error> {
-        Ok(self.render_traced(deadline, Lookup::Nothing, Tracing::Off, &|text| text)?.0)
-    }
-
-    /// As [`Engine::render`], with what each file read, if that is wanted. Each text is shortened as soon as
-    /// it is there: all of them together may be large.
-    pub(crate) fn render_traced(
-        &self,
-        deadline: Option<Instant>,
-        lookup: Lookup,
-        tracing: Tracing,
-        shorten: &(dyn Fn(String) -> String + Sync),
-    ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
-        // Templates may nest deeper than the stack of a caller's thread allows.
+        let mut rendered = Vec::with_capacity(self.files.len());
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK);
-            let failed = |message: String| Error {
-                template: String::new(),
-                line: 1,
-                column: 1,
-                function: None,
-                message,
-                includes: Vec::new(),
-            };
-            match thread.spawn_scoped(scope, || self.render_here(deadline, lookup, tracing, shorten)) {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                Err(error) => Err(failed(format!("no thread to render in: {error}"))),
-            }
-        })
+            let render =
+                || self.render_here(deadline, Lookup::Nothing, Tracing::Off, &mut |file| rendered.push(file));
+            join(with_stack(scope, render)?)
+        })?;
+        Ok(rendered)
     }
 
-    fn render_here(
+    /// As [`Engine::render`], with what each file read, if that is wanted. The text of each is given to
+    /// `see` as soon as it is there. Only on a thread of [`with_stack`].
+    pub(crate) fn render_here(
         &self,
         deadline: Option<Instant>,
         lookup: Lookup,
         tracing: Tracing,
-        shorten: &dyn Fn(String) -> String,
-    ) -> Result<(Vec<Rendered>, Vec<FileTrace>), Error> {
+        see: &mut dyn FnMut(Rendered),
+    ) -> Result<Vec<FileTrace>, Error> {
         let context = Context::new(Budget::new(self.limits, deadline), lookup, Arc::clone(&self.texts));
         let mut evaluator = Evaluator::new(&self.program.templates, &context);
-        let mut rendered = Vec::with_capacity(self.files.len());
         let mut traces = Vec::new();
         for file in &self.files {
             let template = Map::from_iter([
@@ -302,10 +283,35 @@ impl Engine {
             }
             let text = evaluator.render(&file.name, Value::Map(file.root.clone()));
             traces.extend(trace::finish());
-            rendered.push(Rendered { name: file.name.to_string(), text: shorten(text?) });
+            see(Rendered { name: file.name.to_string(), text: text? });
         }
-        Ok((rendered, traces))
+        Ok(traces)
     }
+}
+
+/// Starts work that renders, on a thread of its own: templates may nest deeper than the stack of others
+/// allows.
+///
+/// # Errors
+/// The system has no thread left.
+pub(crate) fn with_stack<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> Result<ScopedJoinHandle<'s, T>, Error> {
+    let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(STACK);
+    thread.spawn_scoped(scope, work).map_err(|error| Error {
+        template: String::new(),
+        line: 1,
+        column: 1,
+        function: None,
+        message: format!("no thread to render in: {error}"),
+        includes: Vec::new(),
+    })
+}
+
+/// The result of a thread, or its panic.
+pub(crate) fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Whether it is noted what templates read.

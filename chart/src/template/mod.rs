@@ -15,5 +15,5 @@ pub(crate) mod trace;
 
 pub use engine::TemplateCache;
 pub use engine::{Engine, Rendered, TemplateSource};
-pub(crate) use engine::{Program, ProgramFile, Tracing};
+pub(crate) use engine::{Program, ProgramFile, Tracing, join, with_stack};
 pub use error::{Error, Include};

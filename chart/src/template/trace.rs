@@ -3,9 +3,12 @@
 
 use crate::limits::ABSENT_APIS;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
+
+use foldhash::HashSet;
+use foldhash::quality::RandomState;
 
 /// The keys that one file read while it was rendered.
 #[derive(Debug, Default)]
@@ -93,5 +96,5 @@ fn note(change: impl FnOnce(&mut FileTrace)) {
 
 fn hash(key: &str) -> u64 {
     static STATE: OnceLock<RandomState> = OnceLock::new();
-    STATE.get_or_init(RandomState::new).hash_one(key)
+    STATE.get_or_init(RandomState::default).hash_one(key)
 }
