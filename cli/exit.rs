@@ -117,9 +117,8 @@ impl Failure {
     /// Preflight checks that failed, after they were shown with what to do.
     pub(crate) fn refused(findings: &[Finding]) -> Self {
         let Self { id, .. } = Self::findings(findings, "");
-        let number = findings.len();
-        let what = if number == 1 { "one thing stands" } else { "several things stand" };
-        Self { id, lines: vec![format!("{what} in the way of an import")], hint: None }
+        let what = crate::size::count(findings.len(), "preflight check");
+        Self { id, lines: vec![format!("{what} failed; nothing was written")], hint: None }
     }
 
     /// Adds the file's name to the first line.

@@ -335,7 +335,7 @@ impl Import {
         }
         if !head.databases.is_empty() {
             progress.note(&format!(
-                "Trivy's databases are there; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
+                "the bundle has Trivy's databases; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
                 file.display()
             ));
         }
@@ -353,9 +353,11 @@ impl Import {
         let mut steps = Vec::new();
         steps.extend(example.map(|target| format!("pull {}/{target}", self.to)));
         steps.push(match self.receipt.is_wanted() {
-            true => "carry the receipt back, for the next bundle to leave out what is here".to_owned(),
+            true => "transfer the receipt to the connected side, so that the next bundle omits what this registry has"
+                .to_owned(),
             false => {
-                "with --receipt, an import writes what the other side needs for smaller bundles".to_owned()
+                "with --receipt, an import writes a receipt from which the connected side makes smaller bundles"
+                    .to_owned()
             }
         });
         steps.join("; ")
@@ -541,7 +543,7 @@ fn skipped(plan: &ImportPlan) -> String {
     let mut text = String::new();
     for step in &plan.steps {
         if let Decision::Skip(found) = step.decision {
-            text.push_str(&format!("left out {}: its tag is {found} there\n", step.target));
+            text.push_str(&format!("skipped {}: its tag is {found} at the registry\n", step.target));
         }
     }
     text

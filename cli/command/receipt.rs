@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::{may_replace_receipt, write_receipt};
 use bundle_oci::Registry;
-use bundle_report::{ReceiptReport, ReceiptSetReport, ShortReceiptReport};
+use bundle_report::{
+    ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
+};
 use bundle_trust::{Signer, load_private, load_receipt};
 
 use crate::command::key::ask_passphrase;
@@ -131,44 +133,29 @@ impl Requested {
 pub(crate) enum Receipt {
     /// Show receipts
     Show {
-        /// Receipts to read
-        #[arg(value_name = "FILE", required = true)]
-        receipts: Vec<PathBuf>,
-
-        /// Public key of the site that signed the receipts; each signature is FILE.sig
-        #[arg(long, value_name = "PUBKEY")]
-        trust: Vec<PathBuf>,
-
         #[command(flatten)]
-        store: StoreArguments,
+        files: SignedReceipts,
     },
-    /// Print the short form of a receipt, for a phone call or a QR code
+    /// Print the short form of receipts, for a phone call or a QR code
     Short {
         #[command(flatten)]
-        file: ReceiptFile,
+        files: SignedReceipts,
     },
 }
 
-/// A receipt and whom it must be of.
+/// Receipts, and whom they must be of.
 #[derive(clap::Args)]
-pub(crate) struct ReceiptFile {
-    /// Receipt to read
-    #[arg(value_name = "FILE")]
-    receipt: PathBuf,
+pub(crate) struct SignedReceipts {
+    /// Receipts to read
+    #[arg(value_name = "FILE", required = true)]
+    receipts: Vec<PathBuf>,
 
-    /// Public key of the site that signed the receipt; the signature is FILE.sig
+    /// Public key of the site that signed the receipts; each signature is FILE.sig
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
 
     #[command(flatten)]
     store: StoreArguments,
-}
-
-impl ReceiptFile {
-    pub(crate) fn load(&self) -> Result<Document, Failure> {
-        let keys = self.store.keys(&self.trust)?;
-        Ok(load_receipt(&self.receipt, &keys, &Limits::V1)?)
-    }
 }
 
 /// Several receipts of a site.
@@ -229,7 +216,7 @@ impl ReceiptFiles {
 impl Receipt {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Show { receipts, trust, store } => {
+            Self::Show { files: SignedReceipts { receipts, trust, store } } => {
                 let keys = store.keys(&trust)?;
                 let show = |path: &Path| {
                     let receipt = load_receipt(path, &keys, &Limits::V1)?;
@@ -242,20 +229,32 @@ impl Receipt {
                 output::report(&ReceiptSetReport { receipts, failed: failed.entries() })?;
                 failed.end()
             }
-            Self::Short { file } => {
-                let receipt = file.load()?;
-                if !receipt.is_whole() {
-                    let left_out =
-                        receipt.artifacts.iter().filter(|artifact| !artifact.outcome.is_in_place()).count();
-                    let text = format!(
-                        "{} of {} was left out, and a short receipt cannot say which",
-                        count(left_out, "artifact"),
-                        receipt.bundle
-                    );
-                    return Err(Failure::text(Code::Incomplete, text).hint("bring the receipt itself"));
+            Self::Short { files: SignedReceipts { receipts, trust, store } } => {
+                let keys = store.keys(&trust)?;
+                let shortened = |path: &Path| short(&load_receipt(path, &keys, &Limits::V1)?);
+                if let [receipt] = receipts.as_slice() {
+                    return output::report(&ShortReceiptReport { short: shortened(receipt)? });
                 }
-                output::report(&ShortReceiptReport { short: ShortReceipt::of(&receipt.bundle).to_string() })
+                let (receipts, failed) = Failed::each(&receipts, |path| {
+                    Ok(ShortReceiptEntry { file: output::name(path), short: shortened(path)? })
+                });
+                output::report(&ShortReceiptSetReport { receipts, failed: failed.entries() })?;
+                failed.end()
             }
         }
     }
+}
+
+/// The short form of a receipt.
+fn short(receipt: &Document) -> Result<String, Failure> {
+    if receipt.is_whole() {
+        return Ok(ShortReceipt::of(&receipt.bundle).to_string());
+    }
+    let missing = receipt.artifacts.iter().filter(|artifact| !artifact.outcome.is_in_place()).count();
+    let text = format!(
+        "{} of {} was not imported, and a short receipt cannot say which",
+        count(missing, "artifact"),
+        receipt.bundle
+    );
+    Err(Failure::text(Code::Incomplete, text).hint("transfer the receipt itself"))
 }

@@ -30,6 +30,7 @@ pub(crate) fn json() -> String {
     page.add::<report::ReceiptReport>();
     page.add::<report::ReceiptSetReport>();
     page.add::<report::ShortReceiptReport>();
+    page.add::<report::ShortReceiptSetReport>();
     page.add::<report::ExtractReport>();
     page.add::<report::FilesReport>();
     page.add::<report::MirrorConfigReport>();
@@ -77,7 +78,7 @@ object per line.
 
 ## Several files
 
-`verify`, `inspect`, `sign`, `import`, `receipt show` and `schema --check` take several files. With one file, the object is that \
+`verify`, `inspect`, `sign`, `import`, `receipt show`, `receipt short` and `schema --check` take several files. With one file, the object is that \
 file's report. With several, it is one object with a list of the reports, in the order of the command line, and `failed`: \
 the files that failed, each with the identifier and the exit code that it has alone. A file that fails hides none of the \
 others. The program ends with the gravest of their [codes](exit-codes.md).

@@ -90,7 +90,7 @@ impl Report for ConfigReport {
         for each in &self.unknown {
             let meant =
                 each.nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            text.push_str(&format!("{} is no variable of this program{meant}\n", each.name));
+            text.push_str(&format!("{} is not a variable of this program{meant}\n", each.name));
         }
         text
     }

@@ -31,7 +31,7 @@ impl Saving {
         let delta = match self.requires {
             0 => String::new(),
             blobs => format!(
-                ", {} ({}) left out because they are there",
+                ", {} ({}) omitted because the base has them",
                 count(blobs, "blob"),
                 Bytes(self.required_bytes)
             ),

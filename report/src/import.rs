@@ -130,7 +130,7 @@ impl Report for ImportReport {
             skipped => format!(", {skipped} left out"),
         };
         let mut text = format!(
-            "{} pushed, {} there already{left_out}; {} sent ({}), {} mounted, {} found, in {}: {}\n",
+            "{} pushed, {} already present{left_out}; {} sent ({}), {} mounted, {} found, in {}: {}\n",
             count(self.pushed, "artifact"),
             self.present,
             count(usize::try_from(self.blobs.sent).unwrap_or(usize::MAX), "blob"),
@@ -163,7 +163,7 @@ impl Report for PartReport {
     fn text(&self) -> String {
         let (number, of) = self.share.split_once('/').unwrap_or((&self.share, "1"));
         let left = format!("{} ({})", count(self.remaining_blobs, "blob"), Bytes(self.remaining_bytes));
-        format!("share {number} of {of} is done; {left} of the others' are not there yet\n")
+        format!("shard {number} of {of} is imported; {left} of other shards are missing\n")
     }
 }
 
@@ -270,7 +270,7 @@ pub struct BlobCounts {
 impl BlobWays {
     fn text(&self) -> String {
         let part = |blobs: BlobCounts, word: &str| format!("{} {word} ({})", blobs.count, Bytes(blobs.bytes));
-        [part(self.send, "to send"), part(self.mount, "to mount"), part(self.there, "there already")]
+        [part(self.send, "to send"), part(self.mount, "to mount"), part(self.there, "already present")]
             .join(", ")
     }
 }
@@ -420,11 +420,11 @@ impl Report for ScansReport {
         for (project, policy) in &self.projects {
             if policy.unscanned && policy.prevention != "never" {
                 text.push_str(&format!(
-                    "nothing scans the project {project}: preventing pulls from severity {} on has no effect\n",
+                    "project {project} has no scanner: blocking pulls from severity {} on has no effect\n",
                     policy.prevention
                 ));
             } else if policy.unscanned {
-                text.push_str(&format!("nothing scans the project {project}\n"));
+                text.push_str(&format!("project {project} has no scanner\n"));
             } else if policy.exemptions {
                 text.push_str(&format!(
                     "in the project {project} some vulnerabilities are exempted, so that what is blocked here may be pulled all the same\n"

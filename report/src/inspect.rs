@@ -101,7 +101,7 @@ impl Report for InspectReport {
         if self.requires > 0 {
             let base: Vec<&str> = self.base.iter().map(|base| base.name.as_str()).collect();
             text.push_str(&format!(
-                "a delta: {} ({}) must be there already, from {}\n",
+                "delta: the registry must have {} ({}) from {}\n",
                 count(self.requires, "blob"),
                 Bytes(self.required_bytes),
                 base.join(", ")

@@ -203,7 +203,7 @@ pub struct AcceptReport {
 
 impl Report for AcceptReport {
     fn text(&self) -> String {
-        format!("'{}' is trusted in the place of {}\n", self.name, self.replaces)
+        format!("'{}' is trusted and replaces {}\n", self.name, self.replaces)
     }
 }
 

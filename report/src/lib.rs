@@ -66,7 +66,9 @@ pub use keys::{
 };
 pub use model::{REPORT_VERSION, Report, json};
 pub use progress::{ProgressBody, ProgressReport};
-pub use receipt::{ReceiptReport, ReceiptSetReport, ShortReceiptReport};
+pub use receipt::{
+    ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
+};
 pub use repair::RepairReport;
 pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;

@@ -56,11 +56,11 @@ fn shown(receipt: &Receipt) -> String {
         receipt.signers.join(", ")
     );
     match &receipt.previous {
-        Some(previous) => text.push_str(&format!("the newest one before was {previous}\n")),
+        Some(previous) => text.push_str(&format!("the previous bundle was {previous}\n")),
         None => text.push_str("no earlier bundle of this stream is known\n"),
     }
     for made in &receipt.overrides {
-        text.push_str(&format!("the rule '{}' was set aside: {}\n", made.rule.as_str(), made.reason));
+        text.push_str(&format!("the rule '{}' was overridden: {}\n", made.rule.as_str(), made.reason));
     }
     text.push('\n');
     for artifact in &receipt.artifacts {
@@ -139,5 +139,29 @@ pub struct ShortReceiptReport {
 impl Report for ShortReceiptReport {
     fn text(&self) -> String {
         format!("{}\n", self.short)
+    }
+}
+
+/// `receipt short FILE FILE...`: the short forms of several receipts.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ShortReceiptSetReport {
+    /// The receipts that could be shortened, in the order of the command line.
+    pub receipts: Vec<ShortReceiptEntry>,
+    /// The files that failed, with the cause, in the order of the command line.
+    pub failed: Vec<FileError>,
+}
+
+/// The short form of one receipt of several.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ShortReceiptEntry {
+    /// The file, as on the command line.
+    pub file: String,
+    /// The short receipt.
+    pub short: String,
+}
+
+impl Report for ShortReceiptSetReport {
+    fn text(&self) -> String {
+        self.receipts.iter().map(|each| format!("{}:\n{}\n", each.file, each.short)).collect()
     }
 }

@@ -143,7 +143,7 @@ impl Report for ExportedStreamReport {
         }
         match &self.arrived {
             Some(arrived) => text.push_str(&format!("  arrived       {arrived}\n")),
-            None => text.push_str("  arrived       none, as far as receipts say\n"),
+            None => text.push_str("  arrived       none, according to the receipts\n"),
         }
         for OutboxEntry { sequence, file, bytes } in &self.outbox {
             text.push_str(&format!("  in the outbox {}, {}: {file}\n", dated(*sequence), Bytes(*bytes)));

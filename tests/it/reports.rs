@@ -292,6 +292,8 @@ fn every_command_reports_with_a_version() {
         "receipt show r.json r.json --trust key.pub",
         "inspect a.tar b.tar --trust key.pub",
         "receipt short r.json --trust key.pub",
+        "receipt short r.json r.json --trust key.pub",
+        "import a.tar b.tar --dry-run --to SOURCE --state s",
         "trust rotate --key key --new new.pub --name next -o rotation",
         "trust accept rotation",
         "trust revoke ops",

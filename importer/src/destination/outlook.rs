@@ -79,7 +79,7 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoScanner(project) => {
-                write!(f, "nothing scans the project {project}, so no image is blocked there")
+                write!(f, "project {project} has no scanner, so no image is blocked there")
             }
             Self::Exemptions(project) => {
                 write!(

@@ -105,6 +105,28 @@ fn what_was_left_out_is_in_the_receipt_and_has_no_short_form() {
     assert_eq!(skipped[0]["found"], other.digest.as_str());
     assert!(skipped[0].get("blobs").is_none());
     scene.bundle(["receipt", "short", "r.json"]).ends_with(6).says("1 artifact of default");
+    // Of several, the others are not hidden.
+    scene
+        .bundle([
+            "import",
+            "b.tar",
+            "--to",
+            target.host(),
+            "--trust",
+            "key.pub",
+            "--receipt",
+            "whole.json",
+            "--on-existing-tag",
+            "overwrite",
+        ])
+        .succeeds();
+    let ran = scene.bundle(["receipt", "short", "r.json", "whole.json", "--json"]).ends_with(6);
+    let report = ran.json();
+    assert!(report["receipts"][0]["short"].as_str().unwrap().starts_with("DEFAULT:"), "{report}");
+    assert_eq!(
+        (&report["receipts"][0]["file"], &report["failed"][0]["file"]),
+        (&"whole.json".into(), &"r.json".into())
+    );
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_person_can_go_back_with_a_reason_and_the_receipt_says_so() {
     let overrides = &stream.receipt()["overrides"];
     assert_eq!(overrides[0]["rule"], "rollback");
     assert_eq!(overrides[0]["reason"], "2 breaks the line");
-    stream.scene.bundle(["receipt", "show", "r.json"]).succeeds().says("'rollback' was set aside: 2 breaks");
+    stream.scene.bundle(["receipt", "show", "r.json"]).succeeds().says("'rollback' was overridden: 2 breaks");
     // The stream is where it was: another bundle that is older is refused again.
     stream.import("1.tar", &[]).ends_with(8);
     stream.import("3.tar", &[]).succeeds();

@@ -75,7 +75,7 @@ fn a_streams_next_bundle_moves_the_tags_that_the_stream_set_and_no_others() {
     assert!(!refused.stderr.contains("team/own:latest"), "{}", refused.stderr);
     assert_eq!(it.contents(), contents);
     // It is left out on request, and the stream's own tag moves nevertheless.
-    it.import(&second, &["--on-existing-tag", "skip"]).succeeds().says("left out cache/");
+    it.import(&second, &["--on-existing-tag", "skip"]).succeeds().says("skipped cache/");
     assert_eq!(it.digest("handled"), theirs);
     let second_own = it.digest("own");
     assert_ne!(second_own, before.0);
@@ -106,7 +106,7 @@ fn a_tag_that_one_stream_set_is_not_moved_by_another() {
     let of_a = it.digest("app");
     it.import(&it.create("b", 1, &["app"], "two", &[]), &[]).ends_with(5).says("team/app:latest");
     // Not even one that it found there as it wanted it.
-    it.import(&it.create("b", 2, &["app"], "one", &[]), &[]).succeeds().says("1 there already");
+    it.import(&it.create("b", 2, &["app"], "one", &[]), &[]).succeeds().says("1 already present");
     it.import(&it.create("b", 3, &["app"], "three", &[]), &[]).ends_with(5);
     assert_eq!(it.digest("app"), of_a);
     it.import("b-3.tar", &["--on-existing-tag", "overwrite"]).succeeds();
@@ -341,7 +341,7 @@ fn marks_and_lists_that_the_sites_key_did_not_sign_are_told_and_count_for_nothin
     std::fs::remove_dir_all(it.scene.path(".local")).unwrap();
     import("a-1.tar").ends_with(8).says("is older than 2");
     // Nor is the newest kept out by it.
-    import("a-2.tar").succeeds().says("1 there already").says("is not signed with this site's key");
+    import("a-2.tar").succeeds().says("1 already present").says("is not signed with this site's key");
     let theirs = it.set_by_hand("app");
     let name = it.repository("app");
     let list = format!(

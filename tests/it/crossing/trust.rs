@@ -109,7 +109,7 @@ fn a_new_key_is_introduced_by_the_old_one() {
     let reference = format!("{}/team/docker:1", scene.source.host());
     scene.bundle(["create", &reference, "--key", "key-b", "-o", "new.tar"]).succeeds();
     scene.bundle(["verify", "new.tar"]).ends_with(3);
-    scene.bundle(["trust", "accept", "rotation.json"]).succeeds().says("'2027' is trusted in the place of");
+    scene.bundle(["trust", "accept", "rotation.json"]).succeeds().says("'2027' is trusted and replaces");
     scene.bundle(["trust", "accept", "rotation.json"]).succeeds();
     scene.bundle(["verify", "new.tar"]).succeeds().says("signed by '2027'");
     // The new key has at most the old one's scope.

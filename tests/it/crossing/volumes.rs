@@ -262,7 +262,7 @@ fn several_share_the_work_of_one_bundle_and_the_last_sets_the_tags() {
         // As the flag was called before.
         set.import(target.host(), "b.tar", &["--share", share])
             .succeeds()
-            .says("of the others' are not there yet");
+            .says("of other shards are missing");
         assert!(target.client().contents().unwrap().is_empty());
     }
     let report = set.import(target.host(), "b.tar", &["--shard", "1/3", "--json"]).succeeds().json();
@@ -270,7 +270,7 @@ fn several_share_the_work_of_one_bundle_and_the_last_sets_the_tags() {
     complete(&target);
     set.import(target.host(), "b.tar", &["--shard", "0/3"])
         .succeeds()
-        .says("0 artifacts pushed, 4 there already");
+        .says("0 artifacts pushed, 4 already present");
     let damaged = set.scene.path("b.tar");
     let mut bytes = std::fs::read(&damaged).unwrap();
     let at = bytes.len() - 2000;
@@ -294,7 +294,7 @@ fn of_those_who_share_the_work_at_the_same_time_the_last_one_sets_the_tags() {
     let mut first = set.scene.command(import).spawn().unwrap();
     // It has looked for the blobs of the other share, and its own are on their way.
     slow.wait_for_stall();
-    set.import(target.host(), "b.tar", &["--shard", "1/2"]).succeeds().says("are not there yet");
+    set.import(target.host(), "b.tar", &["--shard", "1/2"]).succeeds().says("of other shards are missing");
     let tags = || target.client().contents().unwrap().values().map(|tags| tags.len()).sum::<usize>();
     assert_eq!(tags(), 0);
     slow.clear_rules();

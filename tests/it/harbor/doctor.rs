@@ -410,7 +410,7 @@ fn who_asks_for_nothing_or_for_what_is_not_there_gets_a_usage_error() {
     let it = site();
     let doctor = |more: &str| it.scene.shell(&format!("HOME=$PWD/nobody $BUNDLE doctor {more}"));
     doctor("").ends_with(2).says("nothing was checked").says("--to URL");
-    doctor("--root /nonexistent").ends_with(2).says("/nonexistent is not a directory");
+    doctor("--root absent").ends_with(2).says("absent is not a directory");
     doctor("--root .").ends_with(2).says("--root / needs --to and --bundle FILE");
     doctor("--cluster").ends_with(2).says("--cluster needs --to or --pull-host");
 }

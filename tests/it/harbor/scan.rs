@@ -48,8 +48,8 @@ fn without_a_scanner_the_policy_has_no_effect_and_that_is_said() {
     it.import(&["--wait-for-scan"])
         .succeeds()
         .says("unscanned tenant-a/app:1: nothing scans its project")
-        .says("nothing scans the project tenant-a: preventing pulls from severity high on has no effect");
-    it.import(&["--dry-run"]).succeeds().says("note: nothing scans the project tenant-a");
+        .says("project tenant-a has no scanner: blocking pulls from severity high on has no effect");
+    it.import(&["--dry-run"]).succeeds().says("note: project tenant-a has no scanner");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn a_second_import_sends_nothing_sets_nothing_and_counts_as_no_pull() {
     it.import(&[]).succeeds();
     let before = it.harbor.contents();
     it.harbor.forget_requests();
-    it.import(&[]).succeeds().says("0 artifacts pushed, 7 there already; 0 blobs sent (0 B), 0 mounted");
+    it.import(&[]).succeeds().says("0 artifacts pushed, 7 already present; 0 blobs sent (0 B), 0 mounted");
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         assert_eq!(it.asked(method, ""), 0, "{method}");
     }
@@ -234,7 +234,7 @@ fn an_immutable_tag_is_compared_before_it_is_touched() {
         .says("is immutable and already exists as")
         .says("give the image another tag on the connected side");
     assert_eq!(it.asked("PUT", "") + it.asked("POST", ""), 0);
-    import(&["--on-existing-tag", "skip"]).succeeds().says("left out tenant-a/web-app:v2.1.0");
+    import(&["--on-existing-tag", "skip"]).succeeds().says("skipped tenant-a/web-app:v2.1.0");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_project_with_a_number_for_a_name_is_a_name() {
     it.push_image("team/app", "1", 5);
     it.create("projects:\n  tenants:\n    '2026':\n      images: ['SOURCE/team/app:1']\n", "b.tar");
     it.import(&[]).succeeds();
-    it.import(&[]).succeeds().says("0 artifacts pushed, 1 there already");
+    it.import(&[]).succeeds().says("0 artifacts pushed, 1 already present");
     assert!(it.harbor.tags("2026/app").contains_key("1"));
     assert_eq!(it.harbor.metadata("2026").unwrap()["prevent_vul"], "true");
 }

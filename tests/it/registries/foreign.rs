@@ -127,7 +127,7 @@ fn a_layer_that_the_registry_has_is_carried_from_there_and_arrives_beside_the_im
     assert!(target.client().has_blob(&repository, &base().0).unwrap());
     assert_eq!(target.client().manifest(&repository, "1").unwrap().unwrap().digest, image.digest);
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
-    it.import("b.tar", target.host()).succeeds().says("there already");
+    it.import("b.tar", target.host()).succeeds().says("already present");
 }
 
 #[test]
