@@ -194,7 +194,7 @@ impl Import {
         Ok(())
     }
 
-    /// What makes sense for one bundle only.
+    /// Refuses options that are about one bundle.
     fn refuse_of_several(&self) -> Result<(), Failure> {
         let of_one = [(!self.images.is_empty(), "--image"), (!self.projects.is_empty(), "--project")];
         if let Some((_, option)) = of_one.into_iter().find(|(given, _)| *given) {
@@ -242,7 +242,10 @@ impl Import {
         }
         let not_tried: Vec<String> = bundles.map(|(bundle, _)| name(bundle)).collect();
         if !output::is_json() && !not_tried.is_empty() {
-            output::tell(&format!("note: after that failure, not imported: {}", not_tried.join(", ")));
+            output::tell(&format!(
+                "note: the import stops at the failure below; not imported: {}",
+                not_tried.join(", ")
+            ));
         }
         if output::is_json() {
             let (complete, failed) = (failed.is_empty(), failed.entries());
