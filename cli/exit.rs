@@ -14,10 +14,11 @@ mod serve;
 mod sync;
 mod trust;
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use bundle_importer::Finding;
-use bundle_oci::Printable;
+use bundle_oci::{Printable, hide_logins};
 use bundle_report::ErrorReport;
 pub(crate) use bundle_report::{ErrorId as Id, ExitCode as Code};
 
@@ -57,17 +58,17 @@ impl Failure {
     }
 
     pub(crate) fn text(id: impl Into<Id>, text: impl Into<String>) -> Self {
-        Self { id: id.into(), lines: vec![text.into()], hint: None }
+        Self { id: id.into(), lines: vec![hidden(text)], hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hidden(hint));
         self
     }
 
     /// The same failure with another text, where the result has said the cause.
     pub(crate) fn saying(mut self, text: String) -> Self {
-        self.lines = vec![text];
+        self.lines = vec![hidden(text)];
         self
     }
 
@@ -206,7 +207,8 @@ impl Failure {
             for line in self.lines.iter().flat_map(|text| text.lines()) {
                 log::note(&log::Line::printed(&format!("error: {line}")));
             }
-            tell_json(&ErrorReport::new(self.id, &self.lines, self.hint.as_deref()));
+            let lines: Vec<String> = self.lines.iter().map(hidden).collect();
+            tell_json(&ErrorReport::new(self.id, &lines, self.hint.map(hidden).as_deref()));
             return code.into();
         }
         for line in self.lines.iter().flat_map(|text| text.lines()) {
@@ -241,8 +243,17 @@ fn preflight(findings: &[Finding]) -> Id {
     }
 }
 
-/// An error and its causes, safe to print.
+/// A text that may repeat what people wrote, without passwords.
+fn hidden(text: impl Into<String>) -> String {
+    let text = text.into();
+    match hide_logins(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(hidden) => hidden,
+    }
+}
+
+/// An error and its causes, safe to print: without control characters and passwords.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let text = bundle_oci::chain(error);
+    let text = hidden(bundle_oci::chain(error));
     text.lines().map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n")
 }

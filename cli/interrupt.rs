@@ -1,4 +1,4 @@
-//! What Ctrl-C and SIGTERM do to a command that takes its time: it keeps what it has, says how to go on, and ends.
+//! What Ctrl-C, SIGTERM and the end of a terminal do to a command that takes its time: it keeps what it has, says how to go on, and ends.
 //! Takes signals, and from each command what it leaves; gives the last line and the exit code.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use bundle_os::{EndSignal, Signals};
 use bundle_registry::Stop;
 use bundle_report::{ErrorBody, ErrorReport};
 
-use crate::output::{self, tell, tell_json};
+use crate::output::{self, tell_error, tell_json};
 
 /// How long a command may take to keep what it has. What it does is safe at any moment, as if it were killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ pub(crate) fn prompts(prompts: bool) {
 /// From now on, the first signal asks the command to end, and a second one ends it. Must be called within a
 /// runtime. Where the system has no signals to wait for, they end it at once, as ever.
 pub(crate) fn watch() {
-    let Ok(mut signals) = Signals::listen() else { return };
+    let Ok(mut signals) = Signals::listen_with_hangups() else { return };
     WATCHED.store(true, Ordering::Relaxed);
     tokio::spawn(async move {
         let first = signals.next().await;
@@ -107,7 +107,8 @@ pub(crate) fn report(signal: EndSignal) {
         };
         return tell_json(&ErrorReport { version: 1, error });
     }
-    tell(&format!("{message}; {hint}"));
+    // It says why the command failed, which -q does not take away.
+    tell_error(&format!("{message}; {hint}"));
 }
 
 /// The identifier in JSON.

@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         // Help must not need a file that is right.
         Err(_) if usage::asks_for_help() => settings::none(),
+        Err(failure) if usage::asks_for_support() => settings::without(failure.said()),
         Err(failure) => return usage::refused(failure),
     };
     let command = examples::with_examples(

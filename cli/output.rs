@@ -1,11 +1,11 @@
 //! Standard output and standard error. Takes reports and texts, and writes them as text or JSON; untrusted
-//! text in them is escaped.
+//! text in them is escaped, and standard error has no passwords.
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bundle_oci::Printable;
+use bundle_oci::{Printable, hide_logins};
 use bundle_report::Report;
 use serde::Serialize;
 
@@ -110,18 +110,20 @@ fn harmless(json: &str) -> String {
 /// Says something on standard error, unless only errors are wanted there. A closed standard error changes no exit
 /// code.
 pub(crate) fn tell(text: &str) {
-    let line = Line::printed(text);
+    let text = hide_logins(text);
+    let line = Line::printed(&text);
     log::note(&line);
     if !QUIET.load(Ordering::Relaxed) {
-        print_aside(text, &line);
+        print_aside(&text, &line);
     }
 }
 
 /// Says what is wrong on standard error.
 pub(crate) fn tell_error(text: &str) {
-    let line = Line::printed(text);
+    let text = hide_logins(text);
+    let line = Line::printed(&text);
     log::note(&line);
-    print_aside(text, &line);
+    print_aside(&text, &line);
 }
 
 fn print_aside(text: &str, line: &Line) {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use bundle_input::{SettingsError, SettingsFile};
 use bundle_oci::Printable;
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::environment as variables;
 use crate::environment::{BUNDLE_CONFIG, HOME, Variable, XDG_CONFIG_HOME};
@@ -137,6 +137,20 @@ pub(crate) fn none() -> &'static Settings {
     &NONE
 }
 
+/// Why the settings of this run could not be read.
+static BROKEN: OnceLock<String> = OnceLock::new();
+
+/// No settings, for a command that helps to find out why they cannot be read.
+pub(crate) fn without(why: String) -> &'static Settings {
+    BROKEN.get_or_init(|| why);
+    none()
+}
+
+/// Why the settings could not be read, if they could not.
+pub(crate) fn broken() -> Option<&'static str> {
+    BROKEN.get().map(String::as_str)
+}
+
 /// The files of settings, the strongest first.
 fn places() -> Vec<PathBuf> {
     match variables::path(BUNDLE_CONFIG) {
@@ -211,6 +225,8 @@ impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         match &error {
             SettingsError::Input(_) => Self::new(Id::FileInvalid, &error),
+            SettingsError::Exposed { directory, .. } => Self::new(Id::FileOpenToAll, &error)
+                .hint(format!("look at what is in the file, then chmod o-w {}", name(directory))),
             SettingsError::NotOurs { path, .. } => Self::new(Id::FileOpenToAll, &error)
                 .hint(format!("look at what is in {}, then chown and chmod it", name(path))),
         }
@@ -266,6 +282,39 @@ fn with_setting(arg: Arg, path: &str, settings: &'static Settings, options: &[St
 fn takes(arg: &Arg, path: &str, setting: &Setting) -> bool {
     let value = arg.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
     arg.get_long() == Some(setting.option) && value.starts_with(setting.value) && !setting.not.contains(&path)
+}
+
+/// A variable whose value is not UTF-8, of a setting that must be.
+pub(crate) fn not_utf8() -> Option<String> {
+    let odd = |known: &&Value| known.values.iter().any(|value| value.to_str().is_none());
+    current().values.iter().find(odd).map(|known| format!("{}: {}", known.source, known.setting.key))
+}
+
+/// Why the values of a setting cannot be used, in the words of its option.
+pub(crate) fn refusal(command: &Command, value: &Value) -> Option<String> {
+    let path = command.get_name().to_owned();
+    let Value { setting, values, .. } = value;
+    let arg = option_of(command, &path, setting)?;
+    let parser = arg.get_value_parser().clone();
+    let option = Arg::new("value").long(setting.option).value_parser(parser).action(ArgAction::Append);
+    let options = values.iter().map(|value| {
+        let mut option = OsString::from(format!("--{}=", setting.option));
+        option.push(value);
+        option
+    });
+    let arguments = [OsString::from("bundle")].into_iter().chain(options);
+    let error = Command::new("bundle").arg(option).try_get_matches_from(arguments).err()?;
+    let text = error.render().to_string();
+    Some(text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+}
+
+/// The first option of any command that takes a setting.
+fn option_of(command: &Command, path: &str, setting: &Setting) -> Option<Arg> {
+    command.get_arguments().find(|arg| takes(arg, path, setting)).cloned().or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|command| option_of(command, &format!("{path} {}", command.get_name()), setting))
+    })
 }
 
 /// The place that a wrong value of an option comes from, if it is not the command line: `option` is as clap shows

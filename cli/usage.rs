@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
+use bundle_oci::has_login;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::exit::{Failure, Id};
+use crate::exit::{Code, Failure, Id};
 use crate::output;
 use crate::settings;
 
@@ -28,24 +29,18 @@ pub(crate) fn login_in_arguments() -> Option<Failure> {
     Some(Failure::text(Id::Usage, text).hint(hint))
 }
 
-/// Whether an argument has a user name and password before a host, as in `https://user:password@host`. An `@`
-/// before a digest does not count.
-fn has_login(argument: &str) -> bool {
-    let value = match argument.split_once('=') {
-        Some((name, value)) if !name.contains(['/', '@']) => value,
-        _ => argument,
-    };
-    let (scheme, rest) = value.split_once("://").map_or(("", value), |(scheme, rest)| (scheme, rest));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let Some((login, host)) = authority.rsplit_once('@') else { return false };
-    let digest = host.starts_with("sha256:") || host.starts_with("sha512:");
-    !digest && !host.is_empty() && login.contains(':') && (scheme.is_empty() || !scheme.contains(' '))
-}
-
 /// Whether help or the version is asked for.
 pub(crate) fn asks_for_help() -> bool {
     let help = ["help", "-h", "--help", "-V", "--version"];
     std::env::args_os().skip(1).take_while(|it| it != "--").any(|it| help.iter().any(|word| it == *word))
+}
+
+/// Whether the command is `support`, which helps most where settings are wrong.
+pub(crate) fn asks_for_support() -> bool {
+    std::env::args_os()
+        .skip(1)
+        .find(|it| !it.as_encoded_bytes().starts_with(b"-"))
+        .is_some_and(|it| it == "support")
 }
 
 /// Prints why there are no arguments to look at, as JSON if they ask for it.
@@ -69,13 +64,31 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
         let text = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         return refused(Failure::text(Id::Usage, format!("{place}: {text}")));
     }
-    if wanted || !asks_for_json() {
-        // If the terminal is gone, the error cannot be reported.
-        let _ = error.print();
-        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    if wanted {
+        return match error.print() {
+            // A reader that went away has seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Failure::text(Code::Failed, format!("the help cannot be written: {error}")).report()
+            }
+            _ => code,
+        };
+    }
+    if error.kind() == ErrorKind::InvalidUtf8
+        && let Some(variable) = settings::not_utf8()
+    {
+        return refused(Failure::text(Id::Usage, format!("{variable} is not UTF-8")));
+    }
+    let text = error.render().to_string();
+    if !asks_for_json() {
+        match has_login(&text) {
+            // The terminal may be gone; then the error cannot be reported.
+            false => drop(error.print()),
+            true => output::tell_error(text.trim_end()),
+        }
+        return code;
     }
     output::print_as_json();
-    let text = error.render().to_string();
     let (wrong, usage) = text.split_once("\nUsage:").unwrap_or((&text, ""));
     let wrong = wrong.trim().trim_start_matches("error: ");
     let lines: Vec<&str> = wrong.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -86,33 +99,4 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
         false => failure.hint(format!("usage: {usage}")),
     }
     .report()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_login;
-
-    #[test]
-    fn logins_are_seen_and_digests_are_none() {
-        for argument in [
-            "https://u:p@harbor.example",
-            "u:p@harbor.example/team/app",
-            "--to=https://u:p@harbor.example/x",
-            "docker.io=u:p@harbor.example",
-            "docker://u:p@q@harbor.example/x:1",
-        ] {
-            assert!(has_login(argument), "{argument}");
-        }
-        for argument in [
-            "nginx:1.25@sha256:0123",
-            "harbor.example:5000/team/app:1@sha256:0123",
-            "team/app@sha256:0123",
-            "alice@example.com",
-            "--username=alice@example.com",
-            "https://harbor.example:8443/a@b",
-            "b.tar",
-        ] {
-            assert!(!has_login(argument), "{argument}");
-        }
-    }
 }

@@ -2,10 +2,12 @@
 //! Takes the environment and the files that were read, gives a report without secrets.
 
 use bundle_input::nearest;
+use bundle_oci::hide_logins;
 use bundle_report::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry, VariableEntry};
+use clap::CommandFactory;
 
 use crate::environment;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::{self, name};
 use crate::settings::{self, ALL, Source};
 
@@ -18,13 +20,20 @@ pub(crate) enum Config {
 impl Config {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let Self::Show = self;
-        output::report(&report())
+        let report = report();
+        output::report(&report)?;
+        match report.settings.iter().filter(|entry| entry.refused.is_some()).count() {
+            0 => Ok(()),
+            1 => Err(Failure::text(Code::Usage, "1 setting cannot be used")),
+            many => Err(Failure::text(Code::Usage, format!("{many} settings cannot be used"))),
+        }
     }
 }
 
 /// The settings of this run.
 pub(crate) fn report() -> ConfigReport {
     let current = settings::current();
+    let command = crate::Arguments::command();
     let entry = |setting: settings::Setting| {
         let value = current.of(setting.key);
         let (source, place) = match value.map(|value| &value.source) {
@@ -37,9 +46,12 @@ pub(crate) fn report() -> ConfigReport {
             key: setting.key.to_owned(),
             option: format!("--{}", setting.option),
             variable: setting.variable.name.to_owned(),
-            values: texts.map(|text| shown(&text.to_string_lossy())).collect(),
+            values: texts.map(|text| hide_logins(&text.to_string_lossy()).into_owned()).collect(),
             source: source.to_owned(),
             place,
+            refused: value
+                .and_then(|value| settings::refusal(&command, value))
+                .map(|text| hide_logins(&text).into_owned()),
         }
     };
     let credentials = current.credentials.iter().map(|(host, (path, source))| CredentialsEntry {
@@ -65,14 +77,5 @@ pub(crate) fn report() -> ConfigReport {
         unknown: unknown
             .map(|name| VariableEntry { nearest: nearest(&name, &known).map(str::to_owned), name })
             .collect(),
-    }
-}
-
-/// A value without what could be a login.
-fn shown(text: &str) -> String {
-    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
-    match authority.split('/').next().is_some_and(|authority| authority.contains('@')) {
-        true => "***".to_owned(),
-        false => text.to_owned(),
     }
 }

@@ -108,8 +108,7 @@ impl Serve {
         let sources = self.bundles.iter().map(|path| source(path, &policy, limits.ahead));
         let address = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
         // From here on SIGHUP no longer ends the process.
-        let hangups = (!self.follow.is_empty()).then(Hangups::listen).transpose();
-        let hangups = hangups.map_err(|error| Failure::new(Code::Failed, &error))?;
+        let hangups = Hangups::listen().map_err(|error| Failure::new(Code::Failed, &error))?;
         let mut signals = Signals::listen().map_err(|error| Failure::new(Code::Failed, &error))?;
         let (store, follower) = if self.follow.is_empty() {
             let store = Store::new(sources.collect::<Result<_, _>>()?, limits, observer.clone())?;
@@ -132,19 +131,18 @@ impl Serve {
         tell(&format!("serving {}, {}, on {address}", count(blobs, "blob"), Bytes(bytes)));
         let server = Server::new(store.clone(), users, identity, observer, PROGRAM);
         let (end, ended) = tokio::sync::watch::channel(false);
-        if let Some((follower, hangups)) = follower.zip(hangups) {
-            let pair = self.tls_cert.zip(self.tls_key);
-            let following = Following {
-                follower,
-                store,
-                every: self.poll.0.max(SHORTEST_POLL),
-                entrance: EntranceFiles::new(server.entrance(), pair, self.auth, limits.passwords),
-                console,
-            };
-            tokio::spawn(async move {
-                following.run(hangups).await;
-                end.send_replace(true);
-            });
+        let pair = self.tls_cert.zip(self.tls_key);
+        let entrance = EntranceFiles::new(server.entrance(), pair, self.auth, limits.passwords);
+        match follower {
+            Some(follower) => {
+                let every = self.poll.0.max(SHORTEST_POLL);
+                let following = Following { follower, store, every, entrance, console };
+                tokio::spawn(async move {
+                    following.run(hangups).await;
+                    end.send_replace(true);
+                });
+            }
+            None => drop(tokio::spawn(entrance.renew(hangups, console))),
         }
         let mut broken = ended.clone();
         let stop = async move {

@@ -1,10 +1,13 @@
 //! `support`: what helps to find a fault, in one archive that can be carried to somebody else.
 //! Takes the settings, the last log and the jobs' status files; gives FILE.tar.gz, in which no secret is.
 
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use bundle_oci::hide_logins;
 use bundle_report::{SupportEntry, SupportReport, json};
-use bundle_sync::SyncConfig;
+use bundle_sync::{SyncConfig, status_for_others};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -14,6 +17,7 @@ use crate::limits::{SUPPORT_FACT, SUPPORT_FILE};
 use crate::log::LAST_LOG;
 use crate::output::{self, name};
 use crate::place;
+use crate::settings;
 
 #[derive(clap::Args)]
 pub(crate) struct Support {
@@ -35,6 +39,7 @@ struct Piece {
 
 impl Support {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let mut notes: Vec<String> = settings::broken().map(str::to_owned).into_iter().collect();
         let mut pieces = vec![
             Piece {
                 path: "version.txt",
@@ -52,14 +57,27 @@ impl Support {
                 bytes: system(),
             },
         ];
-        let last = place::state(LAST_LOG)?;
-        pieces.extend(file("last-failed.log", &last));
-        if let Some(path) = &self.config {
-            let config = SyncConfig::load(path)?;
-            let export = config.export.as_ref().and_then(|job| job.status.clone());
-            let import = config.import.as_ref().and_then(|job| job.status.clone());
-            pieces.extend(export.and_then(|path| file("export-status.json", &path)));
-            pieces.extend(import.and_then(|path| file("import-status.json", &path)));
+        match place::state(LAST_LOG) {
+            Ok(last) => pieces.extend(piece(LAST_LOG, &last, last_log, &mut notes)),
+            Err(failure) => notes.push(failure.said()),
+        }
+        match self.config.as_deref().map(SyncConfig::load).transpose() {
+            Ok(config) => {
+                let config = config.unwrap_or_default();
+                let export = config.export.and_then(|job| job.status);
+                let import = config.import.and_then(|job| job.status);
+                for (name, path) in [("export-status.json", export), ("import-status.json", import)] {
+                    pieces.extend(path.and_then(|path| piece(name, &path, status, &mut notes)));
+                }
+            }
+            // The archive is made to find out why.
+            Err(error) => notes.push(Failure::from(error).said()),
+        }
+        if !notes.is_empty() {
+            let what = "what could not be read, and why".to_owned();
+            notes.iter().for_each(|note| output::tell(&format!("note: {note}")));
+            let text = notes.iter().map(|note| format!("{note}\n")).collect::<String>();
+            pieces.push(Piece { path: "notes.txt", what, bytes: output::safe(&text).into_bytes() });
         }
         let entries: Vec<SupportEntry> = pieces
             .iter()
@@ -89,10 +107,42 @@ fn config() -> Result<Vec<u8>, Failure> {
     Ok(format!("{}\n", output::json(&value)).into_bytes())
 }
 
-/// A file as it is, if it can be read and is no larger than it may be.
-fn file(path: &'static str, from: &Path) -> Option<Piece> {
-    let bytes = bundle_os::read(from, SUPPORT_FILE).ok()?;
-    Some(Piece { path, what: format!("{}, as it is", name(from)), bytes })
+/// A file that this program wrote, if it is there. What it has for others is asked of `of`: its place may be one where
+/// users with fewer rights put files and links.
+fn piece(
+    path: &'static str,
+    from: &Path,
+    of: impl Fn(&Metadata, &str) -> Option<String>,
+    notes: &mut Vec<String>,
+) -> Option<Piece> {
+    let read = || {
+        let file = bundle_os::open_itself(from)?;
+        let metadata = file.metadata()?;
+        let text = String::from_utf8_lossy(&bundle_os::read_from(file, SUPPORT_FILE)?).into_owned();
+        Ok::<_, std::io::Error>(of(&metadata, &text))
+    };
+    let why = match read() {
+        Ok(Some(text)) => {
+            let what = format!("{}, without what could be a password", name(from));
+            return Some(Piece { path, what, bytes: text.into_bytes() });
+        }
+        Ok(None) => "it is not a file that this program wrote".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => error.to_string(),
+    };
+    notes.push(format!("{} is left out: {why}", name(from)));
+    None
+}
+
+/// The log of the last run that failed.
+fn last_log(metadata: &Metadata, text: &str) -> Option<String> {
+    (bundle_os::is_of_root_or_mine(metadata) && text.starts_with("# bundle "))
+        .then(|| hide_logins(text).into_owned())
+}
+
+/// The status file of a job, which may run as another user.
+fn status(_: &Metadata, text: &str) -> Option<String> {
+    status_for_others(text)
 }
 
 /// Facts about the machine.

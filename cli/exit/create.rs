@@ -103,6 +103,9 @@ fn local_hint(error: &LocalError) -> Option<String> {
         LocalCause::Missing(_) => {
             "choose the platforms that were saved with --platform or platforms:, or save the image again"
         }
+        LocalCause::WebContent { .. } => {
+            "if this file is the right one, correct its sha256 below 'files:'; if not, find out who changed it at the server"
+        }
         LocalCause::Spool(_) => "set TMPDIR to a directory with more room, or unpack the archive first",
         LocalCause::Lacks { .. } => {
             "docker-archive: is for docker save, oci-archive: for an OCI layout in a tar archive, oci: for one in a directory"
@@ -279,6 +282,10 @@ impl From<CreateError> for Failure {
             CreateError::Output(error) => error.into(),
             CreateError::Fetch { ref source, kept, .. } => {
                 let again = match kept {
+                    // It would fail again.
+                    Salvage::Fetched if at_source(source) => {
+                        "the fetched data is kept; when the source is right, run the same command again to resume"
+                    }
                     Salvage::Fetched => "the fetched data is kept; run the same command again to resume",
                     Salvage::Nothing => {
                         "the written output is not a valid bundle; run the same command again"
@@ -297,6 +304,14 @@ impl From<CreateError> for Failure {
             }
             CreateError::Task(_) => Self::new(Id::Failed, &error),
         }
+    }
+}
+
+/// Whether the source itself is wrong, on this machine or in what is said of it.
+fn at_source(cause: &FetchCause) -> bool {
+    match cause {
+        FetchCause::Local(error) => !matches!(error.cause.blame(), LocalBlame::Server | LocalBlame::Space),
+        FetchCause::Registry(_) | FetchCause::NoOrigin(_) => false,
     }
 }
 

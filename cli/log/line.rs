@@ -1,6 +1,7 @@
 //! One line of the log.
-//! Takes a level, a message and fields; gives text or JSON that is safe on a terminal.
+//! Takes a level, a message and fields; gives text or JSON that is safe on a terminal and has no passwords.
 
+use bundle_oci::hide_logins;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::Level;
@@ -89,10 +90,12 @@ fn plain(word: &str) -> bool {
     !word.is_empty() && !word.contains(|character: char| character.is_whitespace() || character == '"')
 }
 
+/// Neither long nor with a password: what is cut off could be the `@` behind it.
 fn cut(text: &str) -> String {
+    let text = hide_logins(text);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text.into_owned(),
     }
 }
 
@@ -115,6 +118,15 @@ mod tests {
         assert_eq!((&json["status"], &json["level"]), (&503.into(), &"info".into()));
         assert_eq!(json["cause"], "first\nsecond \u{1b}[31m");
         assert!(!line.json().contains('\u{1b}') && !line.json().contains('\n'));
+    }
+
+    #[test]
+    fn a_password_in_a_text_reaches_no_log() {
+        let mut line = Line::printed("error: f.yaml:5 (http://u:hunter2@h/x) is not used");
+        line.add("address", format!("https://u:hunter2@h/{}", "x".repeat(5000)).into());
+        let (text, json) = (line.text(), line.json());
+        assert!(text.contains("(http://***@h/x)") && json.contains("https://***@h/x"), "{text} {json}");
+        assert!(!text.contains("hunter2") && !json.contains("hunter2"));
     }
 
     #[test]

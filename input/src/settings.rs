@@ -2,14 +2,16 @@
 //! Takes a file, gives each setting as the texts that its option takes, with its line, and the file's JSON Schema.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use bundle_oci::Printable;
+use bundle_oci::{Printable, has_login};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use crate::{Dialect, InputError, Limits, YamlError, parse_yaml, read_text, schema_of};
+use crate::{Dialect, InputError, Limits, TextError, YamlError, parse_yaml, read_text, schema_of};
 
 /// The settings of a `config.yaml`. Relative paths start at the directory of the file. What weakens the verification
 /// of bundles is no setting.
@@ -53,13 +55,13 @@ struct Document {
     #[schemars(with = "Option<Vec<String>>")]
     mirrors: Option<Spanned<Vec<String>>>,
     /// Number of parallel transfers.
-    #[schemars(with = "Option<u16>")]
+    #[schemars(with = "Option<u16>", range(min = *JOBS.start(), max = *JOBS.end()))]
     jobs: Option<Spanned<u16>>,
     /// Seconds without data after which a connection is retried.
-    #[schemars(with = "Option<u64>")]
+    #[schemars(with = "Option<u64>", range(min = *STALL_TIMEOUT.start(), max = *STALL_TIMEOUT.end()))]
     stall_timeout: Option<Spanned<u64>>,
     /// Retries without progress.
-    #[schemars(with = "Option<u16>")]
+    #[schemars(with = "Option<u16>", range(min = *RETRIES.start(), max = *RETRIES.end()))]
     retries: Option<Spanned<u16>>,
     /// The longest time that a rate limit is waited for.
     #[schemars(with = "Option<String>")]
@@ -74,6 +76,11 @@ struct Document {
     #[schemars(with = "Option<String>")]
     log_file: Option<Spanned<String>>,
 }
+
+/// What the options take, too.
+const JOBS: RangeInclusive<u64> = 1..=64;
+const STALL_TIMEOUT: RangeInclusive<u64> = 1..=3600;
+const RETRIES: RangeInclusive<u64> = 0..=100;
 
 /// One setting of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +116,14 @@ pub enum SettingsError {
         /// What is wrong with its owner or mode.
         why: &'static str,
     },
+    /// Others decide which file it is.
+    #[error("{} is in {}, where anybody can replace it, so its settings are not used", .path.display(), .directory.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// The directory that is open to all.
+        directory: PathBuf,
+    },
 }
 
 impl SettingsFile {
@@ -117,7 +132,19 @@ impl SettingsFile {
     /// # Errors
     /// Any [`SettingsError`].
     pub fn load(path: &Path) -> Result<Option<Self>, SettingsError> {
-        let Ok(metadata) = std::fs::metadata(path) else { return Ok(None) };
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            // Nothing is there; or it is in a place that is closed to this user, such as the home of another.
+            Err(error) if path.symlink_metadata().is_err() || error.kind() == ErrorKind::PermissionDenied => {
+                return Ok(None);
+            }
+            Err(source) => {
+                return Err(InputError::from(TextError::Read { path: path.to_owned(), source }).into());
+            }
+        };
+        if let Some(directory) = bundle_os::open_to_all_above(path) {
+            return Err(SettingsError::Exposed { path: path.to_owned(), directory: directory.to_owned() });
+        }
         let why = match &metadata {
             it if !bundle_os::is_of_root_or_mine(it) => Some("belongs to another user"),
             it if bundle_os::mode(it) & 0o002 != 0 => Some("can be written by anybody"),
@@ -155,9 +182,9 @@ impl SettingsFile {
         read.text("caFile", document.ca_file, Kind::Path)?;
         read.list("plainHttp", document.plain_http)?;
         read.list("mirrors", document.mirrors)?;
-        read.number("jobs", document.jobs);
-        read.number("stallTimeout", document.stall_timeout);
-        read.number("retries", document.retries);
+        read.number("jobs", document.jobs, JOBS)?;
+        read.number("stallTimeout", document.stall_timeout, STALL_TIMEOUT)?;
+        read.number("retries", document.retries, RETRIES)?;
         read.text("waitForLimit", document.wait_for_limit, Kind::Text)?;
         read.text("cache", document.cache, Kind::Path)?;
         read.text("logFormat", document.log_format, Kind::Text)?;
@@ -210,13 +237,21 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn number<T: ToString>(&mut self, key: &'static str, value: Option<Spanned<T>>) {
-        let setting = |value: Spanned<T>| FileSetting {
-            key,
-            values: vec![value.value.to_string()],
-            line: value.referenced.line(),
-        };
-        self.settings.extend(value.map(setting));
+    fn number<T: Copy + Into<u64>>(
+        &mut self,
+        key: &'static str,
+        value: Option<Spanned<T>>,
+        range: RangeInclusive<u64>,
+    ) -> Result<(), YamlError> {
+        let Some(Spanned { value, referenced, .. }) = value else { return Ok(()) };
+        let number = value.into();
+        if !range.contains(&number) {
+            let message = format!("{key}: it must be from {} to {}", range.start(), range.end());
+            return Err(YamlError::at(self.name, referenced, message));
+        }
+        let values = vec![number.to_string()];
+        self.settings.push(FileSetting { key, values, line: referenced.line() });
+        Ok(())
     }
 
     fn path(&self, text: &str, place: Location, key: &str) -> Result<PathBuf, YamlError> {
@@ -230,7 +265,8 @@ impl Reader<'_> {
         let authority = authority.split('/').next().unwrap_or_default();
         let wrong = match text {
             "" => "it is empty",
-            _ if authority.contains('@') => "it must have no user name or password",
+            // A name without a password is none here either.
+            _ if authority.contains('@') || has_login(text) => "it must have no user name or password",
             _ => return Ok(()),
         };
         Err(YamlError::at(self.name, place, format!("{}: {wrong}", Printable(key))))
@@ -278,6 +314,8 @@ mod tests {
             ("mirrors: [a=u:p@b]\n", "mirrors: it must have no user name or password"),
             ("key: ''\n", "config.yaml:1:6: key: it is empty"),
             ("jobs: many\n", "config.yaml:1:7: "),
+            ("to: a\njobs: 0\n", "config.yaml:2:7: jobs: it must be from 1 to 64"),
+            ("retries: 101\n", "config.yaml:1:10: retries: it must be from 0 to 100"),
             ("", "config.yaml:1:1: the file is empty"),
         ] {
             let error = parse(text).unwrap_err();
@@ -297,5 +335,26 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let error = SettingsFile::load(&path).unwrap_err().to_string();
         assert!(error.contains("can be written by anybody"), "{error}");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let open = |mode| std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(mode));
+        open(0o777).unwrap();
+        let error = SettingsFile::load(&path).unwrap_err().to_string();
+        assert!(error.contains("where anybody can replace it"), "{error}");
+        // As /tmp, where others cannot.
+        open(0o1777).unwrap();
+        assert!(SettingsFile::load(&path).unwrap().is_some());
+        open(0o700).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_missing_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yaml");
+        for to in ["nowhere", "config.yaml"] {
+            std::os::unix::fs::symlink(to, &path).unwrap();
+            let error = SettingsFile::load(&path).unwrap_err().to_string();
+            assert!(error.contains("config.yaml cannot be read"), "{error}");
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 }

@@ -55,7 +55,8 @@ pub enum Dialect {
     /// Helm's YAML: an index that others wrote, where the later of two keys counts and a scalar may be read
     /// as a text whatever it looks like.
     Helm,
-    /// Another tool's, as [`Dialect::Helm`], with anchors, aliases and merge keys, whose use is bounded.
+    /// Another tool's, in which a scalar may be read as a text whatever it looks like, with anchors, aliases and merge
+    /// keys, whose use is bounded. A key that appears twice is a mistake: one of its values would be lost.
     Others,
 }
 
@@ -92,7 +93,10 @@ pub fn parse_yaml<T: DeserializeOwned>(text: &str, name: &str, dialect: Dialect)
         strict_booleans: ours,
         no_schema: ours,
         reject_unsupported_tags: ours,
-        duplicate_keys: if ours { DuplicateKeyPolicy::Error } else { DuplicateKeyPolicy::LastWins },
+        duplicate_keys: match dialect {
+            Dialect::Helm => DuplicateKeyPolicy::LastWins,
+            _ => DuplicateKeyPolicy::Error,
+        },
         merge_keys: if ours { MergeKeyPolicy::Error } else { MergeKeyPolicy::default() },
         budget: serde_saphyr::budget! {
             max_depth: limits.depth,

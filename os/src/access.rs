@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, StatVfsMountFlags};
 
 /// Read access to a new file. Only its owner may write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,18 @@ pub fn is_mine(metadata: &Metadata) -> bool {
 /// Whether the file belongs to root, or to the user that this process acts as.
 pub fn is_of_root_or_mine(metadata: &Metadata) -> bool {
     metadata.uid() == 0 || is_mine(metadata)
+}
+
+/// The first of the directories above a file in which anybody may replace files: writable by all, not sticky, and on a
+/// medium that can be written (a volume of Kubernetes is open to all, and read-only).
+pub fn open_to_all_above(path: &Path) -> Option<&Path> {
+    let is_open = |directory: &&Path| {
+        let Ok(metadata) = directory.metadata() else { return false };
+        let open = mode(&metadata) & 0o002 != 0 && mode(&metadata) & 0o1000 == 0;
+        open && rustix::fs::statvfs(*directory)
+            .is_ok_and(|medium| !medium.f_flag.contains(StatVfsMountFlags::RDONLY))
+    };
+    path.ancestors().skip(1).filter(|directory| !directory.as_os_str().is_empty()).find(is_open)
 }
 
 /// Whether both are the same file, under any names.

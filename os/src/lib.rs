@@ -20,12 +20,12 @@ mod terminal;
 
 pub use access::{
     Access, allocated, change_time, create_directory, create_new, is_mine, is_of_root_or_mine, mode,
-    open_or_create, open_own, same_file, set_directory_access, set_file_access,
+    open_or_create, open_own, open_to_all_above, same_file, set_directory_access, set_file_access,
 };
 pub use guard::{begins_with_field, may_replace, replace_own};
 pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};
 pub use process::{allow_many_files, forbid_core_dumps};
-pub use read::{open, read, read_from, read_text};
+pub use read::{open, open_itself, read, read_from, read_text};
 pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};
 #[cfg(feature = "signal")]

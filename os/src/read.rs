@@ -14,9 +14,21 @@ use rustix::fs::OFlags;
 /// The operating system's error; [`ErrorKind::InvalidInput`] for a directory, a device, a FIFO or a socket,
 /// which could hang or never end.
 pub fn open(path: &Path) -> Result<File> {
+    open_regular(path, OFlags::empty())
+}
+
+/// As [`open`], of a file that others may have put there: never what a link at its place leads to.
+///
+/// # Errors
+/// As [`open`]; the operating system's error for a link.
+pub fn open_itself(path: &Path) -> Result<File> {
+    open_regular(path, OFlags::NOFOLLOW)
+}
+
+fn open_regular(path: &Path, more: OFlags) -> Result<File> {
     // To open a FIFO waits for its writer, unless told not to; regular files do not mind. A terminal
     // must not become ours.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | more).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
     if file.metadata()?.is_file() {
         Ok(file)
@@ -78,6 +90,9 @@ mod tests {
         }
         let file = directory.path().join("file");
         std::fs::write(&file, [7; 1024]).unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open_itself(&file).is_ok() && open(&link).is_ok() && open_itself(&link).is_err());
         assert_eq!(read(&file, 1024).unwrap(), [7; 1024]);
         let refused = |limit| read(&file, limit).unwrap_err().to_string();
         assert_eq!(refused(1023), "it has more than 1023 bytes");

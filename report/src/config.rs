@@ -45,6 +45,9 @@ pub struct SettingEntry {
     pub source: String,
     /// The variable, or the file and its line; null for the default.
     pub place: Option<String>,
+    /// Why its value cannot be used. Absent if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// A file with credentials.
@@ -76,7 +79,8 @@ impl Report for ConfigReport {
         for each in &self.settings {
             let value = if each.values.is_empty() { "-".to_owned() } else { each.values.join(", ") };
             let place = each.place.as_deref().unwrap_or("default");
-            text.push_str(&format!("{:<14} {value}  [{place}]\n", each.key));
+            let refused = each.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            text.push_str(&format!("{:<14} {value}  [{place}]{refused}\n", each.key));
         }
         for each in &self.credentials {
             text.push_str(&format!(

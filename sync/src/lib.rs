@@ -29,5 +29,7 @@ pub use ledger::LedgerError;
 pub use lock::{JobLock, LockError};
 pub use outbox::{Outbox, OutboxError, Sent};
 pub use receipts::RefusedReceipt;
-pub use status::{Boards, ExportStatus, ImportStatus, MissingStatus, RunEnd, StreamStatus};
+pub use status::{
+    Boards, ExportStatus, ImportStatus, MissingStatus, RunEnd, StreamStatus, status_for_others,
+};
 pub use stream::{ExportedStream, StreamError, Withdrawn};

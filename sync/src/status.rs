@@ -1,20 +1,23 @@
 //! The note for operators of a job's last run: a JSON file and metrics.
 //! Takes a report, gives both.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use bundle_bundler::MissingImage;
 use bundle_format::{FileError, Program, Sequence, StreamName, Timestamp};
-use bundle_oci::Digest;
+use bundle_oci::{Digest, hide_logins};
 use bundle_os::{begins_with_field, may_replace, replace_own};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ledger::{ExportLedger, ImportLedger};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxError};
 
 /// The note for operators of the connected side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportStatus {
     /// The stream.
@@ -52,7 +55,7 @@ impl MissingStatus {
 }
 
 /// The note for operators of the disconnected side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportStatus {
     /// The last bundle of each stream that was imported.
@@ -70,7 +73,7 @@ pub struct ImportStatus {
 }
 
 /// A stream and its last bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamStatus {
     /// The stream.
@@ -233,17 +236,9 @@ impl Boards<'_> {
     }
 
     fn tell<S: Serialize>(&self, status: &S, metrics: &str, end: RunEnd<'_>) -> Result<(), FileError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Document<'a, S> {
-            status_version: u32,
-            ended: Timestamp,
-            exit_code: u8,
-            error: Option<&'a str>,
-            status: &'a S,
-        }
         let RunEnd { at, exit_code, error, .. } = end;
         if let Some(path) = self.status {
+            let error = error.map(Cow::Borrowed);
             let document = Document { status_version: 1, ended: at, exit_code, error, status };
             let failed = |error: serde_json::Error| FileError { path: path.to_owned(), source: error.into() };
             let mut text = serde_json::to_string_pretty(&document).map_err(failed)?;
@@ -251,6 +246,39 @@ impl Boards<'_> {
             write(path, &text, is_status)?;
         }
         self.metrics.map_or(Ok(()), |path| write(path, metrics, are_metrics))
+    }
+}
+
+/// The JSON file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a, S> {
+    status_version: u32,
+    ended: Timestamp,
+    exit_code: u8,
+    error: Option<Cow<'a, str>>,
+    status: S,
+}
+
+/// What a job wrote into its status file, for somebody else to read: without fields that no job writes, and without
+/// passwords in its texts. Nothing, if it is no status file.
+pub fn status_for_others(text: &str) -> Option<String> {
+    fn known<S: Serialize + DeserializeOwned>(text: &str) -> Option<Value> {
+        let document: Document<'_, S> = serde_json::from_str(text).ok()?;
+        serde_json::to_value(&document).ok()
+    }
+    let mut document = known::<ExportStatus>(text).or_else(|| known::<ImportStatus>(text))?;
+    hide(&mut document);
+    Some(format!("{document:#}\n"))
+}
+
+/// A document of ours is not deep.
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = hide_logins(text).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(hide),
+        Value::Object(fields) => fields.values_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -273,6 +301,47 @@ fn write(path: &Path, text: &str, is_ours: impl Fn(&[u8], u64) -> bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_get_what_a_job_writes_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("status.json");
+        let status = ImportStatus {
+            streams: vec![StreamStatus {
+                stream: "nightly".parse().unwrap(),
+                sequence: 42.try_into().unwrap(),
+                statement: Digest::of(b""),
+                created: Timestamp::from_unix(100).unwrap(),
+                imported: None,
+                bytes: 12345,
+                blocked: Some(1),
+            }],
+            waiting: vec![("a.tar".to_owned(), "https://u:hunter2@h fails".to_owned())],
+            left: 0,
+            refused: Vec::new(),
+            refused_in_all: 3,
+            succeeded: None,
+        };
+        let end = RunEnd {
+            program: Program { version: "1.2.3", commit: None },
+            at: Timestamp::from_unix(300).unwrap(),
+            exit_code: 4,
+            error: Some("u:hunter2@h cannot be reached"),
+        };
+        Boards { status: Some(&path), metrics: None }.import(&status, end).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let others = status_for_others(&text).unwrap();
+        assert!(others.contains("\"***@h cannot") && others.contains("https://***@h fails"), "{others}");
+        // Everything else stays.
+        let hidden = text.replace("u:hunter2", "***");
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(value(&others), value(&hidden));
+        let more = text.replacen('{', "{\"token\": \"hunter2\",", 2);
+        assert_eq!(status_for_others(&more).unwrap(), others);
+        for other in ["root:x:0:0:root:/root:/bin/sh", "{\"exitCode\":4}", "", "[1]"] {
+            assert_eq!(status_for_others(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn metrics_are_prometheus_text() {

@@ -296,7 +296,14 @@ fn a_support_archive_says_what_is_in_it_and_has_no_secret() {
     let sync = "export: {file: bundle.yaml, signCommand: 'sign --pin never-logged-pin', publicKey: key.pub, outbox: out, \
                 receipts: back, receiptTrust: [key.pub], state: state, status: status.json}\n";
     std::fs::write(scene.path("sync.yaml"), sync).unwrap();
-    std::fs::write(scene.path("status.json"), "{\"exitCode\":4}").unwrap();
+    let status = |token: &str| {
+        format!(
+            "{{\"statusVersion\":1,\"ended\":\"2026-01-01T00:00:00Z\",\"exitCode\":4,{token}\"error\":\"https://u:{PASSWORD}@h\",\
+             \"status\":{{\"stream\":\"s\",\"last\":null,\"arrived\":null,\"underWay\":0,\"outboxBytes\":0,\"succeeded\":null,\
+             \"missing\":[]}}}}"
+        )
+    };
+    std::fs::write(scene.path("status.json"), status(&format!("\"token\":\"{PASSWORD}\","))).unwrap();
     let private = std::fs::read_to_string(scene.path("key")).unwrap();
     let login =
         format!("{{\"auths\":{{\"{host}\":{{\"username\":\"{USER}\",\"password\":\"{PASSWORD}\"}}}}}}");
@@ -310,7 +317,7 @@ fn a_support_archive_says_what_is_in_it_and_has_no_secret() {
     assert_eq!(listed, ["version.txt", "config.json", "system.txt", "last-failed.log", "export-status.json"]);
     let unpacked = scene.shell("tar xzf s.tar.gz && cat bundle-support/*").succeeds().stdout;
     assert!(unpacked.contains("/v2/***/blobs/x") && unpacked.contains("BUNDLE_PASSWORD"), "{unpacked}");
-    assert!(unpacked.contains("\"exitCode\":4") && unpacked.contains("MemTotal"), "{unpacked}");
+    assert!(unpacked.contains("\"exitCode\": 4") && unpacked.contains("MemTotal"), "{unpacked}");
     has_no_secret(&unpacked);
     let body = private.lines().nth(1).unwrap();
     assert!(
@@ -321,4 +328,35 @@ fn a_support_archive_says_what_is_in_it_and_has_no_secret() {
     assert!(listed.iter().all(|name| files.contains(name)) && files.contains("contents.txt"), "{files}");
     assert_eq!(mode(&scene.path("s.tar.gz")), 0o600);
     with_account(&scene, "support -o s.tar.gz").ends_with(2).says("choose another name");
+}
+
+/// It is made where something is wrong, by root too, of directories in which others write.
+#[test]
+fn a_support_archive_is_made_where_files_are_wrong_and_follows_no_link() {
+    let scene = Scene::empty();
+    let unpack = "rm -rf bundle-support && tar xzf s.tar.gz && rm s.tar.gz && cat bundle-support/*";
+    let sync = "import: {inbox: in, to: harbor.example, trust: key.pub, receipts: out, receiptKey: key, site: s, state: state, \
+                status: st/status.json}\n";
+    std::fs::write(scene.path("sync.yaml"), sync).unwrap();
+    scene.shell("mkdir -p st .local/state/bundle && echo root:x:0 >secret").succeeds();
+    scene
+        .shell("ln -s ../secret st/status.json && ln -s ../../../secret .local/state/bundle/last-failed.log")
+        .succeeds();
+    let ran = scene.bundle(["support", "-o", "s.tar.gz", "--config", "sync.yaml"]).succeeds();
+    ran.says("status.json is left out").says("last-failed.log is left out");
+    let unpacked = scene.shell(unpack).succeeds().stdout;
+    assert!(!unpacked.contains("root:x:0") && unpacked.contains("status.json is left out"), "{unpacked}");
+    scene.shell("rm st/status.json && cp secret st/status.json").succeeds();
+    let ran = scene.bundle(["support", "-o", "s.tar.gz", "--config", "sync.yaml"]).succeeds();
+    ran.says("it is not a file that this program wrote");
+    assert!(!scene.shell(unpack).succeeds().stdout.contains("root:x:0"));
+    // A configuration that is wrong is what people ask about.
+    std::fs::write(scene.path("sync.yaml"), "imports: {}\n").unwrap();
+    std::fs::create_dir_all(scene.path(".config/bundle")).unwrap();
+    std::fs::write(scene.path(".config/bundle/config.yaml"), "caFiles: x\n").unwrap();
+    scene.bundle(["support", "-o", "s.tar.gz", "--config", "sync.yaml"]).succeeds();
+    let unpacked = scene.shell(unpack).succeeds().stdout;
+    for wrong in ["sync.yaml:1:1: unknown field 'imports'", "unknown field 'caFiles'"] {
+        assert!(unpacked.contains(wrong), "{unpacked}");
+    }
 }

@@ -1,6 +1,8 @@
 //! One order of settings: option, environment variable, the user's config.yaml, the machine's, default. Takes runs
 //! with each of them; says which counts, where `config show` says it is from, and what a file cannot say.
 
+use std::os::unix::ffi::OsStrExt;
+
 use bundle_test_servers::{DockerRegistry, ImageSpec};
 use serde_json::Value;
 
@@ -88,8 +90,21 @@ fn a_wrong_value_is_reported_with_its_place() {
     let file = scene.path(".config/bundle/config.yaml").display().to_string();
     with(&scene, "verify b.tar --trust key.pub", &[])
         .ends_with(2)
-        .says(&format!("{file}:2: jobs: invalid value"));
-    with(&scene, "verify b.tar --trust key.pub --jobs 2", &[]).succeeds();
+        .says(&format!("{file}:2:7: jobs: it must be from 1 to 64"));
+    write(&scene, "to: harbor.example\nregistryKind: nexus\n");
+    with(&scene, "import b.tar --trust key.pub", &[])
+        .ends_with(2)
+        .says(&format!("{file}:2: registryKind: invalid value"));
+    with(&scene, "config show", &[])
+        .ends_with(2)
+        .says(&format!("[{file}:2]: invalid value 'nexus'"))
+        .says("1 setting cannot be used");
+    let report = with(&scene, "config show --json", &[("BUNDLE_JOBS", "0")]).ends_with(2);
+    assert!(report.stdout.contains("\"refused\": \"invalid value '0'"), "{}", report.stdout);
+    write(&scene, "to: harbor.example\n");
+    let mut odd = scene.command(["verify", "b.tar", "--trust", "key.pub"]);
+    odd.env("BUNDLE_RETRIES", std::ffi::OsStr::from_bytes(b"\xff"));
+    Ran::from(odd.output().unwrap()).ends_with(2).says("BUNDLE_RETRIES: retries is not UTF-8");
     with(&scene, "verify b.tar --trust key.pub", &[("BUNDLE_JOBS", "none")])
         .ends_with(2)
         .says("BUNDLE_JOBS: jobs: invalid value");
@@ -144,4 +159,36 @@ fn credentials_of_a_file_belong_to_their_host_and_are_not_shown() {
         ran.stdout
     );
     assert!(!ran.stdout.contains("never-shown") && !ran.stdout.contains("nor-this"), "{}", ran.stdout);
+}
+
+/// Passwords stand where people write hosts: what repeats a text has them not.
+#[test]
+fn a_login_before_a_host_is_never_repeated() {
+    let scene = configured("to: harbor.example\n");
+    std::fs::write(scene.path("list.txt"), "u:hunter2secret@localhost:1/lib/a:1\n").unwrap();
+    let url = format!("{{url: 'http://u:hunter2secret@localhost:1/x', sha256: {}}}", "a".repeat(64));
+    std::fs::write(scene.path("b.yaml"), format!("projects: {{cache: {{files: [{url}]}}}}\n")).unwrap();
+    let create = "create --key key -o x.tar";
+    for (words, variables) in [
+        (format!("{create} --images list.txt"), vec![]),
+        (format!("{create} --images list.txt --json"), vec![]),
+        (format!("{create} --images list.txt --log-format json -vv"), vec![]),
+        (format!("{create} -f b.yaml"), vec![]),
+        (format!("{create} localhost:1/a"), vec![("BUNDLE_MIRROR", "docker.io=u:hunter2secret@m/x")]),
+        (format!("{create} localhost:1/a"), vec![("BUNDLE_PLAIN_HTTP", "u:hunter2secret@h")]),
+        ("config show".to_owned(), vec![("BUNDLE_PLAIN_HTTP", "a,u:hunter2secret@h")]),
+    ] {
+        let ran = with(&scene, &words, &variables).ends_with(2);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("***@") && !said.contains("hunter2"), "{words} {variables:?}: {said}");
+    }
+    let last = std::fs::read_to_string(scene.path(".local/state/bundle/last-failed.log")).unwrap();
+    assert!(!last.contains("hunter2"), "{last}");
+}
+
+#[test]
+fn help_that_cannot_be_written_is_no_success() {
+    let scene = Scene::empty();
+    scene.shell("$BUNDLE --help >/dev/full").ends_with(1).says("the help cannot be written");
+    scene.shell("$BUNDLE --help | true").succeeds();
 }

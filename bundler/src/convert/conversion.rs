@@ -49,6 +49,7 @@ pub enum Weight {
 /// # Errors
 /// Any [`ConvertError`].
 pub fn convert(text: &str, name: &str, tool: Option<Tool>) -> Result<Converted, ConvertError> {
+    let asked = tool.is_some();
     let tool = match tool {
         Some(tool) => tool,
         None => Tool::recognise(text, name)?,
@@ -56,30 +57,53 @@ pub fn convert(text: &str, name: &str, tool: Option<Tool>) -> Result<Converted, 
     let mut draft = Draft::default();
     match tool {
         Tool::List => lines::read(text, name, &mut draft)?,
-        Tool::Hauler => each(text, name, &mut draft, hauler::read)?,
-        Tool::Zarf => each(text, name, &mut draft, zarf::read)?,
-        Tool::OcMirror => each(text, name, &mut draft, imageset::read)?,
-        Tool::Skopeo => each(text, name, &mut draft, skopeo::read)?,
-        Tool::Regsync => each(text, name, &mut draft, regsync::read)?,
-        Tool::Imgpkg => each(text, name, &mut draft, imgpkg::read)?,
-        Tool::HelmDt => each(text, name, &mut draft, dt::read)?,
+        Tool::Hauler => each(text, name, (tool, asked), &mut draft, hauler::read)?,
+        Tool::Zarf => each(text, name, (tool, asked), &mut draft, zarf::read)?,
+        Tool::OcMirror => each(text, name, (tool, asked), &mut draft, imageset::read)?,
+        Tool::Skopeo => each(text, name, (tool, asked), &mut draft, skopeo::read)?,
+        Tool::Regsync => each(text, name, (tool, asked), &mut draft, regsync::read)?,
+        Tool::Imgpkg => each(text, name, (tool, asked), &mut draft, imgpkg::read)?,
+        Tool::HelmDt => each(text, name, (tool, asked), &mut draft, dt::read)?,
     }
     let limit = Limits::DEFAULT.images;
     if draft.images.len() > limit || draft.remarks.len() > limit {
         return Err(ConvertError::TooMany { name: name.to_owned(), limit });
     }
-    if draft.is_empty() && draft.remarks.is_empty() {
+    draft.finish();
+    if draft.is_empty() && draft.remarks.iter().all(|remark| remark.weight == Weight::Setting) {
         return Err(ConvertError::Nothing { name: name.to_owned(), tool });
     }
     let yaml = write::yaml(&draft, name, tool);
     Ok(Converted { tool, yaml, remarks: draft.remarks })
 }
 
+/// Reads the documents of the tool, and remarks on others.
 fn each(
     text: &str,
     name: &str,
+    (tool, asked): (Tool, bool),
     draft: &mut Draft,
     read: fn(&Document, &mut Draft) -> Result<(), ConvertError>,
 ) -> Result<(), ConvertError> {
-    documents(text, name)?.iter().try_for_each(|document| read(document, draft))
+    for document in documents(text, name)? {
+        let place = format!("document at line {}", document.line);
+        match Tool::of(&document)? {
+            Some(other) if other != tool => {
+                draft.lost(
+                    &place,
+                    format!("is a file of {other}, which is not converted here: convert it by itself"),
+                );
+            }
+            // People who name the tool know better.
+            None if !asked && !document.head()?.kind.is_empty() => {
+                let kind = document.head()?.kind;
+                let text = format!(
+                    "is not converted: {tool} has no '{kind}'; Kubernetes' own kinds go below 'manifests:'"
+                );
+                draft.lost(&place, text);
+            }
+            Some(_) | None => read(&document, draft)?,
+        }
+    }
+    Ok(())
 }

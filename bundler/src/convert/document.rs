@@ -18,6 +18,8 @@ pub(super) type Others = BTreeMap<String, IgnoredAny>;
 /// One document of a file.
 pub(super) struct Document<'t> {
     name: &'t str,
+    /// Its first line in the file, from 1.
+    pub(super) line: usize,
     /// The document, behind as many empty lines as there are before it.
     text: String,
 }
@@ -70,7 +72,7 @@ pub(super) fn documents<'t>(text: &'t str, name: &'t str) -> Result<Vec<Document
     let mut finish = |lines: &mut String, before: usize| {
         let content = lines.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'));
         if content {
-            documents.push(Document { name, text: "\n".repeat(before) + lines });
+            documents.push(Document { name, line: before + 1, text: "\n".repeat(before) + lines });
         }
         lines.clear();
         if documents.len() > DOCUMENTS {

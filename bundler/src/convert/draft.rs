@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use bundle_oci::Reference;
+use bundle_format::StreamName;
+use bundle_oci::{Reference, has_login, hide_logins, strip_logins};
 
 use super::document::Others;
 use super::{Remark, Weight};
@@ -87,20 +88,52 @@ impl Draft {
     }
 
     /// Adds a chart, once.
-    pub(super) fn chart(&mut self, chart: Chart) {
+    pub(super) fn chart(&mut self, mut chart: Chart) {
+        let why = "`bundle login` stores it for its host";
+        chart.repo = chart.repo.map(|repo| self.without_login("charts", repo, why));
+        chart.name = self.without_login("charts", chart.name, why);
+        chart.values = chart.values.into_iter().map(|path| self.without_login("charts", path, why)).collect();
         if !self.charts.contains(&chart) {
             self.charts.push(chart);
         }
     }
 
     /// Adds a file, once. A file on a web server needs a checksum.
-    pub(super) fn file(&mut self, place: &str, file: File) {
+    pub(super) fn file(&mut self, place: &str, mut file: File) {
+        file.source = self.without_login(place, file.source, "files are fetched without one");
         if file.source.contains("://") && file.sha256.is_none() {
             let text = format!("{} has no checksum: add it below 'files:', with its sha256", file.source);
             return self.lost(place, text);
         }
         if !self.files.contains(&file) {
             self.files.push(file);
+        }
+    }
+
+    /// An address without the login in it: a bundle.yaml lies in Git.
+    fn without_login(&mut self, place: &str, text: String, why: &str) -> String {
+        if !text.contains("://") || !has_login(&text) {
+            return text;
+        }
+        self.note(place, format!("the login in '{text}' is not expressed: {why}"));
+        strip_logins(&text).into_owned()
+    }
+
+    /// Leaves out what no bundle.yaml may have: names that are no stream's, and logins.
+    pub(super) fn finish(&mut self) {
+        if let Some(name) = self.name.take_if(|name| name.parse::<StreamName>().is_err()) {
+            self.note("name", format!("'{name}' cannot be the name of a stream: write one below 'name:'"));
+        }
+        let lists = [("plainHttp", &mut self.plain_http), ("exclude", &mut self.exclude)];
+        let refused = lists.map(|(place, list)| {
+            let refused: Vec<String> = list.iter().filter(|text| has_login(text)).cloned().collect();
+            list.retain(|text| !refused.contains(text));
+            (place, refused)
+        });
+        for (place, text) in
+            refused.into_iter().flat_map(|(place, texts)| texts.into_iter().map(move |text| (place, text)))
+        {
+            self.note(place, format!("'{text}' is not expressed: it has a login"));
         }
     }
 
@@ -115,7 +148,9 @@ impl Draft {
     }
 
     fn remark(&mut self, place: &str, text: String, weight: Weight) {
-        let remark = Remark { place: place.to_owned(), text, weight };
+        // Remarks are printed, and comments of a file that others read.
+        let hide = |text: &str| hide_logins(text).into_owned();
+        let remark = Remark { place: hide(place), text: hide(&text), weight };
         if !self.remarks.contains(&remark) {
             self.remarks.push(remark);
         }

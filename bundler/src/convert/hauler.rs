@@ -13,6 +13,12 @@ use super::draft::{Chart, File, Image};
 /// How `apiVersion` begins.
 pub(super) const API_GROUP: &str = "content.hauler.cattle.io/";
 
+/// How the `apiVersion` of collections begins, which stand for content that Hauler knows.
+pub(super) const COLLECTIONS: &str = "collection.hauler.cattle.io/";
+
+/// The kinds of content (pkg/consts, `ImagesContentKind` and others).
+const KINDS: [&str; 3] = ["Images", "Charts", "Files"];
+
 #[derive(Deserialize)]
 struct Manifest {
     kind: String,
@@ -75,6 +81,11 @@ struct FileEntry {
 /// Reads a manifest.
 pub(super) fn read(document: &Document, draft: &mut Draft) -> Result<(), ConvertError> {
     let Manifest { kind, metadata, spec } = document.read()?;
+    if !KINDS.contains(&kind.as_str()) {
+        let text = format!("'{kind}' is not converted: list its images, charts and files themselves");
+        draft.lost(&format!("document at line {}", document.line), text);
+        return Ok(());
+    }
     let annotation = |name: &str| metadata.annotations.get(&format!("hauler.dev/{name}")).cloned();
     for name in metadata.annotations.keys().filter_map(|name| name.strip_prefix("hauler.dev/")) {
         if !["platform", "registry"].contains(&name) {

@@ -11,18 +11,22 @@ use super::draft::{Chart, Image};
 /// The kind of its document.
 pub(super) const KIND: &str = "ImageSetConfiguration";
 
+/// oc-mirror reads keys in any case (sigs.k8s.io/yaml); these are known as it documents them, and in small letters.
+const NOT_KNOWN: &str = "is not known, and what it asks for is not carried: is its name right, and its case?";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Configuration {
     #[serde(default)]
     mirror: Mirror,
+    #[serde(alias = "archivesize")]
     archive_size: Option<String>,
-    #[serde(rename = "apiVersion")]
+    #[serde(rename = "apiVersion", alias = "apiversion")]
     _version: Option<String>,
     #[serde(rename = "kind")]
     _kind: Option<String>,
     /// Where oc-mirror keeps its own state.
-    #[serde(rename = "storageConfig")]
+    #[serde(rename = "storageConfig", alias = "storageconfig")]
     _storage: Option<serde::de::IgnoredAny>,
     #[serde(flatten)]
     others: Others,
@@ -31,7 +35,9 @@ struct Configuration {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Mirror {
+    #[serde(alias = "additionalimages")]
     additional_images: Vec<ImageEntry>,
+    #[serde(alias = "blockedimages")]
     blocked_images: Vec<ImageEntry>,
     helm: Helm,
     #[serde(flatten)]
@@ -42,8 +48,12 @@ struct Mirror {
 #[serde(rename_all = "camelCase")]
 struct ImageEntry {
     name: String,
+    #[serde(alias = "targetrepo")]
     target_repo: Option<String>,
+    #[serde(alias = "targettag")]
     target_tag: Option<String>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,6 +61,8 @@ struct ImageEntry {
 struct Helm {
     repositories: Vec<Repository>,
     local: Vec<Local>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +70,10 @@ struct Repository {
     url: String,
     #[serde(default)]
     charts: Vec<ChartEntry>,
+    #[serde(rename = "name")]
+    _name: Option<String>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +81,10 @@ struct Repository {
 struct ChartEntry {
     name: String,
     version: Option<String>,
+    #[serde(alias = "imagepaths")]
     image_paths: Option<serde::de::IgnoredAny>,
+    #[serde(flatten)]
+    others: Others,
 }
 
 #[derive(Deserialize)]
@@ -80,9 +99,15 @@ pub(super) fn read(document: &Document, draft: &mut Draft) -> Result<(), Convert
         let text = format!("is not expressed: `bundle create --volume-size {}GiB`", size);
         draft.note("archiveSize", text);
     }
-    draft.unread("", &others);
+    for name in others.keys() {
+        match name.eq_ignore_ascii_case("mirror") {
+            true => draft.lost(name, "is not read: write 'mirror'"),
+            false => draft.note(name, "is not expressed"),
+        }
+    }
     for (at, entry) in mirror.additional_images.into_iter().enumerate() {
         let place = format!("mirror.additionalImages[{at}]");
+        draft.unread(&place, &entry.others);
         if entry.target_repo.is_some() || entry.target_tag.is_some() {
             draft.note(&place, "targetRepo and targetTag are not expressed: in 'cache' an image keeps its name; 'as:' gives another");
         }
@@ -104,8 +129,19 @@ pub(super) fn read(document: &Document, draft: &mut Draft) -> Result<(), Convert
             false => drop(draft.exclude.insert(name)),
         }
     }
-    for repository in mirror.helm.repositories {
+    for name in mirror.helm.others.keys() {
+        draft.lost(&format!("mirror.helm.{name}"), NOT_KNOWN);
+    }
+    for (at, repository) in mirror.helm.repositories.into_iter().enumerate() {
+        let place = format!("mirror.helm.repositories[{at}]");
+        for name in repository.others.keys() {
+            draft.lost(&format!("{place}.{name}"), NOT_KNOWN);
+        }
+        if repository.charts.is_empty() {
+            draft.lost(&place, "asks for all charts of the repository: list them");
+        }
         for chart in repository.charts {
+            draft.unread(&format!("{place}.charts[]"), &chart.others);
             if chart.image_paths.is_some() {
                 draft.note(
                     "mirror.helm.repositories[].charts[].imagePaths",
@@ -133,7 +169,7 @@ pub(super) fn read(document: &Document, draft: &mut Draft) -> Result<(), Convert
                 draft.lost(&place, "operator catalogs are not converted: list the images of the operators")
             }
             "samples" => draft.lost(&place, "samples are not converted: list their images"),
-            _ => draft.note(&place, "is not expressed"),
+            _ => draft.lost(&place, NOT_KNOWN),
         }
     }
     Ok(())

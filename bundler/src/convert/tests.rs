@@ -199,9 +199,87 @@ fn other_files_and_empty_ones_are_refused_with_their_place() {
         ("kind: Deployment\nspec: {}\n", "x is of no form that is known: hauler, zarf"),
         ("kind: ZarfPackageConfig\ncomponents: []\n", "x asks for nothing, read as a file of zarf"),
         ("kind: ZarfPackageConfig\n---\nkind: [\n", "x:3:"),
+        ("sync: []\nsync: []\n", "x:2:1: field 'sync' appears twice"),
+        (
+            "apiVersion: imgpkg.carvel.dev/v1alpha1\nkind: Bundle\nauthors: []\n",
+            "x asks for nothing, read as a file of imgpkg",
+        ),
         ("", "x is of no form that is known"),
     ] {
         let error = convert(text, "x", None).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
+}
+
+#[test]
+fn documents_of_other_tools_and_kinds_are_missed_with_their_place() {
+    let text = "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nspec: {images: [{name: 'quay.io/a/b:1'}]}\n---\n\
+                kind: Secret\nstringData: {}\n---\nkind: ZarfPackageConfig\ncomponents: [{images: ['quay.io/z/z:1']}]\n---\n\
+                apiVersion: content.hauler.cattle.io/v1\nkind: Imagez\nspec: {images: [{name: 'quay.io/a/c:1'}]}\n---\n\
+                apiVersion: collection.hauler.cattle.io/v1\nkind: K3s\nspec: {version: v1}\n";
+    let (lines, remarks) = converted(text);
+    has(&lines, &[r#"- "quay.io/a/b:1""#]);
+    assert!(!lines.concat().contains("quay.io/a/c:1"), "{lines:?}");
+    has(
+        &remarks,
+        &[
+            "document at line 4: is not converted: hauler has no 'Secret'",
+            "document at line 7: is a file of zarf",
+            "document at line 10: 'Imagez' is not converted",
+            "document at line 14: 'K3s' is not converted",
+        ],
+    );
+    let converted = convert(text, "x", None).unwrap();
+    assert_eq!(converted.remarks.iter().filter(|remark| remark.weight == Weight::Content).count(), 4);
+}
+
+#[test]
+fn keys_of_an_image_set_are_read_in_small_letters_and_missed_in_others() {
+    // As in oc-mirror's own tests (tests/unit/testdata/config/valid.yaml).
+    let (lines, remarks) = converted(
+        "kind: ImageSetConfiguration\nmirror:\n  additionalimages:\n  - name: quay.io/a/b:1\n  blockedimages:\n  - name: quay.io/a/c:1\n  \
+         AdditionalImages: []\n  helm:\n    repositories:\n    - name: podinfo\n      url: https://charts.example\nMirror: {}\n",
+    );
+    has(&lines, &[r#"- "quay.io/a/b:1""#, r#"exclude: ["quay.io/a/c:1"]"#]);
+    has(
+        &remarks,
+        &[
+            "mirror.AdditionalImages: is not known",
+            "mirror.helm.repositories[0]: asks for all charts",
+            "Mirror: is not read",
+        ],
+    );
+    let both = "kind: ImageSetConfiguration\nmirror: {additionalImages: [], additionalimages: []}\n";
+    assert!(convert(both, "x", None).is_err(), "one of them would be lost");
+}
+
+#[test]
+fn no_login_gets_into_the_file_or_the_remarks() {
+    let sum = "a".repeat(64);
+    for text in [
+        "sync:\n- source: https://u:hunter2@quay.io/a/b:1\n  type: image\n- source: u:hunter2@quay.io/a/c:1\n  type: image\n".to_owned(),
+        "creds: [{registry: 'u:hunter2@r:5000', tls: disabled, user: x}]\nsync:\n- source: quay.io/a/b:1\n  type: image\n".to_owned(),
+        "u:hunter2@quay.io:\n  images: {a/b: ['1']}\n".to_owned(),
+        "kind: ImageSetConfiguration\nmirror:\n  blockedImages: [{name: 'u:hunter2@quay.io/a:1'}]\n  additionalImages: [{name: 'a/b:1'}]\n".to_owned(),
+        format!(
+            "kind: ZarfPackageConfig\nmetadata: {{name: 'https://u:hunter2@h'}}\ncomponents:\n- charts:\n  - {{name: a, version: 1.0.0, \
+             url: 'https://u:hunter2@charts.example/x'}}\n  files:\n  - {{source: 'https://u:hunter2@h/f', shasum: {sum}}}\n  \
+             - {{source: 'https://u:hunter2@h/g'}}\n  manifests: [{{name: m, kustomizations: ['https://u:hunter2@h/k']}}]\n"
+        ),
+    ] {
+        let (lines, remarks) = converted(&text);
+        let whole = convert(&text, "x", None).unwrap().yaml;
+        assert!(!whole.contains("hunter2") && !lines.concat().contains("hunter2"), "{whole}");
+        assert!(!remarks.concat().contains("hunter2"), "{remarks:?}");
+        // Nothing is left out in silence.
+        assert!(remarks.concat().contains("***@"), "{remarks:?}");
+    }
+}
+
+#[test]
+fn a_package_whose_name_is_no_streams_has_none() {
+    let (lines, remarks) =
+        converted("kind: ZarfPackageConfig\nmetadata: {name: My_Pkg}\ncomponents: [{images: ['a/b:1']}]\n");
+    assert!(!lines.concat().contains("My_Pkg"), "{lines:?}");
+    has(&remarks, &["name: 'My_Pkg' cannot be the name of a stream"]);
 }

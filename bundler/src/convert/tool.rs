@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::document::documents;
+use super::document::{Document, documents};
 use super::{ConvertError, hauler, imageset, imgpkg, skopeo, zarf};
 
 /// A tool whose files can be converted.
@@ -65,31 +65,41 @@ impl Tool {
             return Ok(Self::List);
         }
         for document in documents(text, name)? {
-            let head = document.head()?;
-            if head.api_version.starts_with(hauler::API_GROUP) {
-                return Ok(Self::Hauler);
-            }
-            if zarf::KINDS.contains(&head.kind.as_str()) {
-                return Ok(Self::Zarf);
-            }
-            if head.kind == imageset::KIND {
-                return Ok(Self::OcMirror);
-            }
-            if head.api_version.starts_with(imgpkg::API_GROUP) {
-                return Ok(Self::Imgpkg);
-            }
-            if head.kind == "ImagesLock" {
-                return Ok(Self::HelmDt);
-            }
-            if head.others.contains_key("sync") {
-                return Ok(Self::Regsync);
-            }
-            let asks = |key: &String| skopeo::FIELDS.contains(&key.as_str());
-            if head.others.values().any(|keys| keys.0.iter().any(asks)) {
-                return Ok(Self::Skopeo);
+            if let Some(tool) = Self::of(&document)? {
+                return Ok(tool);
             }
         }
         Err(ConvertError::Unknown { name: name.to_owned() })
+    }
+
+    /// The tool whose form a document has, if any has.
+    pub(super) fn of(document: &Document) -> Result<Option<Self>, ConvertError> {
+        let head = document.head()?;
+        if head.api_version.starts_with(hauler::API_GROUP)
+            || head.api_version.starts_with(hauler::COLLECTIONS)
+        {
+            return Ok(Some(Self::Hauler));
+        }
+        if zarf::KINDS.contains(&head.kind.as_str()) {
+            return Ok(Some(Self::Zarf));
+        }
+        if head.kind == imageset::KIND {
+            return Ok(Some(Self::OcMirror));
+        }
+        if head.api_version.starts_with(imgpkg::API_GROUP) {
+            return Ok(Some(Self::Imgpkg));
+        }
+        if head.kind == "ImagesLock" {
+            return Ok(Some(Self::HelmDt));
+        }
+        if head.others.contains_key("sync") {
+            return Ok(Some(Self::Regsync));
+        }
+        let asks = |key: &String| skopeo::FIELDS.contains(&key.as_str());
+        if head.others.values().any(|keys| keys.0.iter().any(asks)) {
+            return Ok(Some(Self::Skopeo));
+        }
+        Ok(None)
     }
 }
 

@@ -19,8 +19,10 @@ const MOST_PIECE: usize = 408 << 10;
 
 /// A blob on its way.
 pub(crate) enum BlobStream {
-    /// From a registry or a web server, which is asked again where a connection breaks.
+    /// From a registry, which is asked again where a connection breaks.
     Remote(Box<Download>),
+    /// From a web server, as a registry; people say which digest its file has.
+    Web(Box<Download>, LocalImage),
     /// From this machine.
     Local(LocalStream),
 }
@@ -51,7 +53,10 @@ pub(crate) fn start(
             })))
         }
         Origin::Local(local) => match local.address(digest) {
-            Some(address) => Ok(BlobStream::Remote(Box::new(client.file_from(address, digest, size, from)?))),
+            Some(address) => {
+                let download = client.file_from(address, digest, size, from)?;
+                Ok(BlobStream::Web(Box::new(download), local.clone()))
+            }
             None => {
                 let reader = local.content(digest, size)?.reader(from).map_err(|error| local.error(error))?;
                 let left = size.saturating_sub(from);
@@ -75,7 +80,7 @@ impl BlobStream {
         told: impl Fn(u64),
     ) -> (Bytes, Option<FetchCause>) {
         let download = match self {
-            Self::Remote(download) => download,
+            Self::Remote(download) | Self::Web(download, _) => download,
             Self::Local(stream) => {
                 return match ending.unless(stream.next_batch()).await {
                     Some(Ok(batch)) => {
@@ -108,6 +113,10 @@ impl BlobStream {
     pub(crate) async fn restart(&mut self, found: Digest) -> Result<(), FetchCause> {
         match self {
             Self::Remote(download) => Ok(download.restart(found).await?),
+            Self::Web(download, local) => {
+                let restarted = download.restart(found).await;
+                restarted.map_err(|error| of_web(local, error))
+            }
             // The same file gives the same bytes.
             Self::Local(_) => Err(self.wrong_content(found)),
         }
@@ -117,10 +126,21 @@ impl BlobStream {
     pub(crate) fn wrong_content(&self, found: Digest) -> FetchCause {
         match self {
             Self::Remote(download) => download.wrong_content(found).into(),
+            Self::Web(download, local) => of_web(local, download.wrong_content(found)),
             Self::Local(LocalStream { local, digest, .. }) => {
                 local.error(LocalCause::Content { expected: *digest, found }).into()
             }
         }
+    }
+}
+
+/// The error of a file's web server. Which digest the file has is said by people, who may be wrong.
+fn of_web(local: &LocalImage, error: Error) -> FetchCause {
+    match error {
+        Error::WrongContent { expected, found, .. } => {
+            local.error(LocalCause::WebContent { expected, found }).into()
+        }
+        error => error.into(),
     }
 }
 

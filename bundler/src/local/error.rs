@@ -101,6 +101,14 @@ pub enum LocalCause {
         /// The digest that it has.
         found: Digest,
     },
+    /// A file of a web server whose bytes are others than people say.
+    #[error("the server sent a file with the digest {found}, not {expected}")]
+    WebContent {
+        /// The digest that people say.
+        expected: Digest,
+        /// The digest that it has.
+        found: Digest,
+    },
     /// A blob of another size.
     #[error("its content for {digest} has {found} bytes instead of {expected}")]
     Size {
@@ -171,6 +179,7 @@ impl LocalCause {
             | Self::Manifest { .. }
             | Self::Missing(_)
             | Self::Content { .. }
+            | Self::WebContent { .. }
             | Self::Size { .. } => LocalBlame::Damaged,
             Self::Entries(_) | Self::Unpacked(_) | Self::TooLarge { .. } => LocalBlame::Limit,
             Self::Lacks { .. }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bundle_oci::{Digest, Manifest, MediaType, Printable};
+use bundle_oci::{Digest, Manifest, MediaType, Printable, hide_logins};
 use bundle_registry::Client;
 use bytes::Bytes;
 use serde::Serialize;
@@ -111,7 +111,7 @@ impl fmt::Display for FileOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path { written, .. } => Printable(written).fmt(f),
-            Self::Web { address, .. } => Printable(without_query(address)).fmt(f),
+            Self::Web { address, .. } => Printable(&hide_logins(without_query(address))).fmt(f),
         }
     }
 }
@@ -264,6 +264,9 @@ mod tests {
         };
         assert_eq!(web.title().unwrap(), "rke2.tar.gz");
         assert_eq!(web.origin.to_string(), "https://get.example/rke2/rke2.tar.gz");
+        let address = "https://user:hunter2@get.example/k3s".to_owned();
+        let origin = FileOrigin::Web { address, sha256: Digest::of(b"") };
+        assert_eq!(origin.to_string(), "https://***@get.example/k3s");
         for title in ["", ".", "..", "a/b", "/etc/passwd", "a\\b", "a\nb", "C:x"] {
             assert_eq!(file("k3s", Some(title)).title(), Err(FileError::Title(title.to_owned())));
         }

@@ -177,6 +177,17 @@ impl EntranceFiles {
         this
     }
 
+    /// Reads them again at each SIGHUP, where no directory is followed.
+    pub(super) async fn renew(mut self, mut hangups: Hangups, console: Arc<Console>) {
+        loop {
+            hangups.next().await;
+            let lines = tokio::task::block_in_place(|| self.read_again(Asked::Yes));
+            lines.into_iter().for_each(|line| console.say(line));
+            console
+                .say("certificate and login were looked at again; bundles are only with --follow".to_owned());
+        }
+    }
+
     fn look(&self) -> Vec<Option<(u64, (i64, i64))>> {
         let (certificate, key) = self.pair.as_ref().map(|(one, other)| (one, other)).unzip();
         let paths = [certificate, key, self.users.as_ref()].into_iter().flatten();

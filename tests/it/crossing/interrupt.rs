@@ -113,7 +113,10 @@ fn create_interrupted_in_the_middle_of_a_blob_fetches_no_byte_of_it_again() {
     let whole = layer_bytes(&proxy);
     assert!(whole.values().sum::<u64>() > LARGE, "{whole:?}");
     let (file, volumes) = (&["-o", "b.tar"][..], &["-o", "v.tar", "--volume-size", "4MiB"][..]);
-    for (signal, name, code, shape) in [("-INT", "SIGINT", 130, file), ("-TERM", "SIGTERM", 143, volumes)] {
+    let hup = &["-o", "h.tar"][..];
+    let signals =
+        [("-INT", "SIGINT", 130, file), ("-TERM", "SIGTERM", 143, volumes), ("-HUP", "SIGHUP", 129, hup)];
+    for (signal, name, code, shape) in signals {
         proxy.clear();
         proxy.clear_rules();
         hold(&proxy, HELD);
@@ -253,7 +256,8 @@ fn verify_interrupted_changes_nothing() {
     let (scene, proxy) = with_large_image();
     scene.bundle(create(&proxy, &["-o", "b.tar"])).succeeds();
     let before = scene.files();
-    let verify = ["verify", "-", "--trust", "key.pub"];
+    // -q takes nothing away of why it ended.
+    let verify = ["verify", "-", "--trust", "key.pub", "-q"];
     let mut running = Running::start(scene.command(verify), Stdio::piped());
     let bytes = std::fs::read(scene.path("b.tar")).unwrap();
     let mut pipe = running.child.stdin.take().unwrap();
@@ -264,7 +268,7 @@ fn verify_interrupted_changes_nothing() {
     assert_eq!(
         ran.stderr.lines().last().unwrap(),
         format!(
-            "interrupted by SIGINT: nothing was changed; to run it again: {} verify - --trust key.pub",
+            "interrupted by SIGINT: nothing was changed; to run it again: {} verify - --trust key.pub -q",
             env!("CARGO_BIN_EXE_bundle")
         )
     );

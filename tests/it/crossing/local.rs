@@ -346,7 +346,11 @@ fn a_file_of_a_web_server_goes_straight_into_the_bundle_and_is_held_to_its_diges
     assert_eq!(scene.shell("stat -c %a out/Tool").stdout, "644\n");
     // As many other bytes.
     *served.lock().unwrap() = vec![6; 700_000];
-    let refused = create("c.tar").ends_with(4).says("whose digest is");
+    let refused = create("c.tar")
+        .ends_with(3)
+        .says("the server sent a file with the digest sha256:")
+        .says("correct its sha256 below 'files:'")
+        .says("when the source is right");
     assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
     assert!(!scene.path("c.tar").exists());
     write("gone", b"");

@@ -493,3 +493,25 @@ fn many_bundles_that_come_and_go_take_less_than_64_mib() {
     let peak: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
     assert!(peak >> 10 < 64, "{peak} kB");
 }
+
+#[test]
+fn a_login_is_renewed_on_sighup_where_no_directory_is_followed() {
+    let scene = scene();
+    make(&scene, "a", 1_000, &[]);
+    let login = |password: &str| {
+        scene.shell(&format!("htpasswd -cbB -C 4 users node {password} 2>/dev/null")).succeeds();
+    };
+    login("one");
+    let mut served = Served::with(&scene, &["a.tar", "--trust", "key.pub", "--auth", "users"]);
+    let url = format!("http://{}/v2/team/a/manifests/1", served.host());
+    let pull = |password: &str| {
+        scene.shell(&format!("curl -s -o /dev/null -w '%{{http_code}}' -u node:{password} {url}")).stdout
+    };
+    assert_eq!(pull("one"), "200");
+    login("two");
+    let id = served.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    assert!(served.says().contains("were looked at again"));
+    assert_eq!((pull("one"), pull("two")), ("401".to_owned(), "200".to_owned()));
+    assert_eq!(served.stop().0, Some(0));
+}
