@@ -1,6 +1,8 @@
 //! Private keys, and signing.
 //! Takes the errors of key files and signers, gives identifiers and hints.
 
+use std::path::Path;
+
 use bundle_format::KeyError;
 use bundle_trust::{KeyFileError, SignError};
 
@@ -21,9 +23,7 @@ impl From<KeyFileError> for Failure {
             KeyFileError::Key { source: KeyError::PublicForPrivate, .. } => {
                 Some("name the private key: the file without .pub".to_owned())
             }
-            KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => {
-                Some(format!("make a key with `bundle key generate {}`", name(path)))
-            }
+            KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => Some(missing(path)),
             _ => None,
         };
         let id = match &error {
@@ -37,6 +37,14 @@ impl From<KeyFileError> for Failure {
             KeyFileError::Key { .. } => Id::KeyInvalid,
         };
         Self { id, lines: vec![chain(&error)], hint }
+    }
+}
+
+/// What to do about a key that is not there. A new one is of no use where another is trusted.
+fn missing(path: &Path) -> String {
+    match path.extension().is_some_and(|extension| extension == "pub") {
+        true => "is the name right? A public key comes from whoever has the private one".to_owned(),
+        false => format!("is the name right? `bundle key generate {}` makes a new key", name(path)),
     }
 }
 

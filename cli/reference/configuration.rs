@@ -62,5 +62,5 @@ A key that the program does not know is an error with its line. No file has a pa
 file has what weakens the verification of bundles or changes what an import may overwrite: `--allow-rollback`, \
 `--allow-future`, `--unverified`, `--on-existing-tag`, `--ignore-quota`, `trustStore: none`. These stay on the command line, \
 where each run shows them; `BUNDLE_TRUST_STORE=none` works, with a warning in each run. A file that another user owns \
-(but root), or that anybody can write, is refused, because `trust` decides whose bundles are accepted.
+(but root), or that anybody can write or replace, is refused, because `trust` decides whose bundles are accepted.
 ";

@@ -21,7 +21,7 @@ fn mistakes_are_told_before_any_work() {
         ("create nginx --key /dev/zero -o x.tar", 2, "it is not a regular file"),
         ("create nginx --key key -o x.tar --ca-file fifo", 2, "it is not a regular file"),
         ("create nginx --key key -o x.tar --ca-file /dev/zero", 2, "it is not a regular file"),
-        ("create nginx --key missing -o x.tar", 2, "hint: make a key with `bundle key generate missing`"),
+        ("create nginx --key missing -o x.tar", 2, "`bundle key generate missing` makes a new key"),
         ("create nginx --key key-open -o x.tar", 2, "hint: chmod 600 key-open"),
         ("create nginx --key key.pub -o x.tar", 2, "this is a public key, where the private one belongs"),
         ("create nginx --key key -o b.tar", 2, "b.tar exists already"),

@@ -95,6 +95,8 @@ fn a_wrong_value_is_reported_with_its_place() {
     with(&scene, "import b.tar --trust key.pub", &[])
         .ends_with(2)
         .says(&format!("{file}:2: registryKind: invalid value"));
+    let ran = with(&scene, "import b.tar --trust key.pub --json", &[]).ends_with(2);
+    assert!(ran.stderr.starts_with('{') && ran.stderr.contains("\"usage\""), "{}", ran.stderr);
     with(&scene, "config show", &[])
         .ends_with(2)
         .says(&format!("[{file}:2]: invalid value 'nexus'"))
@@ -102,14 +104,12 @@ fn a_wrong_value_is_reported_with_its_place() {
     let report = with(&scene, "config show --json", &[("BUNDLE_JOBS", "0")]).ends_with(2);
     assert!(report.stdout.contains("\"refused\": \"invalid value '0'"), "{}", report.stdout);
     write(&scene, "to: harbor.example\n");
-    let mut odd = scene.command(["verify", "b.tar", "--trust", "key.pub"]);
-    odd.env("BUNDLE_RETRIES", std::ffi::OsStr::from_bytes(b"\xff"));
-    Ran::from(odd.output().unwrap()).ends_with(2).says("BUNDLE_RETRIES: retries is not UTF-8");
-    with(&scene, "verify b.tar --trust key.pub", &[("BUNDLE_JOBS", "none")])
+    with(&scene, "create localhost:1/a --key key -o x.tar", &[("BUNDLE_JOBS", "none")])
         .ends_with(2)
         .says("BUNDLE_JOBS: jobs: invalid value");
-    let ran = with(&scene, "verify b.tar --trust key.pub --json", &[]).ends_with(2);
-    assert!(ran.stderr.starts_with('{') && ran.stderr.contains("\"usage\""), "{}", ran.stderr);
+    let mut odd = scene.command(["create", "localhost:1/a", "--key", "key", "-o", "x.tar"]);
+    odd.env("BUNDLE_RETRIES", std::ffi::OsStr::from_bytes(b"\xff"));
+    Ran::from(odd.output().unwrap()).ends_with(2).says("BUNDLE_RETRIES: retries is not UTF-8");
     write(&scene, "to: a\ncaFiles: x\n");
     with(&scene, "verify b.tar --trust key.pub", &[])
         .ends_with(2)
