@@ -114,8 +114,8 @@ fn has_odd_port(authority: &str) -> bool {
 
 /// The last `@` that has something before it, and behind it something that is no digest.
 fn last_at(text: &str) -> Option<usize> {
-    let ats = text.match_indices('@').map(|(at, _)| at);
-    ats.filter(|at| *at > 0 && at + 1 < text.len() && !begins_with_digest(&text[at + 1..])).last()
+    let mut ats = text.match_indices('@').map(|(at, _)| at).rev();
+    ats.find(|at| *at > 0 && at + 1 < text.len() && !begins_with_digest(&text[at + 1..]))
 }
 
 fn begins_with_digest(text: &str) -> bool {
