@@ -153,7 +153,7 @@ pub(crate) const EVALUATION_DEPTH: usize = 8_000;
 /// Approximate memory of a value in a list or map, in bytes: the value, its key, and its part of the map.
 const VALUE: usize = 64;
 
-/// Approximate memory of an empty map, in bytes.
+/// What a map costs besides its values, in bytes: no less than it takes with room for its first ones.
 const MAP: usize = 512;
 
 /// Which bound was reached.
@@ -236,7 +236,7 @@ impl Budget {
         self.bytes(count.saturating_mul(VALUE))
     }
 
-    /// Pays for new maps, before they are made. Even a small one takes a whole node of its tree.
+    /// Pays for new maps, before they are made.
     pub(crate) fn maps(&self, count: usize) -> Result<(), Limit> {
         self.bytes(count.saturating_mul(MAP))
     }

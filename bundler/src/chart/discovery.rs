@@ -357,6 +357,8 @@ fn look_into(
         .chain(&warnings)
         .map(ToString::to_string)
         .collect();
+    // Renderings are many small values; nobody needs to wait until all are gone.
+    std::thread::Builder::new().spawn(move || drop(renderings)).ok();
     let mut warnings: Vec<String> = warnings.into_iter().collect();
     let images = chart_images(finds, request, &mut warnings)?;
     let json = |error: serde_json::Error| ChartCause::Pack(error.into());

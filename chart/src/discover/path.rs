@@ -2,6 +2,7 @@
 //! Takes steps; gives the path as people write it, `spec.containers[0].image`.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The path of a field on the way down a document: `spec.containers[0].image`.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +17,7 @@ pub(super) struct FieldPath {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// To the value of a key.
-    Key(String),
+    Key(Arc<str>),
     /// To an item of a list.
     Index(usize),
     /// Into the document that a string is.
@@ -32,9 +33,9 @@ impl FieldPath {
         &self.steps
     }
 
-    pub(super) fn push_key(&mut self, key: &str) {
+    pub(super) fn push_key(&mut self, key: &Arc<str>) {
         self.parts.push(self.text.len());
-        self.steps.push(Step::Key(key.to_owned()));
+        self.steps.push(Step::Key(Arc::clone(key)));
         let plain =
             !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         if !plain {
@@ -75,14 +76,14 @@ mod tests {
     #[test]
     fn paths_are_written_as_people_write_them() {
         let mut path = FieldPath::default();
-        path.push_key("data");
-        path.push_key("app.yaml");
+        path.push_key(&"data".into());
+        path.push_key(&"app.yaml".into());
         path.push_inside();
-        path.push_key("jobs");
+        path.push_key(&"jobs".into());
         path.push_index(3);
-        path.push_key("image");
+        path.push_key(&"image".into());
         assert_eq!(path.as_str(), "data[app.yaml] > jobs[3].image");
-        assert_eq!(path.steps()[2..5], [Step::Inside, Step::Key("jobs".to_owned()), Step::Index(3)]);
+        assert_eq!(path.steps()[2..5], [Step::Inside, Step::Key("jobs".into()), Step::Index(3)]);
         for _ in 0..5 {
             path.pop();
         }

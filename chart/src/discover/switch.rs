@@ -252,12 +252,19 @@ impl Search<'_> {
 
     /// Turns the switches of one level, several at once; what they show is in the order of the work.
     fn level(&self, states: &[State], work: &[(usize, Candidate)], tried: &BTreeSet<String>) -> Vec<Turned> {
+        // What takes longest comes first, so that no thread is left alone with it at the end.
+        let mut order: Vec<usize> = (0..work.len()).collect();
+        order.sort_by_key(|at| {
+            let candidate = work.get(*at).map(|(_, candidate)| candidate);
+            let is_chart = candidate.is_some_and(|one| matches!(one.turn, Turn::Chart(_)));
+            std::cmp::Reverse((is_chart, candidate.map_or(0, |one| one.readers.len())))
+        });
         let next = AtomicUsize::new(0);
         let done: Mutex<BTreeMap<usize, (Turned, Vec<u64>)>> = Mutex::default();
         let threads = self.switches.threads.get().min(work.len());
         let one = || {
             loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
                 let Some((state, candidate)) = work.get(at) else { break };
                 let turned = states.get(*state).map(|state| self.turn(state, candidate, tried));
                 if let Some(turned) = turned {

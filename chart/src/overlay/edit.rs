@@ -25,7 +25,7 @@ fn placed(over: Option<Value>, base: Option<Value>, path: &[Step], value: Value)
                 _ => Map::new(),
             };
             let below = base.and_then(|base| base.as_map()?.get(key));
-            table.insert(key.as_str(), placed(table.get(key), below, rest, value)?);
+            table.insert(Arc::clone(key), placed(table.get(key), below, rest, value)?);
             Some(Value::Map(table))
         }
         Step::Index(index) => {
@@ -50,12 +50,12 @@ pub(super) fn at(values: &Map, path: &[Step]) -> Option<Value> {
 
 /// The path of a field of a table.
 pub(super) fn field(table: &[Step], key: &str) -> Vec<Step> {
-    table.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
+    table.iter().cloned().chain([Step::Key(key.into())]).collect()
 }
 
 /// A path of keys: `core.resources`.
 pub(super) fn keys(path: &str) -> Vec<Step> {
-    path.split('.').filter(|key| !key.is_empty()).map(|key| Step::Key(key.to_owned())).collect()
+    path.split('.').filter(|key| !key.is_empty()).map(|key| Step::Key(key.into())).collect()
 }
 
 /// A path of keys as people write it.
@@ -64,7 +64,7 @@ pub(super) fn shown(path: &[Step]) -> String {
     for step in path {
         match step {
             Step::Key(key) if text.is_empty() => text.push_str(key),
-            Step::Key(key) => text.extend([".", key]),
+            Step::Key(key) => text.extend([".", &**key]),
             Step::Index(index) => text.push_str(&format!("[{index}]")),
             Step::Inside => text.push_str(" > "),
         }
@@ -93,10 +93,7 @@ pub(super) fn each(value: &Value, path: &mut Vec<Step>, see: &mut dyn FnMut(&[St
     };
     match value {
         Value::Map(table) => {
-            table
-                .entries()
-                .iter()
-                .for_each(|(key, inner)| enter(Step::Key(Arc::clone(key).to_string()), inner));
+            table.entries().iter().for_each(|(key, inner)| enter(Step::Key(Arc::clone(key)), inner));
         }
         Value::List(list) => {
             list.iter().enumerate().for_each(|(index, inner)| enter(Step::Index(index), inner));
@@ -114,7 +111,7 @@ mod tests {
     fn values_are_put_where_they_belong_and_lists_stay_whole() {
         let base = map(r#"{"a":{"b":1,"c":[{"x":1,"y":2},"z"]},"t":"text"}"#);
         let over = map(r#"{"k":1}"#);
-        let step = |key: &str| Step::Key(key.to_owned());
+        let step = |key: &str| Step::Key(key.into());
         let path = [step("a"), step("c"), Step::Index(0), step("y")];
         let once = put(&over, &base, &path, Value::int(3)).unwrap();
         assert_eq!(json(&Value::Map(once.clone())), r#"{"a":{"c":[{"x":1,"y":3},"z"]},"k":1}"#);

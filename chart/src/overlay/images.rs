@@ -177,7 +177,7 @@ impl Overlay<'_> {
             let known = ways.iter().find(|(of, _)| *of == shape).map(|(_, way)| *way);
             // Without an example, what we ourselves read as that image.
             let key = match slot.path.last() {
-                Some(Step::Key(key)) => key.as_str(),
+                Some(Step::Key(key)) => key,
                 _ => "",
             };
             let reads = |choice: &Choice| {

@@ -222,6 +222,7 @@ struct Reader<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     limits: Limits,
+    names: Names,
     /// Nodes that may still be read.
     room: usize,
     /// Values that may still be made of them.
@@ -242,6 +243,7 @@ impl<'t> Reader<'t> {
             parser: Parser::new_from_str_with_options(text, options),
             anchors: HashMap::new(),
             limits: *limits,
+            names: Names::new(),
             room: limits.yaml_nodes,
             nodes: limits.yaml_nodes,
             too_many: false,
@@ -262,7 +264,7 @@ impl<'t> Reader<'t> {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     let plain = style == ScalarStyle::Plain;
-                    let content = Content::Scalar { text: text.into(), plain };
+                    let content = Content::Scalar { text: self.names.share(text), plain };
                     let tag = tag_name(tag.as_deref());
                     self.finish(Node { place: span.start, tag, content, height: 0 }, anchor)
                 }
@@ -365,6 +367,36 @@ impl<'t> Reader<'t> {
     fn too_many(&mut self, place: Marker) -> YamlError {
         self.too_many = true;
         YamlError::at(place, format!("more than {} values", self.limits.yaml_nodes))
+    }
+}
+
+/// Short texts that were read last: the keys of a document are the same again and again.
+struct Names([Option<Arc<str>>; 64]);
+
+impl Names {
+    /// Longer texts in bytes are seldom the same.
+    const LONGEST: usize = 24;
+
+    const fn new() -> Self {
+        Self([const { None }; 64])
+    }
+
+    /// The text, in the memory of an equal one if that was read not long ago.
+    fn share(&mut self, text: Cow<'_, str>) -> Arc<str> {
+        if text.len() > Self::LONGEST {
+            return text.into();
+        }
+        let sum = text.bytes().fold(text.len(), |sum, byte| sum.wrapping_mul(31) ^ usize::from(byte));
+        let slots = self.0.len();
+        match self.0.get_mut((sum ^ sum >> 6) % slots) {
+            Some(Some(known)) if **known == *text => Arc::clone(known),
+            Some(slot) => {
+                let text: Arc<str> = text.into();
+                *slot = Some(Arc::clone(&text));
+                text
+            }
+            None => text.into(),
+        }
     }
 }
 
