@@ -1,0 +1,12 @@
+//! What all models of encoders have in common: plain bytes go in, the bytes that the modelled program
+//! would have written come out.
+
+/// A DEFLATE encoder (RFC 1951) of some program, modelled: for the same plain bytes it gives the same bits,
+/// however the plain bytes are cut into writes.
+pub trait Encoder: Send {
+    /// Takes plain bytes, and appends what can be written so far.
+    fn write(&mut self, plain: &[u8], out: &mut Vec<u8>);
+
+    /// Ends the stream: the last block, filled up to a whole byte.
+    fn finish(&mut self, out: &mut Vec<u8>);
+}

@@ -1,0 +1,287 @@
+//! Finds out which program wrote a compressed blob: gives the plain bytes, and a recipe if a model makes
+//! exactly this blob of them. Nothing is taken on trust: every byte was compared.
+
+use std::io::{self, Write};
+
+use flate2::Crc;
+
+use crate::gzip;
+use crate::model::Model;
+use crate::recipe::{Recipe, RecipeWriter, Way};
+use crate::source::{Inflate, Packing, ReadSeek, Source, Step};
+use crate::tokens::{Settings, correct};
+use crate::trial::Trial;
+use crate::zstd::{self, ZstdSettings};
+
+/// The most memory that [`examine`] and [`crate::recreate`] take, in bytes, whatever the blob: windows and
+/// tables of the models, a recipe, and in `examine` the beginning of a member, plain and compressed, on
+/// which the models are tried.
+pub const MAX_MEMORY: usize = 32 * 1024 * 1024;
+
+/// All models are tried on this many plain bytes of a member: a block of pgzip, and a little more.
+const PROBE: usize = 1024 * 1024 + 128 * 1024;
+/// A beginning that takes more compressed bytes than this is no work of a known program.
+const MAX_PROBE_COMPRESSED: usize = 2 * PROBE;
+/// The first bytes of the probe, on which most models fail.
+const GLANCE: usize = 64 * 1024;
+/// Models that are alike for the whole probe and then not: how many of them are tried to the end.
+const MAX_PASSES: usize = 3;
+/// The ways of correcting are compared on this many plain bytes.
+const SAMPLE: u64 = 512 * 1024;
+/// After so many members without a model, no models are tried any more.
+const MAX_UNKNOWN: u32 = 3;
+/// Bytes behind the last member that are kept as they are.
+const MAX_TRAILING: usize = 64 * 1024;
+
+/// Why a blob could not be examined. That no recipe was found is no error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExamineError {
+    /// The blob cannot be read.
+    #[error("the compressed bytes cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// The plain bytes cannot be written.
+    #[error("the plain bytes cannot be written: {0}")]
+    Write(#[source] io::Error),
+}
+
+/// Reads `blob` from its present position to its end, writes its plain bytes to `plain`, and gives the
+/// recipe that makes the same blob of them. Where no model does, the recipe needs corrections, which go to
+/// `corrections` ([`Recipe::has_corrections`]). `None` if there is no recipe, or none that pays: then what
+/// was written to `plain` and `corrections` is of no use. The blob is read once, or a few times more where
+/// models are hard to tell apart or there is none.
+///
+/// # Errors
+/// Reading or writing fails. A damaged blob is no error: it has no recipe.
+pub fn examine(
+    blob: &mut dyn ReadSeek,
+    plain: &mut dyn Write,
+    corrections: &mut dyn Write,
+) -> Result<Option<Recipe>, ExamineError> {
+    let mut source = Source::new(blob).map_err(ExamineError::Read)?;
+    let mut recipe = RecipeWriter::new();
+    let (mut last, mut members, mut unknown) = (None, 0u64, 0);
+    loop {
+        let bytes = source.peek(gzip::MAX_HEADER).map_err(ExamineError::Read)?;
+        if let Some(settings) = ZstdSettings::candidates(&bytes[..bytes.len().min(zstd::MAX_HEADER)]) {
+            let size = zstd::content_size(bytes);
+            let mut frame = Member::new(&mut source, plain, Packing::Zstd, size);
+            let ways = settings.into_iter().map(Way::Zstd).collect();
+            let Found::Way(way) = frame.examine(ways, last)? else {
+                return Ok(None);
+            };
+            recipe.member(way, &[], frame.len);
+            last = Some(way);
+        } else if let Some(len) = gzip::header_len(bytes) {
+            let header = bytes[..len].to_vec();
+            source.skip(len);
+            let start = source.position();
+            let mut member = Member::new(&mut source, plain, Packing::Deflate, 0);
+            let models = match unknown < MAX_UNKNOWN {
+                true => Model::candidates(gzip::hints(&header)),
+                false => Vec::new(),
+            };
+            let found = member.examine(models.into_iter().map(Way::Model).collect(), last)?;
+            let (crc, len) = (member.crc.sum(), member.len);
+            let way = match found {
+                Found::Way(way) => {
+                    last = Some(way);
+                    way
+                }
+                Found::NoWay => {
+                    unknown += 1;
+                    match corrected(&mut source, start, corrections)? {
+                        Some(settings) => Way::Corrections(settings),
+                        None => return Ok(None),
+                    }
+                }
+                Found::Damaged => return Ok(None),
+            };
+            recipe.member(way, &header, len);
+            let trailer = source.peek(gzip::TRAILER).map_err(ExamineError::Read)?;
+            if trailer.get(..gzip::TRAILER) != Some(&gzip::trailer(crc, len)) {
+                return Ok(None);
+            }
+            source.skip(gzip::TRAILER);
+        } else {
+            break;
+        }
+        if recipe.is_too_long() {
+            return Ok(None);
+        }
+        members += 1;
+    }
+    if members == 0 {
+        return Ok(None);
+    }
+    let trailing = source.peek(MAX_TRAILING + 1).map_err(ExamineError::Read)?;
+    if trailing.len() > MAX_TRAILING {
+        return Ok(None);
+    }
+    recipe.verbatim(trailing);
+    Ok((!recipe.is_too_long()).then(|| recipe.end()))
+}
+
+/// Writes the corrections of the stream at `start`, and leaves the source behind it.
+fn corrected(
+    source: &mut Source<'_>,
+    start: u64,
+    corrections: &mut dyn Write,
+) -> Result<Option<Settings>, ExamineError> {
+    let mut best = None;
+    for settings in Settings::all() {
+        source.seek(start).map_err(ExamineError::Read)?;
+        let result = correct(source, settings, SAMPLE, &mut io::sink()).map_err(ExamineError::Read)?;
+        let result = result.map_err(ExamineError::Write)?;
+        if best.is_none_or(|(least, _)| result.len < least) {
+            // igzip's level 0 writes a whole layer as one block.
+            let header_first = result.blocks == 0 && !result.complete;
+            best = Some((result.len, Settings { header_first, ..settings }));
+        }
+    }
+    let Some((_, settings)) = best else {
+        return Ok(None);
+    };
+    source.seek(start).map_err(ExamineError::Read)?;
+    let result = correct(source, settings, u64::MAX, corrections).map_err(ExamineError::Read)?;
+    Ok(result.map_err(ExamineError::Write)?.complete.then_some(settings))
+}
+
+/// What became of the search for a model.
+enum Found {
+    Way(Way),
+    NoWay,
+    Damaged,
+}
+
+/// The stream of a member, or a frame.
+struct Member<'a, 'b> {
+    source: &'a mut Source<'b>,
+    plain: &'a mut dyn Write,
+    packing: Packing,
+    /// The size that a frame promises.
+    size: u64,
+    crc: Crc,
+    len: u64,
+}
+
+/// The beginning of a member.
+struct Probe {
+    plain: Vec<u8>,
+    compressed: Vec<u8>,
+    step: Step,
+}
+
+impl<'a, 'b> Member<'a, 'b> {
+    fn new(source: &'a mut Source<'b>, plain: &'a mut dyn Write, packing: Packing, size: u64) -> Self {
+        Self { source, plain, packing, size, crc: Crc::new(), len: 0 }
+    }
+
+    /// Finds the model, writes all plain bytes, and leaves the source behind the stream.
+    fn examine(&mut self, ways: Vec<Way>, last: Option<Way>) -> Result<Found, ExamineError> {
+        let start = self.source.position();
+        let mut inflate = Inflate::new(self.packing);
+        let Some(probe) = self.probe(&mut inflate)? else {
+            return Ok(Found::Damaged);
+        };
+        self.take(&probe.plain)?;
+        let size = self.size;
+        let others = ways.into_iter().filter(|&way| Some(way) != last);
+        let mut candidates = last.into_iter().chain(others);
+        if probe.step == Step::End {
+            let exact = |&way: &Way| probe.try_way(way, size).is_some_and(|mut trial| trial.finish());
+            return Ok(candidates.find(exact).map_or(Found::NoWay, Found::Way));
+        }
+
+        let mut trial = candidates.by_ref().find_map(|way| probe.try_way(way, size));
+        let mut consumed = Vec::new();
+        loop {
+            consumed.clear();
+            let step = inflate.step(self.source, &mut consumed).map_err(ExamineError::Read)?;
+            self.take(inflate.plain())?;
+            if let Some(trial) = &mut trial {
+                trial.expect(&consumed);
+                trial.write(inflate.plain());
+            }
+            match step {
+                Step::More => {}
+                Step::End => break,
+                Step::Damaged => return Ok(Found::Damaged),
+            }
+        }
+        let Some(mut trial) = trial else {
+            return Ok(Found::NoWay);
+        };
+        if trial.finish() {
+            return Ok(Found::Way(trial.way()));
+        }
+        let end = self.source.position();
+        for trial in candidates.filter_map(|way| probe.try_way(way, size)).take(MAX_PASSES - 1) {
+            let way = trial.way();
+            self.source.seek(start).map_err(ExamineError::Read)?;
+            if self.again(way)? {
+                self.source.seek(end).map_err(ExamineError::Read)?;
+                return Ok(Found::Way(way));
+            }
+        }
+        Ok(Found::NoWay)
+    }
+
+    fn probe(&mut self, inflate: &mut Inflate) -> Result<Option<Probe>, ExamineError> {
+        let mut probe = Probe { plain: Vec::new(), compressed: Vec::new(), step: Step::More };
+        while probe.step == Step::More && probe.plain.len() < PROBE {
+            probe.step = inflate.step(self.source, &mut probe.compressed).map_err(ExamineError::Read)?;
+            probe.plain.extend_from_slice(inflate.plain());
+            if probe.step == Step::Damaged || probe.compressed.len() > MAX_PROBE_COMPRESSED {
+                return Ok(None);
+            }
+        }
+        Ok(Some(probe))
+    }
+
+    /// Compares a whole stream with what a model makes of it.
+    fn again(&mut self, way: Way) -> Result<bool, ExamineError> {
+        let Some(encoder) = way.encoder(self.size) else {
+            return Ok(false);
+        };
+        let mut trial = Trial::new(way, encoder);
+        let mut inflate = Inflate::new(self.packing);
+        let mut consumed = Vec::new();
+        while trial.is_alive() {
+            consumed.clear();
+            let step = inflate.step(self.source, &mut consumed).map_err(ExamineError::Read)?;
+            trial.expect(&consumed);
+            trial.write(inflate.plain());
+            match step {
+                Step::More => {}
+                Step::End => return Ok(trial.finish()),
+                Step::Damaged => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn take(&mut self, plain: &[u8]) -> Result<(), ExamineError> {
+        self.crc.update(plain);
+        self.len += plain.len() as u64;
+        self.plain.write_all(plain).map_err(ExamineError::Write)
+    }
+}
+
+impl Probe {
+    /// An encoder that makes of the probe what it is.
+    fn try_way(&self, way: Way, size: u64) -> Option<Trial> {
+        if matches!(way, Way::Model(model) if model.is_out_of_question(&self.compressed)) {
+            return None;
+        }
+        let mut trial = Trial::new(way, way.encoder(size)?);
+        trial.expect(&self.compressed);
+        for plain in self.plain.chunks(GLANCE) {
+            trial.write(plain);
+            if !trial.is_alive() {
+                return None;
+            }
+        }
+        Some(trial)
+    }
+}

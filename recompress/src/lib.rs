@@ -1,0 +1,29 @@
+//! Exact recompression: compressed bytes taken apart into plain bytes and a recipe, and made again of the
+//! two, bit for bit. Takes readers and writers, knows no bundle and no network.
+//!
+//! Start at [`examine`] and [`recreate`].
+
+mod deflate;
+mod encoder;
+mod examine;
+pub mod go;
+mod gzip;
+pub mod klauspost;
+mod model;
+mod recipe;
+mod recreate;
+mod source;
+mod tokens;
+mod trial;
+mod varint;
+mod zlib;
+mod zstd;
+
+pub use encoder::Encoder;
+pub use examine::{ExamineError, MAX_MEMORY, examine};
+pub use model::{GoLevel, Model};
+pub use recipe::{MAX_RECIPE, Recipe, RecipeError};
+pub use recreate::{Limits, RecreateError, recreate};
+pub use source::ReadSeek;
+pub use zlib::{Deflate, Level, Pigz, PigzBlocks, PigzSettings, Strategy, ZlibSettings};
+pub use zstd::ZstdSettings;

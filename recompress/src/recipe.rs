@@ -1,0 +1,256 @@
+//! What is needed, besides the plain bytes, to write a compressed blob again: a recipe of a few bytes.
+//!
+//! # Encoding, version 1
+//! A recipe is the byte 1 and then parts, in the order of the blob's bytes, up to the end of the recipe.
+//! `number` is an unsigned LEB128 number below 2⁶⁴ in its shortest form. Each part begins with one byte:
+//!
+//! | byte | then | the blob goes on with |
+//! |---|---|---|
+//! | 0 | number *n*, *n* bytes | these bytes |
+//! | 1 | model, number *n* (1 to 65,536), *n* bytes, number *p* | a gzip member: these *n* bytes (its header); the DEFLATE stream of the model for the next *p* plain bytes; their CRC-32 and *p* modulo 2³², four bytes each, the lowest first |
+//! | 2 | number *p* | a gzip member as the last part of kind 1 or 3, of *p* plain bytes |
+//! | 3 | hash (3 to 7), depth (1 to 255), entered (1 to 255), flags (1 lazy, 2 headers first), a byte each; number *n*, *n* bytes, number *p* | a gzip member as kind 1, but the DEFLATE stream comes from the next corrections, which are beside the recipe |
+//! | 4 | level (1 to 9), flags (1 checksum, 2 size in the header, 4 end given after the last bytes), number *p* | a frame of libzstd 1.5 with one thread, of the next *p* plain bytes |
+//!
+//! A model is one byte, and its settings:
+//!
+//! | byte | then | encoder |
+//! |---|---|---|
+//! | 1 | level (1 to 9), memLevel (1 to 9), strategy (0 default, 2 Huffman only, 3 runs), a byte each | zlib |
+//! | 2 | level (1 to 9) | GNU gzip |
+//! | 3 | level (1 to 9), blocks (0 with a dictionary, 1 of one stream, 2 independent), number KiB of a block (32 to 65,536) | pigz |
+//! | 4 | level + 2 (0, 2 to 11) | Go's `compress/flate` up to Go 1.26 |
+//! | 5 | version (0 for 1.14.0 and what writes alike, 1: 1.15.0, 2: 1.15.11, 3: 1.15.14, 4: 1.18.0, 5: 1.18.2, 6: 1.20.0, 7: 1.20.4), level + 2 | `github.com/klauspost/compress/flate` |
+//! | 6 | version, level + 2, number KiB of a block (17 to 4,096) | `github.com/klauspost/pgzip` |
+
+use crate::encoder::Encoder;
+use crate::gzip::MAX_HEADER;
+use crate::model::Model;
+use crate::tokens::Settings;
+use crate::varint::{Reader, put};
+use crate::zstd::ZstdSettings;
+
+/// The longest recipe in bytes. It is kept in memory; a member that is like the one before takes about four
+/// bytes of it, so 200,000 members fit.
+pub const MAX_RECIPE: usize = 1024 * 1024;
+
+const VERSION: u8 = 1;
+const VERBATIM: u8 = 0;
+const MEMBER: u8 = 1;
+const SAME_MEMBER: u8 = 2;
+const CORRECTED_MEMBER: u8 = 3;
+const FRAME: u8 = 4;
+
+/// How to write a compressed blob again from its plain bytes. Its encoding is in the source file's
+/// description, `recipe.rs`; it is checked when it is read, but whether the blob comes out can only be known
+/// by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    bytes: Vec<u8>,
+}
+
+/// Bytes that are no recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Longer than [`MAX_RECIPE`].
+    #[error("the recipe has more than {MAX_RECIPE} bytes")]
+    TooLong,
+    /// Written by a later version of this program.
+    #[error("the recipe has the unknown version {0}")]
+    Version(u8),
+    /// Cut off, or no recipe at all.
+    #[error("the recipe is damaged")]
+    Damaged,
+}
+
+impl Recipe {
+    /// The recipe in its encoding.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.bytes.clone()
+    }
+
+    /// Reads an encoding.
+    ///
+    /// # Errors
+    /// It is too long, of another version or damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecipeError> {
+        if bytes.len() > MAX_RECIPE {
+            return Err(RecipeError::TooLong);
+        }
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(&version) => return Err(RecipeError::Version(version)),
+            None => return Err(RecipeError::Damaged),
+        }
+        let recipe = Self { bytes: bytes.to_vec() };
+        let mut parts = recipe.parts();
+        if parts.by_ref().all(|part| part.is_some()) { Ok(recipe) } else { Err(RecipeError::Damaged) }
+    }
+
+    /// The models of the recipe's members, one for each change of model.
+    pub fn models(&self) -> Vec<Model> {
+        let mut models = Vec::new();
+        for part in self.parts().flatten() {
+            if let Part::Member { way: Way::Model(model), .. } = part
+                && models.last() != Some(&model)
+            {
+                models.push(model);
+            }
+        }
+        models
+    }
+
+    /// Whether the recipe needs the stream of corrections that [`crate::examine`] wrote.
+    pub fn has_corrections(&self) -> bool {
+        let corrected = |part: Part<'_>| matches!(part, Part::Member { way: Way::Corrections(_), .. });
+        self.parts().flatten().any(corrected)
+    }
+
+    /// The parts in order; `None` where the encoding is damaged, which ends them.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { bytes: Reader::new(&self.bytes[1..]), last: None, damaged: false }
+    }
+}
+
+/// One part of a recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// Bytes as they are.
+    Verbatim(&'a [u8]),
+    /// A Zstandard frame.
+    Frame { settings: ZstdSettings, plain: u64 },
+    /// A gzip member.
+    Member { way: Way, header: &'a [u8], plain: u64 },
+}
+
+/// Where a stream comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A model makes it.
+    Model(Model),
+    /// It is predicted, and the corrections say what differs.
+    Corrections(Settings),
+    /// libzstd makes it.
+    Zstd(ZstdSettings),
+}
+
+impl Way {
+    /// The encoder that makes the stream of `size` plain bytes; `None` for corrections, which need more.
+    pub(crate) fn encoder(self, size: u64) -> Option<Box<dyn Encoder>> {
+        match self {
+            Self::Model(model) => Some(model.encoder()),
+            Self::Zstd(settings) => settings.encoder(size),
+            Self::Corrections(_) => None,
+        }
+    }
+}
+
+/// The parts of a recipe.
+pub(crate) struct Parts<'a> {
+    bytes: Reader<'a>,
+    last: Option<(Way, &'a [u8])>,
+    damaged: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn read(&mut self) -> Option<Part<'a>> {
+        let bytes = &mut self.bytes;
+        match bytes.byte()? {
+            VERBATIM => {
+                let len = usize::try_from(bytes.varint()?).ok()?;
+                Some(Part::Verbatim(bytes.bytes(len)?))
+            }
+            kind @ (MEMBER | CORRECTED_MEMBER) => {
+                let way = match kind {
+                    MEMBER => Way::Model(Model::read(bytes)?),
+                    _ => Way::Corrections(Settings::read(bytes)?),
+                };
+                let len =
+                    usize::try_from(bytes.varint()?).ok().filter(|len| (1..=MAX_HEADER).contains(len))?;
+                let header = bytes.bytes(len)?;
+                self.last = Some((way, header));
+                Some(Part::Member { way, header, plain: bytes.varint()? })
+            }
+            FRAME => Some(Part::Frame { settings: ZstdSettings::read(bytes)?, plain: bytes.varint()? }),
+            SAME_MEMBER => {
+                let (way, header) = self.last?;
+                Some(Part::Member { way, header, plain: bytes.varint()? })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Option<Part<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.damaged || self.bytes.is_empty() {
+            return None;
+        }
+        let part = self.read();
+        self.damaged = part.is_none();
+        Some(part)
+    }
+}
+
+/// Writes a recipe part by part.
+#[derive(Debug)]
+pub(crate) struct RecipeWriter {
+    bytes: Vec<u8>,
+    last: Option<(Way, Vec<u8>)>,
+}
+
+impl RecipeWriter {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![VERSION], last: None }
+    }
+
+    /// Adds bytes as they are.
+    pub(crate) fn verbatim(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.bytes.push(VERBATIM);
+            put(bytes.len() as u64, &mut self.bytes);
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Adds a gzip member.
+    pub(crate) fn member(&mut self, way: Way, header: &[u8], plain: u64) {
+        if self.last.as_ref().is_some_and(|last| last.0 == way && last.1 == header) {
+            self.bytes.push(SAME_MEMBER);
+        } else {
+            match way {
+                Way::Model(model) => {
+                    self.bytes.push(MEMBER);
+                    model.write(&mut self.bytes);
+                }
+                Way::Corrections(settings) => {
+                    self.bytes.push(CORRECTED_MEMBER);
+                    settings.write(&mut self.bytes);
+                }
+                // A frame has no header besides, and does not become a member.
+                Way::Zstd(settings) => {
+                    self.bytes.push(FRAME);
+                    settings.write(&mut self.bytes);
+                    put(plain, &mut self.bytes);
+                    return;
+                }
+            }
+            put(header.len() as u64, &mut self.bytes);
+            self.bytes.extend_from_slice(header);
+            self.last = Some((way, header.to_vec()));
+        }
+        put(plain, &mut self.bytes);
+    }
+
+    /// Whether it has become longer than a recipe may be.
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.bytes.len() > MAX_RECIPE
+    }
+
+    pub(crate) fn end(self) -> Recipe {
+        Recipe { bytes: self.bytes }
+    }
+}
