@@ -9,11 +9,13 @@ use serde_json::Value;
 use crate::sources::root;
 
 /// Each crate, and the crates of ours that it may depend on. A missing arrow is not allowed.
-const ALLOWED: [(&str, &str); 17] = [
+const ALLOWED: [(&str, &str); 19] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
-    ("bundle-format", "oci os"),
+    ("bundle-recompress", ""),
+    ("bundle-delta", "os"),
+    ("bundle-format", "oci os recompress delta"),
     ("bundle-trust", "oci os input format"),
     ("bundle-registry", "oci os"),
     ("bundle-harbor", "oci registry"),
@@ -30,8 +32,16 @@ const ALLOWED: [(&str, &str); 17] = [
 ];
 
 /// These read what an attacker wrote, and must be able to do so where there is no network.
-const WITHOUT_NETWORK: [&str; 6] =
-    ["bundle-oci", "bundle-os", "bundle-input", "bundle-format", "bundle-trust", "bundle-chart"];
+const WITHOUT_NETWORK: [&str; 8] = [
+    "bundle-oci",
+    "bundle-os",
+    "bundle-input",
+    "bundle-recompress",
+    "bundle-delta",
+    "bundle-format",
+    "bundle-trust",
+    "bundle-chart",
+];
 
 /// The packages of the workspace with their dependencies for the product.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {

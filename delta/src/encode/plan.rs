@@ -1,0 +1,48 @@
+//! The plan of an encoding: takes the new layer and the index, gives for each member the base member that it is
+//! encoded against. Sixteen to forty bytes a member are held.
+
+use crate::index::{BaseIndex, Fit};
+use crate::members::walk;
+use crate::read_at::ReadAt;
+use crate::traits::Inspector;
+
+/// The most members that are planned one by one. The rest of the layer is one member without a base.
+const MEMBERS_MAX: usize = 400_000;
+
+/// A member of the new layer and its base.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    /// Where the header starts.
+    pub(crate) start: u64,
+    /// Where the content starts.
+    pub(crate) data: u64,
+    /// The length of the content.
+    pub(crate) size: u64,
+    /// Where the padding ends.
+    pub(crate) end: u64,
+    /// The number of the base member in the index, and how it fits.
+    pub(crate) old: Option<(u32, Fit)>,
+}
+
+/// Reads the new layer once.
+pub(crate) fn plan(plain: &dyn ReadAt, index: &BaseIndex) -> std::io::Result<Vec<Planned>> {
+    let mut plan: Vec<Planned> = Vec::new();
+    let mut inspector = Inspector::new();
+    walk(plain, |member| {
+        let old =
+            if index.is_empty() { None } else { index.find(&member, &inspector.traits(plain, &member)?) };
+        if plan.len() < MEMBERS_MAX {
+            plan.push(Planned {
+                start: member.start,
+                data: member.data,
+                size: member.size,
+                end: member.end,
+                old,
+            });
+        } else if let Some(last) = plan.last_mut() {
+            (last.size, last.end, last.old) = (member.end - last.data, member.end, None);
+        }
+        Ok::<_, std::io::Error>(())
+    })?;
+    Ok(plan)
+}
