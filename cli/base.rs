@@ -1,11 +1,11 @@
 //! The bases of a delta.
 //! Takes --base arguments, gives inventories.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
 use bundle_bundler::{Inventory, InventoryKind, NamedBase, complete};
-use bundle_format::Limits;
+use bundle_format::{BundleBases, Limits};
 use bundle_registry::{Client, Progress};
 
 use crate::trust::StoreArguments;
@@ -41,6 +41,16 @@ impl BaseArguments {
             bases.push(base);
         }
         Ok(bases)
+    }
+
+    /// The bundles among the bases, whose layers can be read here.
+    pub(crate) fn at_hand(&self) -> BundleBases {
+        let mut bundles = BundleBases::default();
+        for path in self.base.iter().map(|named| named.rsplit('=').next().unwrap_or(named)) {
+            // A receipt or a lock has no layers; what is no bundle was refused when it was loaded.
+            let _ = bundles.add(Path::new(path), &Limits::V1);
+        }
+        bundles
     }
 
     /// Asks the sources what a lock does not say.

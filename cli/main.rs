@@ -5,6 +5,7 @@
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod base;
+mod bases;
 mod command;
 mod connection;
 mod destination;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Confirm, Expires, ForeignLayers, Inventory, LockBeside, MissingPlatforms, Pins,
-    Plan, PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead, Unchanged, create,
-    stream_of_file,
+    Assembled, Assembly, Compaction, Confirm, Created, Expires, ForeignLayers, Inventory, LockBeside,
+    MissingPlatforms, Pins, Plan, PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead,
+    Unchanged, create, stream_of_file,
 };
-use bundle_format::{Limits, OtherPlatform, ParityShare, Sequence, StreamName, Timestamp, VolumeSize};
+use bundle_format::{Effort, Limits, ParityShare, ScratchSpace, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
 use bundle_registry::Progress;
 use bundle_report::{
@@ -20,6 +20,7 @@ use bundle_report::{
 use bundle_trust::{Signer, load_private, load_public};
 
 use crate::base::BaseArguments;
+use crate::bases::BaseDirArguments;
 use crate::command::key::ask_passphrase;
 use crate::command::wanted::{Wanted, missing_entries, tell_notices};
 use crate::connection::Connection;
@@ -57,6 +58,14 @@ pub(crate) struct Create {
     /// 700MiB or fat32. They are FILE.001-of-003, …
     #[arg(long, value_name = "SIZE")]
     volume_size: Option<VolumeSize>,
+
+    /// Send layers as the difference to what --base proves to be there, and compress them better: the far side makes
+    /// the same layers of it, with the same digests. `smallest` takes several times longer
+    #[arg(long, value_name = "EFFORT", num_args = 0..=1, require_equals = true, default_missing_value = "default", value_enum)]
+    compact: Option<Compactness>,
+
+    #[command(flatten)]
+    base_directories: BaseDirArguments,
 
     /// Write parity beside the bundle, from which this share of it can be rebuilt: 10%, or 1/10 for one
     /// volume in ten
@@ -118,6 +127,24 @@ pub(crate) struct Create {
     connection: Connection,
 }
 
+/// How hard a compact bundle is worked on.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Compactness {
+    /// Fast enough for a nightly job
+    Default,
+    /// For slow lines and dear media
+    Smallest,
+}
+
+impl From<Compactness> for Effort {
+    fn from(compactness: Compactness) -> Self {
+        match compactness {
+            Compactness::Default => Self::Default,
+            Compactness::Smallest => Self::Smallest,
+        }
+    }
+}
+
 impl Create {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let started = Instant::now();
@@ -139,11 +166,20 @@ impl Create {
         }
         // Errors that need no network are found before any request.
         let signer = self.signer()?;
-        let output = match self.output.as_deref() {
-            Some(path) if !to_pipe && !self.dry_run => {
-                Some(Sink::file(path, Shape { compress, volumes: self.volume_size, parity: self.parity })?)
+        if compress && self.compact.is_some() {
+            return Err(Failure::text(Code::Usage, "a compact bundle is compressed already")
+                .hint("name the file without .zst"));
+        }
+        let shape = Shape { compress, volumes: self.volume_size, parity: self.parity };
+        let compaction = self.compact.map(|compact| self.compaction(compact)).transpose()?;
+        let output = match (self.output.as_deref(), &compaction) {
+            (Some(path), _) if to_pipe || self.dry_run => {
+                let _ = path;
+                None
             }
-            _ => None,
+            (Some(path), Some(compaction)) => Some(Sink::compact(path, shape, compaction.clone())?),
+            (Some(path), None) => Some(Sink::file(path, shape)?),
+            (None, _) => None,
         };
         let asked = self.wanted.read()?;
         let progress = progress("fetching");
@@ -194,7 +230,8 @@ impl Create {
         }
         if self.dry_run {
             drop(progress);
-            return output::report(&planned(&plan, missing));
+            let estimate = compaction.as_ref().map(|_| plan.compact_estimate(&bases));
+            return output::report(&planned(&plan, missing, estimate));
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -214,11 +251,31 @@ impl Create {
         let signature = signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
         let jobs = self.connection.jobs();
-        let sink = output.unwrap_or_else(|| Sink::pipe(std::io::stdout()));
-        let others = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
-        others.iter().for_each(|other| progress.note(&other.to_string()));
+        let sink = match (output, compaction) {
+            (Some(output), _) => output,
+            (None, Some(compaction)) => Sink::compact_pipe(std::io::stdout(), compaction),
+            (None, None) => Sink::pipe(std::io::stdout()),
+        };
+        let sink = sink.with_bases(bases);
+        let created = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
+        created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
-        self.tell_done(&plan, (&others, missing), started, to_pipe)
+        self.tell_done(&plan, (&created, missing), started, to_pipe)
+    }
+
+    /// How the bundle is made compact.
+    fn compaction(&self, compact: Compactness) -> Result<Compaction, Failure> {
+        let at_hand = self.base_directories.at_hand()?;
+        let named = self.base.at_hand();
+        if !named.is_empty() {
+            at_hand.add(Arc::new(named));
+        }
+        Ok(Compaction {
+            effort: compact.into(),
+            bases: Vec::new(),
+            at_hand,
+            scratch: ScratchSpace::default(),
+        })
     }
 
     /// The state that an interrupted run leaves.
@@ -297,7 +354,7 @@ impl Create {
     fn tell_done(
         &self,
         plan: &Plan,
-        (others, missing): (&[OtherPlatform], Vec<MissingEntry>),
+        (created, missing): (&Created, Vec<MissingEntry>),
         started: Instant,
         to_pipe: bool,
     ) -> Result<(), Failure> {
@@ -309,13 +366,14 @@ impl Create {
             stream: statement.stream.to_string(),
             sequence: statement.sequence.into(),
             size: plan.layout().size(),
+            compact_size: created.compact_size,
             blobs: statement.blobs.len(),
             requires: statement.requires.len(),
             required_bytes: required_bytes(plan),
             artifacts: statement.artifacts.len(),
             deduplicated_bytes: plan.saved(),
             missing,
-            other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
+            other_platforms: created.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
             seconds: started.elapsed().as_secs_f64(),
         };
         if to_pipe {
@@ -352,11 +410,12 @@ impl Create {
 }
 
 /// The report of a dry run.
-fn planned(plan: &Plan, missing: Vec<MissingEntry>) -> PlanReport {
+fn planned(plan: &Plan, missing: Vec<MissingEntry>, compact_estimate: Option<u64>) -> PlanReport {
     let statement = plan.statement();
     PlanReport {
         changed: true,
         size: plan.layout().size(),
+        compact_estimate,
         blobs: statement.blobs.len(),
         requires: statement.requires.len(),
         required_bytes: required_bytes(plan),

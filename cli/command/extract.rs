@@ -16,6 +16,7 @@ use bundle_oci::{ProjectName, Registry};
 use bundle_registry::Progress;
 use bundle_report::{ExtractReport, FileEntry, FilesReport};
 
+use crate::bases::BaseDirArguments;
 use crate::exit::{Code, Failure};
 use crate::interrupt::{self, Left};
 use crate::notes::tell_parity;
@@ -59,6 +60,9 @@ pub(crate) struct Extract {
     #[arg(long, conflicts_with_all = ["file", "charts", "images", "projects", "format", "registry"])]
     program: bool,
 
+    #[command(flatten)]
+    bases: BaseDirArguments,
+
     /// List the single files in the bundle
     #[arg(long, conflicts_with_all = ["file", "program", "charts", "images", "projects", "format", "registry", "to"])]
     files: bool,
@@ -93,6 +97,7 @@ impl Extract {
         }
         let bundle = Bundle::open(&self.bundle, &self.trust.effective()?, &Limits::V1)
             .map_err(|error| Failure::from(error).of(&self.bundle))?;
+        bundle.lend(&self.bases.lent()?);
         let statement = bundle.statement();
         if self.files {
             let files = carried_files(&bundle)?;

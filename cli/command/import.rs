@@ -3,15 +3,17 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use bundle_format::{Expiry, Limits, Statement, Target, Verdict};
+use bundle_format::{CompactBase, Expiry, Lent, Limits, ScratchSpace, Statement, Target, Verdict};
 use bundle_handout::{Choice, Referrers};
 use bundle_importer::{
     Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, OnFailure, Portion,
-    Report, Rollback, ScanReport, Shard, Unstored,
+    RegistryBases, Report, Rollback, ScanReport, Shard, Unstored,
 };
-use bundle_oci::{Digest, Printable, ProjectName};
+use bundle_oci::{Digest, Printable, ProjectName, Registry};
+use bundle_registry::Progress;
 use bundle_report::{
     ImportOutcome, ImportReport, ImportSetEntry, ImportSetReport, ImportedBlobs, OutlookReport,
     RepositoriesReport, StepsReport, UnstoredEntry,
@@ -20,6 +22,7 @@ use bundle_site::{
     HarborOptions, HarborSettings, QuotaCheck, RegistryKind, ScanWait, TrivyDatabases, connect,
 };
 
+use crate::bases::BaseDirArguments;
 use crate::command::receipt::{ReceiptArguments, Requested};
 use crate::command::{print, refuse_terminal};
 use crate::connection::{Connection, Login, To};
@@ -32,7 +35,7 @@ use crate::output::{self, name};
 use crate::parts::PartArguments;
 use crate::progress::{self, progress};
 use crate::several::Failed;
-use crate::size::count;
+use crate::size::{Bytes, count};
 use bundle_input::Span;
 use bundle_trust::Effective;
 
@@ -101,6 +104,9 @@ pub(crate) struct Import {
 
     #[command(flatten)]
     parts: PartArguments,
+
+    #[command(flatten)]
+    bases: BaseDirArguments,
 
     #[command(flatten)]
     receipt: ReceiptArguments,
@@ -274,7 +280,9 @@ impl Import {
         let shared = options.portion.shard != Shard::All;
         let state =
             if self.dry_run || shared { self.history.look()? } else { self.history.open(&**progress)? };
-        let bundle = self.open(file, &policy, options.portion.scratch.as_deref())?;
+        let bases = self.bases.at_hand()?;
+        let lent = Lent { bases: bases.clone(), scratch: ScratchSpace::default() };
+        let bundle = self.open(file, &policy, options.portion.scratch.as_deref(), &lent)?;
         let parity = bundle.parity_notes();
         if self.list_repositories {
             let names = bundle_importer::repositories(bundle.statement());
@@ -301,6 +309,9 @@ impl Import {
         if !self.dry_run {
             interrupt::leaves(Left::Kept(format!("what {} has, it keeps", self.to.registry)));
         }
+        bases.add(Arc::new(RegistryBases::new(&client, &self.to.registry)));
+        bundle.lend(&lent);
+        tell_bases(bundle.bases(), &self.to.registry, &**progress);
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
         if self.dry_run {
@@ -389,7 +400,13 @@ impl Import {
         })
     }
 
-    fn open(&self, file: &Path, policy: &Effective, scratch: Option<&Path>) -> Result<Bundle, Failure> {
+    fn open(
+        &self,
+        file: &Path,
+        policy: &Effective,
+        scratch: Option<&Path>,
+        lent: &Lent,
+    ) -> Result<Bundle, Failure> {
         let limits = Limits::V1;
         if file.as_os_str() == "-" {
             refuse_terminal()?;
@@ -397,7 +414,7 @@ impl Import {
                 return Err(Failure::text(Code::Usage, "a pipe is read as a whole"));
             }
             let countersignatures = self.trust.countersignatures()?;
-            return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, &limits)?);
+            return Ok(Bundle::read(Box::new(std::io::stdin()), policy, &countersignatures, lent, &limits)?);
         }
         match scratch {
             Some(scratch) => Bundle::open_partial(file, scratch, policy, &limits),
@@ -559,5 +576,15 @@ pub(crate) fn settings(file: Option<&std::path::Path>) -> Result<HarborSettings,
         Some(file) => Ok(HarborSettings::load(file)?),
         None if default.exists() => Ok(HarborSettings::load(default)?),
         None => Ok(HarborSettings::default()),
+    }
+}
+
+/// Says beforehand how much of what lies there is read for a compact bundle.
+fn tell_bases(bases: &[CompactBase], from: &Registry, progress: &dyn Progress) {
+    if !bases.is_empty() {
+        let size: u64 = bases.iter().map(|base| base.size).sum();
+        let (layers, bytes) = (count(bases.len(), "layer"), Bytes(size));
+        progress
+            .note(&format!("the bundle is compact: up to {layers}, {bytes}, are read from {from} as bases"));
     }
 }

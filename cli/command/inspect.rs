@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use bundle_format::{Cursor, Damage, Limits, Medium, Statement, Unverified};
 use bundle_importer::{Bundle, Deduplication, OpenError, deduplication_of};
 use bundle_report::{
-    BaseEntry, Extent, InspectReport, InspectSetReport, InspectedArtifact, OtherPlatformEntry, SharedWith,
+    BaseEntry, CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, OtherPlatformEntry,
+    SharedWith,
 };
 use bundle_trust::{Effective, TrustStoreError};
 
@@ -48,7 +49,7 @@ impl Inspect {
 
     fn inspected(&self, path: &Path, trusted: Option<&Effective>) -> Result<InspectReport, Failure> {
         let limits = Limits::V1;
-        let (statement, signers, graph, others) = match trusted {
+        let (statement, signers, graph, others, sizes) = match trusted {
             Some(trusted) => {
                 let bundle = Bundle::open(path, trusted, &limits).map_err(|error| {
                     let stranger = matches!(error, OpenError::Trust(_));
@@ -62,7 +63,8 @@ impl Inspect {
                 })?;
                 let signers = bundle.trusted().signers().to_vec();
                 let others = bundle.other_platforms();
-                (bundle.statement().clone(), signers, Some(bundle.into_graph()), others)
+                let sizes = bundle.compact_sizes();
+                (bundle.statement().clone(), signers, Some(bundle.into_graph()), others, sizes)
             }
             None => {
                 let failed = |error: std::io::Error| {
@@ -74,11 +76,14 @@ impl Inspect {
                     .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(path))?;
                 let statement = Statement::parse(&head.statement, &limits)
                     .map_err(|error| Failure::from(OpenError::Damage(Damage::Statement(error))).of(path))?;
-                (statement, Vec::new(), None, Vec::new())
+                (statement, Vec::new(), None, Vec::new(), None)
             }
         };
         let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
-        let extent = |position: usize| shares.as_ref()?.get(position).map(extent);
+        let extent = |position: usize| {
+            let compact = sizes.as_ref().and_then(|sizes| sizes.artifacts.get(position).copied());
+            shares.as_ref()?.get(position).map(|share| extent(share, compact))
+        };
         let artifacts = statement.artifacts.iter().enumerate();
         Ok(InspectReport {
             file: name(path),
@@ -94,6 +99,11 @@ impl Inspect {
             required_bytes: statement.requires.iter().map(|blob| blob.size).sum(),
             blobs: statement.blobs.len(),
             blob_bytes: statement.blob_bytes(),
+            compact: sizes.as_ref().map(|sizes| CompactExtent {
+                size: sizes.file,
+                bases: sizes.bases,
+                base_bytes: sizes.base_bytes,
+            }),
             artifacts: artifacts
                 .map(|(position, artifact)| InspectedArtifact {
                     artifact: artifact.into(),
@@ -124,7 +134,7 @@ impl Inspect {
     }
 }
 
-fn extent(share: &Deduplication<'_>) -> Extent {
+fn extent(share: &Deduplication<'_>, compact_size: Option<u64>) -> Extent {
     let with = |(other, bytes): &(&bundle_format::Artifact, u64)| SharedWith {
         target: other.target.to_string(),
         bytes: *bytes,
@@ -132,6 +142,7 @@ fn extent(share: &Deduplication<'_>) -> Extent {
     Extent {
         size: share.size,
         own_size: share.own,
+        compact_size,
         shared_with: share.with.iter().map(with).collect(),
         shared_with_more: share.more,
     }

@@ -8,6 +8,7 @@ mod convert;
 mod create;
 mod diff;
 mod doctor;
+mod expand;
 mod extract;
 mod harbor;
 mod images;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Rebuild a bundle with damaged or missing files from its parity
     Repair(repair::Repair),
+    /// Write a compact or compressed bundle as the plain archive
+    Expand(expand::Expand),
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
     /// Compare two bundles, receipts or lockfiles
@@ -146,6 +149,7 @@ impl Command {
             | Self::Convert(_)
             | Self::Verify(_)
             | Self::Repair(_)
+            | Self::Expand(_)
             | Self::Inspect(_)
             | Self::Diff(_)
             | Self::Receipt(_)
@@ -171,6 +175,7 @@ impl Command {
             Self::Create(_) => "create",
             Self::Verify(_) => "verify",
             Self::Repair(_) => "repair",
+            Self::Expand(_) => "expand",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Import(_) => "import",
@@ -203,6 +208,7 @@ impl Command {
             Self::Create(_)
                 | Self::Verify(_)
                 | Self::Repair(_)
+                | Self::Expand(_)
                 | Self::Import(_)
                 | Self::Extract(_)
                 | Self::Sync(_)
@@ -218,6 +224,7 @@ impl Command {
             Self::Create(command) => command.run().await,
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),
+            Self::Expand(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Import(command) => command.run().await,

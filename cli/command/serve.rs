@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_format::Timestamp;
+use bundle_format::{Lent, Timestamp};
 use bundle_importer::Bundle;
 use bundle_input::Span;
 use bundle_oci::Printable;
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 
 use self::console::Console;
 use self::follow::{EntranceFiles, Following, Trusting};
+use crate::bases::BaseDirArguments;
 use crate::command::quoted;
 use crate::exit::{Code, Failure};
 use crate::notes::parity_lines;
@@ -56,6 +57,9 @@ pub(crate) struct Serve {
     /// Address to listen on
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5000")]
     listen: String,
+
+    #[command(flatten)]
+    bases: BaseDirArguments,
 
     /// Certificate chain of the server (PEM) [default: plain HTTP]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -105,7 +109,8 @@ impl Serve {
             let text = format!("{} is a directory", Printable(&directory.display().to_string()));
             return Err(Failure::text(Code::Usage, text).hint("serve what lies in it with --follow DIR"));
         }
-        let sources = self.bundles.iter().map(|path| source(path, &policy, limits.ahead));
+        let lent = self.bases.lent()?;
+        let sources = self.bundles.iter().map(|path| source(path, &policy, &lent, limits.ahead));
         let address = format!("{}://{address}", if identity.is_some() { "https" } else { "http" });
         // From here on SIGHUP no longer ends the process.
         let hangups = Hangups::listen().map_err(|error| Failure::new(Code::Failed, &error))?;
@@ -122,7 +127,7 @@ impl Serve {
                 tell(&format!("{}: always served", Printable(&path.display().to_string())))
             });
             let store = Arc::new(Store::new(Vec::new(), limits, observer.clone())?);
-            let trusting = Trusting::new(self.trust, policy);
+            let trusting = Trusting::new(self.trust, policy, lent.clone());
             let mut follower = Follower::new(store.clone(), trusting, fixed, self.follow.clone());
             follow::lines(&follower.look(Asked::Yes)).iter().for_each(|line| tell(line));
             (store, Some(follower))
@@ -201,9 +206,10 @@ fn note_lines(notes: &[Note]) -> Vec<String> {
 }
 
 /// Opens one bundle, and says which one could not be.
-fn source(path: &Path, policy: &Effective, ahead: i64) -> Result<Source, Failure> {
+fn source(path: &Path, policy: &Effective, lent: &Lent, ahead: i64) -> Result<Source, Failure> {
     let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
         .map_err(|error| Failure::from(error).of(path))?;
+    bundle.lend(lent);
     for line in parity_lines(&bundle.parity_notes()) {
         tell(&format!("note: {line}"));
     }
@@ -218,7 +224,12 @@ fn source(path: &Path, policy: &Effective, ahead: i64) -> Result<Source, Failure
     let (archive, graph) = bundle
         .into_archive()
         .ok_or_else(|| Failure::text(Code::Usage, "a bundle from a pipe cannot be served").of(path))?;
-    Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until: None })
+    Ok(Source {
+        archive: archive.share(),
+        graph,
+        medium: Box::new(FileMedium(path.to_owned(), lent.clone())),
+        until: None,
+    })
 }
 
 /// More of the same would hide the rest.

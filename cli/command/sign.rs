@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Limits, Medium, PublicKey, Unverified};
+use bundle_format::{Cursor, Lent, Limits, Medium, PublicKey, Unverified};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
 use bundle_report::{SignReport, SignSetReport};
 use bundle_trust::{Effective, Signer, load_private, load_public, write_countersignature};
 
+use crate::bases::BaseDirArguments;
 use crate::command::key::ask_passphrase;
 use crate::exit::{Code, Failure, Id};
 use crate::output::{self, name};
@@ -39,6 +40,9 @@ pub(crate) struct Sign {
 
     #[command(flatten)]
     trust: TrustArguments,
+
+    #[command(flatten)]
+    bases: BaseDirArguments,
 }
 
 impl Sign {
@@ -56,7 +60,8 @@ impl Sign {
             _ => return Err(Failure::text(Code::Usage, "a signature needs a key: --key or --sign-command")),
         };
         let policy = self.trust.effective()?.for_signing();
-        let sign = |bundle: &Path| signed(bundle, &policy, &signer, &public);
+        let lent = self.bases.lent()?;
+        let sign = |bundle: &Path| signed(bundle, &policy, &signer, &public, &lent);
         if let [bundle] = self.bundles.as_slice() {
             return output::report(&sign(bundle)?);
         }
@@ -71,18 +76,21 @@ fn signed(
     policy: &Effective,
     signer: &Signer,
     public: &PublicKey,
+    lent: &Lent,
 ) -> Result<SignReport, Failure> {
     let progress = progress("verifying");
     let medium = Medium::open(path, &Limits::V1)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let limits = Limits::V1;
     let Verification { checks, bundle, refused, .. } =
-        verify(Some(path), policy, &[], &limits, threads, &**progress)?;
+        verify(Some(path), policy, &[], lent, &limits, threads, &**progress)?;
     drop(progress);
     let reasons: Vec<&str> = checks
         .iter()
         .filter_map(|check| match &check.verdict {
-            CheckOutcome::Failed(reasons) => Some(reasons.iter().map(String::as_str)),
+            CheckOutcome::Failed(reasons) | CheckOutcome::Unknown(reasons) => {
+                Some(reasons.iter().map(String::as_str))
+            }
             CheckOutcome::Passed | CheckOutcome::NotReached => None,
         })
         .flatten()

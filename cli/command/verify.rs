@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Limits, SignatureBytes, Statement};
+use bundle_format::{Artifact, Lent, Limits, SignatureBytes, Statement};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_report::{CheckEntry, OtherPlatformEntry, VerifiedBundle, VerifyReport, VerifySetReport};
 use bundle_trust::Effective;
 
+use crate::bases::BaseDirArguments;
 use crate::command::refuse_terminal;
 
 use crate::exit::{Code, Failure};
@@ -26,6 +27,9 @@ pub(crate) struct Verify {
 
     #[command(flatten)]
     trust: TrustArguments,
+
+    #[command(flatten)]
+    bases: BaseDirArguments,
 
     /// Number of blobs that are hashed in parallel [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -45,7 +49,8 @@ impl Verify {
         }
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.jobs.map_or_else(processors, usize::from);
-        let check = |bundle: &PathBuf| checked(bundle, &policy, &countersignatures, threads);
+        let lent = self.bases.lent()?;
+        let check = |bundle: &PathBuf| checked(bundle, &policy, &countersignatures, &lent, threads);
         if let [bundle] = self.bundles.as_slice() {
             let (report, refused) = check(bundle)?;
             output::report(&report)?;
@@ -97,6 +102,7 @@ fn checked(
     bundle: &Path,
     policy: &Effective,
     countersignatures: &[SignatureBytes],
+    lent: &Lent,
     threads: usize,
 ) -> Result<(VerifyReport, Option<Failure>), Failure> {
     let started = Instant::now();
@@ -104,7 +110,7 @@ fn checked(
     let progress = progress("verifying");
     // Additional signatures are for what comes through a pipe; those beside a file are found.
     let Verification { checks, bundle: verified, refused, parity } =
-        verify(path, policy, countersignatures, &Limits::V1, threads, &**progress)?;
+        verify(path, policy, countersignatures, lent, &Limits::V1, threads, &**progress)?;
     tell_parity(&parity, &**progress);
     drop(progress);
     let trusted = refused.is_none();
@@ -112,6 +118,7 @@ fn checked(
         let (verdict, reasons) = match &check.verdict {
             CheckOutcome::Passed => ("passed", Vec::new()),
             CheckOutcome::Failed(reasons) => ("failed", reasons.clone()),
+            CheckOutcome::Unknown(reasons) => ("not checked in part", reasons.clone()),
             CheckOutcome::NotReached => ("not reached", Vec::new()),
         };
         CheckEntry { check: check.name.as_str().to_owned(), verdict: verdict.to_owned(), reasons }
@@ -134,7 +141,13 @@ fn checked(
         rebuilt: parity.rebuilt().iter().flat_map(|rebuilt| &rebuilt.files).map(|path| name(path)).collect(),
         seconds: started.elapsed().as_secs_f64(),
     };
-    let refused =
-        refused.map(|error| Failure::from(error).saying(format!("{} must not be used", name(bundle))));
+    let refused = refused.map(|error| {
+        let is_incomplete = checks.iter().any(|check| matches!(check.verdict, CheckOutcome::Unknown(_)));
+        let failure = Failure::from(error);
+        match is_incomplete {
+            true => failure.saying(format!("{} is not verified as a whole", name(bundle))),
+            false => failure.saying(format!("{} must not be used", name(bundle))),
+        }
+    });
     Ok((report, refused))
 }

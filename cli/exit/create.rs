@@ -302,7 +302,7 @@ impl From<CreateError> for Failure {
                 };
                 Self { id, lines: vec![chain(&error)], hint: Some(hint) }
             }
-            CreateError::Task(_) => Self::new(Id::Failed, &error),
+            CreateError::Stopped(_) | CreateError::Task(_) => Self::new(Id::Failed, &error),
         }
     }
 }

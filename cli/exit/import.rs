@@ -49,6 +49,7 @@ impl From<OpenError> for Failure {
                 "check this machine's clock; to import it anyway: --allow-rollback --reason TEXT"
                     .to_owned(),
             ),
+            OpenError::Damage(Damage::NoBase(_)) => Some(NO_BASE.to_owned()),
             _ if id == Id::NewerVersion => Some(NEWER.to_owned()),
             OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
             OpenError::Damage(Damage::Promise(_)) => Some(NOT_AS_SAID.to_owned()),
@@ -61,6 +62,10 @@ impl From<OpenError> for Failure {
 
 /// The hint for a newer program's file.
 pub(super) const NEWER: &str = "install a version of `bundle` that is at least that of the side that made the file; `bundle --version` prints it";
+
+/// The hint for a compact bundle without its bases.
+const NO_BASE: &str = "name a directory with the earlier bundles (--base-dir DIR), or import it where the layers of \
+     before are; if they are gone there, ask for a bundle that was made without --base";
 
 /// The hint for damaged bytes.
 const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
@@ -152,6 +157,9 @@ impl From<PushError> for Failure {
                             with --keep-going";
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint.to_owned()) }
             }
+            PushError::Damage(Damage::NoBase(_)) => {
+                Self::new(Id::BaseMissing, &error).hint(format!("no tag was moved; {NO_BASE}"))
+            }
             PushError::Damage(_) => Self::new(Id::Damaged, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
             PushError::Gone { .. } => Self::new(Id::Changed, &error).hint(again),
@@ -224,6 +232,7 @@ pub(super) fn damage_id(damage: &Damage) -> Id {
         Damage::Truncated { .. } => Id::Truncated,
         Damage::Statement(error) => statement_id(error),
         Damage::PipedManifests(_) => Id::LimitReached,
+        Damage::NoBase(_) => Id::BaseMissing,
         _ => Id::Damaged,
     }
 }
@@ -235,7 +244,9 @@ pub(super) fn medium_id(error: &MediumError) -> Id {
         MediumError::Index { source: VolumeIndexError::Version(version), .. } => {
             version_id(*version, VOLUMES_VERSION)
         }
+        MediumError::Compact { source: bundle_format::CompactError::Io(_), .. } => Id::FileSystem,
         MediumError::Compressed { .. }
+        | MediumError::Compact { .. }
         | MediumError::Index { .. }
         | MediumError::OtherIndex(_)
         | MediumError::OtherSet { .. }

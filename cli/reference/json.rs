@@ -18,6 +18,7 @@ pub(crate) fn json() -> String {
     page.add::<report::VerifyReport>();
     page.add::<report::VerifySetReport>();
     page.add::<report::RepairReport>();
+    page.add::<report::ExpandReport>();
     page.add::<report::InspectReport>();
     page.add::<report::InspectSetReport>();
     page.add::<report::DiffReport>();

@@ -45,6 +45,11 @@ pub struct Limits {
     pub frame: u64,
     /// The content of the frames of a compressed archive that are kept, in bytes together.
     pub cached_frames: u64,
+    /// The size in bytes of a recipe of a compact encoding, which is read into memory.
+    pub recipe: u64,
+    /// The bytes of made blobs, and as many of their uncompressed bases, that are kept in scratch files of a compact
+    /// encoding; more only while they are in use.
+    pub scratch: u64,
     /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
     /// as a statement may have.
     pub receipt: u64,
@@ -75,6 +80,8 @@ impl Limits {
         frames: 2_000_000,
         frame: 8 << 20,
         cached_frames: 16 << 20,
+        recipe: 4 << 20,
+        scratch: 4 << 30,
         receipt: 64 << 20,
         volume_index: 16 << 20,
         piped_window: 23,

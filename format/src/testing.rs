@@ -162,3 +162,31 @@ pub fn compressed(content: &[u8]) -> Vec<u8> {
     writer.write_all(content).unwrap();
     writer.finish().unwrap().0
 }
+
+/// A bundle of [`bundle`] in a compact encoding, in which each of its last `layers` blobs has a recipe, the later
+/// ones as differences to the one before.
+pub fn compact(content: &[u8], layers: usize) -> Vec<u8> {
+    let head = crate::Unverified::read(&mut &content[..], &crate::Limits::V1).unwrap();
+    let statement = Statement::parse(&head.statement, &crate::Limits::V1).unwrap();
+    let layout = Layout::of(&statement, head.statement.len() as u64);
+    let scratch = crate::ScratchSpace::default();
+    let effort = crate::Effort::Default;
+    let bases = std::sync::Arc::new(crate::NoBases);
+    let encoder = crate::CompactEncoder::new(bases, scratch.clone(), effort, &crate::Limits::V1);
+    let mut writer = crate::CompactWriter::new(Vec::new(), Vec::new()).unwrap();
+    let mut at = 0;
+    let mut earlier = Vec::new();
+    let blobs = layout.blobs();
+    for entry in &blobs[blobs.len().saturating_sub(layers)..] {
+        let (from, to) = (entry.offset as usize, (entry.offset + entry.size) as usize);
+        writer.bytes(&content[at..from]).unwrap();
+        let file = std::sync::Arc::new(scratch.file().unwrap());
+        (&*file).write_all(&content[from..to]).unwrap();
+        let encoded = encoder.encode(&file, entry.size, &earlier).unwrap();
+        writer.blob(&file, entry.size, encoded.as_ref()).unwrap();
+        earlier = vec![encoder.earlier(entry.offset, entry.size, file)];
+        at = to;
+    }
+    writer.bytes(&content[at..]).unwrap();
+    writer.finish().unwrap().0
+}

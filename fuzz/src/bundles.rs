@@ -124,6 +124,15 @@ pub(crate) fn frames(bytes: &[u8]) {
     }
 }
 
+/// A compact encoding, whose bases are not here: what it gives is right, or it is refused.
+pub(crate) fn compact(bytes: &[u8]) {
+    let stick = Stick::new("b.tar", bytes);
+    let Ok(medium) = Medium::open(&stick.path("b.tar"), &Limits::V1) else { return };
+    if is_whole(&medium) && bytes.starts_with(b"compact-bundle 1") {
+        assert!(reads(bytes), "a file and a pipe differ");
+    }
+}
+
 pub(crate) fn receipt(bytes: &[u8]) {
     if let Ok(receipt) = Receipt::parse(bytes, &Limits::V1) {
         assert_eq!(Receipt::parse(&receipt.to_bytes(), &Limits::V1).unwrap(), receipt);

@@ -42,6 +42,11 @@ pub(crate) fn compressed() -> Vec<Vec<u8>> {
     bundles().iter().map(|bytes| testing::compressed(bytes)).collect()
 }
 
+/// Encodings of bundles with layers that are differences to earlier ones.
+pub(crate) fn compact() -> Vec<Vec<u8>> {
+    [&[5_000][..], &[9_000, 9_100]].map(|sizes| testing::compact(&bundle(sizes), sizes.len())).to_vec()
+}
+
 pub(crate) fn volume_indexes() -> Vec<Vec<u8>> {
     let volumes = (1..4).map(|size| VolumeEntry { size, digest: Digest::of(b"v") }).collect();
     vec![VolumeIndex { volumes_version: VOLUMES_VERSION, statement: Digest::of(b"x"), volumes }.to_bytes()]

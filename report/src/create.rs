@@ -76,6 +76,8 @@ pub struct CreateReport {
     pub sequence: u64,
     /// The size of the uncompressed bundle in bytes.
     pub size: u64,
+    /// The size of the compact encoding in bytes; null if the bundle is not compact, or went into a pipe.
+    pub compact_size: Option<u64>,
     /// The number of blobs.
     pub blobs: usize,
     /// The number of blobs that a delta leaves out.
@@ -106,8 +108,20 @@ impl Report for CreateReport {
         };
         let took = Took(Duration::from_secs_f64(self.seconds.max(0.0)));
         let sequence = dated(self.sequence);
-        format!("{} in {took}, stream {}, sequence {sequence}: {}\n", saving.text(), self.stream, self.output)
+        let compact = self.compact_size.map(|compact| compact_text(compact, self.size)).unwrap_or_default();
+        format!(
+            "{}{compact} in {took}, stream {}, sequence {sequence}: {}\n",
+            saving.text(),
+            self.stream,
+            self.output
+        )
     }
+}
+
+/// The size of a compact encoding beside that of the archive.
+pub(crate) fn compact_text(compact: u64, size: u64) -> String {
+    let share = compact as f64 * 100.0 / size.max(1) as f64;
+    format!(", compact {} ({share:.1} %)", Bytes(compact))
 }
 
 /// `create --dry-run`: what would be carried.
@@ -118,6 +132,8 @@ pub struct PlanReport {
     pub changed: bool,
     /// The size of the uncompressed bundle in bytes.
     pub size: u64,
+    /// A guess of the size of a compact encoding in bytes; null if the bundle is not to be compact.
+    pub compact_estimate: Option<u64>,
     /// The number of blobs.
     pub blobs: usize,
     /// The number of blobs that a delta leaves out.
@@ -154,7 +170,8 @@ impl Report for PlanReport {
             requires: self.requires,
             required_bytes: self.required_bytes,
         };
-        text.push_str(&format!("{}; nothing was written\n", saving.text()));
+        let estimate = self.compact_estimate.map(|bytes| format!(", compact about {}", Bytes(bytes)));
+        text.push_str(&format!("{}{}; nothing was written\n", saving.text(), estimate.unwrap_or_default()));
         text
     }
 }

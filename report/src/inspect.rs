@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::artifact::dated;
+use crate::create::compact_text;
 use crate::keys::quoted;
 use crate::{ArtifactEntry, BaseEntry, Bytes, FileError, OtherPlatformEntry, Report, count};
 
@@ -40,6 +41,8 @@ pub struct InspectReport {
     pub blobs: usize,
     /// The bytes of all blobs.
     pub blob_bytes: u64,
+    /// How the bundle is encoded, if it is compact; null if not.
+    pub compact: Option<CompactExtent>,
     /// The artifacts that the bundle delivers, in the order of the statement.
     pub artifacts: Vec<InspectedArtifact>,
     /// The images whose configs name another platform than their index, by which nodes choose. Empty if the bundle
@@ -58,6 +61,18 @@ pub struct InspectedArtifact {
     pub extent: Option<Extent>,
 }
 
+/// A compact encoding.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CompactExtent {
+    /// The size of the compact encoding in bytes.
+    pub size: u64,
+    /// The layers of the other side that it may need.
+    pub bases: usize,
+    /// Their bytes.
+    pub base_bytes: u64,
+}
+
 /// How much of a bundle an artifact takes.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +81,8 @@ pub struct Extent {
     pub size: u64,
     /// The bytes of the blobs that no other artifact has.
     pub own_size: u64,
+    /// The bytes of all its blobs in a compact encoding; null if the bundle is not compact.
+    pub compact_size: Option<u64>,
     /// The artifacts that it shares most with, the largest share first.
     pub shared_with: Vec<SharedWith>,
     /// Whether it shares with more artifacts than are listed.
@@ -128,6 +145,17 @@ impl Report for InspectReport {
                 }
             }
         }
+        if let Some(compact) = &self.compact {
+            let needs = match compact.bases {
+                0 => "needs nothing else".to_owned(),
+                bases => format!(
+                    "made of up to {} ({}) that must be there",
+                    count(bases, "layer"),
+                    Bytes(compact.base_bytes)
+                ),
+            };
+            text.push_str(&format!("\ncompact: {} in the file; {needs}\n", Bytes(compact.size)));
+        }
         if !self.other_platforms.is_empty() {
             text.push('\n');
         }
@@ -164,7 +192,10 @@ impl Report for InspectSetReport {
 
 impl Extent {
     fn text(&self) -> String {
-        let size = Bytes(self.size);
+        let size = match self.compact_size {
+            Some(compact) => format!("{}{}", Bytes(self.size), compact_text(compact, self.size)),
+            None => Bytes(self.size).to_string(),
+        };
         let Some(first) = self.shared_with.first() else {
             return format!("{size}, shared with no other");
         };

@@ -18,6 +18,7 @@ mod doctor;
 mod error;
 mod error_id;
 mod exit_code;
+mod expand;
 mod extract;
 mod harbor;
 mod import;
@@ -46,6 +47,7 @@ pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};
 pub use error_id::ErrorId;
 pub use exit_code::ExitCode;
+pub use expand::ExpandReport;
 pub use extract::{
     ConfigFile, ExtractReport, FileEntry, FileReport, FilesReport, MirrorConfigReport, NodeDeviation,
     NodeReport, ValuesReport,
@@ -59,7 +61,7 @@ pub use import::{
     ImportedBlobs, OutlookReport, PartReport, ProjectScans, RepositoriesReport, ScanEntry, ScansReport,
     StepsReport, StorageEntry, UnstoredEntry,
 };
-pub use inspect::{Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
+pub use inspect::{CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
 pub use keys::{
     AcceptReport, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport, RotationReport,
     SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,

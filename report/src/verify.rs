@@ -34,9 +34,9 @@ pub struct VerifyReport {
 pub struct CheckEntry {
     /// Its name.
     pub check: String,
-    /// passed, failed or "not reached".
+    /// passed, failed, "not checked in part" or "not reached".
     pub verdict: String,
-    /// Why it failed.
+    /// Why it failed, or what is missing for it.
     pub reasons: Vec<String>,
 }
 
@@ -68,9 +68,10 @@ impl Report for VerifyReport {
     fn text(&self) -> String {
         let mut text = String::new();
         for CheckEntry { check, verdict, reasons } in &self.checks {
-            let verdict = match reasons.is_empty() {
-                true => verdict.clone(),
-                false => format!("FAILED  {}", reasons.join("\n                   ")),
+            let verdict = match verdict.as_str() {
+                "failed" => format!("FAILED  {}", reasons.join("\n                   ")),
+                other if reasons.is_empty() => other.to_owned(),
+                other => format!("{other}\n           {}", reasons.join("\n           ")),
             };
             text.push_str(&format!("{check:<10} {verdict}\n"));
         }

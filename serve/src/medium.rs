@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_format::{BlobPlace, Layer};
+use bundle_format::{BlobPlace, Layer, Lent};
 
 use crate::{Event, Observer};
 
@@ -23,9 +23,9 @@ pub trait Reopen: Send + Sync {
     fn open(&self) -> io::Result<Arc<dyn Layer>>;
 }
 
-/// A bundle in one file, or in volumes beside each other.
+/// A bundle in one file, or in volumes beside each other, and what it needs if it is compact.
 #[derive(Clone, Debug)]
-pub struct FileMedium(pub PathBuf);
+pub struct FileMedium(pub PathBuf, pub Lent);
 
 impl Reopen for FileMedium {
     fn name(&self) -> String {
@@ -37,7 +37,10 @@ impl Reopen for FileMedium {
         let medium = medium.map_err(io::Error::other)?;
         match medium.missing().first() {
             Some(missing) => Err(io::Error::other(format!("{} is missing", missing.display()))),
-            None => Ok(Arc::new(medium)),
+            None => {
+                medium.lend(&self.1);
+                Ok(Arc::new(medium))
+            }
         }
     }
 }
@@ -172,7 +175,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("b.tar");
         std::fs::write(&path, b"0123456789").unwrap();
-        let medium = FileMedium(path.clone());
+        let medium = FileMedium(path.clone(), Lent::default());
         let reader = medium.open().unwrap();
         let reopening = Reopening::new(Box::new(medium), reader, 10, Duration::ZERO, Arc::new(Deaf));
         let read = || {
@@ -197,7 +200,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("b.tar");
         std::fs::write(&path, b"wrong").unwrap();
-        let medium = FileMedium(path.clone());
+        let medium = FileMedium(path.clone(), Lent::default());
         let reader = medium.open().unwrap();
         let reopening = Reopening::new(Box::new(medium), reader, 5, Duration::ZERO, Arc::new(Deaf));
         std::fs::remove_file(&path).unwrap();

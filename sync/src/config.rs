@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Expires, ForeignLayers};
-use bundle_format::{ParityShare, SiteName, StreamName, VolumeSize};
+use bundle_format::{Effort, ParityShare, SiteName, StreamName, VolumeSize};
 use bundle_importer::OnExistingTag;
 use bundle_input::{Dialect, InputError, Span, read_yaml, schema, schema_of};
 use bundle_site::RegistryKind;
@@ -70,6 +70,13 @@ pub struct ExportConfig {
     /// Whether bundles are compressed.
     #[serde(default, deserialize_with = "bundle_input::plain")]
     pub compress: bool,
+    /// Whether layers are sent as the difference to what the newest receipt proves, and compressed better.
+    #[serde(default, deserialize_with = "bundle_input::plain")]
+    pub compact: bool,
+    /// How hard compact bundles are worked on: `default`, or `smallest`, which takes several times longer.
+    #[serde(default, deserialize_with = "from_text")]
+    #[schemars(with = "String", extend("enum" = ["default", "smallest"]))]
+    pub compact_effort: Option<Effort>,
     /// When bundles stop being importable.
     #[serde(default, deserialize_with = "from_text")]
     #[schemars(with = "schema::Expires")]

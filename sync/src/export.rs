@@ -12,12 +12,13 @@ use crate::receipts::{Receipts, RefusedReceipt};
 use crate::status::{ExportStatus, MissingStatus};
 use crate::{ExportConfig, JobLock, LockError};
 use bundle_bundler::{
-    Asked, AssembleError, Assembled, Assembly, Config, ConfigError, Confirm, CreateError, ExpiresError,
-    Inventory, Lock, LockBeside, LockTextError, MissingImage, Notice, OutputError, Pins, Plan, PlanError,
-    PolicyOverride, Referrers, Shape, Sink, StatementHead, Unchanged, create,
+    Asked, AssembleError, Assembled, Assembly, Compaction, Config, ConfigError, Confirm, CreateError,
+    ExpiresError, Inventory, Lock, LockBeside, LockTextError, MissingImage, Notice, OutputError, Pins, Plan,
+    PlanError, PolicyOverride, Referrers, Shape, Sink, StatementHead, Unchanged, create,
 };
 use bundle_format::{
-    BundleId, Limits, ParseSequenceError, PublicKey, Sequence, Statement, StreamName, Timestamp, replace_file,
+    BundleId, Effort, Limits, ParseSequenceError, PublicKey, ScratchSpace, Sequence, Statement, StreamName,
+    Timestamp, replace_file,
 };
 use bundle_oci::{Digest, Hasher, Printable};
 use bundle_registry::{Client, Progress};
@@ -186,7 +187,8 @@ impl ExportJob<'_> {
             None => {
                 let (blobs, omitted) = (plan.statement().blobs.len(), plan.statement().requires.len());
                 info!(%stream, sequence = u64::from(sequence), whole, blobs, omitted, "writes a bundle");
-                Ok(self.write(plan, &outbox, deltas, &mut ledger, progress).await?)
+                let base = receipts.newest.as_ref().filter(|_| !whole);
+                Ok(self.write(plan, &outbox, deltas, base, &mut ledger, progress).await?)
             }
         };
         let pruned = match receipts.arrived() {
@@ -327,15 +329,17 @@ impl ExportJob<'_> {
         mut plan: Plan,
         outbox: &Outbox,
         deltas: u32,
+        base: Option<&Inventory>,
         ledger: &mut ExportLedger,
         progress: Arc<dyn Progress>,
     ) -> Result<PathBuf, ExportError> {
         let config = self.config;
         let path = outbox.path(plan.statement().sequence, config.compress);
-        let output = Sink::file(
-            &path,
-            Shape { compress: config.compress, volumes: config.volume_size, parity: config.parity },
-        )?;
+        let shape = Shape { compress: config.compress, volumes: config.volume_size, parity: config.parity };
+        let output = match config.compact {
+            true => Sink::compact(&path, shape, compaction(config.compact_effort, base))?,
+            false => Sink::file(&path, shape)?,
+        };
         if let Some(earlier) = output.earlier(&Limits::V1)
             && plan.adopt(&earlier)
         {
@@ -344,13 +348,23 @@ impl ExportJob<'_> {
         let signature = self.signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
         let (client, jobs) = (self.client, self.jobs);
-        let others = create(client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
-        others.iter().for_each(|other| progress.note(&other.to_string()));
+        let created = create(client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
+        created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
         let statement = plan.statement();
         let deltas = if statement.requires.is_empty() { 0 } else { deltas.saturating_add(1) };
         let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);
         ledger.last.insert(statement.stream.clone(), last);
         Ok(path)
+    }
+}
+
+/// How a night's bundle is made compact: as the difference to what the newest receipt proves.
+fn compaction(effort: Option<Effort>, base: Option<&Inventory>) -> Compaction {
+    Compaction {
+        effort: effort.unwrap_or_default(),
+        bases: base.cloned().into_iter().collect(),
+        at_hand: Arc::default(),
+        scratch: ScratchSpace::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bundle_format::{
-    BundleId, Damage, FileError, Limits, MediumError, Receipt, Sequence, ShortReceipt, StreamName, Timestamp,
-    TrustError, Verdict, VolumeNames, replace_file,
+    BundleId, Damage, FileError, Lent, Limits, MediumError, Receipt, Sequence, ShortReceipt, StreamName,
+    Timestamp, TrustError, Verdict, VolumeNames, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
@@ -37,6 +37,8 @@ pub struct ImportJob<'a> {
     pub options: &'a DeliveryOptions,
     /// The signer of receipts.
     pub signer: &'a Signer,
+    /// What compact bundles are made with: the destination's layers, and room.
+    pub lent: Lent,
 }
 
 /// The result of an import job.
@@ -221,6 +223,7 @@ impl ImportJob<'_> {
 
     fn open(&self, candidate: &Candidate) -> Result<Bundle, ItemError> {
         let bundle = Bundle::open_arrived(&candidate.path, self.policy, &Limits::V1)?;
+        bundle.lend(&self.lent);
         let stream = &bundle.statement().stream;
         if !self.config.expects(stream) {
             return Err(ItemError::Stream(stream.clone()));
@@ -524,6 +527,8 @@ fn is_refused_for_good(error: &PushError) -> bool {
 fn damaged(damage: &Damage) -> Judgement {
     match damage.itself() {
         Damage::Read(_) => Judgement::Fail,
+        // A later bundle, made without that base, mends it.
+        Damage::NoBase(_) => Judgement::Wait,
         _ => Judgement::Settle,
     }
 }

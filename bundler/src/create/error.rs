@@ -24,6 +24,9 @@ pub enum CreateError {
     /// The file or the pipe could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The run was asked to end while it encoded what is fetched.
+    #[error("the layers are not encoded yet")]
+    Stopped(#[source] Error),
     /// A part of the program ended before it should.
     #[error("a task ended early")]
     Task(#[from] tokio::task::JoinError),

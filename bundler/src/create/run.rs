@@ -8,14 +8,23 @@ use bundle_format::{Blob, OtherPlatform, SignatureBytes, image_extents};
 use bundle_registry::{Client, ImageExtent, Progress};
 
 use crate::create::configs::Configs;
-use crate::create::{anywhere, in_order};
+use crate::create::{anywhere, compact, in_order};
+use crate::sink::compact::CompactSink;
 use crate::sink::head::SinkHead;
 use crate::sink::target::Way;
 use crate::{CreateError, Plan, Sink};
 
+/// What is known of a bundle only once it is made.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The images that were found to be for other platforms than their indexes say: nothing is refused for that.
+    pub other_platforms: Vec<OtherPlatform>,
+    /// The bytes of a compact encoding in files; none if the bundle is not compact, or went into a pipe.
+    pub compact_size: Option<u64>,
+}
+
 /// Fetches every blob, `jobs` at once, writes the bundle to `sink` and makes it complete: a file or
-/// the volumes get their final names last. Gives the images that were found to be for other platforms than their
-/// indexes say: nothing is refused for that.
+/// the volumes get their final names last.
 ///
 /// # Errors
 /// Any [`CreateError`]. Bytes fetched into an uncompressed file stay for the next run.
@@ -26,7 +35,7 @@ pub async fn create(
     sink: Sink,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<Vec<OtherPlatform>, CreateError> {
+) -> Result<Created, CreateError> {
     progress.total(plan.statement().blob_bytes());
     let carried: HashSet<Blob> = plan.statement().blobs.iter().copied().collect();
     let images = image_extents(&plan.statement().artifacts, plan.graph(), |blob| carried.contains(blob));
@@ -37,9 +46,19 @@ pub async fn create(
     progress.images(&images.into_iter().map(image).collect::<Vec<_>>());
     let configs = Arc::new(Configs::of(&plan));
     let head = SinkHead::new(plan.clone(), *signature);
+    let mut compact_size = None;
     match sink.begin(&head)? {
         Way::Anywhere(files) => anywhere::write(client, head, files, &configs, jobs, progress).await?,
         Way::InOrder(writer) => in_order::write(client, head, writer, &configs, jobs, progress).await?,
+        Way::Compact(compacting) => {
+            let written = compact::write(client, head, *compacting, &configs, jobs, progress).await?;
+            compact_size = Some(written);
+        }
+        Way::CompactPipe(pipe, compaction) => {
+            let (choice, encoder) = compact::encoder(client, &plan, compaction);
+            let writer = Box::new(CompactSink::pipe(pipe.0, &head, choice, encoder)?);
+            in_order::write(client, head, writer, &configs, jobs, progress).await?;
+        }
     }
-    Ok(configs.other_platforms(&plan))
+    Ok(Created { other_platforms: configs.other_platforms(&plan), compact_size })
 }

@@ -2,15 +2,17 @@
 //! which such a place takes bytes.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bundle_format::{Limits, ParityShare, Statement, VolumeSize};
+use bundle_format::{AllBases, Effort, Limits, ParityShare, ScratchSpace, Statement, Unverified, VolumeSize};
 
-use crate::OutputError;
 use crate::sink::head::SinkHead;
+use crate::sink::names::hidden;
 use crate::sink::parts::{Begun, Parts};
 use crate::sink::pipe::Pipe;
 use crate::sink::zstd::Zstd;
+use crate::{Inventory, OutputError};
 
 /// How a bundle lies in files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,19 @@ pub struct Shape {
     pub parity: Option<ParityShare>,
 }
 
+/// How a bundle is made compact.
+#[derive(Clone, Debug)]
+pub struct Compaction {
+    /// How hard the encoder works.
+    pub effort: Effort,
+    /// What the other side has: blobs of the same targets are bases.
+    pub bases: Vec<Inventory>,
+    /// Where the bytes of bases lie at hand; what is not there is looked for upstream.
+    pub at_hand: Arc<AllBases>,
+    /// Where layers are collected and uncompressed.
+    pub scratch: ScratchSpace,
+}
+
 /// Where a bundle is written to. A file, or its volumes, are claimed by this run until it is
 /// dropped.
 pub struct Sink(Kind);
@@ -30,7 +45,36 @@ pub struct Sink(Kind);
 enum Kind {
     Parts(Parts),
     Compressed(Parts),
+    Compact(Box<Compacting>),
     Pipe(Pipe),
+    CompactPipe(Pipe, Compaction),
+}
+
+/// A compact bundle to come: what is fetched lies in a file of its own first, so that no byte is fetched twice.
+pub(crate) struct Compacting {
+    pub(crate) whole: Whole,
+    pub(crate) parts: Parts,
+    pub(crate) compaction: Compaction,
+}
+
+/// The archive before it is encoded.
+pub(crate) enum Whole {
+    /// It is still to be fetched, or the rest of it.
+    Fetching(Parts),
+    /// An earlier run fetched all of it.
+    Fetched(PathBuf),
+}
+
+impl Compacting {
+    fn earlier(&self, limits: &Limits) -> Option<Statement> {
+        match &self.whole {
+            Whole::Fetching(parts) => parts.earlier(limits),
+            Whole::Fetched(path) => {
+                let head = Unverified::read(&mut bundle_os::open(path).ok()?, limits).ok()?;
+                Statement::parse(&head.statement, limits).ok()
+            }
+        }
+    }
 }
 
 /// How a sink takes the bytes of one bundle.
@@ -39,6 +83,10 @@ pub(crate) enum Way {
     Anywhere(Begun),
     /// From the first byte to the last.
     InOrder(Box<dyn InOrder>),
+    /// As it is into one file, and encoded into others.
+    Compact(Box<Compacting>),
+    /// From the first byte to the last, and encoded on the way.
+    CompactPipe(Pipe, Compaction),
 }
 
 /// Takes an archive from its first byte to its last.
@@ -66,16 +114,47 @@ impl Sink {
         Ok(Self(if shape.compress { Kind::Compressed(parts) } else { Kind::Parts(parts) }))
     }
 
+    /// A file, or the volumes of one, of a compact encoding.
+    ///
+    /// # Errors
+    /// As for [`Sink::file`].
+    pub fn compact(path: &Path, shape: Shape, compaction: Compaction) -> Result<Self, OutputError> {
+        let parts = Parts::open(path, shape)?;
+        let whole = hidden(path, "whole");
+        let whole = match whole.symlink_metadata() {
+            Ok(_) => Whole::Fetched(whole),
+            Err(_) => Whole::Fetching(Parts::open(&whole, Shape::default())?),
+        };
+        Ok(Self(Kind::Compact(Box::new(Compacting { whole, parts, compaction }))))
+    }
+
+    /// A pipe of a compact encoding. What is fetched is encoded at once, and none of it can be gone on with.
+    pub fn compact_pipe(writer: impl Write + Send + 'static, compaction: Compaction) -> Self {
+        Self(Kind::CompactPipe(Pipe(Box::new(writer)), compaction))
+    }
+
     /// A pipe. Its reader must keep manifests in memory ([`crate::Plan::fits_pipe`]).
     pub fn pipe(writer: impl Write + Send + 'static) -> Self {
         Self(Kind::Pipe(Pipe(Box::new(writer))))
+    }
+
+    /// Tells a compact bundle what the other side has, once that is known.
+    #[must_use]
+    pub fn with_bases(mut self, inventories: Vec<Inventory>) -> Self {
+        match &mut self.0 {
+            Kind::Compact(compacting) => compacting.compaction.bases = inventories,
+            Kind::CompactPipe(_, compaction) => compaction.bases = inventories,
+            Kind::Parts(_) | Kind::Compressed(_) | Kind::Pipe(_) => {}
+        }
+        self
     }
 
     /// The statement that an earlier run began to write here, if its bytes can be used.
     pub fn earlier(&self, limits: &Limits) -> Option<Statement> {
         match &self.0 {
             Kind::Parts(parts) => parts.earlier(limits),
-            Kind::Compressed(_) | Kind::Pipe(_) => None,
+            Kind::Compact(compacting) => compacting.earlier(limits),
+            Kind::Compressed(_) | Kind::Pipe(_) | Kind::CompactPipe(..) => None,
         }
     }
 
@@ -84,7 +163,9 @@ impl Sink {
         match self.0 {
             Kind::Parts(parts) => parts.begin(head),
             Kind::Compressed(parts) => Ok(Way::InOrder(Box::new(Zstd::begin(parts, head)?))),
+            Kind::Compact(compacting) => Ok(Way::Compact(compacting)),
             Kind::Pipe(pipe) => Ok(Way::InOrder(Box::new(pipe))),
+            Kind::CompactPipe(pipe, compaction) => Ok(Way::CompactPipe(pipe, compaction)),
         }
     }
 }
@@ -93,7 +174,8 @@ impl std::fmt::Debug for Sink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Kind::Parts(parts) | Kind::Compressed(parts) => write!(f, "Sink({})", parts.path().display()),
-            Kind::Pipe(_) => f.write_str("Sink(pipe)"),
+            Kind::Compact(compacting) => write!(f, "Sink({})", compacting.parts.path().display()),
+            Kind::Pipe(_) | Kind::CompactPipe(..) => f.write_str("Sink(pipe)"),
         }
     }
 }

@@ -263,8 +263,7 @@ impl Search<'_> {
         let done: Mutex<BTreeMap<usize, (Turned, Vec<u64>)>> = Mutex::default();
         let threads = self.switches.threads.get().min(work.len());
         let one = || {
-            loop {
-                let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
+            while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
                 let Some((state, candidate)) = work.get(at) else { break };
                 let turned = states.get(*state).map(|state| self.turn(state, candidate, tried));
                 if let Some(turned) = turned {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_format::{Limits, Timestamp, Trusted};
+use bundle_format::{Lent, Limits, Timestamp, Trusted};
 use bundle_importer::Bundle;
 use bundle_oci::Printable;
 use bundle_os::Hangups;
@@ -24,11 +24,12 @@ use crate::trust::TrustArguments;
 pub(super) struct Trusting {
     trust: TrustArguments,
     policy: Effective,
+    lent: Lent,
 }
 
 impl Trusting {
-    pub(super) fn new(trust: TrustArguments, policy: Effective) -> Self {
-        Self { trust, policy }
+    pub(super) fn new(trust: TrustArguments, policy: Effective, lent: Lent) -> Self {
+        Self { trust, policy, lent }
     }
 }
 
@@ -43,10 +44,16 @@ impl Opener for Trusting {
     fn open(&self, path: &Path) -> Result<Source, String> {
         let opened = Bundle::open_arrived(path, &self.policy, &Limits::V1);
         let bundle = opened.map_err(|error| Failure::from(error).said().replace('\n', "; "))?;
+        bundle.lend(&self.lent);
         // One that comes through a pipe has no path.
         let until = until(bundle.trusted(), &self.policy);
         let (archive, graph) = bundle.into_archive().ok_or("it is a pipe")?;
-        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until })
+        Ok(Source {
+            archive: archive.share(),
+            graph,
+            medium: Box::new(FileMedium(path.to_owned(), self.lent.clone())),
+            until,
+        })
     }
 }
 

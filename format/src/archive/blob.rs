@@ -10,7 +10,7 @@ use bundle_oci::{Digest, Hasher};
 
 use crate::archive::file::damage_of;
 use crate::archive::layout::{Entry, Layout};
-use crate::{Archive, Blob, Damage, Layer, Statement};
+use crate::{Archive, Blob, CompactBase, Damage, Layer, Medium, Statement};
 
 /// How much is read at once, in bytes.
 pub(crate) const PIECE: usize = 1 << 20;
@@ -42,7 +42,7 @@ impl<R: Layer> Archive<R> {
     }
 
     /// The bytes of the archive that a blob fills.
-    fn range_of(&self, digest: Digest) -> Option<Range<u64>> {
+    pub(crate) fn range_of(&self, digest: Digest) -> Option<Range<u64>> {
         self.entry_of(digest).map(|entry| entry.offset..entry.offset + entry.size)
     }
 
@@ -98,6 +98,18 @@ impl<R: Layer> Archive<R> {
     pub fn places_of_blobs(&self) -> impl Iterator<Item = BlobPlace> {
         let entries = self.layout.blobs().iter().zip(&self.statement().blobs);
         entries.map(|(entry, blob)| BlobPlace::new(entry, blob.digest))
+    }
+}
+
+impl Archive<Medium> {
+    /// How many bytes of a compact encoding a blob is made of; none in another encoding.
+    pub fn compact_size_of_blob(&self, digest: Digest) -> Option<u64> {
+        self.reader.compact_size_of(&self.range_of(digest)?)
+    }
+
+    /// The bases of a compact encoding without which a blob cannot be read, and which are not to be had.
+    pub fn missing_bases_of_blob(&self, digest: Digest) -> Vec<CompactBase> {
+        self.range_of(digest).map(|range| self.reader.missing_bases_of(&range)).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use bundle_oci::{ByteCount, Digest};
 
 use crate::archive::layout::Entry;
-use crate::{BrokenPromise, GraphError, Layer, StatementError};
+use crate::{BrokenPromise, CompactBase, CompactError, GraphError, Layer, StatementError};
 
 /// How an archive differs from the one that its statement determines.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum Damage {
     /// Bytes that cannot be unpacked.
     #[error("bundle is compressed, and damaged")]
     Packed(#[source] io::Error),
+    /// A blob is the difference to one that is not to be had here.
+    #[error("bundle is compact, and base {} of {} is not here", .0.digest, .0.repository)]
+    NoBase(Box<CompactBase>),
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
@@ -82,6 +85,11 @@ impl From<io::Error> for Damage {
         match (error.kind(), error.downcast::<Self>()) {
             (_, Ok(damage)) => damage,
             (io::ErrorKind::InvalidData, Err(error)) => Self::Packed(error),
+            (io::ErrorKind::NotFound, Err(error)) => match error.downcast::<CompactError>() {
+                Ok(CompactError::NoBase(base)) => Self::NoBase(Box::new(base)),
+                Ok(other) => Self::Read(other.into_io()),
+                Err(error) => Self::Read(error),
+            },
             (_, Err(error)) => Self::Read(error),
         }
     }
@@ -110,7 +118,7 @@ impl Damage {
     #[must_use]
     pub fn in_place(self, place: String) -> Self {
         match self {
-            Self::InVolumes { .. } | Self::Read(_) => self,
+            Self::InVolumes { .. } | Self::Read(_) | Self::NoBase(_) => self,
             other => Self::InVolumes { place, damage: Box::new(other) },
         }
     }

@@ -3,17 +3,32 @@
 
 use std::io::{self, BufReader, Read};
 
-use crate::{Compressed, Limits};
+use crate::compact::pipe::CompactPipe;
+use crate::{Compact, Compressed, Lent, Limits};
 
 /// Reads a pipe that may be compressed, as what it unpacks to.
 ///
 /// # Errors
 /// The first bytes cannot be read.
-pub fn uncompressed(mut reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub fn uncompressed(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    uncompressed_with(reader, &Lent::default())
+}
+
+/// The same, of a pipe that may be a compact encoding, whose blobs are made with what is lent.
+///
+/// # Errors
+/// The first bytes cannot be read, or a compact encoding's header is not valid.
+pub fn uncompressed_with(mut reader: Box<dyn Read + Send>, lent: &Lent) -> io::Result<Box<dyn Read + Send>> {
     let mut start = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut start)?;
     let compressed = Compressed::starts(&start);
+    let compact = Compact::starts(&start);
     let whole = io::Cursor::new(start).chain(reader);
+    if compact {
+        let buffered = BufReader::with_capacity(128 << 10, whole);
+        let pipe = CompactPipe::new(buffered, lent.clone(), &Limits::V1);
+        return Ok(Box::new(pipe.map_err(crate::CompactError::into_io)?));
+    }
     if !compressed {
         return Ok(Box::new(whole));
     }

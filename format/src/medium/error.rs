@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{CompressedError, VolumeIndexError};
+use crate::{CompactError, CompressedError, VolumeIndexError};
 
 /// Why a medium cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,14 @@ pub enum MediumError {
         path: PathBuf,
         /// The cause.
         source: CompressedError,
+    },
+    /// A compact encoding that cannot be read.
+    #[error("{}: {source}", .path.display())]
+    Compact {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: CompactError,
     },
     /// An index of volumes that cannot be used.
     #[error("{}: {source}", .path.display())]

@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod directory;
 pub(crate) mod error;
 pub(crate) mod layer;
+pub(crate) mod packed;
 pub(crate) mod patched;
 pub(crate) mod settled;
 pub(crate) mod stack;

@@ -5,30 +5,27 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::medium::packed::Packed;
 use crate::parity::layer::Rebuilding;
-use crate::{Compressed, Layer, ParityShare};
+use crate::{Layer, ParityShare};
 
 /// A bundle's bytes with parity and without, and what was found of either.
 pub(crate) struct Settled {
     parity: Arc<Rebuilding>,
     /// The archive's bytes as they stand.
     plain: Arc<dyn Layer>,
-    compressed: Option<Arc<Compressed>>,
+    packed: Option<Packed>,
     /// By the first byte of a range: its end, and whether it is right as it stands.
     found: Mutex<BTreeMap<u64, (u64, bool)>>,
 }
 
 impl Settled {
-    pub(crate) fn new(
-        stored: Arc<dyn Layer>,
-        parity: Arc<Rebuilding>,
-        compressed: Option<Arc<Compressed>>,
-    ) -> Self {
-        let plain: Arc<dyn Layer> = match &compressed {
-            Some(compressed) => Arc::new(compressed.over(stored)),
+    pub(crate) fn new(stored: Arc<dyn Layer>, parity: Arc<Rebuilding>, packed: Option<Packed>) -> Self {
+        let plain: Arc<dyn Layer> = match &packed {
+            Some(packed) => packed.over(stored),
             None => stored,
         };
-        Self { parity, plain, compressed, found: Mutex::default() }
+        Self { parity, plain, packed, found: Mutex::default() }
     }
 
     /// The parity's share, and what is stored with what is lost of it rebuilt.
@@ -38,7 +35,7 @@ impl Settled {
 
     /// Where the table of frames lies in what is stored.
     pub(crate) fn table_of_frames(&self) -> Option<Range<u64>> {
-        Some(self.compressed.as_ref()?.stored_size()..self.parity.size().ok()?)
+        Some(self.packed.as_ref()?.stored_size()..self.parity.size().ok()?)
     }
 
     /// The parity, which reports rebuilt blocks.
@@ -55,8 +52,8 @@ impl Settled {
 
     /// [`Layer::settle`].
     pub(crate) fn settle(&self, bytes: &Range<u64>, is_right: &mut dyn FnMut(&dyn Layer) -> bool) -> bool {
-        let stored = match &self.compressed {
-            Some(compressed) => compressed.stored_of(bytes),
+        let stored = match &self.packed {
+            Some(packed) => packed.stored_of(bytes),
             None => Some(bytes.clone()),
         };
         if !stored.is_some_and(|stored| self.parity.is_doubtful(&stored))

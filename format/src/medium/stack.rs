@@ -12,10 +12,14 @@ use std::sync::Arc;
 use bundle_oci::Digest;
 
 use crate::medium::error::open_regular;
+use crate::medium::packed::Packed;
 use crate::medium::patched::Patched;
 use crate::medium::settled::Settled;
 use crate::parity::layer::Rebuilding;
-use crate::{Compressed, Layer, Limits, MediumError, ParityShare, Rebuilt, VolumeNames, Volumes};
+use crate::{
+    Compact, CompactBase, Compressed, Layer, Lent, Limits, MediumError, ParityShare, Rebuilt, VolumeNames,
+    Volumes,
+};
 
 /// A bundle's medium, as the bytes of its archive.
 pub struct Medium {
@@ -24,6 +28,8 @@ pub struct Medium {
     parity: Option<Settled>,
     /// Parity that is there and of no use, and why.
     no_parity: Option<(PathBuf, String)>,
+    /// What makes blobs of recipes, if the archive is encoded so.
+    compact: Option<Arc<Compact>>,
 }
 
 /// Notes on a bundle's parity for the user.
@@ -96,8 +102,8 @@ impl Medium {
             let stored: Arc<dyn Layer> = Arc::new(open_regular(path)?);
             let names = VolumeNames::of(path);
             let (parity, no_parity) = parity_of(with_parity, &stored, &names, None);
-            let (top, parity) = stacked(stored, parity, None, path, limits)?;
-            return Ok(Self { bytes: Bytes::Whole(top), set: None, parity, no_parity });
+            let (top, compact, parity) = stacked(stored, parity, None, path, limits)?;
+            return Ok(Self { bytes: Bytes::Whole(top), set: None, parity, no_parity, compact });
         };
         let (volumes, wrong) = Volumes::open_damaged(names.clone(), limits)?;
         let statement = volumes.index().map(|index| index.statement);
@@ -111,17 +117,17 @@ impl Medium {
             return Err(wrong);
         }
         let frames = read_frames(&names, limits)?;
-        let (top, parity) = stacked(stored, parity, frames, &names.frames(), limits)?;
+        let (top, compact, parity) = stacked(stored, parity, frames, &names.frames(), limits)?;
         let is_whole = top.missing().is_empty();
         let head = names.head();
         let set = Some(Set { names, statement });
         if is_whole {
-            return Ok(Self { bytes: Bytes::Whole(top), set, parity, no_parity });
+            return Ok(Self { bytes: Bytes::Whole(top), set, parity, no_parity, compact });
         }
         let size = top.size().map_err(|source| MediumError::Open { path: path.to_owned(), source })?;
         let mut patched = Patched::new(top, size);
         patched.add_start(&head)?;
-        Ok(Self { bytes: Bytes::Patched(patched), set, parity, no_parity })
+        Ok(Self { bytes: Bytes::Patched(patched), set, parity, no_parity, compact })
     }
 
     /// Whether there is parity of which use can be made.
@@ -190,6 +196,35 @@ impl Medium {
         }
     }
 
+    /// The blobs of the other side that a compact encoding may need; none if this is no compact encoding, or a
+    /// whole one.
+    pub fn bases(&self) -> &[CompactBase] {
+        self.compact.as_ref().map(|compact| compact.bases()).unwrap_or_default()
+    }
+
+    /// The size of a compact encoding in bytes; none if this is not one.
+    pub fn compact_size(&self) -> Option<u64> {
+        self.compact.as_ref().map(|compact| compact.size_stored())
+    }
+
+    /// How many bytes of a compact encoding these bytes of the archive are made of; none if this is not one.
+    pub fn compact_size_of(&self, bytes: &Range<u64>) -> Option<u64> {
+        self.compact.as_ref().map(|compact| compact.stored_bytes_of(bytes))
+    }
+
+    /// Says where the bases of a compact encoding come from, and where blobs may be made. Until then, what
+    /// needs a base counts as missing.
+    pub fn lend(&self, lent: &Lent) {
+        if let Some(compact) = &self.compact {
+            compact.lend(lent.bases.clone(), lent.scratch.clone());
+        }
+    }
+
+    /// The bases without which these bytes of the archive cannot be read, and which are not to be had.
+    pub fn missing_bases_of(&self, bytes: &Range<u64>) -> Vec<CompactBase> {
+        self.compact.as_ref().map(|compact| compact.missing_bases_of(bytes)).unwrap_or_default()
+    }
+
     /// The name of the bundle at `path`: that of the file, or of the set's volumes together. Its
     /// countersignatures lie beside it.
     pub fn name(path: &Path) -> PathBuf {
@@ -234,6 +269,9 @@ fn parity_of(
     }
 }
 
+/// A layer at the top, what makes blobs of recipes in it, and its parity.
+type Stack = (Arc<dyn Layer>, Option<Arc<Compact>>, Option<Settled>);
+
 /// The layers above these bytes: parity, if there is any that helps, and decompression, if they are
 /// compressed. `frames` is a copy of the table at their end; `path` is named in errors.
 fn stacked(
@@ -242,38 +280,53 @@ fn stacked(
     frames: Option<Vec<u8>>,
     path: &Path,
     limits: &Limits,
-) -> Result<(Arc<dyn Layer>, Option<Settled>), MediumError> {
+) -> Result<Stack, MediumError> {
     let Some(parity) = parity else {
-        return Ok((on(stored, frames, path, limits)?.0, None));
+        let (top, packed) = on(stored, frames, path, limits)?;
+        return Ok((top, compact_of(packed.as_ref()), None));
     };
     match on(parity.clone(), frames.clone(), path, limits) {
-        Ok((top, compressed)) => Ok((top, Some(Settled::new(stored, parity, compressed)))),
+        Ok((top, packed)) => {
+            let compact = compact_of(packed.as_ref());
+            Ok((top, compact, Some(Settled::new(stored, parity, packed))))
+        }
         // Parity that lies must not keep out what is right without it.
-        Err(error) => on(stored, frames, path, limits).map(|(top, _)| (top, None)).map_err(|_| error),
+        Err(error) => {
+            let (top, packed) = on(stored, frames, path, limits).map_err(|_| error)?;
+            Ok((top, compact_of(packed.as_ref()), None))
+        }
     }
 }
 
-/// A layer, and what unpacks in it, if something does.
-type Top = (Arc<dyn Layer>, Option<Arc<Compressed>>);
+fn compact_of(packed: Option<&Packed>) -> Option<Arc<Compact>> {
+    match packed {
+        Some(Packed::Compact(compact)) => Some(compact.clone()),
+        _ => None,
+    }
+}
 
-/// The layer above these bytes.
+/// The layer above these bytes, and what unpacks in it, if something does.
 fn on(
     stored: Arc<dyn Layer>,
     frames: Option<Vec<u8>>,
     path: &Path,
     limits: &Limits,
-) -> Result<Top, MediumError> {
+) -> Result<(Arc<dyn Layer>, Option<Packed>), MediumError> {
     let mut start = [0; 4];
     // The layer above reports bytes that are too few.
     let starts = stored.has(&(0..4)) && stored.read_exact_at(&mut start, 0).is_ok();
+    if starts && Compact::starts(&start) {
+        let failed = |source| MediumError::Compact { path: path.to_owned(), source };
+        let packed = Packed::Compact(Arc::new(Compact::open(stored, frames, limits).map_err(failed)?));
+        return Ok((packed.layer(), Some(packed)));
+    }
     let is_compressed = if starts { Compressed::starts(&start) } else { frames.is_some() };
     if !is_compressed {
         return Ok((stored, None));
     }
-    let compressed = Compressed::open(stored, frames, limits);
     let failed = |source| MediumError::Compressed { path: path.to_owned(), source };
-    let compressed = Arc::new(compressed.map_err(failed)?);
-    Ok((compressed.clone(), Some(compressed)))
+    let packed = Packed::Compressed(Arc::new(Compressed::open(stored, frames, limits).map_err(failed)?));
+    Ok((packed.layer(), Some(packed)))
 }
 
 /// The copy of the table of frames that lies beside compressed volumes.
@@ -285,7 +338,9 @@ fn read_frames(names: &VolumeNames, limits: &Limits) -> Result<Option<Vec<u8>>, 
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    let read = file.take(Compressed::largest_table(limits)).read_to_end(&mut bytes);
+    let read = file
+        .take(Compressed::largest_table(limits).max(Compact::largest_table(limits)))
+        .read_to_end(&mut bytes);
     read.map_err(|source| MediumError::Open { path, source })?;
     Ok(Some(bytes))
 }

@@ -1,12 +1,14 @@
 //! The destination of a bundle: the interface that every destination implements, its reports before and after
 //! an import, and the adapter for a plain registry.
 
+mod bases;
 mod finding;
 mod interface;
 mod outlook;
 mod plain;
 mod scans;
 
+pub use bases::RegistryBases;
 pub use finding::{Cause, Finding, PrepareError};
 pub(crate) use interface::project_of;
 pub use interface::{

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, BundleId, ConfigWord, Cursor, Damage, Graph, Layer, Limits, Medium, MediumError,
-    OtherPlatform, ParityNotes, Pipe, SignatureBytes, Statement, Timestamp, TrustError, Trusted, Unverified,
-    other_platforms, uncompressed,
+    Archive, Blob, BlobSink, BundleId, CompactBase, ConfigWord, Cursor, Damage, Graph, Layer, Lent, Limits,
+    Medium, MediumError, OtherPlatform, ParityNotes, Pipe, SignatureBytes, Statement, Timestamp, TrustError,
+    Trusted, Unverified, other_platforms, uncompressed_with,
 };
 use bundle_oci::{Descriptor, Digest};
 use bytes::Bytes;
@@ -50,6 +50,19 @@ pub(crate) enum Contents {
     File(Archive<Medium>),
     /// A pipe, from which layers come once and in order; what came before them is kept.
     Pipe { pipe: Pipe<Box<dyn Read + Send>>, kept: HashMap<Digest, Bytes> },
+}
+
+/// How large a compact encoding is.
+#[derive(Clone, Debug)]
+pub struct CompactSizes {
+    /// The file, in bytes.
+    pub file: u64,
+    /// The blobs of the other side that it may need.
+    pub bases: usize,
+    /// Their bytes.
+    pub base_bytes: u64,
+    /// What each artifact's blobs take in it, in the order of the statement.
+    pub artifacts: Vec<u64>,
 }
 
 impl std::fmt::Debug for Bundle {
@@ -160,7 +173,7 @@ impl Bundle {
     }
 
     /// Steps 1 to 8 of docs/format.md §Verification on a pipe, which is read up to the first layer. It
-    /// may be compressed.
+    /// may be compressed, or a compact encoding, whose bases may come later.
     /// Countersignatures come beside it.
     ///
     /// # Errors
@@ -169,9 +182,10 @@ impl Bundle {
         reader: Box<dyn Read + Send>,
         policy: &Effective,
         countersignatures: &[SignatureBytes],
+        lent: &Lent,
         limits: &Limits,
     ) -> Result<Self, OpenError> {
-        let mut reader = uncompressed(reader).map_err(Damage::from)?;
+        let mut reader = uncompressed_with(reader, lent).map_err(Damage::from)?;
         let trusted = trust(&mut reader, policy, countersignatures, limits)?;
         let mut pipe = Pipe::open(reader, trusted.clone())?;
         let mut configs = Kept { contents: HashMap::new(), bytes: 0, limit: limits.piped_manifests };
@@ -200,6 +214,37 @@ impl Bundle {
             Contents::File(archive) => Some((archive, self.graph)),
             Contents::Pipe { .. } => None,
         }
+    }
+
+    /// Says where the bases of a compact encoding come from; a pipe was told when it was opened.
+    pub fn lend(&self, lent: &Lent) {
+        if let Contents::File(archive) = &self.contents {
+            archive.reader().lend(lent);
+        }
+    }
+
+    /// The blobs of the other side that may be needed to read this bundle: those of a compact encoding in a file.
+    pub fn bases(&self) -> &[CompactBase] {
+        self.archive().map(|archive| archive.reader().bases()).unwrap_or_default()
+    }
+
+    /// The sizes of a compact encoding in a file; none of anything else.
+    pub fn compact_sizes(&self) -> Option<CompactSizes> {
+        let archive = self.archive()?;
+        let file = archive.reader().compact_size()?;
+        let size = |blob: &Blob| archive.compact_size_of_blob(blob.digest).unwrap_or_default();
+        let sizes: HashMap<Digest, u64> =
+            self.statement().blobs.iter().map(|blob| (blob.digest, size(blob))).collect();
+        let artifacts = self.statement().artifacts.iter().map(|artifact| {
+            let blobs = self.graph.extent(artifact.digest);
+            blobs.iter().filter_map(|blob| sizes.get(&blob.digest)).sum()
+        });
+        Some(CompactSizes {
+            file,
+            bases: self.bases().len(),
+            base_bytes: self.bases().iter().map(|base| base.size).sum(),
+            artifacts: artifacts.collect(),
+        })
     }
 
     /// Notes on the bundle's parity for the user, now and when it was read.

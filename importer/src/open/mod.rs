@@ -2,5 +2,6 @@
 //! file or pipe and a trust policy, gives [`Bundle`](crate::Bundle).
 
 pub(crate) mod bundle;
+pub(crate) mod expand;
 pub(crate) mod repair;
 pub(crate) mod verify;

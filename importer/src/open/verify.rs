@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use bundle_format::{
-    Archive, Blob, BlobSink, Damage, Limits, Medium, OtherPlatform, ParityNotes, SignatureBytes, Trusted,
+    Archive, Blob, BlobSink, Damage, Lent, Limits, Medium, OtherPlatform, ParityNotes, SignatureBytes,
+    Trusted,
 };
 use bundle_oci::Digest;
 use bundle_registry::Progress;
@@ -67,6 +68,8 @@ pub enum CheckOutcome {
     Passed,
     /// It does not; this is why.
     Failed(Vec<String>),
+    /// It could not be made in part, because something is not here that is needed for it; this is what.
+    Unknown(Vec<String>),
     /// It was not made, because one before it failed.
     NotReached,
 }
@@ -113,13 +116,14 @@ pub fn verify(
     path: Option<&std::path::Path>,
     policy: &Effective,
     countersignatures: &[SignatureBytes],
+    lent: &Lent,
     limits: &Limits,
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification, OpenError> {
     let opened = match path {
         Some(path) => Bundle::open(path, policy, limits),
-        None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, limits),
+        None => Bundle::read(Box::new(std::io::stdin()), policy, countersignatures, lent, limits),
     };
     let bundle = match opened {
         Ok(bundle) => bundle,
@@ -134,6 +138,7 @@ pub fn verify(
             return Ok(Verification { checks, bundle: None, refused: Some(error), parity });
         }
     };
+    bundle.lend(lent);
     let checked = Checked {
         trusted: bundle.trusted().clone(),
         size: bundle.size(),
@@ -155,16 +160,27 @@ pub fn verify(
         Contents::Pipe { pipe, .. } => pipe.finish(&mut Counted::new(progress)).err().into_iter().collect(),
     };
     let mut reasons: Vec<String> = damages.iter().map(|damage| told(damage)).collect();
-    if reasons.len() >= Archive::<Medium>::MOST_DAMAGES {
+    // Many layers may be the difference to one.
+    reasons.dedup();
+    if damages.len() >= Archive::<Medium>::MOST_DAMAGES {
         reasons.push("others may be damaged too".to_owned());
     }
     let medium = damages.iter().all(unreadable);
     // Damage explains more than an unreadable medium.
-    let first = damages.into_iter().min_by_key(unreadable).map(OpenError::Damage);
+    let rank = |damage: &Damage| (unreadable(damage), is_no_base(damage));
+    let first = damages.into_iter().min_by_key(rank).map(OpenError::Damage);
     match first {
         Some(error) if medium => Err(error),
         refused => {
-            let checks = match refused {
+            let checks = match &refused {
+                // What is missing elsewhere says nothing about the bundle.
+                Some(OpenError::Damage(damage)) if is_no_base(damage) => {
+                    let mut checks = checks_passed();
+                    if let Some(last) = checks.last_mut() {
+                        last.verdict = CheckOutcome::Unknown(reasons);
+                    }
+                    checks
+                }
                 Some(_) => checks(CheckName::Blobs, reasons),
                 None => checks_passed(),
             };
@@ -176,6 +192,11 @@ pub fn verify(
 /// Whether it is the medium that cannot be read, which says nothing about the bundle.
 fn unreadable(damage: &Damage) -> bool {
     matches!(damage.itself(), Damage::Read(_))
+}
+
+/// Whether a blob was not made, for its base is not here.
+fn is_no_base(damage: &Damage) -> bool {
+    matches!(damage.itself(), Damage::NoBase(_))
 }
 
 fn failed_check(error: &OpenError) -> CheckName {
@@ -205,6 +226,7 @@ fn failed_check(error: &OpenError) -> CheckName {
             | Damage::Trailer
             | Damage::Read(_)
             | Damage::Packed(_)
+            | Damage::NoBase(_)
             | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_)
             | Damage::BlobList(_)

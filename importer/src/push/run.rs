@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_format::{Archive, Artifact, Blob, Graph, Layer, Medium, Target, image_extents};
+use bundle_format::{Archive, Artifact, Blob, Damage, Graph, Layer, Medium, Target, image_extents};
 use bundle_oci::{Digest, RepositoryName};
 use bundle_registry::{Clamped, ImageExtent, Progress, Refusal};
 use tokio::sync::Semaphore;
@@ -283,6 +283,10 @@ impl Push<'_> {
         scratch: Option<&Scratch>,
     ) -> Result<Remaining, PushError> {
         let missing = archive.reader().missing();
+        let base = absent.iter().find_map(|blob| archive.missing_bases_of_blob(blob.digest).pop());
+        if let Some(base) = base {
+            return Err(PushError::Damage(Damage::NoBase(Box::new(base))));
+        }
         let of_absent = absent.iter().flat_map(|blob| archive.files_of_blob(blob.digest));
         let mut volumes: Vec<_> = of_absent.filter(|path| missing.contains(path)).collect();
         volumes.sort();

@@ -2,6 +2,7 @@
 //!
 //! Whole, in volumes, compressed, as a delta, killed halfway, rebuilt from parity, signed by others, and what comes back.
 
+mod compact;
 mod compressed;
 mod delta;
 mod extract;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bundle_format::Timestamp;
+use bundle_format::{Lent, Timestamp};
 use bundle_importer::Bundle;
 use bundle_serve::{
     Asked, Change, Event, FileMedium, Follower, Limits, Observer, Opener, Source, Store, Why,
@@ -329,7 +329,12 @@ impl Opener for Signed {
             return Err("bundle expired".to_owned());
         }
         let (archive, graph) = bundle.into_archive().unwrap();
-        Ok(Source { archive: archive.share(), graph, medium: Box::new(FileMedium(path.to_owned())), until })
+        Ok(Source {
+            archive: archive.share(),
+            graph,
+            medium: Box::new(FileMedium(path.to_owned(), Lent::default())),
+            until,
+        })
     }
 
     fn now(&self) -> Timestamp {

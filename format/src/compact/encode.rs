@@ -1,0 +1,291 @@
+//! Makes recipes of blobs: finds how a blob was compressed, and writes its uncompressed bytes as a difference to
+//! bases. Takes files, gives a section's body; a blob that does not come back exactly, or not smaller, gets none.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bundle_delta::{BaseIndex, EncodeError, Level, Options, PlainFile, ReadAt};
+use bundle_recompress::ExamineError;
+
+use crate::compact::error::CompactError;
+use crate::compact::form::{BasePlace, Part, RecipeBase, RecipeHead};
+use crate::compact::layer::copy_base;
+use crate::compact::make::{Bounded, Packing, uncompress};
+use crate::compact::scratch::Kept;
+use crate::{Bases, CompactBase, Layer, Limits, ScratchSpace};
+
+/// How hard corrections are compressed: they are small.
+const CORRECTIONS_LEVEL: i32 = 9;
+
+/// How hard an encoder works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Fast enough for a nightly job.
+    #[default]
+    Default,
+    /// Several times slower and smaller, for slow lines and dear media.
+    Smallest,
+}
+
+impl std::str::FromStr for Effort {
+    type Err = ParseEffortError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "default" => Ok(Self::Default),
+            "smallest" => Ok(Self::Smallest),
+            _ => Err(ParseEffortError),
+        }
+    }
+}
+
+/// A text that names no effort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected default or smallest")]
+pub struct ParseEffortError;
+
+/// Makes recipes of the blobs of one bundle, by several threads at once.
+pub struct CompactEncoder {
+    scratch: ScratchSpace,
+    outer: Arc<dyn Bases>,
+    effort: Effort,
+    limits: Limits,
+    plains: Kept<(bool, u64)>,
+    /// Bases that could not be read, and why: what would be the difference to them goes without.
+    unread: Mutex<Vec<(CompactBase, String)>>,
+}
+
+/// A base at hand.
+#[derive(Clone, Debug)]
+pub struct NearBase {
+    place: BasePlace,
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Outer(CompactBase),
+    File(Arc<File>, u64),
+}
+
+/// The body of a recipe's section, in a scratch file.
+#[derive(Debug)]
+pub struct Encoded {
+    file: File,
+    size: u64,
+}
+
+impl Encoded {
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl CompactEncoder {
+    /// An encoder that takes the other side's blobs from `outer`.
+    pub fn new(outer: Arc<dyn Bases>, scratch: ScratchSpace, effort: Effort, limits: &Limits) -> Self {
+        Self {
+            scratch,
+            outer,
+            effort,
+            limits: *limits,
+            plains: Kept::new(limits.scratch),
+            unread: Mutex::default(),
+        }
+    }
+
+    /// Where blobs are collected.
+    pub fn scratch(&self) -> &ScratchSpace {
+        &self.scratch
+    }
+
+    /// The base at this position of the header.
+    pub fn outer(&self, index: u32, base: &CompactBase) -> NearBase {
+        NearBase { place: BasePlace::Outer(index), source: Source::Outer(base.clone()) }
+    }
+
+    /// A blob that lies before in the same archive.
+    pub fn earlier(&self, offset: u64, size: u64, blob: Arc<File>) -> NearBase {
+        NearBase { place: BasePlace::Earlier { offset, size }, source: Source::File(blob, size) }
+    }
+
+    /// Bases that could not be read, and why.
+    pub fn unread(&self) -> Vec<(CompactBase, String)> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The recipe of a blob of `size` bytes; none if it does not come back exactly, or would be no smaller.
+    ///
+    /// # Errors
+    /// Scratch files cannot be written or read.
+    pub fn encode(&self, blob: &File, size: u64, bases: &[NearBase]) -> io::Result<Option<Encoded>> {
+        let plain = self.scratch.file()?;
+        let mut out = Bounded { writer: &plain, left: RecipeHead::most_plain(size) };
+        let corrections = self.scratch.file()?;
+        let recipe = match self.examine(blob, size, &mut out, &corrections)? {
+            Some(recipe) => recipe,
+            None => return Ok(None),
+        };
+        let corrections_size = corrections.metadata()?.len();
+        if recipe.len() as u64 > self.limits.recipe {
+            return Ok(None);
+        }
+        let plain = PlainFile::new(plain)?;
+        let near = self.plains_of(bases)?;
+        let files: Vec<&dyn ReadAt> = near.iter().map(|(_, file)| file as &dyn ReadAt).collect();
+        let index = BaseIndex::of(&files)?;
+        let head = RecipeHead {
+            plain: plain.size(),
+            bases: near.iter().map(|(base, _)| *base).collect(),
+            recipe,
+            corrections: corrections_size,
+        };
+        let mut file = self.scratch.file()?;
+        let level = match self.effort {
+            Effort::Default => Level::Default,
+            Effort::Smallest => Level::Smallest,
+        };
+        // What is not smaller is of no use.
+        let mut out = io::BufWriter::new(Bounded { writer: &file, left: size });
+        let start = head.to_bytes();
+        let written = out
+            .write_all(&start)
+            .and_then(|()| io::copy(&mut Part::of(&corrections, corrections_size), &mut out).map(drop));
+        let difference_at = start.len() as u64 + corrections_size;
+        let written = written.map_err(EncodeError::Output).and_then(|()| {
+            bundle_delta::encode(&plain, &files, &index, Options { level }, &mut out)?;
+            out.flush().map_err(EncodeError::Output)
+        });
+        drop(out);
+        match written {
+            Ok(()) => {}
+            Err(EncodeError::Output(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Ok(None);
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        let length = file.stream_position()?;
+        let mut same = Same { plain: &plain, at: 0 };
+        file.seek(io::SeekFrom::Start(difference_at))?;
+        let limits = bundle_delta::Limits { size: plain.size(), windows: u64::MAX };
+        let back = bundle_delta::decode(&mut io::BufReader::new(&file), &files, limits, &mut same);
+        if back.is_err() || same.at != plain.size() {
+            return Ok(None);
+        }
+        Ok(Some(Encoded { file, size: length }))
+    }
+
+    /// How a blob is compressed, with its uncompressed bytes written; empty if it is not. None if that is not known.
+    /// What no model explains goes into `corrections`, compressed.
+    fn examine(
+        &self,
+        blob: &File,
+        size: u64,
+        plain: &mut Bounded<&File>,
+        corrections: &File,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let mut start = [0; 4];
+        blob.read_exact_at(&mut start[..size.min(4) as usize], 0)?;
+        if Packing::of(&start) == Packing::Not {
+            io::copy(&mut Part::of(blob, size), plain)?;
+            return Ok(Some(Vec::new()));
+        }
+        let out = Bounded { writer: corrections, left: size };
+        let mut out = zstd::stream::write::Encoder::new(out, CORRECTIONS_LEVEL)?;
+        match bundle_recompress::examine(&mut Part::of(blob, size), plain, &mut out) {
+            Ok(Some(recipe)) => match out.finish() {
+                Ok(_) => Ok(Some(recipe.to_bytes())),
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+                Err(error) => Err(error),
+            },
+            Ok(None) => Ok(None),
+            Err(ExamineError::Write(error)) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+            Err(ExamineError::Read(error) | ExamineError::Write(error)) => Err(error),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// The uncompressed bytes of those bases that can be read.
+    fn plains_of(&self, bases: &[NearBase]) -> io::Result<Vec<(RecipeBase, PlainFile)>> {
+        let mut near = Vec::new();
+        for base in bases {
+            let (key, size) = match &base.source {
+                Source::Outer(outer) => (self.key(base.place), outer.size),
+                Source::File(_, size) => (self.key(base.place), *size),
+            };
+            let made = self.plains.get(key, size, || self.plain_of(base));
+            match made {
+                Ok(file) => {
+                    let plain = PlainFile::new(file.try_clone()?)?;
+                    near.push((RecipeBase { place: base.place, plain: plain.size() }, plain));
+                }
+                Err(CompactError::Io(error)) if matches!(base.source, Source::File(..)) => return Err(error),
+                Err(error) => {
+                    if let Source::Outer(outer) = &base.source {
+                        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+                        if !unread.iter().any(|(known, _)| known == outer) {
+                            unread.push((outer.clone(), error.to_string()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(near)
+    }
+
+    fn key(&self, place: BasePlace) -> (bool, u64) {
+        match place {
+            BasePlace::Earlier { offset, .. } => (false, offset),
+            BasePlace::Outer(index) => (true, u64::from(index)),
+        }
+    }
+
+    fn plain_of(&self, base: &NearBase) -> Result<File, CompactError> {
+        let plain = self.scratch.file().map_err(CompactError::Io)?;
+        match &base.source {
+            Source::Outer(outer) => {
+                let file = self.scratch.file().map_err(CompactError::Io)?;
+                copy_base(&*self.outer, outer, &file)?;
+                uncompress(&file, outer.size, &plain)?;
+            }
+            Source::File(file, size) => {
+                uncompress(file, *size, &plain)?;
+            }
+        }
+        Ok(plain)
+    }
+}
+
+impl std::fmt::Debug for CompactEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CompactEncoder({:?})", self.effort)
+    }
+}
+
+/// Compares what is written with a file.
+struct Same<'a> {
+    plain: &'a PlainFile,
+    at: u64,
+}
+
+impl Write for Same<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut expected = vec![0; bytes.len()];
+        self.plain.read_exact_at(&mut expected, self.at)?;
+        if expected != bytes {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

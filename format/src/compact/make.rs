@@ -1,0 +1,161 @@
+//! Makes a blob of its recipe: the difference is applied to the bases, and what comes out is compressed as it
+//! was. Both run at once, with a small buffer between them.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use bundle_delta::{DecodeError, Limits as DifferenceLimits, PlainFile, ReadAt};
+use bundle_recompress::{Recipe, RecreateError};
+
+use crate::compact::error::CompactError;
+use crate::compact::form::{Part, RecipeHead};
+use crate::{Layer, Limits, ScratchSpace};
+
+/// The memory that the windows of a difference may take, in bytes together.
+const WINDOWS: u64 = 40 << 20;
+
+/// The blob of a recipe, in a new file; none if the recipe gives something else than `content` bytes. Whether they
+/// are the right ones only the blob's digest says.
+pub(crate) fn make(
+    head: &RecipeHead,
+    content: u64,
+    corrections: Part<'_>,
+    difference: &mut (dyn Read + Send),
+    plains: &[(Arc<File>, u64)],
+    scratch: &ScratchSpace,
+) -> Result<Option<File>, CompactError> {
+    let recipe = match head.recipe.is_empty() {
+        true => None,
+        false => Some(Recipe::from_bytes(&head.recipe).map_err(|_| CompactError::Recipe)?),
+    };
+    let bases: Vec<PlainFile> = plains
+        .iter()
+        .map(|(file, _)| file.try_clone().and_then(PlainFile::new).map_err(CompactError::Io))
+        .collect::<Result<_, _>>()?;
+    let file = scratch.file().map_err(CompactError::Io)?;
+    let mut out = Bounded { writer: &file, left: content };
+    let mut corrections = decoder(io::BufReader::new(corrections)).map_err(CompactError::Io)?;
+    let (from, to) = io::pipe().map_err(CompactError::Io)?;
+    let (decoded, made) = std::thread::scope(|scope| {
+        let decoded = scope.spawn(move || {
+            let bases: Vec<&dyn ReadAt> = bases.iter().map(|base| base as &dyn ReadAt).collect();
+            let limits = DifferenceLimits { size: head.plain, windows: WINDOWS };
+            let mut to = io::BufWriter::with_capacity(64 << 10, to);
+            let decoded = bundle_delta::decode(difference, &bases, limits, &mut to);
+            let flushed = to.flush();
+            decoded.and_then(|_| flushed.map_err(DecodeError::Output))
+        });
+        // The pipe ends when either side is gone, so that neither waits for the other.
+        let mut from = io::BufReader::with_capacity(64 << 10, from);
+        let limits = bundle_recompress::Limits { compressed: content };
+        let made = match &recipe {
+            Some(recipe) => {
+                bundle_recompress::recreate(recipe, &mut from, &mut corrections, &mut out, limits).map(drop)
+            }
+            // The blob was not compressed.
+            None => io::copy(&mut from, &mut out).map(drop).map_err(RecreateError::Write),
+        };
+        drop(from);
+        (decoded.join(), made)
+    });
+    let left = out.left;
+    let decoded = decoded.map_err(|_| CompactError::Recipe)?;
+    match (decoded, made) {
+        (Err(DecodeError::Encoded(error) | DecodeError::Base(_, error)), _)
+            if error.kind() != io::ErrorKind::UnexpectedEof && error.kind() != io::ErrorKind::InvalidData =>
+        {
+            Err(CompactError::Io(error))
+        }
+        (Ok(()), Ok(())) if left == 0 => Ok(Some(file)),
+        (_, Err(RecreateError::Write(error))) if error.kind() != io::ErrorKind::FileTooLarge => {
+            Err(CompactError::Io(error))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Writes the uncompressed bytes of a blob of `size` bytes, and says how many they are: no more than such a blob
+/// may have.
+pub(crate) fn uncompress(blob: &File, size: u64, plain: &File) -> Result<u64, CompactError> {
+    let most = RecipeHead::most_plain(size);
+    let mut out = Bounded { writer: plain, left: most };
+    let mut start = [0; 4];
+    let known = size.min(4) as usize;
+    blob.read_exact_at(&mut start[..known], 0).map_err(CompactError::of)?;
+    let blob = io::BufReader::with_capacity(64 << 10, Part::of(blob, size));
+    match copy_plain(Packing::of(&start), blob, &mut out) {
+        Ok(()) => Ok(most - out.left),
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::FileTooLarge => {
+                CompactError::Recipe
+            }
+            _ => CompactError::Io(error),
+        }),
+    }
+}
+
+/// How a blob is compressed, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Gzip,
+    Zstd,
+    Not,
+}
+
+impl Packing {
+    pub(crate) fn of(start: &[u8; 4]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd,
+            _ => Self::Not,
+        }
+    }
+}
+
+/// Decompresses Zstandard, with a window of no more than 8 MiB.
+fn decoder<R: io::BufRead>(reader: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
+    decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(Limits::V1.piped_window))?;
+    Ok(decoder)
+}
+
+/// Copies what a blob is uncompressed. Anything behind a stream that is no further one is an error.
+fn copy_plain(packing: Packing, blob: impl io::BufRead, out: &mut dyn Write) -> io::Result<()> {
+    match packing {
+        Packing::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(blob), out).map(drop),
+        Packing::Zstd => {
+            let mut decoder = decoder(blob)?;
+            // What libzstd refuses is damage, whatever it calls it.
+            io::copy(&mut decoder, out).map(drop).map_err(|error| match error.kind() {
+                io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+                _ => error,
+            })
+        }
+        Packing::Not => {
+            let mut blob = blob;
+            io::copy(&mut blob, out).map(drop)
+        }
+    }
+}
+
+/// Takes no more bytes than it should.
+pub(crate) struct Bounded<W> {
+    pub(crate) writer: W,
+    pub(crate) left: u64,
+}
+
+impl<W: Write> Write for Bounded<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let written = self.writer.write(bytes)?;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
