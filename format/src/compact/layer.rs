@@ -124,6 +124,12 @@ impl Compact {
         if at.checked_add(SECTION_HEAD) != Some(table) {
             return Err(CompactError::Table);
         }
+        let mut last = [0; SECTION_HEAD as usize];
+        tail.read_exact_at(&mut last, at).map_err(CompactError::of)?;
+        let end = SectionHead { kind: SectionKind::End, content: number, stored: number * SECTION_HEAD };
+        if last != end.to_bytes() {
+            return Err(CompactError::Table);
+        }
         Ok(Self::of(stored, header, sections, content, table - SECTION_HEAD, limits))
     }
 
@@ -247,6 +253,18 @@ impl Compact {
         self.sections.partition_point(|section| section.start <= offset).checked_sub(1)
     }
 
+    /// Makes sure that a section has the head that the table says: a pipe is read by heads, a file by the table, and
+    /// both must mean the same.
+    fn check_head(&self, position: usize) -> Result<(), CompactError> {
+        let section = self.sections[position];
+        // In a pipe, heads are not kept.
+        let Some(at) = section.at.checked_sub(SECTION_HEAD).filter(|_| self.end > 0) else { return Ok(()) };
+        let mut found = [0; SECTION_HEAD as usize];
+        self.stored.read_exact_at(&mut found, at).map_err(CompactError::of)?;
+        let expected = SectionHead { kind: section.kind, content: section.content, stored: section.stored };
+        if found == expected.to_bytes() { Ok(()) } else { Err(CompactError::Content(position)) }
+    }
+
     fn head_of(&self, section: &Section) -> Result<(RecipeHead, u64), CompactError> {
         let part = Part::new(&*self.stored, section.at..section.at + section.stored);
         let mut reader = io::BufReader::with_capacity(4 << 10, part);
@@ -260,6 +278,7 @@ impl Compact {
     fn blob(&self, position: usize, links: usize) -> Result<Arc<File>, CompactError> {
         let section = self.sections[position];
         self.made.get(position, section.content, || {
+            self.check_head(position)?;
             let (head, at) = self.head_of(&section)?;
             let plains = head.bases.iter().map(|base| self.plain(base, links));
             let plains: Vec<(Arc<File>, u64)> = plains.collect::<Result<_, _>>()?;
@@ -330,6 +349,7 @@ impl Compact {
         {
             return Ok(content.clone());
         }
+        self.check_head(position)?;
         let section = self.sections[position];
         let lies = || CompactError::Content(position);
         let mut packed = vec![0; usize::try_from(section.stored).map_err(|_| lies())?];
@@ -369,6 +389,7 @@ impl Compact {
                     bundle_os::read_exact_at(&file, part, from).map_err(CompactError::of)?;
                 }
                 SectionKind::Bytes | SectionKind::End => {
+                    self.check_head(position)?;
                     self.stored.read_exact_at(part, section.at + from).map_err(CompactError::of)?;
                 }
             }

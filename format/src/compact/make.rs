@@ -12,9 +12,6 @@ use crate::compact::error::CompactError;
 use crate::compact::form::{Part, RecipeHead};
 use crate::{Layer, Limits, ScratchSpace};
 
-/// The memory that the windows of a difference may take, in bytes together.
-const WINDOWS: u64 = 40 << 20;
-
 /// The blob of a recipe, in a new file; none if the recipe gives something else than `content` bytes. Whether they
 /// are the right ones only the blob's digest says.
 pub(crate) fn make(
@@ -40,7 +37,7 @@ pub(crate) fn make(
     let (decoded, made) = std::thread::scope(|scope| {
         let decoded = scope.spawn(move || {
             let bases: Vec<&dyn ReadAt> = bases.iter().map(|base| base as &dyn ReadAt).collect();
-            let limits = DifferenceLimits { size: head.plain, windows: WINDOWS };
+            let limits = DifferenceLimits { size: head.plain, windows: bundle_delta::WINDOWS };
             let mut to = io::BufWriter::with_capacity(64 << 10, to);
             let decoded = bundle_delta::decode(difference, &bases, limits, &mut to);
             let flushed = to.flush();
