@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bundle_format::{CompactBase, Expiry, Lent, Limits, ScratchSpace, Statement, Target, Verdict};
+use bundle_format::{Expiry, Lent, Limits, ScratchSpace, Statement, Target, Verdict};
 use bundle_handout::{Choice, Referrers};
 use bundle_importer::{
     Arrival, Bundle, Decision, Delivery, DeliveryOptions, ImportPlan, OnExistingTag, OnFailure, Portion,
@@ -309,9 +309,10 @@ impl Import {
         if !self.dry_run {
             interrupt::leaves(Left::Kept(format!("what {} has, it keeps", self.to.registry)));
         }
-        bases.add(Arc::new(RegistryBases::new(&client, &self.to.registry)));
+        let there = RegistryBases::look(&client, &self.to.registry, bundle.bases()).await;
+        tell_bases(there.present(bundle.bases()), &self.to.registry, &**progress);
+        bases.add(Arc::new(there));
         bundle.lend(&lent);
-        tell_bases(bundle.bases(), &self.to.registry, &**progress);
         let delivery = Delivery::plan(bundle, destination, state, &options).await?;
         let host = self.to.registry.as_str();
         if self.dry_run {
@@ -580,10 +581,9 @@ pub(crate) fn settings(file: Option<&std::path::Path>) -> Result<HarborSettings,
 }
 
 /// Says beforehand how much of what lies there is read for a compact bundle.
-fn tell_bases(bases: &[CompactBase], from: &Registry, progress: &dyn Progress) {
-    if !bases.is_empty() {
-        let size: u64 = bases.iter().map(|base| base.size).sum();
-        let (layers, bytes) = (count(bases.len(), "layer"), Bytes(size));
+fn tell_bases((layers, bytes): (usize, u64), from: &Registry, progress: &dyn Progress) {
+    if layers > 0 {
+        let (layers, bytes) = (count(layers, "layer"), Bytes(bytes));
         progress
             .note(&format!("the bundle is compact: up to {layers}, {bytes}, are read from {from} as bases"));
     }

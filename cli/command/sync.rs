@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle_bundler::Config;
-use bundle_format::{Lent, ScratchSpace, Timestamp};
-use bundle_importer::{DeliveryOptions, OnFailure, Portion, RegistryBases, Rollback};
+use bundle_format::Timestamp;
+use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_input::Span;
 use bundle_os::EndSignal;
 use bundle_registry::Progress;
@@ -242,15 +242,13 @@ impl Import {
         let destination =
             connect(&client, &to.registry, to.below.as_ref(), config.registry_kind, harbor, None).await;
         let destination = destination.map_err(Failure::from)?;
-        let bases = Arc::new(RegistryBases::new(&client, &to.registry));
-        let lent = Lent { bases, scratch: ScratchSpace::default() };
         let job = ImportJob {
             config,
             policy: &policy,
             destination: &destination,
             options: &options,
             signer: &signer,
-            lent,
+            client: &client,
         };
         match job.run(shared.clone()).await {
             Ok(imported) => Ok(imported),

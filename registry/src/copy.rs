@@ -26,18 +26,6 @@ impl BlockingBlobs {
         Self { client, runtime: tokio::runtime::Handle::current() }
     }
 
-    /// Whether a repository has a blob; not, if that cannot be found out.
-    pub fn has(&self, registry: &Registry, repository: &RepositoryName, digest: Digest) -> bool {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let (client, registry, repository) = (self.client.clone(), registry.clone(), repository.clone());
-        self.runtime.spawn(async move {
-            let has = client.has_blob(&registry, &repository, digest).await.unwrap_or_default();
-            // Whoever asked may be gone.
-            let _ = sender.send(has);
-        });
-        receiver.recv().unwrap_or_default()
-    }
-
     /// Writes a blob's bytes.
     ///
     /// # Errors

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bundle_format::{
-    BundleId, Damage, FileError, Lent, Limits, MediumError, Receipt, Sequence, ShortReceipt, StreamName,
-    Timestamp, TrustError, Verdict, VolumeNames, replace_file,
+    BundleId, Damage, FileError, Lent, Limits, MediumError, Receipt, ScratchSpace, Sequence, ShortReceipt,
+    StreamName, Timestamp, TrustError, Verdict, VolumeNames, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
-    HistoryNotice, OpenError, PlanError, PushError, StateError, StateFile, write_receipt,
+    HistoryNotice, OpenError, PlanError, PushError, RegistryBases, StateError, StateFile, write_receipt,
 };
 use bundle_oci::{Printable, chain};
-use bundle_registry::Progress;
+use bundle_registry::{Client, Progress};
 use bundle_trust::{Effective, SignError, Signer};
 use tracing::info;
 
@@ -37,8 +37,8 @@ pub struct ImportJob<'a> {
     pub options: &'a DeliveryOptions,
     /// The signer of receipts.
     pub signer: &'a Signer,
-    /// What compact bundles are made with: the destination's layers, and room.
-    pub lent: Lent,
+    /// The client for the layers there that compact bundles need.
+    pub client: &'a Client,
 }
 
 /// The result of an import job.
@@ -223,7 +223,6 @@ impl ImportJob<'_> {
 
     fn open(&self, candidate: &Candidate) -> Result<Bundle, ItemError> {
         let bundle = Bundle::open_arrived(&candidate.path, self.policy, &Limits::V1)?;
-        bundle.lend(&self.lent);
         let stream = &bundle.statement().stream;
         if !self.config.expects(stream) {
             return Err(ItemError::Stream(stream.clone()));
@@ -256,6 +255,8 @@ impl ImportJob<'_> {
     ) -> Result<Accepted, ItemError> {
         // It is opened again, for much time may have passed: what is noted is what was imported.
         let bundle = self.open(candidate)?;
+        let there = RegistryBases::look(self.client, self.destination.registry(), bundle.bases()).await;
+        bundle.lend(&Lent { bases: Arc::new(there), scratch: ScratchSpace::default() });
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let created = bundle.statement().created;
         let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
