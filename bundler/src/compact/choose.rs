@@ -11,6 +11,8 @@ use crate::{Inventory, Plan};
 /// Bases for one layer from the other side, and from the same bundle.
 const MOST_OUTER: usize = 4;
 const MOST_EARLIER: usize = 2;
+/// How many images' first layers are remembered.
+const MOST_BOTTOMS: usize = 64;
 /// How many blobs may be made one after the other for one. Readers allow twice as many.
 const MOST_LINKS: usize = 8;
 
@@ -61,6 +63,8 @@ impl Choice {
         let mut links: HashMap<Digest, usize> = HashMap::new();
         // What earlier artifacts of a repository consist of.
         let mut earlier: HashMap<RepositoryName, Vec<Vec<Blob>>> = HashMap::new();
+        // The first layers of all images so far: different images often stand on versions of one base image.
+        let mut bottoms: Vec<Blob> = Vec::new();
         for artifact in &plan.statement().artifacts {
             let Ok(repository) = artifact.target.path() else { continue };
             let manifests = &plan.graph().manifests;
@@ -89,27 +93,35 @@ impl Choice {
                     });
                     chosen.push(Chosen::Outer(index));
                 }
-                let lies_before = |blob: &Blob| position.get(&blob.digest) < position.get(&layer.digest);
-                for image in before.iter().rev() {
-                    for base in nearest(image, at, layer.size, 1) {
-                        let depth = links.get(&base.digest).copied().unwrap_or_default() + 1;
-                        let is_new = !chosen.contains(&Chosen::Earlier(base.digest));
-                        let earlier = chosen.iter().filter(|it| matches!(it, Chosen::Earlier(_))).count();
-                        if position.contains_key(&base.digest)
-                            && lies_before(base)
-                            && depth <= MOST_LINKS
-                            && is_new
-                            && earlier < MOST_EARLIER
-                        {
-                            let links = links.entry(layer.digest).or_default();
-                            *links = depth.max(*links);
-                            *choice.users.entry(base.digest).or_default() += 1;
-                            chosen.push(Chosen::Earlier(base.digest));
-                        }
+                let mut near: Vec<&Blob> =
+                    before.iter().rev().flat_map(|image| nearest(image, at, layer.size, 1)).collect();
+                if chosen.is_empty() && near.is_empty() {
+                    // The same layer of another platform, or of another image's base image.
+                    near.extend(alike(&layers[..at], layer.size));
+                    if at == 0 {
+                        near.extend(alike(&bottoms, layer.size));
+                    }
+                }
+                let mut taken = 0;
+                for base in near {
+                    let depth = links.get(&base.digest).copied().unwrap_or_default() + 1;
+                    let lies_before = match (position.get(&base.digest), position.get(&layer.digest)) {
+                        (Some(base), Some(layer)) => base < layer,
+                        _ => false,
+                    };
+                    let is_new = !chosen.contains(&Chosen::Earlier(base.digest));
+                    if lies_before && is_new && depth <= MOST_LINKS && taken < MOST_EARLIER {
+                        let links = links.entry(layer.digest).or_default();
+                        *links = depth.max(*links);
+                        *choice.users.entry(base.digest).or_default() += 1;
+                        chosen.push(Chosen::Earlier(base.digest));
+                        taken += 1;
                     }
                 }
                 choice.bases.insert(layer.digest, chosen);
             }
+            bottoms.extend(layers.first());
+            bottoms.drain(..bottoms.len().saturating_sub(MOST_BOTTOMS));
             before.push(layers);
         }
         choice
@@ -159,6 +171,15 @@ fn nearest(layers: &[Blob], at: usize, size: u64, most: usize) -> Vec<&Blob> {
     order.into_iter().take(most).map(|(_, blob)| blob).collect()
 }
 
+/// The latest of these layers whose size differs by no more than half.
+fn alike(layers: &[Blob], size: u64) -> Option<&Blob> {
+    let is_alike = |blob: &&Blob| {
+        let (less, more) = (blob.size.min(size), blob.size.max(size));
+        more <= less.saturating_add(less / 2)
+    };
+    layers.iter().rev().find(is_alike)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +194,7 @@ mod tests {
         assert_eq!(first(2, 44_000_000), layers[2]);
         assert_eq!(first(1, 41_000_000), layers[0], "a layer was put in between");
         assert_eq!(nearest(&layers, 0, 1, 9).len(), 4);
+        assert_eq!(alike(&layers, 33_000_000), Some(&layers[2]), "the latest");
+        assert_eq!(alike(&layers, 50_000), None);
     }
 }
