@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 42] = [
+const EXAMPLES: [&str; 44] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -12,8 +12,10 @@ const EXAMPLES: [&str; 42] = [
     "bundle convert hauler.yaml",
     "bundle create nginx:1.27 redis:7.2 --key ops.key --output images.tar",
     "bundle create --base receipt.json --base-trust site.key.pub --key ops.key --output delta.tar",
+    "bundle create nginx:1.27 --base receipt.json --base-trust site.key.pub --compact --key ops.key --output thin.tar",
     "bundle verify nightly.tar --trust ops.key.pub",
     "bundle repair nightly.tar --trust ops.key.pub --output /media/new/nightly.tar",
+    "bundle expand nightly.tar --base-dir earlier --output plain.tar",
     "bundle inspect nightly.tar --trust ops.key.pub",
     "bundle diff monday.tar tuesday.tar --trust ops.key.pub",
     "bundle import nightly.tar --to https://harbor.example --trust trust.yaml --dry-run",
