@@ -4,6 +4,8 @@
 // All output goes through `output`, which fails where it must and keeps terminals safe.
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
+#[cfg(target_env = "musl")]
+mod allocator;
 mod base;
 mod bases;
 mod command;
@@ -43,7 +45,7 @@ use crate::exit::{Failure, Id};
 /// other most of the time.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::BySize = allocator::BySize;
 
 /// Move container images and Helm charts across an air gap.
 ///
