@@ -54,7 +54,7 @@ pub(crate) async fn write(
     progress.stage("encoding", head.plan().layout().size());
     let (stop, telling) = (client.stop().clone(), progress.clone());
     let encode = move || {
-        let sink = CompactSink::files(parts, &head, choice, encoder)?;
+        let sink = CompactSink::files(parts, &head, choice, encoder)?.with_threads(jobs);
         let written = encode(&whole, sink, &head, &stop, &*telling)?;
         // The next run would find it of no use.
         std::fs::remove_file(&whole).map_err(|source| failed(&whole, "removed", source))?;

@@ -97,6 +97,11 @@ impl CompactSink {
             .map_err(|source| OutputError::Io { path, doing: "written", source })
     }
 
+    /// Encodes no more than so many blobs at once: each takes some 60 MiB of memory.
+    pub(crate) fn with_threads(self, most: usize) -> Self {
+        Self { threads: self.threads.min(most.max(1)), ..self }
+    }
+
     /// Encodes into a pipe.
     pub(crate) fn pipe(
         pipe: Box<dyn Write + Send>,
