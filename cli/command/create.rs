@@ -172,11 +172,8 @@ impl Create {
         }
         let shape = Shape { compress, volumes: self.volume_size, parity: self.parity };
         let compaction = self.compact.map(|compact| self.compaction(compact)).transpose()?;
-        let output = match (self.output.as_deref(), &compaction) {
-            (Some(path), _) if to_pipe || self.dry_run => {
-                let _ = path;
-                None
-            }
+        let path = self.output.as_deref().filter(|_| !to_pipe && !self.dry_run);
+        let output = match (path, &compaction) {
             (Some(path), Some(compaction)) => Some(Sink::compact(path, shape, compaction.clone())?),
             (Some(path), None) => Some(Sink::file(path, shape)?),
             (None, _) => None,

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bundle_delta::{BaseIndex, EncodeError, Level, Options, PlainFile, ReadAt};
 use bundle_recompress::ExamineError;
@@ -51,9 +51,7 @@ pub struct CompactEncoder {
     outer: Arc<dyn Bases>,
     effort: Effort,
     limits: Limits,
-    plains: Kept<(bool, u64)>,
-    /// Bases that could not be read, and why: what would be the difference to them goes without.
-    unread: Mutex<Vec<(CompactBase, String)>>,
+    plains: Kept<BasePlace>,
 }
 
 /// A base at hand.
@@ -90,14 +88,7 @@ impl Encoded {
 impl CompactEncoder {
     /// An encoder that takes the other side's blobs from `outer`.
     pub fn new(outer: Arc<dyn Bases>, scratch: ScratchSpace, effort: Effort, limits: &Limits) -> Self {
-        Self {
-            scratch,
-            outer,
-            effort,
-            limits: *limits,
-            plains: Kept::new(limits.scratch),
-            unread: Mutex::default(),
-        }
+        Self { scratch, outer, effort, limits: *limits, plains: Kept::new(limits.scratch) }
     }
 
     /// Where blobs are collected.
@@ -113,11 +104,6 @@ impl CompactEncoder {
     /// A blob that lies before in the same archive.
     pub fn earlier(&self, offset: u64, size: u64, blob: Arc<File>) -> NearBase {
         NearBase { place: BasePlace::Earlier { offset, size }, source: Source::File(blob, size) }
-    }
-
-    /// Bases that could not be read, and why.
-    pub fn unread(&self) -> Vec<(CompactBase, String)> {
-        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The recipe of a blob of `size` bytes; none if it does not come back exactly, or would be no smaller.
@@ -173,7 +159,7 @@ impl CompactEncoder {
         let length = file.stream_position()?;
         let mut same = Same { plain: &plain, at: 0 };
         file.seek(io::SeekFrom::Start(difference_at))?;
-        let limits = bundle_delta::Limits { size: plain.size(), windows: u64::MAX };
+        let limits = bundle_delta::Limits { size: plain.size(), windows: bundle_delta::WINDOWS };
         let back = bundle_delta::decode(&mut io::BufReader::new(&file), &files, limits, &mut same);
         if back.is_err() || same.at != plain.size() {
             return Ok(None);
@@ -211,39 +197,24 @@ impl CompactEncoder {
         }
     }
 
-    /// The uncompressed bytes of those bases that can be read.
+    /// The uncompressed bytes of those bases that can be read. What would be the difference to another goes without.
     fn plains_of(&self, bases: &[NearBase]) -> io::Result<Vec<(RecipeBase, PlainFile)>> {
         let mut near = Vec::new();
         for base in bases {
-            let (key, size) = match &base.source {
-                Source::Outer(outer) => (self.key(base.place), outer.size),
-                Source::File(_, size) => (self.key(base.place), *size),
+            let size = match &base.source {
+                Source::Outer(outer) => outer.size,
+                Source::File(_, size) => *size,
             };
-            let made = self.plains.get(key, size, || self.plain_of(base));
-            match made {
+            match self.plains.get(base.place, size, || self.plain_of(base)) {
                 Ok(file) => {
                     let plain = PlainFile::new(file.try_clone()?)?;
                     near.push((RecipeBase { place: base.place, plain: plain.size() }, plain));
                 }
                 Err(CompactError::Io(error)) if matches!(base.source, Source::File(..)) => return Err(error),
-                Err(error) => {
-                    if let Source::Outer(outer) = &base.source {
-                        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-                        if !unread.iter().any(|(known, _)| known == outer) {
-                            unread.push((outer.clone(), error.to_string()));
-                        }
-                    }
-                }
+                Err(_) => {}
             }
         }
         Ok(near)
-    }
-
-    fn key(&self, place: BasePlace) -> (bool, u64) {
-        match place {
-            BasePlace::Earlier { offset, .. } => (false, offset),
-            BasePlace::Outer(index) => (true, u64::from(index)),
-        }
     }
 
     fn plain_of(&self, base: &NearBase) -> Result<File, CompactError> {

@@ -142,7 +142,7 @@ impl SectionHead {
 }
 
 /// Where one base of a recipe is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BasePlace {
     /// These bytes of the same archive, which lie before the blob.
     Earlier { offset: u64, size: u64 },

@@ -35,7 +35,7 @@ pub struct Compact {
     outer: RwLock<Arc<dyn Bases>>,
     scratch: RwLock<ScratchSpace>,
     made: Kept<usize>,
-    plains: Kept<BasePlaceKey>,
+    plains: Kept<BasePlace>,
     frame: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     limits: Limits,
 }
@@ -50,12 +50,6 @@ struct Section {
     /// In what is stored, behind its head.
     at: u64,
     stored: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum BasePlaceKey {
-    Earlier(u64, u64),
-    Outer(u32),
 }
 
 impl Compact {
@@ -294,11 +288,7 @@ impl Compact {
 
     /// The uncompressed bytes of a base.
     fn plain(&self, base: &RecipeBase, links: usize) -> Result<(Arc<File>, u64), CompactError> {
-        let key = match base.place {
-            BasePlace::Earlier { offset, size } => BasePlaceKey::Earlier(offset, size),
-            BasePlace::Outer(index) => BasePlaceKey::Outer(index),
-        };
-        let file = self.plains.get(key, base.plain, || {
+        let file = self.plains.get(base.place, base.plain, || {
             let scratch = self.scratch();
             let blob = match base.place {
                 BasePlace::Earlier { offset, size } => self.copy(offset, size, links + 1, &scratch)?,
