@@ -21,7 +21,7 @@ mod zstd;
 
 pub use encoder::Encoder;
 pub use examine::{ExamineError, MAX_MEMORY, examine};
-pub use model::{GoLevel, Model};
+pub use model::{GoLevel, KlauspostSettings, Model, PgzipSettings};
 pub use recipe::{MAX_RECIPE, Recipe, RecipeError};
 pub use recreate::{Limits, RecreateError, recreate};
 pub use source::ReadSeek;

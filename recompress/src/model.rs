@@ -19,7 +19,7 @@ const PGZIP: u8 = 6;
 const PIGZ_BLOCK_KIB: std::ops::RangeInclusive<u64> = 32..=65536;
 
 /// Blocks of pgzip in a recipe: one is in memory.
-const PGZIP_BLOCK_KIB: std::ops::RangeInclusive<u64> = 17..=4096;
+const PGZIP_BLOCK_KIB: std::ops::RangeInclusive<u32> = 17..=4096;
 
 /// A level of Go's encoders: -2 for Huffman codes only, 0 for stored blocks, 1 to 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,43 @@ impl GoLevel {
     }
 }
 
+/// A version of klauspost/compress with a level that it models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KlauspostSettings {
+    version: Version,
+    level: GoLevel,
+}
+
+impl KlauspostSettings {
+    /// The settings, if the version's encoder of this level is known.
+    pub fn new(version: Version, level: GoLevel) -> Option<Self> {
+        version.has(level.0.into()).then_some(Self { version, level })
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(version_number(self.version));
+        self.level.write(out);
+    }
+
+    fn read(bytes: &mut Reader<'_>) -> Option<Self> {
+        Self::new(version(bytes.byte()?)?, GoLevel::read(bytes)?)
+    }
+}
+
+/// klauspost/compress with the blocks that pgzip cuts, each of 17 to 4096 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PgzipSettings {
+    encoder: KlauspostSettings,
+    block_kib: u32,
+}
+
+impl PgzipSettings {
+    /// The settings, if there are blocks of this size.
+    pub fn new(encoder: KlauspostSettings, block_kib: u32) -> Option<Self> {
+        PGZIP_BLOCK_KIB.contains(&block_kib).then_some(Self { encoder, block_kib })
+    }
+}
+
 /// A program's DEFLATE encoder with its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,9 +97,9 @@ pub enum Model {
     /// `compress/gzip` of Go up to 1.26.
     Go(GoLevel),
     /// `github.com/klauspost/compress`.
-    Klauspost(Version, GoLevel),
-    /// `github.com/klauspost/pgzip` with blocks of so many KiB.
-    Pgzip(Version, GoLevel, u32),
+    Klauspost(KlauspostSettings),
+    /// `github.com/klauspost/pgzip`.
+    Pgzip(PgzipSettings),
 }
 
 impl Model {
@@ -73,9 +110,11 @@ impl Model {
             Self::GnuGzip(level) => Box::new(Deflate::gnu_gzip(level)),
             Self::Pigz(settings) => Box::new(Pigz::new(settings)),
             Self::Go(level) => boxed(GoEncoder::new(level.0.into())),
-            Self::Klauspost(version, level) => boxed(KlauspostEncoder::new(version, level.0.into())),
-            Self::Pgzip(version, level, kib) => {
-                boxed(PgzipEncoder::new(version, level.0.into(), (kib as usize) << 10))
+            Self::Klauspost(KlauspostSettings { version, level }) => {
+                boxed(KlauspostEncoder::new(version, level.0.into()))
+            }
+            Self::Pgzip(PgzipSettings { encoder: KlauspostSettings { version, level }, block_kib }) => {
+                boxed(PgzipEncoder::new(version, level.0.into(), (block_kib as usize) << 10))
             }
         }
     }
@@ -111,14 +150,14 @@ impl Model {
                 out.push(GO);
                 level.write(out);
             }
-            Self::Klauspost(version, level) => {
-                out.extend([KLAUSPOST, version_number(version)]);
-                level.write(out);
+            Self::Klauspost(settings) => {
+                out.push(KLAUSPOST);
+                settings.write(out);
             }
-            Self::Pgzip(version, level, kib) => {
-                out.extend([PGZIP, version_number(version)]);
-                level.write(out);
-                put(kib.into(), out);
+            Self::Pgzip(PgzipSettings { encoder, block_kib }) => {
+                out.push(PGZIP);
+                encoder.write(out);
+                put(block_kib.into(), out);
             }
         }
     }
@@ -150,15 +189,11 @@ impl Model {
                 Some(Self::Pigz(PigzSettings { level, block_kib, blocks }))
             }
             GO => Some(Self::Go(GoLevel::read(bytes)?)),
-            KLAUSPOST => {
-                let (version, level) = (version(bytes.byte()?)?, GoLevel::read(bytes)?);
-                version.has(level.0.into()).then_some(Self::Klauspost(version, level))
-            }
+            KLAUSPOST => KlauspostSettings::read(bytes).map(Self::Klauspost),
             PGZIP => {
-                let version = version(bytes.byte()?)?;
-                let level = GoLevel::read(bytes)?;
-                let kib = bytes.varint().filter(|kib| PGZIP_BLOCK_KIB.contains(kib))? as u32;
-                version.has(level.0.into()).then_some(Self::Pgzip(version, level, kib))
+                let encoder = KlauspostSettings::read(bytes)?;
+                let block_kib = u32::try_from(bytes.varint()?).ok()?;
+                PgzipSettings::new(encoder, block_kib).map(Self::Pgzip)
             }
             _ => None,
         }
@@ -186,12 +221,13 @@ impl Model {
             _ => &[6, 5, 2, 3, 4, 7, 8, 0, -2, 1, 9],
         };
         let levels = || levels.iter().filter_map(|&level| GoLevel::new(level));
-        let klauspost = |level: GoLevel| {
-            Version::different(level.0.into(), false).iter().map(move |&it| Self::Klauspost(it, level))
+        let settings = |level: GoLevel, in_blocks: bool| {
+            let versions = Version::different(level.0.into(), in_blocks).iter();
+            versions.filter_map(move |&version| KlauspostSettings::new(version, level))
         };
-        let pgzip = |level: GoLevel| {
-            Version::different(level.0.into(), true).iter().map(move |&it| Self::Pgzip(it, level, 1024))
-        };
+        let klauspost = |level| settings(level, false).map(Self::Klauspost);
+        let pgzip =
+            |level| settings(level, true).filter_map(|it| PgzipSettings::new(it, 1024)).map(Self::Pgzip);
         levels()
             .flat_map(|level| [Self::Go(level)].into_iter().chain(klauspost(level)).chain(pgzip(level)))
             .collect()

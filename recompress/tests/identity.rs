@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Write};
 
 use bundle_recompress::klauspost::Version;
 use bundle_recompress::{
-    GoLevel, Level, Limits, MAX_RECIPE, Model, PigzBlocks, PigzSettings, Recipe, RecreateError,
-    Strategy as Search, ZlibSettings, examine, recreate,
+    GoLevel, KlauspostSettings, Level, Limits, MAX_RECIPE, Model, PgzipSettings, PigzBlocks, PigzSettings,
+    Recipe, RecreateError, Strategy as Search, ZlibSettings, examine, recreate,
 };
 use flate2::Crc;
 use proptest::prelude::*;
@@ -56,9 +56,13 @@ fn model() -> impl Strategy<Value = Model> {
         .prop_map(|(level, blocks)| Model::Pigz(PigzSettings { level, block_kib: 32, blocks }));
     let go = prop_oneof![Just(-2i8), 0i8..=9].prop_map(|level| GoLevel::new(level).expect("a level of Go's"));
     let version = prop::sample::select(&Version::ALL[..]);
-    let klauspost =
-        (version.clone(), go.clone()).prop_map(|(version, level)| Model::Klauspost(version, level));
-    let pgzip = (version, go.clone()).prop_map(|(version, level)| Model::Pgzip(version, level, 17));
+    let settings = (version, go.clone())
+        .prop_filter_map("a level that the version has", |(version, level)| {
+            KlauspostSettings::new(version, level)
+        });
+    let klauspost = settings.clone().prop_map(Model::Klauspost);
+    let pgzip =
+        settings.prop_map(|it| Model::Pgzip(PgzipSettings::new(it, 17).expect("the smallest blocks")));
     prop_oneof![
         2 => zlib,
         1 => level.prop_map(Model::GnuGzip),
