@@ -21,7 +21,11 @@ pub struct Artifact {
     /// Its tags.
     pub tags: Vec<ArtifactTag>,
     /// The artifacts that are attached to it: signatures, attestations and the like.
-    pub accessories: Vec<Digest>,
+    pub accessories: Vec<Accessory>,
+    /// The manifests that it lists, if it is an index.
+    pub children: Vec<Digest>,
+    /// When it was pulled last, as Harbor writes it (RFC 3339); the year 1 if never.
+    pub pulled: Option<String>,
     /// The findings of a scan, if one has ended or runs.
     pub scan: Option<ScanSummary>,
     /// Whether it can be scanned at all, by what scans its project.
@@ -37,6 +41,24 @@ pub struct ArtifactTag {
     pub name: Tag,
     /// Whether a rule keeps it from being moved.
     pub immutable: bool,
+    /// When the artifact was pulled last by this tag, as [`Artifact::pulled`].
+    pub pulled: Option<String>,
+}
+
+/// An artifact that is attached to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accessory {
+    /// Its digest.
+    pub digest: Digest,
+    /// Harbor's name of its kind, such as `signature.cosign` (its pkg/accessory/model).
+    pub kind: String,
+}
+
+impl Accessory {
+    /// Whether Harbor made it itself: an SBOM by its own scanner.
+    pub fn is_of_harbor(&self) -> bool {
+        self.kind == "sbom.harbor"
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,6 +74,10 @@ struct Wire {
     addition_links: Option<BTreeMap<String, serde::de::IgnoredAny>>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    references: Option<Vec<WireReference>>,
+    #[serde(default)]
+    pull_time: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,23 +85,36 @@ struct WireTag {
     name: String,
     #[serde(default)]
     immutable: bool,
+    #[serde(default)]
+    pull_time: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct WireAccessory {
     digest: Digest,
+    #[serde(default, rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct WireReference {
+    child_digest: Digest,
 }
 
 impl From<Wire> for Artifact {
     fn from(wire: Wire) -> Self {
-        let tags =
-            wire.tags.unwrap_or_default().into_iter().filter_map(|tag| {
-                Some(ArtifactTag { name: tag.name.parse().ok()?, immutable: tag.immutable })
-            });
+        let tags = wire.tags.unwrap_or_default().into_iter().filter_map(|tag| {
+            let (immutable, pulled) = (tag.immutable, tag.pull_time);
+            Some(ArtifactTag { name: tag.name.parse().ok()?, immutable, pulled })
+        });
+        let accessories = wire.accessories.unwrap_or_default().into_iter();
+        let accessories = accessories.map(|it| Accessory { digest: it.digest, kind: it.kind });
         Self {
             digest: wire.digest,
             tags: tags.collect(),
-            accessories: wire.accessories.unwrap_or_default().into_iter().map(|it| it.digest).collect(),
+            accessories: accessories.collect(),
+            children: wire.references.unwrap_or_default().into_iter().map(|it| it.child_digest).collect(),
+            pulled: wire.pull_time,
             scan: wire.scan_overview.and_then(|mut reports| reports.remove(REPORTS)).map(WireReport::read),
             // Harbor links the report of what it can scan, whether there is one or not
             // (handler/assembler/report.go).
@@ -133,8 +172,30 @@ impl Harbor {
         project: &ProjectName,
         repository: &RepositoryName,
     ) -> Result<Vec<Artifact>, Error> {
-        let path =
-            format!("/projects/{project}/repositories/{}/artifacts?with_tag=true", encoded(repository));
+        self.listed(project, repository, "with_tag=true").await
+    }
+
+    /// All artifacts of a repository, an index's children too, with the status of their tags. Accessories are in
+    /// those that they are attached to only (controller/artifact, List).
+    ///
+    /// # Errors
+    /// Any [`Error`]; HTTP 403 without the right to list artifacts in the project.
+    pub async fn all_artifacts(
+        &self,
+        project: &ProjectName,
+        repository: &RepositoryName,
+    ) -> Result<Vec<Artifact>, Error> {
+        let query = "q=base%3D*&with_tag=true&with_immutable_status=true&with_accessory=true";
+        self.listed(project, repository, query).await
+    }
+
+    async fn listed(
+        &self,
+        project: &ProjectName,
+        repository: &RepositoryName,
+        query: &str,
+    ) -> Result<Vec<Artifact>, Error> {
+        let path = format!("/projects/{project}/repositories/{}/artifacts?{query}", encoded(repository));
         match self.list::<Wire>(&path, &format!("list {project}/{repository}")).await {
             Ok(found) => Ok(found.into_iter().map(Artifact::from).collect()),
             Err(error) if error.status() == Some(404) => Ok(Vec::new()),
@@ -189,7 +250,9 @@ mod tests {
         let wire: Wire = serde_json::from_value(json!({
             "digest": digest,
             "tags": [{"name": "1.0", "immutable": true, "push_time": "2026-11-24T09:00:00Z"}],
-            "accessories": null,
+            "accessories": [{"digest": digest, "type": "signature.cosign"}],
+            "references": [{"child_digest": Digest::of(b"child"), "child_id": 2}],
+            "pull_time": "0001-01-01T00:00:00.000Z",
             "annotations": {"a": "b"},
             "addition_links": {"vulnerabilities": {"href": "/x", "absolute": false}},
             "scan_overview": {REPORTS: {"scan_status": "Success", "severity": "Low"}},
@@ -197,6 +260,9 @@ mod tests {
         .unwrap();
         let artifact = Artifact::from(wire);
         assert!(artifact.tags[0].immutable && artifact.scannable);
+        assert_eq!(artifact.children, [Digest::of(b"child")]);
+        assert!(!artifact.accessories[0].is_of_harbor() && artifact.tags[0].pulled.is_none());
+        assert_eq!(artifact.pulled.as_deref(), Some("0001-01-01T00:00:00.000Z"));
         assert_eq!(artifact.annotations.unwrap()["a"], "b");
         assert_eq!(artifact.scan.unwrap().severity, crate::Severity::Low);
         let bare = Artifact::from(serde_json::from_value::<Wire>(json!({"digest": digest})).unwrap());

@@ -73,14 +73,18 @@ impl Harbor {
         let separator = if path.contains('?') { '&' } else { '?' };
         let size = self.limits.page_size;
         let mut all = Vec::new();
+        let mut empty = 0;
         for page in 1..=self.limits.pages {
             let path = format!("{path}{separator}page={page}&page_size={size}");
             let reply = self.call(Method::Get, &path, doing, None::<&()>).await?;
             // Some of Harbor's lists are null when they are empty.
             let found = reply.json::<Option<Vec<T>>>()?.unwrap_or_default();
-            let last = found.len() < size;
+            empty = if found.is_empty() { empty + 1 } else { 0 };
+            let is_short = found.len() < size;
             all.extend(found);
-            if last || reply.total.is_some_and(|total| all.len() as u64 >= total) {
+            // A short page is the last one only where Harbor does not say how many entries there are.
+            let is_last = reply.total.map_or(is_short, |total| all.len() as u64 >= total);
+            if is_last || empty >= self.limits.empty_pages {
                 return Ok(all);
             }
         }

@@ -9,10 +9,13 @@ pub struct Limits {
     pub page_size: usize,
     /// Pages of one list. A list that never ends would be read for ever.
     pub pages: usize,
+    /// Empty pages in a row before the end. Harbor takes accessories out of a page after it was cut, so that pages
+    /// in the middle of a list can be short or empty (its controller/artifact, List).
+    pub empty_pages: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { page_size: 100, pages: 1_000 }
+        Self { page_size: 100, pages: 1_000, empty_pages: 10 }
     }
 }

@@ -127,6 +127,11 @@ struct Wire {
 }
 
 #[derive(Deserialize)]
+struct WireName {
+    name: String,
+}
+
+#[derive(Deserialize)]
 struct WireAllowlist {
     #[serde(default)]
     items: Option<Vec<serde::de::IgnoredAny>>,
@@ -162,6 +167,15 @@ impl Policy {
 }
 
 impl Harbor {
+    /// The names of the projects that this account sees; those that are no names of ours are left out.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn projects(&self) -> Result<Vec<ProjectName>, Error> {
+        let found: Vec<WireName> = self.list("/projects", "list the projects").await?;
+        Ok(found.into_iter().filter_map(|project| project.name.parse().ok()).collect())
+    }
+
     /// Whether there is a project of this name; none if this account is not told.
     ///
     /// # Errors

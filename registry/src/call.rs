@@ -37,6 +37,8 @@ pub enum Method {
     Put,
     /// Changes a part. Never repeated by itself.
     Patch,
+    /// Removes. Once repeated, it may be answered that there is nothing any more.
+    Delete,
 }
 
 /// A successful answer.
@@ -99,7 +101,7 @@ impl Reply {
 }
 
 impl Client {
-    /// Makes a call. One that only reads or replaces is repeated after a transient error; after any other
+    /// Makes a call. One that only reads, replaces or removes is repeated after a transient error; after any other
     /// error the caller must look up the result.
     ///
     /// # Errors
@@ -107,7 +109,7 @@ impl Client {
     pub async fn call(&self, registry: &Registry, call: &Call) -> Result<Reply, Error> {
         match call.method {
             Method::Post | Method::Patch => self.call_once(registry, call).await,
-            Method::Get | Method::Head | Method::Put => {
+            Method::Get | Method::Head | Method::Put | Method::Delete => {
                 let backoff = Backoff::new(&self.inner.limits);
                 self.retrying(registry, backoff, || self.call_once(registry, call)).await
             }
@@ -121,6 +123,7 @@ impl Client {
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
         };
         let request = Request {
             method,

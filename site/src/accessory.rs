@@ -102,7 +102,7 @@ async fn is_attached(harbor: &Harbor, attached: &ExpectedAccessory<'_>) -> Resul
     let name = Name::Digest(attached.subject);
     let found = harbor.artifact(&target.project, &target.repository, &name).await;
     let subject = found.map_err(|source| failed(attached, source))?;
-    Ok(subject.is_some_and(|subject| subject.accessories.contains(&attached.accessory)))
+    Ok(subject.is_some_and(|subject| subject.accessories.iter().any(|it| it.digest == attached.accessory)))
 }
 
 fn failed(attached: &ExpectedAccessory<'_>, source: bundle_registry::Error) -> PushError {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::sources::root;
 
 /// Each crate, and the crates of ours that it may depend on. A missing arrow is not allowed.
-const ALLOWED: [(&str, &str); 19] = [
+const ALLOWED: [(&str, &str); 20] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
@@ -24,9 +24,10 @@ const ALLOWED: [(&str, &str); 19] = [
     ("bundle-bundler", "oci os input format trust registry chart"),
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci os input format trust registry harbor importer"),
+    ("bundle-prune", "oci os format trust registry harbor importer site"),
     ("bundle-handout", "oci os format importer site chart"),
     ("bundle-report", "oci format"),
-    ("bundle-sync", "oci os input format trust registry bundler importer site"),
+    ("bundle-sync", "oci os input format trust registry bundler importer site harbor prune"),
     ("bundle-test-servers", "test-needs"),
     ("bundle-test-needs", ""),
 ];

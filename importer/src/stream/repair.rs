@@ -73,6 +73,30 @@ impl RecordedStream {
         site_key: Option<Arc<Signer>>,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<Self>, Error> {
+        let mut streams =
+            Self::accepted(destination, projects, stream, most, site_key.clone(), unreadable).await?;
+        let record = Record::in_projects(projects.to_vec()).believed(Records::of_site(site_key));
+        for known in &mut streams {
+            let StreamTags { bundles, ignored, .. } =
+                StreamTags::recall(&record, destination, &known.stream).await?;
+            unreadable.extend(ignored);
+            known.listed = bundles;
+        }
+        Ok(streams)
+    }
+
+    /// The same without the bundles' signers, for which manifests would have to be read.
+    ///
+    /// # Errors
+    /// The registry cannot be asked.
+    pub async fn accepted(
+        destination: &dyn Destination,
+        projects: &[ProjectName],
+        stream: Option<&StreamName>,
+        most: usize,
+        site_key: Option<Arc<Signer>>,
+        unreadable: &mut BTreeSet<String>,
+    ) -> Result<Vec<Self>, Error> {
         let records = Records::of_site(site_key);
         let mut accepted: BTreeMap<StreamName, Tags> = BTreeMap::new();
         let mut back: BTreeMap<String, (usize, RecordedTag)> = BTreeMap::new();
@@ -111,16 +135,8 @@ impl RecordedStream {
                     None => {}
                 }
             }
-            let record = Record::in_projects(projects.to_vec()).believed(records.clone());
-            let StreamTags { bundles: listed, ignored, .. } =
-                StreamTags::recall(&record, destination, &name).await?;
-            unreadable.extend(ignored);
-            streams.push(Self {
-                stream: name,
-                bundles,
-                more: all.saturating_sub(most.min(MOST_READ)),
-                listed,
-            });
+            let more = all.saturating_sub(most.min(MOST_READ));
+            streams.push(Self { stream: name, bundles, more, listed: Vec::new() });
         }
         Ok(streams)
     }
