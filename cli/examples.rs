@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 44] = [
+const EXAMPLES: [&str; 46] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -42,6 +42,8 @@ const EXAMPLES: [&str; 44] = [
     "bundle sync import --config /etc/bundle/sync.yaml",
     "bundle stream show nightly --to https://harbor.example --state /var/lib/bundle/import/state.json",
     "bundle stream repair nightly --to https://harbor.example --back-to 1795000000 --by operator --reason ticket-4711 --yes",
+    "bundle prune --to https://harbor.example --stream nightly --receipts receipts --trust site.key.pub --plan removals.json",
+    "bundle prune --to https://harbor.example --receipts receipts --trust site.key.pub --apply removals.json --key site.key",
     "bundle login harbor.example --username admin",
     "bundle logout harbor.example",
     "bundle schema --check bundle.yaml",

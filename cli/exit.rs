@@ -9,6 +9,7 @@ mod extract;
 mod harbor;
 mod import;
 mod key;
+mod prune;
 mod registry;
 mod serve;
 mod sync;

@@ -19,6 +19,7 @@ mod lock;
 mod login;
 mod manual;
 mod mirror_config;
+mod prune;
 mod receipt;
 mod reference;
 mod repair;
@@ -91,6 +92,11 @@ pub(crate) enum Command {
     ///
     /// Checks names, certificates, the clock, Harbor, disks, keys, secrets and the files of nodes.
     Doctor(doctor::Doctor),
+    /// Plan and carry out the removal of images that no kept bundle wants
+    ///
+    /// Only what receipts of the stream say was brought, that is as it was brought, and that nothing uses. A plan is
+    /// written first, for people to review.
+    Prune(prune::Prune),
     /// Run the scheduled export or import job once
     #[command(subcommand)]
     Sync(sync::Sync),
@@ -144,6 +150,7 @@ impl Command {
             | Self::Doctor(_)
             | Self::Logout(_)
             | Self::Stream(_)
+            | Self::Prune(_)
             | Self::Sync(_) => true,
             Self::Key(_)
             | Self::Convert(_)
@@ -187,6 +194,7 @@ impl Command {
             Self::Extract(_) => "extract",
             Self::MirrorConfig(_) => "mirror-config",
             Self::Doctor(_) => "doctor",
+            Self::Prune(_) => "prune",
             Self::Sync(_) => "sync",
             Self::Stream(_) => "stream",
             Self::Login(_) => "login",
@@ -236,6 +244,7 @@ impl Command {
             Self::Extract(command) => command.run(),
             Self::MirrorConfig(command) => command.run().await,
             Self::Doctor(command) => command.run().await,
+            Self::Prune(command) => command.run().await,
             Self::Sync(command) => command.run().await,
             Self::Stream(command) => command.run().await,
             Self::Login(command) => command.run().await,

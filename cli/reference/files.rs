@@ -95,6 +95,18 @@ const FILES: &[Entry] = &[
         what: "The receipt of an import, signed with the site's key.",
     },
     Entry {
+        name: "removals.json",
+        reads: "prune --apply",
+        writes: "prune --plan",
+        what: "A planned removal, for people to review. Rows can be taken out; what stays in it is judged again before it goes.",
+    },
+    Entry {
+        name: "removals.record.json, removals.record.json.sig",
+        reads: "",
+        writes: "prune --apply",
+        what: "What was removed by a plan, by which account, and what was left; signed with --key.",
+    },
+    Entry {
         name: "state.json",
         reads: "import, sync import",
         writes: "import, sync import",

@@ -43,6 +43,7 @@ pub(crate) fn json() -> String {
     page.add::<report::RecordedStreamsReport>();
     page.add::<report::ExportedStreamReport>();
     page.add::<report::StreamRepairReport>();
+    page.add::<report::PruneReport>();
     page.add::<report::CheckReport>();
     page.add::<report::DriftReport>();
     page.add::<report::BootstrapReport>();

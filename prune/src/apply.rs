@@ -108,6 +108,10 @@ impl Fresh<'_> {
         let same = |it: &&Removal| it.repository == reviewed.repository && it.digest == reviewed.digest;
         let there = self.live.get(&reviewed.repository).into_iter().flatten();
         let there = there.clone().find(|it| it.digest == reviewed.digest);
+        // Who moved a tag may want the image that it had, too.
+        if self.has_moved(reviewed) {
+            return Step::Leave(Why::Moved);
+        }
         let Some(now) = self.removals.iter().find(same) else {
             return match there {
                 Some(there)
@@ -115,7 +119,6 @@ impl Fresh<'_> {
                 {
                     Step::Leave(self.reason(reviewed).unwrap_or(Why::Wanted))
                 }
-                _ if self.has_moved(reviewed) => Step::Leave(Why::Moved),
                 _ => Step::Gone,
             };
         };
@@ -156,7 +159,8 @@ impl Fresh<'_> {
     /// Whether a tag of the row is another artifact's now.
     fn has_moved(&self, reviewed: &Removal) -> bool {
         let there = self.live.get(&reviewed.repository).into_iter().flatten();
-        there.flat_map(|it| &it.tags).any(|it| reviewed.tags.contains(&it.name))
+        let others = there.filter(|it| it.digest != reviewed.digest);
+        others.flat_map(|it| &it.tags).any(|it| reviewed.tags.contains(&it.name))
     }
 }
 
@@ -308,5 +312,8 @@ mod tests {
         assert_eq!(step(&reviewed, &[], &[], Vec::new()), Step::Gone);
         assert_eq!(step(&reviewed, &[], &[], vec![live("other", &["2"])]), Step::Leave(Why::Moved));
         assert_eq!(step(&tags_only, &[], &[], vec![live("a", &[])]), Step::Gone);
+        let now = removal("a", "a", &[], true);
+        let there = vec![live("a", &[]), live("other", &["1"])];
+        assert_eq!(step(&reviewed, &[now], &[], there), Step::Leave(Why::Moved));
     }
 }

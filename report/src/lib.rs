@@ -26,6 +26,7 @@ mod inspect;
 mod keys;
 mod model;
 mod progress;
+mod prune;
 mod receipt;
 mod repair;
 mod schema;
@@ -68,6 +69,7 @@ pub use keys::{
 };
 pub use model::{REPORT_VERSION, Report, json};
 pub use progress::{ProgressBody, ProgressReport};
+pub use prune::{PruneLeft, PruneReport, PruneRow};
 pub use receipt::{
     ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
 };

@@ -373,6 +373,22 @@ fn the_first_screens_commands_work_in_their_order() {
 }
 
 #[test]
+fn the_page_on_removal_says_commands_that_work() {
+    let sides = Sides::after_the_first_day();
+    // Two nights, of which both are kept: the plan is empty, and so is what it removes.
+    let import = "bundle import --to https://harbor.example --trust trust.yaml --credentials importer.json \
+                  --receipt-key site.key";
+    sides.run(&format!(
+        "mkdir -p var/lib/bundle/receipts && \
+         {import} --receipt var/lib/bundle/receipts/1.json nightly-1794000000.tar && \
+         {import} --receipt var/lib/bundle/receipts/2.json nightly-1795000000.tar && \
+         cp harbor-secrets/importer.json .docker/config.json"
+    ));
+    let tried = sides.walk("docs/pruning.md");
+    assert!(tried >= 2, "{tried} commands");
+}
+
+#[test]
 fn the_page_on_charts_says_commands_that_work() {
     let sides = Sides::new();
     sides.write_the_configuration_of("docs/charts.md");

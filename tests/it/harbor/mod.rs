@@ -5,6 +5,7 @@
 mod accounts;
 mod days;
 mod doctor;
+mod prune;
 mod receipt;
 mod scan;
 pub(crate) mod scene;

@@ -6,6 +6,7 @@ mod artifacts;
 mod listing;
 mod members;
 mod metadata;
+mod policies;
 mod projects;
 mod quotas;
 mod repositories;
@@ -92,6 +93,9 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("PUT", ["robots", id]) => robots::update(call, id, body),
         ("PATCH", ["robots", id]) => robots::refresh_secret(call, id, body),
         ("DELETE", ["robots", id]) => robots::delete(call, id),
+
+        ("GET", ["retentions", id]) => policies::retention(call, id),
+        ("GET", ["replication", "policies"]) => policies::replications(call),
 
         ("GET", ["quotas"]) => quotas::list(call),
         ("GET", ["quotas", id]) => quotas::get(call, id),

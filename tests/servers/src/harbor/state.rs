@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) accessories: Vec<Accessory>,
     pub(super) scanner: Scanner,
     pub(super) collections: Vec<Collection>,
+    /// Retention policies by number, each with its project.
+    pub(super) retentions: BTreeMap<i64, (i64, Value)>,
+    /// Replication policies.
+    pub(super) replications: Vec<Value>,
     pub(super) tokens: BTreeMap<String, Arc<Token>>,
     pub(super) backend: Backend,
     next_id: i64,
@@ -280,6 +284,8 @@ impl State {
             accessories: Vec::new(),
             scanner: Scanner::default(),
             collections: Vec::new(),
+            retentions: BTreeMap::new(),
+            replications: Vec::new(),
             tokens: BTreeMap::new(),
             backend: Backend::default(),
             next_id: 1,

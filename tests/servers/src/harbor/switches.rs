@@ -181,6 +181,42 @@ impl Switches {
         self.project(project, |project| project.rules.push(ImmutableRule { id, disabled: false, content }));
     }
 
+    /// Gives a project a retention rule, such as `latestPushedK` 10, that runs every night. The double never runs it.
+    pub fn set_retention(&self, project: &str, template: &str, number: i64) {
+        self.state(|state| {
+            let id = state.next_id();
+            let selector = |decoration: &str| serde_json::json!([{"kind": "doublestar", "decoration": decoration, "pattern": "**"}]);
+            let project = state.project_named_mut(project).expect("the project is there");
+            project.metadata.insert("retention_id".to_owned(), id.to_string());
+            let policy = serde_json::json!({
+                "id": id, "algorithm": "or",
+                "rules": [{
+                    "id": 1, "priority": 1, "action": "retain", "template": template, "params": {template: number},
+                    "tag_selectors": selector("matches"), "scope_selectors": {"repository": selector("repoMatches")},
+                }],
+                "trigger": {"kind": "Schedule", "settings": {"cron": "0 0 0 * * *"}, "references": {}},
+                "scope": {"level": "project", "ref": project.id},
+            });
+            let project = project.id;
+            state.retentions.insert(id, (project, policy));
+        });
+    }
+
+    /// Adds a replication policy to another registry, by events. The double copies nothing.
+    pub fn replicate_to(&self, registry: &str, names: &str, replicates_deletion: bool) {
+        self.state(|state| {
+            let id = state.next_id();
+            state.replications.push(serde_json::json!({
+                "id": id, "name": format!("to-{registry}"), "enabled": true, "override": true,
+                "replicate_deletion": replicates_deletion,
+                "src_registry": {"id": 0, "name": "Local", "type": "harbor"},
+                "dest_registry": {"id": id, "name": registry, "type": "harbor"},
+                "filters": [{"type": "name", "value": names}],
+                "trigger": {"type": "event_based", "trigger_settings": {"cron": ""}},
+            }));
+        });
+    }
+
     /// Exempts CVEs from the project's vulnerability policy, which then does not use the system's list.
     pub fn allow_cves(&self, project: &str, ids: &[&str]) {
         self.project(project, |project| {
