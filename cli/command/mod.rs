@@ -92,7 +92,7 @@ pub(crate) enum Command {
     ///
     /// Checks names, certificates, the clock, Harbor, disks, keys, secrets and the files of nodes.
     Doctor(doctor::Doctor),
-    /// Plan and carry out the removal of images that no kept bundle wants
+    /// Remove images that no kept bundle wants
     ///
     /// Only what receipts of the stream say was brought, that is as it was brought, and that nothing uses. A plan is
     /// written first, for people to review.
