@@ -20,6 +20,7 @@ mod interrupt;
 mod limits;
 mod log;
 mod notes;
+mod opened;
 mod output;
 mod parts;
 mod place;

@@ -245,6 +245,8 @@ mod tests {
             size: 0,
             platforms: None,
             lacks: Vec::new(),
+            kind: None,
+            subject: None,
             locked: None,
         });
         let base = Base {

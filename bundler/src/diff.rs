@@ -130,7 +130,7 @@ fn by_target(inventory: &Inventory) -> BTreeMap<(Target, Option<Digest>), &Inven
 }
 
 /// The platforms that the first has and the second has not; none where one of them does not say.
-fn only_first(first: &Option<Vec<Platform>>, second: &Option<Vec<Platform>>) -> Vec<Platform> {
+pub(crate) fn only_first(first: &Option<Vec<Platform>>, second: &Option<Vec<Platform>>) -> Vec<Platform> {
     let (Some(first), Some(second)) = (first, second) else { return Vec::new() };
     first.iter().filter(|platform| !second.contains(platform)).cloned().collect()
 }

@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Base, Blob, BundleId, Cursor, Damage, Limits, Medium, MediumError, PublicKey, Receipt, Target, Unverified,
+    Base, Blob, BundleId, Cursor, Damage, Graph, Kind, Limits, Medium, MediumError, PublicKey, Receipt,
+    Statement, Target, Unverified,
 };
-use bundle_oci::{Digest, Platform, Printable, Reference};
+use bundle_oci::{Digest, Platform, Printable, Reference, Tag};
 
 use crate::policy::says_lack;
 use crate::{ConfigError, Lock};
@@ -69,6 +70,10 @@ pub struct InventoryEntry {
     pub platforms: Option<Vec<Platform>>,
     /// Its missing parts, as the bundle lists them: platforms, signatures, layers.
     pub lacks: Vec<String>,
+    /// The kind of artifact; none if unknown, because a receipt does not say it.
+    pub kind: Option<Kind>,
+    /// The digest of the manifest that it is attached to, as far as the file or the tag says it.
+    pub subject: Option<Digest>,
     /// How to find out what it consists of.
     pub(crate) locked: Option<Locked>,
 }
@@ -150,6 +155,12 @@ impl Inventory {
             return Err(InventoryError::Stranger(path.to_owned()));
         }
         let (statement, graph) = head.contents(medium, limits).map_err(damaged)?;
+        Ok(Self::of_statement(&statement, Digest::of(&head.statement), graph, !keys.is_empty()))
+    }
+
+    /// The inventory of a bundle that is open already: its statement, the digest of the statement's bytes, the graph
+    /// of its manifests, and whether a signature was checked. The artifacts are in the order of the statement.
+    pub fn of_statement(statement: &Statement, digest: Digest, graph: Graph, verified: bool) -> Self {
         // A statement has far fewer blobs than 2^32.
         let positions: HashMap<Digest, u32> = graph.blobs.iter().map(|blob| blob.digest).zip(0..).collect();
         let artifacts = statement
@@ -166,18 +177,20 @@ impl Inventory {
                     ),
                     platforms: Some(artifact.platforms.clone()),
                     lacks: artifact.reasons.iter().filter(|reason| says_lack(reason)).cloned().collect(),
+                    kind: Some(artifact.kind),
+                    subject: artifact.subject,
                     locked: None,
                 }
             })
             .collect();
-        let bundle = BundleId::of(&statement, Digest::of(&head.statement));
-        Ok(Self {
+        let bundle = BundleId::of(statement, digest);
+        Self {
             origin: InventoryKind::Bundle,
             base: base_of(&bundle),
-            verified: !keys.is_empty(),
+            verified,
             artifacts,
             known: graph.blobs,
-        })
+        }
     }
 
     /// The inventory of a receipt's delivered artifacts.
@@ -188,6 +201,8 @@ impl Inventory {
             .into_iter()
             .filter(|artifact| artifact.outcome.is_in_place())
             .map(|artifact| InventoryEntry {
+                subject: artifact.target.tag.as_ref().and_then(subject_of_tag),
+                kind: None,
                 target: artifact.target,
                 digest: artifact.digest,
                 size: artifact.blobs.iter().map(size).sum(),
@@ -214,6 +229,8 @@ impl Inventory {
                 size: entry.size,
                 platforms: Some(entry.platforms),
                 lacks: Vec::new(),
+                kind: Some(entry.kind),
+                subject: None,
                 locked: Some(Locked {
                     reference: entry.reference,
                     digest: entry.digest,
@@ -278,6 +295,14 @@ impl fmt::Display for Inventory {
 
 fn base_of(bundle: &BundleId) -> Base {
     Base { stream: bundle.stream.clone(), sequence: Some(bundle.sequence), digest: bundle.statement }
+}
+
+/// The digest in a tag of cosign or of the fallback for referrers: `sha256-` and its digits, alone or followed by `.`
+/// and more (docs/format.md §Verification, step 5).
+fn subject_of_tag(tag: &Tag) -> Option<Digest> {
+    let rest = tag.as_str().strip_prefix("sha256-")?;
+    let (digits, more) = rest.split_at_checked(64)?;
+    (more.is_empty() || more.starts_with('.')).then(|| format!("sha256:{digits}").parse().ok())?
 }
 
 /// Recognizes a file by its first bytes: a bundle's first header, JSON, or YAML.

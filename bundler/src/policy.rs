@@ -213,6 +213,23 @@ impl fmt::Display for ReferrerOutcome {
     }
 }
 
+/// The words that begin the reasons of a statement which do not say who asked, and those that begin the result of a check
+/// of an upstream signature.
+const REMARKS: [&str; 4] = ["platforms: ", "incomplete: ", "referrers: ", SIGNATURE];
+
+/// The word that begins the result of a check of an upstream signature.
+const SIGNATURE: &str = "signature: ";
+
+/// Whether a reason of a statement says who asked for the artifact.
+pub fn names_requester(reason: &str) -> bool {
+    !REMARKS.iter().any(|word| reason.starts_with(word))
+}
+
+/// The result of the check of an upstream signature, if a reason of a statement says one.
+pub fn signature_check(reason: &str) -> Option<&str> {
+    reason.strip_prefix(SIGNATURE)
+}
+
 /// Whether a reason of a statement says that something of the artifact is lacking: the others say who asked for
 /// it, or that all is well.
 pub(crate) fn says_lack(reason: &str) -> bool {

@@ -3,18 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Damage, Limits, Medium, Statement, Unverified};
-use bundle_importer::{Bundle, Deduplication, OpenError, deduplication_of};
+use bundle_importer::{Deduplication, deduplication_of};
 use bundle_report::{
     BaseEntry, CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, OtherPlatformEntry,
     SharedWith,
 };
-use bundle_trust::{Effective, TrustStoreError};
+use bundle_trust::Effective;
 
-use crate::exit::{Code, Failure};
-use crate::output::{self, name, tell};
+use crate::exit::Failure;
+use crate::opened::{Depth, LookArguments, Opened};
+use crate::output::{self, name};
 use crate::several::Failed;
-use crate::trust::StoreArguments;
 
 #[derive(clap::Args)]
 pub(crate) struct Inspect {
@@ -22,22 +21,13 @@ pub(crate) struct Inspect {
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
 
-    /// Public key or trust.yaml to verify the signature with [default: the keys of `bundle trust`; without
-    /// any key, nothing is verified]
-    #[arg(long, value_name = "PUBKEY|FILE")]
-    trust: Option<PathBuf>,
-
-    /// Show the contents without verifying the signature
-    #[arg(long, conflicts_with = "trust")]
-    unverified: bool,
-
     #[command(flatten)]
-    store: StoreArguments,
+    look: LookArguments,
 }
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let trusted = self.trusted()?;
+        let trusted = self.look.trusted()?;
         let look = |bundle: &Path| self.inspected(bundle, trusted.as_ref());
         if let [bundle] = self.bundles.as_slice() {
             return output::report(&look(bundle)?);
@@ -48,37 +38,9 @@ impl Inspect {
     }
 
     fn inspected(&self, path: &Path, trusted: Option<&Effective>) -> Result<InspectReport, Failure> {
-        let limits = Limits::V1;
-        let (statement, signers, graph, others, sizes) = match trusted {
-            Some(trusted) => {
-                let bundle = Bundle::open(path, trusted, &limits).map_err(|error| {
-                    let stranger = matches!(error, OpenError::Trust(_));
-                    let failure = Failure::from(error).of(path);
-                    match stranger && self.trust.is_none() {
-                        true => {
-                            failure.also_hint("to show the contents without verifying them: --unverified")
-                        }
-                        false => failure,
-                    }
-                })?;
-                let signers = bundle.trusted().signers().to_vec();
-                let others = bundle.other_platforms();
-                let sizes = bundle.compact_sizes();
-                (bundle.statement().clone(), signers, Some(bundle.into_graph()), others, sizes)
-            }
-            None => {
-                let failed = |error: std::io::Error| {
-                    Failure::text(Code::Usage, format!("{} cannot be opened: {error}", name(path)))
-                };
-                let medium = Medium::open(path, &limits)?;
-                let mut cursor = Cursor::new(&medium).map_err(failed)?;
-                let head = Unverified::read(&mut cursor, &limits)
-                    .map_err(|damage| Failure::from(OpenError::Damage(damage)).of(path))?;
-                let statement = Statement::parse(&head.statement, &limits)
-                    .map_err(|error| Failure::from(OpenError::Damage(Damage::Statement(error))).of(path))?;
-                (statement, Vec::new(), None, Vec::new(), None)
-            }
-        };
+        let Opened { statement, signers, graph, others, sizes, .. } =
+            self.look.open(path, trusted, Depth::Statement)?;
+        let signers: Vec<String> = signers.into_iter().map(|(name, _)| name).collect();
         let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
         let extent = |position: usize| {
             let compact = sizes.as_ref().and_then(|sizes| sizes.artifacts.get(position).copied());
@@ -112,25 +74,6 @@ impl Inspect {
                 .collect(),
             other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
         })
-    }
-}
-
-impl Inspect {
-    /// The policy for the bundle's signers; none if neither the arguments nor the store name a key.
-    fn trusted(&self) -> Result<Option<Effective>, Failure> {
-        if self.unverified {
-            return Ok(None);
-        }
-        if let (None, Err(error)) = (&self.trust, self.store.find()) {
-            // Nothing is trusted, so nothing is let through.
-            tell(&format!("note: {error}"));
-            return Ok(None);
-        }
-        match Effective::load(self.trust.as_deref(), &self.store.location()?) {
-            Ok(effective) => Ok(Some(effective)),
-            Err(TrustStoreError::NoKey(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

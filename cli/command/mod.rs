@@ -6,7 +6,6 @@ mod completion;
 pub(crate) mod config;
 mod convert;
 mod create;
-mod diff;
 mod doctor;
 mod expand;
 mod extract;
@@ -23,9 +22,9 @@ mod prune;
 mod receipt;
 mod reference;
 mod repair;
+mod review;
 mod schema;
 mod serve;
-mod sign;
 mod stream;
 mod support;
 mod sync;
@@ -63,7 +62,11 @@ pub(crate) enum Command {
     /// Show what is inside a bundle
     Inspect(inspect::Inspect),
     /// Compare two bundles, receipts or lockfiles
-    Diff(diff::Diff),
+    Diff(review::Diff),
+    /// Write a report for approval, with what a bundle changes
+    ///
+    /// One HTML page for browsers and paper, Markdown, CSV or JSON.
+    Report(review::Report),
     /// Import a bundle's images into a registry
     Import(import::Import),
     /// Set up Harbor, and compare it with receipts
@@ -75,7 +78,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     /// Add a co-signature to a bundle
-    Sign(sign::Sign),
+    Sign(review::Sign),
     /// Manage the keys this site trusts
     Trust(trust::Trust),
     /// Serve the images of bundles as a read-only registry
@@ -159,6 +162,7 @@ impl Command {
             | Self::Expand(_)
             | Self::Inspect(_)
             | Self::Diff(_)
+            | Self::Report(_)
             | Self::Receipt(_)
             | Self::Sign(_)
             | Self::Trust(_)
@@ -185,6 +189,7 @@ impl Command {
             Self::Expand(_) => "expand",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
+            Self::Report(_) => "report",
             Self::Import(_) => "import",
             Self::Harbor(_) => "harbor",
             Self::Receipt(_) => "receipt",
@@ -235,6 +240,7 @@ impl Command {
             Self::Expand(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Diff(command) => command.run(),
+            Self::Report(command) => command.run(),
             Self::Import(command) => command.run().await,
             Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),

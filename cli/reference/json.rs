@@ -22,6 +22,8 @@ pub(crate) fn json() -> String {
     page.add::<report::InspectReport>();
     page.add::<report::InspectSetReport>();
     page.add::<report::DiffReport>();
+    page.add::<report::ReviewReport>();
+    page.add::<report::WrittenReport>();
     page.add::<report::ImportReport>();
     page.add::<report::ImportSetReport>();
     page.add::<report::PartReport>();

@@ -13,7 +13,6 @@ mod completion;
 mod config;
 mod convert;
 mod create;
-mod difference;
 mod doctor;
 mod error;
 mod error_id;
@@ -29,12 +28,14 @@ mod progress;
 mod prune;
 mod receipt;
 mod repair;
+mod review;
 mod schema;
 mod serve;
 mod size;
 mod stream;
 mod support;
 mod sync;
+mod table;
 mod verify;
 
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
@@ -43,7 +44,6 @@ pub use completion::CompletionReport;
 pub use config::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry, VariableEntry};
 pub use convert::{ConvertRemark, ConvertReport};
 pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
-pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};
 pub use error_id::ErrorId;
@@ -74,6 +74,10 @@ pub use receipt::{
     ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
 };
 pub use repair::RepairReport;
+pub use review::{
+    AttachedEntry, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ReviewForm, ReviewReport,
+    ReviewRow, SideEntry, SignerEntry, WrittenReport,
+};
 pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Change, Inventory, InventoryDiff as Difference};
 use bundle_format::{Limits, PublicKey};
-use bundle_report::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
+use bundle_report::{ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ReviewRow};
 
+use super::rows::{entries, side};
 use crate::exit::{Code, Failure};
-use crate::output;
+use crate::output::{self, tell};
 use crate::trust::StoreArguments;
 
 /// Compare two bundles, receipts or lockfiles
@@ -40,6 +41,19 @@ impl Diff {
         let keys = self.store.keys(&self.trust)?;
         let (before, after) = (load(&self.before, &keys)?, load(&self.after, &keys)?);
         let diff = Difference::between(&before, &after);
+        if is_backwards(&before, &after) {
+            tell(
+                "note: the first file is the later one: additions and removals are shown the wrong way round",
+            );
+        }
+        let mut rows = entries(Some(&before), &after, None);
+        let summary = ChangeSummary {
+            new_bytes: diff.new_bytes,
+            new_blobs: diff.new_blobs,
+            dropped_bytes: diff.dropped_bytes,
+            ..ChangeSummary::of(&rows)
+        };
+        rows.retain(ReviewRow::is_change);
         let report = DiffReport {
             before: side(&before),
             after: side(&after),
@@ -50,6 +64,8 @@ impl Diff {
                 new_blobs: diff.new_blobs,
                 dropped_bytes: diff.dropped_bytes,
             },
+            summary,
+            rows,
         };
         if self.markdown {
             return output::print(&report.markdown());
@@ -58,19 +74,14 @@ impl Diff {
     }
 }
 
-fn load(path: &Path, keys: &[PublicKey]) -> Result<Inventory, Failure> {
-    Ok(Inventory::load(path, keys, &Limits::V1)?)
+/// Whether both are of one stream, and the first has the higher number.
+fn is_backwards(before: &Inventory, after: &Inventory) -> bool {
+    before.base.stream == after.base.stream
+        && before.base.sequence.zip(after.base.sequence).is_some_and(|(first, second)| first > second)
 }
 
-fn side(inventory: &Inventory) -> SideEntry {
-    SideEntry {
-        kind: inventory.origin.as_str().to_owned(),
-        stream: inventory.base.stream.to_string(),
-        sequence: inventory.base.sequence.map(u64::from),
-        digest: inventory.base.digest.to_string(),
-        verified: inventory.verified,
-        name: inventory.to_string(),
-    }
+fn load(path: &Path, keys: &[PublicKey]) -> Result<Inventory, Failure> {
+    Ok(Inventory::load(path, keys, &Limits::V1)?)
 }
 
 fn change(change: Change) -> ChangeEntry {

@@ -1,0 +1,153 @@
+//! Changes as a table in GitHub's and GitLab's Markdown, for merge requests and tickets.
+//! Takes the rows, gives Markdown in which all text of a bundle is code.
+
+use bundle_oci::Printable;
+
+use super::model::{ReviewReport, ReviewRow};
+use crate::{Bytes, count};
+
+/// The missing parts of one image that are in its row.
+const MOST_NOTES: usize = 3;
+
+impl ReviewReport {
+    /// The report as Markdown: the summary, what deserves a look, the facts, and the rows that differ.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# Approval report: {}\n\n", code(&self.title()));
+        self.warnings().iter().for_each(|warning| text.push_str(&format!("**{}.**\n\n", plain(warning))));
+        text.push_str(&format!("**{}**\n\n", plain(&self.headline())));
+        if let Some(since) = &self.since {
+            text.push_str(&format!(
+                "Compared with {}; {} unchanged.\n\n",
+                code(&since.name),
+                self.summary.unchanged
+            ));
+        }
+        let attention = self.attention();
+        if !attention.is_empty() {
+            attention.iter().for_each(|point| text.push_str(&format!("- {}\n", plain(point))));
+            text.push('\n');
+        }
+        let mut facts = vec![("File", code(&self.file)), ("Statement", code(&self.statement))];
+        for signer in &self.signers {
+            facts.push(("Signed by", format!("{} {}", code(&signer.name), code(&signer.fingerprint))));
+        }
+        facts.push(("Created", code(&self.created)));
+        facts.push(("Expires", self.expires.as_deref().map_or("never".to_owned(), code)));
+        facts.push(("Contents", self.kinds()));
+        facts.push(("Size, plain", format!("{} in {}", Bytes(self.blob_bytes), count(self.blobs, "blob"))));
+        facts.extend(self.compact_size.map(|bytes| ("Size, compact", Bytes(bytes).to_string())));
+        text.push_str("| | |\n| --- | --- |\n");
+        facts.iter().for_each(|(name, value)| text.push_str(&format!("| {name} | {value} |\n")));
+        text.push_str(&format!("\n{}", rows(&self.rows, usize::MAX)));
+        text.push_str(
+            "| approved | ticket | name | date |\n| --- | --- | --- | --- |\n| ☐ yes ☐ no | | | |\n",
+        );
+        text
+    }
+}
+
+/// The rows that differ as a table, at most `most`, and a line feed behind it; nothing if there is none.
+pub(super) fn rows(all: &[ReviewRow], most: usize) -> String {
+    let changed: Vec<&ReviewRow> = all.iter().filter(|row| row.is_change()).collect();
+    if changed.is_empty() {
+        return String::new();
+    }
+    let mut text = "| change | image | tag | platforms | new | size | signature | SBOM | notes |\n\
+                    | --- | --- | --- | --- | ---: | ---: | --- | --- | --- |\n"
+        .to_owned();
+    changed.iter().take(most).for_each(|row| text.push_str(&line(row)));
+    if let Some(more) = changed.len().checked_sub(most).filter(|more| *more > 0) {
+        text.push_str(&format!("\n… and {}.\n", count(more, "more change")));
+    }
+    text.push('\n');
+    text
+}
+
+fn line(row: &ReviewRow) -> String {
+    let mut notes = Vec::new();
+    for (word, platforms) in [("**lost**", &row.lost_platforms), ("gained", &row.gained_platforms)] {
+        if !platforms.is_empty() {
+            notes.push(format!("{word} {}", code(&platforms.join(", "))));
+        }
+    }
+    let listed = |all: &[String]| {
+        let mut some: Vec<String> = all.iter().take(MOST_NOTES).map(|each| code(each)).collect();
+        if all.len() > MOST_NOTES {
+            some.push(format!("and {} more", all.len() - MOST_NOTES));
+        }
+        some
+    };
+    notes.extend(listed(&row.lacks));
+    if !row.requested_by.is_empty() {
+        notes.push(format!("for {}", listed(&row.requested_by).join(", ")));
+    }
+    let before = row.tag_before.as_deref().map(str::to_owned);
+    let before = before.or_else(|| row.digest_before.as_deref().map(super::model::short));
+    let after = row.tag_after.as_deref().map(str::to_owned);
+    let after = after.or_else(|| row.digest_after.as_deref().map(super::model::short));
+    let tag = match (before, after) {
+        (Some(before), Some(after)) if before != after => format!("{} → {}", code(&before), code(&after)),
+        (Some(tag), _) | (None, Some(tag)) => code(&tag),
+        (None, None) => String::new(),
+    };
+    let bytes = |bytes: Option<u64>| bytes.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default();
+    let platforms = if row.platforms.is_empty() { String::new() } else { code(&row.platforms.join(" ")) };
+    let signature = row.signature().map(|word| plain(&word)).unwrap_or_default();
+    format!(
+        "| {} | {} | {tag} | {platforms} | {} | {} | {signature} | {} | {} |\n",
+        row.change,
+        code(&row.name()),
+        bytes(row.new_bytes.filter(|_| row.digest_after.is_some())),
+        Bytes(row.size),
+        row.sbom().unwrap_or_default(),
+        notes.join(", ")
+    )
+}
+
+/// Text in a table of Markdown, where it is code: nothing in it is a link, a mention or another cell.
+fn code(text: &str) -> String {
+    format!("`{}`", Printable(text).to_string().replace('`', "'").replace('|', "\\|"))
+}
+
+/// Our own words with names of others among them: what would be markup is escaped.
+fn plain(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in Printable(text).to_string().chars() {
+        if "\\`*_{}[]<>()#!|~@&".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::testing::report;
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_in_its_cell() {
+        let text = rows(&report().rows, 10);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        assert_eq!(lines.len(), 5);
+        for line in &lines {
+            assert_eq!(line.replace("\\|", "").matches('|').count(), 10, "{line}");
+        }
+        assert_eq!(
+            lines[4],
+            "| updated | `cache/nginx` | `1.27.0` → `1.27.1` | `linux/amd64` | 2.0 MiB | 40.0 MiB | carried, not checked | yes | **lost** `linux/arm64`, for `bundle.yaml:3` |"
+        );
+        assert!(lines[2].contains("`<script>alert(1)</script>`") && lines[2].contains("`a\\|b'c\"&'`"));
+        assert!(rows(&report().rows, 1).contains("… and 2 more changes.\n"));
+    }
+
+    #[test]
+    fn the_whole_report_has_the_summary_before_the_rows() {
+        let text = report().markdown();
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+        assert!(at("**1 updated, 1 new, 1 gone, 2.4 MiB**") < at("| Signed by | `ops`"));
+        assert!(at("Signed by") < at("| updated | `cache/nginx`"));
+        assert_eq!(plain("a_[b](http://x)"), "a\\_\\[b\\]\\(http://x\\)");
+    }
+}

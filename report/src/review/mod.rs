@@ -1,0 +1,13 @@
+//! What a bundle has and what it changes, for people who approve it: one model, and one file for each form.
+//! Start at [`ReviewReport`].
+
+mod csv;
+mod difference;
+mod html;
+mod markdown;
+mod model;
+mod written;
+
+pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
+pub use model::{AttachedEntry, ChangeSummary, ReviewReport, ReviewRow, SignerEntry};
+pub use written::{ReviewForm, WrittenReport};
