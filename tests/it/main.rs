@@ -2,6 +2,7 @@
 //!
 //! Each test's name is a promise to a user. A room is a subject: `cargo test --test it serve::` runs one.
 
+mod browser;
 mod charts;
 mod crossing;
 mod documents;
@@ -15,6 +16,7 @@ mod progress;
 mod registries;
 mod release;
 mod reports;
+mod review;
 mod scene;
 mod serve;
 mod settings;
