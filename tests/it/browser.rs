@@ -119,11 +119,11 @@ impl Browser {
     /// What a page looks like in a frame that is `width` pixels wide.
     pub(crate) fn looks(&self, html: &str, width: u32) -> Looks {
         let url = self.framed(html, width, 900, MEASURE);
-        let dump = self.run(&["--dump-dom", "--virtual-time-budget=10000", &url]);
-        let text = dump.split_once('>').unwrap().1.rsplit_once("</html>").unwrap().0;
+        let dump = self.run(&["--dump-dom", "--hide-scrollbars", "--virtual-time-budget=10000", &url]);
+        let text = dump.split_once("<html>").unwrap().1.rsplit_once("</html>").unwrap().0;
         let text =
             text.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", " ").replace("&amp;", "&");
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {dump}"))
+        serde_json::from_str(&text).unwrap()
     }
 
     /// Takes a picture of the page's first `height` pixels, for people: it stays in the build's directory as `name`.png.

@@ -264,7 +264,7 @@ fn a_change_board_sees_what_is_added_moved_and_removed() {
     assert!(new > 60_000 && new < 100_000, "{new}");
     let shown = sides.scene.bundle(["diff", "1.tar", "2.tar", "--trust", "key.pub"]).succeeds();
     assert!(!shown.stdout.contains("NOT VERIFIED"));
-    shown.says("3 changes, 0 unchanged").says("removed  ").says("from the bundle of s 1 (sha256:");
+    shown.says("1 updated, 1 new, 1 gone, 0 unchanged").says("gone ").says("from the bundle of s 1 (sha256:");
     sides
         .scene
         .bundle(["diff", "1.tar", "1.json"])

@@ -34,7 +34,7 @@ fn the_page_for_approval_is_readable_on_a_phone_on_a_screen_and_on_paper() {
         row(&["web", "1.27.0 → 1.27.1", "updated", "linux/amd64", "lost: linux/arm64"]);
         row(&["cache", "7.2", "gone"]);
         row(&["a-name-that-goes-on-", "2026.11.24-build.1234", "new"]);
-        row(&["big", "new", "879"]);
+        row(&["big", "new", "882.3 KiB"]);
         row(&["app", "1.0.0", "new"]);
         row(&["signed:1", "unchanged", "sha256:"]);
         for colours in &looks.colours {

@@ -82,5 +82,8 @@ fn a_report_on_what_nobody_signed_says_so_first() {
     scene.bundle(["key", "generate", "other"]).succeeds();
     // The thief's bundle of yesterday would hide what is new tonight.
     nights.report(&["--since-trust", "other.pub"]).ends_with(3);
-    scene.bundle(["report", "tuesday.tar", "--trust", "other.pub"]).ends_with(3).says("--unverified");
+    scene
+        .bundle(["report", "tuesday.tar", "--trust", "other.pub"])
+        .ends_with(3)
+        .says("not signed by a trusted key");
 }
