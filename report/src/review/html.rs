@@ -57,12 +57,12 @@ impl ReviewReport {
         }
         put(page, format_args!("<p class=\"headline\"><strong>{}</strong></p>\n", text(&self.headline())));
         if let Some(since) = &self.since {
-            let unchanged = self.summary.unchanged;
             put(
                 page,
                 format_args!(
-                    "<p class=\"muted\">Compared with {}; {unchanged} unchanged.</p>\n",
-                    text(&since.name)
+                    "<p class=\"muted\">Compared with {}; {} unchanged.</p>\n",
+                    text(&since.title()),
+                    self.summary.unchanged
                 ),
             );
         }
@@ -87,6 +87,9 @@ impl ReviewReport {
         fact("Signed by", if signers.is_empty() { "nobody known".to_owned() } else { signers.join("<br>") });
         fact("Created", text(&self.created));
         fact("Expires", self.expires.as_deref().map_or("never".to_owned(), text));
+        if let Some(since) = &self.since {
+            fact("Compared with", format!("{}<br>{}", text(&since.title()), mono(&since.digest)));
+        }
         fact("Contents", text(&self.kinds()));
         fact("Size, plain", format!("{} in {} blobs", Bytes(self.blob_bytes), self.blobs));
         match self.compact_size {
@@ -136,14 +139,22 @@ impl ReviewReport {
         }
         for (project, rows) in projects {
             put(page, format_args!("<h3>Project {}</h3>\n", text(project)));
-            page.push_str("<table role=\"table\">\n<thead><tr role=\"row\">");
-            let mut heads = vec![("Image, requested by", ""), ("Change", ""), ("Platforms", "")];
+            page.push_str("<table role=\"table\" class=\"changes\">\n<thead><tr role=\"row\">");
+            let mut heads = vec![
+                ("Image, requested by", ""),
+                ("Change", " class=\"word\""),
+                ("Platforms", " class=\"words\""),
+            ];
             if self.since.is_none() {
                 heads.remove(1);
             } else {
                 heads.push(("New", " class=\"num\""));
             }
-            heads.extend([("Size", " class=\"num\""), ("Upstream signature", ""), ("SBOM", "")]);
+            heads.extend([
+                ("Size", " class=\"num\""),
+                ("Upstream signature", " class=\"words\""),
+                ("SBOM", " class=\"yes\""),
+            ]);
             for (head, class) in heads {
                 put(page, format_args!("<th scope=\"col\" role=\"columnheader\"{class}>{head}</th>"));
             }
@@ -322,15 +333,13 @@ impl ReviewReport {
             "<p class=\"muted small\">Everything that an import of this bundle writes, with whole digests. Signatures, \
              attestations and SBOMs stand below what they are attached to.</p>\n",
         );
-        page.push_str("<table role=\"table\">\n<thead><tr role=\"row\">");
-        let heads: &[&str] = if self.since.is_some() {
-            &["Target", "Change", "Digest and source"]
-        } else {
-            &["Target", "Kind", "Digest and source"]
-        };
-        heads
-            .iter()
-            .for_each(|head| put(page, format_args!("<th scope=\"col\" role=\"columnheader\">{head}</th>")));
+        page.push_str("<table role=\"table\" class=\"changes\">\n<thead><tr role=\"row\">");
+        let word = if self.since.is_some() { "Change" } else { "Kind" };
+        for (head, class) in
+            [("Target", ""), (word, " class=\"word\""), ("Digest and source", " class=\"digest\"")]
+        {
+            put(page, format_args!("<th scope=\"col\" role=\"columnheader\"{class}>{head}</th>"));
+        }
         page.push_str("</tr></thead>\n<tbody>\n");
         for row in &self.rows {
             let Some(digest) = &row.digest_after else { continue };

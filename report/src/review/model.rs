@@ -331,10 +331,17 @@ impl ReviewReport {
             let of = if self.since.is_some() { "new or updated images" } else { "images" };
             points.push(format!("{unsigned} of {} {of} carry no upstream signature", images().count()));
         }
-        points.extend(self.other_platforms.iter().map(|other| other.text.clone()));
+        points.extend(self.other_platforms.iter().take(MOST_POINTS).map(|other| other.text.clone()));
+        if self.other_platforms.len() > MOST_POINTS {
+            let more = self.other_platforms.len() - MOST_POINTS;
+            points.push(format!("{} with another platform than their index says", count(more, "more image")));
+        }
         points
     }
 }
+
+/// The images with another platform than their index says that are named one by one.
+const MOST_POINTS: usize = 20;
 
 /// `1 image lacks`, `2 images lack`.
 fn plural(number: usize, one: &str, many: &str) -> String {
@@ -342,6 +349,14 @@ fn plural(number: usize, one: &str, many: &str) -> String {
 }
 
 impl SideEntry {
+    /// `the bundle nightly 1794000000 (2026-11-06…)`.
+    pub(crate) fn title(&self) -> String {
+        match self.sequence {
+            Some(sequence) => format!("the {} {} {}", self.kind, self.stream, dated(sequence)),
+            None => format!("the {} {}", self.kind, self.stream),
+        }
+    }
+
     /// Whether somebody should check a signature: lockfiles have none.
     pub(crate) fn is_unverified(&self) -> bool {
         self.kind != "lock" && !self.verified

@@ -38,7 +38,8 @@ fn the_page_for_approval_is_readable_on_a_phone_on_a_screen_and_on_paper() {
         row(&["app", "1.0.0", "new"]);
         row(&["signed:1", "unchanged", "sha256:"]);
         for colours in &looks.colours {
-            assert!(colours.contrast() >= LEAST_CONTRAST, "{:.2}: {colours:?}", colours.contrast());
+            let (contrast, text) = (colours.contrast(), &colours.text);
+            assert!(contrast >= LEAST_CONTRAST, "{contrast:.2} for {text:?}: {colours:?}");
         }
         assert!(looks.colours.len() >= 4, "{:?}", looks.colours);
         assert_eq!(
