@@ -337,7 +337,9 @@ mod tests {
     }
 
     /// `target digest kind subject: blobs`
-    fn inventory(artifacts: &[(&str, &str, Kind, Option<&str>, &[(&str, u64)])]) -> Inventory {
+    type Held<'a> = (&'a str, &'a str, Kind, Option<&'a str>, &'a [(&'a str, u64)]);
+
+    fn inventory(artifacts: &[Held<'_>]) -> Inventory {
         let entries = artifacts.iter().map(|(target, name, kind, subject, blobs)| InventoryEntry {
             target: target.parse().unwrap(),
             digest: digest(name),
@@ -442,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_receipt_that_knows_no_subjects_is_folded_by_what_the_bundle_says() {
-        let artifacts: [(&str, &str, Kind, Option<&str>, &[(&str, u64)]); 2] =
+        let artifacts: [Held<'_>; 2] =
             [("cache/a:1", "a", Kind::Image, None, &[]), ("cache/a", "s", Kind::Signature, Some("a"), &[])];
         let after = inventory(&artifacts);
         let mut before = after.clone();
