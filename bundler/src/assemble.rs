@@ -16,8 +16,8 @@ use crate::tags::{TagSources, expand};
 use crate::{
     ChartErrors, ChartOptions, ChartRequest, Config, ConfigError, Confirm, Conflict, DiscoveredChart,
     Exclude, LocalError, LocalRequest, Lock, LockPattern, MissingImages, Notice, Pins, Plan, PlanError,
-    Platforms, PolicyOverride, Request, ResolveErrors, ResolveOptions, Sources, StatementHead, TagErrors,
-    TagPattern, is_excluded, merge, resolve,
+    Platforms, PolicyOverride, Request, ResolveErrors, ResolveOptions, SignatureCheck, Sources,
+    StatementHead, TagErrors, TagPattern, UpstreamPolicy, is_excluded, merge, resolve,
 };
 
 /// The request before any network access: images, and charts that have not been rendered.
@@ -35,6 +35,8 @@ pub struct Asked {
     pub stream: Option<StreamName>,
     /// How a bundle.yaml says that registries are reached.
     pub sources: Sources,
+    /// The rules about publishers' signatures.
+    pub upstream: UpstreamPolicy,
     /// All images that are excluded, with their places: for notices about those that there are not.
     pub excludes: Vec<Exclude>,
 }
@@ -48,6 +50,7 @@ impl From<Config> for Asked {
             locals: config.locals,
             stream: config.name,
             sources: config.sources,
+            upstream: config.upstream,
             excludes: config.excludes,
         }
     }
@@ -162,6 +165,8 @@ pub struct Assembled {
     pub plan: Plan,
     /// Notices for the user, in the order of their finding.
     pub notices: Vec<Notice>,
+    /// What came of the checks of publishers' signatures, for each image that a rule is about.
+    pub signatures: Vec<SignatureCheck>,
 }
 
 /// Why what is asked for makes no plan.
@@ -237,6 +242,7 @@ impl Assembly<'_> {
         head: &StatementHead,
         progress: &dyn Progress,
     ) -> Result<Assembled, AssembleError> {
+        let upstream = asked.upstream.clone();
         let Discovered { mut requests, locked, charts, mut notices, .. } = self.discover(asked).await?;
         requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         let mut requests = merge(requests)?;
@@ -254,13 +260,14 @@ impl Assembly<'_> {
             ResolveOptions { pins: self.pins, jobs: self.jobs, referrers_max_age: self.referrers_max_age };
         let lock = self.lock.as_ref().map(|beside| &beside.lock);
         let known = Known { pins: &pins, lock, earlier: self.earlier.as_ref() };
-        let mut resolved = resolve(self.client, &requests, known, options, progress).await?;
+        let mut resolved = resolve(self.client, &requests, known, &upstream, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.add_to(&mut resolved))?;
         let missing = notices.iter().chain(&resolved.notices).filter_map(Notice::missing).count();
         if resolved.artifacts.is_empty() && missing > 0 {
             return Err(AssembleError::NothingLeft(missing));
         }
         resolved.patterns = locked;
+        let signatures = std::mem::take(&mut resolved.signatures);
         notices.append(&mut resolved.notices);
         let plan = Plan::new(resolved, head, &Limits::V1)?;
         notices.extend(plan.foreign_layers());
@@ -271,6 +278,6 @@ impl Assembly<'_> {
             blobs = plan.statement().blobs.len(),
             "planned"
         );
-        Ok(Assembled { plan, notices })
+        Ok(Assembled { plan, notices, signatures })
     }
 }

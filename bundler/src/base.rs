@@ -17,7 +17,7 @@ use crate::inventory::{InventoryEntry, Locked};
 use crate::resolve::Known;
 use crate::{
     ImagePolicy, Inventory, InventoryError, Pins, Plan, PlanError, Platforms, Reason, Referrers, Request,
-    ResolveOptions, StatementHead, resolve,
+    ResolveOptions, StatementHead, UpstreamPolicy, resolve,
 };
 
 /// Whether a plan delivers anything that its bases do not have.
@@ -217,7 +217,8 @@ async fn blobs_of(
     let pins: HashMap<(Reference, Target), Digest> = HashMap::from([((reference, target), pinned)]);
     let options = ResolveOptions { pins: Pins::Demand, jobs: 1, referrers_max_age: Duration::ZERO };
     let known = Known { pins: &pins, lock: None, earlier: None };
-    let resolved = resolve(client, &[request], known, options, progress).await.ok()?;
+    let resolved =
+        resolve(client, &[request], known, &UpstreamPolicy::default(), options, progress).await.ok()?;
     let head = StatementHead {
         stream: Default::default(),
         sequence: Sequence::try_from(1).ok()?,

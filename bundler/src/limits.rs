@@ -21,6 +21,8 @@ pub struct Limits {
     /// noted of referrers and tags: a registry chooses how many an image has. Enough for five thousand
     /// images of five platforms.
     pub manifests: u64,
+    /// Rules about signatures in one bundle.yaml; each is compared with each image.
+    pub rules: usize,
     /// Tags that one choice of them brings, unless it says otherwise: `*` of a repository of ten years is a mistake
     /// more often than a wish.
     pub tags: usize,
@@ -72,6 +74,7 @@ impl Limits {
         manifest_depth: 32,
         images: 100_000,
         manifests: 72 << 20,
+        rules: 1000,
         tags: 100,
         most_tags: 10_000,
         config: 8 << 20,

@@ -6,7 +6,7 @@ use std::fmt;
 use bundle_oci::{Digest, Platform, Printable, Reference};
 
 use crate::request::places;
-use crate::{Confirmation, DiscoveredChart, Reason, UnobtainableReferrer};
+use crate::{Confirmation, DiscoveredChart, Reason, UnobtainableReferrer, Unsigned};
 
 /// A notice about a bundle that is made nevertheless.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +92,13 @@ pub enum Notice {
     },
     /// Referrers of an image that may exist and are not carried.
     Unobtainable(UnobtainableReferrer),
+    /// A publisher's signature is not verified, and the rule only warns.
+    NotSigned {
+        /// The image.
+        image: Reference,
+        /// Why not.
+        why: Unsigned,
+    },
     /// Layers that are marked non-distributable stay with their vendor, so that the image is incomplete.
     ForeignLayers {
         /// The image.
@@ -140,6 +147,7 @@ impl Notice {
             Self::IndexSignatures { .. } => "index-signatures-dropped",
             Self::SignedWhole { .. } => "signed-index-carries-all-platforms",
             Self::Unobtainable(_) => "referrer-unobtainable",
+            Self::NotSigned { .. } => "signature-not-verified",
             Self::ForeignLayers { .. } => "foreign-layers",
         }
     }
@@ -214,6 +222,7 @@ impl fmt::Display for Notice {
                 write!(f, "{image}: its index is signed, so all its platforms are carried")
             }
             Self::Unobtainable(referrer) => referrer.fmt(f),
+            Self::NotSigned { image, why } => write!(f, "{image}: {why}; it is carried nevertheless"),
             Self::ForeignLayers { image, layers: 1 } => {
                 write!(f, "{image}: 1 layer is marked non-distributable and is not in the bundle")
             }

@@ -102,6 +102,7 @@ impl Plan {
             notices: _,
             patterns,
             missing,
+            signatures: _,
         } = resolved;
         let graph = Graph::walk(&artifacts, &mut Fetched(&contents), limits)?;
         // A statement that a reader would refuse is not written.

@@ -235,6 +235,7 @@ pub fn signature_check(reason: &str) -> Option<&str> {
 pub(crate) fn says_lack(reason: &str) -> bool {
     reason.starts_with("platforms: ")
         || reason.starts_with("incomplete: ")
+        || reason.starts_with("signature: not verified")
         || (reason.starts_with("referrers: ")
             && ["not obtainable", "left behind"].iter().any(|words| reason.contains(words)))
 }

@@ -18,6 +18,7 @@ use crate::resolve::{Image, Resolver, Source, parse};
 use crate::{Limits, Notice, ReferrerOutcome, ResolveCause};
 
 /// The artifacts that are attached to a manifest, and travels with it.
+#[derive(Clone)]
 pub(crate) struct FoundReferrer {
     pub(crate) kind: Kind,
     pub(crate) tag: Option<Tag>,
@@ -111,7 +112,7 @@ const NOTE: usize = 512;
 const LONGEST_WHY: usize = 120;
 
 /// Whether a registry answered, so that asking once more changes nothing.
-fn is_answer(error: &bundle_registry::Error) -> bool {
+pub(crate) fn is_answer(error: &bundle_registry::Error) -> bool {
     matches!(error.blame(), Blame::Refused(_) | Blame::Misbehaved | Blame::NotFollowed)
 }
 
@@ -154,9 +155,31 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// The referrers of a manifest, as the check of its signatures found them or as they are looked up now.
+    pub(crate) async fn referrers_of(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+        anew: Anew,
+    ) -> Result<Vec<FoundReferrer>, ResolveCause> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = checked.get(&(reference.clone(), subject)).cloned();
+        drop(checked);
+        match known {
+            Some(found) => Ok(found),
+            None => self.look_up_referrers(reference, subject, anew).await,
+        }
+    }
+
+    /// Keeps the referrers of a manifest for the rest of this run, so that they are asked for once.
+    pub(crate) fn remember(&self, reference: &Reference, subject: Digest, found: &[FoundReferrer]) {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.insert((reference.clone(), subject), found.to_vec());
+    }
+
     /// The referrers of a manifest, from the registry, or from an earlier run if that is still valid and not
     /// overridden by `anew`.
-    pub(crate) async fn referrers_of(
+    pub(crate) async fn look_up_referrers(
         &self,
         reference: &Reference,
         subject: Digest,

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use bundle_bundler::{
     Assembled, Assembly, Compaction, Confirm, Created, Expires, ForeignLayers, Inventory, LockBeside,
-    MissingPlatforms, Pins, Plan, PolicyOverride, Referrers, Shape, SignedIndexes, Sink, StatementHead,
-    Unchanged, create, stream_of_file,
+    MissingPlatforms, Pins, Plan, PolicyOverride, Referrers, Shape, SignatureCheck, SignatureOutcome,
+    SignedIndexes, Sink, StatementHead, Unchanged, create, stream_of_file,
 };
 use bundle_format::{Effort, Limits, ParityShare, ScratchSpace, Sequence, StreamName, Timestamp, VolumeSize};
 use bundle_oci::Digest;
 use bundle_registry::Progress;
 use bundle_report::{
-    ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, UnchangedReport,
+    ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, SignatureEntry,
+    UnchangedReport,
 };
 use bundle_trust::{Signer, load_private, load_public};
 
@@ -211,9 +212,10 @@ impl Create {
             expires: self.expires.map(|expires| expires.after(created)).transpose()?,
             previous: None,
         };
-        let Assembled { mut plan, notices } = assembly.plan(asked, &head, &**progress).await?;
+        let Assembled { mut plan, notices, signatures } = assembly.plan(asked, &head, &**progress).await?;
         tell_notices(&notices, &**progress);
         let missing = missing_entries(&notices);
+        let signatures = signature_entries(&signatures);
         if !bases.is_empty() {
             BaseArguments::complete(&mut bases, &client, self.connection.jobs(), &**progress).await;
             if plan.build_on(&bases, &Limits::V1)? == Unchanged::Yes {
@@ -228,7 +230,7 @@ impl Create {
         if self.dry_run {
             drop(progress);
             let estimate = compaction.as_ref().map(|_| plan.compact_estimate(&bases));
-            return output::report(&planned(&plan, missing, estimate));
+            return output::report(&planned(&plan, missing, signatures, estimate));
         }
         let Some(signer) = signer else {
             return Err(Failure::text(Code::Usage, "a bundle needs a key: --key or --sign-command"));
@@ -257,7 +259,7 @@ impl Create {
         let created = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
         created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
-        self.tell_done(&plan, (&created, missing), started, to_pipe)
+        self.tell_done(&plan, (&created, missing, signatures), started, to_pipe)
     }
 
     /// How the bundle is made compact.
@@ -351,7 +353,7 @@ impl Create {
     fn tell_done(
         &self,
         plan: &Plan,
-        (created, missing): (&Created, Vec<MissingEntry>),
+        (created, missing, signatures): (&Created, Vec<MissingEntry>, Vec<SignatureEntry>),
         started: Instant,
         to_pipe: bool,
     ) -> Result<(), Failure> {
@@ -371,6 +373,7 @@ impl Create {
             deduplicated_bytes: plan.saved(),
             missing,
             other_platforms: created.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
+            signatures,
             seconds: started.elapsed().as_secs_f64(),
         };
         if to_pipe {
@@ -407,7 +410,12 @@ impl Create {
 }
 
 /// The report of a dry run.
-fn planned(plan: &Plan, missing: Vec<MissingEntry>, compact_estimate: Option<u64>) -> PlanReport {
+fn planned(
+    plan: &Plan,
+    missing: Vec<MissingEntry>,
+    signatures: Vec<SignatureEntry>,
+    compact_estimate: Option<u64>,
+) -> PlanReport {
     let statement = plan.statement();
     PlanReport {
         changed: true,
@@ -419,10 +427,35 @@ fn planned(plan: &Plan, missing: Vec<MissingEntry>, compact_estimate: Option<u64
         deduplicated_bytes: plan.saved(),
         artifacts: statement.artifacts.iter().map(ArtifactEntry::from).collect(),
         missing,
+        signatures,
         artifact_bytes: statement.artifacts.iter().map(|artifact| plan.size_of(artifact.digest)).collect(),
     }
 }
 
 fn required_bytes(plan: &Plan) -> u64 {
     plan.statement().requires.iter().map(|blob| blob.size).sum()
+}
+
+/// What came of looking for publishers' signatures.
+fn signature_entries(checks: &[SignatureCheck]) -> Vec<SignatureEntry> {
+    let entry = |check: &SignatureCheck| {
+        let (outcome, by, signed, why) = match &check.outcome {
+            SignatureOutcome::Verified { by, signed } => {
+                ("verified", Some(by.clone()), Some(signed.to_string()), None)
+            }
+            SignatureOutcome::NotVerified(unsigned) => ("notVerified", None, None, Some(unsigned.what())),
+            SignatureOutcome::Ignored => ("ignored", None, None, None),
+        };
+        SignatureEntry {
+            image: check.image.to_string(),
+            digest: check.digest.to_string(),
+            rule: check.rule.to_string(),
+            signer: check.signer.clone(),
+            outcome: outcome.to_owned(),
+            by,
+            signed,
+            why,
+        }
+    };
+    checks.iter().map(entry).collect()
 }

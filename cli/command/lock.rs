@@ -63,7 +63,7 @@ impl Lock {
             jobs: self.connection.jobs(),
             referrers_max_age: Duration::ZERO,
         };
-        let Assembled { plan, notices } = assembly.plan(asked, &head, &**progress).await?;
+        let Assembled { plan, notices, .. } = assembly.plan(asked, &head, &**progress).await?;
         tell_notices(&notices, &**progress);
         let lock = plan.lock();
         let text = lock.to_yaml().map_err(|error| Failure::new(Code::Failed, &error))?;

@@ -155,7 +155,7 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::TwoDigests { .. }
             | ResolveCause::TwoMeanings { .. }
             | ResolveCause::TwoSources { .. } => Id::TargetConflict,
-            ResolveCause::Required(_) => Id::Policy,
+            ResolveCause::Required(_) | ResolveCause::Unsigned(_) => Id::Policy,
             ResolveCause::TooMuch(_) | ResolveCause::Platforms { .. } | ResolveCause::TooManyArtifacts(_) => {
                 Id::LimitReached
             }
@@ -189,6 +189,11 @@ impl From<ResolveErrors> for Failure {
             ResolveCause::Required(_) => {
                 Some("referrers: carry or leave in bundle.yaml makes an exception for one image".to_owned())
             }
+            ResolveCause::Unsigned(_) => Some(
+                "compare the rule's signer with what the publisher says; action: warn in bundle.yaml carries the image \
+                 nevertheless"
+                    .to_owned(),
+            ),
             ResolveCause::TooMuch(_) => Some("make several bundles of fewer images each".to_owned()),
             ResolveCause::Manifest { source: ManifestError::Schema1, .. } => Some(SCHEMA_1.to_owned()),
             ResolveCause::Local(error) => local_hint(error),

@@ -60,6 +60,40 @@ pub struct MissingEntry {
     pub why: Vec<String>,
 }
 
+/// A publisher's signature that was looked for, as `policy` of bundle.yaml asks.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureEntry {
+    /// The image.
+    pub image: String,
+    /// The digest that it has at its registry: of its index, if it has one.
+    pub digest: String,
+    /// The rule's place.
+    pub rule: String,
+    /// Whose signature is asked for; null if the rule ignores signatures.
+    pub signer: Option<String>,
+    /// verified, notVerified (the rule only warns) or ignored.
+    pub outcome: String,
+    /// The key that signed; null unless verified.
+    pub by: Option<String>,
+    /// The digest that is signed; null unless verified.
+    pub signed: Option<String>,
+    /// What was found instead; null unless notVerified.
+    pub why: Option<String>,
+}
+
+/// How many signatures were verified, in a line; nothing if no rule asks for any.
+fn signatures_text(signatures: &[SignatureEntry]) -> String {
+    if signatures.is_empty() {
+        return String::new();
+    }
+    let number = |outcome: &str| signatures.iter().filter(|entry| entry.outcome == outcome).count();
+    let more = [(number("notVerified"), "not verified"), (number("ignored"), "not looked at")];
+    let more = more.into_iter().filter(|(number, _)| *number > 0);
+    let more: String = more.map(|(number, words)| format!(", {number} {words}")).collect();
+    format!("signatures of publishers: {} verified{more}\n", number("verified"))
+}
+
 /// `create`: the bundle that was written.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -92,6 +126,8 @@ pub struct CreateReport {
     pub missing: Vec<MissingEntry>,
     /// The images whose configs name another platform than their index, by which nodes choose.
     pub other_platforms: Vec<OtherPlatformEntry>,
+    /// The signatures of publishers that were looked for.
+    pub signatures: Vec<SignatureEntry>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -110,7 +146,8 @@ impl Report for CreateReport {
         let sequence = dated(self.sequence);
         let compact = self.compact_size.map(|compact| compact_text(compact, self.size)).unwrap_or_default();
         format!(
-            "{}{compact} in {took}, stream {}, sequence {sequence}: {}\n",
+            "{}{}{compact} in {took}, stream {}, sequence {sequence}: {}\n",
+            signatures_text(&self.signatures),
             saving.text(),
             self.stream,
             self.output
@@ -148,6 +185,8 @@ pub struct PlanReport {
     pub artifact_bytes: Vec<u64>,
     /// The images that are gone at their registries and do not stop the bundle.
     pub missing: Vec<MissingEntry>,
+    /// The signatures of publishers that were looked for.
+    pub signatures: Vec<SignatureEntry>,
 }
 
 impl Report for PlanReport {
@@ -170,6 +209,7 @@ impl Report for PlanReport {
             requires: self.requires,
             required_bytes: self.required_bytes,
         };
+        text.push_str(&signatures_text(&self.signatures));
         let estimate = self.compact_estimate.map(|bytes| format!(", compact about {}", Bytes(bytes)));
         text.push_str(&format!("{}{}; nothing was written\n", saving.text(), estimate.unwrap_or_default()));
         text

@@ -43,7 +43,9 @@ pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, W
 pub use completion::CompletionReport;
 pub use config::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry, VariableEntry};
 pub use convert::{ConvertRemark, ConvertReport};
-pub use create::{CreateReport, LockReport, MissingEntry, PlanReport, Saving, UnchangedReport};
+pub use create::{
+    CreateReport, LockReport, MissingEntry, PlanReport, Saving, SignatureEntry, UnchangedReport,
+};
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};
 pub use error_id::ErrorId;

@@ -172,7 +172,7 @@ impl ExportJob<'_> {
             jobs: self.jobs,
             referrers_max_age: Duration::from_secs(u64::from(config.referrers_max_age_days) * 24 * 3600),
         };
-        let Assembled { mut plan, notices } = assembly.plan(asked, &head, &*progress).await?;
+        let Assembled { mut plan, notices, .. } = assembly.plan(asked, &head, &*progress).await?;
         notices.iter().for_each(|notice| progress.note(&notice.to_string()));
         let missing: Vec<MissingImage> = notices.iter().filter_map(Notice::missing).cloned().collect();
         let lock = plan.lock();

@@ -17,11 +17,12 @@ const ALLOWED: [(&str, &str); 20] = [
     ("bundle-delta", "os"),
     ("bundle-format", "oci os recompress delta"),
     ("bundle-trust", "oci os input format"),
+    ("bundle-upstream", "oci"),
     ("bundle-registry", "oci os"),
     ("bundle-harbor", "oci registry"),
     ("bundle-chart", "oci os"),
     ("bundle-serve", "oci os format"),
-    ("bundle-bundler", "oci os input format trust registry chart"),
+    ("bundle-bundler", "oci os input format trust upstream registry chart"),
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci os input format trust registry harbor importer"),
     ("bundle-prune", "oci os format trust registry harbor importer site"),
@@ -33,7 +34,7 @@ const ALLOWED: [(&str, &str); 20] = [
 ];
 
 /// These read what an attacker wrote, and must be able to do so where there is no network.
-const WITHOUT_NETWORK: [&str; 8] = [
+const WITHOUT_NETWORK: [&str; 9] = [
     "bundle-oci",
     "bundle-os",
     "bundle-input",
@@ -41,6 +42,7 @@ const WITHOUT_NETWORK: [&str; 8] = [
     "bundle-delta",
     "bundle-format",
     "bundle-trust",
+    "bundle-upstream",
     "bundle-chart",
 ];
 

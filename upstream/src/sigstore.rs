@@ -187,7 +187,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwBs0Z1Ai7ukHMSQgZDnR74SLkQ4U
         assert!(matches!(keys.check(image, simple(PAYLOAD, &"A".repeat(5000))), Err(Fault::TooLarge { .. })));
         let large = format!("{BUNDLE}{}", " ".repeat(1 << 20));
         assert!(matches!(keys.check(image, Found::Bundle(large.as_bytes())), Err(Fault::TooLarge { .. })));
-        let deep = "[".repeat(100_000);
+        let deep = "[".repeat(10_000);
         for text in ["", "{}", "null", "[]", &deep, "\u{0}", r#"{"critical":{"critical":{}}}"#] {
             assert!(
                 matches!(keys.check(image, simple(text, SIGNATURE)), Err(Fault::Malformed(_))),

@@ -16,6 +16,7 @@ use super::list::{ListEntry, ListWord};
 use super::local::FileMap;
 use super::settings::{Number, present, with_image_settings};
 use super::sources::Mirrors;
+use super::upstream::RuleMap;
 use crate::chart::ChartEntry;
 
 /// The JSON Schema of `bundle.yaml`.
@@ -74,6 +75,11 @@ with_image_settings! {
             #[serde(default)]
             #[schemars(with = "Vec<schema::NonEmpty>")]
             pub(super) exclude: Vec<Spanned<String>>,
+            /// Publishers' signatures that are checked before images are packed: the first rule that matches an image
+            /// counts
+            #[serde(default)]
+            #[schemars(with = "Vec<RuleMap>")]
+            pub(super) policy: Vec<Spanned<RuleMap>>,
             /// Harbor's projects; at least one of them asks for something
             pub(super) projects: Projects,
         }

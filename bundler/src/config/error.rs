@@ -9,14 +9,15 @@ use bundle_input::{TextError, YamlError};
 use bundle_oci::{
     ParsePlatformError, ParseProjectError, ParseRegistryError, Printable, ProjectName, Registry,
 };
+use bundle_upstream::KeyError;
 use serde_saphyr::Location;
 
 use crate::chart::{ParseCarryError, ParseChartSourceError};
 use crate::list::ListError;
 use crate::policy::ParsePolicyError;
 use crate::{
-    FileError, ItemError, Limits, LocalItemError, ParseExclusionError, ParseGlobError, ParseLayoutError,
-    ParseModeError, ParseRangeError,
+    FileError, ItemError, Limits, LocalItemError, ParseActionError, ParseExclusionError, ParseGlobError,
+    ParseLayoutError, ParseModeError, ParseRangeError, ParseSourceError,
 };
 
 use super::sources::ParseMirrorError;
@@ -201,6 +202,32 @@ pub enum FieldError {
     /// Images to leave out.
     #[error(transparent)]
     Exclude(#[from] ParseExclusionError),
+    /// The images that a rule is about.
+    #[error(transparent)]
+    Source(#[from] ParseSourceError),
+    /// What a rule does.
+    #[error(transparent)]
+    Action(#[from] ParseActionError),
+    /// A rule that asks for a signature and says nobody's.
+    #[error("a rule needs 'cosign' to say whose signature counts, or 'action: ignore'")]
+    NoSigner,
+    /// A rule that asks for no signature and names a signer.
+    #[error("'action: ignore' looks at no signature, so 'cosign' does not belong here")]
+    SignerIgnored,
+    /// A rule behind another one that means all its images.
+    #[error("the rule in line {0} is about all these images, and the first rule counts")]
+    RuleUnused(u64),
+    /// More rules than a file may have.
+    #[error("more than {0} rules")]
+    TooManyRules(usize),
+    /// A file of public keys.
+    #[error("{} {error}", Printable(.file))]
+    Key {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        error: KeyError,
+    },
 }
 
 /// The error of the field called `field` (its path) at `place` in the file called `name`.

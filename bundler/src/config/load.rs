@@ -17,9 +17,12 @@ use super::list::read_excludes;
 use super::project::{Gathered, ProjectReader};
 use super::settings::Number;
 use super::sources::{SourceFields, Sources};
+use super::upstream::read_rules_of_signatures;
 use crate::chart::{Around, ChartRequest, ChartSource};
 use crate::policy::ImagePolicy;
-use crate::{CacheLayout, Exclude, Listed, LocalRequest, Platforms, Request, TagPattern, list};
+use crate::{
+    CacheLayout, Exclude, Listed, LocalRequest, Platforms, Request, TagPattern, UpstreamPolicy, list,
+};
 
 /// The requests of a `bundle.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub locals: Vec<LocalRequest>,
     /// How the images' registries are reached.
     pub sources: Sources,
+    /// The rules about publishers' signatures.
+    pub upstream: UpstreamPolicy,
     /// All entries of an `exclude` in the file.
     pub excludes: Vec<Exclude>,
     /// Those for all images, which count for images that are not in the file too.
@@ -121,6 +126,7 @@ impl Config {
             credentials: file.credentials,
         };
         let sources = fields.read(name)?;
+        let upstream = read_rules_of_signatures(file.policy, name, &read_list)?;
         let exclude = read_excludes(name, "", file.exclude)?;
         let mut gathered = Gathered { excludes: exclude.clone(), ..Gathered::default() };
         for (field, project, mut wanted) in projects(file.projects, name)? {
@@ -149,6 +155,7 @@ impl Config {
             charts,
             locals,
             sources,
+            upstream,
             excludes,
             exclude,
         })

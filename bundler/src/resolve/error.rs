@@ -6,7 +6,7 @@ use bundle_oci::{Digest, ManifestError, Platform, Printable, Reference, Tag};
 use bundle_registry::Error;
 
 use crate::request::places;
-use crate::{LocalError, Platforms, Reason, ReferrerOutcome};
+use crate::{LocalError, Platforms, Reason, ReferrerOutcome, Unsigned};
 
 /// All images that could not be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +123,9 @@ pub enum ResolveCause {
     /// The artifacts that are attached to it is required, and does not travel.
     #[error("its signatures or other referrers are required: {0}")]
     Required(ReferrerOutcome),
+    /// A publisher's signature that a rule requires is not there, or proves nothing.
+    #[error("{0}")]
+    Unsigned(Box<Unsigned>),
     /// More than [`crate::Limits::manifests`].
     #[error("the manifests, configs and referrers of all images take more than {} MiB together", .0 >> 20)]
     TooMuch(u64),

@@ -12,6 +12,7 @@ use super::error::ResolveCause;
 use super::run::Resolved;
 use crate::foreign::ForeignCarrier;
 use crate::referrer::FoundReferrer;
+use crate::upstream::SignatureCheck;
 use crate::{Limits, Origin, Reason, Request};
 
 /// An image with all that belongs to it, before it is given its targets.
@@ -25,6 +26,8 @@ pub(crate) struct Image {
     pub(crate) attached: Vec<FoundReferrer>,
     /// The artifact that carries its non-distributable layers, if they are wanted.
     pub(super) foreign: Option<ForeignCarrier>,
+    /// What came of the check of its publisher's signature, if a rule asks for one.
+    pub(super) signature: Option<SignatureCheck>,
     /// The outcomes for its signatures and platforms, for the statement.
     pub(super) marks: Vec<String>,
 }

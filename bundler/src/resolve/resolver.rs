@@ -21,9 +21,10 @@ use crate::kind::kind_of;
 use crate::local::{LocalCause, LocalImage};
 use crate::notice::MissingImage;
 use crate::policy::{ForeignLayers, MissingImages, MissingPlatforms, Referrers, SignedIndexes};
-use crate::referrer::{Anew, TagCache, UnobtainableReferrer};
+use crate::referrer::{Anew, FoundReferrer, TagCache, UnobtainableReferrer};
 use crate::store::Store;
-use crate::{Limits, LocalError, Notice, Platforms, ReferrerOutcome, Request};
+use crate::upstream::SignatureCheck;
+use crate::{Limits, LocalError, Notice, Platforms, ReferrerOutcome, Request, UpstreamPolicy};
 
 /// The reason of an image whose tag is gone, in the statement's words.
 const KEPT: &str = "tag: gone upstream, its last digest is carried";
@@ -34,6 +35,10 @@ pub(crate) struct Resolver<'a> {
     /// The local sources of the references that no registry is asked for.
     pub(super) locals: HashMap<&'a Reference, &'a LocalImage>,
     pub(super) known: Known<'a>,
+    /// The rules about publishers' signatures.
+    pub(crate) upstream: &'a UpstreamPolicy,
+    /// What is attached to manifests whose signatures were checked.
+    pub(crate) checked: Mutex<HashMap<(Reference, Digest), Vec<FoundReferrer>>>,
     pub(crate) tags: TagCache,
     /// Possible referrers that are not carried.
     pub(crate) unobtainable: Mutex<Vec<UnobtainableReferrer>>,
@@ -76,6 +81,7 @@ impl Resolver<'_> {
             contents: HashSet::new(),
             attached: Vec::new(),
             foreign: None,
+            signature: None,
             marks: if is_last { vec![reason(KEPT)] } else { Vec::new() },
         };
         let mut lacking: Vec<Platform> = Vec::new();
@@ -144,6 +150,11 @@ impl Resolver<'_> {
         let (found, limit) = (image.platforms.len(), bundle_format::Limits::V1.platforms);
         if found > limit {
             return Err(ResolveCause::Platforms { found, limit });
+        }
+        // Nothing is attached to a file, and nobody else signs it.
+        if !request.is_file() {
+            image.signature = self.check_signature(reference, &original, &image.root, anew).await?;
+            image.marks.extend(image.signature.iter().map(SignatureCheck::mark));
         }
         let mut subjects = vec![image.root.digest];
         self.gather(reference, &image.root, &mut image.contents, &mut subjects).await?;

@@ -19,7 +19,10 @@ use super::resolver::Resolver;
 use crate::local::LocalImage;
 use crate::referrer::{TagCache, UnobtainableReferrer};
 use crate::store::Store;
-use crate::{ImagePolicy, Limits, Lock, LockMissing, LockPattern, Notice, Platforms, Request};
+use crate::{
+    ImagePolicy, Limits, Lock, LockMissing, LockPattern, Notice, Platforms, Request, SignatureCheck,
+    UpstreamPolicy,
+};
 
 /// How references are resolved.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +71,8 @@ pub struct Resolved {
     pub patterns: Vec<LockPattern>,
     /// The images that are gone and left out, for the lock.
     pub missing: Vec<LockMissing>,
+    /// What came of the checks of publishers' signatures, in the order of the images.
+    pub signatures: Vec<SignatureCheck>,
 }
 
 /// What is known of the requests' images from before.
@@ -137,6 +142,7 @@ pub(crate) async fn resolve(
     client: &Client,
     requests: &[Request],
     known: Known<'_>,
+    upstream: &UpstreamPolicy,
     options: ResolveOptions,
     progress: &dyn Progress,
 ) -> Result<Resolved, ResolveErrors> {
@@ -162,6 +168,8 @@ pub(crate) async fn resolve(
         client,
         locals,
         known,
+        upstream,
+        checked: Mutex::default(),
         options,
         store: Store::new(&Limits::DEFAULT),
         tags: TagCache::default(),
@@ -203,6 +211,7 @@ pub(crate) async fn resolve(
                 continue;
             }
             Ok(Some(image)) => {
+                resolved.signatures.extend(image.signature.clone());
                 match sources.entry(&request.reference).or_insert((image.root.digest, request)) {
                     (digest, _) if *digest == image.root.digest => {
                         match image.push_into(group, &mut resolved, &mut delivered) {

@@ -55,7 +55,7 @@ impl Source<'_> {
     }
 
     /// A blob that fits into memory.
-    pub(super) async fn small(
+    pub(crate) async fn small(
         self,
         reference: &Reference,
         digest: Digest,

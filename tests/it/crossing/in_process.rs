@@ -67,7 +67,7 @@ fn the_library_makes_the_same_bundle_as_the_program_and_says_the_same_in_values(
     for name in ["first.tar", "second.tar"] {
         let (path, asked) = (scene.path(name), asked.clone());
         let written = runtime.block_on(async {
-            let Assembled { plan, notices } = assembly.plan(asked, &head, &Silent).await.unwrap();
+            let Assembled { plan, notices, .. } = assembly.plan(asked, &head, &Silent).await.unwrap();
             let [Notice::MissingPlatforms { missing, .. }] = notices.as_slice() else {
                 panic!("one notice is expected: {notices:?}")
             };
