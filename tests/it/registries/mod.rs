@@ -16,3 +16,4 @@ mod shapes;
 mod source;
 mod sources;
 mod targets;
+mod upstream;
