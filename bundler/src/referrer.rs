@@ -162,13 +162,16 @@ impl Resolver<'_> {
         subject: Digest,
         anew: Anew,
     ) -> Result<Vec<FoundReferrer>, ResolveCause> {
-        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = checked.get(&(reference.clone(), subject)).cloned();
-        drop(checked);
-        match known {
+        match self.remembered(reference, subject) {
             Some(found) => Ok(found),
             None => self.look_up_referrers(reference, subject, anew).await,
         }
+    }
+
+    /// What [`Self::remember`] keeps of a manifest.
+    fn remembered(&self, reference: &Reference, subject: Digest) -> Option<Vec<FoundReferrer>> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.get(&(reference.clone(), subject)).cloned()
     }
 
     /// Keeps the referrers of a manifest for the rest of this run, so that they are asked for once.

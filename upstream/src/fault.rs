@@ -1,4 +1,5 @@
-//! Why a signature does not count. Takes facts of the signature; gives a fragment of a sentence about it.
+//! Why a signature does not count.
+//! Takes facts of the signature; gives a fragment of a sentence about it.
 
 use bundle_oci::Printable;
 

@@ -1,4 +1,5 @@
-//! One signature as it lies in a registry. Takes its bytes and annotations; knows which form it has.
+//! One signature as it lies in a registry.
+//! Takes its bytes and annotations; knows which form it has.
 
 /// The media type of a payload that cosign signs (cosign, pkg/types/media.go).
 pub const SIMPLE_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";

@@ -182,7 +182,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwBs0Z1Ai7ukHMSQgZDnR74SLkQ4U
             ),
             ("  - {match: a, cosign: {key: ''}}\n", "2:30: policy[0].cosign.key: name of a file is empty"),
             ("  - {match: a, cosign: {keys: a}}\n", "2:25: unknown field 'keys'"),
-            ("  - {action: ignore}\n", "2:5: "),
+            ("  - {action: ignore}\n", "2:6: field 'match' is missing"),
         ] {
             let error = parse(policy).unwrap_err().to_string();
             assert!(error.starts_with(&format!("bundle.yaml:{message}")), "{policy}: {error}");
