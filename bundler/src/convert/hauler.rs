@@ -60,11 +60,13 @@ struct ChartEntry {
     repo_url: Option<String>,
     version: Option<String>,
     values: Option<String>,
+    #[serde(default)]
+    values_files: Vec<String>,
     kube_version: Option<String>,
     /// Ours always carries a chart's images and dependencies.
-    #[serde(rename = "addImages")]
+    #[serde(alias = "add-images")]
     add_images: Option<String>,
-    #[serde(rename = "addDependencies")]
+    #[serde(rename = "addDependencies", alias = "add-dependencies")]
     _add_dependencies: Option<String>,
     #[serde(flatten)]
     others: Others,
@@ -140,7 +142,7 @@ fn read_chart(place: &str, entry: ChartEntry, draft: &mut Draft) {
     };
     // The version of a local chart is in the chart.
     let version = text(entry.version).filter(|_| repo.is_some());
-    let values = text(entry.values).into_iter().collect();
+    let values = text(entry.values).into_iter().chain(entry.values_files).collect();
     draft.chart(Chart { repo, name, version, values, kube_version: text(entry.kube_version) });
 }
 

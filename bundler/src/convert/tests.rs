@@ -34,7 +34,9 @@ fn haulers_images_and_charts_keep_their_platforms_and_versions() {
         "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nmetadata:\n  annotations:\n    hauler.dev/platform: linux/arm64\n    \
          hauler.dev/registry: quay.io\nspec:\n  images:\n  - name: busybox:1.36\n  - name: ghcr.io/a/b:1\n    platform: linux/amd64\n    \
          key: cosign.pub\n---\napiVersion: content.hauler.cattle.io/v1alpha1\nkind: Charts\nspec:\n  charts:\n  - name: rancher\n    \
-         repoURL: https://releases.example\n    version: 2.10\n---\napiVersion: content.hauler.cattle.io/v1\nkind: Files\nspec:\n  files:\n  \
+         repoURL: https://releases.example\n    version: 2.10\n  \
+         - name: other\n    repoURL: https://releases.example\n    add-images: true\n    add-dependencies: true\n    \
+         valuesFiles: [values.yaml]\n---\napiVersion: content.hauler.cattle.io/v1\nkind: Files\nspec:\n  files:\n  \
          - path: https://get.example/install.sh\n  - path: install.sh\n    name: k3s.sh\n",
     );
     has(
@@ -44,6 +46,7 @@ fn haulers_images_and_charts_keep_their_platforms_and_versions() {
             r#"platforms: ["linux/arm64"]"#,
             r#"- ref: "ghcr.io/a/b:1""#,
             r#"version: "2.10""#,
+            r#"values: ["values.yaml"]"#,
             r#"- path: "install.sh""#,
         ],
     );
@@ -55,6 +58,7 @@ fn haulers_images_and_charts_keep_their_platforms_and_versions() {
             "carries these charts alone",
         ],
     );
+    assert_eq!(remarks.len(), 3, "{remarks:#?}");
 }
 
 #[test]
@@ -64,6 +68,7 @@ fn a_zarf_package_gives_its_images_charts_manifests_and_files() {
         "kind: ZarfPackageConfig\nmetadata:\n  name: podinfo\n  architecture: amd64\ncomponents:\n- name: a\n  required: true\n  images:\n  \
          - ghcr.io/stefanprodan/podinfo:6.4.0\n  - ghcr.io/a/b:###ZARF_PKG_TMPL_V###\n  charts:\n  - name: oci\n    version: 6.4.0\n    \
          url: oci://ghcr.io/stefanprodan/charts/podinfo\n    valuesFiles: [values.yaml]\n  - name: git\n    url: https://github.com/a/b.git\n  \
+         - name: tagged\n    url: https://github.com/a/d.git@v1\n  - name: pages\n    url: https://a.github.io/charts\n  \
          files:\n  - source: https://get.example/k3s\n    shasum: {sum}\n    target: /usr/local/bin/k3s\n    executable: true\n  \
          manifests:\n  - name: m\n    files: [a.yaml]\n  repos: [https://github.com/a/c.git]\n  actions: {{}}\n"
     ));
@@ -74,13 +79,23 @@ fn a_zarf_package_gives_its_images_charts_manifests_and_files() {
             r#"platforms: ["linux/amd64"]"#,
             r#"- "ghcr.io/stefanprodan/podinfo:6.4.0""#,
             r#"- repo: "oci://ghcr.io/stefanprodan/charts""#,
+            r#"- repo: "https://a.github.io/charts""#,
             r#"values: ["values.yaml"]"#,
             r#"- url: "https://get.example/k3s""#,
             r#"mode: "0755""#,
             r#"- "a.yaml""#,
         ],
     );
-    has(&remarks, &["has a template", "is in Git: clone it", "components[0].repos", "components[0].actions"]);
+    has(
+        &remarks,
+        &[
+            "has a template",
+            "b.git is in Git: clone it",
+            "d.git@v1 is in Git",
+            "components[0].repos",
+            "components[0].actions",
+        ],
+    );
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn read_chart(place: &str, entry: ChartEntry, draft: &mut Draft) {
             Some((repo, name)) if repo != "oci:/" => (repo.to_owned(), name.to_owned()),
             _ => return draft.lost(place, format!("{url} names no chart")),
         },
-        (Some(url), _) if url.contains(".git") || entry.git.is_some() => {
+        (Some(url), _) if is_in_git(&url) || entry.git.is_some() => {
             return draft
                 .lost(place, format!("{url} is in Git: clone it, and name its directory with 'path:'"));
         }
@@ -248,4 +248,10 @@ fn read_chart(place: &str, entry: ChartEntry, draft: &mut Draft) {
         _ => return draft.lost(place, "names no repository"),
     };
     draft.chart(Chart { repo: Some(repo), name, version, values, ..Chart::default() });
+}
+
+/// Whether an address is of a Git repository, alone or with `@` and a reference, as zarf tells them from others
+/// (src/internal/packager/helm/repo.go). Many Helm repositories are at `github.io`.
+fn is_in_git(url: &str) -> bool {
+    url.ends_with(".git") || url.contains(".git@")
 }

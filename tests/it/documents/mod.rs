@@ -8,6 +8,7 @@ mod cluster_oracle;
 mod machine;
 mod manifests;
 mod monitoring;
+pub(crate) mod page;
 mod pages;
 mod plain_registry;
 mod reference;

@@ -6,50 +6,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bundle_test_servers::{DockerRegistry, Fault, ImageSpec, LayerSpec, Manifest, Matcher, Platform, Rule};
+use bundle_test_servers::{DockerRegistry, Fault, Manifest, Matcher, Rule};
 
+use crate::documents::page::{Block, push_images, text_of};
 use crate::harbor::scene::HarborScene;
 use crate::scene::Ran;
-
-/// Programs of other machines, of a cluster, of an administrator, and of other projects.
-const ELSEWHERE: [&str; 18] = [
-    "age",
-    "apt",
-    "apt-get",
-    "cargo",
-    "ctr",
-    "curl",
-    "dnf",
-    "docker-registry",
-    "helm",
-    "htpasswd",
-    "install",
-    "journalctl",
-    "kubectl",
-    "pkcs11-tool",
-    "podman",
-    "skopeo",
-    "systemctl",
-    "useradd",
-];
-
-/// The images that the pages name, as the source registry has them.
-const IMAGES: [&str; 14] = [
-    "library/alpine:3.20",
-    "dockerhub/library/alpine:3.20",
-    "library/busybox:1.36",
-    "library/nginx:1.27",
-    "library/nginx:1.27.4",
-    "library/redis:7.2",
-    "coreos/etcd:v3.5.9",
-    "pause:3.9",
-    "stefanprodan/podinfo:6.7.0",
-    "prometheus/node-exporter:v1.8.2",
-    "goharbor/harbor-core:v2.15.1",
-    "goharbor/harbor-exporter:v2.15.1",
-    "org/charts-app/web:1.0.0",
-    "rancher/mirrored-pause:3.6",
-];
 
 /// The chart that the pages take from its repository, as a directory: one image, and one behind a switch.
 const CHART: [(&str, &str); 3] = [
@@ -62,63 +23,6 @@ const CHART: [(&str, &str); 3] = [
          spec: {containers: [{image: 'goharbor/harbor-exporter:v2.15.1'}]}\n{{ end }}\n",
     ),
 ];
-
-/// A fenced `sh` block.
-struct Block {
-    line: usize,
-    /// Its words behind `sh`.
-    info: Vec<String>,
-    text: String,
-}
-
-impl Block {
-    /// All of a page. Blocks in lists are unindented.
-    fn all(page: &str) -> Vec<Self> {
-        let mut found = Vec::new();
-        let mut lines = page.lines().enumerate();
-        while let Some((at, line)) = lines.next() {
-            let indent = line.len() - line.trim_start().len();
-            let Some(info) = line.trim_start().strip_prefix("```") else { continue };
-            let body: Vec<&str> = lines
-                .by_ref()
-                .map(|(_, line)| line)
-                .take_while(|line| line.trim() != "```")
-                .map(|line| line.get(indent..).unwrap_or_default())
-                .collect();
-            let mut info = info.split_whitespace().map(str::to_owned);
-            if info.next().as_deref() == Some("sh") {
-                found.push(Self { line: at + 1, info: info.collect(), text: body.join("\n") + "\n" });
-            }
-        }
-        found
-    }
-
-    /// The code that its last command ends with: `fails=N`, or 0.
-    fn code(&self) -> i32 {
-        let code = self.info.iter().find_map(|word| word.strip_prefix("fails="));
-        code.map_or(0, |code| code.parse().expect("fails=N is a number"))
-    }
-
-    /// The commands that run here. A command of another machine is left out with its further lines.
-    fn script(&self) -> String {
-        let mut kept = String::new();
-        let mut goes_on = false;
-        let mut left_out = false;
-        for line in self.text.lines() {
-            if !goes_on {
-                let program = line.split_whitespace().find(|word| !word.contains('='));
-                left_out = program.is_some_and(|program| ELSEWHERE.contains(&program))
-                    || line.contains(" /etc/systemd/");
-            }
-            goes_on = line.ends_with('\\');
-            if !left_out {
-                kept.push_str(line);
-                kept.push('\n');
-            }
-        }
-        kept
-    }
-}
 
 /// Both sides, as the pages describe them.
 struct Sides {
@@ -161,15 +65,7 @@ serve() {
 impl Sides {
     fn new() -> Self {
         let it = HarborScene::empty();
-        for (seed, name) in IMAGES.iter().enumerate() {
-            let (repository, tag) = name.rsplit_once(':').unwrap();
-            let [amd64, arm64] = [Platform::linux_amd64(), Platform::linux_arm64()].map(|platform| {
-                let layer = LayerSpec::new(seed as u64, 150_000);
-                ImageSpec::oci().platform(platform).layer(layer).build()
-            });
-            let index = bundle_test_servers::Index::oci().manifest(amd64).manifest(arm64).build();
-            it.scene.source.client().push(repository, tag, &index).unwrap();
-        }
+        push_images(&it.scene.source.client());
         let chart = "kind: Pod\nspec: {containers: [{image: 'quay.io/coreos/etcd:v3.5.9'}]}\n";
         let chart = Manifest::helm_chart_with("app", "1.0.0", &[("templates/pod.yaml", chart)]);
         it.scene.source.client().push("org/charts/app", "1.0.0", &chart).unwrap();
@@ -292,10 +188,7 @@ impl Sides {
         let text = text_of(page);
         let mut tried = 0;
         let mut failed = String::new();
-        for block in Block::all(&text) {
-            if block.info.iter().any(|word| word == "elsewhere" || word == "setup") {
-                continue;
-            }
+        for block in Block::all(&text).iter().filter(|block| block.is_run()) {
             let script = block.script();
             tried += script.matches("bundle ").count();
             let ran = self.execute(&format!("{}\n{script}", self.between));
@@ -307,11 +200,6 @@ impl Sides {
         assert!(failed.is_empty(), "{failed}");
         tried
     }
-}
-
-/// The text of a page.
-fn text_of(page: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
 }
 
 #[test]

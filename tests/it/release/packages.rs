@@ -2,6 +2,7 @@
 //! upgraded and removed there; run by runc. Takes `scripts/release --draft`, which packs an unoptimised static
 //! program by the steps of a release.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use bundle_test_needs::{missing, program};
 use bundle_test_servers::{Check, DockerRegistry};
 use serde_json::{Value, json};
 
+use crate::documents::page::{Block, push_images, section, text_of};
 use crate::scene::{Ran, Scene};
 
 fn sh(script: &str) -> Ran {
@@ -70,6 +72,9 @@ impl Clean {
                 base.display()
             ));
             made.succeeds();
+            // Nobody answers apt's question here, and what the package recommends is fetched from elsewhere.
+            let settings = "APT::Get::Assume-Yes \"true\";\nAPT::Install-Recommends \"false\";\n";
+            std::fs::write(base.join("etc/apt/apt.conf.d/90test"), settings).unwrap();
             base
         });
         let root = anew(name);
@@ -88,6 +93,16 @@ impl Clean {
     /// Copies a package into it.
     fn bring(&self, package: &Path) {
         std::fs::copy(package, self.root.join("tmp").join(package.file_name().unwrap())).unwrap();
+    }
+
+    /// All files, without the user's own and what dpkg and apt keep of every package.
+    fn files(&self) -> BTreeSet<String> {
+        let found = sh(&format!(
+            "cd {}; find . -xdev \\( -path ./root -o -path ./tmp -o -path ./var/log -o -path ./var/cache/apt \
+             -o -path ./var/lib/apt -o -path ./var/lib/dpkg \\) -prune -o -print",
+            self.root.display()
+        ));
+        found.succeeds().stdout.lines().map(str::to_owned).collect()
     }
 
     /// What the files of the package promise, once it is installed.
@@ -124,20 +139,75 @@ impl Clean {
     }
 }
 
-/// README's first crossing with the installed program: from one registry to another.
-fn cross(clean: &Clean, scene: &Scene) {
-    let target = DockerRegistry::start().unwrap();
-    let image = format!("{}/team/multi:1", scene.source.host());
-    clean
-        .run(&format!(
-            "cd /root; bundle key generate ops.key; bundle create {image} --key ops.key -o images.tar
-             bundle verify images.tar --trust ops.key.pub
-             bundle import images.tar --to {} --trust ops.key.pub; cp ops.key /etc/bundle/",
-            target.host()
-        ))
-        .succeeds();
-    assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);
-    assert_eq!(target.client().contents().unwrap().len(), 2, "the image and the record");
+/// Docker Hub's images and the far side's registry, both on this machine, which is the clean root's too.
+struct Crossing {
+    hub: DockerRegistry,
+    far: DockerRegistry,
+}
+
+impl Crossing {
+    /// The root's user reads Docker Hub through a mirror, as registries.conf has it.
+    fn new(clean: &Clean) -> Self {
+        let crossing = Self { hub: DockerRegistry::start().unwrap(), far: DockerRegistry::start().unwrap() };
+        push_images(&crossing.hub.client());
+        let mirror = format!(
+            "[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n[[registry.mirror]]\n\
+             location = \"{}\"\ninsecure = true\n",
+            crossing.hub.host()
+        );
+        let directory = clean.root.join("root/.config/containers");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("registries.conf"), mirror).unwrap();
+        crossing
+    }
+
+    /// Runs the commands of a page as they stand, with the installed program; only the far side's registry has
+    /// another port. Then the images that the page promises are there, with the bytes that the Hub has.
+    fn walk(&self, clean: &Clean, name: &str, page: &str) {
+        let place = format!("/root/{name}");
+        let blocks = Block::all(page);
+        let blocks: Vec<&Block> = blocks.iter().filter(|block| block.is_run()).collect();
+        assert!(blocks.len() >= 3, "{name}");
+        for block in blocks {
+            let script = block.script().replace("localhost:5000", self.far.host());
+            let ran = clean.run(&format!("mkdir -p {place}; cd {place}\n{script}"));
+            assert_eq!(ran.code, Some(block.code()), "{name}, {}: {script}\n{ran:?}", block.line);
+        }
+        let named = page.split('`').filter_map(|word| word.strip_prefix("localhost:5000/cache/docker.io/"));
+        let named: Vec<(&str, &str)> = named.filter_map(|image| image.rsplit_once(':')).collect();
+        assert_eq!(named.len(), 2, "{name}: {named:?}");
+        for (repository, tag) in named {
+            let came = self.far.client().manifest(&format!("cache/docker.io/{repository}"), tag).unwrap();
+            let came = came.unwrap_or_else(|| panic!("{name}: {repository}:{tag} did not arrive"));
+            let hub = self.hub.client();
+            let sent = hub.manifest(repository, tag).unwrap().unwrap();
+            // The index, or of a single platform the image that it names.
+            let of_tag =
+                sent.digest == came.digest || String::from_utf8_lossy(&sent.bytes).contains(&came.digest);
+            assert!(of_tag, "{name}: {repository}:{tag} is {}, and the Hub has {}", came.digest, sent.digest);
+            assert_eq!(hub.manifest(repository, &came.digest).unwrap().unwrap().bytes, came.bytes);
+        }
+        assert_eq!(self.far.client().check_complete(Check::Hash).unwrap(), []);
+    }
+}
+
+/// README's first crossing. Its key stays where the jobs look for keys.
+fn cross(clean: &Clean) -> Crossing {
+    let crossing = Crossing::new(clean);
+    let readme = text_of("README.md");
+    crossing.walk(clean, "readme", section(&readme, "First crossing"));
+    clean.run("cp /root/readme/ops.key /etc/bundle/").succeeds();
+    crossing
+}
+
+/// Runs the commands of a section of docs/install.md, with the package of this checkout.
+fn follow(clean: &Clean, heading: &str, package: &Path) {
+    let file = format!("./{}", package.file_name().unwrap().to_string_lossy());
+    let page = text_of("docs/install.md");
+    let blocks = Block::all(section(&page, heading));
+    let [Block { text, .. }] = &blocks[..] else { panic!("{heading} has other blocks than one") };
+    let named = text.split_whitespace().find(|word| word.starts_with("./airgap-bundle_")).unwrap_or(&file);
+    clean.run(&format!("cd /tmp\n{}", text.replace(named, &file))).succeeds();
 }
 
 #[test]
@@ -148,15 +218,23 @@ fn the_deb_installs_into_a_clean_debian_moves_an_image_and_leaves_nothing_but_th
     let deb = package(".deb");
     let clean = Clean::new("with-deb");
     clean.bring(&deb);
+    let built_with = clean.run("for name in cargo rustc cc; do ! command -v $name; done").succeeds();
+    assert_eq!(built_with.stdout, "", "the root has what builds programs");
+    let before = clean.files();
+    follow(&clean, "Debian and Ubuntu", &deb);
+    clean.has_the_program();
+    let crossing = cross(&clean);
+    crossing.walk(&clean, "first-crossing", &text_of("docs/first-crossing.md"));
+    // An upgrade keeps the name.
     let install = "dpkg -i /tmp/*.deb";
     clean.run(install).succeeds();
     clean.has_the_program();
-    cross(&clean, &Scene::with_images());
-    // An upgrade keeps the name.
-    clean.run(install).succeeds();
-    clean.has_the_program();
-    clean.run("dpkg -r airgap-bundle").succeeds();
+    follow(&clean, "Remove", &deb);
     clean.has_no_program();
+    let after = clean.files();
+    let left: Vec<&String> = after.difference(&before).collect();
+    assert_eq!(left, ["./etc/bundle", "./etc/bundle/ops.key", "./var/lib/bundle"]);
+    assert_eq!(before.difference(&after).next(), None, "what was there is gone");
     // Another package's `bundle` stays what it is.
     let rubys = "#!/bin/sh\necho Bundler version 2\n";
     std::fs::write(clean.root.join("usr/bin/bundle"), rubys).unwrap();
@@ -187,7 +265,7 @@ fn the_rpm_installs_by_rpm_itself_moves_an_image_and_leaves_nothing_but_the_site
     };
     rpm("--install RPM");
     clean.has_the_program();
-    cross(&clean, &Scene::with_images());
+    cross(&clean);
     rpm("--upgrade --force RPM");
     clean.has_the_program();
     rpm("--erase airgap-bundle");

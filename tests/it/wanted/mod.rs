@@ -5,5 +5,6 @@ mod convert;
 mod excluded;
 mod missing;
 mod plan;
+mod public;
 mod reached;
 mod tags;

@@ -53,9 +53,19 @@ pub fn missing(what: &str) {
 /// Says that this test goes without one of several things that a server beyond our control gives: an old release of
 /// another project. It counts among the tests that did not run to their end, and demands nothing.
 pub fn note(what: &str) {
+    record(&format!("{what} is missing"));
+}
+
+/// Says that this test goes without what others publish, because a public host is not reached from here. A machine
+/// without the world is no fault of its own: it demands nothing, and `scripts/test` has a line of its own for it.
+pub fn not_fetched(what: &str, host: &str) {
+    record(&format!("NOT fetched: {what}: {host} is not reached from here"));
+}
+
+fn record(text: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    let line = format!("{test}: {what} is missing\n");
+    let line = format!("{test}: {text}\n");
     if let Some(file) = std::env::var_os("BUNDLE_TESTS_SKIPPED")
         && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(file)
     {
