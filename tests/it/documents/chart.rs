@@ -9,6 +9,7 @@ use bundle_chart::{Chart, Limits, RenderError, RenderOptions, ValueSet, ValuesFi
 use serde_json::Value;
 
 use crate::documents::manifests::{Objects, built, by_name, is_of_its_type, manifests, read, yaml};
+use crate::documents::page::text_of;
 use crate::scene::Scene;
 
 fn chart() -> PathBuf {
@@ -90,7 +91,21 @@ fn helm_and_our_renderer_make_the_same_objects_of_the_chart_and_helm_finds_nothi
         assert_eq!(ours, helms, "{:?}", values.file);
         helm(&program, &["lint", "--strict", chart.to_str().unwrap()], values).unwrap();
     }
-    for wrong in ["import.schedul=x", "import.sync.to=", "image.tag=a b", "transfer.volume=both"] {
+    for wrong in [
+        "import.schedul=x",
+        "import.schedule=bogus bogus bogus bogus bogus",
+        "import.sync.to=",
+        "import.sync.bogus=x",
+        "import.sync=null",
+        "export.sync=null",
+        "image.tag=a b",
+        "transfer.volume=both",
+        "nameOverride=UPPER",
+        "fullnameOverride=with_line",
+        // They would be there twice.
+        "commonLabels.app\\.kubernetes\\.io/name=x",
+        "podLabels.app\\.kubernetes\\.io/instance=x",
+    ] {
         let values = Values { set: &[wrong], ..Values::DEFAULT };
         assert!(
             matches!(rendered(values), Err(RenderError::Schema(_))),
@@ -150,6 +165,15 @@ fn the_schema_of_the_charts_values_has_a_word_on_every_value_and_nothing_else() 
     let mut seen = 0;
     compare(&schema, &schema, &values, "", &mut seen);
     assert!(seen > 80, "{seen}");
+    // The sections of sync.yaml have the fields that the program reads.
+    let sync = text_of("docs/reference/sync.schema.json");
+    let sync: Value = serde_json::from_str(&sync).unwrap();
+    for (side, name) in [("import", "ImportConfig"), ("export", "ExportConfig")] {
+        let read = sync["$defs"][name]["properties"].as_object().unwrap();
+        let given = &schema["properties"][side]["properties"]["sync"]["propertyNames"]["enum"];
+        let given: BTreeSet<&str> = given.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(given, read.keys().map(String::as_str).collect(), "{side}");
+    }
 }
 
 /// A schema's properties are the value's fields. Text, lists and maps that users fill in have no more of them.
