@@ -188,17 +188,7 @@ fn summary_line(bundle: &Summary) -> String {
 
 /// The notes for the user on the served content.
 fn note_lines(notes: &[Note]) -> Vec<String> {
-    let line = |note: &Note| match note {
-        Note::Superseded { name: image, served, left, .. } => {
-            format!("note: {image} is that of {}, not that of {}", Printable(served), Printable(left))
-        }
-        Note::TargetsOnly { bundle, signers } => format!(
-            "note: {} may not write to the project 'cache', so {} is served under the names of its targets only",
-            quoted(signers),
-            Printable(bundle)
-        ),
-    };
-    let mut lines: Vec<String> = notes.iter().take(NOTES).map(line).collect();
+    let mut lines: Vec<String> = notes.iter().take(NOTES).map(|note| format!("note: {note}")).collect();
     if notes.len() > NOTES {
         lines.push(format!("note: and {} more", notes.len() - NOTES));
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bundle_oci::{Digest, MediaType, RepositoryName};
 use bytes::Bytes;
 use hyper::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LINK, RANGE, WWW_AUTHENTICATE,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE, LINK,
+    RANGE, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use crate::body::Part;
 use crate::catalog::{Content, Referrer, Repository};
 use crate::metrics::Metrics;
+use crate::page::{Door, Page};
 use crate::problem::Problem;
 use crate::range::Wanted;
 use crate::route::{Query, Route};
@@ -42,6 +44,21 @@ impl Reply {
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         Self { status, headers, part: Part::Whole(Bytes::from(bytes)) }
+    }
+
+    /// A page for people, who are to see what is true now, and nothing that comes from elsewhere.
+    fn page(html: String) -> Self {
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        let mut reply = Self::new(StatusCode::OK, kind, html.into_bytes());
+        for (name, value) in [
+            (CONTENT_SECURITY_POLICY, Page::POLICY),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (REFERRER_POLICY, "no-referrer"),
+            (CACHE_CONTROL, "no-store"),
+        ] {
+            reply.headers.insert(name, HeaderValue::from_static(value));
+        }
+        reply
     }
 
     fn json(value: &impl Serialize) -> Self {
@@ -84,6 +101,7 @@ pub(crate) async fn answer(
     query: &Query,
     method: &Method,
     headers: &HeaderMap,
+    door: Door,
 ) -> Result<Reply, Problem> {
     // An answer ends with the bundles that it began with, whichever come and go meanwhile.
     let shelf = store.shelf();
@@ -92,6 +110,11 @@ pub(crate) async fn answer(
         |name: &RepositoryName| catalog.repository(name, query.ns.as_ref()).ok_or_else(Problem::name_unknown);
     match route {
         Route::Ping => Ok(Reply::new(StatusCode::OK, JSON, b"{}".to_vec())),
+        Route::Page => {
+            let host =
+                headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse().ok());
+            Ok(Reply::page(Page { shelf: &shelf, query, host, door }.html()))
+        }
         Route::Health => Ok(Reply::json(&serde_json::json!({"status": "serving"}))),
         Route::Metrics => {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

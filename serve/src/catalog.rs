@@ -2,11 +2,14 @@
 //! by every request.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bundle_format::{Artifact, Blob, BlobPlace, Graph, Sequence, StreamName, Target, Trusted};
-use bundle_oci::{Digest, Manifest, MediaType, Registry, RepositoryName, Tag};
+use bundle_oci::{Digest, Manifest, MediaType, Printable, Registry, RepositoryName, Tag};
 use serde::Serialize;
+
+use crate::offer::Offers;
 
 /// The repositories of the bundles, with their tags and digests.
 #[derive(Default)]
@@ -22,6 +25,7 @@ pub(crate) struct Catalog {
     /// The source's own names without a host, where only one host has them.
     short: HashMap<RepositoryName, usize>,
     notes: Vec<Note>,
+    offers: Offers,
     /// The bundles so far: what people call each, its stream and its place there.
     bundles: Vec<(String, StreamName, Sequence)>,
 }
@@ -111,6 +115,26 @@ pub enum Note {
     },
 }
 
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Superseded { name, served, left, .. } => {
+                write!(f, "{name} is that of {}, not that of {}", Printable(served), Printable(left))
+            }
+            Self::TargetsOnly { bundle, signers } => {
+                let signers: Vec<String> =
+                    signers.iter().map(|name| format!("'{}'", Printable(name))).collect();
+                write!(
+                    f,
+                    "{} may not write to the project 'cache', so {} is served under the names of its targets only",
+                    signers.join(" and "),
+                    Printable(bundle)
+                )
+            }
+        }
+    }
+}
+
 /// A bundle that is added to the catalog.
 pub(crate) struct Addition<'a> {
     /// Its name for people.
@@ -151,6 +175,11 @@ impl Catalog {
         &self.notes
     }
 
+    /// What people can pull, by the names of the targets.
+    pub(crate) fn offers(&self) -> &Offers {
+        &self.offers
+    }
+
     /// The given digests that no bundle has.
     pub(crate) fn absent(&self, digests: impl Iterator<Item = Digest>) -> Vec<Digest> {
         digests.filter(|digest| !self.contents.contains_key(digest)).collect()
@@ -175,11 +204,14 @@ impl Catalog {
         }
         for artifact in &statement.artifacts {
             let Ok(target) = artifact.target.path() else { continue };
-            let mut places = vec![(self.target(target.clone()), artifact.target.tag.as_ref(), target)];
+            let position = self.target(target.clone());
+            let mut places = vec![(position, artifact.target.tag.as_ref(), target.clone())];
             if speaks && let Some((position, name)) = self.source(artifact) {
                 places.push((position, artifact.source.tag(), name));
             }
             let reached = bundle.graph.extent(artifact.digest);
+            let size = reached.iter().map(|blob| blob.size).sum();
+            self.offers.add(artifact, target.clone(), size, number as u32);
             for (position, tag, name) in places {
                 let repository = &mut self.repositories[position];
                 repository.hold(&reached, bundle.graph, &self.contents);
@@ -224,6 +256,13 @@ impl Catalog {
             _ => None,
         });
         self.short = single.collect();
+        let (targets, repositories) = (&self.targets, &self.repositories);
+        self.offers.finish(|offer| match &offer.tag {
+            Some(tag) => targets
+                .get(&offer.repository)
+                .is_some_and(|&at| repositories[at].tag(tag) == Some(offer.digest)),
+            None => true,
+        });
     }
 }
 

@@ -26,6 +26,8 @@ mod limits;
 mod listing;
 mod medium;
 mod metrics;
+mod offer;
+mod page;
 mod problem;
 mod proof;
 mod range;

@@ -15,6 +15,10 @@ pub(crate) const REMEMBERED_PASSWORDS: usize = 4096;
 /// The bytes of descriptors on one page of referrers. Their annotations can be of any length.
 pub(crate) const REFERRERS_PAGE: usize = 1 << 20;
 
+/// Rows on one page for people, and the characters of what they search for.
+pub(crate) const PAGE_ROWS: usize = 200;
+pub(crate) const SEARCH: usize = 200;
+
 /// Every bound on what clients may ask of the server, in counts, sizes and times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

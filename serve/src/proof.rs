@@ -125,6 +125,11 @@ impl Proof {
         }
     }
 
+    /// How far the blob is proven now.
+    pub(crate) fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
     /// Whether a piece, by its place in the blob, has this mark.
     pub(crate) fn matches(&self, piece: usize, mark: u64) -> bool {
         self.marks.read().unwrap_or_else(PoisonError::into_inner).get(piece) == Some(&mark)

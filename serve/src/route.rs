@@ -4,6 +4,7 @@
 use bundle_oci::{Digest, ParseDigestError, Registry, RepositoryName, Tag};
 use url::form_urlencoded;
 
+use crate::limits::SEARCH;
 use crate::problem::Problem;
 
 /// The endpoint of a request's path (distribution-spec §Endpoints).
@@ -23,6 +24,8 @@ pub(crate) enum Route {
     Blob(RepositoryName, Digest),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(RepositoryName, Digest),
+    /// `/`: the page for people.
+    Page,
     /// `/metrics`
     Metrics,
     /// `/healthz`, as probes ask: without a password, and without a word of what is served.
@@ -33,6 +36,9 @@ impl Route {
     /// Reads a path. Nothing that it names is ever a file's name.
     pub(crate) fn parse(path: &str) -> Result<Self, Problem> {
         let decoded = decode(path).ok_or_else(Problem::no_such_path)?;
+        if decoded == "/" {
+            return Ok(Self::Page);
+        }
         if decoded == "/metrics" {
             return Ok(Self::Metrics);
         }
@@ -74,6 +80,7 @@ impl Route {
             Self::TaggedManifest(..) | Self::Manifest(..) => "manifest",
             Self::Blob(..) => "blob",
             Self::Referrers(..) => "referrers",
+            Self::Page => "page",
             Self::Metrics => "metrics",
             Self::Health => "health",
         }
@@ -121,6 +128,8 @@ pub(crate) struct Query {
     pub(crate) last: Option<String>,
     /// The only type of referrers that is wanted.
     pub(crate) artifact_type: Option<String>,
+    /// What people search for on the page.
+    pub(crate) q: Option<String>,
 }
 
 impl Query {
@@ -135,6 +144,7 @@ impl Query {
                     let number = digits.then(|| value.parse().unwrap_or(usize::MAX));
                     found.n = Some(number.ok_or_else(Problem::page_size)?);
                 }
+                "q" => found.q = Some(value.chars().take(SEARCH).collect()),
                 "last" => found.last = Some(value.into_owned()),
                 "artifactType" if !value.is_empty() => found.artifact_type = Some(value.into_owned()),
                 _ => {}
@@ -181,6 +191,7 @@ mod tests {
             ("/v2/", Route::Ping),
             ("/v2", Route::Ping),
             ("/v2/_catalog", Route::Catalog),
+            ("/", Route::Page),
             ("/metrics", Route::Metrics),
             ("/v2/a/tags/list", Route::Tags(name("a"))),
             ("/v2/docker.io/library/nginx/tags/list", Route::Tags(name("docker.io/library/nginx"))),
@@ -200,7 +211,6 @@ mod tests {
     #[test]
     fn what_is_no_path_is_refused_with_its_code() {
         for (path, status, code) in [
-            ("/", 404, "NOT_FOUND"),
             ("/v1/", 404, "NOT_FOUND"),
             ("/v2x/", 404, "NOT_FOUND"),
             ("/v2/a", 404, "NOT_FOUND"),

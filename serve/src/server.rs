@@ -25,6 +25,7 @@ use crate::body::{Body, Record};
 use crate::clients::{Clients, Place};
 use crate::entrance::Entrance;
 use crate::metrics::Metrics;
+use crate::page::Door;
 use crate::problem::Problem;
 use crate::route::{Query, Route};
 use crate::stall_timeout::StallTimeout;
@@ -175,12 +176,13 @@ impl Server {
         let (user, reply) = match known {
             Err(problem) => (None, Err(problem)),
             Ok(user) => {
+                let door = Door { tls: self.entrance.identity().is_some(), login: user.is_some() };
                 let reply = async {
                     if *method != Method::GET && *method != Method::HEAD {
                         return Err(Problem::read_only());
                     }
                     let query = Query::parse(request.uri().query())?;
-                    answer(&self.store, &self.metrics, &route?, &query, method, headers).await
+                    answer(&self.store, &self.metrics, &route?, &query, method, headers, door).await
                 };
                 (user, reply.await)
             }

@@ -5,6 +5,7 @@
 pub(crate) mod containerd;
 mod follow;
 mod mirror;
+mod page;
 pub(crate) mod pull;
 mod requests;
 pub(crate) mod served;
