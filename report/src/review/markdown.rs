@@ -81,13 +81,17 @@ fn line(row: &ReviewRow) -> String {
     if !row.requested_by.is_empty() {
         notes.push(format!("for {}", listed(&row.requested_by).join(", ")));
     }
-    let before = row.tag_before.as_deref().map(str::to_owned);
-    let before = before.or_else(|| row.digest_before.as_deref().map(super::model::short));
-    let after = row.tag_after.as_deref().map(str::to_owned);
-    let after = after.or_else(|| row.digest_after.as_deref().map(super::model::short));
+    let short = |digest: &Option<String>| digest.as_deref().map(super::model::short);
+    let digests = short(&row.digest_before).zip(short(&row.digest_after)).filter(|(old, new)| old != new);
+    let before = row.tag_before.clone().or_else(|| short(&row.digest_before));
+    let after = row.tag_after.clone().or_else(|| short(&row.digest_after));
     let tag = match (before, after) {
         (Some(before), Some(after)) if before != after => format!("{} → {}", code(&before), code(&after)),
-        (Some(tag), _) | (None, Some(tag)) => code(&tag),
+        (Some(tag), _) | (None, Some(tag)) => match digests {
+            // The tag stays, and means something else: only the digests show it.
+            Some((old, new)) => format!("{} ({} → {})", code(&tag), code(&old), code(&new)),
+            None => code(&tag),
+        },
         (None, None) => String::new(),
     };
     let bytes = |bytes: Option<u64>| bytes.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default();

@@ -66,9 +66,9 @@ impl Project {
     /// What the remote's branch has in place of the lock that was there.
     fn is_proposed(&self, report: &str) {
         let row =
-            report.lines().find(|line| line.starts_with("| moved |")).unwrap_or_else(|| panic!("{report}"));
-        assert!(row.contains("/team/docker:1` |"), "{row}");
-        assert!(report.ends_with("1 change, 1 unchanged\n"), "{report}");
+            report.lines().find(|line| line.starts_with("| updated |")).unwrap_or_else(|| panic!("{report}"));
+        assert!(row.contains("/team/docker` | `1` (`") && row.contains(" → "), "{row}");
+        assert!(report.ends_with("1 updated, 1 unchanged\n"), "{report}");
         let shown = self.scene.shell("git -C remote.git diff --stat main bundle-lock").succeeds();
         shown.says("bundle.lock").says("1 file changed");
     }
@@ -156,7 +156,7 @@ esac
     project.runs(&script, environment).succeeds().says("The lock is up to date.");
     assert_eq!(project.read("asked"), "");
     project.moves_a_tag();
-    project.runs(&script, environment).succeeds().says("| moved |");
+    project.runs(&script, environment).succeeds().says("| updated |");
     project.is_proposed(&project.read("body"));
     let asked = project.read("asked");
     let requests = "https://gitlab.example/api/v4/projects/7/merge_requests";

@@ -117,7 +117,8 @@ impl Sides {
              cp trust.yaml etc/bundle/trust.yaml && \
              bundle create --sequence 1794000000 --key ops.key -o nightly-1794000000.tar && \
              bundle create --sequence 1795000000 --key ops.key -o nightly-1795000000.tar && \
-             cp nightly-1795000000.tar nightly.tar && \
+             cp nightly-1795000000.tar nightly.tar && cp nightly-1794000000.tar monday.tar && \
+             cp nightly.tar tuesday.tar && \
              BUNDLE_USERNAME=admin BUNDLE_PASSWORD=Harbor12345 bundle harbor bootstrap --to https://harbor.example \
              --bundle nightly.tar --trust trust.yaml && \
              cp harbor-secrets/importer.json importer.json && cp importer.json etc/bundle/ && \

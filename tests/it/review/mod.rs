@@ -1,4 +1,5 @@
 //! What people see who approve a bundle: `report`, `diff`, and what they sign.
+//! Takes small bundles of real images; reads what the program shows, in a browser, too.
 
 mod difference;
 mod nights;
