@@ -37,6 +37,29 @@ pub(crate) struct Looks {
     pub(crate) resources: Vec<String>,
 }
 
+/// The contrast that text of ordinary size needs (WCAG 2.2, §1.4.3, level AA).
+const LEAST_CONTRAST: f64 = 4.5;
+
+impl Looks {
+    /// Whatever the page is about: nothing runs over its edge, nothing is loaded, headings follow each other by one level,
+    /// and all text has contrast.
+    #[track_caller]
+    pub(crate) fn are_readable(&self) {
+        let width = self.width;
+        assert!(self.scroll_width <= width, "{width}: {}", self.scroll_width);
+        assert!(self.outside.is_empty(), "{width}: {:?}", self.outside);
+        assert!(self.resources.is_empty(), "{:?}", self.resources);
+        assert_eq!(self.headings[0].0, 1, "{:?}", self.headings);
+        for pair in self.headings.windows(2) {
+            assert!(pair[1].0 > 1 && pair[1].0 <= pair[0].0 + 1, "{:?}", self.headings);
+        }
+        for colours in &self.colours {
+            let (contrast, text) = (colours.contrast(), &colours.text);
+            assert!(contrast >= LEAST_CONTRAST, "{contrast:.2} for {text:?}: {colours:?}");
+        }
+    }
+}
+
 /// The colours of a text.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Colours {

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use bundle_test_servers::{Check, Client, Response};
 
+use crate::browser::Browser;
 use crate::scene::Scene;
 use crate::serve::served::Served;
 
@@ -98,4 +99,35 @@ fn who_needs_a_password_to_pull_needs_it_for_the_page() {
     let text = page(&served.client().with_basic("node", "one"), "/");
     assert!(text.contains(&format!("docker login {}", served.host())), "{text}");
     assert!(text.contains("ctr image pull --plain-http --user USER:PASSWORD "), "{text}");
+}
+
+#[test]
+fn the_page_is_readable_on_a_phone_on_a_screen_and_on_paper() {
+    let Some(browser) = Browser::find() else { return };
+    let (scene, served) = Served::all_images();
+    let html = page(&served.client(), "/");
+    for width in [375, 1280] {
+        browser.picture(&html, (width, 2000), &format!("serve-{width}"));
+        let looks = browser.looks(&html, width);
+        assert_eq!(looks.width, f64::from(width));
+        looks.are_readable();
+        for words in [
+            ["b.tar", "key.pub", "readable"],
+            ["team/multi:1", "linux/amd64, linux/arm64", "KiB"],
+            ["charts/app:1.0.0", "chart", "B"],
+        ] {
+            let fits = |row: &String| words.iter().all(|word| row.contains(word));
+            assert!(looks.rows.iter().any(fits), "{width}: no row has {words:?}: {:#?}", looks.rows);
+        }
+        let each = ["How to pull it"; 4];
+        let (before, after) = (["Skip to the images"], ["/metrics"]);
+        let search = ["Part of a name, of a tag, of a digest or of where it came from", "Search"];
+        assert_eq!(looks.stops, [&before[..], &search, &each, &after].concat());
+    }
+    // With all commands open, and for a name that goes on and on.
+    let host = scene.source.host().replace(':', "_");
+    let long = html.replace("<details>", "<details open>").replace(&host, &"a-name-that-goes-on-".repeat(9));
+    browser.picture(&long, (375, 3000), "serve-open-375");
+    browser.looks(&long, 375).are_readable();
+    assert_eq!(browser.print(&html, "serve"), 1);
 }
