@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 47] = [
+const EXAMPLES: [&str; 48] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -29,6 +29,7 @@ const EXAMPLES: [&str; 47] = [
     "bundle receipt show receipt.json --trust site.key.pub",
     "bundle receipt short receipt.json --trust site.key.pub",
     "bundle sign nightly.tar --key transfer.key --trust ops.key.pub",
+    "bundle sign nightly.tar --key transfer.key --trust ops.key.pub --report report.html",
     "bundle trust add ops.key.pub --name ops --project 'team-*'",
     "bundle trust list",
     "bundle trust revoke ops",

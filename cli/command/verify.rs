@@ -4,17 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use bundle_format::{Artifact, Lent, Limits, SignatureBytes, Statement};
+use bundle_format::{Artifact, Lent, Limits, Medium, SignatureBytes, Statement};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_report::{CheckEntry, OtherPlatformEntry, VerifiedBundle, VerifyReport, VerifySetReport};
-use bundle_trust::Effective;
+use bundle_trust::{Approvals, Effective, SeenReport};
 
 use crate::bases::BaseDirArguments;
 use crate::command::refuse_terminal;
-
-use crate::exit::{Code, Failure};
+use crate::command::review::approval_entry;
+use crate::exit::{Code, Failure, chain};
 use crate::notes::tell_parity;
-use crate::output::{self, name};
+use crate::output::{self, name, tell};
 use crate::progress::progress;
 use crate::several::Failed;
 use crate::trust::TrustArguments;
@@ -30,6 +30,10 @@ pub(crate) struct Verify {
 
     #[command(flatten)]
     bases: BaseDirArguments,
+
+    /// Report that a signer must have approved the bundle by (`bundle sign --report`)
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 
     /// Number of blobs that are hashed in parallel [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -50,7 +54,19 @@ impl Verify {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.jobs.map_or_else(processors, usize::from);
         let lent = self.bases.lent()?;
-        let check = |bundle: &PathBuf| checked(bundle, &policy, &countersignatures, &lent, threads);
+        let seen = match &self.report {
+            Some(_) if self.bundles.len() > 1 => {
+                return Err(Failure::text(Code::Usage, "--report is of one bundle, and several are named"));
+            }
+            Some(_) if pipes > 0 => {
+                let text = "approvals lie beside a bundle's file, and standard input has none";
+                return Err(Failure::text(Code::Usage, text));
+            }
+            Some(report) => Some(SeenReport::read(report)?),
+            None => None,
+        };
+        let check =
+            |bundle: &PathBuf| checked(bundle, &policy, &countersignatures, &lent, threads, seen.as_ref());
         if let [bundle] = self.bundles.as_slice() {
             let (report, refused) = check(bundle)?;
             output::report(&report)?;
@@ -104,6 +120,7 @@ fn checked(
     countersignatures: &[SignatureBytes],
     lent: &Lent,
     threads: usize,
+    seen: Option<&SeenReport>,
 ) -> Result<(VerifyReport, Option<Failure>), Failure> {
     let started = Instant::now();
     let path = (!is_pipe(bundle)).then_some(bundle);
@@ -113,7 +130,17 @@ fn checked(
         verify(path, policy, countersignatures, lent, &Limits::V1, threads, &**progress)?;
     tell_parity(&parity, &**progress);
     drop(progress);
-    let trusted = refused.is_none();
+    let approvals = match (&verified, path) {
+        (Some(bundle), Some(path)) => policy.approvals(&Medium::name(path), &bundle.trusted),
+        _ => Approvals::default(),
+    };
+    approvals
+        .ignored
+        .iter()
+        .for_each(|error| tell(&format!("note: this approval does not count: {}", chain(error))));
+    let unapproved =
+        seen.filter(|_| refused.is_none()).and_then(|seen| approvals.of_report(seen.digest()).err());
+    let trusted = refused.is_none() && unapproved.is_none();
     let entry = |check: &bundle_importer::Check| {
         let (verdict, reasons) = match &check.verdict {
             CheckOutcome::Passed => ("passed", Vec::new()),
@@ -123,10 +150,19 @@ fn checked(
         };
         CheckEntry { check: check.name.as_str().to_owned(), verdict: verdict.to_owned(), reasons }
     };
+    let mut entries: Vec<CheckEntry> = checks.iter().map(entry).collect();
+    if seen.is_some() {
+        let (verdict, reasons) = match (&refused, &unapproved) {
+            (Some(_), _) => ("not reached", Vec::new()),
+            (None, Some(reason)) => ("failed", vec![reason.to_string()]),
+            (None, None) => ("passed", Vec::new()),
+        };
+        entries.push(CheckEntry { check: "approval".to_owned(), verdict: verdict.to_owned(), reasons });
+    }
     let report = VerifyReport {
         file: name(bundle),
         trusted,
-        checks: checks.iter().map(entry).collect(),
+        checks: entries,
         bundle: verified.filter(|_| trusted).map(|bundle| VerifiedBundle {
             signers: bundle.trusted.signers().to_vec(),
             stream: bundle.trusted.statement().stream.to_string(),
@@ -135,6 +171,11 @@ fn checked(
             artifacts: bundle.trusted.statement().artifacts.len(),
             blobs: bundle.trusted.statement().blobs.len(),
             size: bundle.size,
+            approvals: approvals
+                .given
+                .iter()
+                .map(|(by, approval)| approval_entry(approval, Some(by), None))
+                .collect(),
             incomplete: incomplete(bundle.trusted.statement()),
             other_platforms: bundle.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
         }),
@@ -149,5 +190,6 @@ fn checked(
             false => failure.saying(format!("{} must not be used", name(bundle))),
         }
     });
-    Ok((report, refused))
+    let unapproved = seen.zip(unapproved).map(|(seen, error)| Failure::from(error).of(seen.path()));
+    Ok((report, refused.or(unapproved)))
 }

@@ -4,7 +4,8 @@
 use bundle_format::{KeyError, ROTATION_VERSION, RotationError};
 use bundle_trust::ReceiptFileError;
 use bundle_trust::{
-    CountersignatureError, LoadKeysError, SignatureFileError, StoreNotFound, TrustFileError, TrustStoreError,
+    CountersignatureError, LoadKeysError, NotApproved, SeenReportError, SignatureFileError, StoreNotFound,
+    TrustFileError, TrustStoreError,
 };
 
 use super::import::{NEWER, version_id};
@@ -66,6 +67,37 @@ fn signature_id(error: &SignatureFileError) -> Id {
 impl From<SignatureFileError> for Failure {
     fn from(error: SignatureFileError) -> Self {
         Self::new(signature_id(&error), &error)
+    }
+}
+
+impl From<NotApproved> for Failure {
+    fn from(error: NotApproved) -> Self {
+        let hint = match error {
+            NotApproved::NoReport => {
+                "approvals lie beside the bundle, as NAME.*.approval.json with a .sig each: \
+                                      bring them along, or approve it with `bundle sign --report`"
+            }
+            NotApproved::OtherReport { .. } => {
+                "this is not the report that was approved: ask the person who signed"
+            }
+        };
+        Self::new(Id::NotTrusted, &error).hint(hint)
+    }
+}
+
+impl From<SeenReportError> for Failure {
+    fn from(error: SeenReportError) -> Self {
+        let id = match &error {
+            SeenReportError::Read { .. } => Id::FileUnreadable,
+            _ => Id::FileInvalid,
+        };
+        let failure = Self::new(id, &error);
+        match &error {
+            SeenReportError::OtherBundle { .. } => {
+                failure.hint("make a report on this bundle with `bundle report`")
+            }
+            _ => failure,
+        }
     }
 }
 

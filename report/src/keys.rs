@@ -49,17 +49,41 @@ pub struct SignReport {
     pub sequence: u64,
     /// The names of the keys that had signed before.
     pub signers: Vec<String>,
+    /// The approval that was written. Absent without `--report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalEntry>,
+}
+
+/// An approval of a bundle by a report.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ApprovalEntry {
+    /// The name of the key that approved. Absent for the key that signs now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The name of the report's file.
+    pub name: String,
+    /// The digest of the report.
+    pub report: String,
+    /// When it was approved, by the signer's clock.
+    pub approved: String,
+    /// The file with the approval, if it was written now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Report for SignReport {
     fn text(&self) -> String {
-        format!(
+        let mut text = format!(
             "signed bundle {} of the stream '{}', which is signed by {}: {}\n",
             dated(self.sequence),
             self.stream,
             quoted(&self.signers),
             self.signature
-        )
+        );
+        if let Some(ApprovalEntry { name, report, file: Some(file), .. }) = &self.approval {
+            text.push_str(&format!("approved by the report {name} ({report}): {file}\n"));
+        }
+        text
     }
 }
 

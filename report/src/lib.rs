@@ -66,8 +66,8 @@ pub use import::{
 };
 pub use inspect::{CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
 pub use keys::{
-    AcceptReport, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport, RotationReport,
-    SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
+    AcceptReport, ApprovalEntry, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport,
+    RotationReport, SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
 };
 pub use model::{REPORT_VERSION, Report, json};
 pub use progress::{ProgressBody, ProgressReport};

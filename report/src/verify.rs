@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifact::dated;
 use crate::keys::quoted;
-use crate::{Bytes, FileError, OtherPlatformEntry, Report, Took, count};
+use crate::{ApprovalEntry, Bytes, FileError, OtherPlatformEntry, Report, Took, count};
 
 /// `verify FILE`: the verdict of each check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -58,6 +58,8 @@ pub struct VerifiedBundle {
     pub blobs: usize,
     /// The size of the uncompressed bundle in bytes.
     pub size: u64,
+    /// The reports by which signers approved the bundle.
+    pub approvals: Vec<ApprovalEntry>,
     /// The artifacts of which the bundle has only a part, each with its missing parts.
     pub incomplete: Vec<String>,
     /// The images whose configs name another platform than their index, by which nodes choose.
@@ -86,6 +88,10 @@ impl Report for VerifyReport {
                 Took(Duration::from_secs_f64(self.seconds.max(0.0)))
             ));
             text.push_str(&format!("stream {}, sequence {}\n", bundle.stream, dated(bundle.sequence)));
+            for ApprovalEntry { by, name, report, approved, .. } in &bundle.approvals {
+                let by = quoted(&by.iter().cloned().collect::<Vec<_>>());
+                text.push_str(&format!("approved by {by} on {approved} by the report {name} ({report})\n"));
+            }
             bundle.incomplete.iter().for_each(|each| text.push_str(&format!("{each}\n")));
             bundle.other_platforms.iter().for_each(|each| text.push_str(&format!("{}\n", each.text)));
         }

@@ -6,6 +6,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod approval;
 mod countersignature;
 mod effective;
 mod key_file;
@@ -16,6 +17,9 @@ mod signer;
 mod trust_file;
 mod trust_store;
 
+pub use approval::{
+    ApprovalFileError, Approvals, NotApproved, SeenReport, SeenReportError, approval_path, write_approval,
+};
 pub use countersignature::{
     CountersignatureError, countersignature_path, read_countersignatures, read_known_countersignatures,
     write_countersignature,

@@ -10,9 +10,15 @@ pub(crate) struct Limits {
     pub(crate) key_file: u64,
     /// Countersignatures beside a bundle: each costs a check against each trusted key.
     pub(crate) countersignatures: usize,
+    /// The size in bytes of an approval, which is read into memory: it has one digest and one name.
+    pub(crate) approval: u64,
+    /// The size in bytes of a report that is approved, which is read into memory: a bundle of 100,000 images has one of
+    /// 150 MiB.
+    pub(crate) report: u64,
 }
 
 impl Limits {
     /// The limits that every reader keeps to.
-    pub(crate) const DEFAULT: Self = Self { keys: 1000, key_file: 64 << 10, countersignatures: 32 };
+    pub(crate) const DEFAULT: Self =
+        Self { keys: 1000, key_file: 64 << 10, countersignatures: 32, approval: 64 << 10, report: 512 << 20 };
 }

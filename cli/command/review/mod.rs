@@ -8,4 +8,4 @@ mod sign;
 
 pub(crate) use diff::Diff;
 pub(crate) use report::Report;
-pub(crate) use sign::Sign;
+pub(crate) use sign::{Sign, approval_entry};

@@ -1,13 +1,15 @@
 //! `sign`: checks a bundle and writes a countersignature beside it.
-//! Takes a bundle, trust and a key; gives FILE.NAME.sig.
+//! Takes a bundle, trust, a key and the report that was approved; gives FILE.NAME.sig and FILE.NAME.approval.json.
 
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Lent, Limits, Medium, PublicKey, Unverified};
+use bundle_format::{Approval, Cursor, Lent, Limits, Medium, PublicKey, Timestamp, Unverified};
 use bundle_importer::{CheckOutcome, Verification, verify};
 use bundle_oci::Digest;
-use bundle_report::{SignReport, SignSetReport};
-use bundle_trust::{Effective, Signer, load_private, load_public, write_countersignature};
+use bundle_report::{ApprovalEntry, ReviewForm, SignReport, SignSetReport};
+use bundle_trust::{
+    Effective, SeenReport, Signer, load_private, load_public, write_approval, write_countersignature,
+};
 
 use crate::bases::BaseDirArguments;
 use crate::command::key::ask_passphrase;
@@ -41,6 +43,10 @@ pub(crate) struct Sign {
     #[command(flatten)]
     trust: TrustArguments,
 
+    /// Report on the bundle that you approve it by (of `bundle report`, or what you made of it): its digest is signed, too
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
     #[command(flatten)]
     bases: BaseDirArguments,
 }
@@ -61,7 +67,14 @@ impl Sign {
         };
         let policy = self.trust.effective()?.for_signing();
         let lent = self.bases.lent()?;
-        let sign = |bundle: &Path| signed(bundle, &policy, &signer, &public, &lent);
+        let seen = match &self.report {
+            Some(_) if self.bundles.len() > 1 => {
+                return Err(Failure::text(Code::Usage, "--report is of one bundle, and several are named"));
+            }
+            Some(report) => Some(SeenReport::read(report)?),
+            None => None,
+        };
+        let sign = |bundle: &Path| signed(bundle, &policy, &signer, &public, &lent, seen.as_ref());
         if let [bundle] = self.bundles.as_slice() {
             return output::report(&sign(bundle)?);
         }
@@ -77,6 +90,7 @@ fn signed(
     signer: &Signer,
     public: &PublicKey,
     lent: &Lent,
+    seen: Option<&SeenReport>,
 ) -> Result<SignReport, Failure> {
     let progress = progress("verifying");
     let medium = Medium::open(path, &Limits::V1)?;
@@ -110,12 +124,45 @@ fn signed(
         let text = format!("{} changed while it was checked", name(path));
         return Err(Failure::text(Code::NotTrusted, text));
     }
+    let beside = Medium::name(path);
+    let approval = match seen {
+        Some(seen) => Some(approved(&beside, seen, bundle.trusted.digest(), signer, public)?),
+        None => None,
+    };
     let signature = signer.sign(&head.statement)?;
-    let signature = write_countersignature(&Medium::name(path), public, &signature)?;
+    // Last: without it, the approval counts for nothing.
+    let signature = write_countersignature(&beside, public, &signature)?;
     Ok(SignReport {
+        approval,
         signature: name(&signature),
         stream: bundle.trusted.statement().stream.to_string(),
         sequence: bundle.trusted.statement().sequence.into(),
         signers: bundle.trusted.signers().to_vec(),
     })
+}
+
+/// Signs what was approved, and writes it beside the bundle.
+fn approved(
+    beside: &Path,
+    seen: &SeenReport,
+    statement: Digest,
+    signer: &Signer,
+    public: &PublicKey,
+) -> Result<ApprovalEntry, Failure> {
+    let mark = ReviewForm::of_name(seen.path()).map(|form| form.mark(&statement.to_string()));
+    let approval = seen.approve(statement, mark.as_deref(), Timestamp::now())?;
+    let bytes = approval.to_bytes();
+    let file = write_approval(beside, public, &bytes, &signer.sign(&bytes)?)?;
+    Ok(approval_entry(&approval, None, Some(&file)))
+}
+
+/// An approval as reports have it.
+pub(crate) fn approval_entry(approval: &Approval, by: Option<&str>, file: Option<&Path>) -> ApprovalEntry {
+    ApprovalEntry {
+        by: by.map(str::to_owned),
+        name: approval.name.clone(),
+        report: approval.report.to_string(),
+        approved: approval.approved.to_string(),
+        file: file.map(name),
+    }
 }

@@ -5,7 +5,7 @@ use bundle_oci::Printable;
 
 use super::model::ReviewReport;
 
-const HEADS: [&str; 20] = [
+const HEADS: [&str; 21] = [
     "change",
     "kind",
     "project",
@@ -26,6 +26,7 @@ const HEADS: [&str; 20] = [
     "upstream_signature",
     "sbom",
     "verified",
+    "statement",
 ];
 
 impl ReviewReport {
@@ -57,6 +58,7 @@ impl ReviewReport {
                 row.signature().unwrap_or_default(),
                 row.sbom().unwrap_or_default().to_owned(),
                 self.verified.to_string(),
+                self.statement.clone(),
             ]));
         }
         text

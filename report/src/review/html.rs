@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use bundle_oci::Printable;
 
 use super::model::{ReviewReport, ReviewRow, short};
+use super::written::ReviewForm;
 use crate::Bytes;
 
 /// Its look, on screens and on paper.
@@ -30,6 +31,7 @@ impl ReviewReport {
         );
         page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
         page.push_str("<meta name=\"referrer\" content=\"no-referrer\">\n");
+        put(&mut page, format_args!("{}\n", ReviewForm::Html.mark(&text(&self.statement))));
         put(&mut page, format_args!("<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n"));
         page.push_str("<body>\n<a class=\"skip\" href=\"#changes\">Skip to the changes</a>\n");
         page.push_str("<div class=\"page\">\n");

@@ -35,6 +35,16 @@ impl ReviewForm {
         })
     }
 
+    /// The text that every report on the bundle with this statement has in this form, and no report on another bundle.
+    pub fn mark(self, statement: &str) -> String {
+        match self {
+            Self::Html => format!("<meta name=\"bundle.statement\" content=\"{statement}\">"),
+            Self::Markdown => format!("| Statement | `{statement}` |"),
+            Self::Csv => format!(",{statement}\r\n"),
+            Self::Json => format!("\"statement\": \"{statement}\""),
+        }
+    }
+
     /// The report in this form.
     ///
     /// # Errors
@@ -93,6 +103,17 @@ impl Report for WrittenReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_has_the_mark_of_its_bundle_and_not_of_the_one_it_is_compared_with() {
+        let report = super::super::model::testing::report();
+        let other = report.since.as_ref().unwrap().digest.clone();
+        for form in [ReviewForm::Html, ReviewForm::Markdown, ReviewForm::Csv, ReviewForm::Json] {
+            let text = form.render(&report).unwrap();
+            assert!(text.contains(&form.mark(&report.statement)), "{form}");
+            assert!(!text.contains(&form.mark(&other)), "{form}");
+        }
+    }
 
     #[test]
     fn the_ending_of_the_name_is_the_form() {
