@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use bundle_oci::Printable;
+use bundle_oci::Html;
 
-use super::model::{ReviewReport, ReviewRow, short};
+use super::model::{ReviewReport, ReviewRow, is_of_signature, short, with_short_digests};
 use super::written::ReviewForm;
 use crate::Bytes;
 
@@ -177,7 +177,7 @@ impl ReviewReport {
                 text(&row.tags("→"))
             ),
         );
-        for lack in &row.lacks {
+        for lack in row.lacks.iter().filter(|lack| !is_of_signature(lack)) {
             put(page, format_args!("<span class=\"lacks\">{}</span>", text(lack)));
         }
         let mut why: Vec<String> =
@@ -227,8 +227,8 @@ impl ReviewReport {
         };
         let is_image = row.kind.as_deref().is_none_or(|kind| kind == "image");
         let signature = row.signature().map(|word| {
-            let none = word == "none" && is_image;
-            marked(text(&word), none)
+            let none = (word == "none" && is_image) || word.starts_with("not verified");
+            marked(text(&with_short_digests(&word)), none)
         });
         cell(page, "", "Signature", &signature.unwrap_or_default());
         cell(page, "", "SBOM", row.sbom().unwrap_or_default());
@@ -480,18 +480,7 @@ fn percent(part: u64, whole: u64) -> String {
 
 /// Untrusted text in HTML, between tags and in attributes with double quotes.
 fn text(untrusted: &str) -> String {
-    let mut escaped = String::with_capacity(untrusted.len());
-    for character in Printable(untrusted).to_string().chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    Html(untrusted).to_string()
 }
 
 /// A file's name as one word of a command line.

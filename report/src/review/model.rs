@@ -199,6 +199,19 @@ pub(crate) fn short(digest: &str) -> String {
     digest.rsplit(':').next().unwrap_or_default().chars().take(12).collect()
 }
 
+/// Text in which each whole digest is cut to its first digits.
+pub(crate) fn with_short_digests(text: &str) -> String {
+    let is_digest = |word: &str| word.len() == 71 && word.starts_with("sha256:");
+    let word =
+        |word: &str| if is_digest(word) { format!("sha256:{}…", short(word)) } else { word.to_owned() };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a missing part is that of an upstream signature, which has a column of its own.
+pub(crate) fn is_of_signature(lack: &str) -> bool {
+    lack.starts_with("signature: ")
+}
+
 impl ChangeSummary {
     /// `3 updated, 1 new, 1 gone, 20 unchanged; 5 blobs new, 2.4 MiB`
     pub(crate) fn text(&self) -> String {
@@ -321,9 +334,19 @@ impl ReviewReport {
         if lost > 0 {
             points.push(format!("{} platforms that the earlier one has", plural(lost, "lacks", "lack")));
         }
-        let lacking = carried().filter(|row| !row.lacks.is_empty()).count();
+        let lacking = carried().filter(|row| row.lacks.iter().any(|lack| !is_of_signature(lack))).count();
         if lacking > 0 {
             points.push(format!("{} missing parts", plural(lacking, "has", "have")));
+        }
+        let unverified = |row: &&ReviewRow| {
+            row.signature_check.as_ref().is_some_and(|check| check.starts_with("not verified"))
+        };
+        let unverified = carried().filter(unverified).count();
+        if unverified > 0 {
+            points.push(format!(
+                "{} an upstream signature that was not verified",
+                plural(unverified, "has", "have")
+            ));
         }
         let images = || carried().filter(|row| row.kind.as_deref() == Some("image") && row.is_change());
         let unsigned = images().filter(|row| row.signature().as_deref() == Some("none")).count();
@@ -533,6 +556,8 @@ mod tests {
         assert_eq!((row.signature().unwrap().as_str(), row.sbom()), ("carried, not checked", Some("yes")));
         row.signature_check = Some("verified by acme.pub".to_owned());
         assert_eq!(row.signature().unwrap(), "verified by acme.pub");
+        let key = format!("verified, key sha256:{}", "a".repeat(64));
+        assert_eq!(with_short_digests(&key), "verified, key sha256:aaaaaaaaaaaa…");
         row.digest_after = None;
         assert_eq!((row.signature(), row.sbom()), (None, None));
         row.digest_after = row.digest_before.clone();
