@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_importer::{Deduplication, deduplication_of};
+use bundle_importer::{Deduplication, deduplication_of, heads_of, total_sizes};
 use bundle_report::{
-    BaseEntry, CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, OtherPlatformEntry,
-    SharedWith,
+    BaseEntry, CompactExtent, Extent, InspectReport, InspectSetReport, InspectView, InspectedArtifact,
+    OtherPlatformEntry, SharedWith, TotalExtent,
 };
 use bundle_trust::Effective;
 
@@ -20,6 +20,18 @@ pub(crate) struct Inspect {
     /// Bundles to read
     #[arg(required = true, value_name = "BUNDLE")]
     bundles: Vec<PathBuf>,
+
+    /// Show a tree: project, repository, tag, platforms, and what is attached
+    #[arg(long, conflicts_with = "sizes")]
+    tree: bool,
+
+    /// Show the size of each image, the largest first: its own bytes, which the bundle saves without it, and shared ones
+    #[arg(long)]
+    sizes: bool,
+
+    /// Show whole digests
+    #[arg(long)]
+    long: bool,
 
     #[command(flatten)]
     look: LookArguments,
@@ -38,8 +50,11 @@ impl Inspect {
     }
 
     fn inspected(&self, path: &Path, trusted: Option<&Effective>) -> Result<InspectReport, Failure> {
-        let Opened { statement, signers, graph, others, sizes, .. } =
-            self.look.open(path, trusted, Depth::Statement)?;
+        // Sizes and platforms' signatures are in the manifests.
+        let depth = if self.tree || self.sizes { Depth::Manifests } else { Depth::Statement };
+        let Opened { statement, signers, graph, others, sizes, .. } = self.look.open(path, trusted, depth)?;
+        let heads = heads_of(&statement.artifacts, graph.as_ref());
+        let totals = graph.as_ref().map(|graph| total_sizes(&statement.artifacts, graph, &heads));
         let signers: Vec<String> = signers.into_iter().map(|(name, _)| name).collect();
         let shares = graph.as_ref().map(|graph| deduplication_of(&statement.artifacts, graph));
         let extent = |position: usize| {
@@ -70,8 +85,19 @@ impl Inspect {
                 .map(|(position, artifact)| InspectedArtifact {
                     artifact: artifact.into(),
                     extent: extent(position),
+                    attached_to: heads.get(position).copied().filter(|head| *head != position),
+                    total: totals
+                        .as_ref()
+                        .and_then(|totals| totals.get(position).copied()?)
+                        .map(|total| TotalExtent { total_size: total.size, leaving_out_saves: total.own }),
                 })
                 .collect(),
+            view: match (self.tree, self.sizes) {
+                (true, _) => InspectView::Tree,
+                (_, true) => InspectView::Sizes,
+                _ => InspectView::List,
+            },
+            long: self.long,
             other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
         })
     }

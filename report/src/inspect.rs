@@ -1,8 +1,6 @@
 //! The report of `inspect`.
 //! Takes a statement and its signers, gives a model.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -48,6 +46,26 @@ pub struct InspectReport {
     /// The images whose configs name another platform than their index, by which nodes choose. Empty if the bundle
     /// is not verified.
     pub other_platforms: Vec<OtherPlatformEntry>,
+    /// How people see the artifacts.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub view: InspectView,
+    /// Whether people see whole digests.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub long: bool,
+}
+
+/// How people see the artifacts of a bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InspectView {
+    /// One after the other, with sources and reasons.
+    #[default]
+    List,
+    /// As a tree.
+    Tree,
+    /// As a table, the largest first.
+    Sizes,
 }
 
 /// An artifact, and how much of the bundle it takes.
@@ -59,6 +77,24 @@ pub struct InspectedArtifact {
     /// Its share of the bundle. Absent if the bundle is not verified.
     #[serde(flatten)]
     pub extent: Option<Extent>,
+    /// Its share of the bundle together with what is attached to it. Absent for what is attached, and if the manifests
+    /// were not read.
+    #[serde(flatten)]
+    pub total: Option<TotalExtent>,
+    /// The position of the artifact that it is attached to.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub attached_to: Option<usize>,
+}
+
+/// How much of a bundle an artifact takes together with what is attached to it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TotalExtent {
+    /// The bytes of all their blobs.
+    pub total_size: u64,
+    /// The bytes that a bundle without them, under any name, saves.
+    pub leaving_out_saves: u64,
 }
 
 /// A compact encoding.
@@ -124,27 +160,7 @@ impl Report for InspectReport {
                 base.join(", ")
             ));
         }
-        let mut projects: BTreeMap<&str, Vec<&InspectedArtifact>> = BTreeMap::new();
-        for artifact in &self.artifacts {
-            projects.entry(&artifact.artifact.target.project).or_default().push(artifact);
-        }
-        for (project, artifacts) in projects {
-            text.push_str(&format!("\nproject {project}: {}\n", count(artifacts.len(), "artifact")));
-            for InspectedArtifact { artifact, extent } in artifacts {
-                text.push_str(&format!(
-                    "  {}\n    {} {} {}\n    from {}, because of {}\n",
-                    artifact.target,
-                    artifact.kind,
-                    artifact.digest,
-                    artifact.platforms.join(" "),
-                    artifact.source,
-                    artifact.reasons.join(", ")
-                ));
-                if let Some(extent) = extent {
-                    text.push_str(&format!("    {}\n", extent.text()));
-                }
-            }
-        }
+        text.push_str(&self.view_text());
         if let Some(compact) = &self.compact {
             let needs = match compact.bases {
                 0 => "needs nothing else".to_owned(),
@@ -191,7 +207,7 @@ impl Report for InspectSetReport {
 }
 
 impl Extent {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let size = match self.compact_size {
             Some(compact) => format!("{}{}", Bytes(self.size), compact_text(compact, self.size)),
             None => Bytes(self.size).to_string(),

@@ -22,6 +22,7 @@ mod extract;
 mod harbor;
 mod import;
 mod inspect;
+mod inspect_view;
 mod keys;
 mod model;
 mod progress;
@@ -64,7 +65,10 @@ pub use import::{
     ImportedBlobs, OutlookReport, PartReport, ProjectScans, RepositoriesReport, ScanEntry, ScansReport,
     StepsReport, StorageEntry, UnstoredEntry,
 };
-pub use inspect::{CompactExtent, Extent, InspectReport, InspectSetReport, InspectedArtifact, SharedWith};
+pub use inspect::{
+    CompactExtent, Extent, InspectReport, InspectSetReport, InspectView, InspectedArtifact, SharedWith,
+    TotalExtent,
+};
 pub use keys::{
     AcceptReport, ApprovalEntry, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport,
     RotationReport, SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
