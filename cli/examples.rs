@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 48] = [
+const EXAMPLES: [&str; 50] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -17,6 +17,8 @@ const EXAMPLES: [&str; 48] = [
     "bundle repair nightly.tar --trust ops.key.pub --output /media/new/nightly.tar",
     "bundle expand nightly.tar --base-dir earlier --output plain.tar",
     "bundle inspect nightly.tar --trust ops.key.pub",
+    "bundle inspect nightly.tar --trust ops.key.pub --tree",
+    "bundle inspect nightly.tar --trust ops.key.pub --sizes",
     "bundle diff monday.tar tuesday.tar --trust ops.key.pub",
     "bundle report tuesday.tar --since monday.tar --trust ops.key.pub --output report.html",
     "bundle import nightly.tar --to https://harbor.example --trust trust.yaml --dry-run",

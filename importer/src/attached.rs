@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bundle_format::{Artifact, Graph};
-use bundle_oci::{Digest, Manifest};
+use bundle_oci::{Digest, Manifest, ProjectName, RepositoryName};
 
 /// How long a chain of attachments may be: a signature of an SBOM of an image has two links.
 const LONGEST_CHAIN: usize = 8;
@@ -12,9 +12,10 @@ const LONGEST_CHAIN: usize = 8;
 /// For each artifact the position of the one that it is attached to in the end, or its own position. Signatures of one
 /// platform belong to its index, if the graph is known.
 pub fn heads_of(artifacts: &[Artifact], graph: Option<&Graph>) -> Vec<usize> {
-    let place = |artifact: &'_ Artifact, digest: Digest| {
-        (artifact.target.project.clone(), artifact.target.repository.clone(), digest)
-    };
+    fn place(artifact: &Artifact, digest: Digest) -> (&ProjectName, &RepositoryName, Digest) {
+        (&artifact.target.project, &artifact.target.repository, digest)
+    }
+
     let mut owners = HashMap::new();
     for (at, artifact) in artifacts.iter().enumerate() {
         owners.entry(place(artifact, artifact.digest)).or_insert(at);

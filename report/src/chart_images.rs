@@ -7,6 +7,7 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::table::{Align, Table};
 use crate::{Report, count};
 
 /// `images`: the images that lists and charts ask for.
@@ -86,35 +87,41 @@ pub struct ChartImageEntry {
 impl Report for ImagesReport {
     fn text(&self) -> String {
         let mut text = String::new();
+        let heads = [("FOUND", Align::Left), ("IMAGE", Align::Left), ("REQUESTED BY", Align::Left)];
+        let mut table = Table::new(heads);
         for ListedEntry { image, why, .. } in &self.listed {
-            text.push_str(&format!("listed    {image}  ({})\n", why.join(", ")));
+            table.row(["listed".to_owned(), image.clone(), why.join(", ")], []);
         }
+        text.push_str(&table.text());
         for chart in &self.charts {
+            let gap = if text.is_empty() { "" } else { "\n" };
             text.push_str(&format!(
-                "{} ({}): {}\n",
+                "{gap}{} ({}): {}\n",
                 chart.label,
                 Printable(&chart.why),
                 count(chart.images.len(), "image")
             ));
-            chart.images.iter().for_each(|image| text.push_str(&image.line()));
+            let mut table = Table::new(heads);
+            chart.images.iter().for_each(|image| table.row(image.cells(), []));
+            text.push_str(&table.text());
         }
         text
     }
 }
 
 impl ChartImageEntry {
-    /// One line for an image: how it is asked for, its name, and remarks.
-    fn line(&self) -> String {
+    /// The cells for an image: how it is asked for, its name, and remarks.
+    fn cells(&self) -> [String; 3] {
         let mut remarks = Vec::new();
         if let (true, Some(switch)) = (self.grade == "switched", self.switches.first()) {
-            remarks.push(format!("once {}", Printable(switch)));
+            remarks.push(format!("once {switch}"));
         }
         if !self.readings.is_empty() && self.registry == "not asked" && !self.excluded {
             remarks.push(format!("or {}", self.readings.join(", ")));
         }
         remarks.extend(self.left_out.iter().map(|why| format!("left out: {why}")));
         remarks.extend(self.why.first().cloned());
-        format!("{:<9}  {}  ({})\n", self.grade, self.image, remarks.join("; "))
+        [self.grade.clone(), self.image.clone(), remarks.join("; ")]
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::artifact::dated;
+use crate::table::{Align, Table};
 use crate::{ArtifactEntry, Bytes, OtherPlatformEntry, Report, Took, count};
 
 /// How much a bundle carries, beside its numbers in JSON.
@@ -191,16 +192,22 @@ pub struct PlanReport {
 
 impl Report for PlanReport {
     fn text(&self) -> String {
-        let mut text = String::new();
+        let mut table = Table::new([
+            ("SIZE", Align::Right),
+            ("TARGET", Align::Left),
+            ("SOURCE", Align::Left),
+            ("REQUESTED BY", Align::Left),
+        ]);
         for (artifact, size) in self.artifacts.iter().zip(&self.artifact_bytes) {
-            text.push_str(&format!(
-                "{:>10}  {} <- {}  ({})\n",
+            let cells = [
                 Bytes(*size).to_string(),
-                artifact.target,
-                artifact.source,
-                artifact.reasons.join(", ")
-            ));
+                artifact.target.to_string(),
+                artifact.source.clone(),
+                artifact.reasons.join(", "),
+            ];
+            table.row(cells, []);
         }
+        let mut text = table.text();
         let saving = Saving {
             artifacts: self.artifacts.len(),
             blobs: self.blobs,

@@ -8,6 +8,7 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::table::{Align, Table};
 use crate::{Bytes, FileError, FindingEntry, ProjectStep, Report, Took, count};
 
 /// `import`: how an import ended.
@@ -205,12 +206,18 @@ pub struct ImportStep {
     pub digest: String,
 }
 
+/// The steps as a table.
+fn steps(steps: &[ImportStep]) -> String {
+    let mut table = Table::new([("STEP", Align::Left), ("TARGET", Align::Left), ("DIGEST", Align::Left)]);
+    for ImportStep { decision, target, digest } in steps {
+        table.row([decision.clone(), target.clone(), digest.clone()], []);
+    }
+    table.text()
+}
+
 impl Report for StepsReport {
     fn text(&self) -> String {
-        let mut text = String::new();
-        for ImportStep { decision, target, digest } in &self.steps {
-            text.push_str(&format!("{decision:<8} {target} {digest}\n"));
-        }
+        let mut text = steps(&self.steps);
         text.push_str(&format!(
             "{} to push to {}, at most {}; nothing was written\n",
             count(self.pushes, "artifact"),
@@ -313,9 +320,7 @@ impl Report for OutlookReport {
         );
         self.projects.iter().for_each(|step| text.push_str(&step.text()));
         text.push_str("\nartifacts\n");
-        for ImportStep { decision, target, digest } in &self.steps {
-            text.push_str(&format!("  {decision:<8} {target} {digest}\n"));
-        }
+        steps(&self.steps).lines().for_each(|line| text.push_str(&format!("  {line}\n")));
         text.push_str(&format!("\nblobs\n  {}\n", self.blobs.text()));
         if !self.storage.is_empty() {
             text.push_str("\nstorage\n");

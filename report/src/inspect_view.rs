@@ -77,7 +77,7 @@ impl InspectReport {
     }
 
     fn tree(&self, attached: &Attached<'_>) -> String {
-        let mut tree: BTreeMap<&str, BTreeMap<&str, Vec<(usize, &InspectedArtifact)>>> = BTreeMap::new();
+        let mut tree: BTreeMap<&str, BTreeMap<&str, Vec<_>>> = BTreeMap::new();
         for (at, artifact) in self.heads() {
             let target = &artifact.artifact.target;
             tree.entry(&target.project)

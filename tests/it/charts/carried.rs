@@ -440,13 +440,16 @@ fn images_tells_what_is_asked_for_and_why() {
     let host = scene.source.host().to_owned();
     ask(&scene, "{path: web, valueSets: {other: {set: [image.tag=2]}}}");
     let ran = scene.bundle(["images", "--offline"]).succeeds();
+    let shown: Vec<String> =
+        ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for line in [
         "chart web 1.2.0 (bundle.yaml:4): 6 images",
-        &format!("declared   {host}/team/docker:1  (or {host}/team/docker:v1; values metrics.image"),
-        &format!("rendered   {host}/team/multi:2  (templates/all.yaml Deployment/web"),
-        &format!("declared   {host}/team/ghost:9  (values ghost.image"),
+        "FOUND IMAGE REQUESTED BY",
+        &format!("declared {host}/team/docker:1 or {host}/team/docker:v1; values metrics.image"),
+        &format!("rendered {host}/team/multi:2 templates/all.yaml Deployment/web"),
+        &format!("declared {host}/team/ghost:9 values ghost.image"),
     ] {
-        assert!(ran.stdout.contains(line), "{line}\n{}", ran.stdout);
+        assert!(shown.iter().any(|shown| shown.starts_with(line)), "{line}\n{}", ran.stdout);
     }
     ask(&scene, "{path: web}");
     let json = scene.bundle(["images", "--json"]).succeeds().json();

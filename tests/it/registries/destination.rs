@@ -74,7 +74,7 @@ fn a_tag_with_another_digest_is_an_error_left_or_moved_as_asked() {
     assert_eq!(target.client().contents().unwrap().len(), 1);
     import(&["--on-existing-tag", "skip"]).succeeds().says("skipped cache/");
     assert_eq!(target.client().contents().unwrap()[&repository]["1"], other.digest);
-    import(&["--on-existing-tag", "overwrite", "--dry-run"]).succeeds().says("move     cache/");
+    import(&["--on-existing-tag", "overwrite", "--dry-run"]).succeeds().says("move  ");
     import(&["--on-existing-tag", "overwrite"]).succeeds();
     assert_ne!(target.client().contents().unwrap()[&repository]["1"], other.digest);
     assert_eq!(target.client().check_complete(Check::Hash).unwrap(), []);

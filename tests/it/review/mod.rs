@@ -6,3 +6,4 @@ mod difference;
 mod nights;
 mod pages;
 mod report;
+mod trees;
