@@ -22,7 +22,6 @@ mod extract;
 mod harbor;
 mod import;
 mod inspect;
-mod inspect_view;
 mod keys;
 mod model;
 mod progress;

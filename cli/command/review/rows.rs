@@ -45,7 +45,7 @@ fn entry(
         digest: held.digest.to_string(),
         tag: tag(held),
     });
-    Some(ReviewRow {
+    let entry = ReviewRow {
         change: row.change.as_str().to_owned(),
         kind: held.kind.or(old.and_then(|old| old.kind)).map(|kind| kind.as_str().to_owned()),
         project: held.target.project.to_string(),
@@ -63,8 +63,12 @@ fn entry(
         new_bytes: row.new_bytes,
         requested_by: reasons().filter(|reason| names_requester(reason)).cloned().collect(),
         lacks: row.lacks,
-        attached: (inventory.origin == InventoryKind::Bundle).then(|| attached.collect()),
         signature_check: reasons().find_map(|reason| signature_check(reason)).map(str::to_owned),
+        ..ReviewRow::default()
+    };
+    Some(match inventory.origin {
+        InventoryKind::Bundle => entry.with_attached(attached),
+        _ => entry,
     })
 }
 

@@ -380,6 +380,9 @@ impl ReviewReport {
                     text(&attached.digest)
                 );
             }
+            if row.attached_more > 0 {
+                let _ = write!(whole, "<span class=\"why\">and {} more attached</span>", row.attached_more);
+            }
             put(page, format_args!("<td role=\"cell\" class=\"digest\"><div>{whole}</div></td></tr>\n"));
         }
         page.push_str("</tbody></table>\n</section>\n");

@@ -126,12 +126,21 @@ pub struct ReviewRow {
     pub requested_by: Vec<String>,
     /// Its missing parts: platforms, signatures or layers.
     pub lacks: Vec<String>,
-    /// Its signatures, attestations, SBOMs and what else is attached to it; null if that is not known, because receipts
-    /// and lockfiles do not say it.
+    /// Its signatures, attestations, SBOMs and what else is attached to it, the first ten of them; null if that is not
+    /// known, because receipts and lockfiles do not say it.
     pub attached: Option<Vec<AttachedEntry>>,
+    /// How many of them are signatures.
+    pub signatures: usize,
+    /// How many of them are SBOMs.
+    pub sboms: usize,
+    /// How many more are attached to it than are listed.
+    pub attached_more: usize,
     /// The result of the check of its upstream signature when the bundle was made; null if none was checked.
     pub signature_check: Option<String>,
 }
+
+/// So many attached artifacts of one image are listed.
+const MOST_ATTACHED: usize = 10;
 
 /// What is attached to an image.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -146,6 +155,23 @@ pub struct AttachedEntry {
 }
 
 impl ReviewRow {
+    /// The same with what is attached to it. Of more than ten, the first ten are listed: many names of one digest have the
+    /// same attachments each, and a report of hostile names would be larger than memory.
+    #[must_use]
+    pub fn with_attached(mut self, attached: impl Iterator<Item = AttachedEntry>) -> Self {
+        let mut listed = Vec::new();
+        for entry in attached {
+            self.signatures += usize::from(entry.kind == "signature");
+            self.sboms += usize::from(entry.kind == "sbom");
+            match listed.len() < MOST_ATTACHED {
+                true => listed.push(entry),
+                false => self.attached_more += 1,
+            }
+        }
+        self.attached = Some(listed);
+        self
+    }
+
     /// `project/repository`.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.project, self.repository)
@@ -166,15 +192,10 @@ impl ReviewRow {
         }
     }
 
-    /// How many of a kind are attached to it.
-    pub(crate) fn attachments(&self, kind: &str) -> usize {
-        self.attached.iter().flatten().filter(|attached| attached.kind == kind).count()
-    }
-
     /// What is known of its upstream signature, in a few words; none for what is gone, or if it is not known.
     pub(crate) fn signature(&self) -> Option<String> {
         self.digest_after.as_ref().and(self.attached.as_ref())?;
-        Some(match (&self.signature_check, self.attachments("signature")) {
+        Some(match (&self.signature_check, self.signatures) {
             (Some(check), _) => check.clone(),
             (None, 0) => "none".to_owned(),
             (None, 1) => "carried, not checked".to_owned(),
@@ -185,7 +206,7 @@ impl ReviewRow {
     /// Whether an SBOM comes with it, in a word; none for what is gone, or if it is not known.
     pub(crate) fn sbom(&self) -> Option<&'static str> {
         self.digest_after.as_ref().and(self.attached.as_ref())?;
-        Some(if self.attachments("sbom") > 0 { "yes" } else { "no" })
+        Some(if self.sboms > 0 { "yes" } else { "no" })
     }
 
     /// Whether it differs from the earlier one.
@@ -471,6 +492,7 @@ pub(crate) mod testing {
         };
         let mut lost = row("updated", "nginx", Some("1.27.0"), Some("1.27.1"));
         lost.lost_platforms = vec!["linux/arm64".to_owned()];
+        (lost.signatures, lost.sboms) = (1, 1);
         lost.attached = Some(vec![
             AttachedEntry { kind: "signature".to_owned(), digest: digest("3"), tag: None },
             AttachedEntry { kind: "sbom".to_owned(), digest: digest("4"), tag: None },
@@ -548,6 +570,18 @@ mod tests {
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         report.since = None;
         assert_eq!(report.headline(), "3 images, 70.0 MiB");
+    }
+
+    #[test]
+    fn many_attachments_are_counted_and_ten_are_listed() {
+        let entry = |number: usize| AttachedEntry {
+            kind: if number == 11 { "sbom" } else { "signature" }.to_owned(),
+            digest: number.to_string(),
+            tag: None,
+        };
+        let row = report().rows.remove(3).with_attached((0..12).map(entry));
+        assert_eq!((row.attached.as_ref().unwrap().len(), row.attached_more), (10, 2));
+        assert_eq!((row.signature().unwrap().as_str(), row.sbom()), ("11 carried, not checked", Some("yes")));
     }
 
     #[test]
