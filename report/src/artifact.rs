@@ -132,6 +132,14 @@ impl From<&Base> for BaseEntry {
     }
 }
 
+/// The first digits of a digest with its algorithm, for people: `sha256:0123456789ab`.
+pub(crate) fn shortened(digest: &str) -> String {
+    match digest.split_once(':') {
+        Some((algorithm, digits)) => format!("{algorithm}:{}", digits.chars().take(12).collect::<String>()),
+        None => digest.to_owned(),
+    }
+}
+
 /// A sequence for people, with the date beside it if it is a time.
 pub(crate) fn dated(sequence: u64) -> String {
     Sequence::try_from(sequence).map_or_else(|_| sequence.to_string(), Sequence::dated)

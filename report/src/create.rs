@@ -1,6 +1,7 @@
 //! The reports of `create`, `create --dry-run` and `lock`. Takes the facts of a plan or a lockfile, gives
 //! models.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -198,14 +199,34 @@ impl Report for PlanReport {
             ("SOURCE", Align::Left),
             ("REQUESTED BY", Align::Left),
         ]);
+        // What is attached to an image stands below it; a signature of one platform of an index in a row of its own.
+        let place = |artifact: &ArtifactEntry, digest: &str| {
+            (artifact.target.project.clone(), artifact.target.repository.clone(), digest.to_owned())
+        };
+        let mut heads = HashMap::new();
+        for (at, artifact) in self.artifacts.iter().enumerate().filter(|(_, it)| it.subject.is_none()) {
+            heads.entry(place(artifact, &artifact.digest)).or_insert(at);
+        }
+        let head_of =
+            |artifact: &ArtifactEntry| heads.get(&place(artifact, artifact.subject.as_ref()?)).copied();
+        let mut with: HashMap<usize, Vec<String>> = HashMap::new();
         for (artifact, size) in self.artifacts.iter().zip(&self.artifact_bytes) {
+            if let Some(head) = head_of(artifact) {
+                with.entry(head).or_default().push(format!("{} {}", artifact.kind, Bytes(*size)));
+            }
+        }
+        for (at, (artifact, size)) in self.artifacts.iter().zip(&self.artifact_bytes).enumerate() {
+            if head_of(artifact).is_some() {
+                continue;
+            }
+            let below = with.get(&at).map(|all| format!("with {}", all.join(", ")));
             let cells = [
                 Bytes(*size).to_string(),
                 artifact.target.to_string(),
                 artifact.source.clone(),
                 artifact.reasons.join(", "),
             ];
-            table.row(cells, []);
+            table.row(cells, below);
         }
         let mut text = table.text();
         let saving = Saving {

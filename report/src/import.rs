@@ -8,6 +8,7 @@ use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::artifact::shortened;
 use crate::table::{Align, Table};
 use crate::{Bytes, FileError, FindingEntry, ProjectStep, Report, Took, count};
 
@@ -210,7 +211,7 @@ pub struct ImportStep {
 fn steps(steps: &[ImportStep]) -> String {
     let mut table = Table::new([("STEP", Align::Left), ("TARGET", Align::Left), ("DIGEST", Align::Left)]);
     for ImportStep { decision, target, digest } in steps {
-        table.row([decision.clone(), target.clone(), digest.clone()], []);
+        table.row([decision.clone(), target.clone(), shortened(digest)], []);
     }
     table.text()
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::artifact::shortened;
 use crate::table::{Align, Table};
 use crate::{Bytes, InspectReport, InspectView, InspectedArtifact, count};
 
@@ -32,12 +33,7 @@ impl InspectReport {
 
     /// A digest, whole or its first digits.
     fn digest(&self, digest: &str) -> String {
-        match digest.split_once(':') {
-            Some((algorithm, digits)) if !self.long && digits.len() > SHORT => {
-                format!("{algorithm}:{}", &digits[..SHORT])
-            }
-            _ => digest.to_owned(),
-        }
+        if self.long { digest.to_owned() } else { shortened(digest) }
     }
 
     fn list(&self, attached: &Attached<'_>) -> String {
@@ -50,12 +46,13 @@ impl InspectReport {
             let more = artifacts.iter().map(|(at, _)| attached.get(at).map_or(0, Vec::len)).sum::<usize>();
             text.push_str(&format!("\nproject {project}: {}\n", count(artifacts.len() + more, "artifact")));
             for (at, InspectedArtifact { artifact, extent, .. }) in artifacts {
+                let platforms =
+                    artifact.platforms.iter().map(|platform| format!(" {platform}")).collect::<String>();
                 text.push_str(&format!(
-                    "  {}\n    {} {} {}\n    from {}, because of {}\n",
+                    "  {}\n    {} {}{platforms}\n    from {}, because of {}\n",
                     artifact.target,
                     artifact.kind,
                     self.digest(&artifact.digest),
-                    artifact.platforms.join(" "),
                     artifact.source,
                     artifact.reasons.join(", ")
                 ));
@@ -160,9 +157,6 @@ impl InspectReport {
         )
     }
 }
-
-/// The digits of a short digest.
-const SHORT: usize = 12;
 
 /// Adds a line of a tree, and gives what stands before the lines below it.
 fn branch(text: &mut String, before: &str, is_last: bool, line: &str) -> String {

@@ -456,7 +456,10 @@ pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
             first,
             row.name(),
             row.tags("->"),
-            row.new_bytes.map(|bytes| Bytes(bytes).to_string()).unwrap_or_default(),
+            row.new_bytes
+                .filter(|_| row.digest_after.is_some())
+                .map(|bytes| Bytes(bytes).to_string())
+                .unwrap_or_default(),
             Bytes(row.size).to_string(),
             row.platforms.join(" "),
         ];

@@ -83,6 +83,29 @@ fn sizes_say_what_leaving_an_image_out_saves() {
 }
 
 #[test]
+fn plans_are_tables_with_heads() {
+    let nights = Nights::new();
+    let plan = nights.scene.bundle(["create", "--dry-run", "-f", "bundle.yaml"]).succeeds().stdout;
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let plan: Vec<&str> = plan.lines().collect();
+    assert_eq!(words(plan[0]), ["SIZE", "TARGET", "SOURCE", "REQUESTED", "BY"]);
+    let signed = plan.iter().position(|line| line.contains("platform/signed:1")).unwrap();
+    assert!(
+        plan[signed + 1].starts_with("    with sbom ") && plan[signed + 1].contains(", signature "),
+        "{plan:#?}"
+    );
+    assert_eq!(plan.len(), 6, "three images, what is attached to one, and the sum: {plan:#?}");
+    let to = nights.scene.source.host();
+    let import = ["import", "tuesday.tar", "--to", to, "--trust", "key.pub", "--dry-run"];
+    let steps = nights.scene.bundle(import).succeeds().stdout;
+    let steps: Vec<&str> = steps.lines().collect();
+    assert_eq!(words(steps[0]), ["STEP", "TARGET", "DIGEST"]);
+    let signed = steps.iter().find(|line| line.contains("platform/signed:1 ")).unwrap();
+    assert_eq!(words(signed)[0], "push");
+    assert_eq!(words(signed)[2].len(), "sha256:0123456789ab".len());
+}
+
+#[test]
 fn a_signature_stands_in_the_line_of_its_image() {
     let nights = Nights::new();
     let list = lines(&nights, &[]);
