@@ -1,5 +1,5 @@
 //! Measures a directory of layer pairs, `old/NAME.tar` and `new/NAME.tar`: encoded sizes, speeds (MB/s of processor time) and memory.
-//! `measure DIR [default|smallest] [delta|full] [NAME…]`; `new/NAME.gz` gives the size of the layer compressed as it is served.
+//! `measure-delta DIR [default|smallest] [delta|full] [NAME…]`; `new/NAME.gz` gives the size of the layer compressed as it is served.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
@@ -9,7 +9,7 @@ use bundle_delta::{BaseIndex, Level, Limits, Options, PlainFile, ReadAt, WINDOWS
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(arguments.next().ok_or("usage: measure DIR [LEVEL] [delta|full] [NAME…]")?);
+    let directory = PathBuf::from(arguments.next().ok_or("usage: measure-delta DIR [LEVEL] [delta|full] [NAME…]")?);
     let level = match arguments.next().as_deref() {
         Some("smallest") => Level::Smallest,
         _ => Level::Default,
