@@ -22,11 +22,10 @@ const AHEAD: usize = MIN_MATCH + MAX_MATCH;
 /// Matches of four bytes from farther away are not taken.
 const NEAR: usize = 4096;
 const MAX_HASH_OFFSET: u32 = 1 << 24;
-/// Of a link, the distance to the place before.
+/// The link of a place without one before it that can be reached.
 const TOO_FAR: u32 = 0xffff;
-/// Of a link, the number in the chain, and one of it.
-const NUMBER: u32 = 0xffff_0000;
-const ONE: u32 = 0x1_0000;
+/// Steps along a chain after which it is asked whether Go would have come that far.
+const PATIENCE: u32 = 64;
 const MAX_TOKENS: usize = 1 << 14;
 
 /// What a level does.
@@ -54,7 +53,7 @@ const EFFORTS: [Effort; 8] = [
     Effort { lazy: 258, nice: 258, chain: 4096, hash_all: 0 },
 ];
 
-/// The state of levels 2 to 9, about 700 KiB.
+/// The state of levels 2 to 9, about 900 KiB.
 pub(super) struct Chains {
     effort: Effort,
     window: Box<[u8; PADDED]>,
@@ -74,15 +73,17 @@ pub(super) struct Chains {
     cut: bool,
 }
 
-/// Where four bytes were seen before.
+/// Where four bytes were seen before. Links and numbers have the places of the window.
 struct Table {
     /// The last place for each hash, as index and `offset`; 0 for none.
     head: Box<[u32; 1 << HASH_BITS]>,
-    /// For each place of the window how far before it the last one with its hash lies, in the lower half;
-    /// what is too far for a match anyhow is kept as 65535, and so never followed. The upper half is the
-    /// number of the place in the chain of its hash.
-    links: Box<[u32; WINDOW]>,
+    /// How far before each place the last one with its hash lies; at most [`TOO_FAR`], which is never followed.
+    links: Box<[u16; 2 * WINDOW]>,
+    /// The number of each place in the chain of its hash.
+    numbers: Box<[u16; 2 * WINDOW]>,
     offset: u32,
+    /// With lazy matching: up to where all places are entered.
+    entered: usize,
 }
 
 fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
@@ -126,41 +127,51 @@ fn match_len(window: &[u8; PADDED], a: usize, b: usize, max: usize) -> usize {
     max
 }
 
-/// A table and its window, for the time of a step.
-struct View<'a> {
-    window: &'a [u8; PADDED],
-    head: &'a mut [u32; 1 << HASH_BITS],
-    links: &'a mut [u32; WINDOW],
-    /// The link that the last place entered took the slot of.
-    replaced: u32,
-    offset: u32,
+/// Enters `at`, and gives how far back the last place with the same hash is.
+#[inline(always)]
+fn enter(table: &mut Table, window: &[u8; PADDED], at: usize) -> usize {
+    let here = at as u32 + table.offset;
+    let head = &mut table.head[hash(window, at)];
+    let back = here - *head;
+    *head = here;
+    table.links[at & MASK] = back.min(TOO_FAR) as u16;
+    let before = table.numbers[at.wrapping_sub(back as usize) & MASK];
+    table.numbers[at & MASK] = before.wrapping_add(1);
+    back as usize
 }
 
-impl View<'_> {
-    /// Enters `at`, and gives how far back the last place with the same hash is.
-    #[inline(always)]
-    fn enter(&mut self, at: usize) -> usize {
-        let here = at as u32 + self.offset;
-        let head = &mut self.head[hash(self.window, at)];
-        let back = here - *head;
-        *head = here;
-        let before = self.links[at.wrapping_sub(back as usize) & (WINDOW - 1)] & NUMBER;
-        let link = &mut self.links[at & (WINDOW - 1)];
-        self.replaced = *link;
-        *link = before.wrapping_add(ONE) | back.min(TOO_FAR);
-        back as usize
-    }
-
+impl Table {
     /// How far before `at` the last place with its hash is.
     #[inline(always)]
     fn back(&self, at: usize) -> usize {
-        (self.links[at & (WINDOW - 1)] & TOO_FAR) as usize
+        usize::from(self.links[at & MASK])
+    }
+
+    /// How many places later in their chain `pos` is than `at`, which has the same hash.
+    #[inline(always)]
+    fn between(&self, at: usize, pos: usize) -> u32 {
+        u32::from(self.numbers[pos & MASK].wrapping_sub(self.numbers[at & MASK]))
+    }
+
+    /// Enters all places before `to` that are not yet.
+    #[inline(never)]
+    fn enter_all(&mut self, window: &[u8; PADDED], to: usize) {
+        for at in self.entered..to {
+            enter(self, window, at);
+        }
+        self.entered = self.entered.max(to);
     }
 
     /// Looks for the longest match at `pos`; the first candidate is `back` bytes before.
     #[inline(always)]
-    fn find(&self, pos: usize, mut back: usize, ahead: usize, effort: &Effort) -> Option<(usize, usize)> {
-        let window = self.window;
+    fn find(
+        &self,
+        window: &[u8; PADDED],
+        pos: usize,
+        mut back: usize,
+        ahead: usize,
+        effort: &Effort,
+    ) -> Option<(usize, usize)> {
         // How far the window reaches back.
         let reach = pos.min(WINDOW);
         if back > reach {
@@ -192,8 +203,8 @@ impl View<'_> {
         (distance > 0).then_some((length, distance))
     }
 
-    /// Looks for the longest match at `pos` that is longer than `length`; the first candidate is `back` bytes
-    /// before. Every place before `pos` must have been entered.
+    /// Looks for the longest match at `pos` that is longer than `length`. All places must have been entered
+    /// up to three bytes before the end of what is ahead.
     ///
     /// Go walks the chain of the four bytes at `pos`, for so many candidates, and takes the first of the
     /// longest ones. The same is found by walking whichever chain leads back farthest: a match longer than
@@ -202,27 +213,25 @@ impl View<'_> {
     #[inline(always)]
     fn find_longer(
         &self,
+        window: &[u8; PADDED],
         pos: usize,
-        mut back: usize,
         mut length: usize,
         ahead: usize,
         effort: &Effort,
     ) -> Option<(usize, usize)> {
-        let window = self.window;
         // How far the window reaches back.
         let reach = pos.min(WINDOW);
+        let mut back = self.back(pos);
         if back > reach {
             return None;
         }
         let max = ahead.min(MAX_MATCH);
         let nice = effort.nice.min(max);
-        let here = pos as u32 + self.offset;
-        let number = self.links[pos & (WINDOW - 1)] & NUMBER;
         let mut distance = 0;
         // Whose chain is walked: that of the four bytes so far behind the candidate.
         let mut shift = 0;
-        for at in 1..(length - 2).min(back + 1) {
-            let farther = (here + at as u32 - self.head[hash(window, pos + at)]) as usize;
+        for at in 1..length - 2 {
+            let farther = self.back(pos + at);
             if farther > back {
                 back = farther;
                 shift = at;
@@ -230,63 +239,71 @@ impl View<'_> {
         }
         let first = four(window, pos);
         // A longer match has these four bytes in common, too.
-        let mut want = four(window, pos + length - 3);
+        let mut tail = length - 3;
+        let mut want = four(window, pos + tail);
+        let mut patience = PATIENCE;
         while back <= reach {
             let at = pos - back;
-            let tail = length - 3;
             let mut step = self.back(at + shift);
-            if four(window, at) == first {
-                // The place a whole window before has given its slot to this one.
-                let link = self.links[at & (WINDOW - 1)];
-                let other = if back == WINDOW { self.replaced } else { link } & NUMBER;
-                if number.wrapping_sub(other) / ONE > effort.chain {
+            if four(window, at + tail) == want && four(window, at) == first {
+                if self.between(at, pos) > effort.chain {
                     break;
                 }
-                let first_back = (link & TOO_FAR) as usize;
-                if first_back > step {
-                    step = first_back;
-                    shift = 0;
-                }
-                if four(window, at + tail) == want {
-                    let n = match_len(window, at, pos, max);
-                    if n > length && (n > MIN_MATCH || back <= NEAR) {
-                        length = n;
-                        distance = back;
-                        if n >= nice {
-                            break;
+                let n = match_len(window, at, pos, max);
+                if n > length && (n > MIN_MATCH || back <= NEAR) {
+                    length = n;
+                    distance = back;
+                    if n >= nice {
+                        break;
+                    }
+                    tail = n - 3;
+                    want = four(window, pos + tail);
+                    for j in 0..tail {
+                        let farther = self.back(at + j);
+                        if farther > step {
+                            step = farther;
+                            shift = j;
                         }
-                        want = four(window, pos + length - 3);
-                        for j in 1..(n - 3).min(back + 1) {
-                            let farther = self.back(at + j);
-                            if farther > step {
-                                step = farther;
-                                shift = j;
-                            }
-                        }
-                        back += step;
-                        let tail = (n - 3).min(back);
-                        let farther = (here + tail as u32 - self.head[hash(window, pos + tail)]) as usize;
-                        if farther > back {
-                            back = farther;
-                            shift = tail;
-                        }
-                        continue;
+                    }
+                    let farther = self.back(pos + tail);
+                    if farther > back + step {
+                        step = farther - back;
+                        shift = tail;
                     }
                 }
             }
             back += step;
+            patience -= 1;
+            if patience == 0 {
+                match self.own_chain(pos, back, reach, effort.chain) {
+                    Some(own) => back = own,
+                    None => break,
+                }
+                shift = 0;
+                patience = PATIENCE;
+            }
         }
         (distance > 0).then_some((length, distance))
     }
-}
 
-impl Table {
-    fn view<'a>(&'a mut self, window: &'a [u8; PADDED]) -> View<'a> {
-        View { window, head: &mut self.head, links: &mut self.links, replaced: 0, offset: self.offset }
+    /// The first candidate of Go's at least `back` bytes before `pos`, if Go comes that far.
+    #[cold]
+    fn own_chain(&self, pos: usize, back: usize, reach: usize, chain: u32) -> Option<usize> {
+        let mut own = self.back(pos);
+        for _ in 0..chain {
+            if own >= back || own > reach {
+                break;
+            }
+            own += self.back(pos - own);
+        }
+        (own >= back && own <= reach).then_some(own)
     }
 
     /// The window has moved.
     fn moved(&mut self) {
+        self.links.copy_within(WINDOW.., 0);
+        self.numbers.copy_within(WINDOW.., 0);
+        self.entered = self.entered.saturating_sub(WINDOW);
         self.offset += WINDOW as u32;
         if self.offset > MAX_HASH_OFFSET {
             let less = self.offset - 1;
@@ -312,7 +329,13 @@ impl Chains {
             length: MIN_MATCH - 1,
             distance: 0,
             tokens: Vec::with_capacity(MAX_TOKENS),
-            table: Table { head: boxed(0), links: boxed(TOO_FAR), offset: 1 },
+            table: Table {
+                head: boxed(0),
+                links: boxed(0),
+                numbers: boxed(0),
+                offset: 1,
+                entered: 0,
+            },
             cut: false,
         })
     }
@@ -327,8 +350,8 @@ impl Chains {
         self.distance = 0;
         self.tokens.clear();
         self.table.head.fill(0);
-        self.table.links.fill(TOO_FAR);
         self.table.offset = 1;
+        self.table.entered = 0;
         self.cut = false;
     }
 
@@ -397,27 +420,27 @@ impl Chains {
     #[inline(never)]
     fn scan_greedy(&mut self, last: bool) -> bool {
         let (mut index, end, effort) = (self.index, self.end, self.effort);
-        let mut view = self.table.view(&self.window);
+        let (window, table) = (&self.window, &mut self.table);
         let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
         let enterable = end.saturating_sub(MIN_MATCH - 1);
         while index < stop && self.tokens.len() < MAX_TOKENS {
             let mut found = None;
             if index < enterable {
-                let back = view.enter(index);
-                found = view.find(index, back, end - index, &effort);
+                let back = enter(table, window, index);
+                found = table.find(window, index, back, end - index, &effort);
             }
             match found {
                 Some((length, distance)) => {
                     self.tokens.push(Token::copy(length, distance));
                     if length <= effort.hash_all {
                         for at in index + 1..(index + length).min(enterable) {
-                            view.enter(at);
+                            enter(table, window, at);
                         }
                     }
                     index += length;
                 }
                 None => {
-                    self.tokens.push(Token::literal(self.window[index & MASK]));
+                    self.tokens.push(Token::literal(window[index & MASK]));
                     index += 1;
                 }
             }
@@ -446,19 +469,19 @@ impl Chains {
     fn scan_lazy(&mut self, last: bool) -> Option<usize> {
         let (mut index, end, effort) = (self.index, self.end, self.effort);
         let (mut length, mut distance, mut pending) = (self.length, self.distance, self.pending);
-        let mut view = self.table.view(&self.window);
-        let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
+                let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
         let enterable = end.saturating_sub(MIN_MATCH - 1);
+        let (window, table) = (&self.window, &mut self.table);
+        table.enter_all(window, enterable);
         let mut full = None;
         while index < stop && full.is_none() {
             let (before, before_distance) = (length, distance);
             length = MIN_MATCH - 1;
             if index < enterable {
-                let back = view.enter(index);
                 let ahead = end - index;
                 if before < effort.lazy
                     && ahead > before
-                    && let Some(found) = view.find_longer(index, back, before, ahead, &effort)
+                    && let Some(found) = table.find_longer(window, index, before, ahead, &effort)
                 {
                     (length, distance) = found;
                 }
@@ -466,17 +489,13 @@ impl Chains {
             if before >= MIN_MATCH && length <= before {
                 // The match one byte before is the better one.
                 self.tokens.push(Token::copy(before, before_distance));
-                let next = index + before - 1;
-                for at in index + 1..next.min(enterable) {
-                    view.enter(at);
-                }
-                index = next;
+                index += before - 1;
                 pending = false;
                 length = MIN_MATCH - 1;
                 full = (self.tokens.len() == MAX_TOKENS).then_some(index);
             } else {
                 if pending {
-                    self.tokens.push(Token::literal(self.window[(index - 1) & MASK]));
+                    self.tokens.push(Token::literal(window[(index - 1) & MASK]));
                     full = (self.tokens.len() == MAX_TOKENS).then_some(index);
                 }
                 pending = true;
