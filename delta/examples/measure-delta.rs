@@ -9,7 +9,8 @@ use bundle_delta::{BaseIndex, Level, Limits, Options, PlainFile, ReadAt, WINDOWS
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(arguments.next().ok_or("usage: measure-delta DIR [LEVEL] [delta|full] [NAME…]")?);
+    let directory =
+        PathBuf::from(arguments.next().ok_or("usage: measure-delta DIR [LEVEL] [delta|full] [NAME…]")?);
     let level = match arguments.next().as_deref() {
         Some("smallest") => Level::Smallest,
         _ => Level::Default,

@@ -329,13 +329,7 @@ impl Chains {
             length: MIN_MATCH - 1,
             distance: 0,
             tokens: Vec::with_capacity(MAX_TOKENS),
-            table: Table {
-                head: boxed(0),
-                links: boxed(0),
-                numbers: boxed(0),
-                offset: 1,
-                entered: 0,
-            },
+            table: Table { head: boxed(0), links: boxed(0), numbers: boxed(0), offset: 1, entered: 0 },
             cut: false,
         })
     }
@@ -469,7 +463,7 @@ impl Chains {
     fn scan_lazy(&mut self, last: bool) -> Option<usize> {
         let (mut index, end, effort) = (self.index, self.end, self.effort);
         let (mut length, mut distance, mut pending) = (self.length, self.distance, self.pending);
-                let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
+        let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
         let enterable = end.saturating_sub(MIN_MATCH - 1);
         let (window, table) = (&self.window, &mut self.table);
         table.enter_all(window, enterable);
