@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bundle_bundler::{
-    Assembled, Assembly, Compaction, Confirm, Created, Expires, ForeignLayers, Inventory, LockBeside,
-    MissingPlatforms, Pins, Plan, PolicyOverride, Referrers, Shape, SignatureCheck, SignatureOutcome,
-    SignedIndexes, Sink, StatementHead, Unchanged, create, stream_of_file,
+    Assembled, Assembly, Compaction, Confirm, CreateShard, Created, Expires, ForeignLayers, Inventory,
+    LockBeside, MissingPlatforms, OutputError, Pins, Plan, PolicyOverride, Referrers, Shape, SignatureCheck,
+    SignatureOutcome, SignedIndexes, Sink, StatementHead, Unchanged, create, stream_of_file,
 };
-use bundle_format::{Effort, Limits, ParityShare, ScratchSpace, Sequence, StreamName, Timestamp, VolumeSize};
+use bundle_format::{
+    Effort, Limits, ParityShare, ScratchSpace, Sequence, StreamName, Timestamp, VolumeNames, VolumeSize,
+};
+use bundle_importer::Shard;
 use bundle_oci::Digest;
 use bundle_registry::Progress;
 use bundle_report::{
-    ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, SignatureEntry,
+    ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, ShardEntry, SignatureEntry,
     UnchangedReport,
 };
 use bundle_trust::{Signer, load_private, load_public};
@@ -59,6 +62,11 @@ pub(crate) struct Create {
     /// 700MiB or fat32. They are FILE.001-of-003, …
     #[arg(long, value_name = "SIZE")]
     volume_size: Option<VolumeSize>,
+
+    /// Write only one shard of the volumes (0/4 … 3/4), so that several runs make one bundle together, into one directory;
+    /// the last to finish makes the set complete. All runs need the same arguments but for this one
+    #[arg(long, alias = "share", value_name = "NUMBER/SHARDS", requires = "volume_size", conflicts_with_all = ["parity", "dry_run"])]
+    shard: Option<Shard>,
 
     /// Send layers as the difference to what --base proves to be there, and compress them better: the far side makes
     /// the same layers of it, with the same digests. `smallest` takes several times longer
@@ -174,7 +182,17 @@ impl Create {
         let shape = Shape { compress, volumes: self.volume_size, parity: self.parity };
         let compaction = self.compact.map(|compact| self.compaction(compact)).transpose()?;
         let path = self.output.as_deref().filter(|_| !to_pipe && !self.dry_run);
+        if compress && self.shard.is_some() {
+            return Err(Failure::text(
+                Code::Usage,
+                "a bundle that is compressed as a whole cannot have shards",
+            )
+            .hint("name the file without .zst; for small bundles, --compact works with --shard"));
+        }
         let output = match (path, &compaction) {
+            (Some(path), compaction) if let (Some(shard), Some(size)) = (self.shard(), self.volume_size) => {
+                Some(Sink::shard(path, size, shard, compaction.clone())?)
+            }
             (Some(path), Some(compaction)) => Some(Sink::compact(path, shape, compaction.clone())?),
             (Some(path), None) => Some(Sink::file(path, shape)?),
             (None, _) => None,
@@ -241,11 +259,21 @@ impl Create {
         if let Some(output) = &output
             && let Some(earlier) = output.earlier(&Limits::V1)
         {
-            if unpinned && plan.adopt(&earlier) || earlier == *plan.statement() {
+            let is_same = unpinned && plan.adopt(&earlier) || earlier == *plan.statement();
+            if self.shard.is_some() {
+                // Whether they are of one bundle is found below.
+            } else if is_same {
                 progress.note("resuming with the data that an earlier run fetched");
             } else {
                 progress.note("an earlier run fetched something else here; starting over");
             }
+        }
+        if let Some(output) = &output
+            && let Some(other) = output.agree(plan.statement_bytes(), &Limits::V1)?
+            && !(unpinned && plan.adopt(&other))
+        {
+            let place = VolumeNames::of(path.unwrap_or(Path::new("-"))).statement();
+            return Err(OutputError::OtherStatement(place).into());
         }
         let signature = signer.sign(plan.statement_bytes())?;
         let plan = Arc::new(plan);
@@ -260,6 +288,14 @@ impl Create {
         created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
         drop(progress);
         self.tell_done(&plan, (&created, missing, signatures), started, to_pipe)
+    }
+
+    /// The part of the bundle that this run writes.
+    fn shard(&self) -> Option<CreateShard> {
+        match self.shard? {
+            Shard::Part { number, of } => Some(CreateShard { number, of }),
+            Shard::All => None,
+        }
     }
 
     /// How the bundle is made compact.
@@ -374,13 +410,20 @@ impl Create {
             missing,
             other_platforms: created.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
             signatures,
+            shard: self.shard().zip(created.shard).map(|(shard, state)| ShardEntry {
+                shard: shard.to_string(),
+                volumes: state.volumes,
+                missing: state.missing,
+            }),
             seconds: started.elapsed().as_secs_f64(),
         };
         if to_pipe {
             return output::report_aside(&report);
         }
         output::report(&report)?;
-        self.tell_next();
+        if created.shard.is_none_or(|shard| shard.missing == 0) {
+            self.tell_next();
+        }
         Ok(())
     }
 

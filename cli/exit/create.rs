@@ -257,6 +257,20 @@ impl From<OutputError> for Failure {
             OutputError::Exists(path) => {
                 (Id::OutputExists, Some(format!("remove {} or choose another name with -o", name(path))))
             }
+            OutputError::OtherStatement(path) => (
+                Id::OutputExists,
+                Some(format!(
+                    "write a lockfile with `bundle lock`, and run all shards with --locked; or remove {} to begin anew",
+                    name(path)
+                )),
+            ),
+            OutputError::OtherShard { .. } => (
+                Id::OutputExists,
+                Some(
+                    "run all shards with the same --base; remove the files of those that are wrong"
+                        .to_owned(),
+                ),
+            ),
             OutputError::Busy(_) => {
                 (Id::Busy, Some("wait for it, or choose another name with -o".to_owned()))
             }

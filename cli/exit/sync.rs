@@ -64,7 +64,9 @@ fn in_outbox(error: OutputError) -> Failure {
         | OutputError::Busy(_)
         | OutputError::Io { .. }
         | OutputError::Beside(_)
-        | OutputError::Pipe(_) => None,
+        | OutputError::Pipe(_)
+        | OutputError::OtherStatement(_)
+        | OutputError::OtherShard { .. } => None,
     };
     let mut failure = Failure::from(error);
     failure.hint = hint.map(str::to_owned);

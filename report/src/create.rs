@@ -96,6 +96,29 @@ fn signatures_text(signatures: &[SignatureEntry]) -> String {
     format!("signatures of publishers: {} verified{more}\n", number("verified"))
 }
 
+/// The state of a bundle that several runs write together, after one of them.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardEntry {
+    /// The shard that was written, such as 0/3.
+    pub shard: String,
+    /// How many volumes it has.
+    pub volumes: usize,
+    /// How many volumes are still to come from other shards; of a compact bundle, how many shards. 0 if the bundle is
+    /// complete.
+    pub missing: usize,
+}
+
+impl ShardEntry {
+    fn text(&self, compact: bool) -> String {
+        let state = match self.missing {
+            0 => "the bundle is complete".to_owned(),
+            missing => format!("{} still to come", count(missing, if compact { "shard" } else { "volume" })),
+        };
+        format!("shard {} is written, {}; {state}\n", self.shard, count(self.volumes, "volume"))
+    }
+}
+
 /// `create`: the bundle that was written.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -130,6 +153,9 @@ pub struct CreateReport {
     pub other_platforms: Vec<OtherPlatformEntry>,
     /// The signatures of publishers that were looked for.
     pub signatures: Vec<SignatureEntry>,
+    /// What is written of the bundle, if this was one of several shards; the sizes above are then those of all but
+    /// for the compact encoding's; null if all of it was written.
+    pub shard: Option<ShardEntry>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -146,9 +172,12 @@ impl Report for CreateReport {
         };
         let took = Took(Duration::from_secs_f64(self.seconds.max(0.0)));
         let sequence = dated(self.sequence);
-        let compact = self.compact_size.map(|compact| compact_text(compact, self.size)).unwrap_or_default();
+        let compact = self.compact_size.filter(|_| self.shard.is_none());
+        let compact = compact.map(|compact| compact_text(compact, self.size)).unwrap_or_default();
+        let shard =
+            self.shard.as_ref().map(|shard| shard.text(self.compact_size.is_some())).unwrap_or_default();
         format!(
-            "{}{}{compact} in {took}, stream {}, sequence {sequence}: {}\n",
+            "{}{}{compact} in {took}, stream {}, sequence {sequence}: {}\n{shard}",
             signatures_text(&self.signatures),
             saving.text(),
             self.stream,

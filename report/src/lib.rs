@@ -44,7 +44,7 @@ pub use completion::CompletionReport;
 pub use config::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry, VariableEntry};
 pub use convert::{ConvertRemark, ConvertReport};
 pub use create::{
-    CreateReport, LockReport, MissingEntry, PlanReport, Saving, SignatureEntry, UnchangedReport,
+    CreateReport, LockReport, MissingEntry, PlanReport, Saving, ShardEntry, SignatureEntry, UnchangedReport,
 };
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};

@@ -34,6 +34,7 @@ pub(crate) async fn write(
     let ending = Stop::default();
     let mut blobs = futures_util::stream::iter(head.plan().statement().blobs.iter().enumerate())
         .take_while(|_| std::future::ready(!ending.is_asked()))
+        .filter(|(position, _)| std::future::ready(files.wants(*position)))
         .map(|(position, blob)| {
             let blob = BlobJob {
                 client: client.clone(),
@@ -109,7 +110,7 @@ impl BlobJob {
             (position, hasher) = (0, Hasher::new());
         }
         self.files.note(self.position, size)?;
-        if self.configs.seeks(self.blob) {
+        if self.configs.seeks(self.blob) && self.files.has_all(self.position) {
             // Configs that an earlier run fetched count, too.
             let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
             self.files.read_blob(self.position, &mut bytes, 0)?;

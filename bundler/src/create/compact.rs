@@ -2,6 +2,7 @@
 //! Takes a plan and what the other side has; gives a compact bundle under its name, and the file is gone.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,10 +12,12 @@ use bundle_registry::{Client, Error, Progress, Stop};
 use crate::compact::bases::UpstreamBases;
 use crate::compact::choose::Choice;
 use crate::create::configs::Configs;
+use crate::create::run::expect;
 use crate::create::{anywhere, in_order};
 use crate::sink::compact::CompactSink;
 use crate::sink::head::SinkHead;
 use crate::sink::parts::Parts;
+use crate::sink::shard::CreateShard;
 use crate::sink::target::{Compacting, Compaction, InOrder, Way, Whole};
 use crate::{CreateError, OutputError, Plan};
 
@@ -40,7 +43,7 @@ pub(crate) async fn write(
     let Compacting { whole, parts, compaction } = compacting;
     let whole = match whole {
         Whole::Fetched(path) if is_of(&path, &head) => {
-            note_configs(&path, &head, configs)?;
+            note_configs(&path, &head, configs, &(0..head.plan().layout().size()))?;
             path
         }
         Whole::Fetched(path) => {
@@ -50,12 +53,60 @@ pub(crate) async fn write(
         }
         Whole::Fetching(parts) => fetch(client, &head, parts, configs, jobs, &progress).await?,
     };
+    let size = head.plan().layout().size();
+    encode_file(client, head, (whole, 0..size), parts, (None, compaction), jobs, progress).await
+}
+
+/// A shard of a compact bundle.
+pub(crate) struct Piece {
+    /// Where its part of the archive is collected.
+    pub(crate) whole: PathBuf,
+    /// The volumes of its encoding.
+    pub(crate) parts: Parts,
+    pub(crate) shard: CreateShard,
+    pub(crate) compaction: Compaction,
+}
+
+/// Fetches what is not fetched yet of a shard's entries, and encodes them.
+pub(crate) async fn write_shard(
+    client: &Client,
+    head: SinkHead,
+    piece: Piece,
+    configs: &Arc<Configs>,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<u64, CreateError> {
+    let Piece { whole, parts, shard, compaction } = piece;
+    let range = shard.entries(head.plan().layout());
+    let length = range.end - range.start;
+    let is_fetched =
+        bundle_os::open(&whole).and_then(|file| file.metadata()).is_ok_and(|it| it.len() == length);
+    if is_fetched {
+        note_configs(&whole, &head, configs, &range)?;
+    } else {
+        let begun = Parts::open_entries(&whole, shard)?.begin_shard(&head)?;
+        expect(head.plan(), &*progress, |blob| begun.wants(blob));
+        anywhere::write(client, head.clone(), begun, configs, jobs, progress.clone()).await?;
+    }
+    encode_file(client, head, (whole, range), parts, (Some(shard), compaction), jobs, progress).await
+}
+
+/// Encodes a file with these bytes of the archive, and removes it.
+async fn encode_file(
+    client: &Client,
+    head: SinkHead,
+    (whole, range): (PathBuf, Range<u64>),
+    parts: Parts,
+    (shard, compaction): (Option<CreateShard>, Compaction),
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+) -> Result<u64, CreateError> {
     let (choice, encoder) = encoder(client, head.plan(), compaction);
-    progress.stage("encoding", head.plan().layout().size());
+    progress.stage("encoding", range.end - range.start);
     let (stop, telling) = (client.stop().clone(), progress.clone());
     let encode = move || {
-        let sink = CompactSink::files(parts, &head, choice, encoder)?.with_threads(jobs);
-        let written = encode(&whole, sink, &head, &stop, &*telling)?;
+        let sink = CompactSink::files(parts, &head, shard, choice, encoder)?.with_threads(jobs);
+        let written = encode((&whole, range), sink, &head, &stop, &*telling)?;
         // The next run would find it of no use.
         std::fs::remove_file(&whole).map_err(|source| failed(&whole, "removed", source))?;
         Ok::<_, CreateError>(written)
@@ -80,7 +131,7 @@ async fn fetch(
             in_order::write(client, head.clone(), writer, configs, jobs, progress.clone()).await?;
         }
         // Plain files take bytes in one of the two ways.
-        Way::Compact(_) | Way::CompactPipe(..) => {}
+        Way::Compact(_) | Way::CompactPipe(..) | Way::Shard(_) => {}
     }
     Ok(path)
 }
@@ -94,13 +145,19 @@ fn is_of(path: &Path, head: &SinkHead) -> bool {
 }
 
 /// Looks into the configs that an earlier run fetched.
-fn note_configs(path: &Path, head: &SinkHead, configs: &Configs) -> Result<(), CreateError> {
+fn note_configs(
+    path: &Path,
+    head: &SinkHead,
+    configs: &Configs,
+    range: &Range<u64>,
+) -> Result<(), CreateError> {
     let file = bundle_os::open(path).map_err(|source| failed(path, "read", source))?;
     let plan = head.plan();
     for (entry, blob) in plan.layout().blobs().iter().zip(&plan.statement().blobs) {
-        if configs.seeks(*blob) {
+        let is_here = range.start <= entry.offset && entry.offset + entry.size <= range.end;
+        if is_here && configs.seeks(*blob) {
             let mut bytes = vec![0; blob.size as usize];
-            let read = bundle_os::read_exact_at(&file, &mut bytes, entry.offset);
+            let read = bundle_os::read_exact_at(&file, &mut bytes, entry.offset - range.start);
             read.map_err(|source| failed(path, "read", source))?;
             configs.note(blob.digest, &bytes);
         }
@@ -108,24 +165,23 @@ fn note_configs(path: &Path, head: &SinkHead, configs: &Configs) -> Result<(), C
     Ok(())
 }
 
-/// Gives the sink the archive, from its first byte to its last.
+/// Gives the sink these bytes of the archive, from the first to the last.
 fn encode(
-    whole: &Path,
+    (whole, range): (&Path, Range<u64>),
     mut sink: CompactSink,
     head: &SinkHead,
     stop: &Stop,
     progress: &dyn Progress,
 ) -> Result<u64, CreateError> {
     let file: File = bundle_os::open(whole).map_err(|source| failed(whole, "read", source))?;
-    let size = head.plan().layout().size();
     let mut piece = vec![0; PIECE];
-    let mut at = 0;
-    while at < size {
+    let mut at = range.start;
+    while at < range.end {
         if stop.is_asked() {
             return Err(CreateError::Stopped(Error::Interrupted));
         }
-        let length = (size - at).min(PIECE as u64) as usize;
-        bundle_os::read_exact_at(&file, &mut piece[..length], at)
+        let length = (range.end - at).min(PIECE as u64) as usize;
+        bundle_os::read_exact_at(&file, &mut piece[..length], at - range.start)
             .map_err(|source| failed(whole, "read", source))?;
         sink.append(&piece[..length])?;
         at += length as u64;

@@ -8,3 +8,4 @@ pub(crate) mod error;
 pub(crate) mod fetch;
 pub(crate) mod in_order;
 pub(crate) mod run;
+pub(crate) mod shard;

@@ -8,9 +8,10 @@ use bundle_format::{Blob, OtherPlatform, SignatureBytes, image_extents};
 use bundle_registry::{Client, ImageExtent, Progress};
 
 use crate::create::configs::Configs;
-use crate::create::{anywhere, compact, in_order};
+use crate::create::{anywhere, compact, in_order, shard};
 use crate::sink::compact::CompactSink;
 use crate::sink::head::SinkHead;
+use crate::sink::shard::ShardState;
 use crate::sink::target::Way;
 use crate::{CreateError, Plan, Sink};
 
@@ -21,6 +22,8 @@ pub struct Created {
     pub other_platforms: Vec<OtherPlatform>,
     /// The bytes of a compact encoding in files; none if the bundle is not compact, or went into a pipe.
     pub compact_size: Option<u64>,
+    /// The state of the bundle, if only one of its shards was written.
+    pub shard: Option<ShardState>,
 }
 
 /// Fetches every blob, `jobs` at once, writes the bundle to `sink` and makes it complete: a file or
@@ -36,18 +39,14 @@ pub async fn create(
     jobs: usize,
     progress: Arc<dyn Progress>,
 ) -> Result<Created, CreateError> {
-    progress.total(plan.statement().blob_bytes());
-    let carried: HashSet<Blob> = plan.statement().blobs.iter().copied().collect();
-    let images = image_extents(&plan.statement().artifacts, plan.graph(), |blob| carried.contains(blob));
-    let image = |(name, blobs): (String, Vec<Blob>)| ImageExtent {
-        name,
-        blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
-    };
-    progress.images(&images.into_iter().map(image).collect::<Vec<_>>());
     let configs = Arc::new(Configs::of(&plan));
     let head = SinkHead::new(plan.clone(), *signature);
-    let mut compact_size = None;
-    match sink.begin(&head)? {
+    let way = sink.begin(&head)?;
+    if !matches!(way, Way::Shard(_)) {
+        expect(&plan, &*progress, |_| true);
+    }
+    let (mut compact_size, mut shard) = (None, None);
+    match way {
         Way::Anywhere(files) => anywhere::write(client, head, files, &configs, jobs, progress).await?,
         Way::InOrder(writer) => in_order::write(client, head, writer, &configs, jobs, progress).await?,
         Way::Compact(compacting) => {
@@ -59,6 +58,24 @@ pub async fn create(
             let writer = Box::new(CompactSink::pipe(pipe.0, &head, choice, encoder)?);
             in_order::write(client, head, writer, &configs, jobs, progress).await?;
         }
+        Way::Shard(sharded) => {
+            let (state, written) = shard::write(client, head, *sharded, &configs, jobs, progress).await?;
+            (shard, compact_size) = (Some(state), written);
+        }
     }
-    Ok(Created { other_platforms: configs.other_platforms(&plan), compact_size })
+    Ok(Created { other_platforms: configs.other_platforms(&plan), compact_size, shard })
+}
+
+/// Says what is going to be fetched: of all blobs, those at these positions.
+pub(crate) fn expect(plan: &Plan, progress: &dyn Progress, wanted: impl Fn(usize) -> bool) {
+    let blobs = plan.statement().blobs.iter().enumerate().filter(|(position, _)| wanted(*position));
+    let carried: HashSet<Blob> = blobs.map(|(_, blob)| *blob).collect();
+    progress.total(carried.iter().map(|blob| blob.size).sum());
+    let images = image_extents(&plan.statement().artifacts, plan.graph(), |blob| carried.contains(blob));
+    let image = |(name, blobs): (String, Vec<Blob>)| ImageExtent {
+        name,
+        blobs: blobs.into_iter().map(|blob| (blob.digest, blob.size)).collect(),
+    };
+    let images = images.into_iter().filter(|(_, blobs)| !blobs.is_empty());
+    progress.images(&images.map(image).collect::<Vec<_>>());
 }

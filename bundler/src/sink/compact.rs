@@ -16,6 +16,7 @@ use crate::compact::choose::{Choice, Chosen};
 use crate::sink::head::SinkHead;
 use crate::sink::packed::{Files, StartFile};
 use crate::sink::parts::Parts;
+use crate::sink::shard::{CreateShard, compact_note};
 use crate::sink::target::InOrder;
 use crate::sink::volumes::{Beside, Start};
 
@@ -26,7 +27,7 @@ struct Out {
 }
 
 enum Place {
-    Files(Files),
+    Files(Box<Files>),
     Pipe(Box<dyn Write + Send>),
 }
 
@@ -52,6 +53,8 @@ impl Write for Out {
 pub(crate) struct CompactSink {
     writer: CompactWriter<Out>,
     start: Option<StartFile>,
+    /// For one of several shards, the digest of the bases that all of them name.
+    shard: Option<Digest>,
     layout: Arc<Layout>,
     digests: Vec<Digest>,
     choice: Choice,
@@ -82,19 +85,26 @@ enum Waiting {
 }
 
 impl CompactSink {
-    /// Encodes into files.
+    /// Encodes into files; of a shard, its entries only.
     pub(crate) fn files(
         mut parts: Parts,
         head: &SinkHead,
+        shard: Option<CreateShard>,
         choice: Choice,
         encoder: CompactEncoder,
     ) -> Result<Self, OutputError> {
+        let layout = head.plan().layout();
+        let range = shard.map_or(0..layout.size(), |shard| shard.entries(layout));
         // At worst, nothing has a recipe that pays, and each blob travels as it is.
-        parts.prepare_stream(head.plan().layout().size())?;
+        parts.prepare_stream(range.end - range.start)?;
         let path = parts.path().to_owned();
-        let start = parts.volume_size().map(|_| StartFile::new(&path, head.length())).transpose()?;
-        Self::begin(Place::Files(Files::new(parts)), start, head, choice, encoder)
-            .map_err(|source| OutputError::Io { path, doing: "written", source })
+        let of_head = head.length().min(range.end).saturating_sub(range.start);
+        let start = parts.volume_size().map(|_| StartFile::new(&path, of_head)).transpose()?;
+        let bases = shard.map(|_| Digest::of(&serde_json::to_vec(&choice.outer).unwrap_or_default()));
+        let begun =
+            Self::begin(Place::Files(Box::new(Files::new(parts))), start, head, choice, encoder, range.start);
+        let sink = begun.map_err(|source| OutputError::Io { path, doing: "written", source })?;
+        Ok(Self { shard: bases, ..sink })
     }
 
     /// Encodes no more than so many blobs at once: each takes some 60 MiB of memory.
@@ -109,7 +119,7 @@ impl CompactSink {
         choice: Choice,
         encoder: CompactEncoder,
     ) -> Result<Self, OutputError> {
-        Self::begin(Place::Pipe(pipe), None, head, choice, encoder).map_err(OutputError::Pipe)
+        Self::begin(Place::Pipe(pipe), None, head, choice, encoder, 0).map_err(OutputError::Pipe)
     }
 
     fn begin(
@@ -118,17 +128,25 @@ impl CompactSink {
         head: &SinkHead,
         choice: Choice,
         encoder: CompactEncoder,
+        at: u64,
     ) -> io::Result<Self> {
+        let layout = head.plan().shared_layout();
+        let out = Out { place, written: 0 };
+        let writer = match at {
+            0 => CompactWriter::new(out, choice.outer.clone())?,
+            _ => CompactWriter::without_header(out)?,
+        };
         Ok(Self {
-            writer: CompactWriter::new(Out { place, written: 0 }, choice.outer.clone())?,
+            writer,
             start,
-            layout: head.plan().shared_layout(),
+            shard: None,
+            blob: layout.blobs().partition_point(|entry| entry.offset < at),
+            layout,
             digests: head.plan().statement().blobs.iter().map(|blob| blob.digest).collect(),
             choice,
             encoder: Arc::new(encoder),
             earlier: HashMap::new(),
-            at: 0,
-            blob: 0,
+            at,
             collected: None,
             waiting: VecDeque::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -267,8 +285,12 @@ impl CompactSink {
             self.write_next().map_err(|error| self.failed(error))?;
         }
         let path = self.path();
-        let Self { writer, start, .. } = self;
-        let (out, table) = writer.finish().map_err(|source| match path {
+        let Self { writer, start, shard, .. } = self;
+        let finished = match shard {
+            Some(bases) => writer.finish_part().map(|(out, heads)| (out, compact_note(bases, &heads))),
+            None => writer.finish(),
+        };
+        let (out, table) = finished.map_err(|source| match path {
             Some(path) => OutputError::Io { path, doing: "written", source },
             None => OutputError::Pipe(source),
         })?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bundle_format::FileError;
 use bundle_oci::ByteCount;
 
-use crate::Limits;
+use crate::{CreateShard, Limits};
 
 /// Why a bundle cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,17 @@ pub enum OutputError {
     /// Another run writes the same file.
     #[error("another run is writing {}", .0.display())]
     Busy(PathBuf),
+    /// The statement beside the bundle is not the one that this shard would write.
+    #[error("{} is the statement of another bundle than this shard would write", .0.display())]
+    OtherStatement(PathBuf),
+    /// Shards of a compact encoding that do not fit together.
+    #[error("shard {shard} of {} was made with other bases than the others", .path.display())]
+    OtherShard {
+        /// The bundle.
+        path: PathBuf,
+        /// The shard.
+        shard: CreateShard,
+    },
     /// Not enough room.
     #[error("{} needs {}, and {} are free", .path.display(), ByteCount(*.needed), ByteCount(*.available))]
     Space {

@@ -20,6 +20,11 @@ impl SinkHead {
         Self { plan, signature }
     }
 
+    /// The same bundle with another signature.
+    pub(crate) fn with_signature(&self, signature: SignatureBytes) -> Self {
+        Self { plan: self.plan.clone(), signature }
+    }
+
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -11,6 +11,7 @@ pub(crate) mod packed;
 pub(crate) mod parity;
 pub(crate) mod parts;
 pub(crate) mod pipe;
+pub(crate) mod shard;
 pub(crate) mod target;
 pub(crate) mod volumes;
 pub(crate) mod zstd;

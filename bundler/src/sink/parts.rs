@@ -20,6 +20,7 @@ use crate::sink::head::SinkHead;
 use crate::sink::journal::Journal;
 use crate::sink::names::{claim, directory_of, file_name, hidden, is_at, open_own, partial};
 use crate::sink::parity::{self, Parity};
+use crate::sink::shard::{self, CreateShard};
 use crate::sink::target::{InOrder, Shape, Way};
 use crate::sink::volumes;
 
@@ -32,6 +33,21 @@ pub(crate) struct Parts {
     /// In the order of the archive; of volumes, only the first is open before the cuts are known.
     parts: Vec<Part>,
     journal: Journal,
+    scope: Scope,
+    /// The file that this run holds a lock on, if it writes one of several shards' volumes.
+    claim: Option<Part>,
+}
+
+/// Which bytes of an archive a run writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Scope {
+    /// All of them.
+    #[default]
+    All,
+    /// The volumes of a shard.
+    Volumes(CreateShard),
+    /// The entries of a shard, in one file.
+    Entries(CreateShard),
 }
 
 /// One file, and which of the bytes it has.
@@ -82,7 +98,15 @@ impl Parts {
             if claim(&file, path, &first)? {
                 let part = Part { file, partial: first, path: path.to_owned(), range: 0..u64::MAX };
                 let journal = Journal::open(journal)?;
-                let output = Self { path: path.to_owned(), volumes, parity, parts: vec![part], journal };
+                let output = Self {
+                    path: path.to_owned(),
+                    volumes,
+                    parity,
+                    parts: vec![part],
+                    journal,
+                    scope: Scope::All,
+                    claim: None,
+                };
                 if parity.is_some() {
                     parity::take_back(path, output.journal.read().is_some())?;
                 }
@@ -95,8 +119,46 @@ impl Parts {
         Err(OutputError::Busy(path.to_owned()))
     }
 
+    /// The same for a shard of a set of volumes, of which other runs write the others.
+    pub(crate) fn open_shard(path: &Path, size: VolumeSize, shard: CreateShard) -> Result<Self, OutputError> {
+        let own = |end: &str| hidden(path, &format!("shard-{}-of-{}.{end}", shard.number, shard.of));
+        let lock = own("lock");
+        for _ in 0..CLAIMS {
+            let file = open_own(&lock)?;
+            if claim(&file, path, &lock)? {
+                let claim = Part { file, partial: lock, path: path.to_owned(), range: 0..0 };
+                return Ok(Self {
+                    path: path.to_owned(),
+                    volumes: Some(size),
+                    parity: None,
+                    parts: Vec::new(),
+                    journal: Journal::open(own("journal"))?,
+                    scope: Scope::Volumes(shard),
+                    claim: Some(claim),
+                });
+            }
+        }
+        Err(OutputError::Busy(path.to_owned()))
+    }
+
+    /// A file of a shard's entries alone.
+    pub(crate) fn open_entries(path: &Path, shard: CreateShard) -> Result<Self, OutputError> {
+        let mut parts = Self::open(path, Shape::default())?;
+        parts.scope = Scope::Entries(shard);
+        Ok(parts)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The first file that this run holds.
+    fn first(&self) -> Option<&Part> {
+        self.parts.first().or(self.claim.as_ref())
     }
 
     /// How large a volume may be, if there are volumes.
@@ -144,13 +206,20 @@ impl Parts {
         })
     }
 
+    /// [`Self::begin`] for a shard: each byte at its place, whatever the file system does about that.
+    pub(crate) fn begin_shard(mut self, head: &SinkHead) -> Result<Begun, OutputError> {
+        let layout = head.plan().shared_layout();
+        let (_, written) = self.prepare(head.digest(), &layout)?;
+        Ok(Begun { parts: self, layout, written })
+    }
+
     fn prepare(
         &mut self,
         statement: Digest,
         layout: &Layout,
     ) -> Result<(Placement, HashMap<usize, u64>), OutputError> {
         let earlier = self.journal.read().filter(|(digest, _)| *digest == statement);
-        self.cut(layout)?;
+        self.cut(statement, layout)?;
         if earlier.is_none() {
             for part in &self.parts {
                 part.empty()?;
@@ -158,7 +227,11 @@ impl Parts {
             self.journal.start(statement)?;
         }
         let placement = self.placement()?;
-        let available = self.check_space(layout.size().saturating_add(self.parity_size(statement)?))?;
+        let size = match self.scope {
+            Scope::All => layout.size(),
+            Scope::Volumes(_) | Scope::Entries(_) => self.parts.iter().map(Part::length).sum(),
+        };
+        let available = self.check_space(size.saturating_add(self.parity_size(statement)?))?;
         for part in &self.parts {
             let size = part.length();
             if placement == Placement::InOrder {
@@ -192,15 +265,21 @@ impl Parts {
     }
 
     /// Opens a file for each volume, now that the cuts are known.
-    fn cut(&mut self, layout: &Layout) -> Result<(), OutputError> {
+    fn cut(&mut self, statement: Digest, layout: &Layout) -> Result<(), OutputError> {
         let Some(size) = self.volumes else {
-            self.parts[0].range = 0..layout.size();
+            self.parts[0].range = match self.scope {
+                Scope::Entries(shard) => shard.entries(layout),
+                Scope::All | Scope::Volumes(_) => 0..layout.size(),
+            };
             return Ok(());
         };
         let cuts = size.cut(layout);
         let of = cuts.len();
         if of > Limits::V1.volumes {
             return Err(OutputError::TooManyVolumes { path: self.path.clone(), volumes: of });
+        }
+        if let Scope::Volumes(shard) = self.scope {
+            return self.cut_shard(statement, &cuts, shard);
         }
         for (range, number) in cuts.into_iter().zip(1..) {
             match self.parts.get_mut(number - 1) {
@@ -209,6 +288,38 @@ impl Parts {
             }
         }
         self.name_volumes();
+        Ok(())
+    }
+
+    /// Opens a file for each of a shard's volumes that is not finished.
+    fn cut_shard(
+        &mut self,
+        statement: Digest,
+        cuts: &[Range<u64>],
+        shard: CreateShard,
+    ) -> Result<(), OutputError> {
+        let names = VolumeNames::of(&self.path);
+        let known = shard::known(&self.path, statement)?;
+        let is_begun = self.journal.read().is_some_and(|(of, _)| of == statement);
+        for number in shard.volumes(cuts.len()) {
+            let range = cuts[number - 1].clone();
+            let path = names.volume(number, cuts.len());
+            let is_known = known.get(&number).is_some_and(|it| it.size == range.end - range.start);
+            if path.symlink_metadata().is_ok() {
+                if is_known {
+                    continue;
+                }
+                return Err(OutputError::Exists(path));
+            }
+            let part = shard::open_volume(path, partial(&self.path, Some(number)), range)?;
+            let length = part.file.metadata().map_err(|source| part.failed("looked at", source))?.len();
+            // A run was killed between its note and the name.
+            if is_known && !is_begun && length == part.length() {
+                part.rename()?;
+                continue;
+            }
+            self.parts.push(part);
+        }
         Ok(())
     }
 
@@ -269,7 +380,7 @@ impl Parts {
             let metadata = part.file.metadata().map_err(|source| part.failed("looked at", source))?;
             have += bundle_os::allocated(&metadata);
         }
-        let first = &self.parts[0];
+        let Some(first) = self.first() else { return Ok(0) };
         let available = bundle_os::available(&first.file);
         let available = available.map_err(|source| first.failed("looked at", source))?;
         let needed = size.saturating_sub(have);
@@ -280,21 +391,29 @@ impl Parts {
     }
 
     fn placement(&self) -> Result<Placement, OutputError> {
-        let first = &self.parts[0];
+        let Some(first) = self.first() else { return Ok(Placement::Anywhere) };
         let volume = bundle_os::volume(&first.file);
         let volume = volume.map_err(|source| first.failed("looked at", source))?;
         let large = self.parts.iter().find(|part| part.length() >= 1 << 32);
         if let (Volume::Fat, Some(part)) = (volume, large) {
             return Err(OutputError::TooLarge { path: part.path.clone(), size: part.length() });
         }
-        Ok(if volume == Volume::Any { Placement::Anywhere } else { Placement::InOrder })
+        let in_order = volume != Volume::Any && self.scope == Scope::All;
+        Ok(if in_order { Placement::InOrder } else { Placement::Anywhere })
     }
 
     fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> Result<(), OutputError> {
         while !bytes.is_empty() {
-            let (part, length) = self.part_at(offset, bytes.len())?;
-            bundle_os::write_all_at(&part.file, &bytes[..length], offset - part.range.start)
-                .map_err(|source| part.failed("written", source))?;
+            let (part, length) = self.part_at(offset, bytes.len());
+            match part {
+                Some(part) => {
+                    bundle_os::write_all_at(&part.file, &bytes[..length], offset - part.range.start)
+                        .map_err(|source| part.failed("written", source))?
+                }
+                None if self.scope == Scope::All => return Err(self.beyond("written")),
+                // It is for another shard to write.
+                None => {}
+            }
             (bytes, offset) = (&bytes[length..], offset + length as u64);
         }
         Ok(())
@@ -302,7 +421,8 @@ impl Parts {
 
     fn read_at(&self, mut bytes: &mut [u8], mut offset: u64) -> Result<(), OutputError> {
         while !bytes.is_empty() {
-            let (part, length) = self.part_at(offset, bytes.len())?;
+            let (part, length) = self.part_at(offset, bytes.len());
+            let part = part.ok_or_else(|| self.beyond("read"))?;
             let (now, later) = bytes.split_at_mut(length);
             bundle_os::read_exact_at(&part.file, now, offset - part.range.start)
                 .map_err(|source| part.failed("read", source))?;
@@ -311,15 +431,27 @@ impl Parts {
         Ok(())
     }
 
-    /// The part that has this byte of the archive, and how many of the next `length` it has.
-    fn part_at(&self, offset: u64, length: usize) -> Result<(&Part, usize), OutputError> {
+    /// The part that has this byte of the archive, if one has it, and for how many of the next `length` that is true.
+    fn part_at(&self, offset: u64, length: usize) -> (Option<&Part>, usize) {
         let position = self.parts.partition_point(|part| part.range.end <= offset);
-        let Some(part) = self.parts.get(position) else {
-            let source = std::io::Error::other("beyond the archive's end");
-            return Err(OutputError::Io { path: self.path.clone(), doing: "written", source });
+        let (part, end) = match self.parts.get(position) {
+            Some(part) if part.range.start <= offset => (Some(part), part.range.end),
+            Some(next) => (None, next.range.start),
+            None => (None, u64::MAX),
         };
-        let left = usize::try_from(part.range.end - offset).unwrap_or(usize::MAX);
-        Ok((part, length.min(left)))
+        (part, length.min(usize::try_from(end - offset).unwrap_or(usize::MAX)))
+    }
+
+    fn beyond(&self, doing: &'static str) -> OutputError {
+        let source = std::io::Error::other("beyond the archive's end");
+        OutputError::Io { path: self.path.clone(), doing, source }
+    }
+
+    /// How many of these bytes of the archive this run writes.
+    fn share_of(&self, bytes: &Range<u64>) -> u64 {
+        let first = self.parts.partition_point(|part| part.range.end <= bytes.start);
+        let parts = self.parts[first..].iter().take_while(|part| part.range.start < bytes.end);
+        parts.map(|part| part.range.end.min(bytes.end) - part.range.start.max(bytes.start)).sum()
     }
 
     /// Syncs all files to disk, and gives them their final names; the files beside a set's volumes list them.
@@ -341,20 +473,32 @@ impl Parts {
                 self.parts[0].rename()?;
             }
         }
-        let synced = File::open(directory_of(&self.path)).and_then(|directory| directory.sync_all());
-        // FAT and some network file systems cannot sync a directory.
-        if let Err(error) = synced
-            && error.kind() != std::io::ErrorKind::InvalidInput
-            && error.kind() != std::io::ErrorKind::Unsupported
-        {
-            return Err(self.parts[0].failed("brought to disk", error));
-        }
+        self.sync_directory()?;
         self.journal.remove();
         Ok(())
     }
 
+    fn sync_directory(&self) -> Result<(), OutputError> {
+        let directory = directory_of(&self.path);
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        // FAT and some network file systems cannot sync a directory.
+        match synced {
+            Err(source)
+                if source.kind() != std::io::ErrorKind::InvalidInput
+                    && source.kind() != std::io::ErrorKind::Unsupported =>
+            {
+                Err(OutputError::Io { path: directory.to_owned(), doing: "brought to disk", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// [`Self::finish`], of an archive that is not compressed.
     fn finish_archive(&self, head: &SinkHead) -> Result<(), OutputError> {
+        if let Scope::Volumes(shard) = self.scope {
+            shard::finish(self, shard, head.digest())?;
+            return self.sync_directory();
+        }
         if self.volumes.is_none() {
             return self.finish(head.digest(), None);
         }
@@ -368,11 +512,15 @@ impl Drop for Parts {
     /// Removes files without fetched content, which are of no use.
     fn drop(&mut self) {
         let fetched = |(_, written): (_, HashMap<usize, u64>)| written.values().any(|bytes| *bytes > 0);
-        if !self.journal.read().is_some_and(fetched) && is_at(&self.parts[0].file, &self.parts[0].partial) {
+        let is_ours = self.first().is_some_and(|first| is_at(&first.file, &first.partial));
+        if is_ours && !self.journal.read().is_some_and(fetched) {
             self.journal.remove();
             for part in &self.parts {
                 let _ = std::fs::remove_file(&part.partial);
             }
+        }
+        if let Some(claim) = self.claim.as_ref().filter(|claim| is_at(&claim.file, &claim.partial)) {
+            let _ = std::fs::remove_file(&claim.partial);
         }
     }
 }
@@ -424,8 +572,32 @@ impl Begun {
     /// How many bytes of a blob an earlier run of this very plan wrote. It is a hint: they must be hashed
     /// before use.
     pub(crate) fn written(&self, blob: usize) -> u64 {
+        if !self.has_all(blob) {
+            return 0;
+        }
         let size = self.layout.blobs().get(blob).map_or(0, |entry| entry.size);
         self.written.get(&blob).copied().unwrap_or_default().min(size)
+    }
+
+    /// How many bytes of a blob this run writes: of a shard, some blobs lie in two, and most in others.
+    pub(crate) fn share_of(&self, blob: usize) -> u64 {
+        let bytes = self.layout.blobs().get(blob).map(|entry| entry.offset..entry.offset + entry.size);
+        bytes.map_or(0, |bytes| self.parts.share_of(&bytes))
+    }
+
+    /// Whether this run writes bytes of a blob.
+    pub(crate) fn wants(&self, blob: usize) -> bool {
+        self.parts.scope == Scope::All || self.share_of(blob) > 0
+    }
+
+    /// Whether this run writes all bytes of a blob.
+    pub(crate) fn has_all(&self, blob: usize) -> bool {
+        self.layout.blobs().get(blob).is_some_and(|entry| self.share_of(blob) == entry.size)
+    }
+
+    /// Whether this run writes nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.parts.iter().all(|part| part.range.is_empty())
     }
 
     /// Writes everything that is not blob content.
@@ -464,6 +636,10 @@ impl Begun {
 
     /// Notes that the first `bytes` of a blob are written.
     pub(crate) fn note(&self, blob: usize, bytes: u64) -> Result<(), OutputError> {
+        // What lies in two shards could not be hashed by either.
+        if !self.has_all(blob) {
+            return Ok(());
+        }
         self.parts.journal.note(blob, bytes)
     }
 

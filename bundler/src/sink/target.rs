@@ -11,6 +11,7 @@ use crate::sink::head::SinkHead;
 use crate::sink::names::hidden;
 use crate::sink::parts::{Begun, Parts};
 use crate::sink::pipe::Pipe;
+use crate::sink::shard::{CreateShard, Sharded};
 use crate::sink::zstd::Zstd;
 use crate::{Inventory, OutputError};
 
@@ -48,6 +49,7 @@ enum Kind {
     Compact(Box<Compacting>),
     Pipe(Pipe),
     CompactPipe(Pipe, Compaction),
+    Shard(Box<Sharded>),
 }
 
 /// A compact bundle to come: what is fetched lies in a file of its own first, so that no byte is fetched twice.
@@ -87,6 +89,8 @@ pub(crate) enum Way {
     Compact(Box<Compacting>),
     /// From the first byte to the last, and encoded on the way.
     CompactPipe(Pipe, Compaction),
+    /// Only a part of it; other runs write the others.
+    Shard(Box<Sharded>),
 }
 
 /// Takes an archive from its first byte to its last.
@@ -128,6 +132,31 @@ impl Sink {
         Ok(Self(Kind::Compact(Box::new(Compacting { whole, parts, compaction }))))
     }
 
+    /// One shard of a bundle in volumes of this size; the runs that write the others write into the same directory.
+    ///
+    /// # Errors
+    /// The path names no file, or one that exists.
+    pub fn shard(
+        path: &Path,
+        size: VolumeSize,
+        shard: CreateShard,
+        compaction: Option<Compaction>,
+    ) -> Result<Self, OutputError> {
+        Ok(Self(Kind::Shard(Box::new(Sharded::new(path, size, shard, compaction)?))))
+    }
+
+    /// Makes sure that all shards of a bundle have the same statement: puts this one where the others find it, or
+    /// answers with the other one that lies there. Nothing is done for what is no shard.
+    ///
+    /// # Errors
+    /// It cannot be written or read.
+    pub fn agree(&self, statement: &[u8], limits: &Limits) -> Result<Option<Statement>, OutputError> {
+        match &self.0 {
+            Kind::Shard(sharded) => sharded.agree(statement, limits),
+            _ => Ok(None),
+        }
+    }
+
     /// A pipe of a compact encoding. What is fetched is encoded at once, and none of it can be gone on with.
     pub fn compact_pipe(writer: impl Write + Send + 'static, compaction: Compaction) -> Self {
         Self(Kind::CompactPipe(Pipe(Box::new(writer)), compaction))
@@ -144,6 +173,11 @@ impl Sink {
         match &mut self.0 {
             Kind::Compact(compacting) => compacting.compaction.bases = inventories,
             Kind::CompactPipe(_, compaction) => compaction.bases = inventories,
+            Kind::Shard(sharded) => {
+                if let Some(compaction) = &mut sharded.compaction {
+                    compaction.bases = inventories;
+                }
+            }
             Kind::Parts(_) | Kind::Compressed(_) | Kind::Pipe(_) => {}
         }
         self
@@ -154,6 +188,7 @@ impl Sink {
         match &self.0 {
             Kind::Parts(parts) => parts.earlier(limits),
             Kind::Compact(compacting) => compacting.earlier(limits),
+            Kind::Shard(sharded) => sharded.earlier(limits),
             Kind::Compressed(_) | Kind::Pipe(_) | Kind::CompactPipe(..) => None,
         }
     }
@@ -166,6 +201,7 @@ impl Sink {
             Kind::Compact(compacting) => Ok(Way::Compact(compacting)),
             Kind::Pipe(pipe) => Ok(Way::InOrder(Box::new(pipe))),
             Kind::CompactPipe(pipe, compaction) => Ok(Way::CompactPipe(pipe, compaction)),
+            Kind::Shard(sharded) => Ok(Way::Shard(sharded)),
         }
     }
 }
@@ -175,6 +211,7 @@ impl std::fmt::Debug for Sink {
         match &self.0 {
             Kind::Parts(parts) | Kind::Compressed(parts) => write!(f, "Sink({})", parts.path().display()),
             Kind::Compact(compacting) => write!(f, "Sink({})", compacting.parts.path().display()),
+            Kind::Shard(sharded) => write!(f, "Sink({}, {})", sharded.path.display(), sharded.shard),
             Kind::Pipe(_) | Kind::CompactPipe(..) => f.write_str("Sink(pipe)"),
         }
     }

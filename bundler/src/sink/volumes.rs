@@ -45,12 +45,36 @@ pub(crate) fn finish(
     // A kiosk checks each file from its first byte to its last, and blobs came in any order: so
     // each volume is read once.
     let digests = hash_all(parts)?;
-    let volumes =
-        parts.iter().zip(&digests).map(|(part, digest)| VolumeEntry { size: part.length(), digest: *digest });
+    let volumes: Vec<(PathBuf, VolumeEntry)> = parts
+        .iter()
+        .zip(digests)
+        .map(|(part, digest)| (part.path.clone(), VolumeEntry { size: part.length(), digest }))
+        .collect();
+    let of_parity = parity.map(Parity::parts).unwrap_or_default();
+    let parity_digests = hash_all(of_parity)?;
+    let more: Vec<(&Path, Digest)> =
+        of_parity.iter().zip(parity_digests).map(|(part, digest)| (part.path.as_path(), digest)).collect();
+    let index = lay_beside(names, &volumes, &more, beside)?;
+    parity.map_or(Ok(()), Parity::rename)?;
+    for part in parts {
+        part.rename()?;
+    }
+    replace_file(&names.index(), &index)?;
+    Ok(())
+}
+
+/// Writes the small files beside volumes but for the index, whose bytes it returns. `more` are other files to name
+/// in SHA256SUMS.
+pub(crate) fn lay_beside(
+    names: &VolumeNames,
+    volumes: &[(PathBuf, VolumeEntry)],
+    more: &[(&Path, Digest)],
+    beside: &Beside<'_>,
+) -> Result<Vec<u8>, OutputError> {
     let index = VolumeIndex {
         volumes_version: VOLUMES_VERSION,
         statement: beside.head.digest(),
-        volumes: volumes.collect(),
+        volumes: volumes.iter().map(|(_, entry)| *entry).collect(),
     };
     let index = index.to_bytes();
     let mut small: Vec<(PathBuf, &[u8])> = vec![
@@ -69,11 +93,8 @@ pub(crate) fn finish(
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         format!("{}  {name}\n", digest.hex())
     };
-    let mut sums: String =
-        parts.iter().zip(&digests).map(|(part, digest)| sum(&part.path, *digest)).collect();
-    let of_parity = parity.map(Parity::parts).unwrap_or_default();
-    let parity_digests = hash_all(of_parity)?;
-    sums.extend(of_parity.iter().zip(&parity_digests).map(|(part, digest)| sum(&part.path, *digest)));
+    let mut sums: String = volumes.iter().map(|(path, entry)| sum(path, entry.digest)).collect();
+    sums.extend(more.iter().map(|(path, digest)| sum(path, *digest)));
     sums.extend(start.iter().map(|(path, digest)| sum(path, *digest)));
     sums.extend(small.iter().map(|(path, bytes)| sum(path, Digest::of(bytes))));
     sums.push_str(&sum(&names.index(), Digest::of(&index)));
@@ -86,15 +107,10 @@ pub(crate) fn finish(
         part.file.sync_all().map_err(|source| part.failed("brought to disk", source))?;
         std::fs::rename(&part.partial, &path).map_err(|source| part.failed("renamed", source))?;
     }
-    parity.map_or(Ok(()), Parity::rename)?;
-    for part in parts {
-        part.rename()?;
-    }
-    replace_file(&names.index(), &index)?;
-    Ok(())
+    Ok(index)
 }
 
-fn hash_all(parts: &[Part]) -> Result<Vec<Digest>, OutputError> {
+pub(crate) fn hash_all(parts: &[Part]) -> Result<Vec<Digest>, OutputError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len().max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let found = std::sync::Mutex::new(vec![None; parts.len()]);

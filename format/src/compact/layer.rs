@@ -54,7 +54,7 @@ struct Section {
 
 impl Compact {
     /// The most bytes that a copy of the table may have.
-    pub(crate) fn largest_table(limits: &Limits) -> u64 {
+    pub fn largest_table(limits: &Limits) -> u64 {
         SECTION_HEAD * (1 + limits.frames as u64) + FOOTER
     }
 

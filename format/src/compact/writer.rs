@@ -6,9 +6,9 @@ use std::io::{self, Write};
 
 use zstd::bulk::Compressor;
 
-use crate::CompactBase;
 use crate::compact::encode::Encoded;
 use crate::compact::form::{END, Header, Part, SECTION_HEAD, SectionHead, SectionKind};
+use crate::{CompactBase, Limits};
 
 /// How much is compressed into one frame, in bytes: what must be unpacked to read one byte of it.
 const FRAME: usize = 2 << 20;
@@ -32,6 +32,14 @@ impl<W: Write> CompactWriter<W> {
     /// The header cannot be written.
     pub fn new(mut writer: W, bases: Vec<CompactBase>) -> io::Result<Self> {
         writer.write_all(&Header { bases }.to_bytes()?)?;
+        Self::without_header(writer)
+    }
+
+    /// Writes sections that go behind those of another writer, which has written the header.
+    ///
+    /// # Errors
+    /// There is no memory for the compressor.
+    pub fn without_header(writer: W) -> io::Result<Self> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
         Ok(Self { writer, compressor, pending: Vec::with_capacity(FRAME), table: Vec::new() })
@@ -90,17 +98,22 @@ impl<W: Write> CompactWriter<W> {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn finish(mut self) -> io::Result<(W, Vec<u8>)> {
+    pub fn finish(self) -> io::Result<(W, Vec<u8>)> {
+        let (mut writer, heads) = self.finish_part()?;
+        let table = compact_table(&[&heads]);
+        writer.write_all(&table)?;
+        writer.flush()?;
+        Ok((writer, table))
+    }
+
+    /// Writes the last frame, and no table: other sections follow. Returns the writer with the heads of the sections.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn finish_part(mut self) -> io::Result<(W, Vec<u8>)> {
         self.frame()?;
-        let sections = self.table.len() as u64;
-        let end = SectionHead { kind: SectionKind::End, content: sections, stored: sections * SECTION_HEAD };
-        let mut table = end.to_bytes().to_vec();
-        table.extend(self.table.iter().flatten());
-        table.extend_from_slice(&sections.to_le_bytes());
-        table.extend_from_slice(END);
-        self.writer.write_all(&table)?;
         self.writer.flush()?;
-        Ok((self.writer, table))
+        Ok((self.writer, self.table.concat()))
     }
 
     fn head(&mut self, head: SectionHead) -> io::Result<()> {
@@ -123,6 +136,27 @@ impl<W: Write> CompactWriter<W> {
         self.pending.clear();
         Ok(())
     }
+}
+
+/// The end of an encoding and its table, of the heads of the sections of all its parts in order.
+pub fn compact_table(parts: &[&[u8]]) -> Vec<u8> {
+    let sections = parts.iter().map(|heads| heads.len() as u64).sum::<u64>() / SECTION_HEAD;
+    let end = SectionHead { kind: SectionKind::End, content: sections, stored: sections * SECTION_HEAD };
+    let mut table = end.to_bytes().to_vec();
+    parts.iter().for_each(|heads| table.extend_from_slice(heads));
+    table.extend_from_slice(&sections.to_le_bytes());
+    table.extend_from_slice(END);
+    table
+}
+
+/// How many bytes of an archive the sections with these heads give; none if they are no heads.
+pub fn compact_content(heads: &[u8]) -> Option<u64> {
+    let (heads, rest) = heads.as_chunks();
+    let mut sum = 0_u64;
+    for head in heads {
+        sum = sum.checked_add(SectionHead::parse(head, &Limits::V1).ok()?.content)?;
+    }
+    rest.is_empty().then_some(sum)
 }
 
 impl<W> std::fmt::Debug for CompactWriter<W> {

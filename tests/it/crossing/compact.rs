@@ -12,9 +12,9 @@ use crate::scene::{Ran, Scene};
 use crate::sync::jobs::Nights;
 
 /// Two sides, and layers of which each version differs a little from the one before.
-struct Sides {
-    scene: Scene,
-    target: DockerRegistry,
+pub(crate) struct Sides {
+    pub(crate) scene: Scene,
+    pub(crate) target: DockerRegistry,
 }
 
 /// Something like a layer of programs: a tar of files that compress, of which a few change with each version.
@@ -57,7 +57,7 @@ fn member(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 impl Sides {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { scene: Scene::empty(), target: DockerRegistry::start().unwrap() }
     }
 
@@ -70,7 +70,7 @@ impl Sides {
         Layer::from_gzip_file(&self.scene.path(&format!("{name}.gz"))).unwrap()
     }
 
-    fn push(&self, version: u64) {
+    pub(crate) fn push(&self, version: u64) {
         let image = ImageSpec::oci()
             .layer(self.layer(version, "gzip -n -6"))
             .layer(LayerSpec::new(version, 9_000))
@@ -78,7 +78,7 @@ impl Sides {
         self.scene.source.client().push("team/a", &version.to_string(), &image).unwrap();
     }
 
-    fn create(&self, version: u64, output: &str, more: &[&str]) -> Ran {
+    pub(crate) fn create(&self, version: u64, output: &str, more: &[&str]) -> Ran {
         let reference = format!("{}/team/a:{version}", self.scene.source.host());
         let mut arguments = Scene::create_arguments(&[reference], output);
         let sequence = version.to_string();
@@ -87,11 +87,11 @@ impl Sides {
         self.scene.bundle(arguments)
     }
 
-    fn import(&self, file: &str) -> Ran {
+    pub(crate) fn import(&self, file: &str) -> Ran {
         self.scene.bundle(["import", file, "--to", self.target.host(), "--trust", "key.pub"])
     }
 
-    fn size(&self, name: &str) -> u64 {
+    pub(crate) fn size(&self, name: &str) -> u64 {
         std::fs::metadata(self.scene.path(name)).unwrap().len()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Whole, in volumes, compressed, as a delta, killed halfway, rebuilt from parity, signed by others, and what comes back.
 
-mod compact;
+pub(crate) mod compact;
 mod compressed;
 mod delta;
 mod extract;
@@ -20,6 +20,7 @@ mod revoked;
 mod rollback;
 mod same;
 mod several;
+mod shards;
 mod streams;
 mod trust;
 mod volumes;
