@@ -188,8 +188,10 @@ fn pods() -> BTreeMap<&'static str, PodSpec> {
         let path = manifests().join(format!("kubernetes/{side}/base/cronjob.yaml"));
         typed::<CronJob>(&path).spec.job_template.spec.unwrap().template.spec.unwrap()
     };
-    let job: Job = typed(&manifests().join("kubernetes/import-job/job.yaml"));
-    let job = job.spec.unwrap().template.spec.unwrap();
+    let job = |name: &str| {
+        let job: Job = typed(&manifests().join(format!("kubernetes/{name}/job.yaml")));
+        job.spec.unwrap().template.spec.unwrap()
+    };
     let transfer: Pod = typed(&manifests().join("kubernetes/transfer/pod.yaml"));
     let transfer = transfer.spec.unwrap();
     let serve: Deployment = typed(&manifests().join("kubernetes/serve/deployment.yaml"));
@@ -197,7 +199,8 @@ fn pods() -> BTreeMap<&'static str, PodSpec> {
     BTreeMap::from([
         ("export", cron("export")),
         ("import", cron("import")),
-        ("job", job),
+        ("job", job("import-job")),
+        ("export-job", job("export-job")),
         ("transfer", transfer),
         ("serve", serve),
     ])
@@ -301,6 +304,28 @@ fn the_pods_of_the_indexed_job_deliver_one_bundle_together() {
     }
     machine.complete();
     assert!(machine.scene.path("var/lib/bundle/large/large.json").exists());
+}
+
+#[test]
+fn the_pods_of_the_indexed_job_create_one_bundle_together() {
+    let machine = Machine::new();
+    let mut job = pods()["export-job"].clone();
+    std::fs::write(machine.scene.path("run/bundle/ca/ca.crt"), CERTIFICATE).unwrap();
+    machine.want_an_image();
+    // The image of this test is small: a volume for each pod.
+    let size = job.containers[0].args.as_mut().unwrap().iter_mut().find(|argument| *argument == "4GiB");
+    *size.unwrap() = "64KiB".to_owned();
+    machine.scene.shell("mkdir -p var/lib/bundle/large").succeeds();
+    for shard in ["3", "1", "0"] {
+        machine.run_container(&job, &[("SHARE", shard)]).succeeds().says("still to come");
+    }
+    machine.run_container(&job, &[("SHARE", "2")]).succeeds().says("the bundle is complete");
+    let bundle = "var/lib/bundle/large/large.tar";
+    machine
+        .scene
+        .bundle(["import", bundle, "--to", machine.target.host(), "--trust", "etc/bundle/ops.key.pub"])
+        .succeeds();
+    machine.complete();
 }
 
 #[test]
@@ -432,7 +457,9 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
             std::fs::write(at(overlay).join(key), "brought").unwrap();
         }
     }
-    for directory in ["export/overlays/example", "import/overlays/example", "import-job", "serve"] {
+    for directory in
+        ["export/overlays/example", "import/overlays/example", "import-job", "export-job", "serve"]
+    {
         let objects = built(&kustomize, &at(directory)).unwrap();
         let mut pods = 0;
         for ((kind, name), object) in &objects {
@@ -470,9 +497,11 @@ fn kustomize_builds_the_overlays_once_the_keys_are_there_and_leaves_no_name_open
         }
         assert!(pods > 0, "{directory}");
     }
-    // The job and the server are put on top of the overlay, and change nothing of it.
-    let overlay = built(&kustomize, &at("import/overlays/example")).unwrap();
-    for (directory, more) in [("import-job", 1), ("serve", 2)] {
+    // The jobs and the server are put on top of their side's overlay, and change nothing of it.
+    for (side, directory, more) in
+        [("import", "import-job", 1), ("export", "export-job", 1), ("import", "serve", 2)]
+    {
+        let overlay = built(&kustomize, &at(&format!("{side}/overlays/example"))).unwrap();
         let above = built(&kustomize, &at(directory)).unwrap();
         assert!(overlay.iter().all(|(name, object)| above.get(name) == Some(object)), "{directory}");
         assert_eq!(above.len(), overlay.len() + more, "{directory}");
