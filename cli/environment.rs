@@ -100,6 +100,8 @@ variables! {
         "Directory of Helm's configuration. Default: helm below XDG_CONFIG_HOME.";
     XDG_CONFIG_HOME = "all commands",
         "Directory of the user's configuration: bundle/trust.yaml, and Helm's and Podman's files. Default: ~/.config.";
+    XDG_CACHE_HOME = "scan",
+        "Directory of the user's caches: bundle/scans (results of scanners), and Trivy's and Grype's databases. Default: ~/.cache.";
     XDG_STATE_HOME = "import, sync import",
         "Directory of the user's state: bundle/state.json (rollback protection) and bundle/spool. Default: ~/.local/state.";
     HOME = "all commands",

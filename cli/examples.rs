@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 50] = [
+const EXAMPLES: [&str; 51] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -21,6 +21,7 @@ const EXAMPLES: [&str; 50] = [
     "bundle inspect nightly.tar --trust ops.key.pub --sizes",
     "bundle diff monday.tar tuesday.tar --trust ops.key.pub",
     "bundle report tuesday.tar --since monday.tar --trust ops.key.pub --output report.html",
+    "bundle scan nightly.tar --trust ops.key.pub --ignore exceptions.yaml --key ops.key",
     "bundle import nightly.tar --to https://harbor.example --trust trust.yaml --dry-run",
     "bundle harbor bootstrap --to https://harbor.example --bundle images.tar --trust ops.key.pub",
     "bundle harbor check --to https://harbor.example --credentials harbor-secrets/importer.json",

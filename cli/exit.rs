@@ -11,6 +11,7 @@ mod import;
 mod key;
 mod prune;
 mod registry;
+mod scan;
 mod serve;
 mod sync;
 mod trust;

@@ -8,7 +8,7 @@ use clap::Command;
 const COMMANDS: [(&str, &[&str]); 6] = [
     ("Connected side", &["create", "lock", "images", "convert"]),
     ("Disconnected side", &["import", "receipt", "stream", "prune", "extract", "serve", "mirror-config"]),
-    ("Both sides", &["verify", "inspect", "diff", "report", "repair", "expand", "sync"]),
+    ("Both sides", &["verify", "inspect", "diff", "report", "scan", "repair", "expand", "sync"]),
     ("Keys and trust", &["key", "sign", "trust"]),
     ("Registries", &["harbor", "doctor", "login", "logout"]),
     ("Settings and support", &["config", "schema", "completion", "support"]),

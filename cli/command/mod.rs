@@ -23,6 +23,7 @@ mod receipt;
 mod reference;
 mod repair;
 mod review;
+mod scan;
 mod schema;
 mod serve;
 mod stream;
@@ -67,6 +68,11 @@ pub(crate) enum Command {
     ///
     /// One HTML page for browsers and paper, Markdown, CSV or JSON.
     Report(review::Report),
+    /// Scan the images of a bundle for vulnerabilities
+    ///
+    /// Trivy, Grype or another scanner reads the images directly from the file. Critical and high findings block an
+    /// image (exit code 5), medium ones warn; exceptions have an owner and a last day.
+    Scan(scan::Scan),
     /// Import a bundle's images into a registry
     Import(import::Import),
     /// Set up Harbor, and compare it with receipts
@@ -154,6 +160,7 @@ impl Command {
             | Self::Logout(_)
             | Self::Stream(_)
             | Self::Prune(_)
+            | Self::Scan(_)
             | Self::Sync(_) => true,
             Self::Key(_)
             | Self::Convert(_)
@@ -190,6 +197,7 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Report(_) => "report",
+            Self::Scan(_) => "scan",
             Self::Import(_) => "import",
             Self::Harbor(_) => "harbor",
             Self::Receipt(_) => "receipt",
@@ -224,6 +232,7 @@ impl Command {
                 | Self::Expand(_)
                 | Self::Import(_)
                 | Self::Extract(_)
+                | Self::Scan(_)
                 | Self::Sync(_)
         )
     }
@@ -241,6 +250,7 @@ impl Command {
             Self::Inspect(command) => command.run(),
             Self::Diff(command) => command.run(),
             Self::Report(command) => command.run(),
+            Self::Scan(command) => command.run().await,
             Self::Import(command) => command.run().await,
             Self::Harbor(command) => command.run().await,
             Self::Receipt(command) => command.run(),

@@ -196,7 +196,7 @@ fn note_lines(notes: &[Note]) -> Vec<String> {
 }
 
 /// Opens one bundle, and says which one could not be.
-fn source(path: &Path, policy: &Effective, lent: &Lent, ahead: i64) -> Result<Source, Failure> {
+pub(crate) fn source(path: &Path, policy: &Effective, lent: &Lent, ahead: i64) -> Result<Source, Failure> {
     let bundle = Bundle::open(path, policy, &bundle_format::Limits::V1)
         .map_err(|error| Failure::from(error).of(path))?;
     bundle.lend(lent);

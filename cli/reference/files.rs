@@ -107,6 +107,24 @@ const FILES: &[Entry] = &[
         what: "What was removed by a plan, by which account, and what was left; signed with --key.",
     },
     Entry {
+        name: "FILE.scan.json, FILE.scan.json.sig, FILE.scan.sarif",
+        reads: "",
+        writes: "scan",
+        what: "What a scanner found in the images of a bundle, with the verdicts; signed with --key. SARIF is the same for other tools; its digest is in the signed file.",
+    },
+    Entry {
+        name: "exceptions.yaml",
+        reads: "scan --ignore",
+        writes: "",
+        what: "Vulnerabilities that somebody answers for: image, owner, last day and reason ([scanning.md](../scanning.md)). Any name is possible.",
+    },
+    Entry {
+        name: "bundle/scans",
+        reads: "scan",
+        writes: "scan",
+        what: "Results of earlier scans, by default below ~/.cache. It can be deleted at any time.",
+    },
+    Entry {
         name: "state.json",
         reads: "import, sync import",
         writes: "import, sync import",

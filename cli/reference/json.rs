@@ -24,6 +24,7 @@ pub(crate) fn json() -> String {
     page.add::<report::DiffReport>();
     page.add::<report::ReviewReport>();
     page.add::<report::WrittenReport>();
+    page.add::<report::BundleScanReport>();
     page.add::<report::ImportReport>();
     page.add::<report::ImportSetReport>();
     page.add::<report::PartReport>();

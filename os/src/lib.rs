@@ -24,7 +24,7 @@ pub use access::{
 };
 pub use guard::{begins_with_field, may_replace, replace_own};
 pub use positional::{read_at, read_cached_at, read_exact_at, write_all_at};
-pub use process::{allow_many_files, forbid_core_dumps};
+pub use process::{allow_many_files, end_group, forbid_core_dumps};
 pub use read::{open, open_itself, read, read_from, read_text};
 pub use rename::rename_new;
 pub use replace::{FileError, create_file, replace_file, replace_secret, sync_directory};

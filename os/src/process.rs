@@ -1,7 +1,7 @@
-//! Limits of this process.
-//! Takes nothing; raises the limit on open files, and forbids core dumps.
+//! Limits of this process, and the end of those that it started.
+//! Raises the limit on open files, forbids core dumps; takes the number of a process, ends its group.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 
 /// Raises the limit on open files as far as this process may, and says what it is then.
 pub fn allow_many_files() -> usize {
@@ -16,6 +16,13 @@ pub fn allow_many_files() -> usize {
 pub fn forbid_core_dumps() {
     // To lower a limit is always allowed.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
+/// Ends a process that leads its own group and was not waited for yet, with all of the group.
+pub fn end_group(leader: u32) {
+    let leader = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    // What has ended already needs no end.
+    let _ = leader.map(|leader| kill_process_group(leader, Signal::KILL));
 }
 
 #[cfg(test)]

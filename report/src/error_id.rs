@@ -104,6 +104,8 @@ pub enum ErrorId {
     Blocked,
     /// Harbor blocks the pull of delivered images because of vulnerabilities.
     ImagesBlocked,
+    /// Findings of a scan block images of the bundle.
+    ScanBlocked,
     /// A node's files are not as they should be.
     NodeDeviates,
     /// A pull secret is missing in the cluster, or is of another type or for another host.
@@ -126,6 +128,8 @@ pub enum ErrorId {
     Drift,
     /// A scan did not end in time.
     ScanMissing,
+    /// An image of the bundle could not be scanned.
+    ScanFailed,
     /// Other shards or runs still have work to do.
     SharesMissing,
     /// A newer program made this file. Update the program.
@@ -138,7 +142,7 @@ pub enum ErrorId {
 
 impl ErrorId {
     /// All of them, by exit code.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 66] = [
         Self::Failed,
         Self::FileSystem,
         Self::NoSpace,
@@ -188,6 +192,7 @@ impl ErrorId {
         Self::Preflight,
         Self::Blocked,
         Self::ImagesBlocked,
+        Self::ScanBlocked,
         Self::NodeDeviates,
         Self::PullSecret,
         Self::Incomplete,
@@ -199,6 +204,7 @@ impl ErrorId {
         Self::Changed,
         Self::Drift,
         Self::ScanMissing,
+        Self::ScanFailed,
         Self::SharesMissing,
         Self::NewerVersion,
         Self::Stale,
@@ -260,6 +266,7 @@ impl ErrorId {
             Self::Preflight => "preflight",
             Self::Blocked => "blocked",
             Self::ImagesBlocked => "images-blocked",
+            Self::ScanBlocked => "scan-blocked",
             Self::NodeDeviates => "node-deviates",
             Self::PullSecret => "pull-secret",
             Self::Incomplete => "incomplete",
@@ -271,6 +278,7 @@ impl ErrorId {
             Self::Changed => "changed",
             Self::Drift => "drift",
             Self::ScanMissing => "scan-missing",
+            Self::ScanFailed => "scan-failed",
             Self::SharesMissing => "shares-missing",
         }
     }
@@ -326,7 +334,8 @@ impl ErrorId {
             | Self::MissingRights
             | Self::Preflight
             | Self::Blocked
-            | Self::ImagesBlocked => ExitCode::Policy,
+            | Self::ImagesBlocked
+            | Self::ScanBlocked => ExitCode::Policy,
             Self::NodeDeviates
             | Self::PullSecret
             | Self::Incomplete
@@ -338,6 +347,7 @@ impl ErrorId {
             | Self::Changed
             | Self::Drift
             | Self::ScanMissing
+            | Self::ScanFailed
             | Self::SharesMissing => ExitCode::Incomplete,
             Self::NewerVersion => ExitCode::NewerVersion,
             Self::Stale | Self::Expired => ExitCode::Stale,
@@ -423,6 +433,7 @@ impl ErrorId {
             Self::Preflight => "Several preflight checks failed. The report names each.",
             Self::Blocked => "A host or address is blocked by the policy of this machine or of the network.",
             Self::ImagesBlocked => "Harbor blocks the pull of delivered images because of vulnerabilities.",
+            Self::ScanBlocked => "Findings of a scan block images of the bundle.",
             Self::NodeDeviates => "A node's files are not as `mirror-config` would write them.",
             Self::PullSecret => {
                 "A pull secret is missing in the cluster, or is of another type or for another host."
@@ -440,6 +451,7 @@ impl ErrorId {
             }
             Self::Drift => "The destination differs from the receipt.",
             Self::ScanMissing => "A scan did not end in time.",
+            Self::ScanFailed => "An image of the bundle could not be scanned.",
             Self::SharesMissing => "Other shards or runs still have work to do.",
         }
     }

@@ -29,6 +29,7 @@ mod prune;
 mod receipt;
 mod repair;
 mod review;
+mod scan;
 mod schema;
 mod serve;
 mod size;
@@ -83,6 +84,7 @@ pub use review::{
     AttachedEntry, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ReviewForm, ReviewReport,
     ReviewRow, SideEntry, SignerEntry, WrittenReport,
 };
+pub use scan::{BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry};
 pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};

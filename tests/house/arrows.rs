@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::sources::root;
 
 /// Each crate, and the crates of ours that it may depend on. A missing arrow is not allowed.
-const ALLOWED: [(&str, &str); 21] = [
+const ALLOWED: [(&str, &str); 22] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
@@ -26,6 +26,7 @@ const ALLOWED: [(&str, &str); 21] = [
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci os input format trust registry harbor importer"),
     ("bundle-prune", "oci os format trust registry harbor importer site"),
+    ("bundle-scan", "oci os input format trust"),
     ("bundle-handout", "oci os format importer site chart"),
     ("bundle-report", "oci format"),
     ("bundle-sync", "oci os input format trust registry bundler importer site harbor prune"),

@@ -17,6 +17,7 @@ mod registries;
 mod release;
 mod reports;
 mod review;
+mod scan;
 mod scene;
 mod serve;
 mod settings;

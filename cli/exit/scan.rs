@@ -1,0 +1,49 @@
+//! Scanning a bundle's images.
+//! Takes the errors of `scan`, gives identifiers and hints.
+
+use bundle_scan::{ExceptionsError, RecordError, ScanError, ScannerError};
+
+use super::{Failure, Id};
+
+impl From<ExceptionsError> for Failure {
+    fn from(error: ExceptionsError) -> Self {
+        match error {
+            ExceptionsError::Input(error) => error.into(),
+            ExceptionsError::Version { .. } => Self::new(Id::NewerVersion, &error),
+            ExceptionsError::Exception { .. } => Self::new(Id::FileInvalid, &error),
+            ExceptionsError::TooMany { .. } => Self::new(Id::LimitReached, &error),
+        }
+    }
+}
+
+impl From<ScannerError> for Failure {
+    fn from(error: ScannerError) -> Self {
+        match &error {
+            ScannerError::File { .. } => Self::new(Id::FileUnreadable, &error),
+            ScannerError::Version { source: ScanError::Start { .. }, .. } => Self::new(Id::Usage, &error)
+                .hint("install it in a directory of PATH, or name another program with --scanner"),
+            ScannerError::Version { .. } | ScannerError::Form { .. } => Self::new(Id::CommandFailed, &error),
+            ScannerError::NoDatabase { name, .. } => {
+                let how = match name.as_str() {
+                    "grype" => "name the directory of `grype db` with --db; `grype db update` fills it",
+                    _ => "name Trivy's cache directory with --db; `trivy image --download-db-only --cache-dir DIR` fills it",
+                };
+                Self::new(Id::Usage, &error).hint(how)
+            }
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::File(error) => error.into(),
+            RecordError::Sign(error) => error.into(),
+            RecordError::Signature(error) => error.into(),
+            RecordError::Read { .. } => Self::new(Id::FileUnreadable, &error),
+            RecordError::Json { .. } => Self::new(Id::FileInvalid, &error),
+            RecordError::Version { .. } => Self::new(Id::NewerVersion, &error),
+            RecordError::NotSigned(_) => Self::new(Id::UnknownSigner, &error),
+        }
+    }
+}
