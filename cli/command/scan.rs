@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bundle_format::{BundleId, Timestamp};
 use bundle_input::Span;
-use bundle_report::{BundleEntry, BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry};
+use bundle_report::{
+    BundleEntry, BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry,
+};
 use bundle_scan::{
-    Cache, Counts, Exception, Exceptions, Identity, Judged, Judgement, Limits, Policy, ScanRecord, Scanned, Scanner,
-    ScannerKind, Severity, Verdict, WrittenScan, images, judge, scan_all, write_record,
+    Cache, Counts, Exception, Exceptions, Identity, Judged, Judgement, Limits, Policy, ScanRecord, Scanned,
+    Scanner, ScannerKind, Severity, Verdict, WrittenScan, images, judge, scan_all, write_record,
 };
 use bundle_serve::{Event, Observer, Server, Store};
 use bundle_trust::{Signer, load_private};
@@ -139,7 +141,11 @@ impl Scan {
         let watch = Arc::new(Watch::default());
         let store = Arc::new(Store::new(sources, serving, watch.clone()).map_err(|error| {
             let failure = Failure::from(error);
-            if failure.is(Id::BaseMissing) { failure.hint("name the bundles that it builds on with --with") } else { failure }
+            if failure.is(Id::BaseMissing) {
+                failure.hint("name the bundles that it builds on with --with")
+            } else {
+                failure
+            }
         })?);
         let identity = scanner.identity(&limits).await?;
         let refused = |error: std::io::Error| Failure::new(Code::Failed, &error);
@@ -150,7 +156,8 @@ impl Scan {
         interrupt::leaves(Left::Kept("results of the images scanned so far are kept".to_owned()));
         let cache = cache_directory("bundle/scans").map(|directory| Cache::new(directory, self.rescan));
         let done = |image: &str| tell(&format!("scanned {image}"));
-        let scan = scan_all(&images, &host, &scanner, &identity, cache.as_ref(), usize::from(self.jobs), done);
+        let scan =
+            scan_all(&images, &host, &scanner, &identity, cache.as_ref(), usize::from(self.jobs), done);
         let scanned = interrupt::stop().unless(scan).await;
         serving.abort();
         let Some(scanned) = scanned else {
@@ -206,13 +213,17 @@ fn verdict(judgement: &Judgement, damaged: bool, bundle: &Path) -> Result<(), Fa
     }
     let number = |verdict| judgement.images.iter().filter(|image| image.verdict == verdict).count();
     let (blocked, failed) = (number(Verdict::Blocked), number(Verdict::Failed));
-    let also = if failed > 0 { format!(", and {} not scanned", count(failed, "image")) } else { String::new() };
+    let also =
+        if failed > 0 { format!(", and {} not scanned", count(failed, "image")) } else { String::new() };
     match (blocked, failed) {
         (0, 0) => Ok(()),
         (0, _) => Err(Failure::text(Id::ScanFailed, format!("{} not scanned", count(failed, "image")))
             .hint("the lines below each image say why; scanned images are not scanned again")),
-        (_, _) => Err(Failure::text(Id::ScanBlocked, format!("{} blocked by findings{also}", count(blocked, "image")))
-            .hint("take a newer image, or enter an exception with owner and last day in the file of --ignore")),
+        (_, _) => Err(Failure::text(
+            Id::ScanBlocked,
+            format!("{} blocked by findings{also}", count(blocked, "image")),
+        )
+        .hint("take a newer image, or enter an exception with owner and last day in the file of --ignore")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scanning a bundle's images.
 //! Takes the errors of `scan`, gives identifiers and hints.
 
+use bundle_input::InputError;
 use bundle_scan::{ExceptionsError, RecordError, ScanError, ScannerError};
 
 use super::{Failure, Id};
@@ -8,7 +9,8 @@ use super::{Failure, Id};
 impl From<ExceptionsError> for Failure {
     fn from(error: ExceptionsError) -> Self {
         match error {
-            ExceptionsError::Input(error) => error.into(),
+            ExceptionsError::Input(InputError::Text(_)) => Self::new(Id::FileUnreadable, &error),
+            ExceptionsError::Input(InputError::Yaml(_)) => Self::new(Id::FileInvalid, &error),
             ExceptionsError::Version { .. } => Self::new(Id::NewerVersion, &error),
             ExceptionsError::Exception { .. } => Self::new(Id::FileInvalid, &error),
             ExceptionsError::TooMany { .. } => Self::new(Id::LimitReached, &error),
@@ -26,7 +28,9 @@ impl From<ScannerError> for Failure {
             ScannerError::NoDatabase { name, .. } => {
                 let how = match name.as_str() {
                     "grype" => "name the directory of `grype db` with --db; `grype db update` fills it",
-                    _ => "name Trivy's cache directory with --db; `trivy image --download-db-only --cache-dir DIR` fills it",
+                    _ => {
+                        "name Trivy's cache directory with --db; `trivy image --download-db-only --cache-dir DIR` fills it"
+                    }
                 };
                 Self::new(Id::Usage, &error).hint(how)
             }

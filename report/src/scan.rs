@@ -147,7 +147,8 @@ impl Report for BundleScanReport {
         for image in &self.images {
             let FindingCounts { critical, high, medium, low, unknown, .. } = image.counts;
             let numbers = [critical, high, medium, low, unknown];
-            let number = |number: u64| if image.platforms.is_empty() { "-".to_owned() } else { number.to_string() };
+            let number =
+                |number: u64| if image.platforms.is_empty() { "-".to_owned() } else { number.to_string() };
             let cells = [image.verdict.clone()].into_iter().chain(numbers.into_iter().map(number));
             table.row(cells.chain([image.image.clone()]), below(image));
         }

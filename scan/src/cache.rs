@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use bundle_os::{Access, create_directory, replace_file};
 use bundle_oci::Digest;
+use bundle_os::{Access, create_directory, replace_file};
 use serde::{Deserialize, Serialize};
 
 use crate::{Findings, Identity, Limits};
@@ -102,7 +102,8 @@ mod tests {
         ] {
             assert_eq!(cache.find(&changed, one), None);
         }
-        let file = std::fs::read_dir(directory.path().join("a/scans")).unwrap().next().unwrap().unwrap().path();
+        let file =
+            std::fs::read_dir(directory.path().join("a/scans")).unwrap().next().unwrap().unwrap().path();
         std::fs::write(file, "{").unwrap();
         assert_eq!(cache.find(&scanner, one), None);
     }

@@ -107,12 +107,15 @@ impl Exceptions {
             };
             let texts = [&exception.vulnerability, &exception.image, &exception.owner, &exception.reason];
             if texts.iter().any(|text| text.trim().is_empty() || text.chars().count() > limits.text) {
-                return Err(wrong("vulnerability, image, owner and reason must each have 1 to 300 characters"));
+                return Err(wrong(
+                    "vulnerability, image, owner and reason must each have 1 to 300 characters",
+                ));
             }
             if exception.vulnerability.contains('*') {
                 return Err(wrong("it must name one vulnerability; '*' is for images"));
             }
-            let day = exception.expires.parse().map_err(|_| wrong("expires must be a day like 2027-01-31"))?;
+            let day =
+                exception.expires.parse().map_err(|_| wrong("expires must be a day like 2027-01-31"))?;
             all.push((exception, day));
         }
         Ok(Self(all))

@@ -207,7 +207,11 @@ mod tests {
         let digest = Digest::of(b"a");
         ScanRecord {
             scan_version: VERSION,
-            bundle: BundleId { stream: "s".parse().unwrap(), sequence: "1".parse().unwrap(), statement: digest },
+            bundle: BundleId {
+                stream: "s".parse().unwrap(),
+                sequence: "1".parse().unwrap(),
+                statement: digest,
+            },
             scanner: Identity { name: "t".to_owned(), version: "1".to_owned(), database: None, vex: None },
             block: Severity::High,
             scanned: Timestamp::from_unix(5).unwrap(),
@@ -249,7 +253,10 @@ mod tests {
         let bundle = directory.path().join("nightly.tar");
         let places = WrittenScan::places(&bundle, None);
         assert!(places.record.ends_with("nightly.scan.json"));
-        assert_eq!(WrittenScan::places(&bundle, Some(Path::new("o"))).sarif, Path::new("o/nightly.scan.sarif"));
+        assert_eq!(
+            WrittenScan::places(&bundle, Some(Path::new("o"))).sarif,
+            Path::new("o/nightly.scan.sarif")
+        );
         let (key, stranger) = (PrivateKey::from_seed(&[1; 32]), PrivateKey::from_seed(&[2; 32]).public());
         let public = key.public();
         let mut record = record();
@@ -276,6 +283,9 @@ mod tests {
         let said = result["message"]["text"].as_str().unwrap();
         assert_eq!(said, "cache/a:1 (linux/amd64): p 1 has CVE-1 (high), mended in 2");
         assert_eq!(run["invocations"][0]["executionSuccessful"], false);
-        assert_eq!(run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"], "cache/a:1: timeout");
+        assert_eq!(
+            run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"],
+            "cache/a:1: timeout"
+        );
     }
 }

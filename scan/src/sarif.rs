@@ -30,7 +30,8 @@ pub fn sarif(record: &ScanRecord) -> Vec<u8> {
                         "properties": {"security-severity": score(finding.severity), "tags": ["vulnerability"]},
                     })
                 });
-                let fixed = finding.fixed.as_deref().map(|it| format!(", mended in {it}")).unwrap_or_default();
+                let fixed =
+                    finding.fixed.as_deref().map(|it| format!(", mended in {it}")).unwrap_or_default();
                 let message = format!(
                     "{place}: {} {} has {} ({}){fixed}",
                     finding.package, finding.installed, finding.id, finding.severity

@@ -101,7 +101,11 @@ mod tests {
         let ids: Vec<(&str, Severity)> = found.all.iter().map(|it| (it.id.as_str(), it.severity)).collect();
         assert_eq!(
             ids,
-            [("CVE-2026-2", Severity::Critical), ("CVE-2026-1", Severity::Medium), ("GHSA-3", Severity::Unknown)]
+            [
+                ("CVE-2026-2", Severity::Critical),
+                ("CVE-2026-1", Severity::Medium),
+                ("GHSA-3", Severity::Unknown)
+            ]
         );
         assert_eq!((&found.all[0].aliases, &found.all[0].fixed), (&vec!["ALPINE-7".to_owned()], &None));
         assert!(found.recognised);
@@ -117,7 +121,9 @@ mod tests {
 
     #[test]
     fn output_that_is_no_report_is_refused_and_long_texts_are_cut() {
-        for text in ["", "{}", "[]", "null", "{\"Results\":[]}", "{\"SchemaVersion\":2,\"Results\":{}}", "not found"] {
+        for text in
+            ["", "{}", "[]", "null", "{\"Results\":[]}", "{\"SchemaVersion\":2,\"Results\":{}}", "not found"]
+        {
             assert!(matches!(parsed(text), Err(ParseError::Json(_))), "{text}");
         }
         assert!(matches!(parsed(r#"{"SchemaVersion":3}"#), Err(ParseError::Version(3))));

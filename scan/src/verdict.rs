@@ -166,7 +166,11 @@ pub fn judge(
                     if let Some(exception) = exception.as_ref().filter(|it| !used.contains(it)) {
                         used.push(exception.clone());
                     }
-                    judged.findings.push(JudgedFinding { finding: finding.clone(), verdict: means, exception });
+                    judged.findings.push(JudgedFinding {
+                        finding: finding.clone(),
+                        verdict: means,
+                        exception,
+                    });
                 }
                 judged
             });
@@ -267,7 +271,10 @@ mod tests {
         let (none, bad) = (findings(&[]), findings(&[("CVE-1", Severity::Critical)]));
         assert_eq!(words(&verdicts(&[], Severity::High, "")), ["failed", "failed"]);
         let failed = || Err("timeout".to_owned());
-        assert_eq!(words(&verdicts(&[("a", Ok(none)), ("b", failed())], Severity::High, "")), ["allowed", "failed"]);
+        assert_eq!(
+            words(&verdicts(&[("a", Ok(none)), ("b", failed())], Severity::High, "")),
+            ["allowed", "failed"]
+        );
         let judged = verdicts(&[("a", Ok(bad)), ("b", failed())], Severity::High, "");
         assert_eq!(words(&judged), ["blocked", "blocked"]);
         assert_eq!(judged.images[1].platforms[1].error.as_deref(), Some("timeout"));

@@ -200,8 +200,20 @@ impl Scanner {
         let mut arguments: Vec<OsString> = match &self.kind {
             // The cache in memory, for that on disk has one user at a time (trivy, docs/configuration/cache.md).
             ScannerKind::Trivy => [
-                "image", "--format", "json", "--quiet", "--scanners", "vuln", "--image-src", "remote", "--insecure",
-                "--offline-scan", "--skip-db-update", "--skip-java-db-update", "--cache-backend", "memory",
+                "image",
+                "--format",
+                "json",
+                "--quiet",
+                "--scanners",
+                "vuln",
+                "--image-src",
+                "remote",
+                "--insecure",
+                "--offline-scan",
+                "--skip-db-update",
+                "--skip-java-db-update",
+                "--cache-backend",
+                "memory",
             ]
             .map(Into::into)
             .into(),
@@ -244,7 +256,8 @@ impl Scanner {
                 variables.extend(directory.map(|it| ("GRYPE_DB_CACHE_DIR", it.clone().into_os_string())));
             }
             ScannerKind::Command(_) => {
-                let directory = self.database.iter().map(|it| ("BUNDLE_SCAN_DB", it.clone().into_os_string()));
+                let directory =
+                    self.database.iter().map(|it| ("BUNDLE_SCAN_DB", it.clone().into_os_string()));
                 let vex = self.vex.iter().map(|it| ("BUNDLE_SCAN_VEX", it.clone().into_os_string()));
                 variables.extend(directory.chain(vex));
             }
@@ -319,19 +332,24 @@ mod tests {
         let grype = words(&scanner(ScannerKind::Grype));
         assert_eq!(grype, "-o json --quiet --vex /v.json registry:127.0.0.1:5/a/b@sha256:0");
         let command = scanner(ScannerKind::Command("/opt/my-scan".into()));
-        assert_eq!((words(&command).as_str(), command.name().as_str()), ("127.0.0.1:5/a/b@sha256:0", "my-scan"));
+        assert_eq!(
+            (words(&command).as_str(), command.name().as_str()),
+            ("127.0.0.1:5/a/b@sha256:0", "my-scan")
+        );
     }
 
     #[test]
     fn versions_and_dates_of_databases_are_read() {
         // As the tests of Trivy's own command have it (trivy, pkg/commands/app_test.go).
-        let said = br#"{"Version":"0.74.0","VulnerabilityDB":{"Version":2,"NextUpdate":"2026-11-30T06:00:00Z",
+        let said =
+            br#"{"Version":"0.74.0","VulnerabilityDB":{"Version":2,"NextUpdate":"2026-11-30T06:00:00Z",
             "UpdatedAt":"2026-11-29T06:00:00Z","DownloadedAt":"2026-11-29T08:00:00Z"}}"#;
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(trivy_identity(said), (some("0.74.0"), some("2026-11-29T06:00:00Z")));
         assert_eq!(trivy_identity(br#"{"Version":"0.74.0"}"#), (some("0.74.0"), None));
         assert_eq!(trivy_identity(b"Version: 0.74.0"), (None, None));
-        let status = br#"{"schemaVersion":"v6.1.2","built":"2026-11-29T04:00:00Z","path":"/db/6","valid":true}"#;
+        let status =
+            br#"{"schemaVersion":"v6.1.2","built":"2026-11-29T04:00:00Z","path":"/db/6","valid":true}"#;
         let version = br#"{"application":"grype","version":"0.121.0"}"#;
         assert_eq!(grype_identity(version, status), (some("0.121.0"), some("2026-11-29T04:00:00Z")));
         assert_eq!(grype_identity(version, b""), (some("0.121.0"), None));

@@ -154,7 +154,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_scanner_knows_nothing_of_the_users_environment() {
-        let written = shell("env | cut -d= -f1 | grep -v -e ^_ -e PWD -e SHLVL | sort | tr '\\n' ' '; ls -A").output().await;
+        let written = shell("env | cut -d= -f1 | grep -v -e ^_ -e PWD -e SHLVL | sort | tr '\\n' ' '; ls -A")
+            .output()
+            .await;
         assert_eq!(String::from_utf8(written.unwrap()).unwrap(), "GIVEN HOME LC_ALL PATH TMPDIR ");
         let home = shell("printf %s \"$HOME\"; touch \"$HOME/left\"").output().await.unwrap();
         assert!(!std::path::Path::new(std::str::from_utf8(&home).unwrap()).exists());
@@ -162,9 +164,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_scanner_that_fails_writes_without_end_or_never_ends_is_an_error() {
-        let failed = shell("echo lost; yes no | head -c 9000 >&2; echo the reason >&2; exit 3").output().await;
+        let failed =
+            shell("echo lost; yes no | head -c 9000 >&2; echo the reason >&2; exit 3").output().await;
         let error = failed.unwrap_err();
-        assert!(matches!(&error, ScanError::Failed { message, .. } if message.ends_with("the reason") && message.len() <= 20));
+        assert!(
+            matches!(&error, ScanError::Failed { message, .. } if message.ends_with("the reason") && message.len() <= 20)
+        );
         assert!(matches!(shell("yes").output().await, Err(ScanError::TooLong(1000))));
         let slow = Run { timeout: Duration::from_millis(50), ..shell("sleep 1000 & wait") };
         assert!(matches!(slow.output().await, Err(ScanError::Timeout(_))));

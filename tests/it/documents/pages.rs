@@ -281,6 +281,21 @@ fn the_page_on_removal_says_commands_that_work() {
 }
 
 #[test]
+fn the_page_on_scans_says_commands_that_work() {
+    let sides = Sides::after_the_first_day();
+    let scanner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scan/scanner.sh");
+    sides.run(&format!(
+        "cp '{}' my-scanner && chmod +x my-scanner && mkdir db && echo 'scanner 1' > db/version",
+        scanner.display()
+    ));
+    let text = text_of("docs/scanning.md");
+    let exceptions = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    sides.it.write("exceptions.yaml", exceptions);
+    let tried = sides.walk("docs/scanning.md");
+    assert!(tried >= 1, "{tried} commands");
+}
+
+#[test]
 fn the_page_on_charts_says_commands_that_work() {
     let sides = Sides::new();
     sides.write_the_configuration_of("docs/charts.md");

@@ -7,7 +7,10 @@ use super::scene::Scans;
 fn an_image_that_was_not_scanned_is_never_allowed_and_is_scanned_next_time() {
     let scans = Scans::new();
     for (script, says) in [
-        ("echo 'FATAL unable to open the image' >&2; exit 1", "the scanner failed (exit status: 1): FATAL unable to open"),
+        (
+            "echo 'FATAL unable to open the image' >&2; exit 1",
+            "the scanner failed (exit status: 1): FATAL unable to open",
+        ),
         ("echo not JSON; exit 0", "the scanner's output is not the JSON of a scan"),
         ("echo '{\"SchemaVersion\": 9}'; exit 0", "schema version 9"),
         ("yes '{' | head -c 200000000; exit 0", "wrote more than 134217728 bytes"),
@@ -20,7 +23,10 @@ fn an_image_that_was_not_scanned_is_never_allowed_and_is_scanned_next_time() {
     scans.scan(&["--image-timeout", "1s"]).ends_with(6).says("did not end within 1 s and was stopped");
     // What blocks is worse than what was not scanned.
     scans.vulnerable("signed", &[("CVE-2026-1", "CRITICAL")]);
-    scans.scan(&["--rescan", "--image-timeout", "5s"]).ends_with(5).says("1 image blocked by findings, and 1 image not scanned");
+    scans
+        .scan(&["--rescan", "--image-timeout", "5s"])
+        .ends_with(5)
+        .says("1 image blocked by findings, and 1 image not scanned");
     scans.calls();
     std::fs::remove_file(scans.scene.path("db/docker.sh")).unwrap();
     scans.scan(&[]).ends_with(5).says("1 manifest scanned now, 3 known before");
@@ -47,7 +53,16 @@ fn a_scanner_or_database_that_is_not_there_is_a_mistake_before_any_scan() {
     assert!(!scans.scene.path("images.scan.json").exists());
     // Nobody's bundle is scanned before its signature is checked.
     scans.scene.bundle(["key", "generate", "other"]).succeeds();
-    let ran = scans.scene.bundle(["scan", "images.tar", "--trust", "other.pub", "--scanner", "./scanner", "--db", "db"]);
+    let ran = scans.scene.bundle([
+        "scan",
+        "images.tar",
+        "--trust",
+        "other.pub",
+        "--scanner",
+        "./scanner",
+        "--db",
+        "db",
+    ]);
     ran.ends_with(3);
     assert!(scans.calls().is_empty());
 }

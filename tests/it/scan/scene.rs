@@ -37,7 +37,8 @@ impl Scans {
                     "FixedVersion": "3.1", "Severity": severity, "Title": "a title"})
             })
             .collect();
-        let report = serde_json::json!({"SchemaVersion": 2, "Results": [{"Target": "a", "Vulnerabilities": all}]});
+        let report =
+            serde_json::json!({"SchemaVersion": 2, "Results": [{"Target": "a", "Vulnerabilities": all}]});
         self.database(&format!("{repository}.json"), &report.to_string());
     }
 

@@ -63,7 +63,11 @@ fn an_exception_has_an_owner_and_ends_on_its_day() {
         scans.scan(&["--ignore", "exceptions.yaml"])
     };
     let ran = exceptions("*/team/docker:*", "9999-12-30").succeeds();
-    assert!(ran.stdout.contains("is excepted until 9999-12-30 by security@example: not reachable"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("is excepted until 9999-12-30 by security@example: not reachable"),
+        "{}",
+        ran.stdout
+    );
     exceptions("*/team/docker:*", "2026-01-01")
         .ends_with(5)
         .says("ended on 2026-01-01 and counts for nothing; its owner is security@example");
