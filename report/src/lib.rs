@@ -29,7 +29,6 @@ mod prune;
 mod receipt;
 mod repair;
 mod review;
-mod scan;
 mod schema;
 mod serve;
 mod size;
@@ -81,10 +80,10 @@ pub use receipt::{
 };
 pub use repair::RepairReport;
 pub use review::{
-    AttachedEntry, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ReviewForm, ReviewReport,
-    ReviewRow, SideEntry, SignerEntry, WrittenReport,
+    AttachedEntry, BundleScanReport, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ExceptionEntry,
+    FindingCounts, FindingRow, ReviewForm, ReviewReport, ReviewRow, ScannedImageEntry, SideEntry,
+    SignerEntry, WrittenReport,
 };
-pub use scan::{BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry};
 pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;
 pub use size::{Bytes, Took, count};

@@ -6,8 +6,10 @@ mod difference;
 mod html;
 mod markdown;
 mod model;
+mod scan;
 mod written;
 
 pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use model::{AttachedEntry, ChangeSummary, ReviewReport, ReviewRow, SignerEntry};
+pub use scan::{BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry};
 pub use written::{ReviewForm, WrittenReport};
