@@ -262,7 +262,7 @@ mod tests {
         let mut record = record();
         write_record(&places, &mut record, Some(&Signer::Key(key))).unwrap();
         let read = |keys: &[PublicKey]| ScanRecord::read(&places.record, keys, &Limits::DEFAULT);
-        assert_eq!(read(&[public.clone()]).unwrap(), record);
+        assert_eq!(read(std::slice::from_ref(&public)).unwrap(), record);
         assert!(matches!(read(&[stranger]), Err(RecordError::NotSigned(_))));
         assert_eq!(record.sarif, Some(Digest::of(&std::fs::read(&places.sarif).unwrap())));
         write_record(&places, &mut record, None).unwrap();

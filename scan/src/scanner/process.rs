@@ -77,13 +77,13 @@ impl Run {
     /// Any [`ScanError`] but [`ScanError::Parse`].
     pub(crate) async fn output(self) -> Result<Vec<u8>, ScanError> {
         let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.to_its_end()).await {
+        match tokio::time::timeout(timeout, self.finish()).await {
             Ok(done) => done,
             Err(_) => Err(ScanError::Timeout(timeout)),
         }
     }
 
-    async fn to_its_end(self) -> Result<Vec<u8>, ScanError> {
+    async fn finish(self) -> Result<Vec<u8>, ScanError> {
         let Self { program, arguments, variables, timeout: _, output, message } = self;
         let start = |source| ScanError::Start { program: program.clone(), source };
         // Scanners unpack layers below TMPDIR, and read settings, exceptions and logins from HOME and where they run.
