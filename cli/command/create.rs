@@ -19,7 +19,7 @@ use bundle_oci::Digest;
 use bundle_registry::Progress;
 use bundle_report::{
     ArtifactEntry, CreateReport, MissingEntry, OtherPlatformEntry, PlanReport, ShardEntry, SignatureEntry,
-    UnchangedReport,
+    UnchangedReport, UnreadBaseEntry,
 };
 use bundle_trust::{Signer, load_private, load_public};
 
@@ -286,6 +286,7 @@ impl Create {
         let sink = sink.with_bases(bases);
         let created = create(&client, plan.clone(), &signature, sink, jobs, progress.clone()).await?;
         created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
+        created.unread_bases.iter().for_each(|unread| progress.note(&unread.to_string()));
         drop(progress);
         self.tell_done(&plan, (&created, missing, signatures), started, to_pipe)
     }
@@ -410,6 +411,7 @@ impl Create {
             missing,
             other_platforms: created.other_platforms.iter().map(OtherPlatformEntry::from).collect(),
             signatures,
+            unread_bases: created.unread_bases.iter().map(UnreadBaseEntry::from).collect(),
             shard: self.shard().zip(created.shard).map(|(shard, state)| ShardEntry {
                 shard: shard.to_string(),
                 volumes: state.volumes,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bundle_format::UnreadBase;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -96,6 +97,32 @@ fn signatures_text(signatures: &[SignatureEntry]) -> String {
     format!("signatures of publishers: {} verified{more}\n", number("verified"))
 }
 
+/// A layer that the other side has, and that `create --compact` could not read.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnreadBaseEntry {
+    /// The layer's digest.
+    pub digest: String,
+    /// The repository that has it at the destination.
+    pub repository: String,
+    /// The layer's size in bytes.
+    pub size: u64,
+    /// What its source said.
+    pub why: String,
+}
+
+impl From<&UnreadBase> for UnreadBaseEntry {
+    fn from(unread: &UnreadBase) -> Self {
+        let UnreadBase { base, why } = unread;
+        Self {
+            digest: base.digest.to_string(),
+            repository: base.repository.to_string(),
+            size: base.size,
+            why: why.clone(),
+        }
+    }
+}
+
 /// The state of a bundle that several runs write together, after one of them.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +180,9 @@ pub struct CreateReport {
     pub other_platforms: Vec<OtherPlatformEntry>,
     /// The signatures of publishers that were looked for.
     pub signatures: Vec<SignatureEntry>,
+    /// The layers that the other side has and that could not be read here: of a compact bundle, what is like them is
+    /// sent in full.
+    pub unread_bases: Vec<UnreadBaseEntry>,
     /// What is written of the bundle, if this was one of several shards; the sizes above are then those of all but
     /// for the compact encoding's; null if all of it was written.
     pub shard: Option<ShardEntry>,

@@ -45,6 +45,7 @@ pub use config::{ConfigReport, CredentialsEntry, SettingEntry, SettingsFileEntry
 pub use convert::{ConvertRemark, ConvertReport};
 pub use create::{
     CreateReport, LockReport, MissingEntry, PlanReport, Saving, ShardEntry, SignatureEntry, UnchangedReport,
+    UnreadBaseEntry,
 };
 pub use doctor::{CheckOutcome, DoctorCheck, DoctorReport};
 pub use error::{ErrorBody, ErrorReport, FileError};

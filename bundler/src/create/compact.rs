@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bundle_format::{CompactEncoder, Limits};
+use bundle_format::{CompactEncoder, Limits, UnreadBase};
 use bundle_registry::{Client, Error, Progress, Stop};
 
 use crate::compact::bases::UpstreamBases;
@@ -31,6 +31,15 @@ pub(crate) fn encoder(client: &Client, plan: &Plan, compaction: Compaction) -> (
     (Choice::of(plan, &bases), CompactEncoder::new(at_hand, scratch, effort, &Limits::V1))
 }
 
+/// What came of encoding.
+#[derive(Default)]
+pub(crate) struct Encoding {
+    /// How many bytes it has.
+    pub(crate) size: u64,
+    /// The bases that could not be read.
+    pub(crate) unread: Vec<UnreadBase>,
+}
+
 /// Fetches what is not fetched yet, and encodes all of it.
 pub(crate) async fn write(
     client: &Client,
@@ -39,7 +48,7 @@ pub(crate) async fn write(
     configs: &Arc<Configs>,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<u64, CreateError> {
+) -> Result<Encoding, CreateError> {
     let Compacting { whole, parts, compaction } = compacting;
     let whole = match whole {
         Whole::Fetched(path) if is_of(&path, &head) => {
@@ -75,7 +84,7 @@ pub(crate) async fn write_shard(
     configs: &Arc<Configs>,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<u64, CreateError> {
+) -> Result<Encoding, CreateError> {
     let Piece { whole, parts, shard, compaction } = piece;
     let range = shard.entries(head.plan().layout());
     let length = range.end - range.start;
@@ -100,16 +109,17 @@ async fn encode_file(
     (shard, compaction): (Option<CreateShard>, Compaction),
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<u64, CreateError> {
+) -> Result<Encoding, CreateError> {
     let (choice, encoder) = encoder(client, head.plan(), compaction);
+    let unread = encoder.unread();
     progress.stage("encoding", range.end - range.start);
     let (stop, telling) = (client.stop().clone(), progress.clone());
     let encode = move || {
         let sink = CompactSink::files(parts, &head, shard, choice, encoder)?.with_threads(jobs);
-        let written = encode((&whole, range), sink, &head, &stop, &*telling)?;
+        let size = encode((&whole, range), sink, &head, &stop, &*telling)?;
         // The next run would find it of no use.
         std::fs::remove_file(&whole).map_err(|source| failed(&whole, "removed", source))?;
-        Ok::<_, CreateError>(written)
+        Ok::<_, CreateError>(Encoding { size, unread: unread.all() })
     };
     tokio::task::spawn_blocking(encode).await?
 }

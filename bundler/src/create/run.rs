@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bundle_format::{Blob, OtherPlatform, SignatureBytes, image_extents};
+use bundle_format::{Blob, OtherPlatform, SignatureBytes, UnreadBase, image_extents};
 use bundle_registry::{Client, ImageExtent, Progress};
 
 use crate::create::configs::Configs;
@@ -22,6 +22,8 @@ pub struct Created {
     pub other_platforms: Vec<OtherPlatform>,
     /// The bytes of a compact encoding in files; none if the bundle is not compact, or went into a pipe.
     pub compact_size: Option<u64>,
+    /// The bases of a compact encoding that could not be read, so that what is like them is sent in full.
+    pub unread_bases: Vec<UnreadBase>,
     /// The state of the bundle, if only one of its shards was written.
     pub shard: Option<ShardState>,
 }
@@ -45,25 +47,30 @@ pub async fn create(
     if !matches!(way, Way::Shard(_)) {
         expect(&plan, &*progress, |_| true);
     }
-    let (mut compact_size, mut shard) = (None, None);
+    let (mut compact_size, mut unread_bases, mut shard) = (None, Vec::new(), None);
     match way {
         Way::Anywhere(files) => anywhere::write(client, head, files, &configs, jobs, progress).await?,
         Way::InOrder(writer) => in_order::write(client, head, writer, &configs, jobs, progress).await?,
         Way::Compact(compacting) => {
-            let written = compact::write(client, head, *compacting, &configs, jobs, progress).await?;
-            compact_size = Some(written);
+            let encoding = compact::write(client, head, *compacting, &configs, jobs, progress).await?;
+            (compact_size, unread_bases) = (Some(encoding.size), encoding.unread);
         }
         Way::CompactPipe(pipe, compaction) => {
             let (choice, encoder) = compact::encoder(client, &plan, compaction);
+            let unread = encoder.unread();
             let writer = Box::new(CompactSink::pipe(pipe.0, &head, choice, encoder)?);
             in_order::write(client, head, writer, &configs, jobs, progress).await?;
+            unread_bases = unread.all();
         }
         Way::Shard(sharded) => {
-            let (state, written) = shard::write(client, head, *sharded, &configs, jobs, progress).await?;
-            (shard, compact_size) = (Some(state), written);
+            let (state, encoding) = shard::write(client, head, *sharded, &configs, jobs, progress).await?;
+            shard = Some(state);
+            if let Some(encoding) = encoding {
+                (compact_size, unread_bases) = (Some(encoding.size), encoding.unread);
+            }
         }
     }
-    Ok(Created { other_platforms: configs.other_platforms(&plan), compact_size, shard })
+    Ok(Created { other_platforms: configs.other_platforms(&plan), compact_size, unread_bases, shard })
 }
 
 /// Says what is going to be fetched: of all blobs, those at these positions.

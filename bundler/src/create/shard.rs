@@ -14,7 +14,7 @@ use crate::sink::parts::Parts;
 use crate::sink::shard::{self, ShardState, Sharded};
 use crate::sink::target::Shape;
 
-/// Writes the shard; for a compact one, says how many bytes it has.
+/// Writes the shard; for a compact one, says what came of encoding it.
 pub(crate) async fn write(
     client: &Client,
     head: SinkHead,
@@ -22,7 +22,7 @@ pub(crate) async fn write(
     configs: &Arc<Configs>,
     jobs: usize,
     progress: Arc<dyn Progress>,
-) -> Result<(ShardState, Option<u64>), CreateError> {
+) -> Result<(ShardState, Option<compact::Encoding>), CreateError> {
     let Some(compaction) = sharded.compaction.take() else {
         {
             let begun = Parts::open_shard(&sharded.path, sharded.size, sharded.shard)?.begin_shard(&head)?;
@@ -38,15 +38,15 @@ pub(crate) async fn write(
     let is_done = range.is_empty()
         || shard::is_complete(&sharded.path, head.digest())?
         || shard::is_written(&sharded, &head)?;
-    let mut written = 0;
+    let mut encoding = compact::Encoding::default();
     if !is_done {
         shard::clear(&sharded.base())?;
         let whole = shard::whole_of(&sharded, head.digest());
         let shape = Shape { volumes: Some(sharded.size), ..Shape::default() };
         let parts = Parts::open(&sharded.base(), shape)?;
         let part = compact::Piece { whole, parts, shard: sharded.shard, compaction };
-        written = compact::write_shard(client, head.clone(), part, configs, jobs, progress).await?;
+        encoding = compact::write_shard(client, head.clone(), part, configs, jobs, progress).await?;
     }
     let complete = move || shard::complete_compact(&sharded, &head);
-    Ok((tokio::task::spawn_blocking(complete).await??, Some(written)))
+    Ok((tokio::task::spawn_blocking(complete).await??, Some(encoding)))
 }

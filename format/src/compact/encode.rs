@@ -1,11 +1,13 @@
 //! Makes recipes of blobs: finds how a blob was compressed, and writes its uncompressed bytes as a difference to
 //! bases. Takes files, gives a section's body; a blob that does not come back exactly, or not smaller, gets none.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_delta::{BaseIndex, EncodeError, Level, Options, PlainFile, ReadAt};
+use bundle_oci::Digest;
 use bundle_recompress::ExamineError;
 
 use crate::compact::error::CompactError;
@@ -45,6 +47,48 @@ impl std::str::FromStr for Effort {
 #[error("expected default or smallest")]
 pub struct ParseEffortError;
 
+/// A base that the other side has and this side could not read: what is the difference to it goes without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadBase {
+    /// The blob.
+    pub base: CompactBase,
+    /// What its source said.
+    pub why: String,
+}
+
+impl std::fmt::Display for UnreadBase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let CompactBase { digest, repository, .. } = &self.base;
+        write!(
+            f,
+            "layer {digest} of {repository}, which the other side has, could not be read here ({}): what is like it \
+             is sent in full; keep earlier bundles in a directory, and name it with --base-dir",
+            self.why
+        )
+    }
+}
+
+/// Those bases of an encoder, each once. An encoder's copies share them.
+#[derive(Clone, Debug, Default)]
+pub struct UnreadBases(Arc<Mutex<BTreeMap<Digest, UnreadBase>>>);
+
+impl UnreadBases {
+    fn add(&self, base: &CompactBase, error: &CompactError) {
+        let why = match error {
+            CompactError::NoBase(_) => "not found".to_owned(),
+            CompactError::WrongBase(_) => "its source gives other bytes".to_owned(),
+            error => error.to_string(),
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(base.digest).or_insert_with(|| UnreadBase { base: base.clone(), why });
+    }
+
+    /// All that are known so far, by digest.
+    pub fn all(&self) -> Vec<UnreadBase> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
 /// Makes recipes of the blobs of one bundle, by several threads at once.
 pub struct CompactEncoder {
     scratch: ScratchSpace,
@@ -52,6 +96,7 @@ pub struct CompactEncoder {
     effort: Effort,
     limits: Limits,
     plains: Kept<BasePlace>,
+    unread: UnreadBases,
 }
 
 /// A base at hand.
@@ -88,7 +133,13 @@ impl Encoded {
 impl CompactEncoder {
     /// An encoder that takes the other side's blobs from `outer`.
     pub fn new(outer: Arc<dyn Bases>, scratch: ScratchSpace, effort: Effort, limits: &Limits) -> Self {
-        Self { scratch, outer, effort, limits: *limits, plains: Kept::new(limits.scratch) }
+        let plains = Kept::new(limits.scratch);
+        Self { scratch, outer, effort, limits: *limits, plains, unread: UnreadBases::default() }
+    }
+
+    /// The bases that could not be read, which become known while it encodes.
+    pub fn unread(&self) -> UnreadBases {
+        self.unread.clone()
     }
 
     /// Where blobs are collected.
@@ -210,8 +261,11 @@ impl CompactEncoder {
                     let plain = PlainFile::new(file.try_clone()?)?;
                     near.push((RecipeBase { place: base.place, plain: plain.size() }, plain));
                 }
-                Err(CompactError::Io(error)) if matches!(base.source, Source::File(..)) => return Err(error),
-                Err(_) => {}
+                Err(error) => match (&base.source, error) {
+                    (Source::File(..), CompactError::Io(error)) => return Err(error),
+                    (Source::File(..), _) => {}
+                    (Source::Outer(outer), error) => self.unread.add(outer, &error),
+                },
             }
         }
         Ok(near)

@@ -144,6 +144,32 @@ fn a_changed_layer_crosses_as_its_difference_and_arrives_with_its_digest() {
 }
 
 #[test]
+fn a_layer_of_before_that_can_be_read_nowhere_is_told_and_what_is_like_it_is_sent_in_full() {
+    let sides = Sides::new();
+    sides.push(1);
+    sides.push(2);
+    sides.create(1, "one.tar", &[]).succeeds();
+    let to = ["--to", sides.target.host(), "--trust", "key.pub", "--receipt", "key-receipt.json"];
+    sides.scene.bundle(["import", "one.tar"].iter().chain(&to)).succeeds();
+    let gone = sides.layer(1, "gzip -n -6").digest;
+    let link = format!(
+        "docker/registry/v2/repositories/team/a/_layers/sha256/{}",
+        gone.trim_start_matches("sha256:")
+    );
+    std::fs::remove_dir_all(sides.scene.source.store().join(link)).unwrap();
+    std::fs::remove_file(sides.scene.path("one.tar")).unwrap();
+
+    let base = ["--base", "key-receipt.json", "--compact"];
+    let ran =
+        sides.create(2, "full.tar", &base).succeeds().says(&gone).says("could not be read here (not found)");
+    let unread = &ran.json()["unreadBases"];
+    assert_eq!(unread[0]["digest"], gone, "{unread}");
+    assert_eq!(unread[0]["why"], "not found");
+    sides.import("full.tar").succeeds();
+    assert_eq!(sides.target.client().check_complete(Check::Hash).unwrap(), []);
+}
+
+#[test]
 fn a_whole_compact_bundle_needs_nothing_else_wherever_it_is_used() {
     let sides = Sides::new();
     let platforms = [Platform::linux_amd64(), Platform::linux_arm64()];
