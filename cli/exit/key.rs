@@ -23,6 +23,9 @@ impl From<KeyFileError> for Failure {
             KeyFileError::Key { source: KeyError::PublicForPrivate, .. } => {
                 Some("name the private key: the file without .pub".to_owned())
             }
+            KeyFileError::Write { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("create the directory first".to_owned())
+            }
             KeyFileError::Read { path, .. } if path.symlink_metadata().is_err() => Some(missing(path)),
             _ => None,
         };

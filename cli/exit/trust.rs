@@ -8,6 +8,8 @@ use bundle_trust::{
     TrustFileError, TrustStoreError,
 };
 
+use bundle_input::InputError;
+
 use super::import::{NEWER, version_id};
 use super::{Failure, Id, chain};
 
@@ -17,6 +19,11 @@ impl From<TrustFileError> for Failure {
             TrustFileError::Key { source: KeyError::PrivateForPublic, .. } => {
                 Some("use the .pub file; the private key stays on the connected side".to_owned())
             }
+            // The bundle and the key change places easily.
+            TrustFileError::Input(InputError::Text(_)) => Some(
+                "--trust takes a public key or trust.yaml, and the bundle stands without an option"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Self { id: Id::FileInvalid, lines: vec![chain(&error)], hint }
