@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
-use bundle_bundler::{Inventory, InventoryKind, NamedBase, complete};
+use bundle_bundler::{EverySite, Inventory, InventoryKind, NamedBase, complete};
 use bundle_format::{BundleBases, Limits};
 use bundle_registry::{Client, Progress};
 
@@ -18,8 +18,13 @@ pub(crate) struct BaseArguments {
     #[arg(long, value_name = "FILE|SHORT=FILE")]
     base: Vec<String>,
 
-    /// Public key that signed the receipts and bundles of --base; repeatable
-    #[arg(long, value_name = "PUBKEY", requires = "base")]
+    /// Create one delta for many sites: omit only what the receipts in DIR prove that all of them have; each file in
+    /// it is the receipt of a site, each directory in it has those of one
+    #[arg(long, value_name = "DIR", conflicts_with = "base")]
+    base_sites: Option<PathBuf>,
+
+    /// Public key that signed the receipts and bundles of --base or --base-sites; repeatable
+    #[arg(long, value_name = "PUBKEY")]
     base_trust: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -39,6 +44,19 @@ impl BaseArguments {
                 ));
             }
             bases.push(base);
+        }
+        if let Some(directory) = &self.base_sites {
+            let sites = EverySite::read(directory, &keys, &Limits::V1)?;
+            let number = sites.sites();
+            if let Some(shared) = sites.shared() {
+                progress.note(&format!("{number} sites; the one furthest behind has {}", shared.base));
+                if !shared.verified {
+                    progress.note(
+                        "no signature of their receipts was verified; if one is wrong, its site refuses the bundle",
+                    );
+                }
+                bases.push(shared);
+            }
         }
         Ok(bases)
     }

@@ -70,7 +70,7 @@ impl Plan {
         // A lock has no number; what is known of bundles says more than it does.
         order.sort_by_key(|base| base.base.sequence);
         let mut newest: HashMap<&Target, HashSet<Digest>> = HashMap::new();
-        for artifact in order.iter().flat_map(|base| &base.artifacts) {
+        for artifact in order.iter().flat_map(|base| &base.artifacts).filter(|artifact| !artifact.partial) {
             let there = newest.entry(&artifact.target).or_default();
             // A tag has one digest, the last; what has no tag stays.
             if artifact.target.tag.is_some() {
@@ -249,6 +249,7 @@ mod tests {
             kind: None,
             subject: None,
             locked: None,
+            partial: false,
         });
         let base = Base {
             stream: "s".parse().unwrap(),

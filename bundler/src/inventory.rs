@@ -76,6 +76,8 @@ pub struct InventoryEntry {
     pub subject: Option<Digest>,
     /// How to find out what it consists of.
     pub(crate) locked: Option<Locked>,
+    /// Whether only some of several sites have it; its blobs are then those that all of them have.
+    pub(crate) partial: bool,
 }
 
 /// An artifact of a lock.
@@ -180,6 +182,7 @@ impl Inventory {
                     kind: Some(artifact.kind),
                     subject: artifact.subject,
                     locked: None,
+                    partial: false,
                 }
             })
             .collect();
@@ -210,6 +213,7 @@ impl Inventory {
                 platforms: None,
                 lacks: Vec::new(),
                 locked: None,
+                partial: false,
             })
             .collect();
         Self { origin: InventoryKind::Receipt, base: base_of(&bundle), verified, artifacts, known }
@@ -237,6 +241,7 @@ impl Inventory {
                     only: entry.only,
                     is_local: entry.from.is_some(),
                 }),
+                partial: false,
             })
         });
         let artifacts = artifacts.collect::<Result<_, InventoryError>>()?;

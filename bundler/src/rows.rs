@@ -350,6 +350,7 @@ mod tests {
             kind: Some(*kind),
             subject: subject.map(digest),
             locked: None,
+            partial: false,
         });
         let base = Base { stream: "s".parse().unwrap(), sequence: 1.try_into().ok(), digest: digest("x") };
         let (origin, known) = (InventoryKind::Bundle, Vec::new());

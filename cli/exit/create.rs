@@ -2,16 +2,17 @@
 //! Takes the errors of `bundler`, gives identifiers and hints.
 
 use bundle_bundler::{
-    AssembleError, BaseError, ConfigError, CreateError, ExpiresError, FetchCause, FieldError, InventoryError,
-    ItemError, LocalBlame, LocalCause, LocalError, OutputError, ParseChartSourceError, PlanError,
-    ProgramError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors, Salvage,
-    TagCause, TagErrors,
+    AssembleError, BaseError, ConfigError, CreateError, EverySiteError, ExpiresError, FetchCause, FieldError,
+    InventoryError, ItemError, LocalBlame, LocalCause, LocalError, OutputError, ParseChartSourceError,
+    PlanError, ProgramError, Reason, ReferrerOutcome, Request, ResolveCause, ResolveError, ResolveErrors,
+    Salvage, TagCause, TagErrors,
 };
 
 use super::import::{damage_id, medium_id};
 use super::registry::{SCHEMA_1, registry_id, source_hint};
 use super::{Failure, Id, chain};
 use crate::output::name;
+use bundle_input::TextError;
 use bundle_oci::ManifestError;
 
 impl From<ConfigError> for Failure {
@@ -21,6 +22,15 @@ impl From<ConfigError> for Failure {
             ConfigError::NewerLock(_) => Self::new(Id::NewerVersion, &error)
                 .hint("use the newer program that wrote it, or make it again with `bundle lock`"),
             ConfigError::NotALock(_) => failure.hint("choose another name with -o"),
+            // `-f nginx:1.27`, as other programs name images.
+            ConfigError::Text(TextError::Read { ref path, .. })
+                if path.symlink_metadata().is_err()
+                    && path.extension().is_none_or(|end| end != "yaml" && end != "yml") =>
+            {
+                failure.hint(
+                    "a file such as bundle.yaml is meant; images are named without an option, or in a list",
+                )
+            }
             ConfigError::IsAList(_) => failure.hint("give a list with --images"),
             ConfigError::Version { .. } => failure.hint("update the program, or write version: 1"),
             ConfigError::Field { error: FieldError::SecretHere, .. } => {
@@ -360,6 +370,23 @@ impl From<BaseError> for Failure {
             }
             BaseError::Short(_) => Self::new(Id::Usage, &error).hint("ask for it to be read out again"),
             BaseError::Other { .. } => Self::new(Id::Usage, &error),
+        }
+    }
+}
+
+impl From<EverySiteError> for Failure {
+    fn from(error: EverySiteError) -> Self {
+        match error {
+            EverySiteError::Inventory(error) => error.into(),
+            EverySiteError::Directory { .. } => Self::new(Id::FileSystem, &error),
+            EverySiteError::NoSite(_) => Self::new(Id::Usage, &error)
+                .hint("put each site's receipts in a directory of its own there, as *.json with *.json.sig"),
+            EverySiteError::NoReceipt(_) => Self::new(Id::Usage, &error)
+                .hint("send it a whole bundle, without --base-sites, or remove its directory"),
+            EverySiteError::NotAReceipt(_) => Self::new(Id::FileInvalid, &error),
+            EverySiteError::Stream { .. } => {
+                Self::new(Id::Usage, &error).hint("keep one directory for each stream")
+            }
         }
     }
 }

@@ -51,6 +51,10 @@ pub struct ExportConfig {
     pub outbox: PathBuf,
     /// Where receipts are put that came back.
     pub receipts: PathBuf,
+    /// Whether one stream goes to many sites: each directory in `receipts` has those of one, and a bundle leaves out
+    /// only what all of them have.
+    #[serde(default, deserialize_with = "bundle_input::plain")]
+    pub receipts_by_site: bool,
     /// The public keys of the sites whose receipts count.
     #[schemars(length(min = 1))]
     pub receipt_trust: Vec<PathBuf>,

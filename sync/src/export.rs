@@ -134,6 +134,12 @@ impl ExportJob<'_> {
                 Printable(&path.display().to_string())
             ));
         }
+        for site in &receipts.silent {
+            progress.note(&format!(
+                "{} has no receipt of stream '{stream}': nothing is left out until it has one",
+                Printable(&site.display().to_string())
+            ));
+        }
         self.recall(&mut ledger, &stream, &outbox)?;
 
         let created = Timestamp::now();
@@ -248,7 +254,11 @@ impl ExportJob<'_> {
     }
 
     fn receipts(&self, stream: &StreamName, outbox: &Outbox) -> Result<Receipts, ExportError> {
-        Ok(Receipts::read(&self.config.receipts, self.receipt_keys, stream, outbox)?)
+        let directory = &self.config.receipts;
+        Ok(match self.config.receipts_by_site {
+            true => Receipts::read_sites(directory, self.receipt_keys, stream, outbox)?,
+            false => Receipts::read(directory, self.receipt_keys, stream, outbox)?,
+        })
     }
 
     /// Reads the last bundle from the outbox where the ledger is behind: a run was killed after its bundle
@@ -350,6 +360,7 @@ impl ExportJob<'_> {
         let (client, jobs) = (self.client, self.jobs);
         let created = create(client, plan.clone(), &signature, output, jobs, progress.clone()).await?;
         created.other_platforms.iter().for_each(|other| progress.note(&other.to_string()));
+        created.unread_bases.iter().for_each(|unread| progress.note(&unread.to_string()));
         let statement = plan.statement();
         let deltas = if statement.requires.is_empty() { 0 } else { deltas.saturating_add(1) };
         let last = last_of(statement, Digest::of(plan.statement_bytes()), plan.layout().size(), deltas);

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::listing;
 use crate::outbox::{Outbox, OutboxError};
-use bundle_bundler::Inventory;
+use bundle_bundler::{EverySite, Inventory};
 use bundle_format::{
     BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName, replace_file,
 };
 use bundle_importer::signature_path;
 use bundle_oci::{Printable, chain};
 use bundle_trust::load_receipt;
+
+/// The directory for refused receipts, beside the others.
+const REFUSED: &str = "refused";
 
 /// The receipts that came back from the other side.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(crate) struct Receipts {
     pub(crate) refused: Vec<RefusedReceipt>,
     /// Receipts that cannot be read, or whose signature cannot: it may follow.
     pub(crate) waiting: Vec<PathBuf>,
+    /// Directories of sites without a receipt of the stream.
+    pub(crate) silent: Vec<PathBuf>,
 }
 
 /// A receipt that was refused; it lies in `refused` beside the others, with the reason.
@@ -61,6 +66,33 @@ impl Receipts {
             }
         }
         Ok(receipts)
+    }
+
+    /// Reads the receipts of many sites, each with a directory of its own: `newest` is then what all of them have, with
+    /// the number of the bundle that arrived at all of them. As long as one has no receipt, that is nothing.
+    pub(crate) fn read_sites(
+        directory: &Path,
+        keys: &[PublicKey],
+        stream: &StreamName,
+        outbox: &Outbox,
+    ) -> Result<Self, OutboxError> {
+        let failed = |source| OutboxError { path: directory.to_owned(), doing: "read", source };
+        let mut sites = EverySite::default();
+        let mut all = Self::default();
+        for site in listing::directories(directory).map_err(failed)? {
+            if site.name.starts_with('.') || site.name == REFUSED {
+                continue;
+            }
+            let Self { newest, refused, waiting, .. } = Self::read(&site.path, keys, stream, outbox)?;
+            all.refused.extend(refused);
+            all.waiting.extend(waiting);
+            match newest {
+                Some(newest) => sites.add(newest),
+                None => all.silent.push(site.path),
+            }
+        }
+        all.newest = sites.shared().filter(|_| all.silent.is_empty());
+        Ok(all)
     }
 
     /// The number of the newest bundle that is known to have arrived.
@@ -134,7 +166,7 @@ impl RefusedReceipt {
             move |source| OutboxError { path, doing, source }
         };
         let Some(name) = self.path.file_name() else { return Ok(()) };
-        let directory = self.path.with_file_name("refused");
+        let directory = self.path.with_file_name(REFUSED);
         std::fs::create_dir_all(&directory).map_err(failed("moved"))?;
         let mut to = directory.join(name);
         let mut number = 2_u32;

@@ -3,6 +3,7 @@
 //! One night at a time, a month of them, and nights on which people interfere.
 
 mod bad_nights;
+mod fleet;
 pub(crate) mod jobs;
 mod nights;
 mod thrift;
