@@ -131,8 +131,13 @@ fn every_object_of_the_chart_reads_as_kubernetes_own_types_and_no_image_is_named
     }
     assert_eq!(kinds.len(), 8, "{kinds:?}");
     let set = ["image.repository=one.example/a", "image.tag=v1", "transfer.image.repository=two.example/b"];
-    let all =
-        ["export.enabled=true", "serve.enabled=true", "importJob.enabled=true", "transfer.enabled=true"];
+    let all = [
+        "export.enabled=true",
+        "serve.enabled=true",
+        "importJob.enabled=true",
+        "exportJob.enabled=true",
+        "transfer.enabled=true",
+    ];
     let objects = rendered(Values { set: &[&set[..], &all[..]].concat(), ..Values::DEFAULT }).unwrap();
     let mut images = BTreeMap::new();
     for object in objects.values() {
@@ -140,7 +145,7 @@ fn every_object_of_the_chart_reads_as_kubernetes_own_types_and_no_image_is_named
             *images.entry(image.as_str().unwrap().to_owned()).or_insert(0) += 1;
         });
     }
-    let expected = [("one.example/a:v1".to_owned(), 4), ("two.example/b:3.20".to_owned(), 2)];
+    let expected = [("one.example/a:v1".to_owned(), 5), ("two.example/b:3.20".to_owned(), 2)];
     assert_eq!(images, BTreeMap::from(expected));
 }
 
@@ -279,7 +284,7 @@ fn the_chart_and_kustomize_make_the_same_objects_and_all_have_the_recommended_la
             &["export/base"],
         ),
         (Values::file("import"), &["import-job", "serve"]),
-        (Values::file("export"), &["export/overlays/example"]),
+        (Values::file("export"), &["export-job"]),
     ];
     for (values, directories) in cases {
         let built = directories.iter().flat_map(|directory| built(&kustomize, &at(directory)).unwrap());

@@ -320,7 +320,7 @@ fn the_pods_of_the_indexed_job_create_one_bundle_together() {
         machine.run_container(&job, &[("SHARE", shard)]).succeeds().says("still to come");
     }
     machine.run_container(&job, &[("SHARE", "2")]).succeeds().says("the bundle is complete");
-    let bundle = "var/lib/bundle/large/large.tar";
+    let bundle = "var/lib/bundle/large.tar";
     machine
         .scene
         .bundle(["import", bundle, "--to", machine.target.host(), "--trust", "etc/bundle/ops.key.pub"])
