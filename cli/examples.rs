@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 51] = [
+const EXAMPLES: [&str; 54] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -47,6 +47,9 @@ const EXAMPLES: [&str; 51] = [
     "bundle sync import --config /etc/bundle/sync.yaml",
     "bundle stream show nightly --to https://harbor.example --state /var/lib/bundle/import/state.json",
     "bundle stream repair nightly --to https://harbor.example --back-to 1795000000 --by operator --reason ticket-4711 --yes",
+    "bundle receipt log receipts --trust site.key.pub",
+    "bundle where nginx:1.25 --receipts receipts --trust site.key.pub --to https://harbor.example",
+    "bundle where sha256:0a1b2c3d --receipts receipts --trust site.key.pub --bundles done --bundle-trust trust.yaml",
     "bundle prune --to https://harbor.example --stream nightly --receipts receipts --trust site.key.pub --plan removals.json",
     "bundle prune --to https://harbor.example --receipts receipts --trust site.key.pub --apply removals.json --key site.key",
     "bundle login harbor.example --username admin",

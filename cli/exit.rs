@@ -8,6 +8,7 @@ mod doctor;
 mod extract;
 mod harbor;
 mod import;
+mod inventory;
 mod key;
 mod prune;
 mod registry;

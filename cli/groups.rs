@@ -7,7 +7,10 @@ use clap::Command;
 /// Headings of the program's help, and the commands below them.
 const COMMANDS: [(&str, &[&str]); 6] = [
     ("Connected side", &["create", "lock", "images", "convert"]),
-    ("Disconnected side", &["import", "receipt", "stream", "prune", "extract", "serve", "mirror-config"]),
+    (
+        "Disconnected side",
+        &["import", "receipt", "where", "stream", "prune", "extract", "serve", "mirror-config"],
+    ),
     ("Both sides", &["verify", "inspect", "diff", "report", "scan", "repair", "expand", "sync"]),
     ("Keys and trust", &["key", "sign", "trust"]),
     ("Registries", &["harbor", "doctor", "login", "logout"]),

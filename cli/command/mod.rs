@@ -32,6 +32,7 @@ mod sync;
 mod trust;
 mod verify;
 mod wanted;
+mod whereabouts;
 
 use std::io::IsTerminal;
 
@@ -80,7 +81,7 @@ pub(crate) enum Command {
     /// Creates its projects and robot accounts, and reports what differs from the policy file and from receipts.
     #[command(subcommand)]
     Harbor(harbor::Harbor),
-    /// Show or shorten an import receipt
+    /// Show, list or shorten import receipts
     #[command(subcommand)]
     Receipt(receipt::Receipt),
     /// Add a co-signature to a bundle
@@ -101,6 +102,12 @@ pub(crate) enum Command {
     ///
     /// Checks names, certificates, the clock, Harbor, disks, keys, secrets and the files of nodes.
     Doctor(doctor::Doctor),
+    /// Report which bundle brought an image, and where it is
+    ///
+    /// When it was imported, at which sites, who signed the bundle and who asked for the image; what no receipt knows,
+    /// and what the newest bundle no longer has. From receipts, bundles and the registry. Exit code 1 if nothing knows
+    /// it, 6 if something could not be read.
+    Where(whereabouts::Where),
     /// Remove images that no kept bundle wants
     ///
     /// Only what receipts of the stream say was brought, that is as it was brought, and that nothing uses. A plan is
@@ -160,6 +167,7 @@ impl Command {
             | Self::Logout(_)
             | Self::Stream(_)
             | Self::Prune(_)
+            | Self::Where(_)
             | Self::Scan(_)
             | Self::Sync(_) => true,
             Self::Key(_)
@@ -208,6 +216,7 @@ impl Command {
             Self::MirrorConfig(_) => "mirror-config",
             Self::Doctor(_) => "doctor",
             Self::Prune(_) => "prune",
+            Self::Where(_) => "where",
             Self::Sync(_) => "sync",
             Self::Stream(_) => "stream",
             Self::Login(_) => "login",
@@ -261,6 +270,7 @@ impl Command {
             Self::MirrorConfig(command) => command.run().await,
             Self::Doctor(command) => command.run().await,
             Self::Prune(command) => command.run().await,
+            Self::Where(command) => command.run().await,
             Self::Sync(command) => command.run().await,
             Self::Stream(command) => command.run().await,
             Self::Login(command) => command.run().await,

@@ -4,15 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bundle_format::{Limits, Receipt as Document, ShortReceipt, SiteName};
+use bundle_format::{Limits, Outcome, Receipt as Document, ShortReceipt, SiteName};
 use bundle_importer::{may_replace_receipt, write_receipt};
+use bundle_inventory::{Night, nights};
 use bundle_oci::Registry;
 use bundle_report::{
-    ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
+    BundleEntry, NightEntry, ReceiptLogReport, ReceiptReport, ReceiptSetReport, ShortReceiptEntry,
+    ShortReceiptReport, ShortReceiptSetReport,
 };
 use bundle_trust::{Signer, load_private, load_receipt};
 
 use crate::command::key::ask_passphrase;
+use crate::command::whereabouts::{incomplete, problem};
 use crate::exit::{Code, Failure, Id};
 use crate::output;
 use crate::several::Failed;
@@ -136,6 +139,11 @@ pub(crate) enum Receipt {
         #[command(flatten)]
         files: SignedReceipts,
     },
+    /// List receipts, one line an import
+    Log {
+        #[command(flatten)]
+        files: ReceiptFiles,
+    },
     /// Print the short form of receipts, for a phone call or a QR code
     Short {
         #[command(flatten)]
@@ -229,6 +237,17 @@ impl Receipt {
                 output::report(&ReceiptSetReport { receipts, failed: failed.entries() })?;
                 failed.end()
             }
+            Self::Log { files } => {
+                let keys = files.store.keys(&files.trust)?;
+                let log = nights(&files.receipts, &keys)?;
+                let unread = log.problems.len();
+                output::report(&ReceiptLogReport {
+                    verified: files.is_verified(),
+                    nights: log.nights.iter().map(night).collect(),
+                    problems: log.problems.iter().map(problem).collect(),
+                })?;
+                if unread > 0 { Err(incomplete(unread)) } else { Ok(()) }
+            }
             Self::Short { files: SignedReceipts { receipts, trust, store } } => {
                 let keys = store.keys(&trust)?;
                 let shortened = |path: &Path| short(&load_receipt(path, &keys, &Limits::V1)?);
@@ -242,6 +261,29 @@ impl Receipt {
                 failed.end()
             }
         }
+    }
+}
+
+/// An import as the log has it.
+fn night(night: &Night) -> NightEntry {
+    let overrides = night.overrides.iter();
+    let overrides =
+        overrides.map(|it| format!("the rule '{}' was overridden: {}", it.rule.as_str(), it.reason));
+    NightEntry {
+        file: output::name(&night.file),
+        imported: night.imported.to_string(),
+        bundle: BundleEntry::from(&night.bundle),
+        previous: night.previous.as_ref().map(BundleEntry::from),
+        gap: night.is_gap,
+        site: night.site.to_string(),
+        registry: night.registry.to_string(),
+        signers: night.signers.clone(),
+        pushed: night.count(Outcome::Pushed),
+        moved: night.count(Outcome::Moved),
+        present: night.count(Outcome::Present),
+        missing: night.count(Outcome::Skipped) + night.count(Outcome::Missing),
+        blocked: night.blocked,
+        overrides: overrides.collect(),
     }
 }
 

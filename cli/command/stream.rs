@@ -311,7 +311,8 @@ impl Side {
     ) -> Result<Vec<RecordedStream>, Failure> {
         // For one stream all records are read, because all newer ones must be taken back.
         let most = if stream.is_some() { usize::MAX } else { RECORDS_SHOWN };
-        Ok(RecordedStream::read(destination, &self.projects(), stream, most, site_key, unreadable).await?)
+        Ok(RecordedStream::read(destination, &self.projects(), stream, most, site_key.into(), unreadable)
+            .await?)
     }
 
     fn site_key(&self) -> Result<Option<Arc<Signer>>, Failure> {

@@ -10,10 +10,7 @@ impl From<GatherError> for Failure {
         match error {
             GatherError::Receipt(error) => error.into(),
             GatherError::Registry(error) => error.into(),
-            GatherError::Read { .. } => Self::new(Id::FileUnreadable, &error),
-            GatherError::TooMany { .. } => {
-                Self::new(Id::LimitReached, &error).hint("move the oldest receipts elsewhere")
-            }
+            GatherError::Files(error) => error.into(),
             GatherError::NoReceipt { .. } => Self::new(Id::Usage, &error)
                 .hint("name the directory of receipts, and Harbor and the stream as the import did"),
             GatherError::Unknown(ref bundles) => {
@@ -22,6 +19,12 @@ impl From<GatherError> for Failure {
                 Self::new(Id::Incomplete, &error)
                     .hint(format!("{more}bring its receipt to --receipts, or name the bundle with --bundles"))
             }
+            GatherError::Unrecorded(_) => Self::new(Id::Incomplete, &error).hint(
+                "somebody removed entries of the repository bundle-state, or this account may not read all of it; the \
+                 next import writes its own",
+            ),
+            GatherError::Crowded(_) => Self::new(Id::Incomplete, &error)
+                .hint("find out who pushed them to bundle-state, and remove them"),
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) fn json() -> String {
     page.add::<report::RecordedStreamsReport>();
     page.add::<report::ExportedStreamReport>();
     page.add::<report::StreamRepairReport>();
+    page.add::<report::WhereReport>();
+    page.add::<report::ReceiptLogReport>();
     page.add::<report::PruneReport>();
     page.add::<report::CheckReport>();
     page.add::<report::DriftReport>();

@@ -20,6 +20,8 @@ pub struct Artifact {
     pub digest: Digest,
     /// Its tags.
     pub tags: Vec<ArtifactTag>,
+    /// Whether Harbor lists tags of it that are no tags by the specification, and so not among these.
+    pub has_other_tags: bool,
     /// The artifacts that are attached to it: signatures, attestations and the like.
     pub accessories: Vec<Accessory>,
     /// The manifests that it lists, if it is an index.
@@ -103,15 +105,19 @@ struct WireReference {
 
 impl From<Wire> for Artifact {
     fn from(wire: Wire) -> Self {
-        let tags = wire.tags.unwrap_or_default().into_iter().filter_map(|tag| {
+        let listed = wire.tags.unwrap_or_default();
+        let count = listed.len();
+        let tags = listed.into_iter().filter_map(|tag| {
             let (immutable, pulled) = (tag.immutable, tag.pull_time);
             Some(ArtifactTag { name: tag.name.parse().ok()?, immutable, pulled })
         });
+        let tags: Vec<ArtifactTag> = tags.collect();
         let accessories = wire.accessories.unwrap_or_default().into_iter();
         let accessories = accessories.map(|it| Accessory { digest: it.digest, kind: it.kind });
         Self {
             digest: wire.digest,
-            tags: tags.collect(),
+            has_other_tags: tags.len() < count,
+            tags,
             accessories: accessories.collect(),
             children: wire.references.unwrap_or_default().into_iter().map(|it| it.child_digest).collect(),
             pulled: wire.pull_time,

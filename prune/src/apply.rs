@@ -221,6 +221,9 @@ async fn carry_out(
     if let Some(tag) = found.tags.first() {
         return Ok(Outcome::Left(Why::Tagged(tag.name.clone())));
     }
+    if found.has_other_tags {
+        return Ok(Outcome::Left(Why::Moved));
+    }
     if let Some(at) = is_newer(found.pulled) {
         return Ok(Outcome::Left(Why::Pulled(at)));
     }
@@ -249,7 +252,14 @@ mod tests {
     fn live(of: &str, tags: &[&str]) -> LiveArtifact {
         let tag = |name: &&str| LiveTag { name: name.parse().unwrap(), immutable: false, pulled: None };
         let tags = tags.iter().map(tag).collect();
-        LiveArtifact { digest: digest(of), tags, pulled: None, children: Vec::new(), accessories: Vec::new() }
+        LiveArtifact {
+            digest: digest(of),
+            tags,
+            has_other_tags: false,
+            pulled: None,
+            children: Vec::new(),
+            accessories: Vec::new(),
+        }
     }
 
     /// The step for a reviewed row, by what a fresh plan has and what is there.

@@ -2,20 +2,22 @@
 //! bundles. Takes files, keys and a Harbor; gives a ledger and what the kept bundles want, or says what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use bundle_format::{BundleId, Cursor, Medium, PublicKey, Statement, StreamName, Unverified, bundle_of};
+use bundle_format::{BundleId, PublicKey, StreamName};
 use bundle_harbor::Harbor;
-use bundle_importer::RecordedStream;
-use bundle_oci::{Digest, ProjectName, RegistryPath};
-use bundle_os::begins_with_field;
+use bundle_importer::RecordKeys;
+use bundle_inventory::{
+    Depth, FilesError, RegistryRecord, StreamRecord, bundle_files, read_record, receipt_files, statement_of,
+};
+use bundle_oci::{Digest, RegistryPath};
 use bundle_registry::Error;
 use bundle_site::{HarborOptions, HarborSite};
 use bundle_trust::{ReceiptFileError, Signer, load_receipt};
 use tracing::info;
 
-use crate::{Kept, Ledger, Limits, Recorded, Wanted};
+use crate::{Kept, Ledger, Wanted};
 
 /// Where it is known from what bundles brought and want.
 #[derive(Clone, Debug)]
@@ -24,10 +26,12 @@ pub struct Sources<'a> {
     pub receipts: &'a [PathBuf],
     /// The keys one of which must have signed each; any receipt counts without.
     pub keys: &'a [PublicKey],
-    /// Bundles, or directories with them, for what a bundle without a receipt wants.
+    /// Bundles, or directories with them, for what a bundle without a receipt wants, and for the bases of deltas.
     pub bundles: &'a [PathBuf],
-    /// The site's key: where there is one, only records that it signed count.
+    /// The site's key. Where there is one, or any of `keys`, a stream's record counts as far as they signed it.
     pub site_key: Option<Arc<Signer>>,
+    /// The bases of deltas: they stay, for the next delta may need the same.
+    pub bases: &'a [BundleId],
 }
 
 /// What was gathered.
@@ -56,21 +60,8 @@ pub enum GatherError {
     #[error(transparent)]
     Receipt(#[from] ReceiptFileError),
     /// A directory or file that cannot be read.
-    #[error("{} cannot be read", .path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
-    /// More receipts than [`Limits`] allow.
-    #[error("{} has more than the {limit} receipts allowed", .path.display())]
-    TooMany {
-        /// The directory.
-        path: PathBuf,
-        /// How many there may be.
-        limit: usize,
-    },
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// Harbor.
     #[error(transparent)]
     Registry(#[from] Error),
@@ -85,6 +76,12 @@ pub enum GatherError {
     /// What a kept bundle wants is not known.
     #[error("no receipt of bundle {} is known, so that what it wants is not", .0.first().map_or_else(String::new, ToString::to_string))]
     Unknown(Vec<BundleId>),
+    /// The record lacks a bundle of which there is a receipt, and so perhaps newer ones too.
+    #[error("the registry's record of accepted bundles lacks bundle {0}, which a receipt says was imported")]
+    Unrecorded(BundleId),
+    /// The record has more entries that count for nothing than are read.
+    #[error("the registry's record of the stream '{0}' has too many entries that count for nothing")]
+    Crowded(StreamName),
 }
 
 /// Gathers what a plan for `stream` needs. What is wanted is known for each of the `keep` newest bundles of every
@@ -101,7 +98,7 @@ pub async fn gather(
     let registry = RegistryPath::new(harbor.registry().clone(), None);
     let mut ledger = Ledger::default();
     let (mut receipts, mut elsewhere) = (0, 0);
-    for path in each(sources.receipts, is_receipt)? {
+    for path in receipt_files(sources.receipts)? {
         let receipt = load_receipt(&path, sources.keys, &bundle_format::Limits::V1)?;
         if receipt.registry == registry {
             ledger.add(&receipt);
@@ -113,20 +110,31 @@ pub async fn gather(
     if !ledger.streams().any(|name| name == stream) {
         return Err(GatherError::NoReceipt { stream: stream.clone(), registry });
     }
-    let mut unreadable = BTreeSet::new();
-    let recorded = recorded(harbor, &ledger.projects(), sources.site_key.as_ref(), &mut unreadable).await?;
-    let mut kept = kept_of(&ledger, keep, &recorded);
-    let unknown: BTreeSet<Digest> =
-        kept.values().flat_map(|kept| &kept.unknown).map(|bundle| bundle.statement).collect();
-    if !unknown.is_empty() {
-        for path in each(sources.bundles, |name, _| bundle_of(name).is_some())? {
-            // A file that is no bundle, or another one, is no reason to stop: what is missing is said below.
-            if let Some((bundle, statement)) = head(&path, &unknown) {
-                ledger.add_statement(&bundle, &statement);
-            }
+    let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
+    let seen = harbor.projects().await?;
+    let keys = sources.record_keys();
+    let RegistryRecord { streams: record, unreadable } =
+        read_record(&destination, &ledger.projects(), seen, &keys, Depth::Bundles).await?;
+    is_whole(&ledger, &record, keep)?;
+    let mut bases: BTreeSet<BundleKey> = sources.bases.iter().map(key).collect();
+    let mut kept = kept_of(&ledger, keep, &record, &bases);
+    // The bases of kept bundles that are here, and what those want of which there is no receipt.
+    let named: BTreeSet<Digest> =
+        kept.values().flat_map(|kept| &kept.bundles).map(|bundle| bundle.statement).collect();
+    for path in bundle_files(sources.bundles)? {
+        // A file that is no bundle, or another one, is no reason to stop: what is missing is said below.
+        let Some((bundle, statement)) = statement_of(&path, &named) else { continue };
+        for base in &statement.base {
+            bases.extend(base.sequence.map(|sequence| (base.stream.clone(), sequence, base.digest)));
         }
-        kept = kept_of(&ledger, keep, &recorded);
+        if !ledger.knows(&bundle) {
+            ledger.add_statement(&bundle, &statement);
+        }
     }
+    kept = match bases.is_empty() && sources.bundles.is_empty() {
+        true => kept,
+        false => kept_of(&ledger, keep, &record, &bases),
+    };
     let unknown: Vec<BundleId> = kept.values().flat_map(|kept| kept.unknown.clone()).collect();
     if !unknown.is_empty() {
         return Err(GatherError::Unknown(unknown));
@@ -138,131 +146,119 @@ pub async fn gather(
     Ok(Gathered { ledger, kept: own, others, wanted, receipts, elsewhere, unreadable })
 }
 
+/// A bundle, as sets have it.
+type BundleKey = (StreamName, bundle_format::Sequence, Digest);
+
+fn key(bundle: &BundleId) -> BundleKey {
+    (bundle.stream.clone(), bundle.sequence, bundle.statement)
+}
+
+impl Sources<'_> {
+    /// The keys whose entries in a record count.
+    fn record_keys(&self) -> RecordKeys {
+        let own = self.site_key.as_ref().map(|signer| signer.public().clone());
+        let keys: Vec<PublicKey> = self.keys.iter().cloned().chain(own).collect();
+        if keys.is_empty() { RecordKeys::Any } else { RecordKeys::Public(keys) }
+    }
+}
+
+/// Whether the record can be relied on: it has the newest bundle of which there is a receipt, as it would not if
+/// somebody had emptied it, and what counts in it was not crowded out by what does not.
+fn is_whole(
+    ledger: &Ledger,
+    record: &BTreeMap<StreamName, StreamRecord>,
+    keep: usize,
+) -> Result<(), GatherError> {
+    for stream in ledger.streams() {
+        let entries = record.get(stream).map(|record| &record.entries);
+        if let Some(newest) = ledger.newest(stream)
+            && !entries.is_some_and(|entries| entries.contains(&(newest.sequence, newest.statement)))
+        {
+            return Err(GatherError::Unrecorded(newest));
+        }
+    }
+    let is_crowded = |record: &StreamRecord| record.more > 0 && record.accepted.len() < keep.max(1);
+    match record.iter().find(|(_, record)| is_crowded(record)) {
+        Some((stream, _)) => Err(GatherError::Crowded(stream.clone())),
+        None => Ok(()),
+    }
+}
+
 fn kept_of(
     ledger: &Ledger,
     keep: usize,
-    recorded: &BTreeMap<StreamName, Recorded>,
+    record: &BTreeMap<StreamName, StreamRecord>,
+    bases: &BTreeSet<BundleKey>,
 ) -> BTreeMap<StreamName, Kept> {
-    let streams: BTreeSet<&StreamName> = ledger.streams().chain(recorded.keys()).collect();
-    let none = Recorded::default();
-    let kept = |stream: &StreamName| ledger.kept(stream, keep, recorded.get(stream).unwrap_or(&none));
+    let none = StreamRecord::default();
+    let streams: BTreeSet<&StreamName> =
+        ledger.streams().chain(record.keys()).chain(bases.iter().map(|(stream, ..)| stream)).collect();
+    let kept = |stream: &StreamName| {
+        let mut kept = ledger.kept(stream, keep, record.get(stream).unwrap_or(&none));
+        for (_, sequence, statement) in bases.iter().filter(|(of, ..)| of == stream) {
+            let base = BundleId { stream: stream.clone(), sequence: *sequence, statement: *statement };
+            if kept.bundles.contains(&base) {
+                continue;
+            }
+            if !ledger.knows(&base) {
+                kept.unknown.push(base.clone());
+            }
+            kept.bundles.push(base);
+        }
+        kept
+    };
     streams.into_iter().map(|stream| (stream.clone(), kept(stream))).collect()
-}
-
-/// The record of accepted bundles in all projects that the account sees: another importer's streams may want
-/// something too. It must be able to read those that receipts name.
-async fn recorded(
-    harbor: &Harbor,
-    named: &BTreeSet<ProjectName>,
-    site_key: Option<&Arc<Signer>>,
-    unreadable: &mut BTreeSet<String>,
-) -> Result<BTreeMap<StreamName, Recorded>, Error> {
-    let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
-    let seen = harbor.projects().await?;
-    let mut all: BTreeMap<StreamName, Recorded> = BTreeMap::new();
-    for project in named.iter().cloned().chain(seen).collect::<BTreeSet<ProjectName>>() {
-        let is_named = named.contains(&project);
-        let projects = [project];
-        let read = RecordedStream::accepted(
-            &destination,
-            &projects,
-            None,
-            usize::MAX,
-            site_key.cloned(),
-            unreadable,
-        );
-        let streams = match read.await {
-            Err(error) if !is_named && matches!(error.status(), Some(401 | 403)) => continue,
-            streams => streams?,
-        };
-        for stream in streams {
-            let recorded = all.entry(stream.stream).or_default();
-            for known in stream.bundles {
-                let key = (known.bundle.sequence, known.bundle.statement);
-                recorded.accepted.insert(key);
-                if known.taken_back.is_some() {
-                    recorded.taken_back.insert(key);
-                }
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// The files that were named, and those right below directories that were, in the order of their names.
-fn each(paths: &[PathBuf], is_one: impl Fn(&str, &Path) -> bool) -> Result<Vec<PathBuf>, GatherError> {
-    let limit = Limits::DEFAULT.receipts;
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let failed = |source| GatherError::Read { path: path.clone(), source };
-        let mut below = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (name, file) = (entry.file_name(), entry.path());
-            if name.to_str().is_some_and(|name| !name.starts_with('.') && is_one(name, &file)) {
-                below.push(file);
-            }
-            if below.len() > limit {
-                return Err(GatherError::TooMany { path: path.clone(), limit });
-            }
-        }
-        below.sort();
-        files.extend(below);
-    }
-    Ok(files)
-}
-
-/// Whether a file of a directory is a receipt: JSON, and neither a plan nor a record of a removal.
-fn is_receipt(name: &str, path: &Path) -> bool {
-    if !name.ends_with(".json") {
-        return false;
-    }
-    let mut start = [0; 64];
-    let read = bundle_os::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start));
-    let start = read.map_or(&[][..], |length| start.get(..length).unwrap_or_default());
-    let is = |field: &str| !start.is_empty() && begins_with_field(start, field);
-    !is("planVersion") && !is("removalVersion")
-}
-
-/// The statement of a bundle, if it is one of those that are looked for. Its digest proves what the signature would.
-fn head(path: &Path, wanted: &BTreeSet<Digest>) -> Option<(BundleId, Statement)> {
-    let limits = bundle_format::Limits::V1;
-    let medium = Medium::open(path, &limits).ok()?;
-    let head = Unverified::read(&mut Cursor::new(&medium).ok()?, &limits).ok()?;
-    let digest = Digest::of(&head.statement);
-    if !wanted.contains(&digest) {
-        return None;
-    }
-    let statement = Statement::parse(&head.statement, &limits).ok()?;
-    Some((BundleId::of(&statement, digest), statement))
 }
 
 #[cfg(test)]
 mod tests {
+    use bundle_format::Outcome;
+
     use super::*;
+    use crate::ledger::tests::{bundle, receipt};
+
+    /// A ledger of the bundles `1..=last` of the stream `s`.
+    fn ledger(last: u64) -> Ledger {
+        let mut ledger = Ledger::default();
+        for number in 1..=last {
+            ledger.add(&receipt(&bundle("s", number), number as i64, &[("a:1", "a", Outcome::Pushed)]));
+        }
+        ledger
+    }
+
+    fn record(numbers: &[u64], more: usize) -> BTreeMap<StreamName, StreamRecord> {
+        let keys: BTreeSet<_> = numbers
+            .iter()
+            .map(|number| (bundle("s", *number).sequence, bundle("s", *number).statement))
+            .collect();
+        let record = StreamRecord { accepted: keys.clone(), entries: keys, more, ..StreamRecord::default() };
+        [("s".parse().unwrap(), record)].into()
+    }
 
     #[test]
-    fn a_directory_gives_its_receipts_in_order_and_no_plans_or_records() {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in [
-            ("b.json", "{\"receiptVersion\":1}"),
-            ("a.json", "{\"receiptVersion\":1}"),
-            ("a.json.sig", "x"),
-            ("empty.json", ""),
-            (".hidden.json", "{}"),
-            ("removals.json", "{\n  \"planVersion\": 1\n}"),
-            ("removals.record.json", "{\"removalVersion\":1}"),
-        ] {
-            std::fs::write(directory.path().join(name), text).unwrap();
+    fn a_record_that_was_emptied_or_crowded_out_is_not_relied_on() {
+        let known = ledger(3);
+        assert!(is_whole(&known, &record(&[1, 2, 3], 0), 3).is_ok());
+        assert!(is_whole(&known, &record(&[3, 4], 0), 3).is_ok());
+        for emptied in [BTreeMap::new(), record(&[], 0), record(&[1, 2], 0)] {
+            let error = is_whole(&known, &emptied, 3).unwrap_err();
+            assert!(matches!(error, GatherError::Unrecorded(it) if it == bundle("s", 3)));
         }
-        let found = each(&[directory.path().to_owned(), "named.json".into()], is_receipt).unwrap();
-        let names: Vec<&str> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        // A receipt that was cut off is one that cannot be read, and that must be said.
-        assert_eq!(names, ["a.json", "b.json", "empty.json", "named.json"]);
-        assert!(each(&[directory.path().join("a.json")], is_receipt).unwrap().len() == 1);
+        assert!(matches!(is_whole(&known, &record(&[2, 3], 9), 3), Err(GatherError::Crowded(_))));
+        assert!(is_whole(&known, &record(&[1, 2, 3], 9), 3).is_ok());
+    }
+
+    #[test]
+    fn the_base_of_a_delta_stays_and_one_that_is_not_known_is_said() {
+        let known = ledger(6);
+        let numbers = |base: u64| {
+            let kept = kept_of(&known, 2, &BTreeMap::new(), &[key(&bundle("s", base))].into());
+            let kept = &kept[&"s".parse().unwrap()];
+            let numbers: Vec<u64> = kept.bundles.iter().map(|it| it.sequence.into()).collect();
+            (numbers, kept.unknown.len())
+        };
+        assert_eq!(numbers(2), (vec![6, 5, 2], 0));
+        assert_eq!(numbers(5), (vec![6, 5], 0));
+        assert_eq!(numbers(9), (vec![6, 5, 9], 1));
     }
 }

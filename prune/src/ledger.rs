@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use bundle_format::{Blob, BundleId, Outcome, Receipt, Sequence, Statement, StreamName, Target, Timestamp};
+use bundle_inventory::StreamRecord;
 use bundle_oci::{Digest, ProjectName, RepositoryName, Tag};
 
 /// A repository of a Harbor: its project, and its name inside it.
@@ -56,17 +57,8 @@ struct Entry {
 struct Named {
     target: u32,
     digest: u32,
-    /// Whether this import put it there.
-    brought: bool,
-}
-
-/// The registry's own record of a stream.
-#[derive(Clone, Debug, Default)]
-pub struct Recorded {
-    /// The bundles that were accepted, with those that were taken back.
-    pub accepted: BTreeSet<(Sequence, Digest)>,
-    /// Those that were taken back, and count no more.
-    pub taken_back: BTreeSet<(Sequence, Digest)>,
+    /// When this import put it there; none if it did not.
+    brought: Option<Timestamp>,
 }
 
 /// The bundles of a stream whose artifacts stay.
@@ -89,10 +81,31 @@ pub struct Wanted {
 /// What a stream brought.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Brought {
-    /// Each tag with the digests that the stream gave it.
-    pub(crate) tags: BTreeMap<Repository, BTreeMap<Tag, BTreeSet<Digest>>>,
+    /// Each tag with what the stream gave it last.
+    pub(crate) tags: BTreeMap<Repository, BTreeMap<Tag, Given>>,
     /// The artifacts of each repository, with the newest bundle that brought each.
     pub(crate) artifacts: BTreeMap<Repository, HashMap<Digest, BundleId>>,
+}
+
+/// What a stream gave a tag.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    /// The import that did it last, and the number of its bundle.
+    last: Option<(Timestamp, Sequence)>,
+    /// The digest; several if two imports did at once. A tag that has an earlier one again was moved by somebody else.
+    pub(crate) digests: BTreeSet<Digest>,
+}
+
+impl Given {
+    fn add(&mut self, at: (Timestamp, Sequence), digest: Digest) {
+        if self.last < Some(at) {
+            self.digests.clear();
+            self.last = Some(at);
+        }
+        if self.last == Some(at) {
+            self.digests.insert(digest);
+        }
+    }
 }
 
 impl Ledger {
@@ -109,6 +122,7 @@ impl Ledger {
                 });
             }
             let brought = matches!(artifact.outcome, Outcome::Pushed | Outcome::Moved);
+            let brought = brought.then_some(receipt.imported);
             named.push(Named { target, digest, brought });
         }
         let entry = self.entry(&receipt.bundle);
@@ -121,7 +135,7 @@ impl Ledger {
         let mut named = Vec::with_capacity(statement.artifacts.len());
         for artifact in &statement.artifacts {
             let (target, digest) = (self.targets.of(&artifact.target), self.digests.of(&artifact.digest));
-            named.push(Named { target, digest, brought: false });
+            named.push(Named { target, digest, brought: None });
         }
         self.entry(bundle).named.extend(named);
     }
@@ -155,15 +169,47 @@ impl Ledger {
         self.targets.all.iter().map(|target| target.project.clone()).collect()
     }
 
+    /// The newest bundle of a stream of which there is a receipt.
+    pub fn newest(&self, stream: &StreamName) -> Option<BundleId> {
+        let bundles = self.streams.get(stream)?;
+        let ((sequence, statement), _) = bundles.iter().rev().find(|(_, entry)| entry.imported.is_some())?;
+        Some(BundleId { stream: stream.clone(), sequence: *sequence, statement: *statement })
+    }
+
     /// The bundles of a stream to keep: those with the `keep` highest numbers, and the `keep` that were imported
-    /// last, which are others after somebody went back. Bundles that were taken back are none of them.
-    pub fn kept(&self, stream: &StreamName, keep: usize, recorded: &Recorded) -> Kept {
+    /// last, which are others after somebody went back. Bundles that were taken back are none of them. Where that is
+    /// in doubt, both are kept: those that are the newest with such bundles, and those that are without.
+    pub fn kept(&self, stream: &StreamName, keep: usize, record: &StreamRecord) -> Kept {
+        let doubted = record.taken_back.union(&record.doubted).copied().collect();
+        let (sure, careful) = (
+            self.kept_without(stream, keep, record, &record.taken_back),
+            self.kept_without(stream, keep, record, &doubted),
+        );
+        let keys: BTreeSet<(Sequence, Digest)> = sure.union(&careful).copied().collect();
+        let mut kept = Kept::default();
+        for (sequence, statement) in keys.into_iter().rev() {
+            let bundle = BundleId { stream: stream.clone(), sequence, statement };
+            if !self.knows(&bundle) {
+                kept.unknown.push(bundle.clone());
+            }
+            kept.bundles.push(bundle);
+        }
+        kept
+    }
+
+    fn kept_without(
+        &self,
+        stream: &StreamName,
+        keep: usize,
+        record: &StreamRecord,
+        taken_back: &BTreeSet<(Sequence, Digest)>,
+    ) -> BTreeSet<(Sequence, Digest)> {
         let known = self.streams.get(stream);
-        let counts = |key: &&(Sequence, Digest)| !recorded.taken_back.contains(*key);
+        let counts = |key: &&(Sequence, Digest)| !taken_back.contains(*key);
         let all: BTreeSet<(Sequence, Digest)> = known
             .iter()
             .flat_map(|bundles| bundles.keys())
-            .chain(&recorded.accepted)
+            .chain(&record.accepted)
             .filter(counts)
             .copied()
             .collect();
@@ -179,17 +225,7 @@ impl Ledger {
         imported.sort();
         let last: BTreeSet<(Sequence, Digest)> =
             imported.into_iter().rev().take(keep.max(1)).map(|(_, key)| key).collect();
-        let mut kept = Kept::default();
-        for key in all.into_iter().rev() {
-            if newest.contains(&key.0) || last.contains(&key) {
-                let bundle = BundleId { stream: stream.clone(), sequence: key.0, statement: key.1 };
-                if !self.knows(&bundle) {
-                    kept.unknown.push(bundle.clone());
-                }
-                kept.bundles.push(bundle);
-            }
-        }
-        kept
+        all.into_iter().filter(|key| newest.contains(&key.0) || last.contains(key)).collect()
     }
 
     /// What these bundles want.
@@ -223,7 +259,8 @@ impl Ledger {
         let mut brought = Brought::default();
         for ((sequence, statement), entry) in self.streams.get(stream).into_iter().flatten() {
             let bundle = BundleId { stream: stream.clone(), sequence: *sequence, statement: *statement };
-            for named in entry.named.iter().filter(|named| named.brought) {
+            for named in &entry.named {
+                let Some(at) = named.brought else { continue };
                 let (Some(target), Some(digest)) =
                     (self.targets.get(named.target), self.digests.get(named.digest))
                 else {
@@ -232,7 +269,7 @@ impl Ledger {
                 let repository = Repository::of(target);
                 if let Some(tag) = &target.tag {
                     let tags = brought.tags.entry(repository.clone()).or_default();
-                    tags.entry(tag.clone()).or_default().insert(*digest);
+                    tags.entry(tag.clone()).or_default().add((at, *sequence), *digest);
                 }
                 brought.artifacts.entry(repository).or_default().insert(*digest, bundle.clone());
             }
@@ -243,7 +280,7 @@ impl Ledger {
     /// The repositories that a stream brought something to.
     pub fn repositories(&self, stream: &StreamName) -> BTreeSet<Repository> {
         let entries = self.streams.get(stream).into_iter().flatten();
-        let named = entries.flat_map(|(_, entry)| entry.named.iter().filter(|named| named.brought));
+        let named = entries.flat_map(|(_, entry)| entry.named.iter().filter(|named| named.brought.is_some()));
         named.filter_map(|named| self.targets.get(named.target)).map(Repository::of).collect()
     }
 
@@ -390,7 +427,7 @@ pub(crate) mod tests {
         for number in 1..=6 {
             ledger.add(&receipt(&bundle("s", number), 100 + number as i64, &[("a:1", "a", Outcome::Pushed)]));
         }
-        let mut recorded = Recorded::default();
+        let mut recorded = StreamRecord::default();
         assert_eq!(sequences(&ledger.kept(&s, 3, &recorded)), [6, 5, 4]);
         // Somebody went back to the second bundle.
         ledger.add(&receipt(&bundle("s", 2), 200, &[("a:1", "a", Outcome::Moved)]));
@@ -398,13 +435,18 @@ pub(crate) mod tests {
         let key = |number| (bundle("s", number).sequence, bundle("s", number).statement);
         recorded.taken_back.insert(key(6));
         assert_eq!(sequences(&ledger.kept(&s, 3, &recorded)), [5, 4, 3, 2]);
+        // Somebody marked the fifth, and perhaps nobody who may: it stays, and so does what would without it.
+        recorded.doubted.insert(key(5));
+        assert_eq!(sequences(&ledger.kept(&s, 3, &recorded)), [5, 4, 3, 2]);
+        assert_eq!(sequences(&ledger.kept(&s, 1, &recorded)), [5, 4, 2]);
+        recorded.doubted.clear();
         // The registry accepted a bundle whose receipt is not here.
         recorded.accepted.extend([key(9), key(5)]);
         let kept = ledger.kept(&s, 3, &recorded);
         assert_eq!(sequences(&kept), [9, 5, 4, 2]);
         assert_eq!(kept.unknown, [bundle("s", 9)]);
         // At least one bundle is kept in any case.
-        assert_eq!(sequences(&ledger.kept(&s, 0, &Recorded::default())), [6, 2]);
+        assert_eq!(sequences(&ledger.kept(&s, 0, &StreamRecord::default())), [6, 2]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The bounds on what a removal reads: plans, lists of what runs, receipts.
+//! The bounds on what a removal reads: plans, and lists of what runs.
 //! Takes nothing; each number has the reason why it is as it is.
 
 /// Every bound beside those of a receipt and of Harbor's answers.
@@ -10,14 +10,11 @@ pub struct Limits {
     pub in_use: u64,
     /// Different references in it. A cluster has at most some thousands.
     pub references: usize,
-    /// Receipts in one directory: fifty streams for five years.
-    pub receipts: usize,
     /// Removals that run at once. Harbor hashes an administrator's password for each request.
     pub removals: usize,
 }
 
 impl Limits {
     /// The bounds that the program keeps to.
-    pub const DEFAULT: Self =
-        Self { plan: 64 << 20, in_use: 512 << 20, references: 200_000, receipts: 100_000, removals: 4 };
+    pub const DEFAULT: Self = Self { plan: 64 << 20, in_use: 512 << 20, references: 200_000, removals: 4 };
 }

@@ -18,6 +18,8 @@ pub struct LiveArtifact {
     pub digest: Digest,
     /// Its tags.
     pub tags: Vec<LiveTag>,
+    /// Whether it has tags that cannot be named here, and so stays.
+    pub has_other_tags: bool,
     /// When it was pulled last, by whatever name; none if never.
     pub pulled: Option<Timestamp>,
     /// The manifests that it lists, if it is an index.
@@ -64,6 +66,7 @@ impl From<Artifact> for LiveArtifact {
         };
         Self {
             digest: found.digest,
+            has_other_tags: found.has_other_tags,
             tags: found.tags.into_iter().map(tag).collect(),
             pulled: time(found.pulled),
             children: found.children,

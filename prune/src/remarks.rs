@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use bundle_harbor::{Harbor, ReplicationPolicy};
+use bundle_harbor::{Account, Harbor, ReplicationPolicy};
 use bundle_oci::{Printable, ProjectName};
 use bundle_registry::Error;
 
@@ -34,6 +34,8 @@ pub enum Remark {
     },
     /// This account may not see the rules.
     Unknown(&'static str),
+    /// This account may not see all projects, and so not the record of each stream.
+    Projects,
 }
 
 impl fmt::Display for Remark {
@@ -59,6 +61,10 @@ impl fmt::Display for Remark {
                 Printable(policy)
             ),
             Self::Unknown(what) => write!(f, "this account may not see the {what}"),
+            Self::Projects => f.write_str(
+                "this account is not an administrator's: a stream that is recorded only in projects that it does not \
+                 see may want what goes",
+            ),
         }
     }
 }
@@ -67,8 +73,18 @@ impl fmt::Display for Remark {
 ///
 /// # Errors
 /// Any [`Error`] but that the account may not see them.
-pub async fn remarks(harbor: &Harbor, projects: &BTreeSet<ProjectName>) -> Result<Vec<Remark>, Error> {
+pub async fn remarks(
+    harbor: &Harbor,
+    account: &Account,
+    projects: &BTreeSet<ProjectName>,
+) -> Result<Vec<Remark>, Error> {
     let mut remarks = Vec::new();
+    // Streams that write to `cache` or `platform` are recorded there (importer's Record::of); others in one of their
+    // own projects.
+    let is_shared = |project: &ProjectName| project.is_cache() || *project == ProjectName::platform();
+    if !matches!(account, Account::Administrator(_)) && !projects.iter().all(is_shared) {
+        remarks.push(Remark::Projects);
+    }
     let mut hidden = false;
     for project in projects {
         match harbor.retention_rules(project).await {

@@ -18,6 +18,8 @@ pub enum ErrorId {
     LimitReached,
     /// A command that the program ran failed, such as a signing command or kubectl.
     CommandFailed,
+    /// Nothing that was read knows what was searched for, and all of it could be read.
+    FoundNowhere,
     /// An argument is wrong.
     Usage,
     /// A configuration file, list or values file is wrong. The message names the place.
@@ -142,13 +144,14 @@ pub enum ErrorId {
 
 impl ErrorId {
     /// All of them, by exit code.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 67] = [
         Self::Failed,
         Self::FileSystem,
         Self::NoSpace,
         Self::Resources,
         Self::LimitReached,
         Self::CommandFailed,
+        Self::FoundNowhere,
         Self::Usage,
         Self::FileInvalid,
         Self::FileUnreadable,
@@ -220,6 +223,7 @@ impl ErrorId {
             Self::Resources => "resources",
             Self::LimitReached => "limit-reached",
             Self::CommandFailed => "command-failed",
+            Self::FoundNowhere => "found-nowhere",
             Self::Usage => "usage",
             Self::FileInvalid => "file-invalid",
             Self::FileUnreadable => "file-unreadable",
@@ -291,7 +295,8 @@ impl ErrorId {
             | Self::NoSpace
             | Self::Resources
             | Self::LimitReached
-            | Self::CommandFailed => ExitCode::Failed,
+            | Self::CommandFailed
+            | Self::FoundNowhere => ExitCode::Failed,
             Self::Usage
             | Self::FileInvalid
             | Self::FileUnreadable
@@ -364,6 +369,9 @@ impl ErrorId {
             Self::LimitReached => "The work is larger than a limit of the program or of the format.",
             Self::CommandFailed => {
                 "A command that the program ran failed, such as a signing command or kubectl."
+            }
+            Self::FoundNowhere => {
+                "Nothing that was read knows what was searched for, and all of it could be read."
             }
             Self::Usage => "An argument is wrong.",
             Self::FileInvalid => {

@@ -27,6 +27,7 @@ mod model;
 mod progress;
 mod prune;
 mod receipt;
+mod receipt_log;
 mod repair;
 mod review;
 mod schema;
@@ -37,6 +38,7 @@ mod support;
 mod sync;
 mod table;
 mod verify;
+mod whereabouts;
 
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
@@ -79,6 +81,7 @@ pub use prune::{PruneLeft, PruneReport, PruneRow};
 pub use receipt::{
     ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
 };
+pub use receipt_log::{NightEntry, ReceiptLogReport};
 pub use repair::RepairReport;
 pub use review::{
     AttachedEntry, BundleScanReport, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ExceptionEntry,
@@ -95,3 +98,4 @@ pub use stream::{
 pub use support::{SupportEntry, SupportReport};
 pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
 pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
+pub use whereabouts::{BringingEntry, NowWord, PlaceEntry, ProblemEntry, StandingEntry, WhereReport};

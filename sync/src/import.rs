@@ -188,7 +188,7 @@ impl ImportJob<'_> {
             let error = self.superseded(&candidate, error);
             items.push(self.sort(candidate, error, &mut ledger, &ledger_path)?);
         }
-        self.prune(&mut ledger);
+        self.tidy_done(&mut ledger);
         let named = |wanted: fn(&BundleOutcome) -> Option<&ItemError>| -> Vec<(String, String)> {
             let items =
                 items.iter().filter_map(|item| Some((item.name.clone(), chain(wanted(&item.outcome)?))));
@@ -406,7 +406,7 @@ impl ImportJob<'_> {
     }
 
     /// Removes old files from `done`. Files that the job did not put there stay.
-    fn prune(&self, ledger: &mut ImportLedger) {
+    fn tidy_done(&self, ledger: &mut ImportLedger) {
         let mut kept: BTreeMap<StreamName, usize> = BTreeMap::new();
         let mut remaining = Vec::new();
         for done in ledger.done.drain(..).rev() {

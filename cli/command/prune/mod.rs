@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bundle_format::{StreamName, Timestamp};
-use bundle_harbor::Harbor;
+use bundle_harbor::{Account, Harbor};
 use bundle_prune::{
-    Gathered, InUse, Limits, Outcome, Question, RemovalPlan, RemovalRecord, RemovalResult, Sources, apply,
-    gather, look, plan, record_path, remarks, write_record,
+    Approved, InUse, Limits, Outcome, Planned, RemovalPlan, RemovalResult, Request, Sources, carry_out,
+    record_path,
 };
 use bundle_report::{BundleEntry, PruneLeft, PruneReport, PruneRow};
 use bundle_site::account_text;
@@ -42,8 +42,8 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 
-    /// Reviewed plan to carry out (needs an administrator's account); a row that was taken out of it stays
-    #[arg(long, value_name = "FILE")]
+    /// Reviewed plan to carry out (needs an administrator's account, and --trust); a row that was taken out of it stays
+    #[arg(long, value_name = "FILE", requires = "trust")]
     apply: Option<PathBuf>,
 
     /// Receipts of the imports into this Harbor, of all its streams; of a directory, all *.json in it; repeatable
@@ -54,7 +54,8 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "PUBKEY")]
     trust: Vec<PathBuf>,
 
-    /// Bundles, for what a bundle without a receipt wants; of a directory, all in it; repeatable
+    /// Bundles, for what a bundle without a receipt wants, and for the bases of deltas, which stay; of a directory, all
+    /// in it; repeatable
     #[arg(long, value_name = "FILE|DIR")]
     bundles: Vec<PathBuf>,
 
@@ -70,8 +71,8 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "FILE", requires = "apply")]
     record: Option<PathBuf>,
 
-    /// Private key of this site, to sign the record with. Records of accepted bundles in Harbor that it did not sign
-    /// count for nothing
+    /// Private key of this site, to sign the record with. Of a stream's record in Harbor, only what this key or one of
+    /// --trust signed counts, if they signed any of it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
@@ -85,13 +86,6 @@ pub(crate) struct Prune {
     connection: Connection,
 }
 
-/// A plan that was made just now, and what it was made of.
-struct Planned {
-    plan: RemovalPlan,
-    remarks: Vec<String>,
-    live: std::collections::BTreeMap<bundle_prune::Repository, Vec<bundle_prune::LiveArtifact>>,
-}
-
 impl Prune {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let key = self.key.as_ref().map(|path| load_private(path, ask_passphrase)).transpose()?;
@@ -100,8 +94,9 @@ impl Prune {
             (Some(path), _, Some(stream)) => {
                 RemovalPlan::may_replace(path)?;
                 let (harbor, progress) = self.connect("planning").await?;
-                let planned =
-                    self.planned(&harbor, &progress, stream, usize::from(self.keep), signer).await?;
+                let account = harbor.account().await?;
+                let keep = usize::from(self.keep);
+                let planned = self.planned(&harbor, &account, &progress, stream, keep, signer).await?;
                 planned.plan.write(path)?;
                 drop(progress);
                 output::report(&self.report(&planned, &name(path), None, false))
@@ -125,6 +120,7 @@ impl Prune {
     async fn planned(
         &self,
         harbor: &Harbor,
+        account: &Account,
         progress: &Running,
         stream: &StreamName,
         keep: usize,
@@ -135,45 +131,18 @@ impl Prune {
             in_use.add_file(path, &Limits::DEFAULT)?;
         }
         let keys = self.store.keys(&self.trust)?;
-        let sources = Sources { receipts: &self.receipts, keys: &keys, bundles: &self.bundles, site_key };
-        let Gathered { ledger, kept, others, wanted, elsewhere, unreadable, .. } =
-            gather(harbor, stream, keep, &sources).await?;
-        if elsewhere > 0 {
-            progress.note(&format!("{} of other registries left alone", count(elsewhere, "receipt")));
+        let sources =
+            Sources { receipts: &self.receipts, keys: &keys, bundles: &self.bundles, site_key, bases: &[] };
+        let (pulled_within, jobs) = (self.pulled_within, self.connection.jobs());
+        let request = Request { stream, keep, sources, in_use: &in_use, pulled_within, jobs };
+        let planned = Planned::make(harbor, account, request, Timestamp::now()).await?;
+        if planned.elsewhere > 0 {
+            progress.note(&format!("{} of other registries left alone", count(planned.elsewhere, "receipt")));
         }
-        for entry in unreadable.iter().take(NAMED) {
+        for entry in planned.unreadable.iter().take(NAMED) {
             progress.note(&format!("{entry} is ignored in the record of accepted bundles"));
         }
-        let live = look(harbor, ledger.repositories(stream), self.connection.jobs()).await?;
-        let now = Timestamp::now();
-        let before = now.unix() - i64::from(self.pulled_within) * 24 * 3600;
-        let pulled_since = Timestamp::from_unix(before.max(0)).ok().filter(|_| self.pulled_within > 0);
-        let (removals, left, frees) = plan(&Question {
-            ledger: &ledger,
-            stream,
-            wanted: &wanted,
-            live: &live,
-            in_use: &in_use,
-            pulled_since,
-        });
-        let projects = removals.iter().map(|removal| removal.repository.project.clone()).collect();
-        let remarks = match removals.is_empty() {
-            true => Vec::new(),
-            false => remarks(harbor, &projects).await?.iter().map(ToString::to_string).collect(),
-        };
-        let plan = RemovalPlan {
-            plan_version: RemovalPlan::VERSION,
-            registry: self.to.root(),
-            stream: stream.clone(),
-            keep,
-            planned: now,
-            kept,
-            others,
-            removals,
-            left,
-            frees,
-        };
-        Ok(Planned { plan, remarks, live })
+        Ok(planned)
     }
 
     async fn carry_out(&self, path: PathBuf, signer: Option<Arc<Signer>>) -> Result<(), Failure> {
@@ -183,48 +152,26 @@ impl Prune {
             return Err(Failure::text(Code::Usage, text).of(&path).hint("name that one with --to"));
         }
         let (harbor, progress) = self.connect("removing").await?;
-        let account = account_text(&harbor.account().await?);
-        let mut planned =
-            self.planned(&harbor, &progress, &reviewed.stream, reviewed.keep, signer.clone()).await?;
-        let pending = reviewed.removals.iter().map(|removal| RemovalResult {
-            repository: removal.repository.clone(),
-            digest: removal.digest,
-            tags: Vec::new(),
-            artifact: false,
-            outcome: Outcome::Pending,
-        });
-        let mut record = RemovalRecord {
-            removal_version: RemovalRecord::VERSION,
-            registry: reviewed.registry.clone(),
-            stream: reviewed.stream.clone(),
-            plan: Some(digest),
-            account,
-            kept: planned.plan.kept.clone(),
-            began: Timestamp::now(),
-            ended: None,
-            results: pending.collect(),
-            frees: reviewed.frees,
-        };
+        let account = harbor.account().await?;
+        let mut planned = self
+            .planned(&harbor, &account, &progress, &reviewed.stream, reviewed.keep, signer.clone())
+            .await?;
         let place = self.record.clone().unwrap_or_else(|| record_path(&path));
-        // Before anything is removed, it can be written, and says what is going to be.
-        write_record(&place, &record, signer.as_deref())?;
-        let applied =
-            apply(&harbor, &reviewed.removals, &planned.plan.removals, &planned.plan.left, &planned.live)
-                .await;
-        record.results = applied.results;
-        record.ended = Some(Timestamp::now());
-        let written = write_record(&place, &record, signer.as_deref());
+        let approved = Approved { removals: &reviewed.removals, file: Some(digest), frees: reviewed.frees };
+        let removed =
+            carry_out(&harbor, &account_text(&account), approved, &planned, &place, signer.as_deref())
+                .await?;
         drop(progress);
         planned.plan.removals = reviewed.removals;
         planned.plan.left.clear();
-        let results = Some((record.results.as_slice(), name(&place)));
+        let left = removed.left();
+        let results = Some((removed.record.results.as_slice(), name(&place)));
         output::report(&self.report(&planned, &name(&path), results, signer.is_some()))?;
-        written?;
-        if let Some(error) = applied.error {
+        removed.written?;
+        if let Some(error) = removed.error {
             let failure = Failure::from(error);
             return Err(failure.also_hint("what was removed is in the record; the same command goes on"));
         }
-        let left = record.results.iter().filter(|result| !result.outcome.is_done()).count();
         if left > 0 {
             let text = format!("{} of the plan left", count(left, "row"));
             return Err(Failure::text(Code::Incomplete, text)
@@ -280,7 +227,7 @@ impl Prune {
             left: left.collect(),
             freed_blobs: planned.plan.frees.blobs,
             freed_bytes: planned.plan.frees.bytes,
-            remarks: planned.remarks.clone(),
+            remarks: planned.remarks.iter().map(ToString::to_string).collect(),
             plan: plan.to_owned(),
             record: done.map(|(_, record)| record),
             signed,

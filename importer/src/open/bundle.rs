@@ -112,14 +112,22 @@ impl Bundle {
     /// # Errors
     /// Any [`OpenError`].
     pub fn identify(path: &Path, policy: &Effective, limits: &Limits) -> Result<BundleId, OpenError> {
+        let trusted = Self::head(path, policy, limits)?;
+        Ok(BundleId::of(trusted.statement(), trusted.digest()))
+    }
+
+    /// The same, with the statement.
+    ///
+    /// # Errors
+    /// Any [`OpenError`].
+    pub fn head(path: &Path, policy: &Effective, limits: &Limits) -> Result<Trusted, OpenError> {
         let countersignatures = known_countersignatures(path, policy);
         with_parity_or_without(path, limits, |medium| {
             if !medium.has(&(0..1)) {
                 return Err(OpenError::Missing(medium.missing()));
             }
             let mut cursor = Cursor::new(&medium).map_err(Damage::Read)?;
-            let trusted = trust(&mut cursor, policy, &countersignatures, limits)?;
-            Ok(BundleId::of(trusted.statement(), trusted.digest()))
+            trust(&mut cursor, policy, &countersignatures, limits)
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use bundle_format::{BundleId, SignatureBytes, Trusted};
+use bundle_format::{BundleId, PublicKey, SignatureBytes, Trusted};
 use bundle_oci::{Digest, Tag};
 use bundle_trust::{SignError, Signer};
 
@@ -43,10 +43,28 @@ impl fmt::Display for Disbelief {
     }
 }
 
+/// Whose entries of a record count.
+#[derive(Clone, Debug, Default)]
+pub enum RecordKeys {
+    /// Anybody's: the site has no key.
+    #[default]
+    Any,
+    /// Those that the site's key signed. It signs new ones.
+    Site(Arc<Signer>),
+    /// Those that one of these keys signed, for who only reads.
+    Public(Vec<PublicKey>),
+}
+
+impl From<Option<Arc<Signer>>> for RecordKeys {
+    fn from(site: Option<Arc<Signer>>) -> Self {
+        site.map_or(Self::Any, Self::Site)
+    }
+}
+
 /// The keys whose records are believed, and the key for new ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
-    site: Option<Arc<Signer>>,
+    keys: RecordKeys,
     /// The signers of the bundle to accept.
     signers: Vec<Digest>,
     /// The keys of the trust policy that may not sign for its stream.
@@ -57,12 +75,12 @@ impl Records {
     /// Those of the stream of a bundle; with the site's key, only records that it signed.
     pub(crate) fn of(trusted: &Trusted, site: Option<Arc<Signer>>) -> Self {
         let kept_out = trusted.kept_out().iter().copied().collect();
-        Self { site, signers: trusted.signer_keys().to_vec(), kept_out }
+        Self { keys: site.into(), signers: trusted.signer_keys().to_vec(), kept_out }
     }
 
     /// Whether records are signed.
     pub(crate) fn are_signed(&self) -> bool {
-        self.site.is_some()
+        !matches!(self.keys, RecordKeys::Any)
     }
 
     /// The annotations of a bundle's record. The same bundle gives the same: to remember it twice changes nothing.
@@ -78,9 +96,9 @@ impl Records {
         Ok(annotations)
     }
 
-    /// Those of a site with this key, if it has one, for which no bundle is accepted.
-    pub(crate) fn of_site(site: Option<Arc<Signer>>) -> Self {
-        Self { site, signers: Vec::new(), kept_out: HashSet::new() }
+    /// Those that these keys signed, for which no bundle is accepted.
+    pub(crate) fn by(keys: RecordKeys) -> Self {
+        Self { keys, signers: Vec::new(), kept_out: HashSet::new() }
     }
 
     /// Adds the site's signature over lines of text to annotations, where the site has a key. The first line says
@@ -93,7 +111,7 @@ impl Records {
         annotations: &mut BTreeMap<&'static str, String>,
         lines: &[String],
     ) -> Result<(), SignError> {
-        if let Some(site) = &self.site {
+        if let RecordKeys::Site(site) = &self.keys {
             let signature = site.sign(&message(lines))?;
             annotations.insert(SIGNATURE, hex(signature.as_ref()));
         }
@@ -102,11 +120,18 @@ impl Records {
 
     /// Whether annotations have the site's signature over these lines, or the site has no key.
     pub(crate) fn has_signed(&self, annotations: &BTreeMap<String, String>, lines: &[String]) -> bool {
-        let Some(site) = &self.site else { return true };
+        let is_by = |message: &[u8], signature: &SignatureBytes| match &self.keys {
+            RecordKeys::Any => true,
+            RecordKeys::Site(site) => site.public().verify(message, signature),
+            RecordKeys::Public(keys) => keys.iter().any(|key| key.verify(message, signature)),
+        };
+        if !self.are_signed() {
+            return true;
+        }
         let signature = annotations.get(SIGNATURE).and_then(|text| signature_of(text));
         // No line break can move text from one line into the next.
         let are_lines = lines.iter().all(|line| !line.contains('\n'));
-        are_lines && signature.is_some_and(|signature| site.public().verify(&message(lines), &signature))
+        are_lines && signature.is_some_and(|signature| is_by(&message(lines), &signature))
     }
 
     /// The bundle that a record says was accepted, if it is believed.
@@ -186,7 +211,7 @@ mod tests {
 
     fn records(site: Option<u8>, kept_out: &[&[u8]]) -> Records {
         Records {
-            site: site.map(|seed| Arc::new(Signer::Key(PrivateKey::from_seed(&[seed; 32])))),
+            keys: site.map(|seed| Arc::new(Signer::Key(PrivateKey::from_seed(&[seed; 32])))).into(),
             signers: vec![Digest::of(b"tenant")],
             kept_out: kept_out.iter().map(|key| Digest::of(key)).collect(),
         }
@@ -249,6 +274,13 @@ mod tests {
             assert_eq!(site.read(wrong, tag), Err(Disbelief::Unsigned));
         }
         assert_eq!(site.read(&signed, &moved_tag), Err(Disbelief::NoRecord));
+        // Who only has public keys reads the same.
+        let public = |seed: u8| PrivateKey::from_seed(&[seed; 32]).public();
+        let reader = Records::by(RecordKeys::Public(vec![public(3), public(1)]));
+        assert_eq!(reader.read(&signed, &tag), Ok(bundle()));
+        for wrong in [&unsigned, &others] {
+            assert_eq!(reader.read(wrong, &tag), Err(Disbelief::Unsigned));
+        }
     }
 
     #[test]

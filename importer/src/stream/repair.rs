@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bundle_format::{BundleId, Sequence, StreamName, Timestamp};
-use bundle_oci::{ProjectName, Tag};
+use bundle_oci::{Digest, ProjectName, Tag};
 use bundle_registry::Error;
 use bundle_trust::Signer;
 
 use crate::stream::place::{Document, Place, read_tag};
 use crate::stream::record::{TAKEN_BACK, annotations_of, bundle_of, tag_of};
-use crate::stream::recorded::{Disbelief, Records};
+use crate::stream::recorded::{Disbelief, RecordKeys, Records};
 use crate::stream::tags::{ListedBundle, StreamTags};
 use crate::{Destination, HistoryError, Newest, Record, RecordedTag};
 
@@ -34,6 +34,8 @@ pub struct RecordedStream {
     pub more: usize,
     /// The bundles with their signers, as far as they are known.
     pub listed: Vec<ListedBundle>,
+    /// The digests that the stream gave to tags last, by `project/repository:tag`, as far as they are known.
+    pub tags: BTreeMap<String, Vec<Digest>>,
 }
 
 /// A bundle of the record.
@@ -56,8 +58,9 @@ pub struct TakenBack {
     pub reason: String,
 }
 
-/// The tags of one stream by number, each with the position of the project where it was found.
-type Tags = BTreeMap<(Sequence, String), (usize, RecordedTag)>;
+/// The tags of one stream by number, each with the positions of the projects where it was found: whoever can push to
+/// one of them can write a tag of the same name, which must not hide what another has.
+type Tags = BTreeMap<(Sequence, String), Vec<(usize, RecordedTag)>>;
 
 impl RecordedStream {
     /// Reads the record in these projects of `stream`, or of all streams, by name. Unreadable entries are
@@ -70,17 +73,17 @@ impl RecordedStream {
         projects: &[ProjectName],
         stream: Option<&StreamName>,
         most: usize,
-        site_key: Option<Arc<Signer>>,
+        keys: RecordKeys,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<Self>, Error> {
         let mut streams =
-            Self::accepted(destination, projects, stream, most, site_key.clone(), unreadable).await?;
-        let record = Record::in_projects(projects.to_vec()).believed(Records::of_site(site_key));
+            Self::accepted(destination, projects, stream, most, keys.clone(), unreadable).await?;
+        let record = Record::in_projects(projects.to_vec()).believed(Records::by(keys));
         for known in &mut streams {
-            let StreamTags { bundles, ignored, .. } =
-                StreamTags::recall(&record, destination, &known.stream).await?;
-            unreadable.extend(ignored);
-            known.listed = bundles;
+            let tags = StreamTags::recall(&record, destination, &known.stream).await?;
+            unreadable.extend(tags.ignored);
+            known.listed = tags.bundles;
+            known.tags = tags.set;
         }
         Ok(streams)
     }
@@ -94,21 +97,22 @@ impl RecordedStream {
         projects: &[ProjectName],
         stream: Option<&StreamName>,
         most: usize,
-        site_key: Option<Arc<Signer>>,
+        keys: RecordKeys,
         unreadable: &mut BTreeSet<String>,
     ) -> Result<Vec<Self>, Error> {
-        let records = Records::of_site(site_key);
+        let records = Records::by(keys);
         let mut accepted: BTreeMap<StreamName, Tags> = BTreeMap::new();
-        let mut back: BTreeMap<String, (usize, RecordedTag)> = BTreeMap::new();
+        let mut back: BTreeMap<String, Vec<(usize, RecordedTag)>> = BTreeMap::new();
         for (position, project) in projects.iter().enumerate() {
             for known in Place::of(destination, project)?.tags().await? {
                 let tag = known.tag.as_str().to_owned();
                 if let Some(of) = tag.strip_suffix(TAKEN_BACK) {
-                    back.insert(of.to_owned(), (position, known));
+                    back.entry(of.to_owned()).or_default().push((position, known));
                 } else if let Some((name, number)) = read_tag(&tag)
                     && stream.is_none_or(|stream| *stream == name)
                 {
-                    accepted.entry(name).or_default().insert((number, tag), (position, known));
+                    let tags = accepted.entry(name).or_default();
+                    tags.entry((number, tag)).or_default().push((position, known));
                 }
             }
         }
@@ -116,27 +120,35 @@ impl RecordedStream {
         for (name, tags) in accepted {
             let mut bundles = Vec::new();
             let all = tags.len();
-            for ((_, tag), (position, known)) in tags.into_iter().rev().take(most.min(MOST_READ)) {
-                let Some(project) = projects.get(position) else { continue };
-                match Place::of(destination, project)?.bundle(&known, Some(&records)).await? {
-                    Some(Ok(bundle)) => {
-                        let taken_back = match back.get(&tag) {
-                            Some((position, mark)) => {
-                                let project = projects.get(*position);
-                                taken_back(destination, project, mark, &records, &tag, unreadable).await?
-                            }
-                            None => None,
-                        };
-                        bundles.push(RecordedBundle { bundle, taken_back });
+            for ((_, tag), places) in tags.into_iter().rev().take(most.min(MOST_READ)) {
+                let (mut believed, mut disbelieved) = (None, Vec::new());
+                for (position, known) in places {
+                    let Some(project) = projects.get(position) else { continue };
+                    match Place::of(destination, project)?.bundle(&known, Some(&records)).await? {
+                        Some(Ok(bundle)) => {
+                            believed = Some(bundle);
+                            break;
+                        }
+                        Some(Err(name)) => disbelieved.push(name),
+                        None => {}
                     }
-                    Some(Err(name)) => {
-                        unreadable.insert(name);
-                    }
-                    None => {}
                 }
+                let Some(bundle) = believed else {
+                    unreadable.extend(disbelieved);
+                    continue;
+                };
+                let mut mark = None;
+                for (position, known) in back.get(&tag).into_iter().flatten() {
+                    let project = projects.get(*position);
+                    mark = taken_back(destination, project, known, &records, &tag, unreadable).await?;
+                    if mark.is_some() {
+                        break;
+                    }
+                }
+                bundles.push(RecordedBundle { bundle, taken_back: mark });
             }
             let more = all.saturating_sub(most.min(MOST_READ));
-            streams.push(Self { stream: name, bundles, more, listed: Vec::new() });
+            streams.push(Self { stream: name, bundles, more, listed: Vec::new(), tags: BTreeMap::new() });
         }
         Ok(streams)
     }
@@ -169,7 +181,7 @@ pub async fn take_back(
     mark: &TakenBack,
     site_key: Option<Arc<Signer>>,
 ) -> Result<(), HistoryError> {
-    let records = Records::of_site(site_key);
+    let records = Records::by(site_key.into());
     for project in projects {
         let place = Place::of(destination, project)?;
         // Only where a bundle itself is recorded: the account need not be able to write anywhere else.

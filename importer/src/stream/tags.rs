@@ -28,7 +28,7 @@ const MOST_LOOKED_AT: usize = 1000;
 pub(crate) struct StreamTags {
     /// The digests that the stream gave to a tag last, by `project/repository:tag`: that of the newest bundle, and
     /// that from which it moves the tag, for it may have been interrupted; more where imports ran at once.
-    set: BTreeMap<String, Vec<Digest>>,
+    pub(crate) set: BTreeMap<String, Vec<Digest>>,
     /// How many there are: no more than [`Limits::listed_tags`], for whoever can push there can write lists.
     count: usize,
     /// The bundles that the lists are of, and who signed them.
