@@ -38,7 +38,7 @@ const NAMED: usize = 20;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  failed
+  1  failed, or a search found nothing
   2  invalid argument or configuration file
   3  the bundle is not trusted or is damaged
   4  network or registry error; a retry may help

@@ -90,7 +90,10 @@ fn is_receipt(name: &str, path: &Path) -> bool {
     let mut start = [0; 64];
     let read = bundle_os::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut start));
     let start = read.map_or(&[][..], |length| start.get(..length).unwrap_or_default());
-    let is = |field: &str| !start.is_empty() && begins_with_field(start, field);
+    // What ends before the field's name is no plan that is written yet, but a file that was cut off.
+    let is = |field: &str| {
+        start.windows(field.len()).any(|part| part == field.as_bytes()) && begins_with_field(start, field)
+    };
     !is("planVersion") && !is("removalVersion")
 }
 
@@ -110,6 +113,7 @@ mod tests {
             ("a.json", "{\"receiptVersion\":1}"),
             ("a.json.sig", "x"),
             ("empty.json", ""),
+            ("cut.json", "{"),
             (".hidden.json", "{}"),
             ("removals.json", "{\n  \"planVersion\": 1\n}"),
             ("removals.record.json", "{\"removalVersion\":1}"),
@@ -119,7 +123,7 @@ mod tests {
         }
         let found = receipt_files(&[directory.path().to_owned(), "named.json".into()]).unwrap();
         // A receipt that was cut off is one that cannot be read, and that must be said.
-        assert_eq!(names(found), ["a.json", "b.json", "empty.json", "named.json"]);
+        assert_eq!(names(found), ["a.json", "b.json", "cut.json", "empty.json", "named.json"]);
         assert!(receipt_files(&[directory.path().join("a.json")]).unwrap().len() == 1);
     }
 

@@ -6,7 +6,8 @@
 pub enum ExitCode {
     /// All was done.
     Done = 0,
-    /// The program failed: the system refused a file, a thread or memory, or a limit was reached.
+    /// The program failed: the system refused a file, a thread or memory, or a limit was reached. Or a search found
+    /// nothing.
     Failed = 1,
     /// An argument or a file of the user is wrong.
     Usage = 2,
@@ -72,7 +73,8 @@ impl ExitCode {
         match self {
             Self::Done => "Everything that was asked for is done.",
             Self::Failed => {
-                "The program failed: the system refused a file, a thread or memory, or a limit was reached."
+                "The program failed: the system refused a file, a thread or memory, or a limit was reached. Or a \
+                 search found nothing, and could read everything."
             }
             Self::Usage => "An argument or a configuration file is wrong.",
             Self::NotTrusted => "The bundle, receipt or signature is not trusted, or is damaged.",

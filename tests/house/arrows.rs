@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::sources::root;
 
 /// Each crate, and the crates of ours that it may depend on. A missing arrow is not allowed.
-const ALLOWED: [(&str, &str); 22] = [
+const ALLOWED: [(&str, &str); 23] = [
     ("bundle-oci", ""),
     ("bundle-os", ""),
     ("bundle-input", "oci os"),
@@ -25,7 +25,8 @@ const ALLOWED: [(&str, &str); 22] = [
     ("bundle-bundler", "oci os input format trust upstream registry chart"),
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci os input format trust registry harbor importer"),
-    ("bundle-prune", "oci os format trust registry harbor importer site"),
+    ("bundle-inventory", "oci os format trust registry harbor importer site"),
+    ("bundle-prune", "oci os format trust registry harbor importer site inventory"),
     ("bundle-scan", "oci os input format trust"),
     ("bundle-handout", "oci os format importer site chart"),
     ("bundle-report", "oci format"),

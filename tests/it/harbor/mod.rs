@@ -10,3 +10,4 @@ mod receipt;
 mod scan;
 pub(crate) mod scene;
 mod seed;
+mod whereabouts;
