@@ -22,12 +22,12 @@ mod extract;
 mod harbor;
 mod import;
 mod inspect;
+mod inventory;
 mod keys;
 mod model;
 mod progress;
 mod prune;
 mod receipt;
-mod receipt_log;
 mod repair;
 mod review;
 mod schema;
@@ -38,7 +38,6 @@ mod support;
 mod sync;
 mod table;
 mod verify;
-mod whereabouts;
 
 pub use artifact::{ArtifactEntry, BaseEntry, BundleEntry, OtherPlatformEntry, TargetEntry};
 pub use chart_images::{ChartEntry, ChartImageEntry, ImagesReport, ListedEntry, WhyReport};
@@ -71,6 +70,10 @@ pub use inspect::{
     CompactExtent, Extent, InspectReport, InspectSetReport, InspectView, InspectedArtifact, SharedWith,
     TotalExtent,
 };
+pub use inventory::{
+    BringingEntry, NightEntry, NowWord, PlaceEntry, ProblemEntry, ReceiptLogReport, StandingEntry,
+    WhereReport,
+};
 pub use keys::{
     AcceptReport, ApprovalEntry, KeyReport, LoginReport, LogoutReport, RequireReport, RevokeReport,
     RotationReport, SignReport, SignSetReport, TrustListReport, TrustReport, TrustedKeyEntry,
@@ -81,7 +84,6 @@ pub use prune::{PruneLeft, PruneReport, PruneRow};
 pub use receipt::{
     ReceiptReport, ReceiptSetReport, ShortReceiptEntry, ShortReceiptReport, ShortReceiptSetReport,
 };
-pub use receipt_log::{NightEntry, ReceiptLogReport};
 pub use repair::RepairReport;
 pub use review::{
     AttachedEntry, BundleScanReport, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ExceptionEntry,
@@ -98,4 +100,3 @@ pub use stream::{
 pub use support::{SupportEntry, SupportReport};
 pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
 pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};
-pub use whereabouts::{BringingEntry, NowWord, PlaceEntry, ProblemEntry, StandingEntry, WhereReport};
