@@ -30,7 +30,7 @@ variables! {
         "User name of the account at the destination. Needs BUNDLE_PASSWORD. --credentials takes precedence; without both, the account of `docker login` is used.";
     BUNDLE_PASSWORD = "import, sync import, harbor, doctor",
         "Password of the account at the destination. Needs BUNDLE_USERNAME.";
-    BUNDLE_KEY_PASSPHRASE = "create, key, sign, trust rotate, import --receipt-key, sync",
+    BUNDLE_KEY_PASSPHRASE = "create, key, scan, sign, trust rotate, import --receipt-key, sync",
         "Passphrase of the private key, or of the key that `key generate --encrypt` makes. Without it, the program asks on the terminal.";
     BUNDLE_LOG = "all commands",
         "What is logged on standard error, as `-v` (info) and `-vv` (debug) do: off, error, warn, info or debug, for all parts or for some: `registry=debug,importer=info`. The parts are registry, bundler, importer, harbor, serve and sync. -v takes precedence.";
@@ -44,8 +44,8 @@ variables! {
         "File with the account at the destination. --credentials takes precedence.";
     BUNDLE_TRUST = "all commands that verify",
         "Public key or trust.yaml that bundles are verified with. --trust takes precedence.";
-    BUNDLE_KEY = "create, sign",
-        "Private key that signs bundles. --key and --sign-command take precedence.";
+    BUNDLE_KEY = "create, prune, scan, sign",
+        "Private key that signs bundles, results of scans and records of removals. --key and --sign-command take precedence.";
     BUNDLE_RECEIPT_KEY = "import, stream",
         "Private key of the site. --receipt-key takes precedence.";
     BUNDLE_SITE = "import",

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Cursor, Damage, Graph, Limits, Medium, OtherPlatform, Statement, Unverified};
+use bundle_format::{Archive, Cursor, Damage, Graph, Limits, Medium, OtherPlatform, Statement, Unverified};
 use bundle_importer::{Bundle, CompactSizes, OpenError};
 use bundle_oci::Digest;
 use bundle_trust::{Effective, TrustStoreError};
@@ -44,6 +44,8 @@ pub(crate) struct Opened {
     pub(crate) digest: Digest,
     /// The names of the keys that signed, and their fingerprints. Empty if nothing is verified.
     pub(crate) signers: Vec<(String, Digest)>,
+    /// None if nothing is verified.
+    pub(crate) archive: Option<Archive<Medium>>,
     /// None if only the statement was read.
     pub(crate) graph: Option<Graph>,
     pub(crate) others: Vec<OtherPlatform>,
@@ -93,14 +95,15 @@ impl LookArguments {
             }
         })?;
         let (names, keys) = (bundle.trusted().signers(), bundle.trusted().signer_keys());
-        Ok(Opened {
-            statement: bundle.statement().clone(),
-            digest: bundle.trusted().digest(),
-            signers: names.iter().cloned().zip(keys.iter().copied()).collect(),
-            others: bundle.other_platforms(),
-            sizes: bundle.compact_sizes(),
-            graph: Some(bundle.into_graph()),
-        })
+        let (others, sizes) = (bundle.other_platforms(), bundle.compact_sizes());
+        let (statement, digest) = (bundle.statement().clone(), bundle.trusted().digest());
+        let signers = names.iter().cloned().zip(keys.iter().copied()).collect();
+        let (archive, graph) = match bundle.into_archive() {
+            Some((archive, graph)) => (Some(archive), Some(graph)),
+            // A path is never a pipe.
+            None => (None, None),
+        };
+        Ok(Opened { statement, digest, signers, archive, graph, others, sizes })
     }
 }
 
@@ -123,5 +126,13 @@ fn unverified(path: &Path, depth: Depth, limits: &Limits) -> Result<Opened, Fail
         }
     };
     let digest = Digest::of(&head.statement);
-    Ok(Opened { statement, digest, signers: Vec::new(), graph, others: Vec::new(), sizes: None })
+    Ok(Opened {
+        statement,
+        digest,
+        signers: Vec::new(),
+        archive: None,
+        graph,
+        others: Vec::new(),
+        sizes: None,
+    })
 }

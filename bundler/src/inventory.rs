@@ -157,12 +157,12 @@ impl Inventory {
             return Err(InventoryError::Stranger(path.to_owned()));
         }
         let (statement, graph) = head.contents(medium, limits).map_err(damaged)?;
-        Ok(Self::of_statement(&statement, Digest::of(&head.statement), graph, !keys.is_empty()))
+        Ok(Self::of_statement(&statement, Digest::of(&head.statement), &graph, !keys.is_empty()))
     }
 
     /// The inventory of a bundle that is open already: its statement, the digest of the statement's bytes, the graph
     /// of its manifests, and whether a signature was checked. The artifacts are in the order of the statement.
-    pub fn of_statement(statement: &Statement, digest: Digest, graph: Graph, verified: bool) -> Self {
+    pub fn of_statement(statement: &Statement, digest: Digest, graph: &Graph, verified: bool) -> Self {
         // A statement has far fewer blobs than 2^32.
         let positions: HashMap<Digest, u32> = graph.blobs.iter().map(|blob| blob.digest).zip(0..).collect();
         let artifacts = statement
@@ -192,7 +192,7 @@ impl Inventory {
             base: base_of(&bundle),
             verified,
             artifacts,
-            known: graph.blobs,
+            known: graph.blobs.clone(),
         }
     }
 

@@ -11,10 +11,11 @@ use bundle_report::{
     BundleEntry, BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry,
 };
 use bundle_scan::{
-    Cache, Counts, Exception, Exceptions, Identity, Judged, Judgement, Limits, Policy, ScanRecord, Scanned,
-    Scanner, ScannerKind, Severity, Verdict, WrittenScan, images, judge, scan_all, write_record,
+    Cache, Counts, Exception, Exceptions, Identity, Judged, JudgedFinding, Judgement, Limits, Login, Policy,
+    ScanRecord, Scanned, Scanner, ScannerKind, Severity, Verdict, WrittenScan, images, judge, scan_all,
+    write_record,
 };
-use bundle_serve::{Event, Observer, Server, Store};
+use bundle_serve::{Event, Observer, Server, Store, Users};
 use bundle_trust::{Signer, load_private};
 use tokio::net::TcpListener;
 
@@ -64,7 +65,7 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Number of images scanned at once
+    /// Number of images scanned at once, at most 64; the setting `jobs` is taken, too
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
 
@@ -121,7 +122,7 @@ impl Scan {
         let signer = key.map(Signer::Key);
         let places = WrittenScan::places(&self.bundle, self.output.as_deref());
         places.may_replace()?;
-        let scanner = self.scanner()?;
+        let mut scanner = self.scanner()?;
         let policy = self.trust.effective()?;
         let lent = self.bases.lent()?;
         let serving = bundle_serve::Limits::default();
@@ -151,7 +152,11 @@ impl Scan {
         let refused = |error: std::io::Error| Failure::new(Code::Failed, &error);
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(refused)?;
         let host = listener.local_addr().map_err(refused)?.to_string();
-        let server = Server::new(store, None, None, watch.clone(), PROGRAM);
+        // Others on this machine reach the port, too.
+        let login = Login::random(&host).map_err(refused)?;
+        let users = Users::one(login.user(), login.password())?;
+        scanner.login = Some(login);
+        let server = Server::new(store, Some(users), None, watch.clone(), PROGRAM);
         let serving = tokio::spawn(server.run(listener, std::future::pending()));
         interrupt::leaves(Left::Kept("results of the images scanned so far are kept".to_owned()));
         let cache = cache_directory("bundle/scans").map(|directory| Cache::new(directory, self.rescan));
@@ -193,6 +198,7 @@ impl Scan {
             database,
             vex: self.vex.clone(),
             timeout: self.image_timeout.0,
+            login: None,
         };
         Ok(scanner.absolute()?)
     }
@@ -258,22 +264,6 @@ fn report(
 
 fn image_entry(image: &Judged) -> ScannedImageEntry {
     let whole = image.platforms.iter().filter(|part| part.error.is_none());
-    let mut findings: Vec<FindingRow> = Vec::new();
-    for it in image.platforms.iter().flat_map(|part| &part.findings) {
-        let row = FindingRow {
-            id: it.finding.id.clone(),
-            severity: it.finding.severity.to_string(),
-            package: it.finding.package.clone(),
-            installed: it.finding.installed.clone(),
-            fixed: it.finding.fixed.clone(),
-            verdict: it.verdict.as_str().to_owned(),
-            exception: it.exception.as_ref().map(exception_entry),
-        };
-        findings.push(row);
-    }
-    let key = |row: &FindingRow| (row.id.clone(), row.package.clone(), row.installed.clone());
-    let mut seen = std::collections::HashSet::new();
-    findings.retain(|row| seen.insert(key(row)));
     ScannedImageEntry {
         image: image.image.clone(),
         source: image.source.clone(),
@@ -281,19 +271,24 @@ fn image_entry(image: &Judged) -> ScannedImageEntry {
         verdict: image.verdict.as_str().to_owned(),
         counts: counts(image.counts),
         platforms: whole
-            .clone()
             .map(|part| part.platform.clone().unwrap_or_else(|| part.digest.to_string()))
             .collect(),
-        errors: image
-            .platforms
-            .iter()
-            .filter_map(|part| {
-                let error = part.error.as_ref()?;
-                Some(part.platform.as_ref().map_or(error.clone(), |platform| format!("{platform}: {error}")))
-            })
-            .collect(),
-        unrecognised: whole.clone().next().is_some() && whole.clone().all(|part| !part.recognised),
-        findings,
+        errors: image.errors(),
+        unrecognised: image.is_unrecognised(),
+        findings: image.findings().into_iter().map(finding_row).collect(),
+    }
+}
+
+/// A finding as reports have it.
+pub(crate) fn finding_row(it: &JudgedFinding) -> FindingRow {
+    FindingRow {
+        id: it.finding.id.clone(),
+        severity: it.finding.severity.to_string(),
+        package: it.finding.package.clone(),
+        installed: it.finding.installed.clone(),
+        fixed: it.finding.fixed.clone(),
+        verdict: it.verdict.as_str().to_owned(),
+        exception: it.exception.as_ref().map(exception_entry),
     }
 }
 
@@ -303,7 +298,8 @@ pub(crate) fn counts(counts: Counts) -> FindingCounts {
     FindingCounts { critical, high, medium, low, unknown, excepted }
 }
 
-fn exception_entry(exception: &Exception) -> ExceptionEntry {
+/// An exception as reports have it.
+pub(crate) fn exception_entry(exception: &Exception) -> ExceptionEntry {
     ExceptionEntry {
         vulnerability: exception.vulnerability.clone(),
         image: exception.image.clone(),

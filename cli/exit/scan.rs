@@ -47,7 +47,12 @@ impl From<RecordError> for Failure {
             RecordError::Read { .. } => Self::new(Id::FileUnreadable, &error),
             RecordError::Json { .. } => Self::new(Id::FileInvalid, &error),
             RecordError::Version { .. } => Self::new(Id::NewerVersion, &error),
-            RecordError::NotSigned(_) => Self::new(Id::UnknownSigner, &error),
+            RecordError::NotSigned(_) => Self::new(Id::UnknownSigner, &error).hint(
+                "sign it with `bundle scan --key`, and bring its .sig along; --scan-trust names another key",
+            ),
+            RecordError::OtherBundle { .. } => {
+                Self::new(Id::FileInvalid, &error).hint("scan this bundle with `bundle scan`")
+            }
         }
     }
 }

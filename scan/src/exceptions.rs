@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Finding, Limits};
 
 /// One exception.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Exception {
     /// Such as `CVE-2026-1234`.

@@ -23,6 +23,18 @@ pub struct Limits {
     pub exceptions: usize,
     /// Bytes of a result that is read again.
     pub record: u64,
+    /// The same of one that nobody is known to have signed: its findings take some times its bytes in memory.
+    pub unsigned_record: u64,
+    /// Bytes of one SBOM, which is read in memory. Those of large images have some tens of MB.
+    pub sbom: u64,
+    /// Bytes of all SBOMs of a bundle: a limit on time.
+    pub sboms: u64,
+    /// Layers of one manifest that are looked at. SBOMs have one; BuildKit's attestations some.
+    pub sbom_layers: usize,
+    /// Different licences of one image.
+    pub licences: usize,
+    /// Licences of one package.
+    pub package_licences: usize,
 }
 
 impl Limits {
@@ -37,5 +49,11 @@ impl Limits {
         vex: 64 << 20,
         exceptions: 10_000,
         record: 512 << 20,
+        unsigned_record: 32 << 20,
+        sbom: 48 << 20,
+        sboms: 4 << 30,
+        sbom_layers: 8,
+        licences: 500,
+        package_licences: 64,
     };
 }

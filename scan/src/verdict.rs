@@ -90,6 +90,40 @@ pub struct Judged {
     pub platforms: Vec<JudgedPart>,
 }
 
+impl Judged {
+    /// The findings of all platforms, the gravest first; the same one in the same package stands once, as in the counts.
+    pub fn findings(&self) -> Vec<&JudgedFinding> {
+        let mut seen = HashSet::new();
+        let all = self.platforms.iter().flat_map(|part| &part.findings);
+        let mut all: Vec<&JudgedFinding> = all
+            .filter(|it| seen.insert((&it.finding.id, &it.finding.package, &it.finding.installed)))
+            .collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.finding.severity));
+        all
+    }
+
+    /// The exceptions that cover something in it, once for each finding.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Exception> {
+        self.platforms.iter().flat_map(|part| &part.findings).filter_map(|it| it.exception.as_ref())
+    }
+
+    /// Whether the scanner knows nothing in it: no distribution and no package. Then no finding says nothing.
+    pub fn is_unrecognised(&self) -> bool {
+        let mut whole = self.platforms.iter().filter(|part| part.error.is_none()).peekable();
+        whole.peek().is_some() && whole.all(|part| !part.recognised)
+    }
+
+    /// Why platforms were not scanned.
+    pub fn errors(&self) -> Vec<String> {
+        let failed = self.platforms.iter().filter_map(|part| Some((part, part.error.as_ref()?)));
+        failed
+            .map(|(part, error)| {
+                part.platform.as_ref().map_or(error.clone(), |platform| format!("{platform}: {error}"))
+            })
+            .collect()
+    }
+}
+
 /// The verdict on one platform of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

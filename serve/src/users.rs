@@ -60,6 +60,17 @@ pub enum UsersError {
 const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
 impl Users {
+    /// One user with this password, which is kept as a digest only.
+    ///
+    /// # Errors
+    /// [`UsersError::Random`].
+    pub fn one(user: &str, password: &str) -> Result<Self, UsersError> {
+        let users = Self::of(HashMap::new(), 1)?;
+        let seen = users.seen(user, password);
+        users.right.lock().unwrap_or_else(PoisonError::into_inner).insert(seen);
+        Ok(users)
+    }
+
     /// Reads an htpasswd file, as `htpasswd -B` writes it.
     ///
     /// # Errors
@@ -86,6 +97,10 @@ impl Users {
         if hashes.is_empty() {
             return Err(UsersError::Empty(path.to_owned()));
         }
+        Self::of(hashes, at_once)
+    }
+
+    fn of(hashes: HashMap<String, String>, at_once: usize) -> Result<Self, UsersError> {
         let mut salt = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *salt).map_err(|error| UsersError::Random(std::io::Error::other(error)))?;
         Ok(Self {
@@ -96,17 +111,22 @@ impl Users {
         })
     }
 
-    /// The user that the header `Authorization` proves to be.
-    ///
-    /// Only what `client` has room for joins the queue of all clients.
-    pub(crate) async fn check(&self, header: &str, client: &Semaphore) -> Option<String> {
-        let (user, password) = basic(header)?;
+    /// What is kept of a right password.
+    fn seen(&self, user: &str, password: &str) -> Digest {
         let mut seen = Hasher::new();
         for part in [&self.salt[..], &(user.len() as u64).to_be_bytes(), user.as_bytes(), password.as_bytes()]
         {
             seen.update(part);
         }
-        let seen = seen.finish();
+        seen.finish()
+    }
+
+    /// The user that the header `Authorization` proves to be.
+    ///
+    /// Only what `client` has room for joins the queue of all clients.
+    pub(crate) async fn check(&self, header: &str, client: &Semaphore) -> Option<String> {
+        let (user, password) = basic(header)?;
+        let seen = self.seen(&user, &password);
         if self.right.lock().unwrap_or_else(PoisonError::into_inner).contains(&seen) {
             return Some(user);
         }
@@ -216,5 +236,14 @@ mod tests {
             assert_eq!(users.check(bad, &client).await, None, "{bad:?}");
         }
         assert_eq!(format!("{users:?}"), "Users(1)");
+    }
+
+    #[tokio::test]
+    async fn one_user_of_one_run_needs_no_file() {
+        let (users, client) = (Users::one("scan", "secret").unwrap(), Semaphore::new(1));
+        assert_eq!(users.check(&header("scan", "secret"), &client).await.as_deref(), Some("scan"));
+        for (user, password) in [("scan", ""), ("scan", "Secret"), ("", "secret"), ("root", "secret")] {
+            assert_eq!(users.check(&header(user, password), &client).await, None);
+        }
     }
 }

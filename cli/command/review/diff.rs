@@ -8,6 +8,7 @@ use bundle_format::{Limits, PublicKey};
 use bundle_report::{ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ReviewRow};
 
 use super::rows::{entries, side};
+use super::scanned::ScanArguments;
 use crate::exit::{Code, Failure};
 use crate::output::{self, tell};
 use crate::trust::StoreArguments;
@@ -27,6 +28,9 @@ pub(crate) struct Diff {
 
     #[command(flatten)]
     store: StoreArguments,
+
+    #[command(flatten)]
+    scan: ScanArguments,
 
     /// Print the differences as a Markdown table, for pull and merge requests
     #[arg(long)]
@@ -54,6 +58,7 @@ impl Diff {
             ..ChangeSummary::of(&rows)
         };
         rows.retain(ReviewRow::is_change);
+        let scan = self.scan.judge(&mut rows, after.base.digest, &self.store, keys)?;
         let report = DiffReport {
             before: side(&before),
             after: side(&after),
@@ -66,6 +71,7 @@ impl Diff {
             },
             summary,
             rows,
+            scan,
         };
         if self.markdown {
             return output::print(&report.markdown());

@@ -4,6 +4,7 @@
 mod diff;
 mod report;
 mod rows;
+mod scanned;
 mod sign;
 
 pub(crate) use diff::Diff;

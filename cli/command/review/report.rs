@@ -1,6 +1,7 @@
 //! `report`: what a bundle has and what it changes, for people who approve it.
 //! Takes a bundle and an earlier bundle, receipt or lockfile; writes HTML, Markdown, CSV or JSON, or prints a table.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use bundle_bundler::{Inventory, InventoryDiff};
@@ -10,9 +11,11 @@ use bundle_oci::Digest;
 use bundle_report::{
     BaseEntry, ChangeSummary, OtherPlatformEntry, ReviewForm, ReviewReport, SignerEntry, WrittenReport,
 };
+use bundle_scan::CarriedSboms;
 use bundle_trust::Effective;
 
 use super::rows::{Contents, entries, side};
+use super::scanned::ScanArguments;
 use crate::exit::{Code, Failure};
 use crate::opened::{Depth, LookArguments, Opened};
 use crate::output::{self, name};
@@ -37,6 +40,9 @@ pub(crate) struct Report {
     output: Option<PathBuf>,
 
     #[command(flatten)]
+    scan: ScanArguments,
+
+    #[command(flatten)]
     look: LookArguments,
 }
 
@@ -48,11 +54,14 @@ impl Report {
         };
         let trusted = self.look.trusted()?;
         let opened = self.look.open(&self.bundle, trusted.as_ref(), Depth::Manifests)?;
+        let statement = opened.digest;
         let since = match &self.since {
             Some(path) => Some(Inventory::load(path, &self.since_keys(trusted.as_ref())?, &Limits::V1)?),
             None => None,
         };
-        let report = review(&self.bundle, opened, since.as_ref());
+        let mut report = review(&self.bundle, opened, since.as_ref());
+        let keys = trusted_keys(trusted.as_ref());
+        report.scan = self.scan.judge(&mut report.rows, statement, &self.look.store, keys)?;
         let Some((path, form)) = form else { return output::report(&report) };
         let text = form.render(&report).map_err(|error| Failure::new(Code::Failed, &error))?;
         replace_file(path, text.as_bytes())?;
@@ -65,9 +74,14 @@ impl Report {
         if !self.since_trust.is_empty() {
             return self.look.store.keys(&self.since_trust);
         }
-        let keys = trusted.iter().flat_map(|trusted| &trusted.policy().keys);
-        Ok(keys.filter(|key| !key.revoked).map(|key| key.key.clone()).collect())
+        Ok(trusted_keys(trusted))
     }
+}
+
+/// The keys that may sign the bundle, without those that are revoked.
+fn trusted_keys(trusted: Option<&Effective>) -> Vec<PublicKey> {
+    let keys = trusted.into_iter().flat_map(|trusted| &trusted.policy().keys);
+    keys.filter(|key| !key.revoked).map(|key| key.key.clone()).collect()
 }
 
 fn form_of(path: &Path) -> Result<ReviewForm, Failure> {
@@ -79,11 +93,13 @@ fn form_of(path: &Path) -> Result<ReviewForm, Failure> {
 
 fn review(path: &Path, opened: Opened, since: Option<&Inventory>) -> ReviewReport {
     let verified = opened.is_verified();
-    let Opened { statement, digest, signers, graph, others, sizes } = opened;
+    let Opened { statement, digest, signers, archive, graph, others, sizes } = opened;
     let graph = graph.unwrap_or_default();
     let shares = deduplication_of(&statement.artifacts, &graph);
-    let after = Inventory::of_statement(&statement, digest, graph, verified);
-    let contents = Contents { statement: &statement, shares: &shares };
+    let after = Inventory::of_statement(&statement, digest, &graph, verified);
+    let sboms =
+        archive.as_ref().map(|archive| CarriedSboms::new(archive, &graph, bundle_scan::Limits::DEFAULT));
+    let contents = Contents { statement: &statement, shares: &shares, sboms: sboms.map(RefCell::new) };
     let rows = entries(since, &after, Some(&contents));
     let mut summary = ChangeSummary::of(&rows);
     if let Some(since) = since {
@@ -117,5 +133,6 @@ fn review(path: &Path, opened: Opened, since: Option<&Inventory>) -> ReviewRepor
         summary,
         rows,
         other_platforms: others.iter().map(OtherPlatformEntry::from).collect(),
+        scan: None,
     }
 }

@@ -1,16 +1,21 @@
 //! The rows of a comparison as the model of reports has them.
 //! Takes inventories, and the statement and sizes of the later bundle where there are; gives rows.
 
+use std::cell::RefCell;
+
 use bundle_bundler::{Inventory, InventoryKind, Row, names_requester, rows, signature_check};
 use bundle_format::Statement;
 use bundle_importer::Deduplication;
-use bundle_report::{AttachedEntry, ReviewRow, SideEntry};
+use bundle_report::{AttachedEntry, ReviewRow, RowLicences, SideEntry};
+use bundle_scan::{CarriedSboms, ImageSboms, Sbom};
 
 /// What is known of the later side beyond its inventory: it is an open bundle.
 pub(super) struct Contents<'a> {
     pub(super) statement: &'a Statement,
     /// The sizes of its artifacts, in the order of the statement.
     pub(super) shares: &'a [Deduplication<'a>],
+    /// Its SBOMs; none if nobody verified the bundle.
+    pub(super) sboms: Option<RefCell<CarriedSboms<'a>>>,
 }
 
 /// The rows from `before` to `after`, those of what did not change among them.
@@ -66,10 +71,21 @@ fn entry(
         signature_check: reasons().find_map(|reason| signature_check(reason)).map(str::to_owned),
         ..ReviewRow::default()
     };
-    Some(match inventory.origin {
+    let mut entry = match inventory.origin {
         InventoryKind::Bundle => entry.with_attached(attached),
         _ => entry,
-    })
+    };
+    if let (Some(new), Some(sboms)) = (new, contents.and_then(|contents| contents.sboms.as_ref())) {
+        let attached = row.attached_after.iter().map(|&at| &after.artifacts[at]);
+        let attached = attached.filter_map(|held| Some((held.kind?, held.digest)));
+        let ImageSboms { found, sbom, unread } = sboms.borrow_mut().of(new.digest, attached);
+        entry.sboms = entry.sboms.max(found);
+        if found > 0 {
+            let Sbom { packages, without, licences, .. } = sbom.unwrap_or_default();
+            entry.licences = Some(RowLicences::of(packages, without, licences.into_iter(), unread));
+        }
+    }
+    Some(entry)
 }
 
 /// A side of a comparison.

@@ -4,8 +4,9 @@
 use bundle_oci::Printable;
 
 use super::model::ReviewReport;
+use super::scan::FindingCounts;
 
-const HEADS: [&str; 21] = [
+const HEADS: [&str; 31] = [
     "change",
     "kind",
     "project",
@@ -26,6 +27,16 @@ const HEADS: [&str; 21] = [
     "upstream_signature",
     "sbom",
     "verified",
+    "licences",
+    "scan_verdict",
+    "critical",
+    "high",
+    "medium",
+    "low",
+    "unknown",
+    "excepted",
+    "findings",
+    "exceptions",
     "statement",
 ];
 
@@ -37,6 +48,16 @@ impl ReviewReport {
         for row in &self.rows {
             let number = |bytes: Option<u64>| bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
             let word = |word: &Option<String>| word.clone().unwrap_or_default();
+            let found = |of: fn(&FindingCounts) -> u64| {
+                row.scan.as_ref().map(|scan| of(&scan.counts).to_string()).unwrap_or_default()
+            };
+            let mut exceptions: Vec<String> = Vec::new();
+            for it in row.scan.iter().flat_map(|scan| &scan.findings).filter_map(|it| it.exception.as_ref()) {
+                let words = it.text();
+                if !exceptions.contains(&words) {
+                    exceptions.push(words);
+                }
+            }
             text.push_str(&line([
                 row.change.clone(),
                 word(&row.kind),
@@ -58,6 +79,16 @@ impl ReviewReport {
                 row.signature().unwrap_or_default(),
                 row.sbom().unwrap_or_default().to_owned(),
                 self.verified.to_string(),
+                row.licences.iter().flat_map(|it| it.words(usize::MAX)).collect::<Vec<_>>().join("; "),
+                row.scan.as_ref().map(|scan| scan.verdict.clone()).unwrap_or_default(),
+                found(|it| it.critical),
+                found(|it| it.high),
+                found(|it| it.medium),
+                found(|it| it.low),
+                found(|it| it.unknown),
+                found(|it| it.excepted),
+                row.scan.iter().flat_map(|scan| scan.notes(usize::MAX)).collect::<Vec<_>>().join("; "),
+                exceptions.join("; "),
                 self.statement.clone(),
             ]));
         }
@@ -82,7 +113,7 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::testing::report;
+    use super::super::model::testing::{report, scanned};
     use super::*;
 
     #[test]
@@ -98,7 +129,15 @@ mod tests {
         ] {
             assert_eq!(cell(text), safe);
         }
-        let csv = report().csv();
+        for csv in [report().csv(), scanned().csv()] {
+            check(&csv);
+        }
+        let csv = scanned().csv();
+        assert!(csv.contains(",blocked,1,0,2,0,0,1,"), "{csv}");
+        assert!(csv.contains("CVE-2026-2 in cache/*, until 2026-12-31 by =owner <b>: not|loaded"), "{csv}");
+    }
+
+    fn check(csv: &str) {
         let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
         assert_eq!(lines.len(), 5);
         for line in lines {

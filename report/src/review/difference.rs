@@ -1,10 +1,12 @@
 //! The report of `diff`.
 //! Takes two inventories' differences, gives a model.
 
+use bundle_oci::Printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::markdown::rows;
+use super::findings::ReviewScan;
+use super::markdown::{plain, rows};
 use super::model::{ChangeSummary, ReviewRow, table};
 use crate::Report;
 
@@ -22,6 +24,8 @@ pub struct DiffReport {
     /// The images, charts and other artifacts that differ, each with what is attached to it, and with its tag before
     /// and after.
     pub rows: Vec<ReviewRow>,
+    /// The scan of the later one whose verdicts the rows have; null without `--scan`.
+    pub scan: Option<ReviewScan>,
 }
 
 /// A bundle, receipt or lockfile.
@@ -115,6 +119,9 @@ impl Report for DiffReport {
             text.push_str(&format!("\n{table}"));
         }
         text.push_str(&format!("\n{}\n", self.summary.text()));
+        if let Some(scan) = &self.scan {
+            text.push_str(&format!("{}{}\n", Printable(&scan.summary()), unverified(scan)));
+        }
         text
     }
 }
@@ -138,8 +145,16 @@ impl DiffReport {
         }
         text.push_str(&rows(&self.rows, MOST_ROWS));
         text.push_str(&format!("{}\n", self.summary.text()));
+        if let Some(scan) = &self.scan {
+            text.push_str(&format!("\n{}{}\n", plain(&scan.summary()), unverified(scan)));
+        }
         text
     }
+}
+
+/// That nobody checked who wrote the verdicts.
+fn unverified(scan: &ReviewScan) -> &'static str {
+    if scan.signer.is_some() { "" } else { " (NOT VERIFIED: no key was checked for its result)" }
 }
 
 #[cfg(test)]
@@ -166,7 +181,7 @@ mod tests {
             dropped_bytes: None,
         };
         let summary = ChangeSummary { unchanged: 2, ..ChangeSummary::of(&rows) };
-        DiffReport { before: side(kind), after: side("lock"), diff, summary, rows }
+        DiffReport { before: side(kind), after: side("lock"), diff, summary, rows, scan: None }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use bundle_oci::Html;
 
+use super::html_findings::verdict;
 use super::model::{ReviewReport, ReviewRow, is_of_signature, short, with_short_digests};
 use super::written::ReviewForm;
 use crate::Bytes;
@@ -14,6 +15,9 @@ const STYLE: &str = include_str!("style.css");
 
 /// So many images have a bar of their own; the others are one line.
 const MOST_BARS: usize = 25;
+
+/// So many licences of one image are in its row.
+const MOST_LICENCES: usize = 6;
 
 /// So many requesters of one image are in its row.
 const MOST_REQUESTERS: usize = 3;
@@ -38,6 +42,7 @@ impl ReviewReport {
         self.head(&mut page);
         page.push_str("<main>\n");
         self.changes(&mut page);
+        self.findings(&mut page);
         self.sizes(&mut page);
         self.contents(&mut page);
         self.approval(&mut page);
@@ -113,9 +118,21 @@ impl ReviewReport {
                 ),
             );
         }
+        if let Some(scan) = &self.scan {
+            let by = match &scan.signer {
+                Some(key) => format!("signed by {}", mono(key)),
+                None => "not verified".to_owned(),
+            };
+            fact(
+                "Scan",
+                format!("{}<br>{} {}<br>{by}", text(&scan.summary()), text(&scan.file), mono(&scan.digest)),
+            );
+        }
         page.push_str("</dl>\n<nav aria-label=\"Sections\"><ul>\n");
         put(page, format_args!("<li><a href=\"#changes\">{}</a></li>\n", self.changes_title()));
-        for (id, name) in [("sizes", "Sizes"), ("contents", "Contents"), ("approval", "Approval")] {
+        let findings = self.scan.as_ref().map(|_| ("findings", "Findings"));
+        let others = [("sizes", "Sizes"), ("contents", "Contents"), ("approval", "Approval")];
+        for (id, name) in findings.into_iter().chain(others) {
             put(page, format_args!("<li><a href=\"#{id}\">{name}</a></li>\n"));
         }
         page.push_str("</ul></nav>\n</header>\n");
@@ -155,8 +172,11 @@ impl ReviewReport {
             heads.extend([
                 ("Size", " class=\"num\""),
                 ("Upstream signature", " class=\"words\""),
-                ("SBOM", " class=\"yes\""),
+                ("SBOM, licences", " class=\"words\""),
             ]);
+            if self.scan.is_some() {
+                heads.push(("Findings", " class=\"words\""));
+            }
             for (head, class) in heads {
                 put(page, format_args!("<th scope=\"col\" role=\"columnheader\"{class}>{head}</th>"));
             }
@@ -231,7 +251,16 @@ impl ReviewReport {
             marked(text(&with_short_digests(&word)), none)
         });
         cell(page, "", "Signature", &signature.unwrap_or_default());
-        cell(page, "", "SBOM", row.sbom().unwrap_or_default());
+        let mut sbom = row.sbom().unwrap_or_default().to_owned();
+        let licences = row.licences.iter().flat_map(|licences| licences.words(MOST_LICENCES));
+        let licences = licences.map(|word| text(&word)).collect::<Vec<_>>().join(", ");
+        if !licences.is_empty() {
+            let _ = write!(sbom, "<span class=\"why\">{licences}</span>");
+        }
+        cell(page, "", "SBOM", &sbom);
+        if self.scan.is_some() {
+            cell(page, "", "Findings", &row.scan.as_ref().map(verdict).unwrap_or_default());
+        }
         page.push_str("</tr>\n");
     }
 
@@ -345,15 +374,11 @@ impl ReviewReport {
         page.push_str("</tr></thead>\n<tbody>\n");
         for row in &self.rows {
             let Some(digest) = &row.digest_after else { continue };
-            let target = match &row.tag_after {
-                Some(tag) => format!("{}:{tag}", row.name()),
-                None => row.name(),
-            };
             put(
                 page,
                 format_args!(
                     "<tr role=\"row\"><th scope=\"row\" role=\"rowheader\" class=\"name\">{}</th>",
-                    text(&target)
+                    text(&row.target())
                 ),
             );
             let (label, word) = match self.since {
@@ -456,12 +481,12 @@ struct Cost {
     size: u64,
 }
 
-fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = page.write_fmt(text);
 }
 
-fn cell(page: &mut String, class: &str, label: &str, html: &str) {
+pub(super) fn cell(page: &mut String, class: &str, label: &str, html: &str) {
     if html.is_empty() {
         put(page, format_args!("<td role=\"cell\"{class}></td>"));
     } else {
@@ -482,7 +507,7 @@ fn percent(part: u64, whole: u64) -> String {
 }
 
 /// Untrusted text in HTML, between tags and in attributes with double quotes.
-fn text(untrusted: &str) -> String {
+pub(super) fn text(untrusted: &str) -> String {
     Html(untrusted).to_string()
 }
 
@@ -530,6 +555,7 @@ mod tests {
             "carried, not checked",
             "bundle.yaml:3",
             "2.0 MiB",
+            "yes<span class=\"why\">MIT, &lt;b&gt;a|b, none for 1 of 5 packages</span>",
         ] {
             assert!(row.contains(part), "{part}: {row}");
         }

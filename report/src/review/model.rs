@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::findings::{ReviewScan, RowScan};
+use super::licences::RowLicences;
 use crate::artifact::dated;
 use crate::keys::quoted;
 use crate::table::{Align, Table};
@@ -54,6 +56,8 @@ pub struct ReviewReport {
     /// The images whose configs name another platform than their index, by which nodes choose. Empty if the bundle
     /// is not verified.
     pub other_platforms: Vec<OtherPlatformEntry>,
+    /// The scan of the bundle whose verdicts the rows have; null without `--scan`.
+    pub scan: Option<ReviewScan>,
 }
 
 /// A key that signed.
@@ -131,12 +135,16 @@ pub struct ReviewRow {
     pub attached: Option<Vec<AttachedEntry>>,
     /// How many of them are signatures.
     pub signatures: usize,
-    /// How many of them are SBOMs.
+    /// How many SBOMs it has: attached ones, and those in attestations of a verified bundle.
     pub sboms: usize,
+    /// The licences that they name; null if there is none, or if the bundle is not verified.
+    pub licences: Option<RowLicences>,
     /// How many more are attached to it than are listed.
     pub attached_more: usize,
     /// The result of the check of its upstream signature when the bundle was made; null if none was checked.
     pub signature_check: Option<String>,
+    /// What a scanner found in it; null for what is no image or is gone, and without `--scan`.
+    pub scan: Option<RowScan>,
 }
 
 /// So many attached artifacts of one image are listed.
@@ -175,6 +183,22 @@ impl ReviewRow {
     /// `project/repository`.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.project, self.repository)
+    }
+
+    /// `project/repository:tag` in the later one; without a tag, as it is.
+    pub(crate) fn target(&self) -> String {
+        match &self.tag_after {
+            Some(tag) => format!("{}:{tag}", self.name()),
+            None => self.name(),
+        }
+    }
+
+    /// The name by which a scan's result has the later one: without a tag, with its digest.
+    pub fn scanned_name(&self) -> String {
+        match (&self.tag_after, &self.digest_after) {
+            (None, Some(digest)) => format!("{}@{digest}", self.name()),
+            _ => self.target(),
+        }
     }
 
     /// The tag before and after, or the digest of what has no tag, with `arrow` between them.
@@ -335,6 +359,7 @@ impl ReviewReport {
                 since.name
             ));
         }
+        warnings.extend(self.scan_warning());
         if self.is_backwards() {
             warnings.push("BACKWARDS: this bundle is older than the one it is compared with".to_owned());
         }
@@ -349,7 +374,7 @@ impl ReviewReport {
 
     /// What deserves a look before everything else, in words.
     pub(crate) fn attention(&self) -> Vec<String> {
-        let mut points = Vec::new();
+        let mut points = self.scan_attention();
         let carried = || self.rows.iter().filter(|row| row.digest_after.is_some());
         let lost = carried().filter(|row| !row.lost_platforms.is_empty()).count();
         if lost > 0 {
@@ -419,6 +444,7 @@ impl Report for ReviewReport {
         if let Some(since) = &self.since {
             text.push_str(&format!("compared with {}\n", since.name));
         }
+        text.push_str(&self.scan_text());
         text.push_str(&format!("\n{}\n", self.headline()));
         self.attention().iter().for_each(|point| text.push_str(&format!("  {point}\n")));
         let table = table(&self.rows, self.since.is_some());
@@ -428,6 +454,9 @@ impl Report for ReviewReport {
         text
     }
 }
+
+/// Findings below an image in the terminal.
+const MOST_BELOW: usize = 5;
 
 /// The rows that differ as a table, with what they lost below each. `compared` is false for a bundle shown alone.
 pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
@@ -439,6 +468,7 @@ pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
         ("NEW", Align::Right),
         ("SIZE", Align::Right),
         ("PLATFORMS", Align::Left),
+        ("FINDINGS", Align::Left),
     ]);
     for row in rows.iter().filter(|row| row.is_change()) {
         let mut below = Vec::new();
@@ -451,6 +481,7 @@ pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
             below.push("only its signatures, attestations or SBOMs changed".to_owned());
         }
         below.extend(row.lacks.iter().cloned());
+        below.extend(row.scan.iter().flat_map(|scan| scan.notes(MOST_BELOW)));
         let first = if compared { row.change.clone() } else { row.kind.clone().unwrap_or_default() };
         let cells = [
             first,
@@ -462,6 +493,7 @@ pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
                 .unwrap_or_default(),
             Bytes(row.size).to_string(),
             row.platforms.join(" "),
+            row.scan.as_ref().map(RowScan::text).unwrap_or_default(),
         ];
         table.row(cells, below);
     }
@@ -471,6 +503,7 @@ pub(crate) fn table(rows: &[ReviewRow], compared: bool) -> String {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use crate::{ExceptionEntry, FindingCounts, FindingRow};
 
     /// A report of which every text is hostile where it may be.
     pub(crate) fn report() -> ReviewReport {
@@ -496,6 +529,8 @@ pub(crate) mod testing {
         let mut lost = row("updated", "nginx", Some("1.27.0"), Some("1.27.1"));
         lost.lost_platforms = vec!["linux/arm64".to_owned()];
         (lost.signatures, lost.sboms) = (1, 1);
+        let licences = [("MIT".to_owned(), 3), ("<b>a|b".to_owned(), 1)];
+        lost.licences = Some(RowLicences::of(5, 1, licences.into_iter(), Vec::new()));
         lost.attached = Some(vec![
             AttachedEntry { kind: "signature".to_owned(), digest: digest("3"), tag: None },
             AttachedEntry { kind: "sbom".to_owned(), digest: digest("4"), tag: None },
@@ -545,7 +580,63 @@ pub(crate) mod testing {
             },
             rows,
             other_platforms: Vec::new(),
+            scan: None,
         }
+    }
+
+    /// The same with a scan that found something, whose texts are hostile, too.
+    pub(crate) fn scanned() -> ReviewReport {
+        let mut report = report();
+        let exception = ExceptionEntry {
+            vulnerability: "CVE-2026-2".to_owned(),
+            image: "cache/*".to_owned(),
+            owner: "=owner <b>".to_owned(),
+            expires: "2026-12-31".to_owned(),
+            reason: "not|loaded".to_owned(),
+        };
+        let finding = |id: &str, verdict: &str, exception: Option<ExceptionEntry>| FindingRow {
+            id: id.to_owned(),
+            severity: "critical".to_owned(),
+            package: "<script>ssl".to_owned(),
+            installed: "3.0".to_owned(),
+            fixed: Some("3.1".to_owned()),
+            verdict: verdict.to_owned(),
+            exception,
+        };
+        let scan = RowScan {
+            verdict: "blocked".to_owned(),
+            counts: FindingCounts { critical: 1, medium: 2, excepted: 1, ..FindingCounts::default() },
+            errors: Vec::new(),
+            unrecognised: false,
+            findings: Vec::new(),
+            findings_more: 0,
+        };
+        let found = [
+            finding("CVE-2026-1", "blocked", None),
+            finding("CVE-2026-2", "allowed", Some(exception.clone())),
+            finding("CVE-2026-3", "warned", None),
+        ];
+        report.rows[2].scan = Some(scan.with_findings(found.into_iter()));
+        report.rows[0].scan = Some(RowScan::missing());
+        let none = RowScan { verdict: "allowed".to_owned(), errors: Vec::new(), ..RowScan::missing() };
+        report.rows[3].scan = Some(none);
+        let scan = ReviewScan {
+            file: "nightly.scan.json".to_owned(),
+            digest: format!("sha256:{}", "d".repeat(64)),
+            signer: Some(format!("sha256:{}", "e".repeat(64))),
+            scanner: "trivy".to_owned(),
+            scanner_version: "0.74.0".to_owned(),
+            database: Some("2026-11-18T06:00:00Z".to_owned()),
+            vex: None,
+            scanned: "2026-11-18T12:00:00Z".to_owned(),
+            block: "high".to_owned(),
+            exceptions: Vec::new(),
+            exceptions_more: 0,
+            expired: vec![ExceptionEntry { expires: "2026-11-01".to_owned(), ..exception.clone() }],
+        };
+        let used = (exception, vec!["cache/nginx:1.27.1".to_owned()]);
+        report.scan = Some(scan.with_exceptions(std::iter::once(used)));
+        report
     }
 }
 

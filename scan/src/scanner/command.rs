@@ -8,6 +8,7 @@ use std::time::Duration;
 use bundle_oci::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::login::Login;
 use super::process::{Run, ScanError};
 use crate::{Findings, Limits, grype, trivy};
 
@@ -34,6 +35,8 @@ pub struct Scanner {
     pub vex: Option<PathBuf>,
     /// The longest time for one image.
     pub timeout: Duration,
+    /// The login at the server of the images.
+    pub login: Option<Login>,
 }
 
 /// What findings depend on beside the image.
@@ -262,6 +265,7 @@ impl Scanner {
                 variables.extend(directory.chain(vex));
             }
         }
+        variables.extend(self.login.iter().flat_map(|login| login.variables(&self.kind)));
         variables
     }
 }
@@ -312,7 +316,7 @@ mod tests {
 
     fn scanner(kind: ScannerKind) -> Scanner {
         let (database, vex) = (Some("/db".into()), Some("/v.json".into()));
-        Scanner { kind, database, vex, timeout: Duration::from_secs(90) }
+        Scanner { kind, database, vex, timeout: Duration::from_secs(90), login: None }
     }
 
     fn words(scanner: &Scanner) -> String {

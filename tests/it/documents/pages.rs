@@ -209,6 +209,15 @@ fn the_first_crossing_works_as_its_page_says() {
     assert!(sides.walk("docs/first-crossing.md") > 12);
 }
 
+/// The scanner of the tests of `scan`, as my-scanner with the database db.
+fn add_scanner(sides: &Sides) {
+    let scanner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scan/scanner.sh");
+    sides.run(&format!(
+        "cp '{}' my-scanner && chmod +x my-scanner && mkdir db && echo 'scanner 1' > db/version",
+        scanner.display()
+    ));
+}
+
 #[test]
 fn the_pages_on_both_sides_say_commands_that_work() {
     for (page, at_least) in [
@@ -228,6 +237,10 @@ fn the_pages_on_both_sides_say_commands_that_work() {
         }
         if page == "docs/approver.md" {
             sides.run("bundle trust add transfer.key.pub --name transfer --trust-store trust.yaml");
+            add_scanner(&sides);
+            sides.run(
+                "bundle scan nightly-1795000000.tar --trust ops.key.pub --scanner ./my-scanner --db db --key ops.key",
+            );
         }
         if page == "docs/connected-side.md" {
             let nginx = format!("docker://{}/library/nginx:1.27", sides.it.scene.source.host());
@@ -283,11 +296,7 @@ fn the_page_on_removal_says_commands_that_work() {
 #[test]
 fn the_page_on_scans_says_commands_that_work() {
     let sides = Sides::after_the_first_day();
-    let scanner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scan/scanner.sh");
-    sides.run(&format!(
-        "cp '{}' my-scanner && chmod +x my-scanner && mkdir db && echo 'scanner 1' > db/version",
-        scanner.display()
-    ));
+    add_scanner(&sides);
     let text = text_of("docs/scanning.md");
     let exceptions = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     sides.it.write("exceptions.yaml", exceptions);

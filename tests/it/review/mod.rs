@@ -3,6 +3,7 @@
 
 mod approved;
 mod difference;
+mod licences;
 mod nights;
 mod pages;
 mod report;

@@ -2,5 +2,6 @@
 //! Takes small bundles of real images and the scanner of this directory; looks at verdicts, files and exit codes.
 
 mod hostile;
+mod report;
 mod scene;
 mod verdicts;

@@ -104,3 +104,17 @@ fn the_result_is_kept_beside_the_bundle_as_json_and_sarif_and_is_signed() {
     std::fs::write(scene.path("out/images.scan.json"), "{\"receiptVersion\":1}").unwrap();
     scans.scan(&["-o", "out"]).ends_with(2).says("another file has this name");
 }
+
+#[test]
+fn the_key_and_the_number_of_jobs_may_be_settings() {
+    let scans = Scans::new();
+    let with = |variables: &[(&str, &str)]| {
+        let base = ["scan", "images.tar", "--trust", "key.pub", "--scanner", "./scanner", "--db", "db"];
+        let mut command = scans.scene.command(base);
+        command.env("XDG_CACHE_HOME", scans.scene.path("cache")).envs(variables.iter().copied());
+        crate::scene::Ran::from(command.output().unwrap())
+    };
+    with(&[("BUNDLE_KEY", "key"), ("BUNDLE_JOBS", "1")]).succeeds();
+    assert!(scans.scene.path("images.scan.json.sig").exists());
+    with(&[("BUNDLE_JOBS", "65")]).ends_with(2).says("65 is not in 1..=64");
+}
