@@ -10,7 +10,7 @@ use bundle_oci::ParseMediaTypeError;
 use bundle_registry::{Client, Progress};
 
 use crate::chart::discover_charts;
-use crate::local::open_all;
+use crate::local::{attach_sboms, open_all};
 use crate::resolve::Known;
 use crate::tags::{TagSources, expand};
 use crate::{
@@ -37,6 +37,8 @@ pub struct Asked {
     pub sources: Sources,
     /// The rules about publishers' signatures.
     pub upstream: UpstreamPolicy,
+    /// The directory of SBOMs for images that carry none.
+    pub sboms: Option<PathBuf>,
     /// All images that are excluded, with their places: for notices about those that there are not.
     pub excludes: Vec<Exclude>,
 }
@@ -51,6 +53,7 @@ impl From<Config> for Asked {
             stream: config.name,
             sources: config.sources,
             upstream: config.upstream,
+            sboms: config.sboms,
             excludes: config.excludes,
         }
     }
@@ -242,7 +245,7 @@ impl Assembly<'_> {
         head: &StatementHead,
         progress: &dyn Progress,
     ) -> Result<Assembled, AssembleError> {
-        let upstream = asked.upstream.clone();
+        let (upstream, sboms) = (asked.upstream.clone(), asked.sboms.clone());
         let Discovered { mut requests, locked, charts, mut notices, .. } = self.discover(asked).await?;
         requests.extend(charts.iter().flat_map(DiscoveredChart::requests));
         let mut requests = merge(requests)?;
@@ -262,6 +265,10 @@ impl Assembly<'_> {
         let known = Known { pins: &pins, lock, earlier: self.earlier.as_ref() };
         let mut resolved = resolve(self.client, &requests, known, &upstream, options, progress).await?;
         charts.iter().try_for_each(|chart| chart.add_to(&mut resolved))?;
+        if let Some(directory) = &sboms {
+            let attached = attach_sboms(directory, &mut resolved)?;
+            tracing::info!(directory = %directory.display(), manifests = attached, "SBOMs attached");
+        }
         let missing = notices.iter().chain(&resolved.notices).filter_map(Notice::missing).count();
         if resolved.artifacts.is_empty() && missing > 0 {
             return Err(AssembleError::NothingLeft(missing));

@@ -28,6 +28,8 @@ pub struct Limits {
     pub tags: usize,
     /// The most tags that a choice may ask for.
     pub most_tags: usize,
+    /// Bytes of an SBOM that is attached to an image.
+    pub sbom: u64,
     /// Bytes of a config that is looked into for its platform: it is kept in memory.
     pub config: u64,
     /// How far signatures of signatures are followed.
@@ -77,6 +79,7 @@ impl Limits {
         rules: 1000,
         tags: 100,
         most_tags: 10_000,
+        sbom: 48 << 20,
         config: 8 << 20,
         referrer_depth: 3,
         reasons: 984,

@@ -117,6 +117,10 @@ pub(crate) struct Create {
     #[arg(long, conflicts_with = "no_referrers")]
     require_referrers: bool,
 
+    /// Directory of SBOMs that `bundle scan --sbom` wrote: they are attached to the images that carry none
+    #[arg(long, value_name = "DIR")]
+    sboms: Option<PathBuf>,
+
     /// Fail if an image lacks one of the requested platforms
     #[arg(long)]
     strict_platforms: bool,
@@ -197,7 +201,8 @@ impl Create {
             (Some(path), None) => Some(Sink::file(path, shape)?),
             (None, _) => None,
         };
-        let asked = self.wanted.read()?;
+        let mut asked = self.wanted.read()?;
+        asked.sboms = self.sboms.clone().or(asked.sboms);
         let progress = progress("fetching");
         let mut bases = self.base.load(&**progress)?;
         interrupt::leaves(self.left());

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bundle_format::{BundleId, Timestamp};
 use bundle_input::Span;
 use bundle_report::{
-    BundleEntry, BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry,
+    BundleEntry, BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, MadeSbomsEntry,
+    ScannedImageEntry,
 };
 use bundle_scan::{
-    Cache, Counts, Exception, Exceptions, Identity, Judged, JudgedFinding, Judgement, Limits, Login, Policy,
-    ScanRecord, Scanned, Scanner, ScannerKind, Severity, Verdict, WrittenScan, images, judge, scan_all,
-    write_record,
+    Cache, Counts, Exception, Exceptions, Identity, Judged, JudgedFinding, Judgement, Limits, Login,
+    MakeSbomsError, Policy, SbomForm, ScanRecord, Scanned, Scanner, ScannerKind, Severity, Verdict,
+    WrittenScan, images, judge, make_sboms, scan_all, write_record,
 };
 use bundle_serve::{Event, Observer, Server, Store, Users};
 use bundle_trust::{Signer, load_private};
@@ -60,6 +61,15 @@ pub(crate) struct Scan {
     /// Directory of the result [default: beside the bundle]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+
+    /// Have the scanner make an SBOM of each image that carries none, in a file of this directory; `bundle create --sboms`
+    /// attaches them
+    #[arg(long, value_name = "DIR")]
+    sbom: Option<PathBuf>,
+
+    /// Form of these SBOMs: spdx, which Harbor shows, or cyclonedx
+    #[arg(long, value_name = "FORM", default_value = "spdx", requires = "sbom")]
+    sbom_form: SbomForm,
 
     /// Private key to sign the result with
     #[arg(long, value_name = "FILE")]
@@ -123,6 +133,9 @@ impl Scan {
         let places = WrittenScan::places(&self.bundle, self.output.as_deref());
         places.may_replace()?;
         let mut scanner = self.scanner()?;
+        if self.sbom.is_some() {
+            scanner.makes_sboms()?;
+        }
         let policy = self.trust.effective()?;
         let lent = self.bases.lent()?;
         let serving = bundle_serve::Limits::default();
@@ -134,7 +147,7 @@ impl Scan {
             sequence: statement.sequence,
             statement: trusted.digest(),
         };
-        let images = images(statement, &first.graph);
+        let (statement, images) = (statement.clone(), images(statement, &first.graph));
         let mut sources = vec![first];
         for path in &self.with {
             sources.push(source(path, &policy, &lent, serving.ahead)?);
@@ -161,13 +174,21 @@ impl Scan {
         interrupt::leaves(Left::Kept("results of the images scanned so far are kept".to_owned()));
         let cache = cache_directory("bundle/scans").map(|directory| Cache::new(directory, self.rescan));
         let done = |image: &str| tell(&format!("scanned {image}"));
-        let scan =
-            scan_all(&images, &host, &scanner, &identity, cache.as_ref(), usize::from(self.jobs), done);
+        let jobs = usize::from(self.jobs);
+        let scan = async {
+            let scanned = scan_all(&images, &host, &scanner, &identity, cache.as_ref(), jobs, done).await;
+            let Some(directory) = self.sbom.as_deref() else { return Ok((scanned, None)) };
+            let done = |image: &str| tell(&format!("SBOM of {image} made"));
+            let wanted = (self.sbom_form, directory);
+            let made = make_sboms(&statement, &images, &host, &scanner, wanted, jobs, done).await?;
+            Ok::<_, MakeSbomsError>((scanned, Some(made)))
+        };
         let scanned = interrupt::stop().unless(scan).await;
         serving.abort();
         let Some(scanned) = scanned else {
             return Err(Failure::text(Code::Failed, "the scan was interrupted"));
         };
+        let (scanned, made) = scanned?;
         let now = Timestamp::now();
         let judgement = judge(&images, &scanned.found, Policy { block: self.severity }, &exceptions, now);
         let mut record = ScanRecord {
@@ -181,8 +202,24 @@ impl Scan {
             sarif: None,
         };
         write_record(&places, &mut record, signer.as_ref())?;
-        output::report(&report(&self.bundle, &record, &judgement, &scanned, &places, signer.is_some()))?;
-        verdict(&judgement, watch.damaged.load(Ordering::Relaxed), &self.bundle)
+        let mut report = report(&self.bundle, &record, &judgement, &scanned, &places, signer.is_some());
+        report.sboms = made.as_ref().zip(self.sbom.as_deref()).map(|(made, directory)| MadeSbomsEntry {
+            directory: name(directory),
+            form: self.sbom_form.as_str().to_owned(),
+            made: made.made,
+            known: made.known,
+            carried: made.carried,
+            failed: made.failed.iter().map(|(image, why)| format!("{image}: {why}")).collect(),
+        });
+        output::report(&report)?;
+        verdict(&judgement, watch.damaged.load(Ordering::Relaxed), &self.bundle)?;
+        match made.map(|made| made.failed.len()).filter(|failed| *failed > 0) {
+            Some(failed) => {
+                let text = format!("no SBOM of {} was made", count(failed, "manifest"));
+                Err(Failure::text(Id::ScanFailed, text).hint("the last lines say why"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn scanner(&self) -> Result<Scanner, Failure> {
@@ -259,6 +296,7 @@ fn report(
         record: name(&places.record),
         sarif: name(&places.sarif),
         signed,
+        sboms: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! Takes the errors of `scan`, gives identifiers and hints.
 
 use bundle_input::InputError;
-use bundle_scan::{ExceptionsError, RecordError, ScanError, ScannerError};
+use bundle_scan::{ExceptionsError, MakeSbomsError, RecordError, ScanError, ScannerError};
 
 use super::{Failure, Id};
 
@@ -25,6 +25,9 @@ impl From<ScannerError> for Failure {
             ScannerError::Version { source: ScanError::Start { .. }, .. } => Self::new(Id::Usage, &error)
                 .hint("install it in a directory of PATH, or name another program with --scanner"),
             ScannerError::Version { .. } | ScannerError::Form { .. } => Self::new(Id::CommandFailed, &error),
+            ScannerError::NoSboms { .. } => {
+                Self::new(Id::Usage, &error).hint("name another scanner for --sbom, such as trivy")
+            }
             ScannerError::NoDatabase { name, .. } => {
                 let how = match name.as_str() {
                     "grype" => "name the directory of `grype db` with --db; `grype db update` fills it",
@@ -34,6 +37,15 @@ impl From<ScannerError> for Failure {
                 };
                 Self::new(Id::Usage, &error).hint(how)
             }
+        }
+    }
+}
+
+impl From<MakeSbomsError> for Failure {
+    fn from(error: MakeSbomsError) -> Self {
+        match error {
+            MakeSbomsError::File(error) => error.into(),
+            MakeSbomsError::Directory { .. } => Self::new(Id::FileSystem, &error),
         }
     }
 }

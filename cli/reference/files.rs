@@ -108,7 +108,7 @@ const FILES: &[Entry] = &[
     },
     Entry {
         name: "FILE.scan.json, FILE.scan.json.sig, FILE.scan.sarif",
-        reads: "",
+        reads: "report --scan, diff --scan",
         writes: "scan",
         what: "What a scanner found in the images of a bundle, with the verdicts; signed with --key. SARIF is the same for other tools; its digest is in the signed file.",
     },
@@ -117,6 +117,12 @@ const FILES: &[Entry] = &[
         reads: "scan --ignore",
         writes: "",
         what: "Vulnerabilities that somebody answers for: image, owner, last day and reason ([scanning.md](../scanning.md)). Any name is possible.",
+    },
+    Entry {
+        name: "HEX.spdx.json, HEX.cdx.json",
+        reads: "create --sboms",
+        writes: "scan --sbom",
+        what: "The SBOM of the manifest with this digest, as a scanner made it ([scanning.md](../scanning.md#sboms)).",
     },
     Entry {
         name: "bundle/scans",

@@ -87,8 +87,8 @@ pub use receipt::{
 pub use repair::RepairReport;
 pub use review::{
     AttachedEntry, BundleScanReport, ChangeEntry, ChangeSummary, DiffReport, DifferenceEntry, ExceptionEntry,
-    FindingCounts, FindingRow, LicenceEntry, ReviewForm, ReviewReport, ReviewRow, ReviewScan, RowLicences,
-    RowScan, ScannedImageEntry, SideEntry, SignerEntry, UsedException, WrittenReport,
+    FindingCounts, FindingRow, LicenceEntry, MadeSbomsEntry, ReviewForm, ReviewReport, ReviewRow, ReviewScan,
+    RowLicences, RowScan, ScannedImageEntry, SideEntry, SignerEntry, UsedException, WrittenReport,
 };
 pub use schema::SchemaCheckReport;
 pub use serve::AccessReport;

@@ -31,7 +31,10 @@ pub use image::{Part, ScanImage, images};
 pub use limits::Limits;
 pub use record::{RecordError, ScanRecord, WrittenScan, write_record};
 pub use sarif::sarif;
-pub use sbom::{CarriedSboms, ImageSboms, Sbom, SbomError, read_sbom};
+pub use sbom::{
+    CarriedSboms, ImageSboms, MadeSboms, MakeSbomsError, Sbom, SbomError, SbomForm, UnknownForm, make_sboms,
+    read_sbom,
+};
 pub use scanner::{Identity, Login, ScanError, Scanner, ScannerError, ScannerKind};
 pub use seen::{SeenScan, Used};
 pub use sweep::{Scanned, scan_all};

@@ -70,6 +70,11 @@ with_image_settings! {
             #[serde(default, deserialize_with = "present")]
             #[schemars(with = "schema::FileName")]
             pub(super) credentials: Option<Spanned<String>>,
+            /// A directory beside this file with SBOMs, as bundle scan --sbom writes them: they are attached to the images that
+            /// carry none
+            #[serde(default, deserialize_with = "present")]
+            #[schemars(with = "schema::NonEmpty")]
+            pub(super) sboms: Option<Spanned<String>>,
             /// Images to exclude, whatever asks for them; without a tag, all tags; a tag may have `*` and `?`; HOST/*
             /// excludes all images of a host
             #[serde(default)]

@@ -2,7 +2,7 @@
 //! Takes the file, and a way to read those that it names; gives requests in the order of the file, or a
 //! [`ConfigError`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bundle_chart::Rules;
@@ -47,6 +47,8 @@ pub struct Config {
     pub sources: Sources,
     /// The rules about publishers' signatures.
     pub upstream: UpstreamPolicy,
+    /// The directory of SBOMs for images that carry none.
+    pub sboms: Option<PathBuf>,
     /// All entries of an `exclude` in the file.
     pub excludes: Vec<Exclude>,
     /// Those for all images, which count for images that are not in the file too.
@@ -82,6 +84,7 @@ impl Config {
         }
         config.locals = config.locals.into_iter().map(|local| local.below(directory)).collect();
         config.sources.resolve(directory);
+        config.sboms = config.sboms.map(|sboms| directory.join(sboms));
         Ok(config)
     }
 
@@ -126,6 +129,7 @@ impl Config {
             credentials: file.credentials,
         };
         let sources = fields.read(name)?;
+        let sboms = file.sboms.map(|sboms| PathBuf::from(sboms.value));
         let upstream = read_rules_of_signatures(file.policy, name, &read_list)?;
         let exclude = read_excludes(name, "", file.exclude)?;
         let mut gathered = Gathered { excludes: exclude.clone(), ..Gathered::default() };
@@ -155,6 +159,7 @@ impl Config {
             charts,
             locals,
             sources,
+            sboms,
             upstream,
             excludes,
             exclude,

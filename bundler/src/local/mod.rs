@@ -17,6 +17,7 @@ mod layout;
 mod open;
 mod program;
 mod request;
+mod sboms;
 mod store;
 mod tar;
 #[cfg(test)]
@@ -30,4 +31,5 @@ pub use file::{FileError, FileMode, FileOrigin, LocalFile, ParseModeError};
 pub use program::{ProgramError, program_tag};
 pub(crate) use request::open_all;
 pub use request::{LocalItem, LocalItemError, LocalRequest, LocalSource};
+pub(crate) use sboms::attach_sboms;
 pub use store::LocalImage;

@@ -12,9 +12,9 @@ const MOST_NAMED: usize = 5;
 pub(super) fn verdict(scan: &RowScan) -> String {
     let counts = scan.counts_text();
     let counts = if counts.is_empty() && scan.unrecognised { "no package known".to_owned() } else { counts };
-    format!("<span class=\"change {0}\">{0}</span> {1}", text(&scan.verdict), text(&counts))
-        .trim_end()
-        .to_owned()
+    // A number stays beside its word.
+    let counts = text(&counts).replace(' ', "&nbsp;").replace(",&nbsp;", ", ");
+    format!("<span class=\"change {0}\">{0}</span> {counts}", text(&scan.verdict)).trim_end().to_owned()
 }
 
 impl ReviewReport {
@@ -73,12 +73,9 @@ impl ReviewReport {
         page.push_str(
             "<h3>Exceptions</h3>\n<table role=\"table\" class=\"changes\">\n<thead><tr role=\"row\">",
         );
-        for (head, class) in [
-            ("Vulnerability, images", ""),
-            ("Last day", " class=\"words\""),
-            ("Owner", " class=\"words\""),
-            ("Reason", ""),
-        ] {
+        for (head, class) in
+            [("Vulnerability, images", ""), ("Last day", " class=\"words\""), ("Owner", ""), ("Reason", "")]
+        {
             put(page, format_args!("<th scope=\"col\" role=\"columnheader\"{class}>{head}</th>"));
         }
         page.push_str("</tr></thead>\n<tbody>\n");
@@ -120,7 +117,7 @@ mod tests {
         let page = scanned().html();
         let row = page.lines().find(|line| line.contains("<b>nginx</b>")).unwrap();
         assert!(
-            row.contains("<span class=\"change blocked\">blocked</span> 1 critical, 2 medium, 1 excepted"),
+            row.contains("<span class=\"change blocked\">blocked</span> 1&nbsp;critical, 2&nbsp;medium, 1&nbsp;excepted"),
             "{row}"
         );
         let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}: {page}"));

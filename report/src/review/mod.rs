@@ -16,5 +16,7 @@ pub use difference::{ChangeEntry, DiffReport, DifferenceEntry, SideEntry};
 pub use findings::{ReviewScan, RowScan, UsedException};
 pub use licences::{LicenceEntry, RowLicences};
 pub use model::{AttachedEntry, ChangeSummary, ReviewReport, ReviewRow, SignerEntry};
-pub use scan::{BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, ScannedImageEntry};
+pub use scan::{
+    BundleScanReport, ExceptionEntry, FindingCounts, FindingRow, MadeSbomsEntry, ScannedImageEntry,
+};
 pub use written::{ReviewForm, WrittenReport};

@@ -41,6 +41,26 @@ pub struct BundleScanReport {
     pub sarif: String,
     /// Whether the result is signed.
     pub signed: bool,
+    /// The SBOMs that the scanner made; absent without `--sbom`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sboms: Option<MadeSbomsEntry>,
+}
+
+/// The SBOMs that a scanner made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MadeSbomsEntry {
+    /// The directory.
+    pub directory: String,
+    /// spdx or cyclonedx.
+    pub form: String,
+    /// How many were made now.
+    pub made: usize,
+    /// How many were there before.
+    pub known: usize,
+    /// How many images carry one of their publisher's.
+    pub carried: usize,
+    /// The images of which none could be made, each with the reason.
+    pub failed: Vec<String>,
 }
 
 /// The verdict on an image.
@@ -188,6 +208,16 @@ impl Report for BundleScanReport {
             self.sarif,
             if self.signed { "" } else { "; not signed: no --key was given" }
         ));
+        if let Some(MadeSbomsEntry { directory, form, made, known, carried, failed }) = &self.sboms {
+            text.push_str(&format!(
+                "SBOMs ({form}) in {directory}: {made} made now, {known} made before, {} not made; {} their publisher's\n",
+                failed.len(),
+                if *carried == 1 { "1 image has".to_owned() } else { format!("{carried} images have") }
+            ));
+            for why in failed {
+                text.push_str(&format!("no SBOM  {}\n", Printable(why)));
+            }
+        }
         text
     }
 }

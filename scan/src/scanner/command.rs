@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::login::Login;
 use super::process::{Run, ScanError};
-use crate::{Findings, Limits, grype, trivy};
+use crate::{Findings, Limits, SbomForm, grype, trivy};
 
 /// A kind of scanner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,12 @@ pub enum ScannerError {
     /// What it says of its version is not in its own form.
     #[error("'{name}' says its version in a form that is not known")]
     Form {
+        /// The program.
+        name: String,
+    },
+    /// It makes no SBOMs.
+    #[error("'{name}' makes no SBOMs")]
+    NoSboms {
         /// The program.
         name: String,
     },
@@ -178,6 +184,25 @@ impl Scanner {
         })
     }
 
+    /// Makes an SBOM of one image.
+    ///
+    /// # Errors
+    /// Any [`ScanError`] but of its form, which is for the caller to see.
+    pub async fn sbom(&self, reference: &str, form: SbomForm, limits: &Limits) -> Result<Vec<u8>, ScanError> {
+        self.run(self.sbom_arguments(reference, form), limits.sbom, limits).output().await
+    }
+
+    /// Whether it can make SBOMs at all.
+    ///
+    /// # Errors
+    /// [`ScannerError::NoSboms`].
+    pub fn makes_sboms(&self) -> Result<(), ScannerError> {
+        match self.kind {
+            ScannerKind::Grype => Err(ScannerError::NoSboms { name: self.name() }),
+            ScannerKind::Trivy | ScannerKind::Command(_) => Ok(()),
+        }
+    }
+
     async fn ask(&self, arguments: Vec<OsString>, limits: &Limits) -> Result<Vec<u8>, ScannerError> {
         let asked = self.run(arguments, limits.identity, limits).output().await;
         asked.map_err(|source| ScannerError::Version { name: self.name(), source })
@@ -198,35 +223,52 @@ impl Scanner {
         directory.flat_map(|directory| ["--cache-dir".into(), directory.clone().into_os_string()]).collect()
     }
 
+    /// Trivy's arguments for output of this form, without what it has to look at.
+    fn trivy_arguments(&self, form: &str) -> Vec<OsString> {
+        // The cache in memory, for that on disk has one user at a time (trivy, docs/configuration/cache.md).
+        let mut arguments: Vec<OsString> = [
+            "image",
+            "--format",
+            form,
+            "--quiet",
+            "--image-src",
+            "remote",
+            "--insecure",
+            "--offline-scan",
+            "--skip-db-update",
+            "--skip-java-db-update",
+            "--cache-backend",
+            "memory",
+        ]
+        .map(Into::into)
+        .into();
+        arguments.extend(self.trivy_directory());
+        arguments.extend(["--timeout".into(), format!("{}s", self.timeout.as_secs().max(1)).into()]);
+        arguments
+    }
+
+    /// The arguments of a run that makes an SBOM.
+    fn sbom_arguments(&self, reference: &str, form: SbomForm) -> Vec<OsString> {
+        let mut arguments = match (&self.kind, form) {
+            (ScannerKind::Trivy, SbomForm::Spdx) => self.trivy_arguments("spdx-json"),
+            (ScannerKind::Trivy, SbomForm::CycloneDx) => self.trivy_arguments("cyclonedx"),
+            (ScannerKind::Grype | ScannerKind::Command(_), _) => vec!["--sbom".into(), form.as_str().into()],
+        };
+        arguments.push(reference.into());
+        arguments
+    }
+
     /// The arguments of a scan.
     fn arguments(&self, reference: &str) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = match &self.kind {
-            // The cache in memory, for that on disk has one user at a time (trivy, docs/configuration/cache.md).
-            ScannerKind::Trivy => [
-                "image",
-                "--format",
-                "json",
-                "--quiet",
-                "--scanners",
-                "vuln",
-                "--image-src",
-                "remote",
-                "--insecure",
-                "--offline-scan",
-                "--skip-db-update",
-                "--skip-java-db-update",
-                "--cache-backend",
-                "memory",
-            ]
-            .map(Into::into)
-            .into(),
+            ScannerKind::Trivy => {
+                let mut arguments = self.trivy_arguments("json");
+                arguments.extend(["--scanners", "vuln"].map(Into::into));
+                arguments
+            }
             ScannerKind::Grype => ["-o", "json", "--quiet"].map(Into::into).into(),
             ScannerKind::Command(_) => return vec![reference.into()],
         };
-        if self.kind == ScannerKind::Trivy {
-            arguments.extend(self.trivy_directory());
-            arguments.extend(["--timeout".into(), format!("{}s", self.timeout.as_secs().max(1)).into()]);
-        }
         if let Some(vex) = &self.vex {
             arguments.extend(["--vex".into(), vex.clone().into_os_string()]);
         }
@@ -330,7 +372,9 @@ mod tests {
         assert!(trivy.starts_with("image --format json "), "{trivy}");
         assert!(trivy.contains(" --offline-scan --skip-db-update "), "{trivy}");
         assert!(
-            trivy.ends_with(" --cache-dir /db --timeout 90s --vex /v.json 127.0.0.1:5/a/b@sha256:0"),
+            trivy.ends_with(
+                " --cache-dir /db --timeout 90s --scanners vuln --vex /v.json 127.0.0.1:5/a/b@sha256:0"
+            ),
             "{trivy}"
         );
         let grype = words(&scanner(ScannerKind::Grype));
@@ -340,6 +384,23 @@ mod tests {
             (words(&command).as_str(), command.name().as_str()),
             ("127.0.0.1:5/a/b@sha256:0", "my-scan")
         );
+    }
+
+    #[test]
+    fn an_sbom_is_asked_for_in_each_scanners_own_way() {
+        let words = |kind, form| {
+            let arguments = scanner(kind).sbom_arguments("h/a@sha256:0", form);
+            arguments.iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        let trivy = words(ScannerKind::Trivy, SbomForm::Spdx);
+        assert!(
+            trivy.starts_with("image --format spdx-json ") && trivy.ends_with(" h/a@sha256:0"),
+            "{trivy}"
+        );
+        assert!(words(ScannerKind::Trivy, SbomForm::CycloneDx).starts_with("image --format cyclonedx "));
+        let command = words(ScannerKind::Command("x".into()), SbomForm::CycloneDx);
+        assert_eq!(command, "--sbom cyclonedx h/a@sha256:0");
+        assert!(matches!(scanner(ScannerKind::Grype).makes_sboms(), Err(ScannerError::NoSboms { .. })));
     }
 
     #[test]

@@ -3,5 +3,6 @@
 
 mod hostile;
 mod report;
+mod sboms;
 mod scene;
 mod verdicts;
