@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use bundle_bundler::Config;
 use bundle_format::Timestamp;
+use bundle_harbor::Harbor;
 use bundle_importer::{DeliveryOptions, OnFailure, Portion, Rollback};
 use bundle_input::Span;
 use bundle_os::EndSignal;
-use bundle_registry::Progress;
-use bundle_report::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, Report, SyncImportReport};
+use bundle_registry::{Client, Progress};
+use bundle_report::{
+    ExportReport, ExportedBundle, ImportedItem, ItemOutcome, PrunedEntry, Report, SyncImportReport,
+};
 use bundle_site::{HarborOptions, QuotaCheck, ScanWait, connect};
 use bundle_sync::{
     Boards, BundleOutcome, ExportConfig, ExportError, ExportJob, Exported, ImportConfig, ImportJob,
-    ImportJobError, Imported, InboxItem, LockError, RunEnd, SyncConfig,
+    ImportJobError, Imported, InboxItem, LockError, PruneRun, PrunedStream, Pruning, RunEnd, SyncConfig,
 };
 use bundle_trust::{Signer, load_private, load_public};
 
@@ -194,7 +197,7 @@ impl Import {
                 all([told, noted])
             }
             Err(Stopped::Busy) => {
-                busy(&progress, &SyncImportReport { items: Vec::new(), left: 0, busy: true })
+                busy(&progress, &SyncImportReport { items: Vec::new(), left: 0, busy: true, pruned: None })
             }
             Err(Stopped::Failed(failure)) => {
                 drop(progress);
@@ -242,6 +245,16 @@ impl Import {
         let destination =
             connect(&client, &to.registry, to.below.as_ref(), config.registry_kind, harbor, None).await;
         let destination = destination.map_err(Failure::from)?;
+        let pruning = match &config.prune {
+            Some(settings) => {
+                Some((settings, self.harbor(&client, &to).await?, self.store.keys(&settings.receipt_trust)?))
+            }
+            None => None,
+        };
+        let pruning = pruning.as_ref().map(|(settings, harbor, keys)| {
+            let jobs = self.connection.jobs();
+            Pruning { settings, harbor, keys, jobs }
+        });
         let job = ImportJob {
             config,
             policy: &policy,
@@ -249,11 +262,24 @@ impl Import {
             options: &options,
             signer: &signer,
             client: &client,
+            pruning,
         };
         match job.run(shared.clone()).await {
             Ok(imported) => Ok(imported),
             Err(ImportJobError::Lock(LockError::Busy)) => Err(Stopped::Busy),
             Err(error) => Err(Failure::from(error).into()),
+        }
+    }
+}
+
+impl Import {
+    /// The Harbor to remove from.
+    async fn harbor(&self, client: &Client, to: &To) -> Result<Harbor, Failure> {
+        match Harbor::detect(client, &to.registry).await? {
+            Some(harbor) => Ok(harbor),
+            None => Err(Failure::text(Code::Usage, format!("'prune' needs a Harbor, and {to} is not one"))
+                .of(&self.config)
+                .hint("only Harbor tells when an image was pulled and which tags are immutable")),
         }
     }
 }
@@ -310,7 +336,11 @@ fn tell_imported(imported: Imported) -> (Result<(), Failure>, Option<Failure>) {
             }
         }
     }
-    let told = output::report(&SyncImportReport { items, left: imported.left, busy: false });
+    let pruned = imported.pruned.as_ref().map(pruned);
+    let told = output::report(&SyncImportReport { items, left: imported.left, busy: false, pruned });
+    if let Some(error) = imported.pruned.and_then(|run| run.error) {
+        failed.push(Failure::from(error).about("prune"));
+    }
     if imported.left > 0 {
         let text = format!("the inbox has {} more bundles", imported.left);
         waiting.push(Failure::text(Code::Incomplete, text).hint("the next run looks at them"));
@@ -318,6 +348,17 @@ fn tell_imported(imported: Imported) -> (Result<(), Failure>, Option<Failure>) {
     // A stranger's bundle is graver than one that is old.
     let failures = failed.into_iter().chain(refused.into_iter().reduce(Failure::and_gravest));
     (all(failures.map(Err).chain([told])), waiting.into_iter().reduce(Failure::and))
+}
+
+fn pruned(run: &PruneRun) -> Vec<PrunedEntry> {
+    let entry = |it: &PrunedStream| PrunedEntry {
+        stream: it.stream.to_string(),
+        removed: it.removed,
+        left: it.left,
+        bytes: it.bytes,
+        record: it.record.as_deref().map(output::name),
+    };
+    run.streams.iter().map(entry).collect()
 }
 
 /// Reports all failures, with the code of the first.

@@ -2,7 +2,9 @@
 //! Takes the errors of `sync`, gives identifiers and hints.
 
 use bundle_bundler::{CreateError, OutputError};
-use bundle_sync::{ExportError, ImportJobError, ItemError, LockError, StreamError, SyncConfigError};
+use bundle_sync::{
+    ExportError, ImportJobError, ItemError, LockError, PruneError, StreamError, SyncConfigError,
+};
 
 use super::{Failure, Id};
 
@@ -34,6 +36,20 @@ impl From<ExportError> for Failure {
                 .hint("a receipt or the job's state has the highest possible sequence; find out who made it, or begin a new stream"),
             ExportError::Remember(_) => Self::new(Id::Failed, &error),
             ExportError::Ledger(_) | ExportError::Outbox(_) => Self::new(Id::FileSystem, &error),
+        }
+    }
+}
+
+impl From<PruneError> for Failure {
+    fn from(error: PruneError) -> Self {
+        match error {
+            PruneError::InUse(error) => error.into(),
+            PruneError::Gather(error) => error.into(),
+            PruneError::Record(error) => error.into(),
+            PruneError::Registry(error) => Self::from(error).also_hint(
+                "the bundles are imported; what was removed is in the record, and the next run goes on",
+            ),
+            PruneError::Directory { .. } => Self::new(Id::FileSystem, &error),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Sources<'a> {
     pub bundles: &'a [PathBuf],
     /// The site's key. Where there is one, or any of `keys`, a stream's record counts as far as they signed it.
     pub site_key: Option<Arc<Signer>>,
-    /// The bases of deltas: they stay, for the next delta may need the same.
+    /// The bases of deltas: they stay, and all bundles after them, for the next delta may need any of these.
     pub bases: &'a [BundleId],
 }
 
@@ -194,9 +194,16 @@ fn kept_of(
     let streams: BTreeSet<&StreamName> =
         ledger.streams().chain(record.keys()).chain(bases.iter().map(|(stream, ..)| stream)).collect();
     let kept = |stream: &StreamName| {
-        let mut kept = ledger.kept(stream, keep, record.get(stream).unwrap_or(&none));
-        for (_, sequence, statement) in bases.iter().filter(|(of, ..)| of == stream) {
-            let base = BundleId { stream: stream.clone(), sequence: *sequence, statement: *statement };
+        let record = record.get(stream).unwrap_or(&none);
+        let mut kept = ledger.kept(stream, keep, record);
+        let own: Vec<&BundleKey> = bases.iter().filter(|(of, ..)| of == stream).collect();
+        let Some(oldest) = own.iter().map(|(_, sequence, _)| *sequence).min() else { return kept };
+        // The next delta's base is this one, or any that came after it: as far as receipts went back by then.
+        let since = ledger.bundles(stream).chain(record.accepted.iter().copied());
+        let since = since.filter(|key| key.0 >= oldest && !record.taken_back.contains(key));
+        let named = own.iter().map(|(_, sequence, statement)| (*sequence, *statement));
+        for (sequence, statement) in since.chain(named).collect::<BTreeSet<_>>().into_iter().rev() {
+            let base = BundleId { stream: stream.clone(), sequence, statement };
             if kept.bundles.contains(&base) {
                 continue;
             }
@@ -249,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_of_a_delta_stays_and_one_that_is_not_known_is_said() {
+    fn the_base_of_a_delta_stays_with_all_after_it_and_one_that_is_not_known_is_said() {
         let known = ledger(6);
         let numbers = |base: u64| {
             let kept = kept_of(&known, 2, &BTreeMap::new(), &[key(&bundle("s", base))].into());
@@ -257,7 +264,7 @@ mod tests {
             let numbers: Vec<u64> = kept.bundles.iter().map(|it| it.sequence.into()).collect();
             (numbers, kept.unknown.len())
         };
-        assert_eq!(numbers(2), (vec![6, 5, 2], 0));
+        assert_eq!(numbers(2), (vec![6, 5, 4, 3, 2], 0));
         assert_eq!(numbers(5), (vec![6, 5], 0));
         assert_eq!(numbers(9), (vec![6, 5, 9], 1));
     }

@@ -159,6 +159,11 @@ impl Ledger {
         stream.is_some_and(|bundles| bundles.contains_key(&(bundle.sequence, bundle.statement)))
     }
 
+    /// The bundles of a stream.
+    pub(crate) fn bundles(&self, stream: &StreamName) -> impl Iterator<Item = (Sequence, Digest)> + '_ {
+        self.streams.get(stream).into_iter().flat_map(|bundles| bundles.keys().copied())
+    }
+
     /// The streams, by name.
     pub fn streams(&self) -> impl Iterator<Item = &StreamName> {
         self.streams.keys()

@@ -98,5 +98,5 @@ pub use stream::{
     StreamRepairReport, TakenBackEntry,
 };
 pub use support::{SupportEntry, SupportReport};
-pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, SyncImportReport};
+pub use sync::{ExportReport, ExportedBundle, ImportedItem, ItemOutcome, PrunedEntry, SyncImportReport};
 pub use verify::{CheckEntry, VerifiedBundle, VerifyReport, VerifySetReport};

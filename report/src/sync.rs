@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::artifact::dated;
-use crate::{Bytes, MissingEntry, Report};
+use crate::{Bytes, MissingEntry, Report, count};
 
 /// `sync export`: what one run did.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -55,6 +55,25 @@ pub struct SyncImportReport {
     pub left: usize,
     /// Whether another run was at work, so that this one did nothing.
     pub busy: bool,
+    /// What was removed from Harbor afterwards, by stream. Absent if the job removes nothing, or had no reason to look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Vec<PrunedEntry>>,
+}
+
+/// What was removed of a stream, because none of its kept bundles wants it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PrunedEntry {
+    /// The stream.
+    pub stream: String,
+    /// The number of artifacts and tags that were removed, or were gone.
+    pub removed: usize,
+    /// The number of those that nobody wants and that stay: pulled lately, running, immutable, or of people.
+    pub left: usize,
+    /// The bytes that Harbor's garbage collection frees, at most.
+    pub bytes: u64,
+    /// The file of the signed record. Absent if nothing could go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
 }
 
 /// A bundle of the inbox.
@@ -104,6 +123,14 @@ impl Report for SyncImportReport {
                 // Their causes are printed as errors.
                 ItemOutcome::Failed | ItemOutcome::Refused | ItemOutcome::Waiting => {}
             }
+        }
+        for PrunedEntry { stream, removed, left, bytes, record } in self.pruned.iter().flatten() {
+            // A job that did nothing says nothing.
+            let (freed, Some(record)) = (Bytes(*bytes), record) else { continue };
+            text.push_str(&format!(
+                "removed {} of stream {stream} that no kept bundle wants, {left} left; frees up to {freed}: {record}\n",
+                count(*removed, "artifact")
+            ));
         }
         text
     }

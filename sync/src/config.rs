@@ -156,10 +156,34 @@ pub struct ImportConfig {
     /// How many imported bundles of a stream stay in `done`.
     #[serde(default = "two", deserialize_with = "bundle_input::plain")]
     pub keep: usize,
+    /// What is removed from Harbor after a night that went well; nothing, unless it says so.
+    pub prune: Option<PruneConfig>,
     /// Where to write what the job did, as JSON.
     pub status: Option<PathBuf>,
     /// Where to write it for Prometheus' textfile collector.
     pub metrics: Option<PathBuf>,
+}
+
+/// The removal of images that a stream brought and that none of its newest bundles wants.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PruneConfig {
+    /// How many of the newest bundles of each stream keep their images, from 1 to 1000.
+    #[serde(deserialize_with = "bundle_input::plain")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: usize,
+    /// What was pulled in so many days stays; 0 if pulls do not matter.
+    #[serde(default = "two_weeks", deserialize_with = "bundle_input::plain")]
+    pub pulled_within_days: u32,
+    /// What runs, and stays: files with the output of `kubectl get pods -A -o json`, or one image a line. If one of
+    /// them cannot be read, nothing is removed.
+    #[serde(default)]
+    pub in_use: Vec<PathBuf>,
+    /// Earlier public keys of the site, whose receipts count besides those of `receiptKey`.
+    #[serde(default)]
+    pub receipt_trust: Vec<PathBuf>,
+    /// Where the signed records of removals are written; `removals` in `state`, unless it says otherwise.
+    pub records: Option<PathBuf>,
 }
 
 /// Why a configuration cannot be used.
@@ -214,6 +238,10 @@ impl SyncConfig {
         }
         if let Some(import) = &mut config.import {
             import.resolve(directory);
+            if import.prune.as_ref().is_some_and(|prune| !(1..=1000).contains(&prune.keep)) {
+                let what = "import.prune.keep must be from 1 to 1000";
+                return Err(SyncConfigError::Contradiction { path: path.to_owned(), what });
+            }
         }
         Ok(config)
     }
@@ -256,6 +284,16 @@ impl ImportConfig {
         ];
         let paths = [&mut self.inbox, &mut self.receipts, &mut self.receipt_key, &mut self.state];
         optional.into_iter().flatten().chain(paths).for_each(|path| *path = directory.join(&*path));
+        if let Some(prune) = &mut self.prune {
+            let files = prune.in_use.iter_mut().chain(&mut prune.receipt_trust).chain(&mut prune.records);
+            files.for_each(|path| *path = directory.join(&*path));
+        }
+    }
+
+    /// Where the signed records of removals are written.
+    pub fn removals(&self) -> PathBuf {
+        let named = self.prune.as_ref().and_then(|prune| prune.records.clone());
+        named.unwrap_or_else(|| self.state.join("removals"))
     }
 
     /// Where imported bundles go.
@@ -284,6 +322,10 @@ fn a_minute() -> u32 {
 
 fn a_week() -> u32 {
     7
+}
+
+fn two_weeks() -> u32 {
+    14
 }
 
 fn yes() -> bool {
@@ -351,6 +393,13 @@ mod tests {
         assert!(import.done().ends_with("in/done"));
         assert_eq!(import.on_existing_tag, OnExistingTag::Error);
         assert!(import.expects(&"any".parse().unwrap()));
+        assert!(import.prune.is_none());
+        let prune =
+            load(&format!("{IMPORT}  prune: {{keep: 3, inUse: [pods.json]}}\n")).unwrap().import.unwrap();
+        assert!(prune.removals().ends_with("state/removals"));
+        let prune = prune.prune.unwrap();
+        assert_eq!((prune.keep, prune.pulled_within_days), (3, 14));
+        assert!(prune.in_use[0].is_absolute());
     }
 
     #[test]
@@ -378,6 +427,12 @@ mod tests {
             let error = load(text).unwrap_err();
             assert!(error.starts_with(expected), "{error}");
         }
+        for keep in ["0", "1001"] {
+            let error = load(&format!("{IMPORT}  prune: {{keep: {keep}}}\n")).unwrap_err();
+            assert_eq!(error, "D/sync.yaml: import.prune.keep must be from 1 to 1000");
+        }
+        let error = load(&format!("{IMPORT}  prune: {{}}\n")).unwrap_err();
+        assert!(error.contains("field 'keep' is missing"), "{error}");
         let error = load(&format!("{IMPORT}  onExistingTag: move\n")).unwrap_err();
         assert!(error.contains("must be one of error, skip, overwrite"), "{error}");
         let error = load(&format!("{EXPORT}  volumeSize: huge\n")).unwrap_err();

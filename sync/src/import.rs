@@ -21,6 +21,7 @@ use tracing::info;
 
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
+use crate::pruning::{PruneRun, PruneStatus, Pruning, bases};
 use crate::status::ImportStatus;
 use crate::{ImportConfig, JobLock, LockError};
 
@@ -39,6 +40,8 @@ pub struct ImportJob<'a> {
     pub signer: &'a Signer,
     /// The client for the layers there that compact bundles need.
     pub client: &'a Client,
+    /// What is removed after a night that went well, if anything.
+    pub pruning: Option<Pruning<'a>>,
 }
 
 /// The result of an import job.
@@ -48,6 +51,8 @@ pub struct Imported {
     pub items: Vec<InboxItem>,
     /// How many more there are, which the next run looks at.
     pub left: usize,
+    /// What was removed; none if nothing was to be looked at.
+    pub pruned: Option<PruneRun>,
     /// The note for operators.
     pub status: ImportStatus,
 }
@@ -204,12 +209,29 @@ impl ImportJob<'_> {
             BundleOutcome::Refused(error) => Some(error),
             _ => None,
         });
-        if waiting.is_empty() && refused.is_empty() && left == 0 {
+        let is_good = waiting.is_empty() && refused.is_empty() && left == 0;
+        ledger.prune_due |= items.iter().any(|item| matches!(item.outcome, BundleOutcome::Imported(_)));
+        let mut pruned = None;
+        // Never after a night that failed: a bundle that waits may need what its base brought.
+        if is_good
+            && ledger.prune_due
+            && let Some(pruning) = &self.pruning
+        {
+            // What was imported is remembered whatever becomes of the removal.
+            ledger::save(&ledger_path, &ledger)?;
+            progress.stage("removing", 0);
+            let streams = ledger.last.iter().filter(|(stream, _)| self.config.expects(stream));
+            let run = pruning.run(self.config, self.signer, streams).await;
+            ledger.prune_due = run.error.is_some();
+            ledger.pruned = Some(PruneStatus::of(&run, ledger.pruned.as_ref(), Timestamp::now()));
+            pruned = Some(run);
+        }
+        if is_good && !pruned.as_ref().is_some_and(|run| run.error.is_some()) {
             ledger.succeeded = Some(Timestamp::now());
         }
         ledger.unusable.retain(|name, _| waiting.iter().any(|(waiting, _)| waiting == name));
         ledger::save(&ledger_path, &ledger)?;
-        Ok(Imported { status: ImportStatus::of(&ledger, waiting, left, refused), items, left })
+        Ok(Imported { status: ImportStatus::of(&ledger, waiting, left, refused), items, left, pruned })
     }
 
     /// The note for operators after a run that failed.
@@ -258,7 +280,7 @@ impl ImportJob<'_> {
         let there = RegistryBases::look(self.client, self.destination.registry(), bundle.bases()).await;
         bundle.lend(&Lent { bases: Arc::new(there), scratch: ScratchSpace::default() });
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
-        let created = bundle.statement().created;
+        let (created, bases) = (bundle.statement().created, bases(bundle.statement()));
         let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
         let state = StateFile::open(&self.options.state, waiting)?;
         if let Some(notice) = state.notice() {
@@ -276,7 +298,7 @@ impl ImportJob<'_> {
                 if let Some(receipt) = &arrived.receipt {
                     self.write_receipt(receipt)?;
                 }
-                Ok(Accepted { id, created, arrived: *arrived })
+                Ok(Accepted { id, created, bases, arrived: *arrived })
             }
             Arrival::Part(_) => Err(ItemError::Part),
         }
@@ -306,7 +328,7 @@ impl ImportJob<'_> {
         ledger: &mut ImportLedger,
         ledger_path: &Path,
     ) -> Result<InboxItem, ImportJobError> {
-        let Accepted { id, created, arrived } = delivered;
+        let Accepted { id, created, bases, arrived } = delivered;
         let again = arrived.report.pushed == 0
             && ledger.last.get(&id.stream).is_some_and(|last| last.statement == id.statement);
         let blocked = arrived.receipt.as_ref().map_or(0, |receipt| {
@@ -320,6 +342,12 @@ impl ImportJob<'_> {
             imported: Timestamp::now(),
             bytes: candidate.bytes,
             blocked,
+            is_full: bases.is_empty(),
+            // After one full bundle, the next may be a delta of the same base as the one before.
+            bases: match ledger.last.get(&id.stream) {
+                Some(before) if bases.is_empty() && !before.is_full => before.bases.clone(),
+                _ => bases,
+            },
         };
         ledger.last.insert(id.stream.clone(), last);
         let moves = candidate.moves(&self.config.done()).moves;
@@ -445,6 +473,7 @@ fn free_name(directory: &Path, name: &str) -> String {
 struct Accepted {
     id: BundleId,
     created: Timestamp,
+    bases: Vec<BundleId>,
     arrived: Arrived,
 }
 

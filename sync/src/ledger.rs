@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{FileError, Sequence, StreamName, Timestamp, replace_file};
+use bundle_format::{BundleId, FileError, Sequence, StreamName, Timestamp, replace_file};
 use bundle_oci::Digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::pruning::PruneStatus;
 use crate::status::MissingStatus;
 
 /// Why a job's memory cannot be kept.
@@ -79,6 +80,12 @@ pub(crate) struct ImportLedger {
     /// When the job last ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) succeeded: Option<Timestamp>,
+    /// Whether something was imported since the last removal that ended well.
+    #[serde(default)]
+    pub(crate) prune_due: bool,
+    /// How the last removal ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pruned: Option<PruneStatus>,
 }
 
 /// A bundle that could not be used.
@@ -126,6 +133,12 @@ pub(crate) struct LastImport {
     pub(crate) bytes: u64,
     /// The number of its images that the registry blocks.
     pub(crate) blocked: u64,
+    /// The bundles that it is a delta of; those of the delta before it, if it is none itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bases: Vec<BundleId>,
+    /// Whether it is none itself.
+    #[serde(default)]
+    pub(crate) is_full: bool,
 }
 
 /// Reads what a job remembers. It is a hint: a file that is missing or makes no sense is an empty

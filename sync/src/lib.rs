@@ -17,17 +17,19 @@ mod listing;
 mod lock;
 mod metrics;
 mod outbox;
+mod pruning;
 mod receipts;
 mod status;
 mod stream;
 
-pub use config::{ExportConfig, ImportConfig, SyncConfig, SyncConfigError, sync_schema};
+pub use config::{ExportConfig, ImportConfig, PruneConfig, SyncConfig, SyncConfigError, sync_schema};
 pub use export::{ExportError, ExportJob, Exported, Nothing};
 pub use import::{BundleOutcome, ImportJob, ImportJobError, Imported, InboxItem, ItemError};
 pub use inbox::{Candidate, InboxError};
 pub use ledger::LedgerError;
 pub use lock::{JobLock, LockError};
 pub use outbox::{Outbox, OutboxError, Sent};
+pub use pruning::{PruneError, PruneRun, PruneStatus, PrunedStream, Pruning};
 pub use receipts::RefusedReceipt;
 pub use status::{
     Boards, ExportStatus, ImportStatus, MissingStatus, RunEnd, StreamStatus, status_for_others,

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::ledger::{ExportLedger, ImportLedger};
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, OutboxError};
+use crate::pruning::PruneStatus;
 
 /// The note for operators of the connected side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,9 @@ pub struct ImportStatus {
     pub refused_in_all: u64,
     /// When the job last ended well.
     pub succeeded: Option<Timestamp>,
+    /// How the last removal ended, if the job removes anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PruneStatus>,
 }
 
 /// A stream and its last bundle.
@@ -170,6 +174,7 @@ impl ImportStatus {
             refused,
             refused_in_all: ledger.refused,
             succeeded: ledger.succeeded,
+            pruned: ledger.pruned.clone(),
         }
     }
 
@@ -182,6 +187,19 @@ impl ImportStatus {
         let help = "Bundles in the inbox that wait for something.";
         metrics.gauge("waiting_bundles", help, &[(&none, (self.waiting.len() + self.left) as u64)]);
         metrics.counter("refused_bundles_total", "Bundles that were refused.", self.refused_in_all);
+        if let Some(pruned) = &self.pruned {
+            let seconds = |moment: Timestamp| moment.unix().unsigned_abs();
+            let help = "When the job last removed what no kept bundle wants.";
+            metrics.gauge("prune_last_run_timestamp_seconds", help, &[(&none, seconds(pruned.ended))]);
+            if let Some(succeeded) = pruned.succeeded {
+                let help = "When such a removal last ended well.";
+                metrics.gauge("prune_last_success_timestamp_seconds", help, &[(&none, seconds(succeeded))]);
+            }
+            let help = "Artifacts and tags that no kept bundle wants and that the last removal left.";
+            metrics.gauge("prune_left_artifacts", help, &[(&none, pruned.left)]);
+            let help = "Artifacts and tags that were removed.";
+            metrics.counter("pruned_artifacts_total", help, pruned.removed_in_all);
+        }
         metrics.text()
     }
 }
@@ -321,6 +339,7 @@ mod tests {
             refused: Vec::new(),
             refused_in_all: 3,
             succeeded: None,
+            pruned: None,
         };
         let end = RunEnd {
             program: Program { version: "1.2.3", commit: None },
@@ -361,6 +380,15 @@ mod tests {
             refused: Vec::new(),
             refused_in_all: 3,
             succeeded: Timestamp::from_unix(250).ok(),
+            pruned: Some(PruneStatus {
+                ended: Timestamp::from_unix(280).unwrap(),
+                succeeded: Timestamp::from_unix(280).ok(),
+                removed: 2,
+                left: 1,
+                removed_in_all: 7,
+                records: Vec::new(),
+                error: None,
+            }),
         };
         let text = status.metrics(RunEnd {
             program: Program { version: "1.2.3", commit: None },
@@ -382,6 +410,11 @@ mod tests {
             "bundle_import_waiting_bundles 1",
             "# TYPE bundle_import_refused_bundles_total counter",
             "bundle_import_refused_bundles_total 3",
+            "bundle_import_prune_last_run_timestamp_seconds 280",
+            "bundle_import_prune_last_success_timestamp_seconds 280",
+            "bundle_import_prune_left_artifacts 1",
+            "# TYPE bundle_import_pruned_artifacts_total counter",
+            "bundle_import_pruned_artifacts_total 7",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
         }

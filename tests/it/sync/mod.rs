@@ -6,4 +6,5 @@ mod bad_nights;
 mod fleet;
 pub(crate) mod jobs;
 mod nights;
+mod pruning;
 mod thrift;
