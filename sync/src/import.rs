@@ -226,7 +226,7 @@ impl ImportJob<'_> {
             ledger.pruned = Some(PruneStatus::of(&run, ledger.pruned.as_ref(), Timestamp::now()));
             pruned = Some(run);
         }
-        if is_good && !pruned.as_ref().is_some_and(|run| run.error.is_some()) {
+        if is_good && pruned.as_ref().is_none_or(|run| run.error.is_none()) {
             ledger.succeeded = Some(Timestamp::now());
         }
         ledger.unusable.retain(|name, _| waiting.iter().any(|(waiting, _)| waiting == name));
