@@ -68,7 +68,8 @@ impl Harbor {
         Ok(reply)
     }
 
-    /// Reads all pages of a list below `/api/v2.0`.
+    /// Reads all pages of a list below `/api/v2.0`. A list with less than what Harbor counts in it is an error: who
+    /// took it for whole would take the rest for absent.
     pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str, doing: &str) -> Result<Vec<T>, Error> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let size = self.limits.page_size;
@@ -83,9 +84,20 @@ impl Harbor {
             let is_short = found.len() < size;
             all.extend(found);
             // A short page is the last one only where Harbor does not say how many entries there are.
-            let is_last = reply.total.map_or(is_short, |total| all.len() as u64 >= total);
-            if is_last || empty >= self.limits.empty_pages {
+            let Some(total) = reply.total else {
+                if is_short {
+                    return Ok(all);
+                }
+                continue;
+            };
+            if all.len() as u64 >= total {
                 return Ok(all);
+            }
+            if empty >= self.limits.empty_pages {
+                let shown = all.len();
+                return Err(
+                    self.misbehaved(format!("it shows {shown} of {total} entries when asked to {doing}"))
+                );
             }
         }
         Err(self.misbehaved(format!("its list does not end when asked to {doing}")))

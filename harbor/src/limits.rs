@@ -9,8 +9,9 @@ pub struct Limits {
     pub page_size: usize,
     /// Pages of one list. A list that never ends would be read for ever.
     pub pages: usize,
-    /// Empty pages in a row before the end. Harbor takes accessories out of a page after it was cut, so that pages
-    /// in the middle of a list can be short or empty (its controller/artifact, List).
+    /// Empty pages in a row before a list that Harbor counts more entries in is given up as damaged. What is removed
+    /// while a list is read makes one such page; Harbor up to 2.5 hid accessories after the page was cut (its
+    /// controller/artifact, List), where 2.6 leaves them out of the query (pkg/artifact/dao, setAccessoryQuery).
     pub empty_pages: usize,
 }
 

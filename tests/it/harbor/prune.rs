@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bundle_test_servers::{ImageSpec, LayerSpec, Manifest};
+use bundle_test_servers::{Fault, ImageSpec, LayerSpec, Manifest, Matcher, Response, Rule};
 use serde_json::Value;
 
 use crate::harbor::scene::HarborScene;
@@ -140,6 +140,7 @@ fn a_plan_removes_nothing_says_what_it_frees_and_its_record_is_signed() {
         it.pass();
     }
     let before = it.it.harbor.contents();
+    it.it.harbor.forget_requests();
     it.it.harbor.set_retention("platform", "latestPushedK", 10);
     it.it.harbor.replicate_to("site-b", "platform/**", true);
     it.it.harbor.replicate_to("site-c", "tenant-*/**", true);
@@ -235,6 +236,19 @@ fn without_the_receipt_of_a_kept_bundle_nothing_is_planned_unless_the_bundle_is_
     let changed = std::fs::read_to_string(it.it.scene.path("receipts/1.json")).unwrap();
     it.it.write("receipts/1.json", &format!("{changed} "));
     it.plan(&["--bundles", "."]).ends_with(3);
+}
+
+#[test]
+fn a_list_that_is_shorter_than_harbor_counts_is_an_error_and_no_whole_list() {
+    let mut it = Nights::start();
+    for _ in 0..5 {
+        it.pass();
+    }
+    // As if a proxy in between answered some pages itself.
+    let nothing = Response::json(200, "[]").with_header("X-Total-Count", "7");
+    it.it.harbor.faults().add(Rule::new(Matcher::new("GET", "/artifacts?q=base"), Fault::Status(nothing)));
+    it.plan(&[]).ends_with(4).says("it shows 0 of 7 entries");
+    assert!(!it.it.scene.path("removals.json").exists());
 }
 
 #[test]

@@ -21,7 +21,9 @@ struct NewTag {
     name: String,
 }
 
-/// Lists artifacts that are tagged or no index's child, and no accessory; with `q=base=*` all.
+/// Lists artifacts that are tagged or no index's child; with `q=base=*` untagged children too. Accessories are in no
+/// list. All this is in the query, so that a page is cut from what is shown and the total counts what is shown
+/// (`pkg/artifact/dao/dao.go querySetter`, with `setBaseQuery` and `setAccessoryQuery`, by List and Count; since 2.6).
 pub(super) fn list(call: &Call<'_>, project: &str, repository: &str) -> Result<Answer, Refusal> {
     let mut state = lock(&call.core.state);
     call.require_in_named(&state, project, "list", "artifact")?;
@@ -40,6 +42,7 @@ pub(super) fn list(call: &Call<'_>, project: &str, repository: &str) -> Result<A
         Some(known) => known
             .artifacts
             .values()
+            .filter(|artifact| !state.is_accessory(repository, &artifact.digest))
             .filter(|artifact| everything || is_listed(&state, known, artifact))
             .filter(|artifact| is_wanted(known, artifact, &keywords))
             .cloned()
