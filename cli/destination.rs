@@ -106,7 +106,7 @@ fn note(note: &Note) -> String {
         Note::MayExceed(storage) => {
             format!("the quota of {} may end before {} are there", storage.project, Bytes(storage.adds))
         }
-        Note::NoScanner(_) | Note::Exemptions(_) => note.to_string(),
+        Note::NoScanner(_) | Note::Exemptions(_) | Note::Unlabelled { .. } => note.to_string(),
     }
 }
 

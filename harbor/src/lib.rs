@@ -1,7 +1,7 @@
 //! A client of Harbor's API v2.0, as Harbor 2.14 and 2.15 speak it.
 //!
 //! Start at [`Harbor::detect`]. Each file is one noun of Harbor: [`Project`], [`Robot`],
-//! [`Artifact`], [`ImmutableRule`], [`RetentionRule`], [`StorageLimit`], [`ScanSummary`], [`SystemInfo`], [`Rights`].
+//! [`Artifact`], [`Label`], [`ImmutableRule`], [`RetentionRule`], [`StorageLimit`], [`ScanSummary`], [`SystemInfo`], [`Rights`].
 //! Blobs and manifests go over `/v2/`, which is `bundle-registry`'s; so do credentials, certificates
 //! and retries. Each request carries user and password and no cookie: with Harbor's session cookie,
 //! the next change would be refused for want of a CSRF token (Harbor's middleware/csrf).
@@ -12,6 +12,7 @@ mod account;
 mod artifact;
 mod client;
 mod immutable;
+mod label;
 mod limits;
 mod project;
 mod quota;
@@ -27,6 +28,7 @@ pub use account::{Account, Right, Rights};
 pub use artifact::{Accessory, Artifact, ArtifactTag};
 pub use client::Harbor;
 pub use immutable::ImmutableRule;
+pub use label::{Label, Labelled};
 pub use limits::Limits;
 pub use project::{Access, NewProject, Policy, Prevention, Project};
 pub use quota::{ParseStorageLimitError, Quota, StorageLimit, StorageUse};

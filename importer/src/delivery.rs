@@ -296,6 +296,9 @@ impl Delivery {
                 bundle_oci::chain(&error)
             ));
         }
+        for unmarked in preparation.mark(jobs).await {
+            progress.note(&bundle_oci::chain(&unmarked));
+        }
         let request = ConfirmRequest { receipt: draft.is_some(), jobs };
         let confirmation = preparation.confirm(request).await.map_err(DeliveryError::Confirmation)?;
         let receipt = match draft {

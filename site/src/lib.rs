@@ -15,6 +15,7 @@ mod deliveries;
 mod doctor;
 mod drift;
 mod harbor;
+mod label;
 mod limits;
 mod live_state;
 mod preflight;
@@ -42,6 +43,7 @@ pub use doctor::{
 };
 pub use drift::{Drift, drift, extra, prove_again};
 pub use harbor::{HarborOptions, HarborSite};
+pub use label::LABEL_RIGHTS;
 pub use limits::Limits;
 pub use live_state::{LiveProject, LiveState, ProjectState, ScannerState, account_text};
 pub use preflight::{PUSH_RIGHTS, preflight};

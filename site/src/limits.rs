@@ -41,6 +41,9 @@ pub struct Limits {
     pub announced: u64,
     /// Addresses of one host that are tried.
     pub addresses: usize,
+    /// Labels of earlier bundles of a stream in a project. Each is listed on a night that changed something, and people
+    /// choose from all of them on Harbor's page.
+    pub earlier_labels: usize,
 }
 
 impl Limits {
@@ -60,6 +63,7 @@ impl Limits {
         ends_soon: Duration::from_secs(30 * 24 * 60 * 60),
         announced: 10 << 30,
         addresses: 16,
+        earlier_labels: 10,
     };
 }
 

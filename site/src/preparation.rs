@@ -1,20 +1,22 @@
 //! The part of an import that only a Harbor needs: projects are made and changed, storage is compared with
 //! quotas, and scans are read in the end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use bundle_format::Target;
 use bundle_harbor::{Harbor, Right};
 use bundle_importer::{
     Answer, Bundle, ConfirmRequest, Confirmation, Finding, Found, ImportPlan, Note, Outlook, Preparation,
-    PrepareError, Presence,
+    PrepareError, Presence, Unmarked,
 };
 use bundle_oci::{Digest, ProjectName, RepositoryName};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::harbor::{name_of, project_of};
+use crate::label::{self, LABEL_RIGHTS, LabelTargets};
 use crate::live_state::{account_text, policies};
+use crate::reconcile::names;
 use crate::scan::{ScanTargets, scan_report};
 use crate::{
     HarborOptions, LiveProject, LiveState, PUSH_RIGHTS, ProjectState, QuotaCheck, ReconcilePlan, ScanWait,
@@ -31,6 +33,8 @@ pub(crate) struct HarborPreparation {
     findings: Vec<Finding>,
     outlook: Outlook,
     scans: ScanTargets,
+    /// None before the bundle is known, and where nobody wants labels.
+    labels: Option<LabelTargets>,
     /// The projects into whose repositories can be looked. A missing project is empty, and one without the
     /// right to pull cannot be read.
     open: HashSet<String>,
@@ -51,11 +55,34 @@ impl HarborPreparation {
             storage: Vec::new(),
             notes: notes(&live),
         };
-        Self { harbor, options, live, reconcile, findings, outlook, scans: ScanTargets::default(), open }
+        Self {
+            harbor,
+            options,
+            live,
+            reconcile,
+            findings,
+            outlook,
+            scans: ScanTargets::default(),
+            labels: None,
+            open,
+        }
     }
 
     fn project(&self, name: &ProjectName) -> Option<&LiveProject> {
         there(self.live.project(name)?)
+    }
+
+    /// The rights without which artifacts of existing projects get no label, in one note for all projects.
+    fn missing_label_rights(&self) -> Option<Note> {
+        let projects = self.labels.iter().flat_map(LabelTargets::projects);
+        let lacking = projects.filter_map(|project| {
+            let missing = self.project(project)?.rights.missing(&LABEL_RIGHTS);
+            (!missing.is_empty()).then(|| (project.clone(), missing))
+        });
+        let (projects, rights): (Vec<_>, Vec<_>) = lacking.unzip();
+        let rights: BTreeSet<Right> = rights.into_iter().flatten().collect();
+        let rights = names(&rights.into_iter().collect::<Vec<_>>());
+        (!projects.is_empty()).then_some(Note::Unlabelled { projects, rights })
     }
 }
 
@@ -103,6 +130,8 @@ impl Preparation for HarborPreparation {
 
     fn weigh(&mut self, bundle: &Bundle, plan: &ImportPlan) {
         self.scans = ScanTargets::of(bundle, plan);
+        self.labels = self.options.settings.labels.then(|| LabelTargets::of(bundle, plan));
+        self.outlook.notes.extend(self.missing_label_rights());
         self.outlook.storage = quota::storage(bundle, plan, &self.live, &self.reconcile);
         for storage in &self.outlook.storage {
             match (quota::exceeds(storage), self.options.quota) {
@@ -124,6 +153,26 @@ impl Preparation for HarborPreparation {
     fn make(&self) -> BoxFuture<'_, Result<(), PrepareError>> {
         let (account, settings) = (&self.live.account, &self.options.settings);
         reconcile(&self.harbor, account, &self.reconcile, settings, &PUSH_RIGHTS).boxed()
+    }
+
+    fn mark(&self, jobs: usize) -> BoxFuture<'_, Vec<Unmarked>> {
+        async move {
+            let mut unmarked = Vec::new();
+            let Some(targets) = &self.labels else { return unmarked };
+            let (account, limits) = (&self.live.account, &self.options.limits);
+            for project in targets.projects() {
+                let live = self.project(project);
+                // What is missing was said before the import.
+                if live.is_some_and(|live| !live.rights.missing(&LABEL_RIGHTS).is_empty()) {
+                    continue;
+                }
+                let labelled =
+                    label::label(&self.harbor, account, targets, project, live, jobs, limits).await;
+                unmarked.extend(labelled.err());
+            }
+            unmarked
+        }
+        .boxed()
     }
 
     fn confirm<'a>(&'a self, request: ConfirmRequest) -> Answer<'a, Confirmation> {

@@ -27,6 +27,8 @@ pub struct HarborSettings {
     pub robots: RobotSettings,
     /// The namespace in which Harbor itself runs.
     pub harbor_namespace: Namespace,
+    /// Whether artifacts get a label of the bundle that brought them.
+    pub labels: bool,
 }
 
 /// The treatment of existing projects with another policy.
@@ -202,6 +204,7 @@ impl Default for HarborSettings {
             existing: ExistingProjects::default(),
             robots: RobotSettings::default(),
             harbor_namespace: Namespace::harbor(),
+            labels: true,
         }
     }
 }
@@ -220,6 +223,7 @@ impl HarborSettings {
             projects: file.projects.unwrap_or_default(),
             existing: file.existing_projects.unwrap_or_default(),
             harbor_namespace: file.harbor_namespace.map_or_else(Namespace::harbor, |name| name.0),
+            labels: file.labels.unwrap_or(true),
             robots: RobotSettings {
                 importer: robots.importer.map_or(default.importer, |name| name.0),
                 importer_lifetime: robots.importer_days.map_or(default.importer_lifetime, |days| days.0),
@@ -284,6 +288,9 @@ struct File {
     /// The Kubernetes namespace in which Harbor itself runs; the default is harbor
     #[schemars(with = "Option<schema::Namespace>")]
     harbor_namespace: Option<Parsed<Namespace>>,
+    /// Whether artifacts get a label of the bundle that brought them; the default is true
+    #[serde(default, deserialize_with = "bundle_input::plain")]
+    labels: Option<bool>,
 }
 
 /// How a project is run

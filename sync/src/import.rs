@@ -12,7 +12,8 @@ use bundle_format::{
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
-    HistoryNotice, OpenError, PlanError, PushError, RegistryBases, StateError, StateFile, write_receipt,
+    HistoryNotice, Note, OpenError, PlanError, PushError, RegistryBases, StateError, StateFile,
+    write_receipt,
 };
 use bundle_oci::{Printable, chain};
 use bundle_registry::{Client, Progress};
@@ -292,6 +293,11 @@ impl ImportJob<'_> {
         }
         if let Some(notice) = delivery.history().notice(&self.destination.root()) {
             progress.note(&notice.to_string());
+        }
+        for note in delivery.outlook().into_iter().flat_map(|outlook| &outlook.notes) {
+            if matches!(note, Note::Unlabelled { .. }) {
+                progress.note(&note.to_string());
+            }
         }
         match delivery.carry_out(self.options, progress).await? {
             Arrival::Whole(arrived) => {

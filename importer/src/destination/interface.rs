@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     Bundle, Cause, Finding, ImportPlan, Outlook, PrepareError, Presence, PushError, Pushed, ScanReport,
+    Unmarked,
 };
 
 /// An answer of a destination, as a future.
@@ -106,6 +107,10 @@ pub trait Preparation: fmt::Debug + Send + Sync {
 
     /// Prepares the destination, for example makes projects.
     fn make(&self) -> BoxFuture<'_, Result<(), PrepareError>>;
+
+    /// Marks the artifacts that are in place with the bundle that brought them, where the destination shows such marks
+    /// to people. Gives what is not marked, which is no failure of the import.
+    fn mark(&self, jobs: usize) -> BoxFuture<'_, Vec<Unmarked>>;
 
     /// Looks at what the destination makes of the artifacts that are in place.
     fn confirm<'a>(&'a self, request: ConfirmRequest) -> Answer<'a, Confirmation>;

@@ -14,6 +14,6 @@ pub(crate) use interface::project_of;
 pub use interface::{
     Answer, ConfirmRequest, Confirmation, Destination, Found, Preparation, PushRules, RecordedTag,
 };
-pub use outlook::{Change, Note, Outlook, ProjectOutlook, ProjectStorage};
+pub use outlook::{Change, Note, Outlook, ProjectOutlook, ProjectStorage, Unmarked};
 pub use plain::{NoPreparation, PlainRegistry};
 pub use scans::{ImageScan, PlatformScan, ScanPolicy, ScanReport, ScanSummary, Scanning, Unscanned};

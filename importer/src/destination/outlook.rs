@@ -1,9 +1,10 @@
 //! A destination's description of itself before an import, for people and machines: its product, the changes
-//! to its projects, the bytes to store, and notes.
+//! to its projects, the bytes to store, notes, and what of its labels failed.
 
 use std::fmt;
 
 use bundle_oci::{ByteCount, ProjectName};
+use bundle_registry::Error;
 
 /// The description of a destination and of the changes to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,13 @@ pub enum Note {
     Exemptions(ProjectName),
     /// A bundle that may not fit, and is imported on someone's word.
     MayExceed(ProjectStorage),
+    /// This account may not label what it imports.
+    Unlabelled {
+        /// In which projects.
+        projects: Vec<ProjectName>,
+        /// Which rights are missing in any of them, in the destination's words.
+        rights: Vec<String>,
+    },
 }
 
 impl fmt::Display for Note {
@@ -87,6 +95,7 @@ impl fmt::Display for Note {
                     "in the project {project} some vulnerabilities are exempted from holding images back"
                 )
             }
+            Self::Unlabelled { projects, rights } => f.write_str(&unlabelled(projects, rights)),
             Self::MayExceed(storage) => {
                 write!(
                     f,
@@ -97,4 +106,35 @@ impl fmt::Display for Note {
             }
         }
     }
+}
+
+fn unlabelled(projects: &[ProjectName], rights: &[String]) -> String {
+    let (noun, names) = (if projects.len() == 1 { "project" } else { "projects" }, projects.iter());
+    let names: Vec<&str> = names.map(ProjectName::as_str).collect();
+    format!(
+        "artifacts get no label of their bundle in the {noun} {}: this account lacks {} there",
+        names.join(", "),
+        rights.join(", ")
+    )
+}
+
+/// Why artifacts do not show at the destination which bundle brought them. The import is complete without.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmarked {
+    /// The account may not label in projects that were made just now.
+    #[error("{}", unlabelled(.projects, .rights))]
+    Rights {
+        /// The projects.
+        projects: Vec<ProjectName>,
+        /// Which rights are missing.
+        rights: Vec<String>,
+    },
+    /// The destination refused, or could not be asked.
+    #[error("not all artifacts of the project {project} have the label of their bundle")]
+    Failed {
+        /// The project.
+        project: ProjectName,
+        /// Why not.
+        source: Error,
+    },
 }

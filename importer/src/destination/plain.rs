@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Answer, Cause, ConfirmRequest, Confirmation, Destination, Finding, Found, Outlook, Preparation,
-    PrepareError, PushRules, RecordedTag,
+    PrepareError, PushRules, RecordedTag, Unmarked,
 };
 use crate::push::fallback_tags;
 use crate::push::source::Copied;
@@ -206,6 +206,10 @@ impl Preparation for NoPreparation {
 
     fn make(&self) -> BoxFuture<'_, Result<(), PrepareError>> {
         futures_util::future::ready(Ok(())).boxed()
+    }
+
+    fn mark(&self, _jobs: usize) -> BoxFuture<'_, Vec<Unmarked>> {
+        futures_util::future::ready(Vec::new()).boxed()
     }
 
     fn confirm<'a>(&'a self, _request: ConfirmRequest) -> Answer<'a, Confirmation> {

@@ -14,11 +14,13 @@ use bundle_registry::Error;
 use crate::bootstrap::kept::{ClientAs, apply_kept};
 use crate::bootstrap::kubectl;
 use crate::bootstrap::secrets::pull_secret;
-use crate::{HarborSettings, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile};
+use crate::{
+    HarborSettings, LABEL_RIGHTS, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile,
+};
 
 /// The rights of the importer's robot in each project that it writes to, and no more: it can neither remove
-/// anything nor change a project's policy.
-pub const IMPORTER_RIGHTS: [Right; 14] = [
+/// content or tags nor change a project's policy. The last six are for labels, which say where content came from.
+pub const IMPORTER_RIGHTS: [Right; 20] = [
     Right::new("project", "read"),
     Right::new("metadata", "read"),
     Right::new("metadata", "list"),
@@ -33,6 +35,12 @@ pub const IMPORTER_RIGHTS: [Right; 14] = [
     Right::new("tag", "list"),
     Right::new("immutable-tag", "list"),
     Right::new("scan", "create"),
+    LABEL_RIGHTS[0],
+    LABEL_RIGHTS[1],
+    LABEL_RIGHTS[2],
+    LABEL_RIGHTS[3],
+    LABEL_RIGHTS[4],
+    LABEL_RIGHTS[5],
 ];
 
 const PULL: Right = Right::new("repository", "pull");
@@ -516,8 +524,10 @@ mod tests {
         assert_eq!(robots[2].1.permissions, expected);
         let importer = &robots[0].1.permissions;
         assert_eq!(importer.len(), 4 * IMPORTER_RIGHTS.len());
+        let label = |permission: &Permission| matches!(&*permission.resource, "label" | "artifact-label");
         for forbidden in ["delete", "update"] {
-            assert!(importer.iter().all(|permission| permission.action != forbidden));
+            let others = importer.iter().filter(|permission| !label(permission));
+            assert!(others.into_iter().all(|permission| permission.action != forbidden));
         }
     }
 

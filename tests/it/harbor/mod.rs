@@ -5,6 +5,7 @@
 mod accounts;
 mod days;
 mod doctor;
+mod labels;
 mod prune;
 mod receipt;
 mod scan;

@@ -10,6 +10,7 @@ use bundle_importer::{
     Answer, Arrival, Arrived, Bundle, Cause, ConfirmRequest, Confirmation, Delivery, DeliveryError,
     DeliveryOptions, Destination, Finding, Found, ImportPlan, OnExistingTag, OnFailure, Outlook, Portion,
     Preparation, PrepareError, Presence, PushError, PushRules, Pushed, RecordedTag, Rollback, StateFile,
+    Unmarked,
 };
 use bundle_oci::{Digest, MediaType, ProjectName, Registry, RegistryPath, RepositoryName};
 use bundle_registry::{
@@ -206,6 +207,10 @@ impl Preparation for InMemoryPreparation {
     fn make(&self) -> BoxFuture<'_, Result<(), PrepareError>> {
         self.0.stored.lock().unwrap().done.push("make");
         ready(Ok(())).boxed()
+    }
+
+    fn mark(&self, _: usize) -> BoxFuture<'_, Vec<Unmarked>> {
+        ready(Vec::new()).boxed()
     }
 
     fn confirm<'a>(&'a self, _: ConfirmRequest) -> Answer<'a, Confirmation> {

@@ -3,6 +3,7 @@
 
 mod allowlist;
 mod artifacts;
+mod labels;
 mod listing;
 mod members;
 mod metadata;
@@ -81,11 +82,18 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
 
         ("GET", ["repositories"]) => repositories::list_all(call),
         ("GET", ["projects", project, "repositories"]) => repositories::list(call, project),
+        ("GET", ["projects", project, "artifacts"]) => artifacts::list_in_project(call, project),
         (_, ["projects", project, "repositories", name, rest @ ..]) => {
             // The name is encoded twice; the path was decoded once.
             let name = format!("{project}/{}", percent_decoded(name));
             in_repository(call, project, &name, rest, body)
         }
+
+        ("GET", ["labels"]) => labels::list(call),
+        ("POST", ["labels"]) => labels::create(call, body),
+        ("GET", ["labels", id]) => labels::get(call, id),
+        ("PUT", ["labels", id]) => labels::update(call, id, body),
+        ("DELETE", ["labels", id]) => labels::delete(call, id),
 
         ("GET", ["robots"]) => robots::list(call),
         ("POST", ["robots"]) => robots::create(call, body),
@@ -128,6 +136,10 @@ fn in_repository(
         }
         ("GET", ["artifacts", reference, "accessories"]) => {
             artifacts::accessories(call, project, name, reference)
+        }
+        ("POST", ["artifacts", reference, "labels"]) => labels::add(call, project, name, reference, body),
+        ("DELETE", ["artifacts", reference, "labels", label]) => {
+            labels::take(call, project, name, reference, label)
         }
         ("POST", ["artifacts", reference, "scan"]) => scans::start(call, project, name, reference, body),
         ("GET", ["artifacts", reference, "additions", "vulnerabilities"]) => {

@@ -233,6 +233,7 @@ impl State {
     fn remove_deeply(&mut self, repository: &str, digest: &str, gone: &mut BTreeSet<String>) {
         let Some(found) = self.repositories.get_mut(repository) else { return };
         let Some(artifact) = found.artifacts.remove(digest) else { return };
+        self.labels.forget_artifact(artifact.id);
         found.tags.retain(|_, tag| tag.digest != digest);
         let orphans: Vec<String> = artifact
             .references

@@ -10,6 +10,7 @@ use super::answer::{Code, Refusal};
 use super::blob::BlobRow;
 use super::clock::{Clock, Time};
 use super::immutable::ImmutableRule;
+use super::label::Labels;
 use super::quota::Quota;
 use super::robot::Robot;
 use super::roles::Role;
@@ -29,6 +30,7 @@ pub(super) struct State {
     /// By digest; one row for a blob in any number of projects.
     pub(super) blobs: BTreeMap<String, BlobRow>,
     pub(super) accessories: Vec<Accessory>,
+    pub(super) labels: Labels,
     pub(super) scanner: Scanner,
     pub(super) collections: Vec<Collection>,
     /// Retention policies by number, each with its project.
@@ -282,6 +284,7 @@ impl State {
             repositories: BTreeMap::new(),
             blobs: BTreeMap::new(),
             accessories: Vec::new(),
+            labels: Labels::default(),
             scanner: Scanner::default(),
             collections: Vec::new(),
             retentions: BTreeMap::new(),
@@ -411,6 +414,7 @@ impl State {
             self.repositories.values().filter(|r| r.project == id).map(|r| r.name.clone()).collect();
         self.repositories.retain(|name, _| !gone.contains(name));
         self.accessories.retain(|accessory| !gone.contains(&accessory.repository));
+        self.labels.forget_project(id);
         self.robots.retain(|_, robot| robot.project != Some(id));
         self.projects.remove(&id);
     }

@@ -472,12 +472,12 @@ impl Switches {
         self.core.store.uploads()
     }
 
-    fn state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut lock(&self.core.state))
     }
 
     /// A test that names a project that is not there is wrong.
-    fn project<T>(&self, name: &str, act: impl FnOnce(&mut Project) -> T) -> T {
+    pub(super) fn project<T>(&self, name: &str, act: impl FnOnce(&mut Project) -> T) -> T {
         self.state(|state| act(state.project_named_mut(name).expect("the project is there")))
     }
 

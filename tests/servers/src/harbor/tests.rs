@@ -7,6 +7,7 @@ mod conformance;
 mod credentials;
 mod description;
 mod faults;
+mod labels;
 mod manifests;
 mod policy;
 mod projects;

@@ -10,6 +10,7 @@ use super::Call;
 use super::listing::{Keywords, Pattern};
 use crate::harbor::answer::{Answer, Code, Refusal};
 use crate::harbor::artifact::tags_of;
+use crate::harbor::label::Label;
 use crate::harbor::lock;
 use crate::harbor::registry::is_tag;
 use crate::harbor::request::read_json;
@@ -27,6 +28,25 @@ struct NewTag {
 pub(super) fn list(call: &Call<'_>, project: &str, repository: &str) -> Result<Answer, Refusal> {
     let mut state = lock(&call.core.state);
     call.require_in_named(&state, project, "list", "artifact")?;
+    let names: Vec<String> =
+        state.repositories.get(repository).map(|known| known.name.clone()).into_iter().collect();
+    list_of(call, &mut state, &names)
+}
+
+/// The same for all repositories of a project (`handler/project.go ListArtifactsOfProject`, since 2.11).
+pub(super) fn list_in_project(call: &Call<'_>, project: &str) -> Result<Answer, Refusal> {
+    let mut state = lock(&call.core.state);
+    let id = call.permitted_project(&state, project, "list", "artifact")?;
+    let names: Vec<String> = state
+        .repositories
+        .values()
+        .filter(|known| known.project == id)
+        .map(|known| known.name.clone())
+        .collect();
+    list_of(call, &mut state, &names)
+}
+
+fn list_of(call: &Call<'_>, state: &mut State, repositories: &[String]) -> Result<Answer, Refusal> {
     let keywords = call.keywords()?;
     let everything = match keywords.get("base") {
         None => false,
@@ -37,20 +57,35 @@ pub(super) fn list(call: &Call<'_>, project: &str, repository: &str) -> Result<A
             ));
         }
     };
-    let mut found: Vec<Artifact> = match state.repositories.get(repository) {
-        None => Vec::new(),
-        Some(known) => known
+    let labels = wanted_labels(&keywords)?;
+    let mut found: Vec<(String, Artifact)> = Vec::new();
+    for known in repositories.iter().filter_map(|name| state.repositories.get(name)) {
+        let listed = known
             .artifacts
             .values()
-            .filter(|artifact| !state.is_accessory(repository, &artifact.digest))
-            .filter(|artifact| everything || is_listed(&state, known, artifact))
+            .filter(|artifact| !state.is_accessory(&known.name, &artifact.digest))
+            .filter(|artifact| everything || is_listed(state, known, artifact))
             .filter(|artifact| is_wanted(known, artifact, &keywords))
-            .cloned()
-            .collect(),
-    };
-    found.sort_by_key(|artifact| std::cmp::Reverse((artifact.pushed, artifact.id)));
-    let written = found.iter().map(|artifact| written(call, &mut state, repository, artifact)).collect();
+            .filter(|artifact| labels.iter().all(|label| state.labels.has(*label, artifact.id)));
+        found.extend(listed.map(|artifact| (known.name.clone(), artifact.clone())));
+    }
+    found.sort_by_key(|(_, artifact)| std::cmp::Reverse((artifact.pushed, artifact.id)));
+    let written = found.iter().map(|(name, artifact)| written(call, state, name, artifact)).collect();
     call.page(written)
+}
+
+/// `q=labels=(1 2)`: those that carry all of them (`pkg/artifact/dao/dao.go setLabelQuery`).
+fn wanted_labels(keywords: &Keywords) -> Result<Vec<i64>, Refusal> {
+    let wrong = || {
+        Refusal::bad_request(
+            "the value of \"labels\" query can only be integer list with intersetion relationship",
+        )
+    };
+    match keywords.get("labels") {
+        None => Ok(Vec::new()),
+        Some(Pattern::AllOf(ids)) => ids.iter().map(|id| id.parse().map_err(|_| wrong())).collect(),
+        Some(_) => Err(wrong()),
+    }
 }
 
 /// Harbor `pkg/artifact/dao`: neither an untagged child nor an accessory.
@@ -280,6 +315,12 @@ fn written(call: &Call<'_>, state: &mut State, repository: &str, artifact: &Arti
         let accessories: Vec<Value> = accessories_of(state, artifact).map(written_accessory).collect();
         if !accessories.is_empty() {
             written["accessories"] = json!(accessories);
+        }
+    }
+    if call.option("with_label", false) {
+        let labels: Vec<Value> = state.labels.of(artifact.id).map(Label::written).collect();
+        if !labels.is_empty() {
+            written["labels"] = json!(labels);
         }
     }
     if state.is_scannable(repository, artifact) {

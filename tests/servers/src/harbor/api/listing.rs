@@ -61,7 +61,8 @@ pub(super) enum Pattern {
     Exact(String),
     Contains(String),
     OneOf(Vec<String>),
-    /// Ranges and intersections, which nothing here understands.
+    AllOf(Vec<String>),
+    /// Ranges, which nothing here understands.
     Other,
 }
 
@@ -71,7 +72,7 @@ impl Pattern {
             Pattern::Exact(wanted) => value == wanted,
             Pattern::Contains(part) => value.contains(part),
             Pattern::OneOf(wanted) => wanted.iter().any(|wanted| value == wanted),
-            Pattern::Other => true,
+            Pattern::AllOf(_) | Pattern::Other => true,
         }
     }
 }
@@ -96,7 +97,13 @@ impl Keywords {
                         return Err(Refusal::bad_request(format!("invalid query string value: {value}")));
                     }
                 },
-                ("[" | "(", _) => Pattern::Other,
+                ("(", list) => match list.strip_suffix(')') {
+                    Some(list) => Pattern::AllOf(list.split(' ').map(unquoted).collect()),
+                    None => {
+                        return Err(Refusal::bad_request(format!("invalid query string value: {value}")));
+                    }
+                },
+                ("[", _) => Pattern::Other,
                 _ => Pattern::Exact(unquoted(value)),
             };
             keywords.insert(key.to_owned(), pattern);
