@@ -79,11 +79,11 @@ pub(crate) fn project(step: &ProjectOutlook) -> ProjectStep {
         immutable_tags: Vec::new(),
     };
     match &step.change {
-        Change::Create { policy, quota, immutable_tags } => ProjectStep {
+        Change::Create { policy, quota, immutable_tags, more } => ProjectStep {
             policy: Some(policy.clone()),
             quota: quota.clone(),
             immutable_tags: immutable_tags.clone(),
-            ..reported("create", &[])
+            ..reported("create", more)
         },
         Change::Reconcile(differences) => reported("change", differences),
         Change::Leave(differences) => reported("leave", differences),
@@ -106,7 +106,11 @@ fn note(note: &Note) -> String {
         Note::MayExceed(storage) => {
             format!("the quota of {} may end before {} are there", storage.project, Bytes(storage.adds))
         }
-        Note::NoScanner(_) | Note::Exemptions(_) | Note::Unlabelled { .. } => note.to_string(),
+        Note::NoScanner(_)
+        | Note::Exemptions(_)
+        | Note::ExceptionExpired { .. }
+        | Note::Retention { .. }
+        | Note::Unlabelled { .. } => note.to_string(),
     }
 }
 

@@ -48,6 +48,10 @@ impl Failure {
                 let hint = advice(finding, host);
                 Self { hint: Some(hint), lines: vec![what_is_wrong(finding)], ..Self::findings(std::slice::from_ref(finding), host) }
             }
+            Trouble::Exceptions { .. } => failure(Id::Drift, &trouble)
+                .hint("have their owners renew or remove them in harbor.yaml, then run bundle harbor bootstrap"),
+            Trouble::Undone(_) => failure(Id::Drift, &trouble)
+                .hint("run bundle harbor bootstrap with an administrator's account, which sets what harbor.yaml says"),
             Trouble::Room { .. } => failure(Id::NoSpace, &trouble).hint("make room, or use a larger disk"),
             Trouble::RequestSize(_) => failure(Id::RegistryRefused, &trouble).hint(format!(
                 "have the size of a request allowed by {host} and by each proxy before it (nginx: client_max_body_size 0; \

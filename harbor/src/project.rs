@@ -10,7 +10,8 @@ use bundle_registry::{Error, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Harbor, Severity, StorageLimit};
+use crate::allowlist::WireAllowlist;
+use crate::{Allowlist, AllowlistSource, Harbor, Severity, StorageLimit};
 
 /// A project as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub struct Project {
     /// Whether vulnerabilities are exempted from the prevention of pulls, by the project's list or
     /// the system's.
     pub exemptions: bool,
+    /// Its own list of exempted vulnerabilities.
+    pub allowlist: Allowlist,
+    /// The list that counts.
+    pub allowlist_source: AllowlistSource,
+    /// The number of its retention policy, if it has one.
+    pub retention: Option<i64>,
 }
 
 /// How a project is run, as far as its metadata says it.
@@ -131,12 +138,6 @@ struct WireName {
     name: String,
 }
 
-#[derive(Deserialize)]
-struct WireAllowlist {
-    #[serde(default)]
-    items: Option<Vec<serde::de::IgnoredAny>>,
-}
-
 impl Policy {
     /// Harbor's metadata: all values are texts. Other than in the interface of people, a severity is not
     /// checked here, and one that is misspelt holds back every image.
@@ -211,14 +212,21 @@ impl Harbor {
         if wire.name != *name {
             return Err(self.misbehaved(format!("it shows the project {} for {name}", wire.name)));
         }
-        let own = wire.cve_allowlist.and_then(|list| list.items).is_some_and(|items| !items.is_empty());
-        let system = wire.metadata.get("reuse_sys_cve_allowlist").is_some_and(|value| value == "true");
+        let allowlist = Allowlist::from(wire.cve_allowlist.unwrap_or_default());
+        let reuses = wire.metadata.get("reuse_sys_cve_allowlist");
+        let retention = wire.metadata.get("retention_id").and_then(|id| id.parse().ok());
         Ok(Project {
             id: wire.project_id,
             name: wire.name,
             proxy_cache: wire.registry_id.is_some_and(|id| id > 0),
             policy: Policy::read(&wire.metadata),
-            exemptions: own || system,
+            exemptions: !allowlist.items.is_empty() || reuses.is_some_and(|value| value == "true"),
+            allowlist,
+            allowlist_source: match reuses.is_none_or(|value| value == "true") {
+                true => AllowlistSource::System,
+                false => AllowlistSource::Project,
+            },
+            retention,
         })
     }
 

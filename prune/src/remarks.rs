@@ -88,10 +88,10 @@ pub async fn remarks(
     let mut hidden = false;
     for project in projects {
         match harbor.retention_rules(project).await {
-            Ok(rules) => remarks.extend(rules.into_iter().map(|rule| Remark::Retention {
+            Ok((rules, schedule)) => remarks.extend(rules.into_iter().map(|rule| Remark::Retention {
                 project: project.clone(),
-                rule: format!("{} {}", rule.template, rule.parameters).trim().to_owned(),
-                schedule: rule.schedule,
+                rule: rule.to_string(),
+                schedule: schedule.clone(),
             })),
             Err(error) if matches!(error.status(), Some(401 | 403)) => hidden = true,
             Err(error) => return Err(error),

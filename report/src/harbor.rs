@@ -29,7 +29,7 @@ pub struct ProjectStep {
     pub project: String,
     /// create, change, leave or keep.
     pub change: String,
-    /// Its differences from the wanted settings.
+    /// Its differences from the wanted settings; of a project that is made, its exceptions and retention rules.
     pub differences: Vec<String>,
     /// How a project that is made is run. Absent for one that exists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ impl ProjectStep {
                 let mut words = vec![policy.clone()];
                 words.extend(self.quota.iter().map(|quota| format!("quota {quota}")));
                 words.extend(self.immutable_tags.iter().map(|pattern| format!("tags {pattern} immutable")));
-                vec![words.join(", ")]
+                [vec![words.join(", ")], self.differences.clone()].concat()
             }
             ("keep", _) => return format!("  keep     {project}\n"),
             _ => self.differences.clone(),
@@ -181,6 +181,9 @@ impl Report for DriftReport {
 pub struct BootstrapReport {
     /// The steps for the projects.
     pub projects: Vec<ProjectStep>,
+    /// The change of the system's exceptions. Absent where nothing differs, or nobody chose them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_exceptions: Option<String>,
     /// The steps for the robot accounts.
     pub robots: Vec<RobotStep>,
     /// Where secrets went. Empty with --dry-run.
@@ -234,6 +237,9 @@ impl BootstrapReport {
     pub fn plan_text(&self) -> String {
         let mut text = "projects\n".to_owned();
         self.projects.iter().for_each(|step| text.push_str(&step.text()));
+        if let Some(change) = &self.system_exceptions {
+            text.push_str(&format!("system\n  change   {change}\n"));
+        }
         text.push_str("robot accounts\n");
         for RobotStep { name, change, purpose } in &self.robots {
             text.push_str(&format!("  {change:<8} {}: {purpose}\n", Printable(name)));

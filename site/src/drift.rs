@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use bundle_format::{Delivered, ProjectPolicy, Receipt, Target};
+use bundle_format::{Delivered, ProjectPolicy, Receipt, Target, Timestamp};
 use bundle_harbor::{Account, Harbor};
 use bundle_oci::{ByteCount, Digest, ProjectName};
 use bundle_registry::{Error, Progress};
@@ -13,7 +13,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use bundle_format::RECORD_REPOSITORY;
 use bundle_importer::{Destination, ProveError, prove};
 
-use crate::{Deliveries, HarborOptions, HarborSite, LiveProject};
+use crate::difference::{differences, system_difference};
+use crate::{Deliveries, Difference, HarborOptions, HarborSettings, HarborSite, LiveProject, WantedProject};
 
 /// A point in which a Harbor is no longer what a receipt says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,13 @@ pub enum Drift {
     },
     /// A project is no longer there, or can no longer be seen.
     ProjectGone(ProjectName),
+    /// Exceptions or retention rules are not as `harbor.yaml` says.
+    Settings {
+        /// The project; none for the whole system.
+        project: Option<ProjectName>,
+        /// In which point.
+        difference: String,
+    },
     /// A project is run otherwise.
     Policy {
         /// The project.
@@ -57,7 +65,7 @@ impl Drift {
             Self::Moved { .. } => "moved",
             Self::Extra { .. } => "extra",
             Self::ProjectGone(_) => "project-gone",
-            Self::Policy { .. } => "policy",
+            Self::Policy { .. } | Self::Settings { .. } => "policy",
         }
     }
 }
@@ -71,6 +79,10 @@ impl fmt::Display for Drift {
             }
             Self::Extra { target, digest } => write!(f, "{target} is {digest}, which no receipt names"),
             Self::ProjectGone(project) => write!(f, "the project {project} is gone, or hidden"),
+            Self::Settings { project: Some(project), difference } => {
+                write!(f, "the project {project}: {difference}")
+            }
+            Self::Settings { project: None, difference } => write!(f, "the system: {difference}"),
             Self::Policy { project, what, was, is } => {
                 write!(f, "the project {project}: {what} is {is}; it was {was}")
             }
@@ -117,6 +129,40 @@ pub async fn drift(harbor: &Harbor, receipt: &Receipt, jobs: usize) -> Result<Ve
         .try_collect()
         .await?;
     all.extend(found.into_iter().flatten());
+    Ok(all)
+}
+
+/// Compares exceptions and retention rules, which no receipt has, with what `harbor.yaml` says of them now.
+///
+/// # Errors
+/// Any [`Error`] but that a project is gone.
+pub async fn undone(
+    harbor: &Harbor,
+    settings: &HarborSettings,
+    projects: impl IntoIterator<Item = &ProjectName>,
+) -> Result<Vec<Drift>, Error> {
+    let wanted = projects.into_iter().map(|project| (project, settings.wanted(project)));
+    let wanted: Vec<(&ProjectName, WantedProject)> =
+        wanted.filter(|(_, it)| it.exceptions.is_some() || it.retention.is_some()).collect();
+    if wanted.is_empty() && settings.system_exceptions.is_none() {
+        return Ok(Vec::new());
+    }
+    let (account, now) = (harbor.account().await?, Timestamp::now());
+    let mut all = Vec::new();
+    for (project, wanted) in wanted {
+        let live = match LiveProject::look(harbor, &account, project).await {
+            Ok(live) => live,
+            Err(error) if matches!(error.status(), Some(403 | 404)) => continue,
+            Err(error) => return Err(error),
+        };
+        let found = differences(&live, &wanted, now).into_iter().filter(Difference::can_wait);
+        all.extend(found.map(|difference| Drift::Settings {
+            project: Some(project.clone()),
+            difference: difference.to_string(),
+        }));
+    }
+    let system = system_difference(harbor, settings).await?;
+    all.extend(system.map(|it| Drift::Settings { project: None, difference: it.to_string() }));
     Ok(all)
 }
 

@@ -12,8 +12,10 @@ mod bootstrap;
 mod cause;
 mod connect;
 mod deliveries;
+mod difference;
 mod doctor;
 mod drift;
+mod exceptions;
 mod harbor;
 mod label;
 mod limits;
@@ -23,6 +25,7 @@ mod preparation;
 mod quota;
 mod reach;
 mod reconcile;
+mod retention;
 mod scan;
 mod settings;
 mod trivy;
@@ -36,12 +39,14 @@ pub use bootstrap::robots::{
 pub use bootstrap::secrets::{HARBORS_PULL_SECRET, PULL_SECRET, PullAccount, new_secret};
 pub use connect::{ConnectError, RegistryKind, connect};
 pub use deliveries::Deliveries;
+pub use difference::{Difference, expired};
 pub use doctor::{
     Check, CheckName, ClusterChecks, HostChecks, Outcome, RegistryChecks, Skipped, Trouble, WantedSecret,
     look_at_cluster, look_at_host, look_at_hosts_file, look_at_keys, look_at_pod_names, look_at_registry,
     look_at_request_time, look_at_secret_file, look_at_space, wanted_secrets,
 };
-pub use drift::{Drift, drift, extra, prove_again};
+pub use drift::{Drift, drift, extra, prove_again, undone};
+pub use exceptions::{Day, Exception, Exceptions};
 pub use harbor::{HarborOptions, HarborSite};
 pub use label::LABEL_RIGHTS;
 pub use limits::Limits;
@@ -49,7 +54,8 @@ pub use live_state::{LiveProject, LiveState, ProjectState, ScannerState, account
 pub use preflight::{PUSH_RIGHTS, preflight};
 pub use quota::QuotaCheck;
 pub use reach::Reach;
-pub use reconcile::{Difference, ProjectChange, ProjectStep, ReconcilePlan, policy_text, reconcile};
+pub use reconcile::{ProjectChange, ProjectStep, ReconcilePlan, policy_text, reconcile};
+pub use retention::Retention;
 pub use scan::ScanWait;
 pub use settings::{
     ExistingProjects, HarborFileError, HarborSettings, Namespace, RobotSettings, Setting, TagPattern,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bundle_format::ProjectPolicy;
 use bundle_harbor::{
-    Access, Account, Harbor, ImmutableRule, Prevention, Project, Right, Rights, Scanner, StorageLimit,
-    StorageUse, SystemInfo,
+    Access, Account, Harbor, ImmutableRule, Prevention, Project, RetentionPolicy, Right, Rights, Scanner,
+    StorageLimit, StorageUse, SystemInfo,
 };
 use bundle_oci::{Printable, ProjectName};
 use bundle_registry::Error;
@@ -52,6 +52,8 @@ pub struct LiveProject {
     pub scanner: ScannerState,
     /// The rules for immutable tags; none if this account may not list them.
     pub immutable: Option<Vec<ImmutableRule>>,
+    /// What Harbor itself keeps of its tags; none if this account may not know.
+    pub retention: Option<RetentionPolicy>,
 }
 
 /// Whether a project's images are scanned.
@@ -153,7 +155,12 @@ impl LiveProject {
             true => unless_forbidden(harbor.immutable_rules(name).await)?,
             false => None,
         };
-        Ok(Self { project, rights, storage, scanner, immutable })
+        let retention = match rights.have(Right::new("tag-retention", "read")) {
+            true => unless_forbidden(harbor.retention(&project).await)?.map(Option::unwrap_or_default),
+            // A project without one says so to everybody.
+            false => project.retention.is_none().then(RetentionPolicy::default),
+        };
+        Ok(Self { project, rights, storage, scanner, immutable, retention })
     }
 }
 

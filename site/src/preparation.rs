@@ -1,9 +1,9 @@
 //! The part of an import that only a Harbor needs: projects are made and changed, storage is compared with
 //! quotas, and scans are read in the end.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bundle_format::Target;
+use bundle_format::{Target, Timestamp};
 use bundle_harbor::{Harbor, Right};
 use bundle_importer::{
     Answer, Bundle, ConfirmRequest, Confirmation, Finding, Found, ImportPlan, Note, Outlook, Preparation,
@@ -19,8 +19,8 @@ use crate::live_state::{account_text, policies};
 use crate::reconcile::names;
 use crate::scan::{ScanTargets, scan_report};
 use crate::{
-    HarborOptions, LiveProject, LiveState, PUSH_RIGHTS, ProjectState, QuotaCheck, ReconcilePlan, ScanWait,
-    ScannerState, preflight, quota, reconcile,
+    HarborOptions, HarborSettings, LiveProject, LiveState, PUSH_RIGHTS, ProjectState, QuotaCheck,
+    ReconcilePlan, ScanWait, ScannerState, expired, preflight, quota, reconcile, retention,
 };
 
 /// The preparation of a Harbor before blobs are pushed. Nothing is written yet.
@@ -53,7 +53,7 @@ impl HarborPreparation {
             account: account_text(&live.account),
             projects: reconcile.projects.iter().map(|step| step.outlook()).collect(),
             storage: Vec::new(),
-            notes: notes(&live),
+            notes: notes(&live, &options.settings),
         };
         Self {
             harbor,
@@ -70,6 +70,24 @@ impl HarborPreparation {
 
     fn project(&self, name: &ProjectName) -> Option<&LiveProject> {
         there(self.live.project(name)?)
+    }
+
+    /// The projects whose retention rules, as they will be, would remove what the bundle wants.
+    fn retention_dangers(&self, plan: &ImportPlan) -> Vec<Note> {
+        let mut wanted: BTreeMap<&ProjectName, BTreeMap<RepositoryName, usize>> = BTreeMap::new();
+        for step in plan.steps.iter().filter(|step| step.decision.is_in_place() && step.target.tag.is_some())
+        {
+            let repositories = wanted.entry(&step.target.project).or_default();
+            *repositories.entry(step.target.repository.clone()).or_default() += 1;
+        }
+        let danger = |(project, wanted): (&ProjectName, BTreeMap<RepositoryName, usize>)| {
+            let step = self.reconcile.projects.iter().find(|step| step.name == *project);
+            let policy = step.and_then(|step| step.retention());
+            let policy = policy.or_else(|| self.project(project)?.retention.as_ref());
+            let (project, why) = (project.clone(), retention::danger(policy?, &wanted)?);
+            Some(Note::Retention { project, why })
+        };
+        wanted.into_iter().filter_map(danger).collect()
     }
 
     /// The rights without which artifacts of existing projects get no label, in one note for all projects.
@@ -131,7 +149,9 @@ impl Preparation for HarborPreparation {
     fn weigh(&mut self, bundle: &Bundle, plan: &ImportPlan) {
         self.scans = ScanTargets::of(bundle, plan);
         self.labels = self.options.settings.labels.then(|| LabelTargets::of(bundle, plan));
-        self.outlook.notes.extend(self.missing_label_rights());
+        let notes = self.missing_label_rights().into_iter().chain(self.retention_dangers(plan));
+        let notes: Vec<Note> = notes.collect();
+        self.outlook.notes.extend(notes);
         self.outlook.storage = quota::storage(bundle, plan, &self.live, &self.reconcile);
         for storage in &self.outlook.storage {
             match (quota::exceeds(storage), self.options.quota) {
@@ -199,7 +219,7 @@ impl Preparation for HarborPreparation {
     }
 }
 
-fn notes(live: &LiveState) -> Vec<Note> {
+fn notes(live: &LiveState, settings: &HarborSettings) -> Vec<Note> {
     let mut notes = Vec::new();
     for (name, state) in &live.projects {
         let ProjectState::There(live) = state else { continue };
@@ -210,5 +230,6 @@ fn notes(live: &LiveState) -> Vec<Note> {
             notes.push(Note::Exemptions(name.clone()));
         }
     }
+    notes.extend(expired(settings, live.projects.iter().map(|(name, _)| name), Timestamp::now()));
     notes
 }

@@ -1,20 +1,18 @@
 //! Makes and changes a Harbor's projects so that they are run as `harbor.yaml` says.
 //! Takes live state and settings, gives a plan of steps, then carries it out.
 
-use std::fmt;
-
+use bundle_format::Timestamp;
 use bundle_harbor::{
-    Access, Account, Harbor, ImmutableRule, NewProject, Policy, Prevention, Right, StorageLimit,
+    Account, Harbor, ImmutableRule, NewProject, Policy, Prevention, Project, RetentionPolicy, Right,
+    StorageLimit,
 };
 use bundle_oci::ProjectName;
 use bundle_registry::Error;
 
 use bundle_importer::{Change, Finding, PrepareError, ProjectOutlook};
 
-use crate::{
-    ExistingProjects, HarborSettings, LiveProject, LiveState, ProjectState, Setting, TagPattern,
-    WantedProject,
-};
+use crate::difference::{differences, new_lists, texts};
+use crate::{Difference, ExistingProjects, HarborSettings, LiveProject, LiveState, ProjectState, TagPattern};
 
 /// The steps for a Harbor's projects before anything is pushed into them.
 #[derive(Clone, Debug)]
@@ -43,6 +41,8 @@ pub enum ProjectChange {
         limit: Option<StorageLimit>,
         /// Which of its tags must not move.
         immutable_tags: Vec<TagPattern>,
+        /// Its exceptions and retention rules, as differences to a project that has none.
+        more: Vec<Difference>,
     },
     /// It is changed in these points.
     Reconcile(Vec<Difference>),
@@ -68,51 +68,18 @@ impl ProjectStep {
     }
 }
 
-/// A point in which a project is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// Pull access without an account.
-    Access {
-        /// As it is.
-        is: Access,
-        /// As it should be.
-        should: Access,
-    },
-    /// Whether images are scanned when they are pushed.
-    AutoScan {
-        /// As it should be; it is the other.
-        should: bool,
-    },
-    /// Which images may not be pulled.
-    Prevention {
-        /// As it is.
-        is: Prevention,
-        /// As it should be.
-        should: Prevention,
-    },
-    /// How much may be stored.
-    Quota {
-        /// As it is.
-        is: StorageLimit,
-        /// As it should be.
-        should: StorageLimit,
-    },
-    /// Tags that could still be moved.
-    ImmutableTags(TagPattern),
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Access { is, should } => write!(f, "access is {is}, should be {should}"),
-            Self::AutoScan { should: true } => f.write_str("automatic scan is off, should be on"),
-            Self::AutoScan { should: false } => f.write_str("automatic scan is on, should be off"),
-            Self::Prevention { is, should } => {
-                write!(f, "prevention of pulls is {is}, should be {should}")
-            }
-            Self::Quota { is, should } => write!(f, "quota is {is}, should be {should}"),
-            Self::ImmutableTags(pattern) => write!(f, "tags {} are not immutable", pattern.as_str()),
-        }
+impl ProjectStep {
+    /// The retention rules that the project gets, if it gets any.
+    pub(crate) fn retention(&self) -> Option<&RetentionPolicy> {
+        let differences = match &self.change {
+            ProjectChange::Create { more, .. } => more,
+            ProjectChange::Reconcile(differences) => differences,
+            ProjectChange::Leave(_) | ProjectChange::Keep => return None,
+        };
+        differences.iter().find_map(|difference| match difference {
+            Difference::Retention { should, .. } => Some(should),
+            _ => None,
+        })
     }
 }
 
@@ -120,10 +87,13 @@ impl fmt::Display for Difference {
 const UPDATE: Right = Right::new("project", "update");
 const LIST_RULES: Right = Right::new("immutable-tag", "list");
 const CREATE_RULE: Right = Right::new("immutable-tag", "create");
+const CREATE_RETENTION: Right = Right::new("tag-retention", "create");
+const UPDATE_RETENTION: Right = Right::new("tag-retention", "update");
 
 impl ReconcilePlan {
     /// Compares what a Harbor is like with what is wanted, and says what stands in the way.
     pub fn new(live_state: &LiveState, settings: &HarborSettings) -> (Self, Vec<Finding>) {
+        let now = Timestamp::now();
         let mut projects = Vec::new();
         let mut findings = Vec::new();
         for (name, state) in &live_state.projects {
@@ -136,6 +106,7 @@ impl ReconcilePlan {
                     ProjectChange::Create {
                         policy: wanted.policy(),
                         limit: wanted.quota,
+                        more: new_lists(&wanted, now),
                         immutable_tags: wanted.immutable_tags,
                     }
                 }
@@ -148,12 +119,17 @@ impl ReconcilePlan {
                     continue;
                 }
                 ProjectState::There(live) => {
-                    let differences = differences(live, &wanted);
+                    let differences = differences(live, &wanted, now);
+                    let finding = missing_rights(live_state, live, &differences);
+                    let can_wait = differences.iter().all(Difference::can_wait);
                     match settings.existing {
                         _ if differences.is_empty() => ProjectChange::Keep,
                         ExistingProjects::Leave => ProjectChange::Leave(differences),
+                        ExistingProjects::Reconcile if can_wait && finding.is_some() => {
+                            ProjectChange::Leave(differences)
+                        }
                         ExistingProjects::Reconcile => {
-                            findings.extend(missing_rights(live_state, live, &differences));
+                            findings.extend(finding);
                             ProjectChange::Reconcile(differences)
                         }
                     }
@@ -170,54 +146,20 @@ impl ReconcilePlan {
     }
 }
 
-/// The differences between a project and its settings. A default is a floor: it makes a project stricter, and
-/// never less strict than someone has made it by hand.
-fn differences(live: &LiveProject, wanted: &WantedProject) -> Vec<Difference> {
-    let is = live.project.policy;
-    let mut differences = Vec::new();
-    let access = match wanted.access {
-        Setting::Stated(should) => should,
-        Setting::Default(should) => should.min(is.access),
-    };
-    if access != is.access {
-        differences.push(Difference::Access { is: is.access, should: access });
-    }
-    let auto_scan = match wanted.auto_scan {
-        Setting::Stated(should) => should,
-        Setting::Default(should) => should || is.auto_scan,
-    };
-    if auto_scan != is.auto_scan {
-        differences.push(Difference::AutoScan { should: auto_scan });
-    }
-    let prevention = match wanted.prevention {
-        Setting::Default(should) if is.prevention.strictness() >= should.strictness() => is.prevention,
-        Setting::Stated(should) | Setting::Default(should) => should,
-    };
-    if prevention != is.prevention {
-        differences.push(Difference::Prevention { is: is.prevention, should: prevention });
-    }
-    if let (Some(should), Some(storage)) = (wanted.quota, live.storage)
-        && should != storage.limit
-    {
-        differences.push(Difference::Quota { is: storage.limit, should });
-    }
-    for pattern in &wanted.immutable_tags {
-        let rule = ImmutableRule::for_tags(pattern.as_str());
-        if !live.immutable.as_ref().is_some_and(|rules| rules.contains(&rule)) {
-            differences.push(Difference::ImmutableTags(pattern.clone()));
-        }
-    }
-    differences
-}
-
 /// The rights that changes need and this account lacks. Whether it may set quotas, only an
 /// administrator knows beforehand.
 fn missing_rights(live_state: &LiveState, live: &LiveProject, differences: &[Difference]) -> Option<Finding> {
     let mut needed = Vec::new();
     for difference in differences {
         match difference {
-            Difference::Access { .. } | Difference::AutoScan { .. } | Difference::Prevention { .. } => {
+            Difference::Access { .. }
+            | Difference::AutoScan { .. }
+            | Difference::Prevention { .. }
+            | Difference::Exceptions { .. } => {
                 needed.push(UPDATE);
+            }
+            Difference::Retention { should, .. } => {
+                needed.push(if should.id.is_some() { UPDATE_RETENTION } else { CREATE_RETENTION });
             }
             Difference::ImmutableTags(_) => needed.extend([LIST_RULES, CREATE_RULE]),
             Difference::Quota { .. } => {}
@@ -241,11 +183,6 @@ pub(crate) fn names(rights: &[Right]) -> Vec<String> {
     rights.iter().map(Right::to_string).collect()
 }
 
-/// Differences in words.
-pub(crate) fn texts(differences: &[Difference]) -> Vec<String> {
-    differences.iter().map(Difference::to_string).collect()
-}
-
 /// A project's policy in a few words.
 pub fn policy_text(policy: &Policy) -> String {
     let scan = if policy.auto_scan { "automatic scan" } else { "no automatic scan" };
@@ -260,7 +197,8 @@ impl ProjectStep {
     /// The same for people and machines.
     pub fn outlook(&self) -> ProjectOutlook {
         let change = match &self.change {
-            ProjectChange::Create { policy, limit, immutable_tags } => Change::Create {
+            ProjectChange::Create { policy, limit, immutable_tags, more } => Change::Create {
+                more: texts(more),
                 policy: policy_text(policy),
                 quota: limit.map(|limit| limit.to_string()),
                 immutable_tags: immutable_tags.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
@@ -300,7 +238,7 @@ pub async fn reconcile(
         let failed = |source| PrepareError::Refused { project: step.name.clone(), source };
         match &step.change {
             ProjectChange::Keep | ProjectChange::Leave(_) => continue,
-            ProjectChange::Create { policy, limit, immutable_tags } => {
+            ProjectChange::Create { policy, limit, immutable_tags, more: _ } => {
                 let new = NewProject { name: &step.name, policy: *policy, limit: *limit };
                 harbor.create_project(new).await.map_err(failed)?;
                 for pattern in immutable_tags {
@@ -320,6 +258,7 @@ pub async fn reconcile(
                         harbor.add_immutable_rule(&step.name, &rule).await.map_err(failed)?;
                     }
                 }
+                set_lists(harbor, &live, differences).await.map_err(failed)?;
             }
         }
         check(harbor, account, step, settings, push_rights).await?;
@@ -343,7 +282,8 @@ async fn check(
     if live.project.proxy_cache {
         return Err(PrepareError::ProxyCache(project()));
     }
-    let mut left = differences(&live, &wanted);
+    let now = Timestamp::now();
+    let mut left = differences(&live, &wanted, now);
     // Harbor sets another limit than was asked for, where the account may not choose it.
     if let Some(Difference::Quota { should, .. }) =
         left.iter().find(|left| matches!(left, Difference::Quota { .. }))
@@ -355,8 +295,9 @@ async fn check(
         if policy != live.project.policy {
             harbor.set_policy(&step.name, policy).await.map_err(failed)?;
         }
+        set_lists(harbor, &live.project, &left).await.map_err(failed)?;
         live = LiveProject::look(harbor, account, &step.name).await.map_err(failed)?;
-        left = differences(&live, &wanted);
+        left = differences(&live, &wanted, now);
         // An account that may add a rule need not be able to list them.
         if live.immutable.is_none() {
             left.retain(|left| !matches!(left, Difference::ImmutableTags(_)));
@@ -379,10 +320,25 @@ fn changed(mut policy: Policy, differences: &[Difference]) -> Policy {
             Difference::Access { should, .. } => policy.access = *should,
             Difference::AutoScan { should } => policy.auto_scan = *should,
             Difference::Prevention { should, .. } => policy.prevention = *should,
-            Difference::Quota { .. } | Difference::ImmutableTags(_) => {}
+            Difference::Quota { .. }
+            | Difference::ImmutableTags(_)
+            | Difference::Exceptions { .. }
+            | Difference::Retention { .. } => {}
         }
     }
     policy
+}
+
+/// Sets the lists of a project that differ.
+async fn set_lists(harbor: &Harbor, project: &Project, differences: &[Difference]) -> Result<(), Error> {
+    for difference in differences {
+        match difference {
+            Difference::Exceptions { should, .. } => harbor.set_allowlist(&project.name, should).await?,
+            Difference::Retention { should, .. } => harbor.set_retention(project, should).await?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn set_quota(harbor: &Harbor, name: &ProjectName, limit: StorageLimit) -> Result<(), Error> {
@@ -395,73 +351,20 @@ async fn set_quota(harbor: &Harbor, name: &ProjectName, limit: StorageLimit) -> 
 
 #[cfg(test)]
 mod tests {
-    use bundle_harbor::{Project, Rights, Severity, StorageUse};
+    use bundle_harbor::{Access, Rights, Severity};
 
     use super::*;
-    use crate::ScannerState;
-
-    fn settings(text: &str) -> HarborSettings {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("harbor.yaml");
-        std::fs::write(&path, text).unwrap();
-        HarborSettings::load(&path).unwrap()
-    }
-
-    fn live(access: Access, auto_scan: bool, prevention: Prevention) -> LiveProject {
-        LiveProject {
-            project: Project {
-                id: 1,
-                name: "cache".parse().unwrap(),
-                proxy_cache: false,
-                policy: Policy { access, auto_scan, prevention },
-                exemptions: false,
-            },
-            rights: Rights::all(),
-            storage: Some(StorageUse { limit: StorageLimit::Bytes(1 << 30), used: 0 }),
-            scanner: ScannerState::Absent,
-            immutable: Some(vec![ImmutableRule::for_tags("v*")]),
-        }
-    }
-
-    fn texts(live: &LiveProject, settings: &HarborSettings) -> Vec<String> {
-        let wanted = settings.wanted(&live.project.name);
-        differences(live, &wanted).iter().map(Difference::to_string).collect()
-    }
+    use crate::difference::tests::{LISTS, live, settings};
 
     #[test]
-    fn what_nobody_stated_makes_a_project_stricter_and_never_less_strict() {
-        let silent = HarborSettings::default();
-        let open = live(Access::Public, false, Prevention::Never);
-        assert_eq!(
-            texts(&open, &silent),
-            [
-                "access is public, should be private",
-                "automatic scan is off, should be on",
-                "prevention of pulls is never, should be high"
-            ]
-        );
-        let strict = live(Access::Private, true, Prevention::From(Severity::Medium));
-        assert!(texts(&strict, &silent).is_empty());
-        let lax = live(Access::Private, true, Prevention::From(Severity::Critical));
-        assert_eq!(texts(&lax, &silent), ["prevention of pulls is critical, should be high"]);
-    }
-
-    #[test]
-    fn what_is_stated_is_made_exactly_so() {
-        let stated = settings(
-            "projects:\n  cache: {access: public, autoScan: false, preventPulls: never, quota: 2GiB, immutableTags: ['v*', '1.*']}\n",
-        );
-        let strict = live(Access::Private, true, Prevention::From(Severity::Medium));
-        assert_eq!(
-            texts(&strict, &stated),
-            [
-                "access is private, should be public",
-                "automatic scan is on, should be off",
-                "prevention of pulls is medium, should be never",
-                "quota is 1GiB, should be 2GiB",
-                "tags 1.* are not immutable"
-            ]
-        );
+    fn an_account_that_may_not_set_exceptions_imports_nevertheless() {
+        let stated = settings(LISTS);
+        let mut project = live(Access::Private, true, Prevention::From(Severity::High));
+        project.rights = Rights::default();
+        let there = live_state(ProjectState::There(Box::new(project)), true);
+        let (plan, findings) = ReconcilePlan::new(&there, &stated);
+        assert!(findings.is_empty() && plan.is_empty());
+        assert!(matches!(&plan.projects[0].change, ProjectChange::Leave(left) if left.len() == 2));
     }
 
     fn live_state(state: ProjectState, may_create: bool) -> LiveState {

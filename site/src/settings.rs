@@ -13,6 +13,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use bundle_input::{Dialect, InputError, read_yaml, schema, schema_of};
 
+use crate::{Exceptions, Retention};
+
 /// How Harbor's projects are run: what a `harbor.yaml` says, and what holds where it says nothing.
 ///
 /// The signed statement decides which images are in a project. The project's policy is for this side alone,
@@ -29,6 +31,8 @@ pub struct HarborSettings {
     pub harbor_namespace: Namespace,
     /// Whether artifacts get a label of the bundle that brought them.
     pub labels: bool,
+    /// The vulnerabilities that are overlooked in projects without exceptions of their own, if someone chose them.
+    pub system_exceptions: Option<Exceptions>,
 }
 
 /// The treatment of existing projects with another policy.
@@ -102,6 +106,10 @@ pub struct WantedProject {
     pub quota: Option<StorageLimit>,
     /// Patterns of tags that must not move.
     pub immutable_tags: Vec<TagPattern>,
+    /// The vulnerabilities that are overlooked in it, if someone chose them; otherwise its list is left as it is.
+    pub exceptions: Option<Exceptions>,
+    /// What Harbor itself keeps of its tags, if someone chose it.
+    pub retention: Option<Retention>,
     /// The other projects from which its pull account may pull.
     pub pulls: BTreeSet<ProjectName>,
     /// The Kubernetes namespaces that get its pull account's secret; with none, it has no such
@@ -205,6 +213,7 @@ impl Default for HarborSettings {
             robots: RobotSettings::default(),
             harbor_namespace: Namespace::harbor(),
             labels: true,
+            system_exceptions: None,
         }
     }
 }
@@ -224,6 +233,7 @@ impl HarborSettings {
             existing: file.existing_projects.unwrap_or_default(),
             harbor_namespace: file.harbor_namespace.map_or_else(Namespace::harbor, |name| name.0),
             labels: file.labels.unwrap_or(true),
+            system_exceptions: file.system_exceptions,
             robots: RobotSettings {
                 importer: robots.importer.map_or(default.importer, |name| name.0),
                 importer_lifetime: robots.importer_days.map_or(default.importer_lifetime, |days| days.0),
@@ -259,6 +269,8 @@ impl HarborSettings {
             ),
             quota: own.quota.or(all.quota).map(|text| text.0),
             immutable_tags: patterns.into_iter().flatten().map(|pattern| pattern.0.clone()).collect(),
+            exceptions: own.exceptions.clone().or_else(|| all.exceptions.clone()),
+            retention: own.retention.clone().or_else(|| all.retention.clone()),
             pulls,
             namespaces: namespaces.unwrap_or_else(|| own_namespace().into_iter().collect()),
         }
@@ -291,6 +303,8 @@ struct File {
     /// Whether artifacts get a label of the bundle that brought them; the default is true
     #[serde(default, deserialize_with = "bundle_input::plain")]
     labels: Option<bool>,
+    /// The vulnerabilities that are overlooked in projects without exceptions of their own: the system's CVE allowlist
+    system_exceptions: Option<Exceptions>,
 }
 
 /// How a project is run
@@ -312,6 +326,10 @@ struct ProjectSettings {
     /// Patterns of tags that must not move
     #[schemars(with = "Option<Vec<schema::TagPattern>>")]
     immutable_tags: Option<Vec<Parsed<TagPattern>>>,
+    /// Vulnerabilities that are overlooked when pulls are prevented: the project's own CVE allowlist
+    exceptions: Option<Exceptions>,
+    /// What Harbor itself keeps of the tags
+    retention: Option<Retention>,
     /// The other projects from which the pull account may pull
     #[schemars(with = "Option<Vec<schema::Project>>")]
     pulls: Option<Vec<ProjectName>>,
@@ -562,6 +580,23 @@ mod tests {
             ("robots: {importerDays: 0}\n", "harbor.yaml:1:", "days"),
             ("robots: {importer: 'robot$x'}\n", "harbor.yaml:1:", "robot's name must be"),
             ("projects: {a: {}, a: {}}\n", "harbor.yaml:1:", ""),
+            (
+                "defaults:\n  exceptions: [{vulnerability: CVE-1, owner: a, reason: b}]\n",
+                "harbor.yaml:2:",
+                "expires",
+            ),
+            (
+                "defaults:\n  exceptions: [{vulnerability: CVE-1, owner: a, reason: b, expires: '2027-02-30'}]\n",
+                "harbor.yaml:2:",
+                "a day like 2027-01-31",
+            ),
+            ("defaults:\n  retention: {keep: [{latestPushedK: 0}]}\n", "harbor.yaml:2:", "at least 1"),
+            (
+                "defaults:\n  retention: {keep: [{always: true, latestPushedK: 2}]}\n",
+                "harbor.yaml:2:",
+                "exactly one",
+            ),
+            ("defaults:\n  retention: {schedule: nightly, keep: []}\n", "harbor.yaml:2:", "six fields"),
             ("existingProjects: ignore\n", "harbor.yaml:1:", "reconcile"),
         ] {
             let message = load(text).unwrap_err();

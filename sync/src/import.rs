@@ -295,7 +295,10 @@ impl ImportJob<'_> {
             progress.note(&notice.to_string());
         }
         for note in delivery.outlook().into_iter().flat_map(|outlook| &outlook.notes) {
-            if matches!(note, Note::Unlabelled { .. }) {
+            if matches!(
+                note,
+                Note::Unlabelled { .. } | Note::ExceptionExpired { .. } | Note::Retention { .. }
+            ) {
                 progress.note(&note.to_string());
             }
         }

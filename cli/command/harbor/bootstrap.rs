@@ -9,7 +9,7 @@ use bundle_registry::Error;
 use bundle_report::{BootstrapReport, RobotStep as RobotEntry, SecretStep};
 use bundle_site::{
     BootstrapPlan, HarborSettings, Purpose, RobotChange, RobotStep, SecretDelivery, SecretPlace,
-    SecretPlaces, bootstrap,
+    SecretPlaces, bootstrap, expired,
 };
 
 use super::{Place, Projects};
@@ -97,6 +97,9 @@ impl Bootstrap {
                 "the name of the project {project} is not a valid namespace, so it gets no pull account; give it 'namespaces' in harbor.yaml"
             ));
         }
+        for note in expired(&settings, plan.live.projects.iter().map(|(name, _)| name), Timestamp::now()) {
+            progress.note(&note.to_string());
+        }
         let mut report = BootstrapReport {
             projects: plan
                 .reconcile
@@ -104,6 +107,7 @@ impl Bootstrap {
                 .iter()
                 .map(|step| destination::project(&step.outlook()))
                 .collect(),
+            system_exceptions: plan.system.as_ref().map(ToString::to_string),
             robots: plan.robots.iter().map(robot).collect(),
             secrets: Vec::new(),
             written: !self.dry_run,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bundle_importer::ProveError;
 use bundle_report::{DriftEntry, DriftReport};
-use bundle_site::{Deliveries, drift, extra, prove_again};
+use bundle_site::{Deliveries, drift, extra, prove_again, undone};
 
 use super::Place;
 use crate::command::receipt::ReceiptFiles;
@@ -61,8 +61,10 @@ impl Diff {
             return Err(Failure::text(Code::Usage, text)
                 .hint("name the directory of receipts, and Harbor as the import did"));
         };
+        let settings = self.place.settings()?;
         let (harbor, progress) = self.place.connect("comparing").await?;
         let mut found = drift(&harbor, &receipt, self.place.connection.jobs()).await?;
+        found.extend(undone(&harbor, &settings, receipt.policies.keys()).await?);
         if self.extra {
             found.extend(extra(&harbor, &deliveries, self.place.connection.jobs()).await?);
         }

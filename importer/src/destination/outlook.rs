@@ -43,6 +43,8 @@ pub enum Change {
         quota: Option<String>,
         /// The patterns of tags that must not move.
         immutable_tags: Vec<String>,
+        /// What else is set in it, as differences to a project that has none of it.
+        more: Vec<String>,
     },
     /// It is changed in these points.
     Reconcile(Vec<String>),
@@ -74,6 +76,20 @@ pub enum Note {
     Exemptions(ProjectName),
     /// A bundle that may not fit, and is imported on someone's word.
     MayExceed(ProjectStorage),
+    /// An exception for a vulnerability counts for nothing any more.
+    ExceptionExpired {
+        /// The project; none for the whole system.
+        project: Option<ProjectName>,
+        /// The exception, with its owner and last day.
+        exception: String,
+    },
+    /// The destination's own rules would remove what the bundle wants.
+    Retention {
+        /// The project.
+        project: ProjectName,
+        /// Why.
+        why: String,
+    },
     /// This account may not label what it imports.
     Unlabelled {
         /// In which projects.
@@ -94,6 +110,17 @@ impl fmt::Display for Note {
                     f,
                     "in the project {project} some vulnerabilities are exempted from holding images back"
                 )
+            }
+            Self::ExceptionExpired { project, exception } => {
+                let of =
+                    project.as_ref().map_or("the system".to_owned(), |project| format!("project {project}"));
+                write!(
+                    f,
+                    "the exception of {of} for {exception} has expired: remove or renew it in harbor.yaml"
+                )
+            }
+            Self::Retention { project, why } => {
+                write!(f, "the retention rules of project {project} may remove what the bundle wants: {why}")
             }
             Self::Unlabelled { projects, rights } => f.write_str(&unlabelled(projects, rights)),
             Self::MayExceed(storage) => {

@@ -14,8 +14,10 @@ use bundle_registry::Error;
 use crate::bootstrap::kept::{ClientAs, apply_kept};
 use crate::bootstrap::kubectl;
 use crate::bootstrap::secrets::pull_secret;
+use crate::difference::system_difference;
 use crate::{
-    HarborSettings, LABEL_RIGHTS, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret, reconcile,
+    Difference, HarborSettings, LABEL_RIGHTS, LiveState, Namespace, PullAccount, ReconcilePlan, new_secret,
+    reconcile,
 };
 
 /// The rights of the importer's robot in each project that it writes to, and no more: it can neither remove
@@ -53,6 +55,8 @@ pub struct BootstrapPlan {
     pub live: LiveState,
     /// The steps for the projects.
     pub reconcile: ReconcilePlan,
+    /// The change of the system's exceptions, if any.
+    pub system: Option<Difference>,
     /// The steps for the robots, the importer's first.
     pub robots: Vec<RobotStep>,
     /// The preflight checks that failed.
@@ -168,6 +172,9 @@ pub enum BootstrapError {
         /// Why it failed.
         source: Error,
     },
+    /// The system's exceptions.
+    #[error("the system's exceptions cannot be set")]
+    System(#[source] Error),
     /// There is no such robot.
     #[error("there is no robot account {0}")]
     NoRobot(String),
@@ -252,7 +259,11 @@ impl BootstrapPlan {
                 robots.push(RobotStep { purpose, spec, change });
             }
         }
-        Ok(Self { live, reconcile, robots, findings })
+        let system = match findings.is_empty() {
+            true => system_difference(harbor, settings).await?,
+            false => None,
+        };
+        Ok(Self { live, reconcile, system, robots, findings })
     }
 
     /// The projects that have a name which is no namespace's, and none given.
@@ -349,6 +360,9 @@ pub async fn bootstrap(
     mut told: impl FnMut(&RobotStep, &SecretPlace),
 ) -> Result<(), BootstrapError> {
     reconcile(harbor, &plan.live.account, &plan.reconcile, settings, &[]).await?;
+    if let Some(Difference::Exceptions { should, .. }) = &plan.system {
+        harbor.set_system_allowlist(should).await.map_err(BootstrapError::System)?;
+    }
     let mut unapplied = Vec::new();
     let mut tell = |step: &RobotStep, delivered: Result<SecretPlace, BootstrapError>| match delivered {
         Ok(place) => {

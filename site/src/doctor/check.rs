@@ -45,6 +45,8 @@ pub enum CheckName {
     Account,
     /// The account may import into the projects.
     Projects,
+    /// The exceptions in harbor.yaml count, and are Harbor's.
+    Exceptions,
     /// The free space of Harbor.
     Storage,
     /// How large a request may be.
@@ -84,6 +86,7 @@ impl CheckName {
             Self::Health => "health",
             Self::Account => "account",
             Self::Projects => "projects",
+            Self::Exceptions => "exceptions",
             Self::Storage => "storage",
             Self::RequestSize => "request-size",
             Self::RequestTime => "request-time",
@@ -208,6 +211,17 @@ pub enum Trouble {
     /// A finding that prevents an import.
     #[error("{0}")]
     Finding(Finding),
+    /// Exceptions that are over, or end soon.
+    #[error("exceptions {}: {}", if *.over { "have expired" } else { "end soon" }, .exceptions.join(", "))]
+    Exceptions {
+        /// Which, with owner and last day.
+        exceptions: Vec<String>,
+        /// Whether they are over already.
+        over: bool,
+    },
+    /// Exceptions or retention rules of Harbor that are not those of harbor.yaml.
+    #[error("{0}")]
+    Undone(String),
     /// Less is free than the bundle has.
     #[error("{} free, and the bundle has {}", ByteCount(*.free), ByteCount(*.needed))]
     Room {

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use bundle_format::Timestamp;
 use bundle_harbor::{Account, Harbor, SystemInfo, TRIED_VERSIONS};
 use bundle_oci::{ByteCount, ProjectName, Registry, RepositoryName};
 use bundle_registry::{Client, Error, Held, Ping};
 
 use super::check::{Check, CheckName, Outcome, Skipped, Trouble};
-use crate::{HarborSettings, Limits, LiveState, account_text, preflight};
+use crate::{Exception, Exceptions, HarborSettings, Limits, LiveState, account_text, preflight, undone};
 
 /// The wanted properties of a registry.
 pub struct RegistryChecks<'a> {
@@ -110,8 +111,37 @@ async fn look_at_harbor(harbor: &Harbor, wanted: &RegistryChecks<'_>) -> Vec<Che
             }
         }
     }
+    for outcome in exceptions(harbor, wanted).await {
+        add(CheckName::Exceptions, outcome);
+    }
     add(CheckName::Storage, storage(harbor, &live, wanted.needed).await);
     checks
+}
+
+/// Whether the exceptions of harbor.yaml count and are Harbor's, where there are any.
+async fn exceptions(harbor: &Harbor, wanted: &RegistryChecks<'_>) -> Vec<Outcome> {
+    let own = wanted.projects.iter().filter_map(|project| wanted.settings.wanted(project).exceptions);
+    let all: Vec<Exceptions> = own.chain(wanted.settings.system_exceptions.clone()).collect();
+    let now = Timestamp::now();
+    let soon = i64::try_from(Limits::DEFAULT.ends_soon.as_secs()).unwrap_or(i64::MAX);
+    let names = |found: Vec<&Exception>| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let over = names(all.iter().flat_map(|exceptions| exceptions.expired(now)).collect());
+    let ending = names(all.iter().flat_map(|exceptions| exceptions.ending(now, soon)).collect());
+    let mut outcomes = Vec::new();
+    for (exceptions, over) in [(over, true), (ending, false)] {
+        if !exceptions.is_empty() {
+            outcomes.push(Outcome::Warned(Trouble::Exceptions { exceptions, over }));
+        }
+    }
+    match undone(harbor, wanted.settings, &wanted.projects).await {
+        Ok(found) => outcomes
+            .extend(found.iter().map(|difference| Outcome::Warned(Trouble::Undone(difference.to_string())))),
+        Err(error) => outcomes.push(Outcome::Failed(error.into())),
+    }
+    if outcomes.is_empty() && !all.is_empty() {
+        outcomes.push(Outcome::Passed("as harbor.yaml says".to_owned()));
+    }
+    outcomes
 }
 
 async fn health(harbor: &Harbor) -> Outcome {

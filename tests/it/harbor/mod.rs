@@ -6,6 +6,7 @@ mod accounts;
 mod days;
 mod doctor;
 mod labels;
+mod policies;
 mod prune;
 mod receipt;
 mod scan;

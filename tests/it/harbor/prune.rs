@@ -146,7 +146,7 @@ fn a_plan_removes_nothing_says_what_it_frees_and_its_record_is_signed() {
     it.it.harbor.replicate_to("site-c", "tenant-*/**", true);
     it.plan(&[])
         .succeeds()
-        .says("the project platform has a retention rule of its own (latestPushedK latestPushedK 10)")
+        .says("the project platform has a retention rule of its own (latestPushedK 10)")
         .says("the replication policy 'to-site-b' removes in site-b what is removed here");
     let json = it.plan(&["--json"]).succeeds().json();
     assert_eq!(json["remarks"].as_array().unwrap().len(), 2, "{json}");

@@ -1,7 +1,7 @@
 //! A double of Harbor 2.15: its API and its registry as far as importers need them, with the behaviour that naive
 //! clients do not expect. Written after Harbor's sources at v2.15.2 and distribution v2.8.3; where a comment names
 //! a file, it is one of theirs. Answers of the API are checked against Harbor's description where it is at hand.
-//! Retention and replication policies are described and never run. Missing: groups, webhooks, sessions, SBOMs, digests other than SHA-256, TLS.
+//! Replication policies are described and never run. Missing: groups, webhooks, sessions, SBOMs, digests other than SHA-256, TLS.
 
 mod access;
 mod answer;
@@ -19,6 +19,7 @@ mod policy;
 mod quota;
 mod registry;
 mod request;
+mod retention;
 mod robot;
 mod roles;
 mod scan;

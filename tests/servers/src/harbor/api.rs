@@ -17,6 +17,8 @@ mod rules;
 mod scans;
 mod system;
 
+pub(super) use artifacts::is_listed;
+
 use std::io::Read;
 
 use super::access::Identity;
@@ -102,7 +104,10 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("PATCH", ["robots", id]) => robots::refresh_secret(call, id, body),
         ("DELETE", ["robots", id]) => robots::delete(call, id),
 
+        ("POST", ["retentions"]) => policies::create_retention(call, body),
         ("GET", ["retentions", id]) => policies::retention(call, id),
+        ("PUT", ["retentions", id]) => policies::update_retention(call, id, body),
+        ("POST", ["retentions", id, "executions"]) => policies::execute_retention(call, id, body),
         ("GET", ["replication", "policies"]) => policies::replications(call),
 
         ("GET", ["quotas"]) => quotas::list(call),

@@ -24,7 +24,9 @@ const EVERYWHERE: [u16; 5] = [
 ];
 
 /// Errors of single operations that the description forgets: method, path, status. The reason follows each.
-const FORGOTTEN: [(&str, &str, u16); 11] = [
+const FORGOTTEN: [(&str, &str, u16); 12] = [
+    // `handler/retention.go checkRuleConflict`
+    ("POST", "/retentions", 409),
     // `pkg/immutable/dao`: "immutable rule already exists"
     ("POST", "/projects/{project_name_or_id}/immutabletagrules", 409),
     // `pkg/robot/dao`: "robot account … already exists"

@@ -12,6 +12,7 @@ use super::clock::{Clock, Time};
 use super::immutable::ImmutableRule;
 use super::label::Labels;
 use super::quota::Quota;
+use super::retention::Policy;
 use super::robot::Robot;
 use super::roles::Role;
 use super::scan::Scanner;
@@ -33,8 +34,8 @@ pub(super) struct State {
     pub(super) labels: Labels,
     pub(super) scanner: Scanner,
     pub(super) collections: Vec<Collection>,
-    /// Retention policies by number, each with its project.
-    pub(super) retentions: BTreeMap<i64, (i64, Value)>,
+    /// Retention policies by number; a project's metadata names its own.
+    pub(super) retentions: BTreeMap<i64, Policy>,
     /// Replication policies.
     pub(super) replications: Vec<Value>,
     pub(super) tokens: BTreeMap<String, Arc<Token>>,

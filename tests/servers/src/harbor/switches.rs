@@ -181,25 +181,16 @@ impl Switches {
         self.project(project, |project| project.rules.push(ImmutableRule { id, disabled: false, content }));
     }
 
-    /// Gives a project a retention rule, such as `latestPushedK` 10, that runs every night. The double never runs it.
-    pub fn set_retention(&self, project: &str, template: &str, number: i64) {
-        self.state(|state| {
-            let id = state.next_id();
-            let selector = |decoration: &str| serde_json::json!([{"kind": "doublestar", "decoration": decoration, "pattern": "**"}]);
-            let project = state.project_named_mut(project).expect("the project is there");
-            project.metadata.insert("retention_id".to_owned(), id.to_string());
-            let policy = serde_json::json!({
-                "id": id, "algorithm": "or",
-                "rules": [{
-                    "id": 1, "priority": 1, "action": "retain", "template": template, "params": {template: number},
-                    "tag_selectors": selector("matches"), "scope_selectors": {"repository": selector("repoMatches")},
-                }],
-                "trigger": {"kind": "Schedule", "settings": {"cron": "0 0 0 * * *"}, "references": {}},
-                "scope": {"level": "project", "ref": project.id},
-            });
-            let project = project.id;
-            state.retentions.insert(id, (project, policy));
-        });
+    /// A project's own CVE allowlist, and when it ends.
+    pub fn allowlist(&self, project: &str) -> (Vec<String>, Option<i64>) {
+        self.project(project, |project| {
+            (project.allowlist.items.iter().cloned().collect(), project.allowlist.expires_at)
+        })
+    }
+
+    /// The system's CVE allowlist.
+    pub fn system_allowlist(&self) -> Vec<String> {
+        self.state(|state| state.config.allowlist.items.iter().cloned().collect())
     }
 
     /// Adds a replication policy to another registry, by events. The double copies nothing.

@@ -9,6 +9,7 @@ mod description;
 mod faults;
 mod labels;
 mod manifests;
+mod policies;
 mod policy;
 mod projects;
 mod push;

@@ -1,13 +1,14 @@
 //! CVEs that the vulnerability policy overlooks: in a project, and in all that have no list of their own.
 //! Answers `/system/CVEAllowlist`, and reads the list that a project's own body has.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Call;
-use crate::harbor::answer::{Answer, Refusal};
+use crate::harbor::answer::{Answer, Code, Refusal};
 use crate::harbor::lock;
 use crate::harbor::request::read_json;
 use crate::harbor::state::Allowlist;
@@ -26,12 +27,19 @@ struct Item {
     cve_id: String,
 }
 
-impl From<AllowlistRequest> for Allowlist {
-    fn from(request: AllowlistRequest) -> Allowlist {
-        Allowlist {
-            items: request.items.into_iter().map(|item| item.cve_id).collect(),
-            expires_at: request.expires_at,
+impl AllowlistRequest {
+    /// Harbor `pkg/allowlist/validator.go`, whose error has no code and so is Harbor's own fault.
+    pub(super) fn read(self) -> Result<Allowlist, Refusal> {
+        let mut items = BTreeSet::new();
+        for Item { cve_id } in self.items {
+            if cve_id.trim().is_empty() {
+                return Err(Refusal::new(Code::Unknown, "empty or whitespace-only CVE ID in allowlist"));
+            }
+            if !items.insert(cve_id.clone()) {
+                return Err(Refusal::new(Code::Unknown, format!("duplicate CVE ID in allowlist: {cve_id}")));
+            }
         }
+        Ok(Allowlist { items, expires_at: self.expires_at })
     }
 }
 
@@ -45,7 +53,7 @@ pub(super) fn set_system(call: &Call<'_>, body: &mut dyn Read) -> Result<Answer,
     let request: AllowlistRequest = read_json(body)?;
     let mut state = lock(&call.core.state);
     state.require_in_system(call.identity, "update", "configuration")?;
-    state.config.allowlist = request.into();
+    state.config.allowlist = request.read()?;
     Ok(Answer::empty(200))
 }
 

@@ -89,7 +89,7 @@ fn wanted_labels(keywords: &Keywords) -> Result<Vec<i64>, Refusal> {
 }
 
 /// Harbor `pkg/artifact/dao`: neither an untagged child nor an accessory.
-pub(super) fn is_listed(state: &State, repository: &Repository, artifact: &Artifact) -> bool {
+pub(in crate::harbor) fn is_listed(state: &State, repository: &Repository, artifact: &Artifact) -> bool {
     let tagged = repository.tags.values().any(|tag| tag.digest == artifact.digest);
     let is_child =
         || repository.artifacts.values().any(|a| a.references.iter().any(|r| r.child_id == artifact.id));

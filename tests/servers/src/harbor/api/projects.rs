@@ -232,10 +232,11 @@ pub(super) fn update(call: &Call<'_>, name_or_id: &str, body: &mut dyn Read) -> 
              alternatively passing the one that has already been associated to this project",
         ));
     }
+    let allowlist = request.cve_allowlist.map(AllowlistRequest::read).transpose()?;
     project.metadata.extend(metadata);
     project.updated = now;
-    if let Some(allowlist) = request.cve_allowlist {
-        project.allowlist = allowlist.into();
+    if let Some(allowlist) = allowlist {
+        project.allowlist = allowlist;
     }
     Ok(Answer::empty(200))
 }
