@@ -171,7 +171,7 @@ fn scan(image: &ImageScan) -> ScanEntry {
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Allowed => "allowed",
         Verdict::Warned => "warned",
@@ -187,21 +187,31 @@ fn found(image: &ImageScan) -> String {
         let why = worst.unscanned.unwrap_or(Unscanned::NotYet);
         return why.to_string();
     };
-    let severities = ["critical", "high", "medium", "low"];
-    let counts: Vec<String> = severities
-        .into_iter()
-        .filter_map(|severity| match summary.count(severity) {
-            0 => None,
-            count => Some(format!("{count} {severity}")),
-        })
-        .collect();
-    if counts.is_empty() {
-        return "no findings of medium or above".to_owned();
-    }
-    let mut text = format!("{} ({} fixable)", counts.join(", "), summary.fixable);
+    let Some(mut text) = counted(|severity| summary.count(severity), summary.fixable) else {
+        return NOTHING.to_owned();
+    };
     let same = image.platforms.iter().all(|scan| scan.verdict == worst.verdict);
     if let Some(platform) = worst.platform.as_ref().filter(|_| !same) {
         text.push_str(&format!(" on {platform}"));
     }
     text
+}
+
+const NOTHING: &str = "no findings of medium or above";
+
+/// The findings of one manifest, in Harbor's own numbers.
+pub(crate) fn found_in(summary: &bundle_harbor::ScanSummary) -> String {
+    let count = |severity: &str| severity.parse().map_or(0, |severity| summary.count(severity));
+    counted(count, summary.fixable).unwrap_or_else(|| NOTHING.to_owned())
+}
+
+/// `1 critical, 3 high (2 fixable)`; none if there is nothing of these severities.
+fn counted(count: impl Fn(&str) -> u64, fixable: u64) -> Option<String> {
+    let counts =
+        ["critical", "high", "medium", "low"].into_iter().filter_map(|severity| match count(severity) {
+            0 => None,
+            count => Some(format!("{count} {severity}")),
+        });
+    let counts: Vec<String> = counts.collect();
+    (!counts.is_empty()).then(|| format!("{} ({fixable} fixable)", counts.join(", ")))
 }

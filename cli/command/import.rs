@@ -350,7 +350,8 @@ impl Import {
         }
         if !head.databases.is_empty() {
             progress.note(&format!(
-                "the bundle has Trivy's databases; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them",
+                "the bundle has Trivy's databases; `bundle harbor trivy-values {} --to {host}` prints the values that make Harbor use them; once it does, \
+                 `bundle harbor rescan --to {host}` has the images there scanned again, and says what is blocked now",
                 file.display()
             ));
         }

@@ -5,7 +5,7 @@ use bundle_chart::{IngressError, OverlayError, RenderError};
 use bundle_handout::ValuesError;
 use bundle_importer::{Finding, PrepareError};
 use bundle_oci::{Printable, ProjectName};
-use bundle_site::{BootstrapError, ConnectError, HarborFileError};
+use bundle_site::{BootstrapError, ConnectError, HarborFileError, RescanError};
 
 use super::chart::load_id;
 use super::registry::{registry_hint, registry_id};
@@ -92,6 +92,16 @@ impl From<PrepareError> for Failure {
     }
 }
 
+impl From<RescanError> for Failure {
+    fn from(error: RescanError) -> Self {
+        match error {
+            RescanError::Registry(error) => error.into(),
+            RescanError::Forbidden => Self::new(Id::MissingRights, &error)
+                .hint("use the importer's account, or that of an administrator"),
+        }
+    }
+}
+
 impl From<BootstrapError> for Failure {
     fn from(error: BootstrapError) -> Self {
         match error {
@@ -100,6 +110,10 @@ impl From<BootstrapError> for Failure {
             BootstrapError::Robot { ref source, .. } => {
                 let again = "run the same command again to resume";
                 let hint = registry_hint(source).unwrap_or_else(|| again.to_owned());
+                Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
+            }
+            BootstrapError::System(ref source) => {
+                let hint = registry_hint(source).unwrap_or_else(|| "run the same command again".to_owned());
                 Self { id: registry_id(source), lines: vec![chain(&error)], hint: Some(hint) }
             }
             BootstrapError::NoRobot(_) => {

@@ -51,6 +51,7 @@ pub(crate) fn json() -> String {
     page.add::<report::PruneReport>();
     page.add::<report::CheckReport>();
     page.add::<report::DriftReport>();
+    page.add::<report::RescanReport>();
     page.add::<report::BootstrapReport>();
     page.add::<report::RotateReport>();
     page.add::<report::ValuesReport>();

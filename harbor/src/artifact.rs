@@ -64,7 +64,7 @@ impl Accessory {
 }
 
 #[derive(Deserialize)]
-struct Wire {
+pub(crate) struct Wire {
     digest: Digest,
     #[serde(default)]
     tags: Option<Vec<WireTag>>,

@@ -92,6 +92,8 @@ pub enum ScanState {
 /// The findings of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanSummary {
+    /// Harbor's name for the report, which another scan changes.
+    pub report: Option<String>,
     /// How far it has come.
     pub state: ScanState,
     /// The worst that was found; exemptions are not taken into account. Harbor's word for one it
@@ -120,6 +122,8 @@ pub struct Scanner {
 
 #[derive(Deserialize)]
 pub(crate) struct WireReport {
+    #[serde(default)]
+    report_id: Option<String>,
     #[serde(default)]
     scan_status: String,
     #[serde(default)]
@@ -159,7 +163,7 @@ impl WireReport {
             "" => Severity::None,
             text => text.parse().unwrap_or(Severity::Critical),
         };
-        ScanSummary { state, severity, counts: counts.unwrap_or_default(), fixable }
+        ScanSummary { report: self.report_id, state, severity, counts: counts.unwrap_or_default(), fixable }
     }
 }
 

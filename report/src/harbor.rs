@@ -1,4 +1,4 @@
-//! The reports of `harbor check`, `diff`, `bootstrap` and `rotate`. Takes findings, steps and differences as
+//! The reports of `harbor check`, `diff`, `bootstrap`, `rescan` and `rotate`. Takes findings, steps and differences as
 //! facts, gives models.
 
 use bundle_oci::Printable;
@@ -284,5 +284,80 @@ impl Report for RotateReport {
             format!("{name} has a new secret; the old one no longer works\n{}", secret.text())
         };
         self.accounts.iter().map(line).collect()
+    }
+}
+
+/// `harbor rescan`: the images whose verdict changed because they were scanned again.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RescanReport {
+    /// The registry.
+    pub to: String,
+    /// scan-all, where Harbor scanned everything that it has, or images.
+    pub way: String,
+    /// How many images were looked at, each platform by itself.
+    pub images: usize,
+    /// How many of them Harbor's policies block now.
+    pub blocked: usize,
+    /// How many scans have not ended.
+    pub unfinished: usize,
+    /// The images with another verdict than before.
+    pub changed: Vec<RescannedEntry>,
+    /// The images that are blocked, as before.
+    pub still_blocked: Vec<RescannedEntry>,
+    /// The projects whose images this account may not have scanned.
+    pub forbidden: Vec<String>,
+    /// The projects in which exceptions may let pass what this says is blocked.
+    pub exempted: Vec<String>,
+}
+
+/// An image before and after it was scanned again.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RescannedEntry {
+    /// The image, by a tag of it or of an index that lists it.
+    pub target: String,
+    /// The digest of its manifest.
+    pub digest: String,
+    /// The verdict before: allowed, warned, blocked or unscanned.
+    pub before: String,
+    /// The verdict now.
+    pub after: String,
+    /// The findings in words.
+    pub findings: String,
+}
+
+impl RescannedEntry {
+    fn line(&self) -> String {
+        let Self { target, before, after, findings, .. } = self;
+        match before == after {
+            true => format!("{after:<9} {target}, as before: {findings}\n"),
+            false => format!("{after:<9} {target}, which was {before}: {findings}\n"),
+        }
+    }
+}
+
+impl Report for RescanReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.changed.iter().chain(&self.still_blocked).for_each(|each| text.push_str(&each.line()));
+        for project in &self.forbidden {
+            text.push_str(&format!(
+                "project {project} was not scanned: this account lacks scan:create there\n"
+            ));
+        }
+        for project in &self.exempted {
+            text.push_str(&format!(
+                "project {project} has exceptions, so Harbor may let pass what is blocked here\n"
+            ));
+        }
+        let way = if self.way == "scan-all" { "by a scan of all artifacts" } else { "one by one" };
+        text.push_str(&format!(
+            "{} scanned again, {way}: {} blocked, {} changed, {} not ended\n",
+            count(self.images, "image"),
+            self.blocked,
+            self.changed.len(),
+            self.unfinished
+        ));
+        text
     }
 }

@@ -59,7 +59,7 @@ pub use extract::{
 };
 pub use harbor::{
     BootstrapReport, CheckReport, DriftEntry, DriftReport, FindingEntry, ProjectCheck, ProjectStep,
-    RobotStep, RotateReport, RotatedAccount, SecretStep,
+    RescanReport, RescannedEntry, RobotStep, RotateReport, RotatedAccount, SecretStep,
 };
 pub use import::{
     BlobCounts, BlobWays, ImportOutcome, ImportReport, ImportSetEntry, ImportSetReport, ImportStep,

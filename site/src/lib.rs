@@ -25,6 +25,7 @@ mod preparation;
 mod quota;
 mod reach;
 mod reconcile;
+mod rescan;
 mod retention;
 mod scan;
 mod settings;
@@ -55,6 +56,7 @@ pub use preflight::{PUSH_RIGHTS, preflight};
 pub use quota::QuotaCheck;
 pub use reach::Reach;
 pub use reconcile::{ProjectChange, ProjectStep, ReconcilePlan, policy_text, reconcile};
+pub use rescan::{Rescan, RescanError, RescanWay, RescannedImage, rescan};
 pub use retention::Retention;
 pub use scan::ScanWait;
 pub use settings::{

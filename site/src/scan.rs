@@ -55,7 +55,7 @@ fn summary_of(summary: &bundle_harbor::ScanSummary) -> ScanSummary {
 }
 
 /// The verdict on a scan.
-fn verdict(policy: Policy, summary: &bundle_harbor::ScanSummary) -> Verdict {
+pub(crate) fn verdict(policy: Policy, summary: &bundle_harbor::ScanSummary) -> Verdict {
     let severity = summary.severity.code();
     let blocked = match policy.prevention {
         Prevention::Never => false,
@@ -248,7 +248,7 @@ mod tests {
 
     fn summary(severity: Severity, counts: &[(&str, u64)]) -> ScanSummary {
         let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        ScanSummary { state: ScanState::Done, severity, counts, fixable: 0 }
+        ScanSummary { report: None, state: ScanState::Done, severity, counts, fixable: 0 }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod bootstrap;
 mod check;
 mod diff;
+mod rescan;
 mod rotate;
 mod trivy;
 mod values;
@@ -33,6 +34,8 @@ pub(crate) enum Harbor {
     Rotate(rotate::Rotate),
     /// Compare Harbor with receipts
     Diff(diff::Diff),
+    /// Have images scanned again after Harbor's scanner got newer databases, and report what is blocked now
+    Rescan(rescan::Rescan),
     /// Print Helm values that make Harbor use the vulnerability databases of a bundle
     TrivyValues(trivy::TrivyValues),
     /// Generate Helm values that point a chart's images to your registry
@@ -46,6 +49,7 @@ impl Harbor {
             Self::Check(command) => command.run().await,
             Self::Rotate(command) => command.run().await,
             Self::Diff(command) => command.run().await,
+            Self::Rescan(command) => command.run().await,
             Self::TrivyValues(command) => command.run(),
             Self::Values(command) => command.run(),
         }

@@ -56,6 +56,8 @@ fn route(call: &Call<'_>, segments: &[&str], body: &mut dyn Read) -> Result<Answ
         ("PUT", ["configurations"]) => system::configure(call, body),
         ("GET", ["system", "CVEAllowlist"]) => allowlist::get_system(call),
         ("PUT", ["system", "CVEAllowlist"]) => allowlist::set_system(call, body),
+        ("POST", ["system", "scanAll", "schedule"]) => scans::scan_all(call, body),
+        ("GET", ["scans", "all", "metrics"]) => scans::metrics(call),
         ("GET", ["system", "gc"]) => system::collections(call),
         ("GET", ["system", "gc", "schedule"]) => system::schedule(call),
         ("POST", ["system", "gc", "schedule"]) => system::collect(call, body),

@@ -221,6 +221,14 @@ impl Scanner {
         self.reports.remove(digest);
     }
 
+    /// Advances all scans under way, and says how many reports there are and how many of them are final.
+    pub(super) fn advance(&mut self) -> (usize, usize) {
+        for report in self.reports.values_mut() {
+            report.poll();
+        }
+        (self.reports.len(), self.reports.values().filter(|report| report.status.is_final()).count())
+    }
+
     /// Ends all scans under way.
     pub(super) fn finish_all(&mut self) {
         for report in self.reports.values_mut().filter(|report| !report.status.is_final()) {

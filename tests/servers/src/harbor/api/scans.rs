@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Call;
-use crate::harbor::answer::{Answer, Refusal};
+use crate::harbor::answer::{Answer, Code, Refusal};
 use crate::harbor::lock;
 use crate::harbor::request::{read_body, read_json};
+use crate::harbor::state::State;
 
 /// The artifact and purpose of a scan.
 #[derive(Default, Deserialize)]
@@ -94,4 +95,58 @@ pub(super) fn vulnerabilities(
     call.require_in_named(&state, project, "read", "artifact-addition")?;
     let artifact = state.artifact(repository, reference)?;
     Ok(Answer::json(200, &state.vulnerability_report(repository, artifact)))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ScheduleRequest {
+    schedule: Schedule,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Schedule {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Rights in the system, and a scanner (Harbor `handler/scan_all.go requireAccess`).
+fn require_scan_all(call: &Call<'_>, state: &State, action: &str) -> Result<(), Refusal> {
+    state.require_in_system(call.identity, action, "scan-all")?;
+    if state.scanner.present {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Precondition, "no scanner is configured, it's not possible to scan"))
+}
+
+/// Scans all artifacts, for `Manual`; other schedules are taken and do nothing. What cannot be scanned, or is being
+/// scanned, is passed over (Harbor `controller/scan startScanAll`).
+pub(super) fn scan_all(call: &Call<'_>, body: &mut dyn Read) -> Result<Answer, Refusal> {
+    let request: ScheduleRequest = read_json(body)?;
+    let mut state = lock(&call.core.state);
+    require_scan_all(call, &state, "create")?;
+    if request.schedule.kind == "Manual" {
+        let all = state.repositories.values().flat_map(|repository| {
+            repository.artifacts.values().map(|artifact| (repository.name.clone(), artifact.clone()))
+        });
+        for (repository, artifact) in all.collect::<Vec<_>>() {
+            drop(state.start_scan(&repository, &artifact));
+        }
+    }
+    Ok(Answer::empty(201))
+}
+
+/// How far the scan of all artifacts is. Each request advances the scans, as each look at an artifact does.
+pub(super) fn metrics(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let mut state = lock(&call.core.state);
+    require_scan_all(call, &state, "read")?;
+    let (total, completed) = state.scanner.advance();
+    let metrics = json!({"Success": completed, "Running": total - completed});
+    Ok(Answer::json(
+        200,
+        &json!({
+            "total": total, "completed": completed, "ongoing": completed < total, "trigger": "Manual",
+            "metrics": metrics,
+        }),
+    ))
 }
