@@ -11,6 +11,7 @@ use bundle_report::{
     BringingEntry, BundleEntry, NowWord, PlaceEntry, ProblemEntry, StandingEntry, WhereReport,
 };
 use bundle_site::{HarborOptions, HarborSettings, HarborSite, QuotaCheck, RegistryKind, connect};
+use bundle_trust::Effective;
 
 use crate::command::import::Kind;
 use crate::connection::{Connection, Login, To};
@@ -83,7 +84,7 @@ impl Where {
         // What was imported in its time is asked for long after.
         let policy = match self.bundles.is_empty() {
             true => None,
-            false => Some(self.store.effective(self.bundle_trust.as_deref())?.with_expiry(Expiry::Ignore)),
+            false => Some(self.policy()?.with_expiry(Expiry::Ignore)),
         };
         let progress = progress("reading");
         let far = match &self.to {
@@ -108,6 +109,16 @@ impl Where {
         }
         drop(progress);
         self.tell(&subject, answer)
+    }
+
+    /// The policy for bundles.
+    fn policy(&self) -> Result<Effective, Failure> {
+        self.store.effective(self.bundle_trust.as_deref()).map_err(|failure| match failure.is(Id::NoTrustedKey) {
+            // Here the keys of --trust are those of the sites.
+            true => failure
+                .hint("`bundle trust add KEY.pub --name NAME`, or --bundle-trust <PUBKEY|FILE> for the bundles' signer"),
+            false => failure,
+        })
     }
 
     async fn far(&self, to: &To, progress: &crate::progress::Running) -> Result<Far, Failure> {

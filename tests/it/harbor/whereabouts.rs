@@ -134,6 +134,10 @@ fn what_nobody_brought_is_told_as_that_and_what_is_nowhere_has_an_exit_code_of_i
 #[test]
 fn what_is_not_believed_or_cannot_be_read_is_named_and_the_answer_is_incomplete() {
     let it = Inventory::start();
+    // The sites' keys are not the bundles'.
+    it.ask(&["gone:1", "--bundles", "done", "--receipts", "receipts", "--trust", "key-site.pub"])
+        .ends_with(2)
+        .says("--bundle-trust <PUBKEY|FILE>");
     let text = std::fs::read_to_string(it.it.scene.path("receipts/1.json")).unwrap();
     it.it.write("receipts/1.json", &text.replace("plant 7", "plant 8"));
     it.it.scene.shell("head -c 700 done/2.tar > done/cut.tar && rm receipts/2.json.sig").succeeds();
