@@ -23,6 +23,15 @@ pub enum Fault {
     /// It is made with a certificate, where a key is asked for.
     #[error("is made with a certificate, and not with a key")]
     Certificate,
+    /// It is made with a key, where a certificate is asked for.
+    #[error("is made with a key, and not with a certificate of an identity")]
+    Key,
+    /// The certificate, the log or the signature prove nothing by the trusted root.
+    #[error("proves no identity by the trusted root: {}", Printable(.0))]
+    NotProved(String),
+    /// It is right, and by somebody else.
+    #[error("is by another identity, {}", Printable(.0))]
+    OtherIdentity(String),
     /// It is right, and signs something else.
     #[error("signs another image, {}", Printable(.0))]
     OtherImage(String),

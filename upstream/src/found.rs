@@ -1,6 +1,8 @@
 //! One signature as it lies in a registry.
 //! Takes its bytes and annotations; knows which form it has.
 
+use crate::Annotations;
+
 /// The media type of a payload that cosign signs (cosign, pkg/types/media.go).
 pub const SIMPLE_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
@@ -19,6 +21,8 @@ pub enum Found<'a> {
         payload: &'a [u8],
         /// The layer's annotation [`SIGNATURE_ANNOTATION`].
         signature: &'a str,
+        /// What else is beside it, for signatures without a key.
+        beside: Annotations<'a>,
     },
     /// The layer of a referrer of the type [`BUNDLE_TYPE`], as cosign writes it from version 3 on.
     Bundle(&'a [u8]),

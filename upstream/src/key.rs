@@ -142,7 +142,7 @@ impl PublicKeys {
             self.0.iter().find(|key| key.verifies(message, signature)).ok_or(Fault::OtherKey)
         };
         match found {
-            Found::Simple { payload, signature } => {
+            Found::Simple { payload, signature, .. } => {
                 let signed = simple::read(payload, signature)?;
                 let key = by(payload, &signed.signature)?;
                 signed.claims(digest)?;

@@ -15,6 +15,8 @@ pub struct Limits {
     pub bundle: u64,
     /// Characters of a signature in base64. One by RSA with 8,192 bits has 1,368.
     pub signature_text: usize,
+    /// Characters of what a signature says of itself that a message has.
+    pub reason: usize,
     /// Bytes of a file with public keys.
     pub key_file: usize,
     /// Keys of one file: each is tried with each signature.
@@ -28,6 +30,7 @@ impl Limits {
         payload: 64 << 10,
         bundle: 1 << 20,
         signature_text: 4 << 10,
+        reason: 200,
         key_file: 64 << 10,
         keys: 16,
     };

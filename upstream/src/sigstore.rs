@@ -65,7 +65,7 @@ mod tests {
     use bundle_oci::Digest;
     use serde_json::{Value, json};
 
-    use crate::{Fault, Found, PublicKeys};
+    use crate::{Annotations, Fault, Found, PublicKeys};
 
     /// What cosign 2.6.1 wrote for an image of one file, with `sign --key --tlog-upload=false`, once without and
     /// once with `--new-bundle-format`.
@@ -81,7 +81,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwBs0Z1Ai7ukHMSQgZDnR74SLkQ4U
     const BUNDLE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial":{"publicKey":{"hint":"kGsu//HMfMOu0nADKWCdBJTi8WXIqKi0GaYNj92wgJ4="}}, "dsseEnvelope":{"payload":"eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiZTI1MTg2N2MyOTQxNTRmYjc5OTcyYjg2Yjg4NzJlOGU1YWQxYWM0NTFiMjE5NjE2NmMxNjFhMDIyODBlMzAwYyJ9fV0sInByZWRpY2F0ZVR5cGUiOiJodHRwczovL3NpZ3N0b3JlLmRldi9jb3NpZ24vc2lnbi92MSJ9", "payloadType":"application/vnd.in-toto+json", "signatures":[{"sig":"MEYCIQCqcwLzbAEg0kSsmIViaeRSxxAv5kInnNuaVmCwqGt1fwIhAPK31Y+ideU0DBfakyv/HdmOUHLEuCZXImWWTpj4bHHX"}]}}"#;
 
     fn simple<'a>(payload: &'a str, signature: &'a str) -> Found<'a> {
-        Found::Simple { payload: payload.as_bytes(), signature }
+        Found::Simple { payload: payload.as_bytes(), signature, beside: Annotations::default() }
     }
 
     #[test]
@@ -202,7 +202,8 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwBs0Z1Ai7ukHMSQgZDnR74SLkQ4U
         for position in 0..PAYLOAD.len() {
             let mut altered = PAYLOAD.as_bytes().to_vec();
             altered[position] ^= 1;
-            let found = Found::Simple { payload: &altered, signature: SIGNATURE };
+            let found =
+                Found::Simple { payload: &altered, signature: SIGNATURE, beside: Annotations::default() };
             assert!(keys.check(image, found).is_err(), "{position}");
         }
     }

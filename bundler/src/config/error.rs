@@ -9,7 +9,7 @@ use bundle_input::{TextError, YamlError};
 use bundle_oci::{
     ParsePlatformError, ParseProjectError, ParseRegistryError, Printable, ProjectName, Registry,
 };
-use bundle_upstream::KeyError;
+use bundle_upstream::{IdentityError, KeyError};
 use serde_saphyr::Location;
 
 use crate::chart::{ParseCarryError, ParseChartSourceError};
@@ -220,6 +220,17 @@ pub enum FieldError {
     /// More rules than a file may have.
     #[error("more than {0} rules")]
     TooManyRules(usize),
+    /// A signer that is neither a key nor an identity.
+    #[error("a signer has 'key', or 'identity', 'issuer' and 'trustedRoot'")]
+    SignerParts,
+    /// An identity, or the file of the trusted root.
+    #[error("{}{error}", .file.as_ref().map(|file| format!("{} ", Printable(file))).unwrap_or_default())]
+    Identity {
+        /// The file, if it is what is wrong.
+        file: Option<String>,
+        /// What is wrong.
+        error: IdentityError,
+    },
     /// A file of public keys.
     #[error("{} {error}", Printable(.file))]
     Key {

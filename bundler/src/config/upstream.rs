@@ -2,7 +2,7 @@
 //! to read the files of keys; gives an [`UpstreamPolicy`], or an error with line, column and field.
 
 use bundle_input::schema;
-use bundle_upstream::PublicKeys;
+use bundle_upstream::{Identity, IdentityError, PublicKeys};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -34,13 +34,27 @@ pub(super) struct RuleMap {
     action: Option<Spanned<String>>,
 }
 
-/// A signer by cosign
+/// A signer by cosign: the holder of a key, or an identity
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = [{"required": ["key"]}, {"required": ["identity", "issuer", "trustedRoot"]}]))]
 struct CosignMap {
     /// A file beside this one with public keys in PEM form (cosign.pub), each of which counts
+    #[serde(default, deserialize_with = "present")]
     #[schemars(with = "schema::NonEmpty")]
-    key: Spanned<String>,
+    key: Option<Spanned<String>>,
+    /// The address or URI in the certificates of keyless signatures; a * at its end stands for any text
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::NonEmpty")]
+    identity: Option<Spanned<String>>,
+    /// Who vouches for the identity: https://token.actions.githubusercontent.com
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::NonEmpty")]
+    issuer: Option<Spanned<String>>,
+    /// A file beside this one with the authorities and logs that count (trusted_root.json)
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "schema::NonEmpty")]
+    trusted_root: Option<Spanned<String>>,
 }
 
 #[derive(JsonSchema)]
@@ -84,7 +98,7 @@ pub(super) fn read_rules_of_signatures(
             (Some(cosign), SignatureAction::Ignore) => {
                 return Err(wrong(name, cosign.referenced, field(".cosign"), FieldError::SignerIgnored));
             }
-            (Some(cosign), _) => Some(signer(cosign.value, name, &field(".cosign"), read_file)?),
+            (Some(cosign), _) => Some(signer(&cosign, name, &field(".cosign"), read_file)?),
         };
         let line = place.line();
         let place = Reason::File { name: name.to_owned(), line };
@@ -94,25 +108,48 @@ pub(super) fn read_rules_of_signatures(
 }
 
 fn signer(
-    CosignMap { key }: CosignMap,
+    written: &Spanned<CosignMap>,
     name: &str,
     parent: &str,
     read_file: &impl Fn(&str) -> Result<(String, String), ConfigError>,
 ) -> Result<CosignSigner, ConfigError> {
-    let (place, field) = (key.referenced, format!("{parent}.key"));
-    if key.value.is_empty() {
-        return Err(wrong(name, place, field, FieldError::NoFile));
+    let field = |end: &str| format!("{parent}{end}");
+    let read = |file: &Spanned<String>, field: String| {
+        let place = file.referenced;
+        if file.value.is_empty() {
+            return Err(wrong(name, place, field, FieldError::NoFile));
+        }
+        read_file(&file.value).map_err(|source| ConfigError::NamedList {
+            name: name.to_owned(),
+            line: place.line(),
+            column: place.column(),
+            field,
+            source: Box::new(source),
+        })
+    };
+    let CosignMap { key, identity, issuer, trusted_root } = &written.value;
+    match (key, identity, issuer, trusted_root) {
+        (Some(key), None, None, None) => {
+            let (file, text) = read(key, field(".key"))?;
+            let keys = PublicKeys::from_pem(&text).map_err(|error| {
+                wrong(name, key.referenced, field(".key"), FieldError::Key { file, error })
+            })?;
+            Ok(CosignSigner::Keys { file: key.value.clone(), keys })
+        }
+        (None, Some(identity), Some(issuer), Some(root)) => {
+            let (file, text) = read(root, field(".trustedRoot"))?;
+            let identified = Identity::new(&text, &issuer.value, &identity.value);
+            identified.map(CosignSigner::Identity).map_err(|error| {
+                let (place, end, file) = match error {
+                    IdentityError::Identity => (identity, ".identity", None),
+                    IdentityError::Issuer => (issuer, ".issuer", None),
+                    IdentityError::Root(_) | IdentityError::Empty => (root, ".trustedRoot", Some(file)),
+                };
+                wrong(name, place.referenced, field(end), FieldError::Identity { file, error })
+            })
+        }
+        _ => Err(wrong(name, written.referenced, parent.to_owned(), FieldError::SignerParts)),
     }
-    let (file, text) = read_file(&key.value).map_err(|source| ConfigError::NamedList {
-        name: name.to_owned(),
-        line: place.line(),
-        column: place.column(),
-        field: field.clone(),
-        source: Box::new(source),
-    })?;
-    let keys = PublicKeys::from_pem(&text)
-        .map_err(|error| wrong(name, place, field, FieldError::Key { file, error }))?;
-    Ok(CosignSigner::Keys { file: key.value, keys })
 }
 
 #[cfg(test)]

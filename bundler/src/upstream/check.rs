@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 use bundle_oci::{Digest, Manifest, Reference};
 use bundle_registry::FetchedManifest;
-use bundle_upstream::{BUNDLE_TYPE, Fault, Found, Limits, SIGNATURE_ANNOTATION, SIMPLE_TYPE};
+use bundle_upstream::{
+    Annotations, BUNDLE_TYPE, CERTIFICATE_ANNOTATION, Fault, Found, LOG_ANNOTATION, Limits,
+    SIGNATURE_ANNOTATION, SIMPLE_TYPE,
+};
 use serde::Deserialize;
 
 use super::{CosignSigner, SignatureAction, SignatureCheck, SignatureOutcome, Unsigned};
@@ -147,7 +150,12 @@ impl Resolver<'_> {
             other => other?,
         };
         let found = match listed.simple {
-            Some(signature) => Found::Simple { payload: &bytes, signature },
+            Some(signature) => {
+                let beside = |name: &str| listed.layer.annotations.get(name).map(String::as_str);
+                let beside =
+                    Annotations { certificate: beside(CERTIFICATE_ANNOTATION), log: beside(LOG_ANNOTATION) };
+                Found::Simple { payload: &bytes, signature, beside }
+            }
             None => Found::Bundle(&bytes),
         };
         Ok(signer.check(subject, found).map_err(|fault| fault.to_string()))

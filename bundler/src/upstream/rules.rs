@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bundle_oci::{Digest, Printable, Reference};
-use bundle_upstream::{Fault, Found, PublicKeys};
+use bundle_upstream::{Fault, Found, Identity, PublicKeys};
 
 use super::SourcePattern;
 use crate::Reason;
@@ -51,6 +51,8 @@ pub enum CosignSigner {
         /// The keys, each of which counts.
         keys: PublicKeys,
     },
+    /// An identity, which proves itself by certificates of minutes.
+    Identity(Identity),
 }
 
 impl CosignSigner {
@@ -61,6 +63,7 @@ impl CosignSigner {
                 let key = keys.check(digest, found)?;
                 Ok(format!("key {}", key.fingerprint()))
             }
+            Self::Identity(identity) => Ok(format!("identity {}", identity.check(digest, found)?)),
         }
     }
 }
@@ -69,6 +72,7 @@ impl fmt::Display for CosignSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keys { file, .. } => write!(f, "the cosign key {}", Printable(file)),
+            Self::Identity(identity) => write!(f, "the identity {}", Printable(&identity.to_string())),
         }
     }
 }

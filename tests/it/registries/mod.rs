@@ -7,6 +7,7 @@ mod cosign;
 mod crane;
 mod destination;
 mod foreign;
+mod identity;
 mod interface;
 mod line;
 mod login;
