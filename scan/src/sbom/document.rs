@@ -75,6 +75,10 @@ fn read<'a>(bytes: &[u8], limits: &'a Limits) -> Result<Reading<'a>, SbomError> 
     Ok(reading)
 }
 
+/// What components of CycloneDX and packages of SPDX are that have no licence of their own.
+const NO_PACKAGES: [&str; 7] =
+    ["file", "FILE", "container", "CONTAINER", "data", "operating-system", "OPERATING-SYSTEM"];
+
 /// What is known so far.
 struct Reading<'a> {
     sbom: Sbom,
@@ -175,8 +179,8 @@ impl Reading<'_> {
         let Some(package) = self.open.last_mut() else { return };
         let (names, into) = match place {
             Place::Purpose => {
-                // syft and Trivy list files, and SPDX's lists have the image itself.
-                package.is_none |= matches!(text, "file" | "FILE" | "container" | "CONTAINER" | "data");
+                // syft lists files, Trivy the distribution, and SPDX's lists have the image itself.
+                package.is_none |= NO_PACKAGES.contains(&text);
                 return;
             }
             Place::Name => (vec![text.to_owned()], &mut package.licences),
@@ -319,7 +323,7 @@ mod tests {
     #[test]
     fn the_licences_of_packages_are_counted_and_not_those_of_the_image_or_its_files() {
         let read = sbom(&cyclonedx()).unwrap();
-        assert_eq!((read.packages, read.without, read.cut), (4, 1, false));
+        assert_eq!((read.packages, read.without, read.cut), (3, 0, false));
         assert_eq!(licences(&read), [("Apache-2.0", 1), ("BSD-3-Clause", 1), ("GPL-2+", 1), ("MIT", 2)]);
         let read = sbom(&spdx()).unwrap();
         assert_eq!((read.packages, read.without), (3, 1));

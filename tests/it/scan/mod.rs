@@ -5,4 +5,5 @@ mod hostile;
 mod report;
 mod sboms;
 mod scene;
+mod trivy;
 mod verdicts;

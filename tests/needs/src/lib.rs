@@ -15,14 +15,27 @@ use std::path::{Path, PathBuf};
 /// It is missing and `BUNDLE_TESTS_COMPLETE=1`.
 #[track_caller]
 pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
-    let found =
-        std::env::split_paths(&path).chain(home).map(|place| place.join(name)).find(|it| it.is_file());
+    let found = find(name);
     if found.is_none() {
         missing(&format!("the program {name}"));
     }
     found
+}
+
+/// The same of a program that no machine has to have, because it takes long to build: without it, the test is counted
+/// among those that did not run, and demands nothing.
+pub fn extra(name: &str) -> Option<PathBuf> {
+    let found = find(name);
+    if found.is_none() {
+        note(&format!("the program {name}, which is not demanded,"));
+    }
+    found
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
+    std::env::split_paths(&path).chain(home).map(|place| place.join(name)).find(|it| it.is_file())
 }
 
 /// A file or directory of `shared/`, which lies beside the checkout where the team works.
