@@ -22,11 +22,13 @@ pub(crate) struct Check {
 }
 
 /// Rights that are optional, with their use.
-const USEFUL: [(Right, &str); 4] = [
+const USEFUL: [(Right, &str); 6] = [
     (Right::new("quota", "read"), "to compare a bundle with the quota beforehand"),
     (Right::new("scanner", "read"), "to say whether images are scanned at all"),
     (Right::new("scan", "create"), "to start a scan with --wait-for-scan"),
     (Right::new("immutable-tag", "list"), "to know which tags are immutable"),
+    (Right::new("tag-retention", "read"), "to know what Harbor itself removes"),
+    (Right::new("artifact-label", "create"), "to label what it imports with its bundle"),
 ];
 
 impl Check {

@@ -22,7 +22,7 @@ use crate::{
 
 /// The rights of the importer's robot in each project that it writes to, and no more: it can neither remove
 /// content or tags nor change a project's policy. The last six are for labels, which say where content came from.
-pub const IMPORTER_RIGHTS: [Right; 20] = [
+pub const IMPORTER_RIGHTS: [Right; 21] = [
     Right::new("project", "read"),
     Right::new("metadata", "read"),
     Right::new("metadata", "list"),
@@ -36,6 +36,7 @@ pub const IMPORTER_RIGHTS: [Right; 20] = [
     Right::new("artifact", "list"),
     Right::new("tag", "list"),
     Right::new("immutable-tag", "list"),
+    Right::new("tag-retention", "read"),
     Right::new("scan", "create"),
     LABEL_RIGHTS[0],
     LABEL_RIGHTS[1],
