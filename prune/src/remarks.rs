@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use bundle_harbor::{Account, Harbor, ReplicationPolicy};
+use bundle_harbor::{Account, Harbor, ReplicationPolicy, RetentionRule};
 use bundle_oci::{Printable, ProjectName};
 use bundle_registry::Error;
 
@@ -88,11 +88,14 @@ pub async fn remarks(
     let mut hidden = false;
     for project in projects {
         match harbor.retention_rules(project).await {
-            Ok((rules, schedule)) => remarks.extend(rules.into_iter().map(|rule| Remark::Retention {
-                project: project.clone(),
-                rule: rule.to_string(),
-                schedule: schedule.clone(),
-            })),
+            // The rule that harbor.yaml's rules bring with them keeps the importer's own record.
+            Ok((rules, schedule)) => {
+                remarks.extend(rules.into_iter().filter(is_about_images).map(|rule| Remark::Retention {
+                    project: project.clone(),
+                    rule: rule.to_string(),
+                    schedule: schedule.clone(),
+                }))
+            }
             Err(error) if matches!(error.status(), Some(401 | 403)) => hidden = true,
             Err(error) => return Err(error),
         }
@@ -108,6 +111,10 @@ pub async fn remarks(
         Err(error) => return Err(error),
     }
     Ok(remarks)
+}
+
+fn is_about_images(rule: &RetentionRule) -> bool {
+    rule.repositories.as_deref() != Some(bundle_format::RECORD_REPOSITORY)
 }
 
 /// A policy, if it may be about one of the projects: what its patterns begin with before their first sign decides.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bundle_importer::ProveError;
 use bundle_report::{DriftEntry, DriftReport};
-use bundle_site::{Deliveries, drift, extra, prove_again, undone};
+use bundle_site::{Deliveries, Drift, drift, extra, prove_again, undone};
 
 use super::Place;
 use crate::command::receipt::ReceiptFiles;
@@ -101,6 +101,12 @@ impl Diff {
         }
         if found.is_empty() {
             return Ok(());
+        }
+        if found.iter().all(|each| matches!(each, Drift::Settings { .. })) {
+            let text = format!("Harbor differs from harbor.yaml in {}", count(found.len(), "point"));
+            return Err(Failure::text(Id::Drift, text).hint(
+                "run `bundle harbor bootstrap` with an administrator's account, which sets what harbor.yaml says",
+            ));
         }
         let text = format!(
             "Harbor differs from {} in {}",
