@@ -2,12 +2,14 @@
 //! exactly this blob of them. Nothing is taken on trust: every byte was compared.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use flate2::Crc;
 
 use crate::gzip;
 use crate::model::Model;
-use crate::recipe::{Recipe, RecipeWriter, Way};
+use crate::recipe::{Recipe, RecipeWriter, Way, most_members};
+use crate::reuse::{BaseTokens, Inflater, Matcher, Run, WANTED};
 use crate::source::{Inflate, Packing, ReadSeek, Source, Step};
 use crate::tokens::{Settings, correct};
 use crate::trial::Trial;
@@ -30,6 +32,10 @@ const MAX_PASSES: usize = 3;
 const SAMPLE: u64 = 512 * 1024;
 /// After so many members without a model, no models are tried any more.
 const MAX_UNKNOWN: u32 = 3;
+/// Runs of tokens of bases, of all members: they are kept in memory, and take a few bytes of the recipe each.
+const MAX_RUNS: usize = 32 * 1024;
+/// Runs are looked for in so many plain bytes at a time.
+const PIECE: usize = 512 * 1024;
 /// Bytes behind the last member that are kept as they are.
 const MAX_TRAILING: usize = 64 * 1024;
 
@@ -43,6 +49,9 @@ pub enum ExamineError {
     /// The plain bytes cannot be written.
     #[error("the plain bytes cannot be written: {0}")]
     Write(#[source] io::Error),
+    /// The tokens of a base cannot be read.
+    #[error("the tokens of a base cannot be read: {0}")]
+    Tokens(#[source] io::Error),
 }
 
 /// Reads `blob` from its present position to its end, writes its plain bytes to `plain`, and gives the
@@ -58,9 +67,24 @@ pub fn examine(
     plain: &mut dyn Write,
     corrections: &mut dyn Write,
 ) -> Result<Option<Recipe>, ExamineError> {
+    examine_beside(blob, plain, corrections, &[])
+}
+
+/// The same; where the tokens of the blob are those of a base, the recipe takes them over, which is faster than to
+/// find them again ([`Recipe::has_runs`]). A base that is no gzip file is none here.
+///
+/// # Errors
+/// As [`examine`]; and the tokens of a base cannot be read.
+pub fn examine_beside(
+    blob: &mut dyn ReadSeek,
+    plain: &mut dyn Write,
+    corrections: &mut dyn Write,
+    bases: &[Option<Arc<BaseTokens>>],
+) -> Result<Option<Recipe>, ExamineError> {
     let mut source = Source::new(blob).map_err(ExamineError::Read)?;
     let mut recipe = RecipeWriter::new();
-    let (mut last, mut members, mut unknown) = (None, 0u64, 0);
+    let (begin, mut gzip_members) = (source.position(), 0);
+    let (mut last, mut members, mut unknown, mut room) = (None, 0u64, 0, MAX_RUNS);
     loop {
         let bytes = source.peek(gzip::MAX_HEADER).map_err(ExamineError::Read)?;
         if let Some(settings) = ZstdSettings::candidates(&bytes[..bytes.len().min(zstd::MAX_HEADER)]) {
@@ -77,12 +101,15 @@ pub fn examine(
             source.skip(len);
             let start = source.position();
             let mut member = Member::new(&mut source, plain, Packing::Deflate, 0);
+            (member.bases, member.room) = (bases, room);
             let models = match unknown < MAX_UNKNOWN {
                 true => Model::candidates(gzip::hints(&header)),
                 false => Vec::new(),
             };
             let found = member.examine(models.into_iter().map(Way::Model).collect(), last)?;
             let (crc, len) = (member.crc.sum(), member.len);
+            room -= member.runs.len();
+            recipe.runs(&member.runs);
             let way = match found {
                 Found::Way(way) => {
                     last = Some(way);
@@ -103,6 +130,7 @@ pub fn examine(
                 return Ok(None);
             }
             source.skip(gzip::TRAILER);
+            gzip_members += 1;
         } else {
             break;
         }
@@ -112,6 +140,9 @@ pub fn examine(
         members += 1;
     }
     if members == 0 {
+        return Ok(None);
+    }
+    if gzip_members > most_members(source.position() - begin) {
         return Ok(None);
     }
     let trailing = source.peek(MAX_TRAILING + 1).map_err(ExamineError::Read)?;
@@ -163,6 +194,11 @@ struct Member<'a, 'b> {
     size: u64,
     crc: Crc,
     len: u64,
+    /// Bases whose tokens may be taken over, and where that came out right.
+    bases: &'a [Option<Arc<BaseTokens>>],
+    runs: Vec<Run>,
+    /// How many runs there may be.
+    room: usize,
 }
 
 /// The beginning of a member.
@@ -174,7 +210,7 @@ struct Probe {
 
 impl<'a, 'b> Member<'a, 'b> {
     fn new(source: &'a mut Source<'b>, plain: &'a mut dyn Write, packing: Packing, size: u64) -> Self {
-        Self { source, plain, packing, size, crc: Crc::new(), len: 0 }
+        Self { source, plain, packing, size, crc: Crc::new(), len: 0, bases: &[], runs: Vec::new(), room: 0 }
     }
 
     /// Finds the model, writes all plain bytes, and leaves the source behind the stream.
@@ -194,6 +230,15 @@ impl<'a, 'b> Member<'a, 'b> {
         }
 
         let mut trial = candidates.by_ref().find_map(|way| probe.try_way(way, size));
+        if self.bases.iter().any(Option::is_some)
+            && let Some(way @ Way::Model(model)) = trial.as_ref().map(Trial::way)
+            && let Some(following) = Trial::following(model, self.bases)
+        {
+            return match self.follow(start, following)? {
+                Found::NoWay => self.others(start, std::iter::once(way).chain(candidates), &probe),
+                found => Ok(found),
+            };
+        }
         let mut consumed = Vec::new();
         loop {
             consumed.clear();
@@ -215,8 +260,18 @@ impl<'a, 'b> Member<'a, 'b> {
         if trial.finish() {
             return Ok(Found::Way(trial.way()));
         }
-        let end = self.source.position();
-        for trial in candidates.filter_map(|way| probe.try_way(way, size)).take(MAX_PASSES - 1) {
+        self.others(start, candidates, &probe)
+    }
+
+    /// Tries ways that do the probe right on the whole stream; the source is behind it.
+    fn others(
+        &mut self,
+        start: u64,
+        ways: impl Iterator<Item = Way>,
+        probe: &Probe,
+    ) -> Result<Found, ExamineError> {
+        let (end, size) = (self.source.position(), self.size);
+        for trial in ways.filter_map(|way| probe.try_way(way, size)).take(MAX_PASSES - 1) {
             let way = trial.way();
             self.source.seek(start).map_err(ExamineError::Read)?;
             if self.again(way)? {
@@ -224,6 +279,41 @@ impl<'a, 'b> Member<'a, 'b> {
                 return Ok(Found::Way(way));
             }
         }
+        Ok(Found::NoWay)
+    }
+
+    /// Compares the whole stream with what a model makes of it that takes over what tokens it has in common with the
+    /// bases. The plain bytes of the probe are written already.
+    fn follow(&mut self, start: u64, mut trial: Trial) -> Result<Found, ExamineError> {
+        self.source.seek(start).map_err(ExamineError::Read)?;
+        let (mut inflater, mut matcher) = (Inflater::new(), Matcher::new(self.bases));
+        let (mut known, room) = (self.len, self.room);
+        let (mut piece, mut runs) = (Vec::with_capacity(2 * PIECE), Vec::new());
+        while !inflater.is_at_end() {
+            piece.clear();
+            while !inflater.is_at_end() && piece.len() < PIECE {
+                let bytes = self.source.peek(WANTED).map_err(ExamineError::Read)?;
+                let Ok(taken) = inflater.step(bytes, bytes.len() < WANTED) else {
+                    return Ok(Found::Damaged);
+                };
+                trial.expect(&bytes[..taken]);
+                self.source.skip(taken);
+                piece.extend_from_slice(inflater.plain());
+                matcher.add(inflater.sequences(), &mut runs).map_err(ExamineError::Tokens)?;
+            }
+            matcher.cut(&mut runs);
+            runs.truncate(room.saturating_sub(self.runs.len()));
+            runs.iter().for_each(|&run| trial.follow(run));
+            self.runs.append(&mut runs);
+            let new = piece.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+            self.take(new)?;
+            known = known.saturating_sub(piece.len() as u64);
+            trial.write(&piece);
+        }
+        if trial.finish() {
+            return Ok(Found::Way(trial.way()));
+        }
+        self.runs.clear();
         Ok(Found::NoWay)
     }
 

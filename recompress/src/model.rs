@@ -2,9 +2,10 @@
 //! one of them in a recipe.
 
 use crate::encoder::Encoder;
-use crate::go::GoEncoder;
+use crate::go::{GoEncoder, LAZY};
 use crate::gzip::Hints;
 use crate::klauspost::{KlauspostEncoder, PgzipEncoder, Version};
+use crate::reuse::Shared;
 use crate::varint::{Reader, put};
 use crate::zlib::{Deflate, Level, Pigz, PigzBlocks, PigzSettings, Strategy, ZlibSettings};
 
@@ -117,6 +118,19 @@ impl Model {
                 boxed(PgzipEncoder::new(version, level.0.into(), (block_kib as usize) << 10))
             }
         }
+    }
+
+    /// An encoder that takes tokens over where there are runs; none if the model cannot.
+    pub(crate) fn following(&self, follow: Shared) -> Option<GoEncoder> {
+        match *self {
+            Self::Go(level) => GoEncoder::following(level.0.into(), follow),
+            _ => None,
+        }
+    }
+
+    /// Whether the model has runs of tokens.
+    pub(crate) fn follows(&self) -> bool {
+        matches!(*self, Self::Go(level) if i32::from(level.0) >= LAZY)
     }
 
     /// Whether the model cannot have written a stream that begins so: pgzip ends each block with an empty

@@ -1,7 +1,7 @@
 //! What is needed, besides the plain bytes, to write a compressed blob again: a recipe of a few bytes.
 //!
-//! # Encoding, version 1
-//! A recipe is the byte 1 and then parts, in the order of the blob's bytes, up to the end of the recipe.
+//! # Encoding, versions 1 and 2
+//! A recipe is the byte 1 or, if it has parts of kind 5, the byte 2; and then parts, in the order of the blob's bytes, up to the end of the recipe.
 //! `number` is an unsigned LEB128 number below 2⁶⁴ in its shortest form. Each part begins with one byte:
 //!
 //! | byte | then | the blob goes on with |
@@ -11,6 +11,19 @@
 //! | 2 | number *p* | a gzip member as the last part of kind 1 or 3, of *p* plain bytes |
 //! | 3 | hash (3 to 7), depth (1 to 255), entered (1 to 255), flags (1 lazy, 2 headers first), a byte each; number *n*, *n* bytes, number *p* | a gzip member as kind 1, but the DEFLATE stream comes from the next corrections, which are beside the recipe |
 //! | 4 | level (1 to 9), flags (1 checksum, 2 size in the header, 4 end given after the last bytes), number *p* | a frame of libzstd 1.5 with one thread, of the next *p* plain bytes |
+//! | 5 (version 2) | number *n* (at least 1), *n* runs | nothing; the next part is of kind 1, or 2 after one of kind 1, with the model 4 of a level from 4 on: runs of tokens in its stream that the encoder does not choose |
+//!
+//! A blob of *c* bytes has at most 16 + *c* / 128 gzip members.
+//!
+//! A run is four numbers: the plain bytes since the end of the run before (at first of the member); the position of a base
+//! among those of the difference; where the run begins in the plain bytes of that base, less where the run before ended in
+//! the plain bytes of its own, at first 0, as 2 *d*, or for a negative *d* as -2 *d* - 1; and how many plain bytes it has, less
+//! 1024. It must end within the member. In a run, the stream has the tokens (literals and matches, with lengths and
+//! distances) that the base's DEFLATE streams have for the bytes of the base; a literal is the layer's byte. Begin and
+//! end must be those of a token, in the base and in the layer. The base is a gzip file, and the tokens of stored blocks
+//! and matches of three bytes are no part of runs. Before a run the encoder writes the byte that it may hold back as a
+//! literal; behind it, it goes on as at the start of a stream with all bytes so far in its tables. Where blocks end and
+//! which codes they have is as if it had chosen these tokens.
 //!
 //! A model is one byte, and its settings:
 //!
@@ -26,6 +39,7 @@
 use crate::encoder::Encoder;
 use crate::gzip::MAX_HEADER;
 use crate::model::Model;
+use crate::reuse::{Run, SHORTEST_READ};
 use crate::tokens::Settings;
 use crate::varint::{Reader, put};
 use crate::zstd::ZstdSettings;
@@ -34,12 +48,21 @@ use crate::zstd::ZstdSettings;
 /// bytes of it, so 200,000 members fit.
 pub const MAX_RECIPE: usize = 1024 * 1024;
 
+/// How many gzip members a blob of a length may have: each costs an encoder, and an empty one has 23 bytes. Files that
+/// are members of their own (eStargz) have more bytes on the average.
+pub(crate) fn most_members(compressed: u64) -> u64 {
+    16 + compressed / 128
+}
+
 const VERSION: u8 = 1;
+/// With runs.
+const VERSION_RUNS: u8 = 2;
 const VERBATIM: u8 = 0;
 const MEMBER: u8 = 1;
 const SAME_MEMBER: u8 = 2;
 const CORRECTED_MEMBER: u8 = 3;
 const FRAME: u8 = 4;
+const RUNS: u8 = 5;
 
 /// How to write a compressed blob again from its plain bytes. Its encoding is in the source file's
 /// description, `recipe.rs`; it is checked when it is read, but whether the blob comes out can only be known
@@ -79,13 +102,18 @@ impl Recipe {
             return Err(RecipeError::TooLong);
         }
         match bytes.first() {
-            Some(&VERSION) => {}
+            Some(&(VERSION | VERSION_RUNS)) => {}
             Some(&version) => return Err(RecipeError::Version(version)),
             None => return Err(RecipeError::Damaged),
         }
         let recipe = Self { bytes: bytes.to_vec() };
         let mut parts = recipe.parts();
-        if parts.by_ref().all(|part| part.is_some()) { Ok(recipe) } else { Err(RecipeError::Damaged) }
+        let is_whole = parts.by_ref().all(|part| part.is_some());
+        if is_whole && recipe.has_runs() == (recipe.bytes[0] == VERSION_RUNS) {
+            Ok(recipe)
+        } else {
+            Err(RecipeError::Damaged)
+        }
     }
 
     /// The models of the recipe's members, one for each change of model.
@@ -107,6 +135,11 @@ impl Recipe {
         self.parts().flatten().any(corrected)
     }
 
+    /// Whether the recipe takes tokens of bases over.
+    pub fn has_runs(&self) -> bool {
+        self.parts().flatten().any(|part| matches!(part, Part::Member { runs, .. } if !runs.is_empty()))
+    }
+
     /// The parts in order; `None` where the encoding is damaged, which ends them.
     pub(crate) fn parts(&self) -> Parts<'_> {
         Parts { bytes: Reader::new(&self.bytes[1..]), last: None, damaged: false }
@@ -121,7 +154,56 @@ pub(crate) enum Part<'a> {
     /// A Zstandard frame.
     Frame { settings: ZstdSettings, plain: u64 },
     /// A gzip member.
-    Member { way: Way, header: &'a [u8], plain: u64 },
+    Member { way: Way, header: &'a [u8], plain: u64, runs: Runs<'a> },
+}
+
+/// Runs of tokens, which were checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Runs<'a> {
+    bytes: Reader<'a>,
+    number: u64,
+    at: u64,
+    from: u64,
+}
+
+impl<'a> Runs<'a> {
+    const NONE: Self = Self { bytes: Reader::new(&[]), number: 0, at: 0, from: 0 };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Reads the runs over, and gives where the last ends in the member.
+    fn read(bytes: &mut Reader<'a>) -> Option<(Self, u64)> {
+        let number = bytes.varint().filter(|&number| number > 0)?;
+        let runs = Self { bytes: *bytes, number, at: 0, from: 0 };
+        let mut rest = runs;
+        for _ in 0..number {
+            rest.read_one()?;
+        }
+        *bytes = rest.bytes;
+        Some((runs, rest.at))
+    }
+
+    fn read_one(&mut self) -> Option<Run> {
+        let at = self.at.checked_add(self.bytes.varint()?)?;
+        let base = usize::try_from(self.bytes.varint()?).ok()?;
+        let shift = self.bytes.varint()?;
+        let shift = (shift >> 1) as i64 ^ -((shift & 1) as i64);
+        let from = self.from.checked_add_signed(shift)?;
+        let length = self.bytes.varint()?.checked_add(SHORTEST_READ)?;
+        (self.at, self.from) = (at.checked_add(length)?, from.checked_add(length)?);
+        Some(Run { at, base, from, length })
+    }
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Run;
+
+    fn next(&mut self) -> Option<Run> {
+        self.number = self.number.checked_sub(1)?;
+        self.read_one()
+    }
 }
 
 /// Where a stream comes from.
@@ -156,7 +238,19 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn read(&mut self) -> Option<Part<'a>> {
         let bytes = &mut self.bytes;
-        match bytes.byte()? {
+        let (kind, (runs, end)) = match bytes.byte()? {
+            RUNS => {
+                let runs = Runs::read(bytes)?;
+                (bytes.byte().filter(|&kind| kind == MEMBER || kind == SAME_MEMBER)?, runs)
+            }
+            kind => (kind, (Runs::NONE, 0)),
+        };
+        let member = |way, header, plain| {
+            let follows = matches!(way, Way::Model(model) if model.follows());
+            let fits = runs.is_empty() || (follows && end <= plain);
+            fits.then_some(Part::Member { way, header, plain, runs })
+        };
+        match kind {
             VERBATIM => {
                 let len = usize::try_from(bytes.varint()?).ok()?;
                 Some(Part::Verbatim(bytes.bytes(len)?))
@@ -170,12 +264,12 @@ impl<'a> Parts<'a> {
                     usize::try_from(bytes.varint()?).ok().filter(|len| (1..=MAX_HEADER).contains(len))?;
                 let header = bytes.bytes(len)?;
                 self.last = Some((way, header));
-                Some(Part::Member { way, header, plain: bytes.varint()? })
+                member(way, header, bytes.varint()?)
             }
             FRAME => Some(Part::Frame { settings: ZstdSettings::read(bytes)?, plain: bytes.varint()? }),
             SAME_MEMBER => {
                 let (way, header) = self.last?;
-                Some(Part::Member { way, header, plain: bytes.varint()? })
+                member(way, header, bytes.varint()?)
             }
             _ => None,
         }
@@ -193,6 +287,24 @@ impl<'a> Iterator for Parts<'a> {
         self.damaged = part.is_none();
         Some(part)
     }
+}
+
+/// Runs that go on where the one before ended are one.
+fn merged(runs: &[Run]) -> Vec<Run> {
+    let mut merged: Vec<Run> = Vec::with_capacity(runs.len());
+    for &run in runs {
+        match merged.last_mut() {
+            Some(last)
+                if last.base == run.base
+                    && last.at + last.length == run.at
+                    && last.from + last.length == run.from =>
+            {
+                last.length += run.length;
+            }
+            _ => merged.push(run),
+        }
+    }
+    merged
 }
 
 /// Writes a recipe part by part.
@@ -213,6 +325,27 @@ impl RecipeWriter {
             self.bytes.push(VERBATIM);
             put(bytes.len() as u64, &mut self.bytes);
             self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Adds the runs of the next member, in their order.
+    pub(crate) fn runs(&mut self, runs: &[Run]) {
+        let (mut bytes, mut number) = (Vec::new(), 0u64);
+        let (mut at, mut from) = (0, 0);
+        for run in merged(runs) {
+            let shift = run.from.wrapping_sub(from) as i64;
+            put(run.at - at, &mut bytes);
+            put(run.base as u64, &mut bytes);
+            put((shift << 1 ^ shift >> 63) as u64, &mut bytes);
+            put(run.length - SHORTEST_READ, &mut bytes);
+            (at, from) = (run.at + run.length, run.from + run.length);
+            number += 1;
+        }
+        if number > 0 {
+            self.bytes[0] = VERSION_RUNS;
+            self.bytes.push(RUNS);
+            put(number, &mut self.bytes);
+            self.bytes.append(&mut bytes);
         }
     }
 

@@ -2,11 +2,14 @@
 //! it can cost is bounded by the plain bytes and by the length of the blob that the caller allows.
 
 use std::io::{self, BufReader, Read, Write};
+use std::sync::Arc;
 
 use flate2::Crc;
 
+use crate::encoder::Encoder;
 use crate::gzip;
-use crate::recipe::{Part, Recipe, Way};
+use crate::recipe::{Part, Recipe, Runs, Way, most_members};
+use crate::reuse::{BaseTokens, Shared, Trouble};
 use crate::tokens::{CorrectionsError, Plain, Settings, restore};
 
 /// How many plain bytes are handled at a time.
@@ -44,9 +47,27 @@ pub enum RecreateError {
     /// The corrections cannot be read.
     #[error("the corrections cannot be read: {0}")]
     ReadCorrections(#[source] io::Error),
+    /// The tokens of a base cannot be read.
+    #[error("the tokens of a base cannot be read: {0}")]
+    Tokens(#[source] io::Error),
+    /// The recipe takes tokens over that are none of a base's.
+    #[error("the recipe does not fit the bases")]
+    Runs,
+    /// There are more gzip members than a blob of this length may have.
+    #[error("the recipe has too many gzip members for the bytes that are expected")]
+    Members,
     /// The recipe is damaged.
     #[error("the recipe is damaged")]
     Damaged,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recreated {
+    /// The length of the blob in bytes.
+    pub written: u64,
+    /// For how many plain bytes tokens of bases were taken over.
+    pub taken_over: u64,
 }
 
 /// Writes the blob that `recipe` makes of all bytes of `plain` to `out`, and gives its length in bytes.
@@ -62,36 +83,88 @@ pub fn recreate(
     out: &mut dyn Write,
     limits: Limits,
 ) -> Result<u64, RecreateError> {
+    recreate_beside(recipe, plain, corrections, &[], out, limits).map(|recreated| recreated.written)
+}
+
+/// The same, of a recipe that takes tokens of bases over ([`Recipe::has_runs`]). `bases` are those of
+/// [`crate::examine_beside`], in its order; a base that is no gzip file is none here, and no run names it.
+///
+/// # Errors
+/// As [`recreate`]; and the tokens of a base cannot be read, or are others than the recipe takes over.
+pub fn recreate_beside(
+    recipe: &Recipe,
+    plain: &mut dyn Read,
+    corrections: &mut dyn Read,
+    bases: &[Option<Arc<BaseTokens>>],
+    out: &mut dyn Write,
+    limits: Limits,
+) -> Result<Recreated, RecreateError> {
     let corrections = &mut BufReader::new(corrections);
     let mut out = Output { out, written: 0, limit: limits.compressed };
+    let (mut taken_over, mut members) = (0, 0);
+    let mut buffer = vec![0; CHUNK];
     for part in recipe.parts() {
         match part.ok_or(RecreateError::Damaged)? {
             Part::Verbatim(bytes) => out.write(bytes)?,
-            Part::Member { way, header, plain: len } => {
+            Part::Member { way, header, plain: len, runs } => {
+                members += 1;
+                if members > most_members(limits.compressed) {
+                    return Err(RecreateError::Members);
+                }
                 out.write(header)?;
                 let mut plain = PlainBytes { plain, crc: Crc::new() };
                 match way {
-                    Way::Corrections(settings) => restored(settings, len, &mut plain, corrections, &mut out)?,
-                    Way::Model(_) | Way::Zstd(_) => encode(way, len, &mut plain, &mut out)?,
+                    Way::Corrections(settings) => {
+                        restored(settings, len, &mut plain, &mut buffer, corrections, &mut out)?;
+                    }
+                    Way::Model(model) if !runs.is_empty() => {
+                        let follow = following(runs, bases);
+                        let mut encoder = model.following(follow.clone()).ok_or(RecreateError::Damaged)?;
+                        encode(&mut encoder, len, &mut plain, &mut buffer, &mut out)?;
+                        let mut follow = follow.lock();
+                        taken_over += follow.taken();
+                        follow.end().map_err(|trouble| match trouble {
+                            Trouble::Read(error) => RecreateError::Tokens(error),
+                            Trouble::Damaged => RecreateError::Runs,
+                        })?;
+                    }
+                    Way::Model(_) | Way::Zstd(_) => {
+                        let mut encoder = way.encoder(len).ok_or(RecreateError::Damaged)?;
+                        encode(&mut *encoder, len, &mut plain, &mut buffer, &mut out)?;
+                    }
                 }
                 out.write(&gzip::trailer(plain.crc.sum(), len))?;
             }
             Part::Frame { settings, plain: len } => {
                 let mut plain = PlainBytes { plain, crc: Crc::new() };
-                encode(Way::Zstd(settings), len, &mut plain, &mut out)?;
+                let mut encoder = Way::Zstd(settings).encoder(len).ok_or(RecreateError::Damaged)?;
+                encode(&mut *encoder, len, &mut plain, &mut buffer, &mut out)?;
             }
         }
     }
     match plain.read(&mut [0]).map_err(RecreateError::Plain)? {
-        0 => Ok(out.written),
+        0 => Ok(Recreated { written: out.written, taken_over }),
         _ => Err(RecreateError::PlainTooLong),
     }
 }
 
+/// The runs of a member.
+fn following(runs: Runs<'_>, bases: &[Option<Arc<BaseTokens>>]) -> Shared {
+    let shared = Shared::new(bases);
+    let mut follow = shared.lock();
+    runs.for_each(|run| follow.push(run));
+    drop(follow);
+    shared
+}
+
 /// An encoder makes the stream.
-fn encode(way: Way, len: u64, plain: &mut PlainBytes<'_>, out: &mut Output<'_>) -> Result<(), RecreateError> {
-    let mut encoder = way.encoder(len).ok_or(RecreateError::Damaged)?;
-    let mut buffer = vec![0; CHUNK];
+fn encode(
+    encoder: &mut dyn Encoder,
+    len: u64,
+    plain: &mut PlainBytes<'_>,
+    buffer: &mut [u8],
+    out: &mut Output<'_>,
+) -> Result<(), RecreateError> {
     let mut encoded = Vec::new();
     let mut left = len;
     while left > 0 {
@@ -111,10 +184,10 @@ fn restored(
     settings: Settings,
     len: u64,
     plain: &mut PlainBytes<'_>,
+    buffer: &mut [u8],
     corrections: &mut dyn Read,
     out: &mut Output<'_>,
 ) -> Result<(), RecreateError> {
-    let mut buffer = vec![0; CHUNK];
     let more = |most: usize, into: &mut Plain| {
         let read = plain.read(&mut buffer[..most.min(CHUNK)])?;
         into.extend(&buffer[..read]);

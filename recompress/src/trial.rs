@@ -1,8 +1,12 @@
 //! A model on trial: it gets the plain bytes, and what it makes of them is compared with the real stream as
 //! both come.
 
+use std::sync::Arc;
+
 use crate::encoder::Encoder;
+use crate::model::Model;
 use crate::recipe::Way;
+use crate::reuse::{BaseTokens, Run, Shared};
 
 /// How far the real stream may be ahead of the model. Models write a block at the latest after some ten
 /// thousand symbols; a stream of empty blocks would be ahead for ever.
@@ -16,12 +20,28 @@ pub(crate) struct Trial {
     expected: Vec<u8>,
     compared: usize,
     alive: bool,
+    /// The runs of tokens that the encoder takes over.
+    follow: Option<Shared>,
 }
 
 impl Trial {
     /// A trial of an encoder, which is said to be that of `way`.
     pub(crate) fn new(way: Way, encoder: Box<dyn Encoder>) -> Self {
-        Self { way, encoder, made: Vec::new(), expected: Vec::new(), compared: 0, alive: true }
+        Self { way, encoder, made: Vec::new(), expected: Vec::new(), compared: 0, alive: true, follow: None }
+    }
+
+    /// A trial of an encoder that takes tokens over from bases; none if the model cannot.
+    pub(crate) fn following(model: Model, bases: &[Option<Arc<BaseTokens>>]) -> Option<Self> {
+        let follow = Shared::new(bases);
+        let encoder = Box::new(model.following(follow.clone())?);
+        Some(Self { follow: Some(follow), ..Self::new(Way::Model(model), encoder) })
+    }
+
+    /// Says where tokens are taken over, before the plain bytes come.
+    pub(crate) fn follow(&mut self, run: Run) {
+        if let Some(follow) = &self.follow {
+            follow.lock().push(run);
+        }
     }
 
     pub(crate) fn way(&self) -> Way {
@@ -55,6 +75,7 @@ impl Trial {
             self.encoder.finish(&mut self.made);
             self.compare();
             self.alive &= self.made.is_empty() && self.compared == self.expected.len();
+            self.alive &= self.follow.as_ref().is_none_or(|follow| follow.lock().end().is_ok());
         }
         self.alive
     }

@@ -227,6 +227,21 @@ fn a_recipe_takes_exactly_its_plain_bytes() {
 }
 
 #[test]
+fn empty_members_without_end_are_refused_and_not_written_either() {
+    let empty = gzip(&deflate(Model::GnuGzip(Level::new(6).unwrap()), b"", 1), b"");
+    let many = empty.repeat(1000);
+    assert_eq!(examine(&mut Cursor::new(&many), &mut io::sink(), &mut io::sink()).unwrap(), None);
+    assert_eq!(round(&empty.repeat(16), b"").map(|(_, corrections)| corrections), Some(0));
+    let recipe = examine(&mut Cursor::new(&empty), &mut io::sink(), &mut io::sink()).unwrap().unwrap();
+    // As the member before, of no bytes.
+    let lie = [recipe.to_bytes(), [2, 0].repeat(100_000)].concat();
+    let limits = Limits { compressed: 100_000 };
+    let lie = Recipe::from_bytes(&lie).unwrap();
+    let refused = recreate(&lie, &mut io::empty(), &mut io::empty(), &mut io::sink(), limits);
+    assert!(matches!(refused, Err(RecreateError::Members)), "{refused:?}");
+}
+
+#[test]
 fn a_blob_with_a_wrong_checksum_or_without_its_end_has_no_recipe() {
     let plain = b"plain bytes, plain bytes".repeat(100);
     let blob = gzip(&deflate(Model::GnuGzip(Level::new(6).unwrap()), &plain, 99), &plain);
@@ -241,7 +256,8 @@ fn a_blob_with_a_wrong_checksum_or_without_its_end_has_no_recipe() {
 #[test]
 fn recipes_of_other_versions_and_without_end_are_refused() {
     assert!(Recipe::from_bytes(&[]).is_err());
-    assert!(Recipe::from_bytes(&[2]).is_err());
+    assert!(Recipe::from_bytes(&[3]).is_err());
+    assert!(Recipe::from_bytes(&[2]).is_err(), "the second is for runs");
     assert!(Recipe::from_bytes(&[1, 2, 5]).is_err());
     assert!(Recipe::from_bytes(&[1, 0, 5, 1]).is_err());
     assert!(Recipe::from_bytes(&vec![1; MAX_RECIPE + 1]).is_err());

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bundle_delta::{BaseIndex, EncodeError, Level, Options, PlainFile, ReadAt};
 use bundle_oci::Digest;
-use bundle_recompress::ExamineError;
+use bundle_recompress::{BaseTokens, ExamineError, examine_beside};
 
 use crate::compact::error::CompactError;
 use crate::compact::form::{BasePlace, Part, RecipeBase, RecipeHead};
 use crate::compact::layer::copy_base;
-use crate::compact::make::{Bounded, Packing, uncompress};
+use crate::compact::make::{Bounded, Packing};
+use crate::compact::plain::{Plain, Tokens};
 use crate::compact::scratch::Kept;
 use crate::{Bases, CompactBase, Layer, Limits, ScratchSpace};
 
@@ -95,7 +96,7 @@ pub struct CompactEncoder {
     outer: Arc<dyn Bases>,
     effort: Effort,
     limits: Limits,
-    plains: Kept<BasePlace>,
+    plains: Kept<BasePlace, Plain>,
     unread: UnreadBases,
 }
 
@@ -165,7 +166,10 @@ impl CompactEncoder {
         let plain = self.scratch.file()?;
         let mut out = Bounded { writer: &plain, left: RecipeHead::most_plain(size) };
         let corrections = self.scratch.file()?;
-        let recipe = match self.examine(blob, size, &mut out, &corrections)? {
+        let near = self.plains_of(bases)?;
+        let tokens: Vec<Option<Arc<BaseTokens>>> =
+            near.iter().map(|(_, plain)| plain.tokens.clone()).collect();
+        let recipe = match self.examine(blob, size, &mut out, &corrections, &tokens)? {
             Some(recipe) => recipe,
             None => return Ok(None),
         };
@@ -174,8 +178,8 @@ impl CompactEncoder {
             return Ok(None);
         }
         let plain = PlainFile::new(plain)?;
-        let near = self.plains_of(bases)?;
-        let files: Vec<&dyn ReadAt> = near.iter().map(|(_, file)| file as &dyn ReadAt).collect();
+        let files: Vec<PlainFile> = near.iter().map(|(_, plain)| plain.reader()).collect::<Result<_, _>>()?;
+        let files: Vec<&dyn ReadAt> = files.iter().map(|file| file as &dyn ReadAt).collect();
         let index = BaseIndex::of(&files)?;
         let head = RecipeHead {
             plain: plain.size(),
@@ -226,6 +230,7 @@ impl CompactEncoder {
         size: u64,
         plain: &mut Bounded<&File>,
         corrections: &File,
+        tokens: &[Option<Arc<BaseTokens>>],
     ) -> io::Result<Option<Vec<u8>>> {
         let mut start = [0; 4];
         blob.read_exact_at(&mut start[..size.min(4) as usize], 0)?;
@@ -235,7 +240,7 @@ impl CompactEncoder {
         }
         let out = Bounded { writer: corrections, left: size };
         let mut out = zstd::stream::write::Encoder::new(out, CORRECTIONS_LEVEL)?;
-        match bundle_recompress::examine(&mut Part::of(blob, size), plain, &mut out) {
+        match examine_beside(&mut Part::of(blob, size), plain, &mut out, tokens) {
             Ok(Some(recipe)) => match out.finish() {
                 Ok(_) => Ok(Some(recipe.to_bytes())),
                 Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
@@ -243,13 +248,15 @@ impl CompactEncoder {
             },
             Ok(None) => Ok(None),
             Err(ExamineError::Write(error)) if error.kind() == io::ErrorKind::FileTooLarge => Ok(None),
-            Err(ExamineError::Read(error) | ExamineError::Write(error)) => Err(error),
+            Err(ExamineError::Read(error) | ExamineError::Write(error) | ExamineError::Tokens(error)) => {
+                Err(error)
+            }
             Err(error) => Err(io::Error::other(error)),
         }
     }
 
     /// The uncompressed bytes of those bases that can be read. What would be the difference to another goes without.
-    fn plains_of(&self, bases: &[NearBase]) -> io::Result<Vec<(RecipeBase, PlainFile)>> {
+    fn plains_of(&self, bases: &[NearBase]) -> io::Result<Vec<(RecipeBase, Arc<Plain>)>> {
         let mut near = Vec::new();
         for base in bases {
             let size = match &base.source {
@@ -257,10 +264,7 @@ impl CompactEncoder {
                 Source::File(_, size) => *size,
             };
             match self.plains.get(base.place, size, || self.plain_of(base)) {
-                Ok(file) => {
-                    let plain = PlainFile::new(file.try_clone()?)?;
-                    near.push((RecipeBase { place: base.place, plain: plain.size() }, plain));
-                }
+                Ok(plain) => near.push((RecipeBase { place: base.place, plain: plain.size }, plain)),
                 Err(error) => match (&base.source, error) {
                     (Source::File(..), CompactError::Io(error)) => return Err(error),
                     (Source::File(..), _) => {}
@@ -271,19 +275,15 @@ impl CompactEncoder {
         Ok(near)
     }
 
-    fn plain_of(&self, base: &NearBase) -> Result<File, CompactError> {
-        let plain = self.scratch.file().map_err(CompactError::Io)?;
+    fn plain_of(&self, base: &NearBase) -> Result<Plain, CompactError> {
         match &base.source {
             Source::Outer(outer) => {
                 let file = self.scratch.file().map_err(CompactError::Io)?;
                 copy_base(&*self.outer, outer, &file)?;
-                uncompress(&file, outer.size, &plain)?;
+                Plain::of(&file, outer.size, Tokens::Found, &self.scratch)
             }
-            Source::File(file, size) => {
-                uncompress(file, *size, &plain)?;
-            }
+            Source::File(file, size) => Plain::of(file, *size, Tokens::Found, &self.scratch),
         }
-        Ok(plain)
     }
 }
 

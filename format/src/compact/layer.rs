@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bundle_oci::Hasher;
+use bundle_recompress::Recipe;
 use zstd::bulk::Decompressor;
 
 use crate::compact::error::CompactError;
@@ -15,7 +16,8 @@ use crate::compact::form::{
     BasePlace, END, FOOTER, Header, MAGIC, Part, RecipeBase, RecipeHead, SECTION_HEAD, SectionHead,
     SectionKind, u64_at,
 };
-use crate::compact::make::{make, uncompress};
+use crate::compact::make::{make, recipe_of};
+use crate::compact::plain::{Plain, Tokens};
 use crate::compact::scratch::Kept;
 use crate::{Bases, CompactBase, Layer, Limits, NoBases, ScratchSpace};
 
@@ -35,7 +37,7 @@ pub struct Compact {
     outer: RwLock<Arc<dyn Bases>>,
     scratch: RwLock<ScratchSpace>,
     made: Kept<usize>,
-    plains: Kept<BasePlace>,
+    plains: Kept<(BasePlace, Tokens), Plain>,
     frame: Mutex<Option<(usize, Arc<Vec<u8>>)>>,
     limits: Limits,
 }
@@ -274,33 +276,34 @@ impl Compact {
         self.made.get(position, section.content, || {
             self.check_head(position)?;
             let (head, at) = self.head_of(&section)?;
-            let plains = head.bases.iter().map(|base| self.plain(base, links));
-            let plains: Vec<(Arc<File>, u64)> = plains.collect::<Result<_, _>>()?;
+            let recipe = recipe_of(&head)?;
+            let has_runs = recipe.as_ref().is_some_and(Recipe::has_runs);
+            let tokens = if has_runs { Tokens::Read } else { Tokens::Unread };
+            let plains = head.bases.iter().map(|base| self.plain(base, tokens, links));
+            let plains: Vec<Arc<Plain>> = plains.collect::<Result<_, _>>()?;
             let end = section.at + section.stored;
             let cut =
                 at.checked_add(head.corrections).filter(|cut| *cut <= end).ok_or(CompactError::Recipe)?;
             let corrections = Part::new(&*self.stored, at..cut);
             let mut difference = io::BufReader::with_capacity(PIECE, Part::new(&*self.stored, cut..end));
-            let made = make(&head, section.content, corrections, &mut difference, &plains, &self.scratch())?;
+            let (recipe, scratch) = (recipe.as_ref(), self.scratch());
+            let made = make(&head, recipe, section.content, corrections, &mut difference, &plains, &scratch)?;
             made.ok_or(CompactError::Content(position))
         })
     }
 
     /// The uncompressed bytes of a base.
-    fn plain(&self, base: &RecipeBase, links: usize) -> Result<(Arc<File>, u64), CompactError> {
-        let file = self.plains.get(base.place, base.plain, || {
+    fn plain(&self, base: &RecipeBase, tokens: Tokens, links: usize) -> Result<Arc<Plain>, CompactError> {
+        let plain = self.plains.get((base.place, tokens), base.plain, || {
             let scratch = self.scratch();
             let blob = match base.place {
                 BasePlace::Earlier { offset, size } => self.copy(offset, size, links + 1, &scratch)?,
                 BasePlace::Outer(index) => self.outer_blob(&self.bases[index as usize], &scratch)?,
             };
-            let plain = scratch.file().map_err(CompactError::Io)?;
             let size = blob.metadata().map_err(CompactError::Io)?.len();
-            uncompress(&blob, size, &plain)?;
-            Ok(plain)
+            Plain::of(&blob, size, tokens, &scratch)
         })?;
-        let length = file.metadata().map_err(CompactError::Io)?.len();
-        if length == base.plain { Ok((file, length)) } else { Err(CompactError::Recipe) }
+        if plain.size == base.plain { Ok(plain) } else { Err(CompactError::Recipe) }
     }
 
     fn outer_blob(&self, base: &CompactBase, scratch: &ScratchSpace) -> Result<File, CompactError> {
@@ -414,6 +417,12 @@ impl Compact {
             (Some(first), Some(last)) => (first..=last).all(|position| self.has_section(position, links)),
             _ => false,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn recipe_versions(&self) -> Vec<u8> {
+        let recipes = self.sections.iter().filter(|section| section.kind == SectionKind::Recipe);
+        recipes.filter_map(|section| self.head_of(section).ok()?.0.recipe.first().copied()).collect()
     }
 
     /// The bases of some bytes of the archive that cannot be had.

@@ -6,30 +6,35 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bundle_delta::{DecodeError, Limits as DifferenceLimits, PlainFile, ReadAt};
-use bundle_recompress::{Recipe, RecreateError};
+use bundle_recompress::{BaseTokens, Recipe, RecreateError, recreate_beside};
 
 use crate::compact::error::CompactError;
 use crate::compact::form::{Part, RecipeHead};
+use crate::compact::plain::Plain;
 use crate::{Layer, Limits, ScratchSpace};
+
+/// The recipe in the head of a section; none if the blob is not compressed.
+pub(crate) fn recipe_of(head: &RecipeHead) -> Result<Option<Recipe>, CompactError> {
+    match head.recipe.is_empty() {
+        true => Ok(None),
+        false => Recipe::from_bytes(&head.recipe).map(Some).map_err(|_| CompactError::Recipe),
+    }
+}
 
 /// The blob of a recipe, in a new file; none if the recipe gives something else than `content` bytes. Whether they
 /// are the right ones only the blob's digest says.
 pub(crate) fn make(
     head: &RecipeHead,
+    recipe: Option<&Recipe>,
     content: u64,
     corrections: Part<'_>,
     difference: &mut (dyn Read + Send),
-    plains: &[(Arc<File>, u64)],
+    plains: &[Arc<Plain>],
     scratch: &ScratchSpace,
 ) -> Result<Option<File>, CompactError> {
-    let recipe = match head.recipe.is_empty() {
-        true => None,
-        false => Some(Recipe::from_bytes(&head.recipe).map_err(|_| CompactError::Recipe)?),
-    };
-    let bases: Vec<PlainFile> = plains
-        .iter()
-        .map(|(file, _)| file.try_clone().and_then(PlainFile::new).map_err(CompactError::Io))
-        .collect::<Result<_, _>>()?;
+    let bases: Vec<PlainFile> =
+        plains.iter().map(|plain| plain.reader().map_err(CompactError::Io)).collect::<Result<_, _>>()?;
+    let tokens: Vec<Option<Arc<BaseTokens>>> = plains.iter().map(|plain| plain.tokens.clone()).collect();
     let file = scratch.file().map_err(CompactError::Io)?;
     let mut out = Bounded { writer: &file, left: content };
     let mut corrections = decoder(io::BufReader::new(corrections)).map_err(CompactError::Io)?;
@@ -46,9 +51,9 @@ pub(crate) fn make(
         // The pipe ends when either side is gone, so that neither waits for the other.
         let mut from = io::BufReader::with_capacity(64 << 10, from);
         let limits = bundle_recompress::Limits { compressed: content };
-        let made = match &recipe {
+        let made = match recipe {
             Some(recipe) => {
-                bundle_recompress::recreate(recipe, &mut from, &mut corrections, &mut out, limits).map(drop)
+                recreate_beside(recipe, &mut from, &mut corrections, &tokens, &mut out, limits).map(drop)
             }
             // The blob was not compressed.
             None => io::copy(&mut from, &mut out).map(drop).map_err(RecreateError::Write),
@@ -65,6 +70,7 @@ pub(crate) fn make(
             Err(CompactError::Io(error))
         }
         (Ok(()), Ok(())) if left == 0 => Ok(Some(file)),
+        (_, Err(RecreateError::Tokens(error))) => Err(CompactError::Io(error)),
         (_, Err(RecreateError::Write(error))) if error.kind() != io::ErrorKind::FileTooLarge => {
             Err(CompactError::Io(error))
         }

@@ -10,6 +10,7 @@ pub(crate) mod form;
 pub(crate) mod layer;
 pub(crate) mod make;
 pub(crate) mod pipe;
+pub(crate) mod plain;
 pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;

@@ -40,37 +40,34 @@ impl Default for ScratchSpace {
 
 /// Things that were made and lie in files, the latest of them.
 #[derive(Debug)]
-pub(crate) struct Kept<K>(Mutex<Shelf<K>>);
+pub(crate) struct Kept<K, V = File>(Mutex<Shelf<K, V>>);
 
 #[derive(Debug)]
-struct Shelf<K> {
-    files: HashMap<K, Slot>,
+struct Shelf<K, V> {
+    files: HashMap<K, Slot<V>>,
     clock: u64,
     bytes: u64,
     limit: u64,
 }
 
 /// A file that is made by whoever asks first; all others wait for it.
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    file: Arc<Mutex<Option<Arc<File>>>>,
+#[derive(Debug)]
+struct Slot<V> {
+    file: Shared<V>,
     size: u64,
     used: u64,
 }
 
-impl<K: Copy + Eq + Hash> Kept<K> {
+type Shared<V> = Arc<Mutex<Option<Arc<V>>>>;
+
+impl<K: Copy + Eq + Hash, V> Kept<K, V> {
     /// Keeps files of so many bytes together; those in use count, and are not taken away.
     pub(crate) fn new(limit: u64) -> Self {
         Self(Mutex::new(Shelf { files: HashMap::new(), clock: 0, bytes: 0, limit }))
     }
 
     /// The file of `key`, made if it is not here.
-    pub(crate) fn get<E>(
-        &self,
-        key: K,
-        size: u64,
-        make: impl FnOnce() -> Result<File, E>,
-    ) -> Result<Arc<File>, E> {
+    pub(crate) fn get<E>(&self, key: K, size: u64, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
         let slot = self.slot(key, size);
         let mut file = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &*file {
@@ -82,7 +79,7 @@ impl<K: Copy + Eq + Hash> Kept<K> {
     }
 
     /// The slot of `key`, with the least recently used others gone if there is no room for all.
-    fn slot(&self, key: K, size: u64) -> Arc<Mutex<Option<Arc<File>>>> {
+    fn slot(&self, key: K, size: u64) -> Shared<V> {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let shelf = &mut *shelf;
         shelf.clock += 1;
@@ -96,7 +93,7 @@ impl<K: Copy + Eq + Hash> Kept<K> {
             let Some(slot) = oldest.and_then(|key| shelf.files.remove(&key)) else { break };
             shelf.bytes -= slot.size;
         }
-        let slot = Slot { size, used: shelf.clock, ..Slot::default() };
+        let slot = Slot { file: Shared::default(), size, used: shelf.clock };
         let file = slot.file.clone();
         shelf.files.insert(key, slot);
         file

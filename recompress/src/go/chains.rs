@@ -8,38 +8,13 @@
 //! of files and `bufio` make them, never end there.
 
 use super::block::Blocks;
+use super::table::{Effort, MASK, MAX_MATCH, MIN_MATCH, PADDED, Table, WINDOW, boxed, enter};
 use super::token::Token;
+use crate::reuse::{Follow, Piece, Shared};
 
-const WINDOW: usize = 1 << 15;
-const MASK: usize = 2 * WINDOW - 1;
-/// Words are read beyond the last byte.
-const PADDED: usize = 2 * WINDOW + 16;
-const HASH_BITS: u32 = 17;
-const MIN_MATCH: usize = 4;
-const MAX_MATCH: usize = 258;
 /// As long as there are fewer bytes ahead, nothing is decided.
 const AHEAD: usize = MIN_MATCH + MAX_MATCH;
-/// Matches of four bytes from farther away are not taken.
-const NEAR: usize = 4096;
-const MAX_HASH_OFFSET: u32 = 1 << 24;
-/// The link of a place without one before it that can be reached.
-const TOO_FAR: u32 = 0xffff;
-/// Steps along a chain after which it is asked whether Go would have come that far.
-const PATIENCE: u32 = 64;
 const MAX_TOKENS: usize = 1 << 14;
-
-/// What a level does.
-#[derive(Clone, Copy)]
-struct Effort {
-    /// No better match is looked for after one of this length; 0 for no lazy matching at all.
-    lazy: usize,
-    /// A match of this length is taken at once.
-    nice: usize,
-    /// How many candidates are looked at.
-    chain: u32,
-    /// Without lazy matching: inside of longer matches nothing is hashed.
-    hash_all: usize,
-}
 
 /// Levels 2 to 9. Go's fifth number, `good`, never comes to bear.
 const EFFORTS: [Effort; 8] = [
@@ -71,248 +46,10 @@ pub(super) struct Chains {
     table: Table,
     /// A write ended at `end`.
     cut: bool,
-}
-
-/// Where four bytes were seen before. Links and numbers have the places of the window.
-struct Table {
-    /// The last place for each hash, as index and `offset`; 0 for none.
-    head: Box<[u32; 1 << HASH_BITS]>,
-    /// How far before each place the last one with its hash lies; at most [`TOO_FAR`], which is never followed.
-    links: Box<[u16; 2 * WINDOW]>,
-    /// The number of each place in the chain of its hash.
-    numbers: Box<[u16; 2 * WINDOW]>,
-    offset: u32,
-    /// With lazy matching: up to where all places are entered.
-    entered: usize,
-}
-
-fn boxed<T: Copy, const N: usize>(value: T) -> Box<[T; N]> {
-    // A vector of N items is an array of N items; it never lies on the stack.
-    match vec![value; N].into_boxed_slice().try_into() {
-        Ok(array) => array,
-        Err(_) => unreachable!("the vector has N items"),
-    }
-}
-
-#[inline(always)]
-fn four(window: &[u8; PADDED], at: usize) -> u32 {
-    let at = at & MASK;
-    u32::from_le_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]])
-}
-
-#[inline(always)]
-fn hash(window: &[u8; PADDED], at: usize) -> usize {
-    (four(window, at).swap_bytes().wrapping_mul(0x1e35_a7bd) >> (32 - HASH_BITS)) as usize
-}
-
-#[inline(always)]
-fn eight(window: &[u8; PADDED], at: usize) -> u64 {
-    let at = at & MASK;
-    let mut word = [0; 8];
-    word.copy_from_slice(&window[at..at + 8]);
-    u64::from_le_bytes(word)
-}
-
-/// How many bytes are the same at `a` and `b`, at most `max`.
-#[inline(always)]
-fn match_len(window: &[u8; PADDED], a: usize, b: usize, max: usize) -> usize {
-    let mut n = 0;
-    while n < max {
-        let differ = eight(window, a + n) ^ eight(window, b + n);
-        if differ != 0 {
-            return (n + (differ.trailing_zeros() / 8) as usize).min(max);
-        }
-        n += 8;
-    }
-    max
-}
-
-/// Enters `at`, and gives how far back the last place with the same hash is.
-#[inline(always)]
-fn enter(table: &mut Table, window: &[u8; PADDED], at: usize) -> usize {
-    let here = at as u32 + table.offset;
-    let head = &mut table.head[hash(window, at)];
-    let back = here - *head;
-    *head = here;
-    table.links[at & MASK] = back.min(TOO_FAR) as u16;
-    let before = table.numbers[at.wrapping_sub(back as usize) & MASK];
-    table.numbers[at & MASK] = before.wrapping_add(1);
-    back as usize
-}
-
-impl Table {
-    /// How far before `at` the last place with its hash is.
-    #[inline(always)]
-    fn back(&self, at: usize) -> usize {
-        usize::from(self.links[at & MASK])
-    }
-
-    /// How many places later in their chain `pos` is than `at`, which has the same hash.
-    #[inline(always)]
-    fn between(&self, at: usize, pos: usize) -> u32 {
-        u32::from(self.numbers[pos & MASK].wrapping_sub(self.numbers[at & MASK]))
-    }
-
-    /// Enters all places before `to` that are not yet.
-    #[inline(never)]
-    fn enter_all(&mut self, window: &[u8; PADDED], to: usize) {
-        for at in self.entered..to {
-            enter(self, window, at);
-        }
-        self.entered = self.entered.max(to);
-    }
-
-    /// Looks for the longest match at `pos`; the first candidate is `back` bytes before.
-    #[inline(always)]
-    fn find(
-        &self,
-        window: &[u8; PADDED],
-        pos: usize,
-        mut back: usize,
-        ahead: usize,
-        effort: &Effort,
-    ) -> Option<(usize, usize)> {
-        // How far the window reaches back.
-        let reach = pos.min(WINDOW);
-        if back > reach {
-            return None;
-        }
-        let max = ahead.min(MAX_MATCH);
-        let nice = effort.nice.min(max);
-        let mut length = MIN_MATCH - 1;
-        let mut distance = 0;
-        // A longer match has these four bytes in common, too.
-        let mut want = four(window, pos + length - 3);
-        let mut tries = effort.chain;
-        while back <= reach && tries > 0 {
-            let at = pos - back;
-            if four(window, at + length - 3) == want {
-                let n = match_len(window, at, pos, max);
-                if n > length && (n > MIN_MATCH || back <= NEAR) {
-                    length = n;
-                    distance = back;
-                    if n >= nice {
-                        break;
-                    }
-                    want = four(window, pos + length - 3);
-                }
-            }
-            tries -= 1;
-            back += self.back(at);
-        }
-        (distance > 0).then_some((length, distance))
-    }
-
-    /// Looks for the longest match at `pos` that is longer than `length`. All places must have been entered
-    /// up to three bytes before the end of what is ahead.
-    ///
-    /// Go walks the chain of the four bytes at `pos`, for so many candidates, and takes the first of the
-    /// longest ones. The same is found by walking whichever chain leads back farthest: a match longer than
-    /// `length` has the four bytes at each place of that length in common. Whether Go would have come that
-    /// far, the numbers in its chain tell.
-    #[inline(always)]
-    fn find_longer(
-        &self,
-        window: &[u8; PADDED],
-        pos: usize,
-        mut length: usize,
-        ahead: usize,
-        effort: &Effort,
-    ) -> Option<(usize, usize)> {
-        // How far the window reaches back.
-        let reach = pos.min(WINDOW);
-        let mut back = self.back(pos);
-        if back > reach {
-            return None;
-        }
-        let max = ahead.min(MAX_MATCH);
-        let nice = effort.nice.min(max);
-        let mut distance = 0;
-        // Whose chain is walked: that of the four bytes so far behind the candidate.
-        let mut shift = 0;
-        for at in 1..length - 2 {
-            let farther = self.back(pos + at);
-            if farther > back {
-                back = farther;
-                shift = at;
-            }
-        }
-        let first = four(window, pos);
-        // A longer match has these four bytes in common, too.
-        let mut tail = length - 3;
-        let mut want = four(window, pos + tail);
-        let mut patience = PATIENCE;
-        while back <= reach {
-            let at = pos - back;
-            let mut step = self.back(at + shift);
-            if four(window, at + tail) == want && four(window, at) == first {
-                if self.between(at, pos) > effort.chain {
-                    break;
-                }
-                let n = match_len(window, at, pos, max);
-                if n > length && (n > MIN_MATCH || back <= NEAR) {
-                    length = n;
-                    distance = back;
-                    if n >= nice {
-                        break;
-                    }
-                    tail = n - 3;
-                    want = four(window, pos + tail);
-                    for j in 0..tail {
-                        let farther = self.back(at + j);
-                        if farther > step {
-                            step = farther;
-                            shift = j;
-                        }
-                    }
-                    let farther = self.back(pos + tail);
-                    if farther > back + step {
-                        step = farther - back;
-                        shift = tail;
-                    }
-                }
-            }
-            back += step;
-            patience -= 1;
-            if patience == 0 {
-                match self.own_chain(pos, back, reach, effort.chain) {
-                    Some(own) => back = own,
-                    None => break,
-                }
-                shift = 0;
-                patience = PATIENCE;
-            }
-        }
-        (distance > 0).then_some((length, distance))
-    }
-
-    /// The first candidate of Go's at least `back` bytes before `pos`, if Go comes that far.
-    #[cold]
-    fn own_chain(&self, pos: usize, back: usize, reach: usize, chain: u32) -> Option<usize> {
-        let mut own = self.back(pos);
-        for _ in 0..chain {
-            if own >= back || own > reach {
-                break;
-            }
-            own += self.back(pos - own);
-        }
-        (own >= back && own <= reach).then_some(own)
-    }
-
-    /// The window has moved.
-    fn moved(&mut self) {
-        self.links.copy_within(WINDOW.., 0);
-        self.numbers.copy_within(WINDOW.., 0);
-        self.entered = self.entered.saturating_sub(WINDOW);
-        self.offset += WINDOW as u32;
-        if self.offset > MAX_HASH_OFFSET {
-            let less = self.offset - 1;
-            self.offset = 1;
-            for head in self.head.iter_mut() {
-                *head = head.saturating_sub(less);
-            }
-        }
-    }
+    /// How many plain bytes came before the window.
+    origin: u64,
+    /// Runs of tokens that are taken over.
+    follow: Option<Shared>,
 }
 
 impl Chains {
@@ -329,9 +66,16 @@ impl Chains {
             length: MIN_MATCH - 1,
             distance: 0,
             tokens: Vec::with_capacity(MAX_TOKENS),
-            table: Table { head: boxed(0), links: boxed(0), numbers: boxed(0), offset: 1, entered: 0 },
+            table: Table::new(),
             cut: false,
+            origin: 0,
+            follow: None,
         })
+    }
+
+    /// Takes tokens over where there are runs. Only lazy matching enters each place, and can go on behind one.
+    pub(super) fn follow(&mut self, follow: Shared) {
+        self.follow = (self.effort.lazy > 0).then_some(follow);
     }
 
     /// Starts over.
@@ -343,10 +87,9 @@ impl Chains {
         self.length = MIN_MATCH - 1;
         self.distance = 0;
         self.tokens.clear();
-        self.table.head.fill(0);
-        self.table.offset = 1;
-        self.table.entered = 0;
+        self.table.reset();
         self.cut = false;
+        self.origin = 0;
     }
 
     pub(super) fn write(&mut self, mut plain: &[u8], blocks: &mut Blocks, out: &mut Vec<u8>) {
@@ -380,6 +123,7 @@ impl Chains {
         self.window.copy_within(WINDOW..2 * WINDOW, 0);
         self.index -= WINDOW;
         self.end -= WINDOW;
+        self.origin += WINDOW as u64;
         self.block_start = self.block_start.and_then(|start| start.checked_sub(WINDOW));
         self.table.moved();
     }
@@ -444,8 +188,13 @@ impl Chains {
     }
 
     fn lazy(&mut self, last: bool, blocks: &mut Blocks, out: &mut Vec<u8>) {
-        while let Some(index) = self.scan_lazy(last) {
-            self.block(index, blocks, out);
+        match self.follow.clone() {
+            Some(follow) => self.following(&mut follow.lock(), last, blocks, out),
+            None => {
+                while let Some(index) = self.scan_lazy(last, usize::MAX) {
+                    self.block(index, blocks, out);
+                }
+            }
         }
         if last {
             if self.pending {
@@ -458,15 +207,97 @@ impl Chains {
         }
     }
 
-    /// Makes tokens; once there are enough for a block, gives up to where they reach.
+    /// Makes tokens, or takes them over where there is a run.
+    fn following(&mut self, follow: &mut Follow, last: bool, blocks: &mut Blocks, out: &mut Vec<u8>) {
+        loop {
+            if follow.is_running() {
+                let full = self.take_run(follow, last);
+                if let Some(index) = full {
+                    self.block(index, blocks, out);
+                } else if follow.is_running() {
+                    return;
+                }
+                continue;
+            }
+            let start = follow.next().map(|at| at.saturating_sub(self.origin));
+            let start = start.and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
+            if self.index < start {
+                if let Some(index) = self.scan_lazy(last, start) {
+                    self.block(index, blocks, out);
+                    continue;
+                }
+                if self.index < start {
+                    return;
+                }
+            }
+            if self.index > start {
+                // The run begins inside of a match.
+                follow.fail();
+                continue;
+            }
+            // Go writes the literal before only when it has looked at the byte behind.
+            if self.pending && self.index >= self.stop(last) && !last {
+                return;
+            }
+            if self.pending {
+                self.tokens.push(Token::literal(self.window[(self.index - 1) & MASK]));
+                self.pending = false;
+            }
+            self.length = MIN_MATCH - 1;
+            follow.begin();
+            if self.tokens.len() == MAX_TOKENS {
+                self.block(self.index, blocks, out);
+            }
+        }
+    }
+
+    /// Takes tokens of a run over, as many as Go would have made by now; once there are enough for a block, gives up
+    /// to where they reach.
     #[inline(never)]
-    fn scan_lazy(&mut self, last: bool) -> Option<usize> {
+    fn take_run(&mut self, follow: &mut Follow, last: bool) -> Option<usize> {
+        // A token is written when the byte behind its first one was looked at.
+        let stop = if last { self.end } else { self.stop(last).saturating_sub(1) };
+        let mut index = self.index;
+        let mut full = None;
+        while index < stop && full.is_none() {
+            let room = (stop - index).min(MAX_TOKENS - self.tokens.len());
+            match follow.take(room, self.end - index) {
+                Piece::Literals(literals) => {
+                    let plain = self.window[index..].iter().take(literals);
+                    self.tokens.extend(plain.map(|&byte| Token::literal(byte)));
+                    index += literals;
+                }
+                Piece::Copy(length, distance) => {
+                    self.tokens.push(Token::copy(length, distance));
+                    index += length;
+                }
+                Piece::Over => break,
+            }
+            full = (self.tokens.len() == MAX_TOKENS).then_some(index);
+        }
+        self.index = index;
+        if !follow.is_running() {
+            // What is farther back than a match reaches need not be entered any more.
+            self.table.entered = self.table.entered.max(index.saturating_sub(WINDOW));
+        }
+        full
+    }
+
+    /// Up to where places are looked at, with the bytes that are there.
+    fn stop(&self, last: bool) -> usize {
+        if last { self.end } else { (self.end + 1).saturating_sub(AHEAD) }
+    }
+
+    /// Makes tokens up to a place; once there are enough for a block, gives up to where they reach.
+    #[inline(never)]
+    fn scan_lazy(&mut self, last: bool, to: usize) -> Option<usize> {
         let (mut index, end, effort) = (self.index, self.end, self.effort);
         let (mut length, mut distance, mut pending) = (self.length, self.distance, self.pending);
-        let stop = if last { end } else { (end + 1).saturating_sub(AHEAD) };
+        let stop = self.stop(last).min(to);
         let enterable = end.saturating_sub(MIN_MATCH - 1);
         let (window, table) = (&self.window, &mut self.table);
-        table.enter_all(window, enterable);
+        // A match that begins before `to` may be compared with places behind it.
+        table.enter_all(window, enterable.min(to.saturating_add(AHEAD)));
         let mut full = None;
         while index < stop && full.is_none() {
             let (before, before_distance) = (length, distance);

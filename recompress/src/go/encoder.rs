@@ -5,6 +5,7 @@ use super::block::{Blocks, MAX_STORED};
 use super::chains::Chains;
 use super::fast::Fast;
 use crate::Encoder;
+use crate::reuse::Shared;
 
 /// Go's `flate.Writer`, up to Go 1.26.
 ///
@@ -13,6 +14,9 @@ pub struct GoEncoder {
     method: Method,
     blocks: Blocks,
 }
+
+/// Levels from here on match lazily.
+pub(crate) const LAZY: i32 = 4;
 
 enum Method {
     /// Levels 0 and -2: blocks of 65535 bytes, stored or as literals.
@@ -34,6 +38,16 @@ impl GoEncoder {
             level => Method::Chains(Box::new(Chains::new(usize::try_from(level).ok()?)?)),
         };
         Some(GoEncoder { method, blocks: Blocks::new() })
+    }
+
+    /// The same, of a level from 4 on, that takes tokens over where there are runs.
+    pub(crate) fn following(level: i32, follow: Shared) -> Option<Self> {
+        let mut encoder = Self::new(level)?;
+        match &mut encoder.method {
+            Method::Chains(chains) if level >= LAZY => chains.follow(follow),
+            _ => return None,
+        }
+        Some(encoder)
     }
 
     /// Starts a new stream, as `Reset` does.

@@ -7,7 +7,9 @@ mod chains;
 mod encoder;
 mod fast;
 pub(crate) mod huffman;
+mod table;
 pub(crate) mod token;
 pub(crate) mod write;
 
 pub use encoder::GoEncoder;
+pub(crate) use encoder::LAZY;
