@@ -129,21 +129,31 @@ impl Blocks {
     fn index(&mut self, tokens: &[Token]) -> (usize, usize) {
         self.literal_freq = [0; LITERALS];
         self.distance_freq = [0; DISTANCES];
-        let mut lengths = [0u32; 256];
-        let mut distances = [0u32; 32];
-        for &token in tokens {
-            match token.as_literal() {
-                Some(byte) => self.literal_freq[byte & 255] += 1,
-                None => {
-                    lengths[token.length()] += 1;
-                    distances[token.symbol()] += 1;
-                }
+        // Two counters each, so that tokens that are alike do not wait for each other.
+        let mut symbols = [[0u32; Token::INDICES]; 2];
+        let mut distances = [[0u32; 32]; 2];
+        let pairs = tokens.chunks_exact(2);
+        for &token in pairs.remainder() {
+            symbols[0][token.index()] += 1;
+            distances[0][token.symbol()] += 1;
+        }
+        for pair in pairs {
+            for ((symbols, distances), token) in symbols.iter_mut().zip(&mut distances).zip(pair) {
+                symbols[token.index()] += 1;
+                distances[token.symbol()] += 1;
             }
         }
-        for (length, &count) in lengths.iter().enumerate() {
-            self.literal_freq[LENGTHS_START + usize::from(LENGTH_CODE[length])] += count;
+        let counts = symbols[0].iter().zip(&symbols[1]).map(|(one, other)| one + other);
+        for (index, count) in counts.enumerate() {
+            let symbol = match index.checked_sub(256) {
+                None => index,
+                Some(length) => LENGTHS_START + usize::from(LENGTH_CODE[length]),
+            };
+            self.literal_freq[symbol] += count;
         }
-        self.distance_freq.copy_from_slice(&distances[..DISTANCES]);
+        for (symbol, freq) in self.distance_freq.iter_mut().enumerate() {
+            *freq = distances[0][symbol] + distances[1][symbol];
+        }
         self.literal_freq[END_OF_BLOCK] = 1;
         let literals = self.literal_freq.iter().rposition(|&f| f != 0).map_or(0, |last| last + 1);
         let mut used = self.distance_freq.iter().rposition(|&f| f != 0).map_or(0, |last| last + 1);

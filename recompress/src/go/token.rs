@@ -85,17 +85,23 @@ pub(crate) fn distance_code(distance: usize) -> usize {
     }
 }
 
-/// A literal byte, or a match.
+/// A literal byte, or a match. Both have their fields at the same places, so that they are counted and written without
+/// asking which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token(u32);
 
 const MATCH: u32 = 1 << 30;
+/// The distance symbol of a literal: there is no such distance.
+const NO_DISTANCE: u32 = 31;
 
 impl Token {
+    /// How many numbers [`Self::index`] gives.
+    pub(crate) const INDICES: usize = 512;
+
     /// The literal `byte`.
     #[inline(always)]
     pub(crate) fn literal(byte: u8) -> Self {
-        Token(u32::from(byte))
+        Token((NO_DISTANCE << 24) | (u32::from(byte) << 16))
     }
 
     /// A match of `length` bytes (3 to 258), `distance` bytes back (1 to 32768).
@@ -105,10 +111,10 @@ impl Token {
         Token(MATCH | (symbol << 24) | ((length as u32 - 3) << 16) | (distance as u32 - 1))
     }
 
-    /// The byte, of a literal.
+    /// The byte of a literal, or 256 and the length of a match less 3.
     #[inline(always)]
-    pub(crate) fn as_literal(self) -> Option<usize> {
-        (self.0 < MATCH).then_some((self.0 & 0xff) as usize)
+    pub(crate) fn index(self) -> usize {
+        ((self.0 >> 16) & 0xff | (self.0 >> 22) & 0x100) as usize
     }
 
     /// The length less 3, of a match.
@@ -117,13 +123,13 @@ impl Token {
         ((self.0 >> 16) & 0xff) as usize
     }
 
-    /// The distance symbol, of a match.
+    /// The distance symbol of a match; of a literal one that is none, below 32.
     #[inline(always)]
     pub(crate) fn symbol(self) -> usize {
         ((self.0 >> 24) & 31) as usize
     }
 
-    /// The distance less 1, of a match.
+    /// The distance less 1, of a match; 0 for a literal.
     #[inline(always)]
     pub(crate) fn distance(self) -> usize {
         (self.0 & 0x7fff) as usize
@@ -133,6 +139,15 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_gives_what_it_was_made_of() {
+        let literal = Token::literal(200);
+        assert_eq!((literal.index(), literal.symbol(), literal.distance()), (200, 31, 0));
+        let copy = Token::copy(258, 32768);
+        assert_eq!((copy.index(), copy.length()), (511, 255));
+        assert_eq!((copy.symbol(), copy.distance()), (29, 32767));
+    }
 
     #[test]
     fn the_tables_are_those_of_the_standard() {

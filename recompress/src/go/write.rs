@@ -21,15 +21,19 @@ pub(crate) fn put_tokens(
     bits: &mut Bits,
     out: &mut Vec<u8>,
 ) {
-    // The code and the extra bits of every length, and every distance symbol with its extra bits.
-    let mut lengths = [(0u32, 0u32); 256];
-    for (length, entry) in lengths.iter_mut().enumerate() {
+    // The codes of literals, the code and the extra bits of every length, and every distance symbol with its extra bits.
+    let mut symbols = [(0u32, 0u32); Token::INDICES];
+    for (entry, code) in symbols.iter_mut().zip(&literals[..256]) {
+        *entry = (u32::from(code.bits), u32::from(code.len));
+    }
+    for (length, entry) in symbols[256..].iter_mut().enumerate() {
         let symbol = usize::from(LENGTH_CODE[length]);
         let code = literals[LENGTHS_START + symbol];
         let extra = (length - usize::from(LENGTH_BASE[symbol])) as u32;
         let count = u32::from(code.len) + u32::from(LENGTH_EXTRA[symbol]);
         *entry = (u32::from(code.bits) | extra << code.len, count);
     }
+    // That of literals has no bits.
     let mut steps = [Step::default(); 32];
     for (symbol, step) in steps[..DISTANCES].iter_mut().enumerate() {
         let code = distances[symbol];
@@ -43,20 +47,11 @@ pub(crate) fn put_tokens(
     }
     let mut stream = bits.stream(out, size / 8);
     for &token in tokens {
-        match token.as_literal() {
-            Some(byte) => {
-                let code = literals[byte & 255];
-                stream.add(u64::from(code.bits), u32::from(code.len));
-            }
-            None => {
-                let (length, count) = lengths[token.length()];
-                stream.add(u64::from(length), count);
-                let distance = token.distance();
-                let step = steps[token.symbol()];
-                let extra = (distance as u64).wrapping_sub(u64::from(step.base));
-                stream.add(u64::from(step.bits) | extra << (step.len & 15), step.count);
-            }
-        }
+        let (bits, count) = symbols[token.index()];
+        stream.add(u64::from(bits), count);
+        let step = steps[token.symbol()];
+        let extra = (token.distance() as u64).wrapping_sub(u64::from(step.base));
+        stream.add(u64::from(step.bits) | extra << (step.len & 15), step.count);
         stream.drain();
     }
     if ends {

@@ -16,7 +16,7 @@ pub(crate) use matcher::Matcher;
 pub use record::{InflateError, inflate_base};
 
 /// The shortest run that is written, in plain bytes: shorter ones take more bytes of the recipe than they save time.
-const SHORTEST_WRITTEN: u64 = 8 * 1024;
+const SHORTEST_WRITTEN: u64 = 4 * 1024;
 /// The shortest run that is read, so that what a run costs is little beside its bytes.
 pub(crate) const SHORTEST_READ: u64 = 1024;
 
