@@ -286,7 +286,8 @@ impl<'a, 'b> Member<'a, 'b> {
     /// bases. The plain bytes of the probe are written already.
     fn follow(&mut self, start: u64, mut trial: Trial) -> Result<Found, ExamineError> {
         self.source.seek(start).map_err(ExamineError::Read)?;
-        let (mut inflater, mut matcher) = (Inflater::new(), Matcher::new(self.bases));
+        let mut matcher = Matcher::new(self.bases).map_err(ExamineError::Tokens)?;
+        let mut inflater = Inflater::new();
         let (mut known, room) = (self.len, self.room);
         let (mut piece, mut runs) = (Vec::with_capacity(2 * PIECE), Vec::new());
         while !inflater.is_at_end() {

@@ -24,8 +24,8 @@ pub trait ReadAt: Send + Sync {
 /// The tokens of a base, as [`crate::inflate_base`] wrote them, with what it found out about them.
 pub struct BaseTokens {
     pub(super) marks: Marks,
-    /// Places with a hash of the sequences before, in the order of the hashes; for an encoder only.
-    pub(super) anchors: Vec<Anchor>,
+    /// How many anchors are behind the sequences, in the order of their hashes; for an encoder only.
+    pub(super) anchors: usize,
     /// How many bits of a hash choose a place.
     pub(super) level: u32,
     pub(super) file: Arc<dyn ReadAt>,
@@ -36,6 +36,19 @@ pub struct BaseTokens {
 pub(super) struct Anchor {
     pub(super) hash: u64,
     pub(super) plain: u64,
+}
+
+impl Anchor {
+    const BYTES: usize = 16;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
+        (u128::from(self.hash) << 64 | u128::from(self.plain)).to_le_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let both = u128::from_le_bytes(*bytes);
+        Self { hash: (both >> 64) as u64, plain: both as u64 }
+    }
 }
 
 /// Where sequences are: some of them, at equal distances.
@@ -93,6 +106,13 @@ impl BaseTokens {
     /// A reader of the tokens.
     pub(super) fn cursor(self: &Arc<Self>) -> Cursor {
         Cursor { base: self.clone(), buffer: Vec::new(), at: 0, next: 0, plain: 0 }
+    }
+
+    /// Reads the anchors: an encoder has those of the bases in work in memory, and no others.
+    pub(super) fn anchors(&self) -> io::Result<Vec<Anchor>> {
+        let mut bytes = vec![0; Anchor::BYTES * self.anchors];
+        self.file.read_exact_at(&mut bytes, 4 * self.marks.sequences)?;
+        Ok(bytes.as_chunks::<{ Anchor::BYTES }>().0.iter().map(Anchor::from_bytes).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::base::{BaseTokens, Cursor};
+use super::base::{Anchor, BaseTokens, Cursor};
 use super::record::LEAST_LEVEL;
 use super::sequence::Sequence;
 use super::{Run, SHORTEST_READ, SHORTEST_WRITTEN};
@@ -14,7 +14,7 @@ const PATIENCE: u32 = 64;
 
 /// Finds runs.
 pub(crate) struct Matcher {
-    bases: Vec<Option<(Arc<BaseTokens>, Cursor)>>,
+    bases: Vec<Option<Base>>,
     hash: u64,
     /// The plain bytes before the next sequence.
     at: u64,
@@ -23,11 +23,21 @@ pub(crate) struct Matcher {
     last: (usize, i64, u32),
 }
 
+/// A base, a place among its tokens, and where they can be found.
+struct Base {
+    level: u32,
+    cursor: Cursor,
+    anchors: Vec<Anchor>,
+}
+
 impl Matcher {
     /// Takes the bases by their positions; some may have no tokens.
-    pub(crate) fn new(bases: &[Option<Arc<BaseTokens>>]) -> Self {
-        let bases = bases.iter().map(|base| base.as_ref().map(|base| (base.clone(), base.cursor())));
-        Self { bases: bases.collect(), hash: 0, at: 0, open: None, last: (0, 0, 0) }
+    pub(crate) fn new(bases: &[Option<Arc<BaseTokens>>]) -> io::Result<Self> {
+        let base = |base: &Arc<BaseTokens>| {
+            Ok(Base { level: base.level, cursor: base.cursor(), anchors: base.anchors()? })
+        };
+        let bases = bases.iter().map(|one| one.as_ref().map(base).transpose()).collect::<io::Result<_>>()?;
+        Ok(Self { bases, hash: 0, at: 0, open: None, last: (0, 0, 0) })
     }
 
     /// Takes the next sequences.
@@ -35,7 +45,7 @@ impl Matcher {
         for &sequence in sequences {
             self.hash = sequence.hash(self.hash);
             if let Some(run) = &mut self.open {
-                if let Some((_, cursor)) = &mut self.bases[run.base]
+                if let Some(Base { cursor, .. }) = &mut self.bases[run.base]
                     && cursor.peek()? == Some(sequence)
                     && sequence.is_known()
                 {
@@ -75,7 +85,7 @@ impl Matcher {
     #[cold]
     fn find(&mut self) -> io::Result<bool> {
         for (number, base) in self.bases.iter_mut().enumerate() {
-            let Some((base, cursor)) = base else { continue };
+            let Some(base) = base else { continue };
             if self.hash >> (64 - base.level) != 0 {
                 continue;
             }
@@ -83,7 +93,7 @@ impl Matcher {
             let Some(anchor) = base.anchors.get(place).filter(|anchor| anchor.hash == self.hash) else {
                 continue;
             };
-            if cursor.seek(anchor.plain)? == Some(0) {
+            if base.cursor.seek(anchor.plain)? == Some(0) {
                 self.open = Some(Run { at: self.at, base: number, from: anchor.plain, length: 0 });
                 return Ok(true);
             }
@@ -99,7 +109,7 @@ impl Matcher {
         }
         *patience -= 1;
         let Some(from) = self.at.checked_add_signed(*shift) else { return Ok(()) };
-        let Some(Some((_, cursor))) = self.bases.get_mut(*number) else { return Ok(()) };
+        let Some(Some(Base { cursor, .. })) = self.bases.get_mut(*number) else { return Ok(()) };
         if cursor.seek(from)? == Some(0) {
             self.open = Some(Run { at: self.at, base: *number, from, length: 0 });
         }

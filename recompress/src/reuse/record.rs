@@ -80,9 +80,12 @@ pub fn inflate_base(
         }
         source.skip(gzip::TRAILER);
     }
-    record.tokens.flush().map_err(InflateError::Write)?;
     record.anchors.sort_unstable();
-    Ok(BaseTokens { marks: record.marks, anchors: record.anchors, level: record.level, file })
+    for anchor in &record.anchors {
+        record.tokens.write_all(&anchor.to_bytes()).map_err(InflateError::Write)?;
+    }
+    record.tokens.flush().map_err(InflateError::Write)?;
+    Ok(BaseTokens { marks: record.marks, anchors: record.anchors.len(), level: record.level, file })
 }
 
 struct Record<'a> {
