@@ -54,7 +54,7 @@ fn plain(seed: u64, length: usize) -> Vec<u8> {
         match noise() % 16 {
             0 => bytes.extend((0..long).map(|_| b"etaoin shrdlu,\n0"[noise() as usize % 16])),
             1 => bytes.extend(std::iter::repeat_n(noise() as u8, long)),
-            2 if noise() % 8 == 0 => bytes.extend((0..70_000).map(|_| noise() as u8)),
+            2 if noise().is_multiple_of(8) => bytes.extend((0..70_000).map(|_| noise() as u8)),
             3 => bytes.extend((0..long / 8).map(|_| noise() as u8)),
             4..8 if !bytes.is_empty() => {
                 let back = (noise() as usize % 40_000).min(bytes.len() - 1) + 1;
