@@ -56,7 +56,7 @@ impl StreamRecord {
     }
 }
 
-/// Reads the record in these projects. The account must be able to read those that are `named`; of others it is enough
+/// Reads the record in these projects, of each stream the `most` newest entries. The account must be able to read those that are `named`; of others it is enough
 /// that it sees them.
 ///
 /// Where the site has keys and one of them signed entries of a stream, only such entries of it count. A stream without
@@ -69,9 +69,10 @@ pub async fn read_record(
     named: &BTreeSet<ProjectName>,
     seen: impl IntoIterator<Item = ProjectName>,
     keys: &RecordKeys,
+    most: usize,
     depth: Depth,
 ) -> Result<RegistryRecord, Error> {
-    let mut read = Read::default();
+    let mut read = Read { most, ..Read::default() };
     for project in named.iter().cloned().chain(seen).collect::<BTreeSet<ProjectName>>() {
         match read.project(destination, &project, keys, depth).await {
             Err(error) if !named.contains(&project) && matches!(error.status(), Some(401 | 403)) => {}
@@ -84,6 +85,7 @@ pub async fn read_record(
 /// What was read so far.
 #[derive(Default)]
 struct Read {
+    most: usize,
     /// Whoever wrote it.
     all: BTreeMap<StreamName, StreamRecord>,
     /// What the keys signed.
@@ -102,10 +104,9 @@ impl Read {
         depth: Depth,
     ) -> Result<(), Error> {
         let projects = std::slice::from_ref(project);
-        let any = RecordKeys::Any;
+        let (any, most) = (RecordKeys::Any, self.most);
         let all =
-            RecordedStream::accepted(destination, projects, None, usize::MAX, any, &mut self.unreadable)
-                .await?;
+            RecordedStream::accepted(destination, projects, None, most, any, &mut self.unreadable).await?;
         add(&mut self.all, all);
         if matches!(keys, RecordKeys::Any) {
             return Ok(());
@@ -113,18 +114,16 @@ impl Read {
         let (keys, unsigned) = (keys.clone(), &mut self.unsigned);
         let signed = match depth {
             Depth::Bundles => {
-                RecordedStream::accepted(destination, projects, None, usize::MAX, keys, unsigned).await?
+                RecordedStream::accepted(destination, projects, None, most, keys, unsigned).await?
             }
-            Depth::Lists => {
-                RecordedStream::read(destination, projects, None, usize::MAX, keys, unsigned).await?
-            }
+            Depth::Lists => RecordedStream::read(destination, projects, None, most, keys, unsigned).await?,
         };
         add(&mut self.signed, signed);
         Ok(())
     }
 
     fn end(self) -> RegistryRecord {
-        let Self { all, mut signed, mut unreadable, unsigned } = self;
+        let Self { all, mut signed, mut unreadable, unsigned, .. } = self;
         let mut streams = BTreeMap::new();
         for (stream, any) in all {
             let own = signed.remove(&stream).filter(|own| !own.accepted.is_empty());
@@ -184,6 +183,7 @@ mod tests {
     fn what_the_site_did_not_sign_counts_only_for_streams_of_which_it_signed_nothing() {
         let (s, t): (StreamName, StreamName) = ("s".parse().unwrap(), "t".parse().unwrap());
         let read = Read {
+            most: 9,
             all: [(s.clone(), record(&[1, 2, 9], &[2])), (t.clone(), record(&[5, 6], &[6]))].into(),
             signed: [(s.clone(), record(&[1, 2], &[]))].into(),
             unreadable: BTreeSet::new(),

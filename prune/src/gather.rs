@@ -113,8 +113,10 @@ pub async fn gather(
     let destination = HarborSite::new(harbor.clone(), HarborOptions::default());
     let seen = harbor.projects().await?;
     let keys = sources.record_keys();
+    // Enough for those that were taken back, and for entries that count for nothing: with more, nothing is planned.
+    let most = keep.saturating_mul(2).max(100);
     let RegistryRecord { streams: record, unreadable } =
-        read_record(&destination, &ledger.projects(), seen, &keys, Depth::Bundles).await?;
+        read_record(&destination, &ledger.projects(), seen, &keys, most, Depth::Bundles).await?;
     is_whole(&ledger, &record, keep)?;
     let mut bases: BTreeSet<BundleKey> = sources.bases.iter().map(key).collect();
     let mut kept = kept_of(&ledger, keep, &record, &bases);

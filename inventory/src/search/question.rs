@@ -119,9 +119,13 @@ async fn record(
         projects.extend(harbor.projects().await?);
     }
     let (named, keys) = (BTreeSet::new(), RecordKeys::Public(keys.to_vec()));
-    let read = read_record(&*far.destination, &named, projects, &keys, Depth::Lists).await?;
-    let why = || "it is not signed with a key of the site, or is no record".to_owned();
-    problems.extend(read.unreadable.into_iter().map(|entry| Problem { at: At::Record(entry), why: why() }));
+    let read = read_record(&*far.destination, &named, projects, &keys, usize::MAX, Depth::Lists).await?;
+    problems.extend(read.unreadable.into_iter().map(|entry| {
+        // Entries are named as `NAME, which is …,` where more is known of them than that they are no record.
+        let (name, why) =
+            entry.split_once(", which ").unwrap_or((&entry, "is no record of an accepted bundle"));
+        Problem { at: At::Record(name.to_owned()), why: why.trim_end_matches(',').to_owned() }
+    }));
     for (stream, record) in read.streams {
         // Whoever can push there can write what nobody signed.
         if record.is_signed {

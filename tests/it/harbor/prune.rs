@@ -171,6 +171,9 @@ fn a_plan_removes_nothing_says_what_it_frees_and_its_record_is_signed() {
     assert_eq!(std::fs::read(it.it.scene.path("removals.record.json.sig")).unwrap().len(), 64);
     // A second time there is nothing to do, and that is no error.
     it.apply().succeeds().says("3 gone already");
+    // Receipts that anybody may have written remove nothing.
+    let unsigned = ["prune", "--to", &it.to, "--receipts", "receipts", "--apply", "removals.json"];
+    it.it.bundle(&unsigned).ends_with(2).says("--trust");
 }
 
 #[test]
@@ -249,6 +252,30 @@ fn a_list_that_is_shorter_than_harbor_counts_is_an_error_and_no_whole_list() {
     it.it.harbor.faults().add(Rule::new(Matcher::new("GET", "/artifacts?q=base"), Fault::Status(nothing)));
     it.plan(&[]).ends_with(4).says("it shows 0 of 7 entries");
     assert!(!it.it.scene.path("removals.json").exists());
+}
+
+#[test]
+fn a_mark_that_the_site_did_not_sign_makes_no_image_of_the_newest_bundles_removable() {
+    let mut it = Nights::start();
+    for _ in 0..6 {
+        it.pass();
+    }
+    // Whoever can push to bundle-state can say of the newest bundles that they were taken back.
+    let take_back =
+        ["stream", "repair", "nightly", "--to", &it.to, "--back-to", "3", "--by", "somebody", "--reason"];
+    it.it.bundle(&[&take_back[..], &["none", "--yes", "--state", "other.json"]].concat()).succeeds();
+    it.plan(&[]).succeeds();
+    let kept = |plan: &Value| plan["kept"].as_array().unwrap().len();
+    let plan: Value =
+        serde_json::from_slice(&std::fs::read(it.it.scene.path("removals.json")).unwrap()).unwrap();
+    // Both the three newest, and the three that would be if the marks were right.
+    assert_eq!(kept(&plan), 6, "{plan}");
+    assert!(removals(&it).is_empty());
+    // With the site's signature the marks count, and what the three bundles brought can go.
+    let key = ["none", "--yes", "--state", "other.json", "--receipt-key", "key-site"];
+    it.it.bundle(&[&take_back[..], &key].concat()).succeeds();
+    it.plan(&[]).succeeds();
+    assert!(removals(&it).contains_key("platform/app:[\"6\"]"), "{:?}", removals(&it));
 }
 
 #[test]

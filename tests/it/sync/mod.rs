@@ -8,3 +8,4 @@ pub(crate) mod jobs;
 mod nights;
 mod pruning;
 mod thrift;
+mod year;

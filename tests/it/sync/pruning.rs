@@ -1,7 +1,7 @@
 //! Removal after nights that went well, by `sync import` with `prune:`, at the Harbor double: never after a night that
 //! failed, always with a signed record, and told in status and metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bundle_test_servers::{Fault, ImageSpec, LayerSpec, Manifest, Matcher, Rule};
 use serde_json::Value;
@@ -10,18 +10,18 @@ use crate::harbor::scene::HarborScene;
 use crate::scene::Ran;
 
 /// The far side's job and a Harbor, with the nights' bundles made by hand.
-struct Nights {
-    it: HarborScene,
+pub(super) struct Nights {
+    pub(super) it: HarborScene,
     night: u64,
 }
 
-fn theirs(seed: u64) -> Manifest {
+pub(super) fn theirs(seed: u64) -> Manifest {
     ImageSpec::oci().layer(LayerSpec::new(1_000_000 + seed, 100)).label("of", "people").build()
 }
 
 impl Nights {
     /// With these settings of `prune`.
-    fn start(prune: &str) -> Self {
+    pub(super) fn start(prune: &str) -> Self {
         let it = HarborScene::empty();
         it.scene.bundle(["key", "generate", "key-site"]).succeeds();
         it.scene.shell("mkdir in").succeeds();
@@ -82,7 +82,7 @@ impl Nights {
     }
 
     /// The digests in a repository, tagged or not.
-    fn digests(&self, repository: &str) -> BTreeSet<String> {
+    pub(super) fn digests(&self, repository: &str) -> BTreeSet<String> {
         let path = format!(
             "/api/v2.0/projects/platform/repositories/{repository}/artifacts?q=base%3D*&page_size=100"
         );
@@ -92,7 +92,7 @@ impl Nights {
     }
 }
 
-const KEEP: &str = "  prune: {keep: 3}\n";
+pub(super) const KEEP: &str = "  prune: {keep: 3}\n";
 
 #[test]
 fn the_job_removes_what_no_kept_bundle_wants_and_records_and_tells_it_and_is_off_by_default() {
@@ -235,81 +235,11 @@ fn a_registry_that_is_no_harbor_is_refused_before_anything_is_imported() {
 }
 
 /// Numbers that look random, the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
-
-/// With the real program: a bundle, and one run of `sync import`, for each night.
-#[test]
-fn forty_nights_with_pruning_end_with_exactly_what_the_last_three_bundles_want_and_what_people_pushed() {
-    let mut it = Nights::start(KEEP);
-    let admin = it.it.harbor.admin();
-    let mut dice = Dice(7);
-    // The repositories' tags with their digests: what people pushed, and what each night wanted.
-    let mut people: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut wanted: Vec<BTreeMap<(String, String), String>> = Vec::new();
-    let mut moving = 5000;
-    it.push("team/stable", "1", 1);
-    let (mut most, mut stable) = (0, String::new());
-    for night in 1..=NIGHTS {
-        // A tag of its own each night, one that moves now and then, one that comes and goes, one that stays.
-        let mut tonight: Vec<(&str, String, String)> = Vec::new();
-        let tag = night.to_string();
-        tonight.push(("app", tag.clone(), it.push("team/app", &tag, 10_000 + night)));
-        if dice.roll(4) == 0 {
-            moving += 1;
-        }
-        tonight.push(("moving", "latest".to_owned(), it.push("team/moving", "latest", moving)));
-        let some = dice.roll(5).to_string();
-        tonight.push(("some", some.clone(), it.push("team/some", &some, 20_000 + dice.roll(9))));
-        if night == 1 {
-            stable = it.push("team/stable", "1", 1);
-        }
-        tonight.push(("stable", "1".to_owned(), stable.clone()));
-        let names: Vec<String> = tonight.iter().map(|(name, tag, _)| format!("{name}:{tag}")).collect();
-        it.make(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        it.import().succeeds();
-        wanted
-            .push(tonight.into_iter().map(|(name, tag, digest)| ((name.to_owned(), tag), digest)).collect());
-        if dice.roll(10) == 0 && night < NIGHTS {
-            let image = theirs(night);
-            // Beside the stream's tags, in a repository of their own, or over one of the stream's old tags.
-            let (name, tag) = match dice.roll(3) {
-                0 => ("app", format!("dev-{night}")),
-                1 => ("own", night.to_string()),
-                _ => ("app", (night - dice.roll(night.min(9))).to_string()),
-            };
-            admin.push(&format!("platform/{name}"), &tag, &image).unwrap();
-            people.insert((name.to_owned(), tag), image.digest);
-        }
-        most = most.max(it.digests("app").len());
-    }
-    let mut expected: BTreeMap<(String, String), String> = BTreeMap::new();
-    for night in wanted.iter().rev().take(3).rev() {
-        expected.extend(night.clone());
-    }
-    expected.extend(people.clone());
-    let mut found: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut digests: BTreeSet<String> = BTreeSet::new();
-    for name in ["app", "moving", "some", "stable", "own"] {
-        for (tag, digest) in it.it.harbor.tags(&format!("platform/{name}")) {
-            found.insert((name.to_owned(), tag), digest);
-        }
-        digests.extend(it.digests(name));
-    }
-    assert_eq!(found, expected);
-    // Without a tag there is only what the last three bundles want besides.
-    let last: BTreeSet<String> = wanted.iter().rev().take(3).flat_map(BTreeMap::values).cloned().collect();
-    let all: BTreeSet<String> = last.into_iter().chain(people.values().cloned()).collect();
-    assert_eq!(digests, all);
-    assert!(most < 60, "the site grew to {most} artifacts of app");
-    let removed = it.status()["status"]["pruned"]["removedInAll"].as_u64().unwrap();
-    assert!(removed > NIGHTS - 4, "{removed}");
-}
-
-const NIGHTS: u64 = 40;

@@ -61,6 +61,31 @@ fn nothing_goes_that_people_pushed_moved_tagged_or_signed() {
 }
 
 #[test]
+fn a_tag_that_somebody_set_back_to_what_the_stream_gave_it_before_stays() {
+    let scene = Scene::default()
+        .night("s", 1, &[("c:latest", "c1", Pushed)])
+        .night("s", 2, &[("c:latest", "c2", Moved)])
+        .night("s", 3, &[("z:1", "z", Pushed)])
+        .has("c", vec![live("c1", &["latest"]), live("c2", &[])]);
+    let (gone, left) = scene.lines(1);
+    assert_eq!((gone, left), (vec!["c:!".to_owned()], vec!["c:latest moved".to_owned()]));
+    assert_eq!(scene.plan(1).0[0].digest, digest("c2"));
+}
+
+#[test]
+fn the_registrys_own_record_and_what_has_tags_that_cannot_be_named_stay() {
+    let mut odd = live("a1", &["1"]);
+    odd.has_other_tags = true;
+    let scene = Scene::default()
+        .night("s", 1, &[("bundle-state:s.1.0", "record", Pushed), ("a:1", "a1", Pushed)])
+        .night("s", 2, &[("z:1", "z", Pushed)])
+        .has("bundle-state", vec![live("record", &["s.1.0"])])
+        .has("a", vec![odd]);
+    // The stream's own tag goes, and the image stays with the other.
+    assert_eq!(scene.lines(1).0, ["a:1"]);
+}
+
+#[test]
 fn what_another_stream_wants_is_wanted() {
     let scene = Scene::default()
         .night("s", 1, &[("a:1", "a1", Pushed), ("b:1", "b1", Pushed)])

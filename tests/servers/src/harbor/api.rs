@@ -17,7 +17,7 @@ mod rules;
 mod scans;
 mod system;
 
-pub(super) use artifacts::is_listed;
+pub(super) use artifacts::Shown;
 
 use std::io::Read;
 

@@ -191,10 +191,8 @@ impl State {
                 continue;
             }
             // `ListAllArtifacts`: neither accessories nor the untagged children of indexes.
-            let listed = repository
-                .artifacts
-                .values()
-                .filter(|artifact| super::api::is_listed(self, repository, artifact));
+            let shown = super::api::Shown::of(self, repository);
+            let listed = repository.artifacts.values().filter(|artifact| shown.has(artifact));
             let candidates: Vec<Candidate> =
                 listed.map(|artifact| Candidate::of(repository, artifact)).collect();
             let retained: BTreeSet<String> = rules

@@ -1,6 +1,7 @@
 //! Artifacts, their tags and accessories. None of this is subject to the vulnerability policy, and none of it
 //! counts as a pull.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -60,18 +61,18 @@ fn list_of(call: &Call<'_>, state: &mut State, repositories: &[String]) -> Resul
     let labels = wanted_labels(&keywords)?;
     let mut found: Vec<(String, Artifact)> = Vec::new();
     for known in repositories.iter().filter_map(|name| state.repositories.get(name)) {
+        let shown = Shown::of(state, known);
         let listed = known
             .artifacts
             .values()
-            .filter(|artifact| !state.is_accessory(&known.name, &artifact.digest))
-            .filter(|artifact| everything || is_listed(state, known, artifact))
+            .filter(|artifact| !shown.accessories.contains(artifact.digest.as_str()))
+            .filter(|artifact| everything || shown.has(artifact))
             .filter(|artifact| is_wanted(known, artifact, &keywords))
             .filter(|artifact| labels.iter().all(|label| state.labels.has(*label, artifact.id)));
         found.extend(listed.map(|artifact| (known.name.clone(), artifact.clone())));
     }
     found.sort_by_key(|(_, artifact)| std::cmp::Reverse((artifact.pushed, artifact.id)));
-    let written = found.iter().map(|(name, artifact)| written(call, state, name, artifact)).collect();
-    call.page(written)
+    call.page_of(found, |(name, artifact)| written(call, state, &name, &artifact))
 }
 
 /// `q=labels=(1 2)`: those that carry all of them (`pkg/artifact/dao/dao.go setLabelQuery`).
@@ -88,21 +89,42 @@ fn wanted_labels(keywords: &Keywords) -> Result<Vec<i64>, Refusal> {
     }
 }
 
-/// Harbor `pkg/artifact/dao`: neither an untagged child nor an accessory.
-pub(in crate::harbor) fn is_listed(state: &State, repository: &Repository, artifact: &Artifact) -> bool {
-    let tagged = repository.tags.values().any(|tag| tag.digest == artifact.digest);
-    let is_child =
-        || repository.artifacts.values().any(|a| a.references.iter().any(|r| r.child_id == artifact.id));
-    (tagged || !is_child()) && !state.is_accessory(&repository.name, &artifact.digest)
+/// What Harbor lists of a repository (`pkg/artifact/dao`): neither an untagged child nor an accessory.
+pub(in crate::harbor) struct Shown<'a> {
+    tagged: BTreeSet<&'a str>,
+    children: BTreeSet<i64>,
+    accessories: BTreeSet<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    pub(in crate::harbor) fn of(state: &'a State, repository: &'a Repository) -> Self {
+        let accessories = state.accessories.iter().filter(|it| it.repository == repository.name);
+        Self {
+            tagged: repository.tags.values().map(|tag| tag.digest.as_str()).collect(),
+            children: repository
+                .artifacts
+                .values()
+                .flat_map(|it| &it.references)
+                .map(|it| it.child_id)
+                .collect(),
+            accessories: accessories.map(|it| it.digest.as_str()).collect(),
+        }
+    }
+
+    pub(in crate::harbor) fn has(&self, artifact: &Artifact) -> bool {
+        let digest = artifact.digest.as_str();
+        (self.tagged.contains(digest) || !self.children.contains(&artifact.id))
+            && !self.accessories.contains(digest)
+    }
 }
 
 fn is_wanted(repository: &Repository, artifact: &Artifact, keywords: &Keywords) -> bool {
-    let tags = tags_of(repository, &artifact.digest);
+    let tags = || tags_of(repository, &artifact.digest);
     let by_tag = match keywords.get("tags") {
         None => true,
-        Some(Pattern::Exact(value)) if value == "*" => !tags.is_empty(),
-        Some(Pattern::Exact(value)) if value == "nil" => tags.is_empty(),
-        Some(_) => tags.iter().any(|tag| keywords.admits("tags", tag)),
+        Some(Pattern::Exact(value)) if value == "*" => !tags().is_empty(),
+        Some(Pattern::Exact(value)) if value == "nil" => tags().is_empty(),
+        Some(_) => tags().iter().any(|tag| keywords.admits("tags", tag)),
     };
     by_tag && keywords.admits("digest", &artifact.digest) && keywords.admits("type", &artifact.kind)
 }

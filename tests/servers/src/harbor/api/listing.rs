@@ -11,6 +11,11 @@ use crate::harbor::answer::{Answer, Code, Refusal};
 impl Call<'_> {
     /// The page that is asked for, its total and its links: ten to a page, a hundred at most.
     pub(super) fn page(&self, items: Vec<Value>) -> Result<Answer, Refusal> {
+        self.page_of(items, |item| item)
+    }
+
+    /// The same, of which only what is shown is written.
+    pub(super) fn page_of<T>(&self, items: Vec<T>, write: impl FnMut(T) -> Value) -> Result<Answer, Refusal> {
         let number = |name: &str, default: usize| match self.request.query.filled(name) {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| {
@@ -29,7 +34,7 @@ impl Call<'_> {
         }
         let total = items.len();
         let first = page.saturating_sub(1).saturating_mul(size);
-        let shown: Vec<Value> = items.into_iter().skip(first).take(size).collect();
+        let shown: Vec<Value> = items.into_iter().skip(first).take(size).map(write).collect();
         let answer = Answer::json(200, &json!(shown)).with_header("X-Total-Count", &total.to_string());
         let link = |page: usize, relation: &str| {
             let query =

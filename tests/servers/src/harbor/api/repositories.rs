@@ -58,7 +58,8 @@ pub(super) fn delete(call: &Call<'_>, project: &str, name: &str) -> Result<Answe
 }
 
 fn written(state: &State, repository: &Repository) -> Value {
-    let count = repository.artifacts.values().filter(|a| artifacts::is_listed(state, repository, a)).count();
+    let shown = artifacts::Shown::of(state, repository);
+    let count = repository.artifacts.values().filter(|artifact| shown.has(artifact)).count();
     json!({
         "id": repository.id,
         "project_id": repository.project,
