@@ -4,7 +4,7 @@
 use clap::Command;
 
 /// Command lines, of which each command shows its own.
-const EXAMPLES: [&str; 54] = [
+const EXAMPLES: [&str; 55] = [
     "bundle key generate ops.key",
     "bundle key show ops.key.pub",
     "bundle lock --file bundle.yaml",
@@ -27,6 +27,7 @@ const EXAMPLES: [&str; 54] = [
     "bundle harbor check --to https://harbor.example --credentials harbor-secrets/importer.json",
     "bundle harbor rotate importer team-a --to https://harbor.example",
     "bundle harbor diff receipt.json --to https://harbor.example --trust site.key.pub",
+    "bundle harbor rescan --to https://harbor.example --credentials harbor-secrets/importer.json",
     "bundle harbor trivy-values nightly.tar --to https://harbor.example --trust ops.key.pub",
     "bundle harbor values nightly.tar --registry harbor.example --trust ops.key.pub --output images.yaml",
     "bundle receipt show receipt.json --trust site.key.pub",

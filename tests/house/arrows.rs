@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &str); 23] = [
     ("bundle-bundler", "oci os input format trust upstream registry chart"),
     ("bundle-importer", "oci os input format trust registry"),
     ("bundle-site", "oci os input format trust registry harbor importer"),
-    ("bundle-inventory", "oci os format trust registry harbor importer site"),
+    ("bundle-inventory", "oci os format trust registry harbor importer"),
     ("bundle-prune", "oci os format trust registry harbor importer site inventory"),
     ("bundle-scan", "oci os input format trust"),
     ("bundle-handout", "oci os format importer site chart"),

@@ -1,4 +1,5 @@
 //! A base, uncompressed: its plain bytes in a scratch file, and its tokens in another where a recipe takes them over.
+//! Takes the base as it lies there; gives what recipes and differences read.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
 //! The tokens of a base, which lie in a file of the caller's, and the way to a place among them.
+//! Takes a position among the base's plain bytes, gives the sequences from there on.
 
 use std::io;
 use std::sync::Arc;
