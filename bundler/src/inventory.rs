@@ -1,15 +1,15 @@
 //! An inventory of one place: the contents of a bundle, a receipt or a lockfile, in one form. Takes a file of
 //! any of these kinds, gives artifacts with their blobs as far as the file names them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bundle_format::{
-    Base, Blob, BundleId, Cursor, Damage, Graph, Kind, Limits, Medium, MediumError, PublicKey, Receipt,
-    Statement, Target, Unverified,
+    Base, Blob, BundleId, CompactBase, Cursor, Damage, Graph, Kind, Limits, Medium, MediumError, PublicKey,
+    Receipt, Statement, Target, Unverified,
 };
-use bundle_oci::{Digest, Platform, Printable, Reference, Tag};
+use bundle_oci::{Digest, Platform, Printable, Reference, RepositoryName, Tag};
 
 use crate::policy::says_lack;
 use crate::{ConfigError, Lock};
@@ -76,7 +76,8 @@ pub struct InventoryEntry {
     pub subject: Option<Digest>,
     /// How to find out what it consists of.
     pub(crate) locked: Option<Locked>,
-    /// Whether only some of several sites have it; its blobs are then those that all of them have.
+    /// Whether only some of several sites have it, or only some of its blobs are there still; its blobs are then those
+    /// that all sites have.
     pub(crate) partial: bool,
 }
 
@@ -217,6 +218,25 @@ impl Inventory {
             })
             .collect();
         Self { origin: InventoryKind::Receipt, base: base_of(&bundle), verified, artifacts, known }
+    }
+
+    /// The same without these blobs, which are there no longer: what a later bundle does not build on.
+    #[must_use]
+    pub fn without(mut self, absent: &[CompactBase]) -> Self {
+        let mut gone: HashMap<&RepositoryName, HashSet<Digest>> = HashMap::new();
+        for CompactBase { digest, repository, .. } in absent {
+            gone.entry(repository).or_default().insert(*digest);
+        }
+        let known = &self.known;
+        for artifact in &mut self.artifacts {
+            let gone = artifact.target.path().ok().and_then(|repository| gone.get(&repository));
+            if let (Some(gone), Some(blobs)) = (gone, &mut artifact.blobs) {
+                let before = blobs.len();
+                blobs.retain(|&at| known.get(at as usize).is_none_or(|blob| !gone.contains(&blob.digest)));
+                artifact.partial |= blobs.len() < before;
+            }
+        }
+        self
     }
 
     fn of_lock(path: &Path) -> Result<Self, InventoryError> {

@@ -50,6 +50,7 @@ impl From<OpenError> for Failure {
                     .to_owned(),
             ),
             OpenError::Damage(Damage::NoBase(_)) => Some(NO_BASE.to_owned()),
+            OpenError::Damage(Damage::WrongBase(_)) => Some(WRONG_BASE.to_owned()),
             _ if id == Id::NewerVersion => Some(NEWER.to_owned()),
             OpenError::Damage(Damage::NotABundle) => Some(ANOTHER_FILE.to_owned()),
             OpenError::Damage(Damage::Promise(_)) => Some(NOT_AS_SAID.to_owned()),
@@ -66,6 +67,10 @@ pub(super) const NEWER: &str = "install a version of `bundle` that is at least t
 /// The hint for a compact bundle without its bases.
 const NO_BASE: &str = "name a directory with the earlier bundles (--base-dir DIR), or import it where the layers of \
      before are; if they are gone there, ask for a bundle that was made without --base";
+
+/// The hint for a base that is not what it should be.
+const WRONG_BASE: &str = "the registry, or the directory of --base-dir, has a damaged layer: replace it there, or ask for a \
+     bundle that was made without --base";
 
 /// The hint for damaged bytes.
 const COPY_AGAIN: &str = "copy the damaged files again from where they were made; `create --parity` makes \
@@ -160,6 +165,9 @@ impl From<PushError> for Failure {
             PushError::Damage(Damage::NoBase(_)) => {
                 Self::new(Id::BaseMissing, &error).hint(format!("no tag was moved; {NO_BASE}"))
             }
+            PushError::Damage(Damage::WrongBase(_)) => {
+                Self::new(Id::BaseMissing, &error).hint(format!("no tag was moved; {WRONG_BASE}"))
+            }
             PushError::Damage(_) => Self::new(Id::Damaged, &error)
                 .hint("no tag was moved; copy the file again, or make it again on the connected side"),
             PushError::Gone { .. } => Self::new(Id::Changed, &error).hint(again),
@@ -232,7 +240,7 @@ pub(super) fn damage_id(damage: &Damage) -> Id {
         Damage::Truncated { .. } => Id::Truncated,
         Damage::Statement(error) => statement_id(error),
         Damage::PipedManifests(_) => Id::LimitReached,
-        Damage::NoBase(_) => Id::BaseMissing,
+        Damage::NoBase(_) | Damage::WrongBase(_) => Id::BaseMissing,
         _ => Id::Damaged,
     }
 }

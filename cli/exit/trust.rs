@@ -40,7 +40,7 @@ impl From<ReceiptFileError> for Failure {
                 version_id(*version, RECEIPT_VERSION)
             }
             ReceiptFileError::Receipt { source: ReceiptError::Signature, .. } => Id::UnknownSigner,
-            ReceiptFileError::Receipt { .. } => Id::Damaged,
+            ReceiptFileError::Receipt { .. } | ReceiptFileError::Absence { .. } => Id::Damaged,
         };
         let hint = match &error {
             _ if id == Id::NewerVersion => Some(NEWER),

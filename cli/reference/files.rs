@@ -95,6 +95,12 @@ const FILES: &[Entry] = &[
         what: "The receipt of an import, signed with the site's key.",
     },
     Entry {
+        name: "STREAM-NUMBER.absent, STREAM-NUMBER.absent.sig",
+        reads: "sync export",
+        writes: "sync import",
+        what: "Which blobs a bundle builds on and the registry has no longer, signed with the site's key. It goes back with the receipts.",
+    },
+    Entry {
         name: "removals.json",
         reads: "prune --apply",
         writes: "prune --plan",

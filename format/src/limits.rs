@@ -53,6 +53,8 @@ pub struct Limits {
     /// A receipt's size in bytes, which is read into memory: enough for as many artifacts and blobs
     /// as a statement may have.
     pub receipt: u64,
+    /// The size in bytes of an absence notice: enough for all layers that a large registry can lose.
+    pub absence: u64,
     /// The size in bytes of the index beside a set's volumes: enough for as many as there may be.
     pub volume_index: u64,
     /// The window that a frame in a pipe may need, as a power of 2, in bytes: what the decompression
@@ -83,6 +85,7 @@ impl Limits {
         recipe: 4 << 20,
         scratch: 4 << 30,
         receipt: 64 << 20,
+        absence: 16 << 20,
         volume_index: 16 << 20,
         piped_window: 23,
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_format::testing::key;
 use bundle_format::{
-    Archive, BLOCK, BlobSink, Cursor, Layer, Limits, Medium, Pipe, Receipt, ShortReceipt, Statement,
+    AbsenceNotice, Archive, BLOCK, BlobSink, Cursor, Layer, Limits, Medium, Pipe, Receipt, ShortReceipt, Statement,
     Timestamp, TrustPolicy, Trusted, Unverified, VolumeIndex, uncompressed,
 };
 use bundle_oci::{Digest, Manifest, MediaType};
@@ -134,6 +134,9 @@ pub(crate) fn compact(bytes: &[u8]) {
 }
 
 pub(crate) fn receipt(bytes: &[u8]) {
+    if let Ok(notice) = AbsenceNotice::parse(bytes, &Limits::V1) {
+        assert_eq!(AbsenceNotice::parse(&notice.to_bytes(), &Limits::V1).unwrap(), notice);
+    }
     if let Ok(receipt) = Receipt::parse(bytes, &Limits::V1) {
         assert_eq!(Receipt::parse(&receipt.to_bytes(), &Limits::V1).unwrap(), receipt);
     }

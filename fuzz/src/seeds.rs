@@ -1,7 +1,9 @@
 //! Inputs that the real writer makes: statements, archives, compressed ones, receipts, parity.
 //! Takes nothing; gives bytes.
 
-use bundle_format::{ParityPlan, ShortReceipt, VOLUMES_VERSION, VolumeEntry, VolumeIndex, testing};
+use bundle_format::{
+    AbsenceNotice, CompactBase, ParityPlan, ShortReceipt, VOLUMES_VERSION, VolumeEntry, VolumeIndex, testing,
+};
 use bundle_oci::{Digest, MediaType};
 use serde_json::json;
 
@@ -53,7 +55,16 @@ pub(crate) fn volume_indexes() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn receipts() -> Vec<Vec<u8>> {
-    vec![testing::receipt().to_bytes()]
+    let receipt = testing::receipt();
+    let lost = CompactBase {
+        digest: receipt.blobs[0].digest,
+        size: 7,
+        repository: "cache/docker.io/library/nginx".parse().unwrap(),
+    };
+    let receipt_bytes = receipt.to_bytes();
+    let (site, registry, noticed) = (receipt.site, receipt.registry, receipt.imported);
+    let notice = AbsenceNotice::new(receipt.bundle, site, registry, noticed, vec![lost]);
+    vec![receipt_bytes, notice.to_bytes()]
 }
 
 pub(crate) fn short_receipts() -> Vec<Vec<u8>> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bundle_format::{Base, Blob, Graph, Kind, Target};
+use bundle_format::{Base, Blob, CompactBase, Graph, Kind, Target};
 use bundle_oci::{Digest, Manifest, MediaType, RepositoryName};
 use bundle_registry::Error;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -159,6 +159,8 @@ pub enum PlanError {
         lacking: Vec<String>,
         /// How many blobs are missing.
         blobs: usize,
+        /// These blobs, each with all repositories in which it was looked for.
+        absent: Vec<CompactBase>,
         /// The bases of the delta.
         base: Vec<Base>,
     },
@@ -380,13 +382,16 @@ impl ImportPlan {
             .buffered(jobs.max(1) * 4)
             .try_collect()
             .await?;
-        let mut missing = HashSet::new();
+        let (mut missing, mut absent) = (HashSet::new(), Vec::new());
         for (step, holder) in self.blobs.iter_mut().zip(found) {
             match (step.supply, holder) {
                 (Supply::Carried, _) => {}
                 (Supply::Required, Some(holder)) => step.holders = vec![holder],
                 (Supply::Required, None) => {
                     missing.insert(step.blob.digest);
+                    let Blob { digest, size } = step.blob;
+                    let places = step.places.iter().map(|place| &place.repository).chain(&step.holders);
+                    absent.extend(places.cloned().map(|repository| CompactBase { digest, size, repository }));
                 }
             }
         }
@@ -400,6 +405,7 @@ impl ImportPlan {
         Err(PlanError::Base {
             lacking: self.steps.iter().filter(lacks).map(|step| step.target.to_string()).collect(),
             blobs: missing.len(),
+            absent,
             base: bundle.statement().base.clone(),
         })
     }

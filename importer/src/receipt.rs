@@ -177,6 +177,20 @@ pub fn may_replace_receipt(path: &Path) -> Result<(), FileError> {
 /// A file cannot be written.
 pub fn write_receipt(path: &Path, bytes: &[u8], signature: Option<&SignatureBytes>) -> Result<(), FileError> {
     may_replace_receipt(path)?;
+    write_signed(path, bytes, signature)
+}
+
+/// Writes an absence notice's bytes and its signature, in the same way.
+///
+/// # Errors
+/// Something else lies there, or a file cannot be written.
+pub fn write_absence_notice(path: &Path, bytes: &[u8], signature: &SignatureBytes) -> Result<(), FileError> {
+    may_replace(path, |start, _| begins_with_field(start, "absenceVersion"))?;
+    may_replace(&signature_path(path), |_, length| length == SignatureBytes::LENGTH as u64)?;
+    write_signed(path, bytes, Some(signature))
+}
+
+fn write_signed(path: &Path, bytes: &[u8], signature: Option<&SignatureBytes>) -> Result<(), FileError> {
     let beside = signature_path(path);
     match signature {
         Some(signature) => replace_file(&beside, signature.as_ref())?,

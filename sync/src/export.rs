@@ -140,6 +140,12 @@ impl ExportJob<'_> {
                 Printable(&site.display().to_string())
             ));
         }
+        if receipts.lost.blobs > 0 {
+            progress.note(&format!(
+                "the other side says that {} blobs are gone that a receipt proved: the next bundle does not build on them",
+                receipts.lost.blobs
+            ));
+        }
         self.recall(&mut ledger, &stream, &outbox)?;
 
         let created = Timestamp::now();
@@ -315,6 +321,8 @@ impl ExportJob<'_> {
                 Some(Ordering::Equal) => return Ok(Some(Nothing::Arrived)),
                 // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made
                 // again.
+                // What builds on blobs that are gone there does no good, however soon it comes.
+                Some(Ordering::Greater) if receipts.lost.newest >= Some(last.sequence) => {}
                 None | Some(Ordering::Greater)
                     if outbox.bundles()?.iter().any(|sent| sent.sequence == last.sequence) =>
                 {

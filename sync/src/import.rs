@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bundle_format::{
-    BundleId, Damage, FileError, Lent, Limits, MediumError, Receipt, ScratchSpace, Sequence, ShortReceipt,
-    StreamName, Timestamp, TrustError, Verdict, VolumeNames, replace_file,
+    BundleId, CompactBase, Damage, FileError, Lent, Limits, MediumError, Receipt, ScratchSpace, Sequence,
+    ShortReceipt, StreamName, Timestamp, TrustError, Verdict, VolumeNames, replace_file,
 };
 use bundle_importer::{
     Arrival, Arrived, Bundle, Delivery, DeliveryError, DeliveryOptions, Destination, Finding, HistoryError,
@@ -20,6 +20,7 @@ use bundle_registry::{Client, Progress};
 use bundle_trust::{Effective, SignError, Signer};
 use tracing::info;
 
+use crate::absence::{Notices, absent, is_for_absence};
 use crate::inbox::{self, Candidate, InboxError};
 use crate::ledger::{self, Done, ImportLedger, LastImport, LedgerError, Unusable};
 use crate::pruning::{PruneRun, PruneStatus, Pruning, bases};
@@ -105,11 +106,13 @@ pub enum ItemError {
     /// Its receipt cannot be written.
     #[error(transparent)]
     Receipt(#[from] FileError),
-    /// Volumes of it are missing, and its stream has gone on.
-    #[error("bundle {bundle} is incomplete, and bundle {} of its stream was imported already", .newest.dated())]
+    /// Volumes of it are missing, or what it builds on, and its stream has gone on.
+    #[error("bundle {bundle} {lack}, and bundle {} of its stream was imported already", .newest.dated())]
     Superseded {
         /// The bundle.
         bundle: BundleId,
+        /// What is wrong with it.
+        lack: &'static str,
         /// The newest number of its stream.
         newest: Sequence,
     },
@@ -181,6 +184,11 @@ impl ImportJob<'_> {
             let imported = self.import(&candidate, progress.clone()).await;
             let stream = id.stream;
             let item = match imported {
+                // A later bundle may do without what is gone.
+                Err(error) if is_for_absence(&error) => {
+                    unusable.push((candidate, error));
+                    continue;
+                }
                 Ok(imported) => self.finish(candidate, imported, &mut ledger, &ledger_path)?,
                 Err(error) => self.sort(candidate, error, &mut ledger, &ledger_path)?,
             };
@@ -253,9 +261,12 @@ impl ImportJob<'_> {
         Ok(bundle)
     }
 
-    /// A set that is incomplete waits for its other volumes, unless its stream has gone on without it.
+    /// A set that is incomplete waits for its other volumes, and a bundle for what it builds on, unless its stream has
+    /// gone on without it.
     fn superseded(&self, candidate: &Candidate, error: ItemError) -> ItemError {
-        let ItemError::Open(OpenError::Missing(_)) = &error else { return error };
+        if !matches!(error, ItemError::Open(OpenError::Missing(_))) && !is_for_absence(&error) {
+            return error;
+        }
         let identified = candidate.files.iter().find_map(|path| {
             let is_part = VolumeNames::read(path).is_some() || *path == candidate.path;
             is_part.then(|| Bundle::identify(path, self.policy, &Limits::V1).ok()).flatten()
@@ -263,12 +274,13 @@ impl ImportJob<'_> {
         let Some(bundle) = identified else { return error };
         let state = StateFile::look(&self.options.state).ok();
         let newest = state.and_then(|state| state.newest(&self.destination.root(), &bundle.stream));
-        match newest {
-            Some(newest) if bundle.sequence <= newest.sequence => {
-                ItemError::Superseded { bundle, newest: newest.sequence }
-            }
-            _ => error,
-        }
+        let Some(newest) = newest.map(|newest| newest.sequence) else { return error };
+        // What was imported once, and builds on what is gone since, is no older than it was.
+        let (lack, is_over) = match is_for_absence(&error) {
+            true => ("builds on blobs that are gone", bundle.sequence < newest),
+            false => ("is incomplete", bundle.sequence <= newest),
+        };
+        if is_over { ItemError::Superseded { bundle, lack, newest } } else { error }
     }
 
     async fn import(
@@ -279,8 +291,29 @@ impl ImportJob<'_> {
         // It is opened again, for much time may have passed: what is noted is what was imported.
         let bundle = self.open(candidate)?;
         let there = RegistryBases::look(self.client, self.destination.registry(), bundle.bases()).await;
+        let looked: Vec<CompactBase> = there.absent().cloned().collect();
         bundle.lend(&Lent { bases: Arc::new(there), scratch: ScratchSpace::default() });
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
+        let notices = Notices { config: self.config, signer: self.signer, registry: self.destination.root() };
+        let imported = self.deliver(bundle, &id, progress).await;
+        match &imported {
+            Ok(_) => notices.take_back(&id),
+            Err(error) => {
+                let blobs = absent(error, looked);
+                if !blobs.is_empty() {
+                    notices.write(&id, blobs)?;
+                }
+            }
+        }
+        imported
+    }
+
+    async fn deliver(
+        &self,
+        bundle: Bundle,
+        id: &BundleId,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Accepted, ItemError> {
         let (created, bases) = (bundle.statement().created, bases(bundle.statement()));
         let waiting = || progress.note(&HistoryNotice::Waiting.to_string());
         let state = StateFile::open(&self.options.state, waiting)?;
@@ -307,7 +340,7 @@ impl ImportJob<'_> {
                 if let Some(receipt) = &arrived.receipt {
                     self.write_receipt(receipt)?;
                 }
-                Ok(Accepted { id, created, bases, arrived: *arrived })
+                Ok(Accepted { id: id.clone(), created, bases, arrived: *arrived })
             }
             Arrival::Part(_) => Err(ItemError::Part),
         }
@@ -567,7 +600,7 @@ fn damaged(damage: &Damage) -> Judgement {
     match damage.itself() {
         Damage::Read(_) => Judgement::Fail,
         // A later bundle, made without that base, mends it.
-        Damage::NoBase(_) => Judgement::Wait,
+        Damage::NoBase(_) | Damage::WrongBase(_) => Judgement::Wait,
         _ => Judgement::Settle,
     }
 }

@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::absence::{ABSENT, Absences, Lost};
 use crate::listing;
 use crate::outbox::{Outbox, OutboxError};
 use bundle_bundler::{EverySite, Inventory};
 use bundle_format::{
-    BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt, StreamName, replace_file,
+    AbsenceError, AbsenceNotice, BundleId, Limits, PublicKey, ReceiptError, Sequence, ShortReceipt,
+    StreamName, replace_file,
 };
 use bundle_importer::signature_path;
 use bundle_oci::{Printable, chain};
-use bundle_trust::load_receipt;
+use bundle_trust::{load_absence_notice, load_receipt};
 
 /// The directory for refused receipts, beside the others.
 const REFUSED: &str = "refused";
@@ -27,6 +29,8 @@ pub(crate) struct Receipts {
     pub(crate) waiting: Vec<PathBuf>,
     /// Directories of sites without a receipt of the stream.
     pub(crate) silent: Vec<PathBuf>,
+    /// What is gone there although a receipt proved it: `newest` is without it.
+    pub(crate) lost: Lost,
 }
 
 /// A receipt that was refused; it lies in `refused` beside the others, with the reason.
@@ -39,9 +43,9 @@ pub struct RefusedReceipt {
 }
 
 impl Receipts {
-    /// Reads all receipts of a stream: `*.json`, which one of `keys` must have signed; and `*.txt` with typed
-    /// short receipts, one a line, of bundles that are still in the outbox. Those of other streams are left
-    /// alone.
+    /// Reads all receipts of a stream: `*.json`, which one of `keys` must have signed; `*.txt` with typed
+    /// short receipts, one a line, of bundles that are still in the outbox; and `*.absent`, signed notices of what is
+    /// gone. Those of other streams are left alone.
     pub(crate) fn read(
         directory: &Path,
         keys: &[PublicKey],
@@ -51,11 +55,18 @@ impl Receipts {
         let failed = |source| OutboxError { path: directory.to_owned(), doing: "read", source };
         let files = listing::files(directory).map_err(failed)?;
         let mut receipts = Self::default();
+        let mut absences = Absences::default();
         for path in files.into_iter().filter(|file| !file.name.starts_with('.')).map(|file| file.path) {
             let end = path.extension().and_then(|end| end.to_str());
             let read = match end {
                 Some("json") => signed(&path, keys, stream),
                 Some("txt") => typed(&path, stream, outbox),
+                Some(ABSENT) => noticed(&path, keys).map(|notice| {
+                    notice.map_or(Read::Waits, |notice| {
+                        absences.add(notice, stream);
+                        Read::OfAnother
+                    })
+                }),
                 _ => continue,
             };
             match read {
@@ -64,6 +75,10 @@ impl Receipts {
                 Ok(Read::Waits) => receipts.waiting.push(path),
                 Err(reason) => receipts.refused.push(RefusedReceipt { path, reason }),
             }
+        }
+        if let Some(newest) = receipts.newest.take() {
+            let (newest, lost) = absences.apply(newest);
+            (receipts.newest, receipts.lost) = (Some(newest), lost);
         }
         Ok(receipts)
     }
@@ -83,9 +98,11 @@ impl Receipts {
             if site.name.starts_with('.') || site.name == REFUSED {
                 continue;
             }
-            let Self { newest, refused, waiting, .. } = Self::read(&site.path, keys, stream, outbox)?;
+            let Self { newest, refused, waiting, lost, .. } = Self::read(&site.path, keys, stream, outbox)?;
             all.refused.extend(refused);
             all.waiting.extend(waiting);
+            all.lost.blobs += lost.blobs;
+            all.lost.newest = all.lost.newest.max(lost.newest);
             match newest {
                 Some(newest) => sites.add(newest),
                 None => all.silent.push(site.path),
@@ -129,6 +146,18 @@ fn signed(path: &Path, keys: &[PublicKey], stream: &StreamName) -> Result<Read, 
         Err(E::Read { .. } | E::Signature(_)) => Ok(Read::Waits),
         Err(E::Receipt { source: ReceiptError::Json(error), .. }) if error.is_eof() => Ok(Read::Waits),
         Err(E::Receipt { source, .. }) => Err(chain(&source)),
+        Err(error @ E::Absence { .. }) => Err(chain(&error)),
+    }
+}
+
+/// A notice of what is gone; none if it is not there whole.
+fn noticed(path: &Path, keys: &[PublicKey]) -> Result<Option<AbsenceNotice>, String> {
+    use bundle_trust::ReceiptFileError as E;
+    match load_absence_notice(path, keys, &Limits::V1) {
+        Ok(notice) => Ok(Some(notice)),
+        Err(E::Read { .. } | E::Signature(_)) => Ok(None),
+        Err(E::Absence { source: AbsenceError::Json(error), .. }) if error.is_eof() => Ok(None),
+        Err(error) => Err(chain(&error)),
     }
 }
 

@@ -26,7 +26,7 @@ pub use countersignature::{
 };
 pub use effective::{Effective, LoadKeysError, StoreLocation, StoreNotFound, load_keys};
 pub use key_file::{KeyFileError, generate, load_private, load_public};
-pub use receipt_file::{ReceiptFileError, load_receipt};
+pub use receipt_file::{ReceiptFileError, load_absence_notice, load_receipt};
 pub use signature_file::{SignatureFileError, read_signature};
 pub use signer::{SignError, Signer};
 pub use trust_file::{TrustFileError, trust_schema};

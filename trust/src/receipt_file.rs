@@ -1,10 +1,10 @@
-//! Receipts as files, with the signature beside them.
-//! Takes a path and keys, gives a receipt whose signature was checked if keys were given.
+//! Receipts and absence notices as files, with the signature beside them.
+//! Takes a path and keys, gives a document whose signature was checked if keys were given.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use bundle_format::{Limits, PublicKey, Receipt, ReceiptError};
+use bundle_format::{AbsenceError, AbsenceNotice, Limits, PublicKey, Receipt, ReceiptError, SignatureBytes};
 
 use crate::signature_file::{SignatureFileError, read_signature};
 
@@ -27,6 +27,14 @@ pub enum ReceiptFileError {
         /// The cause.
         source: ReceiptError,
     },
+    /// An absence notice that is not right, or not signed as it must be.
+    #[error("{}: {source}", .path.display())]
+    Absence {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: AbsenceError,
+    },
     /// The signature beside it.
     #[error(transparent)]
     Signature(#[from] SignatureFileError),
@@ -43,10 +51,27 @@ pub fn load_receipt(path: &Path, keys: &[PublicKey], limits: &Limits) -> Result<
     if keys.is_empty() {
         return Receipt::parse(&bytes, limits).map_err(wrong);
     }
+    Receipt::verify(&bytes, &signature_of(path)?, keys, limits).map_err(wrong)
+}
+
+/// Reads an absence notice that one of `keys` signed, in the file beside it.
+///
+/// # Errors
+/// Any [`ReceiptFileError`].
+pub fn load_absence_notice(
+    path: &Path,
+    keys: &[PublicKey],
+    limits: &Limits,
+) -> Result<AbsenceNotice, ReceiptFileError> {
+    let bytes = read(path, limits.absence)?;
+    AbsenceNotice::verify(&bytes, &signature_of(path)?, keys, limits)
+        .map_err(|source| ReceiptFileError::Absence { path: path.to_owned(), source })
+}
+
+fn signature_of(path: &Path) -> Result<SignatureBytes, ReceiptFileError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".sig");
-    let signature = read_signature(Path::new(&beside))?;
-    Receipt::verify(&bytes, &signature, keys, limits).map_err(wrong)
+    Ok(read_signature(Path::new(&beside))?)
 }
 
 /// At most one byte more than `limit`, so that what is too long is seen to be.

@@ -65,6 +65,9 @@ pub enum Damage {
     /// A blob is the difference to one that is not to be had here.
     #[error("bundle is compact, and base {} of {} is not here", .0.digest, .0.repository)]
     NoBase(Box<CompactBase>),
+    /// A blob is the difference to one that is here with other bytes than its digest says.
+    #[error("bundle is compact, and base {} of {} has other bytes here than its digest says", .0.digest, .0.repository)]
+    WrongBase(Box<CompactBase>),
     /// The medium cannot be read.
     #[error("bundle cannot be read")]
     Read(#[source] io::Error),
@@ -87,6 +90,7 @@ impl From<io::Error> for Damage {
             (io::ErrorKind::InvalidData, Err(error)) => Self::Packed(error),
             (io::ErrorKind::NotFound, Err(error)) => match error.downcast::<CompactError>() {
                 Ok(CompactError::NoBase(base)) => Self::NoBase(Box::new(base)),
+                Ok(CompactError::WrongBase(base)) => Self::WrongBase(Box::new(base)),
                 Ok(other) => Self::Read(other.into_io()),
                 Err(error) => Self::Read(error),
             },
@@ -118,7 +122,7 @@ impl Damage {
     #[must_use]
     pub fn in_place(self, place: String) -> Self {
         match self {
-            Self::InVolumes { .. } | Self::Read(_) | Self::NoBase(_) => self,
+            Self::InVolumes { .. } | Self::Read(_) | Self::NoBase(_) | Self::WrongBase(_) => self,
             other => Self::InVolumes { place, damage: Box::new(other) },
         }
     }

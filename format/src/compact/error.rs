@@ -49,11 +49,11 @@ impl CompactError {
         }
     }
 
-    /// As an error of a layer: damage is invalid data, a base that is missing is not found.
+    /// As an error of a layer: damage is invalid data; a base that is missing, or not what it should be, is not found.
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Self::Io(error) => error,
-            Self::NoBase(_) => io::Error::new(io::ErrorKind::NotFound, self),
+            Self::NoBase(_) | Self::WrongBase(_) => io::Error::new(io::ErrorKind::NotFound, self),
             _ => io::Error::new(io::ErrorKind::InvalidData, self),
         }
     }

@@ -40,6 +40,11 @@ impl RegistryBases {
         Self { blobs: BlockingBlobs::new(client.clone()), registry: registry.clone(), absent }
     }
 
+    /// The bases that were looked for and are not there, in no order.
+    pub fn absent(&self) -> impl Iterator<Item = &CompactBase> {
+        self.absent.iter()
+    }
+
     /// How many bytes the bases have together that are not known to be gone.
     pub fn present(&self, bases: &[CompactBase]) -> (usize, u64) {
         let there = bases.iter().filter(|base| self.has(base));

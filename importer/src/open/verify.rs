@@ -194,9 +194,9 @@ fn unreadable(damage: &Damage) -> bool {
     matches!(damage.itself(), Damage::Read(_))
 }
 
-/// Whether a blob was not made, for its base is not here.
+/// Whether a blob was not made, for its base is not here, or is not what it should be.
 fn is_no_base(damage: &Damage) -> bool {
-    matches!(damage.itself(), Damage::NoBase(_))
+    matches!(damage.itself(), Damage::NoBase(_) | Damage::WrongBase(_))
 }
 
 fn failed_check(error: &OpenError) -> CheckName {
@@ -227,6 +227,7 @@ fn failed_check(error: &OpenError) -> CheckName {
             | Damage::Read(_)
             | Damage::Packed(_)
             | Damage::NoBase(_)
+            | Damage::WrongBase(_)
             | Damage::InVolumes { .. } => CheckName::Layout,
             Damage::Content(_)
             | Damage::BlobList(_)

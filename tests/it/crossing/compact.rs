@@ -62,7 +62,7 @@ impl Sides {
     }
 
     /// A layer as a program on this machine compresses it.
-    fn layer(&self, version: u64, program: &str) -> Layer {
+    pub(crate) fn layer(&self, version: u64, program: &str) -> Layer {
         let name = format!("key-{version}-{}", program.replace(' ', ""));
         let path: PathBuf = self.scene.path(&name);
         std::fs::write(&path, tree(version)).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! One night at a time, a month of them, and nights on which people interfere.
 
+mod absence;
 mod bad_nights;
 mod fleet;
 pub(crate) mod jobs;

@@ -1,0 +1,121 @@
+//! What the far side says when a bundle builds on blobs that are gone there. Takes the error of an import, writes a
+//! signed notice among the receipts and takes it back when it is out of date.
+
+use std::path::PathBuf;
+
+use bundle_bundler::Inventory;
+use bundle_format::{
+    AbsenceNotice, BundleId, CompactBase, Damage, FileError, Limits, Sequence, StreamName, Timestamp,
+};
+use bundle_importer::{DeliveryError, OpenError, PlanError, PushError, signature_path, write_absence_notice};
+use bundle_oci::RegistryPath;
+use bundle_trust::Signer;
+
+use crate::{ImportConfig, ItemError};
+
+/// The end of a notice's name.
+pub(crate) const ABSENT: &str = "absent";
+
+/// The notices of an import job.
+pub(crate) struct Notices<'a> {
+    pub(crate) config: &'a ImportConfig,
+    pub(crate) signer: &'a Signer,
+    pub(crate) registry: RegistryPath,
+}
+
+/// The blobs for want of which a bundle could not be imported; `looked` are those of its bases that are known to be
+/// gone. Empty if the error is another.
+pub(crate) fn absent(error: &ItemError, looked: Vec<CompactBase>) -> Vec<CompactBase> {
+    let damage = match error {
+        ItemError::Delivery(DeliveryError::Plan(PlanError::Base { absent, .. })) => {
+            return looked.into_iter().chain(absent.iter().cloned()).collect();
+        }
+        ItemError::Open(OpenError::Damage(damage))
+        | ItemError::Delivery(DeliveryError::Push { error: PushError::Damage(damage), .. }) => {
+            damage.itself()
+        }
+        _ => return Vec::new(),
+    };
+    match damage {
+        Damage::NoBase(base) | Damage::WrongBase(base) => {
+            looked.into_iter().chain([base.as_ref().clone()]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a bundle could not be imported for want of what it builds on.
+pub(crate) fn is_for_absence(error: &ItemError) -> bool {
+    !absent(error, Vec::new()).is_empty()
+}
+
+impl Notices<'_> {
+    /// Writes the notice of a bundle, unless one that says the same is there.
+    pub(crate) fn write(&self, bundle: &BundleId, blobs: Vec<CompactBase>) -> Result<(), ItemError> {
+        let directory = &self.config.receipts;
+        let made = std::fs::create_dir_all(directory);
+        made.map_err(|source| FileError { path: directory.clone(), source })?;
+        let path = self.path(bundle);
+        let site = self.config.site.clone();
+        let notice = AbsenceNotice::new(bundle.clone(), site, self.registry.clone(), Timestamp::now(), blobs);
+        let keys = [self.signer.public()];
+        let there = bundle_trust::load_absence_notice(&path, &keys, &Limits::V1);
+        if there.is_ok_and(|there| there.repeats(&notice)) {
+            return Ok(());
+        }
+        let bytes = notice.to_bytes();
+        let signature = self.signer.sign(&bytes)?;
+        Ok(write_absence_notice(&path, &bytes, &signature)?)
+    }
+
+    /// Removes the notice of a bundle that was imported after all. One that stays says nothing new.
+    pub(crate) fn take_back(&self, bundle: &BundleId) {
+        let path = self.path(bundle);
+        if bundle_trust::load_absence_notice(&path, &[self.signer.public()], &Limits::V1).is_ok() {
+            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_file(signature_path(&path));
+        }
+    }
+
+    fn path(&self, bundle: &BundleId) -> PathBuf {
+        self.config.receipts.join(format!("{}-{}.{ABSENT}", bundle.stream, bundle.sequence))
+    }
+}
+
+/// What came back about blobs that are gone, of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Absences {
+    notices: Vec<AbsenceNotice>,
+}
+
+impl Absences {
+    /// Takes note of a notice of this stream.
+    pub(crate) fn add(&mut self, notice: AbsenceNotice, stream: &StreamName) {
+        if notice.bundle.stream == *stream {
+            self.notices.push(notice);
+        }
+    }
+
+    /// Takes out of an inventory what is gone since. A receipt of the bundle of a notice, or of a later one, proves anew
+    /// what is there: then the notice is out of date.
+    pub(crate) fn apply(self, inventory: Inventory) -> (Inventory, Lost) {
+        let proved = inventory.base.sequence;
+        let mut lost = Lost::default();
+        let mut blobs = Vec::new();
+        for notice in self.notices.into_iter().filter(|notice| Some(notice.bundle.sequence) > proved) {
+            lost.newest = lost.newest.max(Some(notice.bundle.sequence));
+            blobs.extend(notice.blobs);
+        }
+        lost.blobs = blobs.len();
+        (inventory.without(&blobs), lost)
+    }
+}
+
+/// What notices came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// How many blobs are gone; each counts for each repository that lacks it.
+    pub(crate) blobs: usize,
+    /// The newest bundle that cannot be imported for it.
+    pub(crate) newest: Option<Sequence>,
+}
