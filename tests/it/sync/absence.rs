@@ -1,4 +1,5 @@
-//! Blobs that a receipt proved and that are gone since: the far side says so, and the next bundle does without them.
+//! Blobs that a receipt proved and that are gone since.
+//! The far side says so in a signed notice, and the next bundle does without them.
 
 use bundle_test_servers::{DockerRegistry, ImageSpec};
 
