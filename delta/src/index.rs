@@ -37,6 +37,7 @@ pub(crate) struct Known {
     /// The length of its content.
     pub(crate) size: u64,
     path: u64,
+    stem: u32,
     content: [u8; 16],
     sketch: [u32; FEATURES],
 }
@@ -62,12 +63,32 @@ impl BaseIndex {
             index.sizes.push(base.size());
             walk(base, |member| index.add(number, *base, &member, &mut inspector))?;
         }
+        index.sort();
+        Ok(index)
+    }
+
+    /// As [`Self::of`], with the members of each base given: any parts of it, in any order. Those before others count
+    /// more where there are too many.
+    ///
+    /// # Errors
+    /// When a base cannot be read; a member that is not within its base cannot.
+    pub fn of_members(bases: &[(&dyn ReadAt, &[Member])]) -> io::Result<BaseIndex> {
+        let mut index = BaseIndex::default();
+        let mut inspector = Inspector::new();
+        for (number, (base, members)) in bases.iter().enumerate() {
+            index.sizes.push(base.size());
+            members.iter().try_for_each(|member| index.add(number, *base, member, &mut inspector))?;
+        }
+        index.sort();
+        Ok(index)
+    }
+
+    fn sort(&mut self) {
         for keys in
-            [&mut index.contents, &mut index.paths, &mut index.stems, &mut index.names, &mut index.features]
+            [&mut self.contents, &mut self.paths, &mut self.stems, &mut self.names, &mut self.features]
         {
             keys.0.sort_unstable();
         }
-        Ok(index)
     }
 
     fn add(
@@ -95,9 +116,9 @@ impl BaseIndex {
             self.stems.add(traits.stem, id);
             self.names.add(traits.name, id);
         }
-        let Traits { path, content, sketch, .. } = traits;
+        let Traits { path, stem, content, sketch, .. } = traits;
         let Member { start, data, size, .. } = *member;
-        self.members.push(Known { base, start, data, size, path, content, sketch });
+        self.members.push(Known { base, start, data, size, path, stem, content, sketch });
         Ok(())
     }
 
@@ -124,13 +145,14 @@ impl BaseIndex {
     /// The member that a new member most likely came from.
     pub(crate) fn find(&self, member: &Member, traits: &Traits) -> Option<(u32, Fit)> {
         let is_same_path = |id: u32| !member.path.is_empty() && self.member(id).path == traits.path;
+        let is_same_stem = |id: u32| !member.path.is_empty() && self.member(id).stem == traits.stem;
         if member.size > 0 {
             // Of members with the same content the one at the same path has the same header, too.
             let same = self.contents.get(key_of(&traits.content));
             let same = same.filter(|id| {
                 self.member(*id).content == traits.content && self.member(*id).size == member.size
             });
-            if let Some(id) = same.max_by_key(|id| is_same_path(*id)) {
+            if let Some(id) = same.max_by_key(|id| (is_same_path(*id), is_same_stem(*id))) {
                 return Some((id, Fit::Same));
             }
         }
@@ -145,11 +167,10 @@ impl BaseIndex {
                 candidates.extend(self.features.get(feature_key(number, *feature)));
             }
         }
-        let stems: Vec<u32> = self.stems.get(traits.stem).collect();
         let score = |id: u32| {
             let known = self.member(id);
             let alike = known.sketch.iter().zip(&traits.sketch).filter(|(a, b)| a == b && **a != 0).count();
-            let named = if is_same_path(id) { 3 } else { u64::from(stems.contains(&id)) };
+            let named = if is_same_path(id) { 3 } else { u64::from(is_same_stem(id)) };
             let lengths = (known.size.min(member.size) << 8) / known.size.max(member.size).max(1);
             ((2 * alike as u64 + named) << 16) + lengths
         };

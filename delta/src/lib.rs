@@ -2,7 +2,9 @@
 //!
 //! Start at [`encode()`], [`decode()`] and [`BaseIndex`]. The crate knows nothing of bundles, images or registries:
 //! it takes bytes with positional reads ([`ReadAt`]) and gives a stream of bytes. A layer is usually a tar, whose
-//! members are matched with members of the bases by content, path, name and likeness; other bytes are one member.
+//! members are matched with members of the bases by content, path, name and likeness; other bytes are one member. Who
+//! knows other members, such as those of opened archives, gives them ([`BaseIndex::of_members`], [`encode_members`]):
+//! the encoded form is the same.
 //! Without bases the same form holds the layer compressed alone.
 //!
 //! ```
@@ -71,7 +73,7 @@
 //! | 4 | add header | as add, with bytes of stream 3 |
 //! | 5 | seek | moves the position by V as a zigzag number: V / 2 for an even V, -(V + 1) / 2 for an odd one |
 //! | 6 | base | chooses base V, position 0 |
-//! | 7 | reserved | for an inner transformation, such as exact recompression of a member of a zip; refused |
+//! | 7 | reserved | refused |
 //!
 //! Refused are: an operation that gives more bytes than are left of the size; reads outside of a base; a position
 //! below 0 or from 2^64 on; a base that does not exist, or none at all; more than two operations in a row within a group that give no
@@ -140,6 +142,8 @@ mod traits;
 mod varint;
 
 pub use decode::{Error as DecodeError, Head, HeadBase, Limits, WINDOWS, decode};
-pub use encode::{Error as EncodeError, Level, Options, Summary, SummaryBase, encode};
+pub use encode::{Error as EncodeError, Level, Options, Summary, SummaryBase, encode, encode_members};
 pub use index::BaseIndex;
+pub use members::{Member, walk};
 pub use read_at::{PlainFile, ReadAt};
+pub use traits::{file_name, stem};

@@ -12,21 +12,24 @@ const EXTENDED_MAX: u64 = 64 << 10;
 
 /// One member. The regions follow each other: header, content, padding.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Member {
+pub struct Member {
     /// Where the header starts, with the extended headers before it.
-    pub(crate) start: u64,
+    pub start: u64,
     /// Where the content starts.
-    pub(crate) data: u64,
+    pub data: u64,
     /// The length of the content.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Where the padding ends.
-    pub(crate) end: u64,
+    pub end: u64,
     /// The path as the header has it; empty for what has no header.
-    pub(crate) path: Vec<u8>,
+    pub path: Vec<u8>,
 }
 
-/// Calls `visit` for each member in order. Together they cover all bytes.
-pub(crate) fn walk<E: From<io::Error>>(
+/// Calls `visit` for each member of a tar in order. Together they cover all bytes.
+///
+/// # Errors
+/// The bytes cannot be read; and what `visit` says.
+pub fn walk<E: From<io::Error>>(
     plain: &dyn ReadAt,
     mut visit: impl FnMut(Member) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -72,7 +72,7 @@ impl Inspector {
         let mut content = [0; 16];
         content.copy_from_slice(&digest.finalize()[..16]);
         let stem = stem(&member.path);
-        let name = stem.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let name = file_name(&stem);
         Ok(Traits {
             path: hash(&member.path),
             stem: hash(&stem) as u32,
@@ -101,8 +101,13 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// What is behind the last `/` of a path.
+pub fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
 /// A path with `#` for each number, version and hexadecimal hash in it: `libz.so.#`, `numpy-#.dist-info/RECORD`.
-fn stem(path: &[u8]) -> Vec<u8> {
+pub fn stem(path: &[u8]) -> Vec<u8> {
     let mut stem = Vec::with_capacity(path.len());
     let mut at = 0;
     while at < path.len() {

@@ -9,6 +9,7 @@ use super::plan::{Planned, plan};
 use super::tuning::{Level, Tuning};
 use crate::format::{self, Kind, STREAMS, stream};
 use crate::index::{BaseIndex, Fit, Known};
+use crate::members::Member;
 use crate::model::AHEAD;
 use crate::read_at::ReadAt;
 use crate::varint;
@@ -39,6 +40,9 @@ pub enum Error {
     /// There are more bases than the format allows.
     #[error("there are {0} bases, and the format allows {max}", max = format::BASES_MAX)]
     Bases(usize),
+    /// The members that were given do not cover the layer.
+    #[error("the members do not cover the layer")]
+    Members,
     /// The index is of other bases.
     #[error("the index is of other bases")]
     Index,
@@ -85,6 +89,44 @@ pub fn encode(
     options: Options,
     out: &mut dyn Write,
 ) -> Result<Summary, Error> {
+    encode_planned(plain, None, bases, index, options, out)
+}
+
+/// As [`encode()`], with the members of the layer given: they must cover all its bytes, in their order.
+///
+/// # Errors
+/// See [`Error`].
+pub fn encode_members(
+    plain: &dyn ReadAt,
+    members: &[Member],
+    bases: &[&dyn ReadAt],
+    index: &BaseIndex,
+    options: Options,
+    out: &mut dyn Write,
+) -> Result<Summary, Error> {
+    let mut at = 0;
+    for member in members {
+        let content_end = member.data.checked_add(member.size);
+        let follows = member.start == at && member.start <= member.data;
+        if !follows || content_end.is_none_or(|end| end > member.end) {
+            return Err(Error::Members);
+        }
+        at = member.end;
+    }
+    if at != plain.size() {
+        return Err(Error::Members);
+    }
+    encode_planned(plain, Some(members), bases, index, options, out)
+}
+
+fn encode_planned(
+    plain: &dyn ReadAt,
+    members: Option<&[Member]>,
+    bases: &[&dyn ReadAt],
+    index: &BaseIndex,
+    options: Options,
+    out: &mut dyn Write,
+) -> Result<Summary, Error> {
     if bases.len() as u64 > format::BASES_MAX {
         return Err(Error::Bases(bases.len()));
     }
@@ -92,7 +134,7 @@ pub fn encode(
         return Err(Error::Index);
     }
     let tuning = Tuning::of(options.level, bases.len());
-    let plan = plan(plain, index).map_err(Error::Plain)?;
+    let plan = plan(plain, members, index).map_err(Error::Plain)?;
     let mut summary = Summary { plain: plain.size(), ..Summary::default() };
     for (number, base) in bases.iter().enumerate() {
         let reads = plan.iter().filter_map(|member| Some(index.member(member.old?.0)));

@@ -8,5 +8,5 @@ mod matcher;
 mod plan;
 mod tuning;
 
-pub use layer::{Error, Options, Summary, SummaryBase, encode};
+pub use layer::{Error, Options, Summary, SummaryBase, encode, encode_members};
 pub use tuning::Level;

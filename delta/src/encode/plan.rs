@@ -2,7 +2,7 @@
 //! encoded against. Sixteen to forty bytes a member are held.
 
 use crate::index::{BaseIndex, Fit};
-use crate::members::walk;
+use crate::members::{Member, walk};
 use crate::read_at::ReadAt;
 use crate::traits::Inspector;
 
@@ -24,13 +24,16 @@ pub(crate) struct Planned {
     pub(crate) old: Option<(u32, Fit)>,
 }
 
-/// Reads the new layer once.
-pub(crate) fn plan(plain: &dyn ReadAt, index: &BaseIndex) -> std::io::Result<Vec<Planned>> {
+/// Reads the new layer once. Without `members` they are those of a tar.
+pub(crate) fn plan(
+    plain: &dyn ReadAt,
+    members: Option<&[Member]>,
+    index: &BaseIndex,
+) -> std::io::Result<Vec<Planned>> {
     let mut plan: Vec<Planned> = Vec::new();
     let mut inspector = Inspector::new();
-    walk(plain, |member| {
-        let old =
-            if index.is_empty() { None } else { index.find(&member, &inspector.traits(plain, &member)?) };
+    let mut add = |member: &Member| {
+        let old = if index.is_empty() { None } else { index.find(member, &inspector.traits(plain, member)?) };
         if plan.len() < MEMBERS_MAX {
             plan.push(Planned {
                 start: member.start,
@@ -43,6 +46,10 @@ pub(crate) fn plan(plain: &dyn ReadAt, index: &BaseIndex) -> std::io::Result<Vec
             (last.size, last.end, last.old) = (member.end - last.data, member.end, None);
         }
         Ok::<_, std::io::Error>(())
-    })?;
+    };
+    match members {
+        Some(members) => members.iter().try_for_each(&mut add)?,
+        None => walk(plain, |member| add(&member))?,
+    }
     Ok(plan)
 }
