@@ -153,6 +153,24 @@ pub fn examine_beside(
     Ok((!recipe.is_too_long()).then(|| recipe.end()))
 }
 
+/// Which of these ways makes exactly the DEFLATE stream of `size` bytes at the blob's position, and how many plain bytes
+/// it has.
+pub(crate) fn way_of(
+    blob: &mut dyn ReadSeek,
+    size: u64,
+    ways: Vec<Way>,
+) -> Result<Option<(Way, u64)>, ExamineError> {
+    let mut source = Source::new(blob).map_err(ExamineError::Read)?;
+    let (start, mut sink) = (source.position(), io::sink());
+    let mut member = Member::new(&mut source, &mut sink, Packing::Deflate, 0);
+    let found = member.examine(ways, None)?;
+    let len = member.len;
+    Ok(match found {
+        Found::Way(way) if source.position() - start == size => Some((way, len)),
+        _ => None,
+    })
+}
+
 /// Writes the corrections of the stream at `start`, and leaves the source behind it.
 fn corrected(
     source: &mut Source<'_>,

@@ -1,13 +1,14 @@
 //! Exact recompression: compressed bytes taken apart into plain bytes and a recipe, and made again of the
 //! two, bit for bit. Takes readers and writers, knows no bundle and no network.
 //!
-//! Start at [`examine`] and [`recreate`].
+//! Start at [`examine`] and [`recreate`]; for compressed files within the plain bytes at [`Opener`] and [`Closer`].
 
 mod deflate;
 mod encoder;
 mod examine;
 pub mod go;
 mod gzip;
+mod inner;
 pub mod klauspost;
 mod model;
 mod recipe;
@@ -22,6 +23,10 @@ mod zstd;
 
 pub use encoder::Encoder;
 pub use examine::{ExamineError, MAX_MEMORY, examine, examine_beside};
+pub use inner::{
+    ArchiveEntry, Closer, InnerRecipe, MAX_INNER_RECIPE, MAX_STREAM_LIST, Opener, Packed, StreamListWriter,
+    StreamsError, archive_entries, inflate_streams, inflated_len, is_archive,
+};
 pub use model::{GoLevel, KlauspostSettings, Model, PgzipSettings};
 pub use recipe::{MAX_RECIPE, Recipe, RecipeError};
 pub use recreate::{Limits, RecreateError, Recreated, recreate, recreate_beside};

@@ -129,6 +129,12 @@ impl Block {
         }
     }
 
+    /// Begins another stream.
+    pub(crate) fn reset(&mut self) {
+        self.bits = BitWriter::default();
+        self.clear();
+    }
+
     fn clear(&mut self) {
         self.literals.freq[..L_CODES].fill(0);
         self.distances.freq[..D_CODES].fill(0);

@@ -99,6 +99,11 @@ impl Encoder for GoEncoder {
         }
         self.blocks.end(out);
     }
+
+    fn reset(&mut self) -> bool {
+        GoEncoder::reset(self);
+        true
+    }
 }
 
 fn whole(plain: &mut Vec<u8>, huffman: bool, blocks: &mut Blocks, out: &mut Vec<u8>) {

@@ -52,6 +52,8 @@ pub struct Deflate<const GNU: bool> {
     unentered: usize,
     /// The hash has seen the first two bytes (GNU only).
     begun: bool,
+    /// The window has moved.
+    slid: bool,
     level: u8,
 }
 
@@ -115,6 +117,16 @@ impl<const GNU: bool> Encoder for Deflate<GNU> {
     fn finish(&mut self, out: &mut Vec<u8>) {
         self.flush(Flush::Finish, out);
     }
+
+    fn reset(&mut self) -> bool {
+        let end = if self.slid { SPAN } else { self.at + self.ahead };
+        self.matcher.reset(end);
+        self.block.reset();
+        (self.at, self.ahead, self.block_start, self.slid) = (0, 0, 0, false);
+        (self.length, self.start, self.waiting) = (MIN_MATCH - 1, 0, false);
+        (self.unentered, self.begun) = (0, false);
+        true
+    }
 }
 
 impl<const GNU: bool> Deflate<GNU> {
@@ -132,6 +144,7 @@ impl<const GNU: bool> Deflate<GNU> {
             waiting: false,
             unentered: 0,
             begun: false,
+            slid: false,
             level: level.number(),
         }
     }
@@ -194,6 +207,7 @@ impl<const GNU: bool> Deflate<GNU> {
     }
 
     fn slide(&mut self) {
+        self.slid = true;
         self.matcher.slide();
         self.start = self.start.wrapping_sub(WINDOW);
         self.at -= WINDOW;
@@ -229,6 +243,7 @@ impl<const GNU: bool> Deflate<GNU> {
         }
         if flush == Flush::Full {
             self.matcher.forget();
+            self.slid = true;
             self.at = 0;
             self.block_start = 0;
             self.unentered = 0;

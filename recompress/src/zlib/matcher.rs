@@ -89,6 +89,15 @@ impl Matcher {
         }
     }
 
+    /// Makes everything as it was at first, where the window was filled before `end`.
+    pub(crate) fn reset(&mut self, end: usize) {
+        self.window[..end.min(SPAN)].fill(0);
+        self.head[..self.mask + 1].fill(0);
+        self.prev[..end.min(WINDOW)].fill(0);
+        self.number[..end.min(WINDOW)].fill(0);
+        self.hash = 0;
+    }
+
     /// Forgets all strings. (`CLEAR_HASH`)
     pub(crate) fn forget(&mut self) {
         let used = self.mask + 1;
