@@ -190,3 +190,34 @@ pub fn compact(content: &[u8], layers: usize) -> Vec<u8> {
     writer.bytes(&content[at..]).unwrap();
     writer.finish().unwrap().0
 }
+
+/// A zip of these files as Python, Java and others write it: zlib's DEFLATE at level 6.
+pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    use bundle_recompress::{Deflate, Encoder, Level, ZlibSettings};
+    let level = Level::new(6).unwrap();
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let (mut encoder, mut packed) = (Deflate::zlib(ZlibSettings::usual(level)), Vec::new());
+        encoder.write(content, &mut packed);
+        encoder.finish(&mut packed);
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let mut common = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
+        for number in [crc.sum(), packed.len() as u32, content.len() as u32] {
+            common.extend(number.to_le_bytes());
+        }
+        common.extend((name.len() as u16).to_le_bytes());
+        common.extend([0, 0]);
+        directory.extend([b"PK\x01\x02\x14\x00", &common[..], &[0; 10]].concat());
+        directory.extend((bytes.len() as u32).to_le_bytes());
+        directory.extend(name.bytes());
+        bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), &packed].concat());
+    }
+    let (offset, length, number) = (bytes.len() as u32, directory.len() as u32, files.len() as u16);
+    bytes.append(&mut directory);
+    bytes.extend(b"PK\x05\x06\x00\x00\x00\x00");
+    bytes.extend([number.to_le_bytes(), number.to_le_bytes()].concat());
+    bytes.extend([length.to_le_bytes(), offset.to_le_bytes()].concat());
+    bytes.extend([0, 0]);
+    bytes
+}

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use bundle_format::testing::key;
+use bundle_format::testing::{self, key};
 use bundle_format::{
     AbsenceNotice, Archive, BLOCK, BlobSink, Cursor, Layer, Limits, Medium, Pipe, Receipt, ShortReceipt, Statement,
     Timestamp, TrustPolicy, Trusted, Unverified, VolumeIndex, uncompressed,
@@ -131,6 +131,18 @@ pub(crate) fn compact(bytes: &[u8]) {
     if is_whole(&medium) && bytes.starts_with(b"compact-bundle 1") {
         assert!(reads(bytes), "a file and a pipe differ");
     }
+}
+
+/// A layer, and one after it that is a little different: whatever they are, such as zips that lie, they come back of a
+/// compact encoding.
+pub(crate) fn compact_layer(bytes: &[u8]) {
+    let mut next = bytes.to_vec();
+    if let Some(byte) = next.get_mut(bytes.len() / 3) {
+        *byte ^= 1;
+    }
+    let layers = [&crate::seeds::zips()[0][..], bytes, &next];
+    let encoding = testing::compact(&testing::bundle(&layers), layers.len());
+    assert!(reads(&encoding), "it does not come back");
 }
 
 pub(crate) fn receipt(bytes: &[u8]) {

@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "statement", run: bundles::statement, seeds: seeds::statements },
     Target { name: "manifest", run: bundles::manifest, seeds: seeds::manifests },
     Target { name: "archive", run: bundles::archive, seeds: seeds::bundles },
@@ -27,6 +27,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "volume_index", run: bundles::volume_index, seeds: seeds::volume_indexes },
     Target { name: "frames", run: bundles::frames, seeds: seeds::compressed },
     Target { name: "compact", run: bundles::compact, seeds: seeds::compact },
+    Target { name: "compact_layer", run: bundles::compact_layer, seeds: seeds::zips },
     Target { name: "receipt", run: bundles::receipt, seeds: seeds::receipts },
     Target { name: "short_receipt", run: bundles::short_receipt, seeds: seeds::short_receipts },
     Target { name: "people_yaml", run: people::yaml, seeds: people::seeds },

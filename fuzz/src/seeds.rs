@@ -44,9 +44,21 @@ pub(crate) fn compressed() -> Vec<Vec<u8>> {
     bundles().iter().map(|bytes| testing::compressed(bytes)).collect()
 }
 
-/// Encodings of bundles with layers that are differences to earlier ones.
+/// Zips that have much in common, the last with another in it.
+pub(crate) fn zips() -> Vec<Vec<u8>> {
+    let text = include_bytes!("seeds.rs");
+    let zip = |changed: &[u8]| testing::zip(&[("a", &text[..900]), ("b", changed), ("c", &text[..1500])]);
+    let zips = [zip(&text[100..1900]), zip(&[&b"changed"[..], &text[130..1900]].concat())];
+    let nested = testing::zip(&[("a", &text[..700]), ("lib/b.jar", &zips[1])]);
+    zips.into_iter().chain([nested]).collect()
+}
+
+/// Encodings of bundles with layers that are differences to earlier ones, in the last one between opened zips.
 pub(crate) fn compact() -> Vec<Vec<u8>> {
-    [&[5_000][..], &[9_000, 9_100]].map(|sizes| testing::compact(&bundle(sizes), sizes.len())).to_vec()
+    let opened = testing::compact(&testing::bundle(&slices(&zips())), zips().len());
+    let encodings =
+        [&[5_000][..], &[9_000, 9_100]].map(|sizes| testing::compact(&bundle(sizes), sizes.len()));
+    encodings.into_iter().chain([opened]).collect()
 }
 
 pub(crate) fn volume_indexes() -> Vec<Vec<u8>> {

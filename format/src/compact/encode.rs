@@ -11,9 +11,10 @@ use bundle_oci::Digest;
 use bundle_recompress::{BaseTokens, ExamineError, examine_beside};
 
 use crate::compact::error::CompactError;
-use crate::compact::form::{BasePlace, Part, RecipeBase, RecipeHead};
+use crate::compact::form::{BasePlace, Part, RecipeBase, RecipeHead, SectionKind};
 use crate::compact::layer::copy_base;
-use crate::compact::make::{Bounded, Packing};
+use crate::compact::make::{Bounded, Packing, decode_closed};
+use crate::compact::opened::{Near, Opened, OpenedBase, open_archives};
 use crate::compact::plain::{Plain, Tokens};
 use crate::compact::scratch::Kept;
 use crate::{Bases, CompactBase, Layer, Limits, ScratchSpace};
@@ -118,11 +119,27 @@ enum Source {
 pub struct Encoded {
     file: File,
     size: u64,
+    kind: SectionKind,
+}
+
+/// A blob of `size` bytes of which is known how it is compressed.
+struct Examined {
+    size: u64,
+    plain: PlainFile,
+    recipe: Vec<u8>,
+    corrections: File,
+    corrections_size: u64,
+    places: Vec<RecipeBase>,
+    near: Vec<Near>,
 }
 
 impl Encoded {
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    pub(crate) fn kind(&self) -> SectionKind {
+        self.kind
     }
 
     /// Its length in bytes.
@@ -166,9 +183,9 @@ impl CompactEncoder {
         let plain = self.scratch.file()?;
         let mut out = Bounded { writer: &plain, left: RecipeHead::most_plain(size) };
         let corrections = self.scratch.file()?;
-        let near = self.plains_of(bases)?;
+        let (places, near) = self.plains_of(bases)?;
         let tokens: Vec<Option<Arc<BaseTokens>>> =
-            near.iter().map(|(_, plain)| plain.tokens.clone()).collect();
+            near.iter().map(|near| near.plain.tokens.clone()).collect();
         let recipe = match self.examine(blob, size, &mut out, &corrections, &tokens)? {
             Some(recipe) => recipe,
             None => return Ok(None),
@@ -177,15 +194,44 @@ impl CompactEncoder {
         if recipe.len() as u64 > self.limits.recipe {
             return Ok(None);
         }
+        let opened = open_archives(&plain, &near, RecipeHead::most_plain(size), &self.scratch)?;
         let plain = PlainFile::new(plain)?;
-        let files: Vec<PlainFile> = near.iter().map(|(_, plain)| plain.reader()).collect::<Result<_, _>>()?;
+        let layer = Examined { size, plain, recipe, corrections, corrections_size, places, near };
+        if let Some(opened) = opened
+            && let Some(encoded) = self.write(&layer, Some(opened))?
+        {
+            return Ok(Some(encoded));
+        }
+        self.write(&layer, None)
+    }
+
+    /// Writes a recipe's section, with archives opened or shut; none if the blob does not come back of it, or it would be
+    /// no smaller.
+    fn write(&self, layer: &Examined, opened: Option<Opened>) -> io::Result<Option<Encoded>> {
+        let Examined { size, plain, near, .. } = layer;
+        let (opened, mut bases) = match opened {
+            Some(Opened { content, members, head, bases }) => (Some((content, members, head)), bases),
+            None => (None, Vec::new()),
+        };
+        let mut files = Vec::with_capacity(near.len());
+        for (number, near) in near.iter().enumerate() {
+            let streams = bases.get_mut(number).and_then(|base: &mut OpenedBase| base.streams.take());
+            files.push(near.plain.reader_with(streams)?);
+        }
         let files: Vec<&dyn ReadAt> = files.iter().map(|file| file as &dyn ReadAt).collect();
-        let index = BaseIndex::of(&files)?;
+        let index = match &opened {
+            Some(_) => {
+                let members = bases.iter().map(|base| &base.members[..]);
+                BaseIndex::of_members(&Vec::from_iter(files.iter().copied().zip(members)))?
+            }
+            None => BaseIndex::of(&files)?,
+        };
         let head = RecipeHead {
             plain: plain.size(),
-            bases: near.iter().map(|(base, _)| *base).collect(),
-            recipe,
-            corrections: corrections_size,
+            bases: layer.places.clone(),
+            recipe: layer.recipe.clone(),
+            opened: opened.as_ref().map(|(_, _, head)| head.clone()),
+            corrections: layer.corrections_size,
         };
         let mut file = self.scratch.file()?;
         let level = match self.effort {
@@ -193,14 +239,19 @@ impl CompactEncoder {
             Effort::Smallest => Level::Smallest,
         };
         // What is not smaller is of no use.
-        let mut out = io::BufWriter::new(Bounded { writer: &file, left: size });
+        let mut out = io::BufWriter::new(Bounded { writer: &file, left: *size });
         let start = head.to_bytes();
-        let written = out
-            .write_all(&start)
-            .and_then(|()| io::copy(&mut Part::of(&corrections, corrections_size), &mut out).map(drop));
-        let difference_at = start.len() as u64 + corrections_size;
+        let mut corrections = Part::of(&layer.corrections, layer.corrections_size);
+        let written = out.write_all(&start).and_then(|()| io::copy(&mut corrections, &mut out).map(drop));
+        let difference_at = start.len() as u64 + layer.corrections_size;
         let written = written.map_err(EncodeError::Output).and_then(|()| {
-            bundle_delta::encode(&plain, &files, &index, Options { level }, &mut out)?;
+            let options = Options { level };
+            match &opened {
+                Some((content, members, _)) => {
+                    bundle_delta::encode_members(content, members, &files, &index, options, &mut out)?
+                }
+                None => bundle_delta::encode(plain, &files, &index, options, &mut out)?,
+            };
             out.flush().map_err(EncodeError::Output)
         });
         drop(out);
@@ -212,14 +263,14 @@ impl CompactEncoder {
             Err(error) => return Err(io::Error::other(error)),
         }
         let length = file.stream_position()?;
-        let mut same = Same { plain: &plain, at: 0 };
+        let mut same = Same { plain, at: 0 };
         file.seek(io::SeekFrom::Start(difference_at))?;
-        let limits = bundle_delta::Limits { size: plain.size(), windows: bundle_delta::WINDOWS };
-        let back = bundle_delta::decode(&mut io::BufReader::new(&file), &files, limits, &mut same);
+        let back = decode_closed(&head, &mut io::BufReader::new(&file), &files, &mut same);
         if back.is_err() || same.at != plain.size() {
             return Ok(None);
         }
-        Ok(Some(Encoded { file, size: length }))
+        let kind = if head.opened.is_some() { SectionKind::Opened } else { SectionKind::Recipe };
+        Ok(Some(Encoded { file, size: length, kind }))
     }
 
     /// How a blob is compressed, with its uncompressed bytes written; empty if it is not. None if that is not known.
@@ -256,15 +307,18 @@ impl CompactEncoder {
     }
 
     /// The uncompressed bytes of those bases that can be read. What would be the difference to another goes without.
-    fn plains_of(&self, bases: &[NearBase]) -> io::Result<Vec<(RecipeBase, Arc<Plain>)>> {
-        let mut near = Vec::new();
+    fn plains_of(&self, bases: &[NearBase]) -> io::Result<(Vec<RecipeBase>, Vec<Near>)> {
+        let (mut places, mut near) = (Vec::new(), Vec::new());
         for base in bases {
             let size = match &base.source {
                 Source::Outer(outer) => outer.size,
                 Source::File(_, size) => *size,
             };
             match self.plains.get(base.place, size, || self.plain_of(base)) {
-                Ok(plain) => near.push((RecipeBase { place: base.place, plain: plain.size }, plain)),
+                Ok(plain) => {
+                    places.push(RecipeBase { place: base.place, plain: plain.size });
+                    near.push(Near { size, plain });
+                }
                 Err(error) => match (&base.source, error) {
                     (Source::File(..), CompactError::Io(error)) => return Err(error),
                     (Source::File(..), _) => {}
@@ -272,7 +326,7 @@ impl CompactEncoder {
                 },
             }
         }
-        Ok(near)
+        Ok((places, near))
     }
 
     fn plain_of(&self, base: &NearBase) -> Result<Plain, CompactError> {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use bundle_oci::{Digest, RepositoryName};
+use bundle_recompress::{InnerRecipe, MAX_INNER_RECIPE, MAX_STREAM_LIST};
 use serde::{Deserialize, Serialize};
 
 use crate::compact::error::CompactError;
@@ -81,6 +82,8 @@ pub(crate) enum SectionKind {
     Bytes,
     /// A recipe for one blob.
     Recipe,
+    /// A recipe for one blob, in whose uncompressed bytes archives are opened.
+    Opened,
     /// The end: what follows is the table.
     End,
 }
@@ -92,7 +95,13 @@ impl SectionKind {
             Self::Frame => 1,
             Self::Bytes => 2,
             Self::Recipe => 3,
+            Self::Opened => 4,
         }
+    }
+
+    /// Whether the section makes a blob.
+    pub(crate) fn is_recipe(self) -> bool {
+        matches!(self, Self::Recipe | Self::Opened)
     }
 }
 
@@ -127,6 +136,7 @@ impl SectionHead {
             1 => SectionKind::Frame,
             2 => SectionKind::Bytes,
             3 => SectionKind::Recipe,
+            4 => SectionKind::Opened,
             _ => return Err(CompactError::Section),
         };
         let bound =
@@ -135,7 +145,7 @@ impl SectionHead {
             SectionKind::End => content <= limits.frames as u64 && stored == content * SECTION_HEAD,
             SectionKind::Frame => (1..=limits.frame).contains(&content) && stored <= bound,
             SectionKind::Bytes => content > 0 && content == stored,
-            SectionKind::Recipe => content > 0,
+            SectionKind::Recipe | SectionKind::Opened => content > 0,
         };
         if is_possible { Ok(Self { kind, content, stored }) } else { Err(CompactError::Section) }
     }
@@ -166,8 +176,30 @@ pub(crate) struct RecipeHead {
     pub(crate) bases: Vec<RecipeBase>,
     /// How the uncompressed bytes are compressed again, as `bundle-recompress` reads it.
     pub(crate) recipe: Vec<u8>,
+    /// What a section of the kind `Opened` has besides.
+    pub(crate) opened: Option<OpenedHead>,
     /// The length of the corrections, which follow; the difference comes behind them.
     pub(crate) corrections: u64,
+}
+
+/// How archives are opened in the uncompressed bytes of a blob and of its bases: the difference is one of opened bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenedHead {
+    /// How many bytes the blob has opened.
+    pub(crate) size: u64,
+    /// How they are closed again.
+    pub(crate) recipe: InnerRecipe,
+    /// Of each base, the streams whose inflated bytes come behind its uncompressed ones.
+    pub(crate) streams: Vec<BaseStreams>,
+}
+
+/// Streams of a base.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BaseStreams {
+    /// How many bytes the list gives.
+    pub(crate) size: u64,
+    /// Where the streams are, as `bundle-recompress` reads it.
+    pub(crate) list: Vec<u8>,
 }
 
 impl RecipeHead {
@@ -195,14 +227,26 @@ impl RecipeHead {
         }
         bytes.extend_from_slice(&(self.recipe.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&self.recipe);
+        if let Some(opened) = &self.opened {
+            bytes.extend_from_slice(&opened.size.to_le_bytes());
+            let recipe = opened.recipe.as_bytes();
+            bytes.extend_from_slice(&(recipe.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(recipe);
+            for BaseStreams { size, list } in &opened.streams {
+                bytes.extend_from_slice(&size.to_le_bytes());
+                bytes.extend_from_slice(&(list.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(list);
+            }
+        }
         bytes.extend_from_slice(&self.corrections.to_le_bytes());
         bytes
     }
 
-    /// Reads the head of a recipe for `content` bytes of the archive from `start` on. `bases` are the
-    /// header's.
+    /// Reads the head of a recipe for `content` bytes of the archive from `start` on, in a section of this kind. `bases`
+    /// are the header's.
     pub(crate) fn read(
         reader: &mut dyn Read,
+        kind: SectionKind,
         start: u64,
         content: u64,
         bases: &[CompactBase],
@@ -213,7 +257,7 @@ impl RecipeHead {
         if plain > Self::most_plain(content) || number > MOST_BASES {
             return Err(CompactError::Recipe);
         }
-        let mut found = Vec::with_capacity(number);
+        let (mut found, mut sizes) = (Vec::with_capacity(number), Vec::with_capacity(number));
         for _ in 0..number {
             let (place, size) = match read_array::<1>(reader)?[0] {
                 0 => {
@@ -236,18 +280,38 @@ impl RecipeHead {
                 return Err(CompactError::Recipe);
             }
             found.push(RecipeBase { place, plain });
+            sizes.push(size);
         }
-        let length = u64::from(u32::from_le_bytes(read_array(reader)?));
-        if length > limits.recipe {
-            return Err(CompactError::Recipe);
-        }
-        let mut recipe = Vec::new();
-        reader.take(length).read_to_end(&mut recipe).map_err(CompactError::of)?;
-        if recipe.len() as u64 != length {
-            return Err(CompactError::Recipe);
-        }
+        let recipe = read_bytes(reader, limits.recipe)?;
+        let opened = match kind {
+            SectionKind::Opened => Some(OpenedHead::read(reader, content, &sizes)?),
+            _ => None,
+        };
         let corrections = read_u64(reader)?;
-        Ok(Self { plain, bases: found, recipe, corrections })
+        Ok(Self { plain, bases: found, recipe, opened, corrections })
+    }
+}
+
+impl OpenedHead {
+    /// Reads what stands behind the recipe, for `content` bytes of the archive and bases of these sizes.
+    fn read(reader: &mut dyn Read, content: u64, bases: &[u64]) -> Result<Self, CompactError> {
+        let size = read_u64(reader)?;
+        if size > RecipeHead::most_plain(content) {
+            return Err(CompactError::Recipe);
+        }
+        let recipe = read_bytes(reader, MAX_INNER_RECIPE as u64)?;
+        let recipe = InnerRecipe::from_bytes(&recipe).map_err(|_| CompactError::Recipe)?;
+        let (mut streams, mut room) = (Vec::with_capacity(bases.len()), MAX_STREAM_LIST as u64);
+        for base in bases {
+            let size = read_u64(reader)?;
+            if size > RecipeHead::most_plain(*base) {
+                return Err(CompactError::Recipe);
+            }
+            let list = read_bytes(reader, room)?;
+            room -= list.len() as u64;
+            streams.push(BaseStreams { size, list });
+        }
+        Ok(Self { size, recipe, streams })
     }
 }
 
@@ -310,6 +374,17 @@ fn read_array<const N: usize>(reader: &mut dyn Read) -> Result<[u8; N], CompactE
     let mut bytes = [0; N];
     reader.read_exact(&mut bytes).map_err(CompactError::of)?;
     Ok(bytes)
+}
+
+/// The length in four bytes, and so many bytes.
+fn read_bytes(reader: &mut dyn Read, most: u64) -> Result<Vec<u8>, CompactError> {
+    let length = u64::from(u32::from_le_bytes(read_array(reader)?));
+    if length > most {
+        return Err(CompactError::Recipe);
+    }
+    let mut bytes = Vec::new();
+    reader.take(length).read_to_end(&mut bytes).map_err(CompactError::of)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(CompactError::Recipe) }
 }
 
 fn read_u64(reader: &mut dyn Read) -> Result<u64, CompactError> {

@@ -223,7 +223,7 @@ impl Compact {
         let sections = self.sections[first..].iter().take_while(|section| section.start < bytes.end);
         // Of a frame that others share, its part.
         let share = |section: &Section| match section.kind {
-            SectionKind::Recipe => section.stored,
+            SectionKind::Recipe | SectionKind::Opened => section.stored,
             _ => {
                 let (start, end) =
                     (section.start.max(bytes.start), (section.start + section.content).min(bytes.end));
@@ -264,7 +264,14 @@ impl Compact {
     fn head_of(&self, section: &Section) -> Result<(RecipeHead, u64), CompactError> {
         let part = Part::new(&*self.stored, section.at..section.at + section.stored);
         let mut reader = io::BufReader::with_capacity(4 << 10, part);
-        let head = RecipeHead::read(&mut reader, section.start, section.content, &self.bases, &self.limits)?;
+        let head = RecipeHead::read(
+            &mut reader,
+            section.kind,
+            section.start,
+            section.content,
+            &self.bases,
+            &self.limits,
+        )?;
         let buffered = reader.buffer().len() as u64;
         let part = reader.into_inner();
         Ok((head, part.position() - buffered))
@@ -377,7 +384,7 @@ impl Compact {
                     let content = self.frame(position)?;
                     part.copy_from_slice(&content[from as usize..from as usize + length]);
                 }
-                SectionKind::Recipe => {
+                SectionKind::Recipe | SectionKind::Opened => {
                     let file = self.blob(position, links)?;
                     bundle_os::read_exact_at(&file, part, from).map_err(CompactError::of)?;
                 }
@@ -397,7 +404,7 @@ impl Compact {
         if links > MOST_LINKS || !self.stored.has(&(section.at..section.at + section.stored)) {
             return false;
         }
-        if section.kind != SectionKind::Recipe {
+        if !section.kind.is_recipe() {
             return true;
         }
         // What is no recipe is damage, which is told when it is read.
@@ -420,9 +427,9 @@ impl Compact {
     }
 
     #[cfg(test)]
-    pub(crate) fn recipe_versions(&self) -> Vec<u8> {
-        let recipes = self.sections.iter().filter(|section| section.kind == SectionKind::Recipe);
-        recipes.filter_map(|section| self.head_of(section).ok()?.0.recipe.first().copied()).collect()
+    pub(crate) fn recipes(&self) -> Vec<(SectionKind, RecipeHead)> {
+        let recipes = self.sections.iter().filter(|section| section.kind.is_recipe());
+        recipes.filter_map(|section| Some((section.kind, self.head_of(section).ok()?.0))).collect()
     }
 
     /// The bases of some bytes of the archive that cannot be had.
@@ -439,7 +446,7 @@ impl Compact {
         };
         let sections = self.sections[first..].iter().take_while(|section| section.start < bytes.end);
         let outer = self.outer();
-        for section in sections.filter(|section| section.kind == SectionKind::Recipe) {
+        for section in sections.filter(|section| section.kind.is_recipe()) {
             let Ok((head, _)) = self.head_of(section) else { continue };
             for base in head.bases {
                 match base.place {

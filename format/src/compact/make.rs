@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use bundle_delta::{DecodeError, Limits as DifferenceLimits, PlainFile, ReadAt};
-use bundle_recompress::{BaseTokens, Recipe, RecreateError, recreate_beside};
+use bundle_delta::{DecodeError, Limits as DifferenceLimits, ReadAt};
+use bundle_recompress::{BaseTokens, Closer, Recipe, RecreateError, recreate_beside};
 
 use crate::compact::error::CompactError;
 use crate::compact::form::{Part, RecipeHead};
-use crate::compact::plain::Plain;
+use crate::compact::plain::{Joined, Plain};
 use crate::{Layer, Limits, ScratchSpace};
 
 /// The recipe in the head of a section; none if the blob is not compressed.
@@ -32,8 +32,7 @@ pub(crate) fn make(
     plains: &[Arc<Plain>],
     scratch: &ScratchSpace,
 ) -> Result<Option<File>, CompactError> {
-    let bases: Vec<PlainFile> =
-        plains.iter().map(|plain| plain.reader().map_err(CompactError::Io)).collect::<Result<_, _>>()?;
+    let bases = bases_of(head, plains, scratch)?;
     let tokens: Vec<Option<Arc<BaseTokens>>> = plains.iter().map(|plain| plain.tokens.clone()).collect();
     let file = scratch.file().map_err(CompactError::Io)?;
     let mut out = Bounded { writer: &file, left: content };
@@ -42,11 +41,10 @@ pub(crate) fn make(
     let (decoded, made) = std::thread::scope(|scope| {
         let decoded = scope.spawn(move || {
             let bases: Vec<&dyn ReadAt> = bases.iter().map(|base| base as &dyn ReadAt).collect();
-            let limits = DifferenceLimits { size: head.plain, windows: bundle_delta::WINDOWS };
             let mut to = io::BufWriter::with_capacity(64 << 10, to);
-            let decoded = bundle_delta::decode(difference, &bases, limits, &mut to);
+            let decoded = decode_closed(head, difference, &bases, &mut to);
             let flushed = to.flush();
-            decoded.and_then(|_| flushed.map_err(DecodeError::Output))
+            decoded.and_then(|()| flushed.map_err(DecodeError::Output))
         });
         // The pipe ends when either side is gone, so that neither waits for the other.
         let mut from = io::BufReader::with_capacity(64 << 10, from);
@@ -76,6 +74,39 @@ pub(crate) fn make(
         }
         _ => Ok(None),
     }
+}
+
+/// The bases as the difference sees them.
+fn bases_of(
+    head: &RecipeHead,
+    plains: &[Arc<Plain>],
+    scratch: &ScratchSpace,
+) -> Result<Vec<Joined>, CompactError> {
+    let mut bases = Vec::with_capacity(plains.len());
+    for (number, plain) in plains.iter().enumerate() {
+        let streams = head.opened.as_ref().and_then(|opened| opened.streams.get(number));
+        let streams = streams.map(|streams| plain.inflate(streams, scratch)).transpose()?.flatten();
+        bases.push(plain.reader_with(streams).map_err(CompactError::Io)?);
+    }
+    Ok(bases)
+}
+
+/// Writes the uncompressed bytes that a difference gives, closed again if it is one of opened bytes.
+pub(crate) fn decode_closed(
+    head: &RecipeHead,
+    difference: &mut dyn Read,
+    bases: &[&dyn ReadAt],
+    out: &mut dyn Write,
+) -> Result<(), DecodeError> {
+    let windows = bundle_delta::WINDOWS;
+    let Some(opened) = &head.opened else {
+        let limits = DifferenceLimits { size: head.plain, windows };
+        return bundle_delta::decode(difference, bases, limits, out).map(drop);
+    };
+    let mut closer = Closer::new(&opened.recipe, head.plain, out).map_err(DecodeError::Output)?;
+    let limits = DifferenceLimits { size: opened.size, windows };
+    bundle_delta::decode(difference, bases, limits, &mut closer)?;
+    closer.finish().map(drop).map_err(DecodeError::Output)
 }
 
 /// Writes the uncompressed bytes of a blob of `size` bytes, and says how many they are: no more than such a blob

@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod form;
 pub(crate) mod layer;
 pub(crate) mod make;
+pub(crate) mod opened;
 pub(crate) mod pipe;
 pub(crate) mod plain;
 pub(crate) mod scratch;

@@ -13,7 +13,7 @@ use crate::compact::form::RecipeHead;
 use crate::*;
 
 /// Blobs that lie at the other side, by their digests.
-struct There(Vec<Vec<u8>>);
+pub(crate) struct There(pub(crate) Vec<Vec<u8>>);
 
 impl There {
     fn find(&self, base: &CompactBase) -> Option<&Vec<u8>> {
@@ -31,14 +31,14 @@ impl Bases for There {
     }
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }
 
 /// Something like a program: pieces that repeat, and pieces that do not.
-fn content(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn content(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let mut bytes = Vec::with_capacity(length + 64);
     while bytes.len() < length {
@@ -54,14 +54,14 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn file_of(bytes: &[u8]) -> Arc<std::fs::File> {
+pub(crate) fn file_of(bytes: &[u8]) -> Arc<std::fs::File> {
     let file = ScratchSpace::default().file().unwrap();
     (&file).write_all(bytes).unwrap();
     Arc::new(file)
 }
 
 /// An archive of blobs with something between them, and its encoding with these bases at the other side.
-fn encoded(blobs: &[Vec<u8>], there: &[Vec<u8>], chained: bool) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn encoded(blobs: &[Vec<u8>], there: &[Vec<u8>], chained: bool) -> (Vec<u8>, Vec<u8>) {
     let bases: Vec<CompactBase> = there
         .iter()
         .map(|blob| CompactBase {
@@ -95,13 +95,13 @@ fn encoded(blobs: &[Vec<u8>], there: &[Vec<u8>], chained: bool) -> (Vec<u8>, Vec
     (archive, writer.finish().unwrap().0)
 }
 
-fn opened(bytes: &[u8], there: &[Vec<u8>]) -> Result<layer::Compact, CompactError> {
+pub(crate) fn opened(bytes: &[u8], there: &[Vec<u8>]) -> Result<layer::Compact, CompactError> {
     let compact = layer::Compact::open(Arc::new(bytes.to_vec()), None, &Limits::V1)?;
     compact.lend(Arc::new(There(there.to_vec())), ScratchSpace::default());
     Ok(compact)
 }
 
-fn all_of(compact: &layer::Compact) -> std::io::Result<Vec<u8>> {
+pub(crate) fn all_of(compact: &layer::Compact) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(compact.size()?).unwrap()];
     compact.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
@@ -143,7 +143,7 @@ fn a_compressed_layer_comes_back_bit_for_bit() {
 }
 
 /// As Docker and BuildKit write layers.
-fn go_gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn go_gzip(content: &[u8]) -> Vec<u8> {
     let mut blob = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let mut encoder = bundle_recompress::go::GoEncoder::new(-1).unwrap();
     encoder.write(content, &mut blob);
@@ -166,7 +166,8 @@ fn a_layer_of_docker_s_takes_over_the_tokens_of_its_bases_and_comes_back() {
     let (archive, encoding) = encoded(&blobs, &there, true);
     let compact = opened(&encoding, &there).unwrap();
     // The recipes say so by their version.
-    assert_eq!(compact.recipe_versions(), [2, 2]);
+    let versions: Vec<u8> = compact.recipes().into_iter().map(|(_, head)| head.recipe[0]).collect();
+    assert_eq!(versions, [2, 2]);
     assert!(all_of(&compact).unwrap() == archive);
     assert!(all_of(&compact.over(Arc::new(encoding))).unwrap() == archive);
 }
@@ -232,10 +233,13 @@ fn a_recipe_may_name_only_what_lies_before_it_and_no_bomb() {
         plain,
         bases: vec![form::RecipeBase { place: form::BasePlace::Earlier { offset, size }, plain: 5 }],
         recipe: Vec::new(),
+        opened: None,
         corrections: 0,
     };
-    let read =
-        |head: RecipeHead| RecipeHead::read(&mut Cursor::new(head.to_bytes()), 1000, 100, &[], &Limits::V1);
+    let read = |head: RecipeHead| {
+        let bytes = head.to_bytes();
+        RecipeHead::read(&mut Cursor::new(bytes), form::SectionKind::Recipe, 1000, 100, &[], &Limits::V1)
+    };
     assert_eq!(read(head(5, 900, 100)).unwrap(), head(5, 900, 100));
     for lie in [head(5, 900, 101), head(5, 1000, 1), head(5, u64::MAX, 2), head(1 << 40, 0, 1)] {
         assert!(matches!(read(lie), Err(CompactError::Recipe)));

@@ -83,7 +83,7 @@ impl<W: Write> CompactWriter<W> {
     pub fn blob(&mut self, blob: &File, size: u64, encoded: Option<&Encoded>) -> io::Result<()> {
         self.frame()?;
         let (kind, source, stored) = match encoded {
-            Some(encoded) => (SectionKind::Recipe, encoded.file(), encoded.size()),
+            Some(encoded) => (encoded.kind(), encoded.file(), encoded.size()),
             None => (SectionKind::Bytes, blob, size),
         };
         self.head(SectionHead { kind, content: size, stored })?;

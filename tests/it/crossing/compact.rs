@@ -143,6 +143,59 @@ fn a_changed_layer_crosses_as_its_difference_and_arrives_with_its_digest() {
     assert_eq!(fresh.client().check_complete(Check::Hash).unwrap(), []);
 }
 
+/// A jar with some classes, all compiled anew for each version, and a changelog as Debian packs it.
+fn archives(sides: &Sides, version: u64) -> Layer {
+    let script = "import sys, zipfile
+version, state, jar = int(sys.argv[1]), 1, zipfile.ZipFile('key-app.jar', 'w', zipfile.ZIP_DEFLATED)
+for number in range(6):
+    text = 'compiled for version %d\\n' % version
+    while len(text) < 90000:
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        text += 'invoke %x at %d\\n' % (state >> 34, len(text))
+    jar.writestr(zipfile.ZipInfo('com/example/Class%d.class' % number, (2026, version, 1, 0, 0, 0)), text, 8)
+jar.close()
+open('key-log', 'w').write('version %d\\n' % version + text)";
+    sides.scene.shell(&format!("python3 -c \"{script}\" {version} && gzip -9nf key-log")).succeeds();
+    let read = |name: &str| std::fs::read(sides.scene.path(name)).unwrap();
+    let jar = member("app/app.jar", &read("key-app.jar"));
+    let log = member("usr/share/doc/app/changelog.gz", &read("key-log.gz"));
+    std::fs::write(sides.scene.path("key-layer"), [jar, log, vec![0; 1024]].concat()).unwrap();
+    sides.scene.shell("gzip -nf6 key-layer").succeeds();
+    Layer::from_gzip_file(&sides.scene.path("key-layer.gz")).unwrap()
+}
+
+#[test]
+fn a_jar_compiled_anew_and_a_changelog_with_a_line_more_cross_as_what_changed_in_them() {
+    if bundle_test_needs::program("python3").is_none() {
+        return;
+    }
+    let sides = Sides::new();
+    let image = |version| ImageSpec::oci().layer(archives(&sides, version)).build();
+    for version in [1, 2] {
+        sides.scene.source.client().push("team/a", &version.to_string(), &image(version)).unwrap();
+    }
+    let jar = sides.size("key-app.jar");
+    sides.create(1, "one.tar", &[]).succeeds();
+    sides.create(2, "two.tar", &["--base", "one.tar"]).succeeds();
+    sides.create(2, "compact.tar", &["--base", "one.tar", "--compact"]).succeeds();
+    let small = sides.size("compact.tar");
+    assert!(small * 20 < jar, "{small} for a jar of {jar}");
+    std::fs::create_dir(sides.scene.path("key-old")).unwrap();
+    std::fs::copy(sides.scene.path("one.tar"), sides.scene.path("key-old/one.tar")).unwrap();
+    sides
+        .scene
+        .shell("$BUNDLE expand compact.tar -o e.tar --base-dir key-old && cmp e.tar two.tar")
+        .succeeds();
+    sides.import("one.tar").succeeds();
+    sides.import("compact.tar").succeeds();
+    assert_eq!(sides.target.client().check_complete(Check::Hash).unwrap(), []);
+
+    // Without bases, archives are compressed better open than shut.
+    sides.create(2, "full.tar", &["--compact"]).succeeds();
+    assert!(sides.size("full.tar") * 10 < sides.size("two.tar") * 9);
+    sides.scene.shell("$BUNDLE verify - --trust key.pub < full.tar").succeeds();
+}
+
 #[test]
 fn a_layer_of_before_that_can_be_read_nowhere_is_told_and_what_is_like_it_is_sent_in_full() {
     let sides = Sides::new();
