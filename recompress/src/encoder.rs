@@ -1,7 +1,7 @@
 //! What all models of encoders have in common: plain bytes go in, the bytes that the modelled program
 //! would have written come out.
 
-/// A DEFLATE encoder (RFC 1951) of some program, modelled: for the same plain bytes it gives the same bits,
+/// An encoder of some program, modelled (RFC 1951, RFC 8878): for the same plain bytes it gives the same bits,
 /// however the plain bytes are cut into writes.
 pub trait Encoder: Send {
     /// Takes plain bytes, and appends what can be written so far.
@@ -13,5 +13,11 @@ pub trait Encoder: Send {
     /// Begins another stream, as a new encoder would; false if this one cannot, and a new one must be made.
     fn reset(&mut self) -> bool {
         false
+    }
+
+    /// The same where the size matters: the stream has `size` plain bytes, if that is known.
+    fn restart(&mut self, size: u64) -> bool {
+        let _ = size;
+        self.reset()
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use flate2::Crc;
 
+use crate::frames::Frames;
 use crate::gzip;
 use crate::model::Model;
-use crate::recipe::{Recipe, RecipeWriter, Way, most_members};
+use crate::recipe::{Kept, Recipe, RecipeWriter, Way, most_members};
 use crate::reuse::{BaseTokens, Inflater, Matcher, Run, WANTED};
 use crate::source::{Inflate, Packing, ReadSeek, Source, Step};
 use crate::tokens::{Settings, correct};
 use crate::trial::Trial;
-use crate::zstd::{self, ZstdSettings};
+use crate::zstd;
 
 /// The most memory that [`examine`] and [`crate::recreate`] take, in bytes, whatever the blob: windows and
 /// tables of the models, a recipe, and in `examine` the beginning of a member, plain and compressed, on
@@ -31,7 +32,7 @@ const MAX_PASSES: usize = 3;
 /// The ways of correcting are compared on this many plain bytes.
 const SAMPLE: u64 = 512 * 1024;
 /// After so many members without a model, no models are tried any more.
-const MAX_UNKNOWN: u32 = 3;
+pub(crate) const MAX_UNKNOWN: u32 = 3;
 /// Runs of tokens of bases, of all members: they are kept in memory, and take a few bytes of the recipe each.
 const MAX_RUNS: usize = 32 * 1024;
 /// Runs are looked for in so many plain bytes at a time.
@@ -85,17 +86,19 @@ pub fn examine_beside(
     let mut recipe = RecipeWriter::new();
     let (begin, mut gzip_members) = (source.position(), 0);
     let (mut last, mut members, mut unknown, mut room) = (None, 0u64, 0, MAX_RUNS);
+    let mut frames = Frames::default();
     loop {
         let bytes = source.peek(gzip::MAX_HEADER).map_err(ExamineError::Read)?;
-        if let Some(settings) = ZstdSettings::candidates(&bytes[..bytes.len().min(zstd::MAX_HEADER)]) {
-            let size = zstd::content_size(bytes);
-            let mut frame = Member::new(&mut source, plain, Packing::Zstd, size);
-            let ways = settings.into_iter().map(Way::Zstd).collect();
-            let Found::Way(way) = frame.examine(ways, last)? else {
+        if let Some(length) = zstd::skippable_len(bytes) {
+            if !frames.skippable(&mut source, length, corrections, &mut recipe)? {
                 return Ok(None);
-            };
-            recipe.member(way, &[], frame.len);
-            last = Some(way);
+            }
+            continue;
+        } else if let Some(ways) = zstd::ways(bytes) {
+            let size = zstd::content_size(bytes);
+            if !frames.examine(&mut source, plain, corrections, &mut recipe, (ways, size))? {
+                return Ok(None);
+            }
         } else if let Some(len) = gzip::header_len(bytes) {
             let header = bytes[..len].to_vec();
             source.skip(len);
@@ -142,7 +145,8 @@ pub fn examine_beside(
     if members == 0 {
         return Ok(None);
     }
-    if gzip_members > most_members(source.position() - begin) {
+    let length = source.position() - begin;
+    if gzip_members > most_members(length) || !frames.fit(length) {
         return Ok(None);
     }
     let trailing = source.peek(MAX_TRAILING + 1).map_err(ExamineError::Read)?;
@@ -197,26 +201,28 @@ fn corrected(
 }
 
 /// What became of the search for a model.
-enum Found {
+pub(crate) enum Found {
     Way(Way),
     NoWay,
     Damaged,
 }
 
 /// The stream of a member, or a frame.
-struct Member<'a, 'b> {
+pub(crate) struct Member<'a, 'b> {
     source: &'a mut Source<'b>,
     plain: &'a mut dyn Write,
     packing: Packing,
     /// The size that a frame promises.
     size: u64,
     crc: Crc,
-    len: u64,
+    pub(crate) len: u64,
     /// Bases whose tokens may be taken over, and where that came out right.
     bases: &'a [Option<Arc<BaseTokens>>],
     runs: Vec<Run>,
     /// How many runs there may be.
     room: usize,
+    /// An encoder that may be used again.
+    pub(crate) encoder: Kept,
 }
 
 /// The beginning of a member.
@@ -227,12 +233,18 @@ struct Probe {
 }
 
 impl<'a, 'b> Member<'a, 'b> {
-    fn new(source: &'a mut Source<'b>, plain: &'a mut dyn Write, packing: Packing, size: u64) -> Self {
-        Self { source, plain, packing, size, crc: Crc::new(), len: 0, bases: &[], runs: Vec::new(), room: 0 }
+    pub(crate) fn new(
+        source: &'a mut Source<'b>,
+        plain: &'a mut dyn Write,
+        packing: Packing,
+        size: u64,
+    ) -> Self {
+        let (crc, len, bases, runs) = (Crc::new(), 0, &[], Vec::new());
+        Self { source, plain, packing, size, crc, len, bases, runs, room: 0, encoder: None }
     }
 
     /// Finds the model, writes all plain bytes, and leaves the source behind the stream.
-    fn examine(&mut self, ways: Vec<Way>, last: Option<Way>) -> Result<Found, ExamineError> {
+    pub(crate) fn examine(&mut self, ways: Vec<Way>, last: Option<Way>) -> Result<Found, ExamineError> {
         let start = self.source.position();
         let mut inflate = Inflate::new(self.packing);
         let Some(probe) = self.probe(&mut inflate)? else {
@@ -243,11 +255,16 @@ impl<'a, 'b> Member<'a, 'b> {
         let others = ways.into_iter().filter(|&way| Some(way) != last);
         let mut candidates = last.into_iter().chain(others);
         if probe.step == Step::End {
-            let exact = |&way: &Way| probe.try_way(way, size).is_some_and(|mut trial| trial.finish());
-            return Ok(candidates.find(exact).map_or(Found::NoWay, Found::Way));
+            let kept = &mut self.encoder;
+            let exact = candidates.find_map(|way| {
+                let mut trial = probe.try_way(way, size, kept)?;
+                trial.finish().then(|| *kept = Some(trial.into_encoder())).map(|()| way)
+            });
+            return Ok(exact.map_or(Found::NoWay, Found::Way));
         }
 
-        let mut trial = candidates.by_ref().find_map(|way| probe.try_way(way, size));
+        let kept = &mut self.encoder;
+        let mut trial = candidates.by_ref().find_map(|way| probe.try_way(way, size, kept));
         if self.bases.iter().any(Option::is_some)
             && let Some(way @ Way::Model(model)) = trial.as_ref().map(Trial::way)
             && let Some(following) = Trial::following(model, self.bases)
@@ -276,8 +293,11 @@ impl<'a, 'b> Member<'a, 'b> {
             return Ok(Found::NoWay);
         };
         if trial.finish() {
-            return Ok(Found::Way(trial.way()));
+            let way = trial.way();
+            self.encoder = Some(trial.into_encoder());
+            return Ok(Found::Way(way));
         }
+        drop(trial);
         self.others(start, candidates, &probe)
     }
 
@@ -289,14 +309,14 @@ impl<'a, 'b> Member<'a, 'b> {
         probe: &Probe,
     ) -> Result<Found, ExamineError> {
         let (end, size) = (self.source.position(), self.size);
-        for trial in ways.filter_map(|way| probe.try_way(way, size)).take(MAX_PASSES - 1) {
-            let way = trial.way();
+        for way in ways.filter(|&way| probe.try_way(way, size, &mut None).is_some()).take(MAX_PASSES - 1) {
             self.source.seek(start).map_err(ExamineError::Read)?;
             if self.again(way)? {
                 self.source.seek(end).map_err(ExamineError::Read)?;
                 return Ok(Found::Way(way));
             }
         }
+        self.source.seek(end).map_err(ExamineError::Read)?;
         Ok(Found::NoWay)
     }
 
@@ -378,12 +398,12 @@ impl<'a, 'b> Member<'a, 'b> {
 }
 
 impl Probe {
-    /// An encoder that makes of the probe what it is.
-    fn try_way(&self, way: Way, size: u64) -> Option<Trial> {
+    /// An encoder that makes of the probe what it is: `kept`, if it is of this way.
+    fn try_way(&self, way: Way, size: u64, kept: &mut Kept) -> Option<Trial> {
         if matches!(way, Way::Model(model) if model.is_out_of_question(&self.compressed)) {
             return None;
         }
-        let mut trial = Trial::new(way, way.encoder(size)?);
+        let mut trial = Trial::new(way, way.encoder_again(size, kept)?);
         trial.expect(&self.compressed);
         for plain in self.plain.chunks(GLANCE) {
             trial.write(plain);

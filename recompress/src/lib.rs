@@ -6,10 +6,12 @@
 mod deflate;
 mod encoder;
 mod examine;
+mod frames;
 pub mod go;
 mod gzip;
 mod inner;
 pub mod klauspost;
+pub mod klauspost_zstd;
 mod model;
 mod recipe;
 mod recreate;

@@ -1,7 +1,8 @@
 //! What is needed, besides the plain bytes, to write a compressed blob again: a recipe of a few bytes.
 //!
-//! # Encoding, versions 1 and 2
-//! A recipe is the byte 1 or, if it has parts of kind 5, the byte 2; and then parts, in the order of the blob's bytes, up to the end of the recipe.
+//! # Encoding, versions 1 to 3
+//! A recipe is the byte 1; or 2, if it has parts of kind 5; or 3, if it has parts of kind 6 to 8. Then come parts, in the
+//! order of the blob's bytes, up to the end of the recipe.
 //! `number` is an unsigned LEB128 number below 2⁶⁴ in its shortest form. Each part begins with one byte:
 //!
 //! | byte | then | the blob goes on with |
@@ -12,8 +13,12 @@
 //! | 3 | hash (3 to 7), depth (1 to 255), entered (1 to 255), flags (1 lazy, 2 headers first), a byte each; number *n*, *n* bytes, number *p* | a gzip member as kind 1, but the DEFLATE stream comes from the next corrections, which are beside the recipe |
 //! | 4 | level (1 to 9), flags (1 checksum, 2 size in the header, 4 end given after the last bytes), number *p* | a frame of libzstd 1.5 with one thread, of the next *p* plain bytes |
 //! | 5 (version 2) | number *n* (at least 1), *n* runs | nothing; the next part is of kind 1, or 2 after one of kind 1, with the model 4 of a level from 4 on: runs of tokens in its stream that the encoder does not choose |
+//! | 6 (version 3) | version (0 to 4), level (0 to 3), form (0 to 4), window (10 to 23), flags (1 checksum, 2 other literals, 4 no entropy, 8 large blocks), first block (0 to 255), a byte each; number *p* | a frame of `github.com/klauspost/compress/zstd`, of the next *p* plain bytes |
+//! | 7 (version 3) | number *p* | a frame as the last part of kind 6, of *p* plain bytes |
+//! | 8 (version 3) | number *n* (at least 1), number *p* | *n* bytes of the corrections as they are, which stand for the next *p* plain bytes: a skippable frame, or a frame of another encoder among many of a known one |
 //!
-//! A blob of *c* bytes has at most 16 + *c* / 128 gzip members.
+//! A blob of *c* bytes has at most 16 + *c* / 128 gzip members, and 16 + *c* / 32 parts of kinds 4 and 6 to 8. There are at
+//! most 1,024 parts of kind 6.
 //!
 //! A run is four numbers: the plain bytes since the end of the run before (at first of the member); the position of a base
 //! among those of the difference; where the run begins in the plain bytes of that base, less where the run before ended in
@@ -35,9 +40,17 @@
 //! | 4 | level + 2 (0, 2 to 11) | Go's `compress/flate` up to Go 1.26 |
 //! | 5 | version (0 for 1.14.0 and what writes alike, 1: 1.15.0, 2: 1.15.11, 3: 1.15.14, 4: 1.18.0, 5: 1.18.2, 6: 1.20.0, 7: 1.20.4), level + 2 | `github.com/klauspost/compress/flate` |
 //! | 6 | version, level + 2, number KiB of a block (17 to 4,096) | `github.com/klauspost/pgzip` |
+//!
+//! The versions of part 6 begin with 1.15.0, 1.16.5, 1.17.3, 1.17.8 and 1.20.3. Its levels are fastest, default, better and
+//! best, which not all versions have: 0 and 1 are in all but the third, 2 from the third on, 3 from the fourth on, for 1 MiB
+//! at most. Its forms are a stream (0), one of known size (1), one call that may make a single segment (2), must (3) or must
+//! not (4). The window is a power of two. Other literals: blocks without a match have Huffman codes where the level has none,
+//! or none where it has. Large blocks, at level 0 only: 128 KiB, not 64. First block: the length of a first block of its own in a
+//! stream, 0 if there is none.
 
 use crate::encoder::Encoder;
 use crate::gzip::MAX_HEADER;
+use crate::klauspost_zstd::{FrameEncoder, FrameSettings};
 use crate::model::Model;
 use crate::reuse::{Run, SHORTEST_READ};
 use crate::tokens::Settings;
@@ -54,15 +67,29 @@ pub(crate) fn most_members(compressed: u64) -> u64 {
     16 + compressed / 128
 }
 
+/// How many frames a blob of a length may have, those of all encoders and those that are carried: the smallest have 9
+/// bytes, those of zstd:chunked some 60 on the average where files are tiny.
+pub(crate) fn most_frames(compressed: u64) -> u64 {
+    16 + compressed / 32
+}
+
+/// How often the settings of frames may change: each costs an encoder.
+pub(crate) const MAX_SETTINGS: u32 = 1024;
+
 const VERSION: u8 = 1;
 /// With runs.
 const VERSION_RUNS: u8 = 2;
+/// With frames of Go, or what is carried.
+const VERSION_FRAMES: u8 = 3;
 const VERBATIM: u8 = 0;
 const MEMBER: u8 = 1;
 const SAME_MEMBER: u8 = 2;
 const CORRECTED_MEMBER: u8 = 3;
 const FRAME: u8 = 4;
 const RUNS: u8 = 5;
+const GO_FRAME: u8 = 6;
+const SAME_FRAME: u8 = 7;
+const CARRIED: u8 = 8;
 
 /// How to write a compressed blob again from its plain bytes. Its encoding is in the source file's
 /// description, `recipe.rs`; it is checked when it is read, but whether the blob comes out can only be known
@@ -102,18 +129,19 @@ impl Recipe {
             return Err(RecipeError::TooLong);
         }
         match bytes.first() {
-            Some(&(VERSION | VERSION_RUNS)) => {}
+            Some(&(VERSION | VERSION_RUNS | VERSION_FRAMES)) => {}
             Some(&version) => return Err(RecipeError::Version(version)),
             None => return Err(RecipeError::Damaged),
         }
         let recipe = Self { bytes: bytes.to_vec() };
         let mut parts = recipe.parts();
         let is_whole = parts.by_ref().all(|part| part.is_some());
-        if is_whole && recipe.has_runs() == (recipe.bytes[0] == VERSION_RUNS) {
-            Ok(recipe)
-        } else {
-            Err(RecipeError::Damaged)
-        }
+        let version = match (recipe.has_frames(), recipe.has_runs()) {
+            (true, _) => VERSION_FRAMES,
+            (false, true) => VERSION_RUNS,
+            (false, false) => VERSION,
+        };
+        if is_whole && recipe.bytes[0] == version { Ok(recipe) } else { Err(RecipeError::Damaged) }
     }
 
     /// The models of the recipe's members, one for each change of model.
@@ -131,8 +159,16 @@ impl Recipe {
 
     /// Whether the recipe needs the stream of corrections that [`crate::examine`] wrote.
     pub fn has_corrections(&self) -> bool {
-        let corrected = |part: Part<'_>| matches!(part, Part::Member { way: Way::Corrections(_), .. });
+        let corrected = |part: Part<'_>| {
+            matches!(part, Part::Member { way: Way::Corrections(_), .. } | Part::Carried { .. })
+        };
         self.parts().flatten().any(corrected)
+    }
+
+    /// Whether the recipe has parts of version 3.
+    fn has_frames(&self) -> bool {
+        let new = |part: Part<'_>| matches!(part, Part::Frame { way: Way::Go(_), .. } | Part::Carried { .. });
+        self.parts().flatten().any(new)
     }
 
     /// Whether the recipe takes tokens of bases over.
@@ -142,7 +178,7 @@ impl Recipe {
 
     /// The parts in order; `None` where the encoding is damaged, which ends them.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        Parts { bytes: Reader::new(&self.bytes[1..]), last: None, damaged: false }
+        Parts { bytes: Reader::new(&self.bytes[1..]), last: None, frame: None, settings: 0, damaged: false }
     }
 }
 
@@ -152,7 +188,9 @@ pub(crate) enum Part<'a> {
     /// Bytes as they are.
     Verbatim(&'a [u8]),
     /// A Zstandard frame.
-    Frame { settings: ZstdSettings, plain: u64 },
+    Frame { way: Way, plain: u64 },
+    /// Bytes of the corrections, which stand for plain bytes.
+    Carried { length: u64, plain: u64 },
     /// A gzip member.
     Member { way: Way, header: &'a [u8], plain: u64, runs: Runs<'a> },
 }
@@ -215,6 +253,8 @@ pub(crate) enum Way {
     Corrections(Settings),
     /// libzstd makes it.
     Zstd(ZstdSettings),
+    /// klauspost's encoder of frames makes it.
+    Go(FrameSettings),
 }
 
 impl Way {
@@ -223,15 +263,35 @@ impl Way {
         match self {
             Self::Model(model) => Some(model.encoder()),
             Self::Zstd(settings) => settings.encoder(size),
+            Self::Go(settings) => Some(Box::new(FrameEncoder::new(settings, size))),
             Self::Corrections(_) => None,
         }
     }
 }
 
+impl Way {
+    /// The same; that which is kept, if it is of this way and begins another stream. If not, it is dropped before there
+    /// is another, for memory.
+    pub(crate) fn encoder_again(self, size: u64, kept: &mut Kept) -> Option<Box<dyn Encoder>> {
+        if let Some((way, mut encoder)) = kept.take()
+            && way == self
+            && encoder.restart(size)
+        {
+            return Some(encoder);
+        }
+        self.encoder(size)
+    }
+}
+
+/// An encoder that may be used again.
+pub(crate) type Kept = Option<(Way, Box<dyn Encoder>)>;
+
 /// The parts of a recipe.
 pub(crate) struct Parts<'a> {
     bytes: Reader<'a>,
     last: Option<(Way, &'a [u8])>,
+    frame: Option<Way>,
+    settings: u32,
     damaged: bool,
 }
 
@@ -266,7 +326,18 @@ impl<'a> Parts<'a> {
                 self.last = Some((way, header));
                 member(way, header, bytes.varint()?)
             }
-            FRAME => Some(Part::Frame { settings: ZstdSettings::read(bytes)?, plain: bytes.varint()? }),
+            FRAME => Some(Part::Frame { way: Way::Zstd(ZstdSettings::read(bytes)?), plain: bytes.varint()? }),
+            GO_FRAME => {
+                let way = Way::Go(FrameSettings::read(bytes)?);
+                self.settings += 1;
+                self.frame = Some(way);
+                (self.settings <= MAX_SETTINGS).then_some(Part::Frame { way, plain: bytes.varint()? })
+            }
+            SAME_FRAME => Some(Part::Frame { way: self.frame?, plain: bytes.varint()? }),
+            CARRIED => {
+                let length = bytes.varint().filter(|&length| length > 0)?;
+                Some(Part::Carried { length, plain: bytes.varint()? })
+            }
             SAME_MEMBER => {
                 let (way, header) = self.last?;
                 member(way, header, bytes.varint()?)
@@ -312,11 +383,13 @@ fn merged(runs: &[Run]) -> Vec<Run> {
 pub(crate) struct RecipeWriter {
     bytes: Vec<u8>,
     last: Option<(Way, Vec<u8>)>,
+    frame: Option<Way>,
+    settings: u32,
 }
 
 impl RecipeWriter {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![VERSION], last: None }
+        Self { bytes: vec![VERSION], last: None, frame: None, settings: 0 }
     }
 
     /// Adds bytes as they are.
@@ -342,7 +415,7 @@ impl RecipeWriter {
             number += 1;
         }
         if number > 0 {
-            self.bytes[0] = VERSION_RUNS;
+            self.needs(VERSION_RUNS);
             self.bytes.push(RUNS);
             put(number, &mut self.bytes);
             self.bytes.append(&mut bytes);
@@ -364,12 +437,7 @@ impl RecipeWriter {
                     settings.write(&mut self.bytes);
                 }
                 // A frame has no header besides, and does not become a member.
-                Way::Zstd(settings) => {
-                    self.bytes.push(FRAME);
-                    settings.write(&mut self.bytes);
-                    put(plain, &mut self.bytes);
-                    return;
-                }
+                Way::Zstd(_) | Way::Go(_) => return self.frame(way, plain),
             }
             put(header.len() as u64, &mut self.bytes);
             self.bytes.extend_from_slice(header);
@@ -378,9 +446,41 @@ impl RecipeWriter {
         put(plain, &mut self.bytes);
     }
 
-    /// Whether it has become longer than a recipe may be.
+    /// Adds a Zstandard frame.
+    pub(crate) fn frame(&mut self, way: Way, plain: u64) {
+        match way {
+            Way::Zstd(settings) => {
+                self.bytes.push(FRAME);
+                settings.write(&mut self.bytes);
+            }
+            Way::Go(_) if self.frame == Some(way) => self.bytes.push(SAME_FRAME),
+            Way::Go(settings) => {
+                self.needs(VERSION_FRAMES);
+                self.bytes.push(GO_FRAME);
+                settings.write(&mut self.bytes);
+                self.frame = Some(way);
+                self.settings += 1;
+            }
+            Way::Model(_) | Way::Corrections(_) => return self.member(way, &[], plain),
+        }
+        put(plain, &mut self.bytes);
+    }
+
+    /// Adds bytes that are in the corrections, for so many plain bytes.
+    pub(crate) fn carried(&mut self, length: u64, plain: u64) {
+        self.needs(VERSION_FRAMES);
+        self.bytes.push(CARRIED);
+        put(length, &mut self.bytes);
+        put(plain, &mut self.bytes);
+    }
+
+    fn needs(&mut self, version: u8) {
+        self.bytes[0] = self.bytes[0].max(version);
+    }
+
+    /// Whether it has become longer than a recipe may be, or has too many settings.
     pub(crate) fn is_too_long(&self) -> bool {
-        self.bytes.len() > MAX_RECIPE
+        self.bytes.len() > MAX_RECIPE || self.settings > MAX_SETTINGS
     }
 
     pub(crate) fn end(self) -> Recipe {

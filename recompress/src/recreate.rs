@@ -8,7 +8,7 @@ use flate2::Crc;
 
 use crate::encoder::Encoder;
 use crate::gzip;
-use crate::recipe::{Part, Recipe, Runs, Way, most_members};
+use crate::recipe::{Kept, Part, Recipe, Runs, Way, most_frames, most_members};
 use crate::reuse::{BaseTokens, Shared, Trouble};
 use crate::tokens::{CorrectionsError, Plain, Settings, restore};
 
@@ -53,8 +53,8 @@ pub enum RecreateError {
     /// The recipe takes tokens over that are none of a base's.
     #[error("the recipe does not fit the bases")]
     Runs,
-    /// There are more gzip members than a blob of this length may have.
-    #[error("the recipe has too many gzip members for the bytes that are expected")]
+    /// There are more gzip members or frames than a blob of this length may have.
+    #[error("the recipe has too many gzip members or frames for the bytes that are expected")]
     Members,
     /// The recipe is damaged.
     #[error("the recipe is damaged")]
@@ -101,7 +101,8 @@ pub fn recreate_beside(
 ) -> Result<Recreated, RecreateError> {
     let corrections = &mut BufReader::new(corrections);
     let mut out = Output { out, written: 0, limit: limits.compressed };
-    let (mut taken_over, mut members) = (0, 0);
+    let (mut taken_over, mut members, mut frames) = (0, 0, 0);
+    let mut last: Kept = None;
     let mut buffer = vec![0; CHUNK];
     for part in recipe.parts() {
         match part.ok_or(RecreateError::Damaged)? {
@@ -128,17 +129,28 @@ pub fn recreate_beside(
                             Trouble::Damaged => RecreateError::Runs,
                         })?;
                     }
-                    Way::Model(_) | Way::Zstd(_) => {
+                    Way::Model(_) | Way::Zstd(_) | Way::Go(_) => {
                         let mut encoder = way.encoder(len).ok_or(RecreateError::Damaged)?;
                         encode(&mut *encoder, len, &mut plain, &mut buffer, &mut out)?;
                     }
                 }
                 out.write(&gzip::trailer(plain.crc.sum(), len))?;
             }
-            Part::Frame { settings, plain: len } => {
+            Part::Frame { way, plain: len } => {
+                count_frame(&mut frames, limits)?;
                 let mut plain = PlainBytes { plain, crc: Crc::new() };
-                let mut encoder = Way::Zstd(settings).encoder(len).ok_or(RecreateError::Damaged)?;
+                let mut encoder = way.encoder_again(len, &mut last).ok_or(RecreateError::Damaged)?;
                 encode(&mut *encoder, len, &mut plain, &mut buffer, &mut out)?;
+                last = Some((way, encoder));
+            }
+            Part::Carried { length, plain: len } => {
+                count_frame(&mut frames, limits)?;
+                carried(length, corrections, &mut buffer, &mut out)?;
+                let mut plain = PlainBytes { plain, crc: Crc::new() };
+                let mut left = len;
+                while left > 0 {
+                    left -= plain.read(&mut buffer[..left.min(CHUNK as u64) as usize])? as u64;
+                }
             }
         }
     }
@@ -146,6 +158,31 @@ pub fn recreate_beside(
         0 => Ok(Recreated { written: out.written, taken_over }),
         _ => Err(RecreateError::PlainTooLong),
     }
+}
+
+fn count_frame(frames: &mut u64, limits: Limits) -> Result<(), RecreateError> {
+    *frames += 1;
+    if *frames > most_frames(limits.compressed) { Err(RecreateError::Members) } else { Ok(()) }
+}
+
+/// Copies bytes of the corrections.
+fn carried(
+    length: u64,
+    corrections: &mut dyn Read,
+    buffer: &mut [u8],
+    out: &mut Output<'_>,
+) -> Result<(), RecreateError> {
+    let mut left = length;
+    while left > 0 {
+        let now = left.min(CHUNK as u64) as usize;
+        corrections.read_exact(&mut buffer[..now]).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => RecreateError::Corrections,
+            _ => RecreateError::ReadCorrections(error),
+        })?;
+        out.write(&buffer[..now])?;
+        left -= now as u64;
+    }
+    Ok(())
 }
 
 /// The runs of a member.

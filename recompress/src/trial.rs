@@ -44,6 +44,11 @@ impl Trial {
         }
     }
 
+    /// The encoder, to be used again.
+    pub(crate) fn into_encoder(self) -> (Way, Box<dyn Encoder>) {
+        (self.way, self.encoder)
+    }
+
     pub(crate) fn way(&self) -> Way {
         self.way
     }
