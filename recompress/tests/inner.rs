@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
+use bundle_recompress::klauspost::Version;
 use bundle_recompress::{
-    ArchiveEntry, Closer, GoLevel, InnerRecipe, Level, Model, Opener, Packed, ReadAt, StreamListWriter,
-    ZlibSettings, archive_entries, inflate_streams, inflated_len,
+    ArchiveEntry, Closer, GoLevel, InnerRecipe, KlauspostSettings, Level, Model, Opener, Packed, ReadAt,
+    StreamListWriter, ZlibSettings, archive_entries, inflate_streams, inflated_len,
 };
 use proptest::prelude::*;
 
@@ -257,6 +258,9 @@ fn model() -> impl Strategy<Value = Model> {
         3 => level().prop_map(|level| Model::Zlib(ZlibSettings::usual(level))),
         1 => level().prop_map(Model::GnuGzip),
         1 => (-2i8..=9).prop_filter_map("a level", GoLevel::new).prop_map(Model::Go),
+        1 => (1i8..=9).prop_filter_map("a level", |level| {
+            KlauspostSettings::new(Version::V1_15_11, GoLevel::new(level)?).map(Model::Klauspost)
+        }),
     ]
 }
 

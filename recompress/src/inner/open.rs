@@ -9,7 +9,8 @@ use super::positioned::{Positioned, RangeReader};
 use super::recipe::{InnerRecipe, Part, RecipeWriter, is_known, most_streams};
 use crate::encoder::Encoder;
 use crate::examine::{ExamineError, way_of};
-use crate::model::{GoLevel, Model};
+use crate::klauspost::Version;
+use crate::model::{GoLevel, KlauspostSettings, Model};
 use crate::recipe::Way;
 use crate::reuse::ReadAt;
 use crate::zlib::{Level, ZlibSettings};
@@ -18,6 +19,8 @@ use crate::zlib::{Level, ZlibSettings};
 const SMALL: u64 = 256 * 1024;
 /// So many plain bytes are tried at once: a wrong model is seen early.
 const GLANCE: usize = 64 * 1024;
+/// Encoders that are kept to be used again.
+const MAX_ENCODERS: usize = 6;
 /// After so many streams of a file without a model, no others than the last one are tried in it.
 const MAX_FAILURES: u32 = 4;
 /// After so many streams of all files without a model.
@@ -167,26 +170,22 @@ impl<'a, W: Write> Opener<'a, W> {
     }
 
     fn is_made_by(&mut self, model: Model) -> bool {
-        let position = match self.encoders.iter().position(|(known, _)| *known == model) {
-            Some(position) => position,
-            None => {
-                self.encoders.push((model, model.encoder()));
-                self.encoders.len() - 1
-            }
-        };
-        let (_, encoder) = &mut self.encoders[position];
-        if !encoder.reset() {
-            *encoder = model.encoder();
-        }
+        let known = self.encoders.iter().position(|(known, _)| *known == model);
+        let known = known.map(|position| self.encoders.remove(position).1);
+        let again = known.and_then(|mut encoder| encoder.reset().then_some(encoder));
+        let mut encoder = again.unwrap_or_else(|| model.encoder());
         self.made.clear();
-        for plain in self.plain.chunks(GLANCE) {
+        let is_made = self.plain.chunks(GLANCE).all(|plain| {
             encoder.write(plain, &mut self.made);
-            if !self.compressed.starts_with(&self.made) {
-                return false;
-            }
+            self.compressed.starts_with(&self.made)
+        });
+        if is_made {
+            encoder.finish(&mut self.made);
         }
-        encoder.finish(&mut self.made);
-        self.made == self.compressed
+        // The latest first.
+        self.encoders.truncate(MAX_ENCODERS - 1);
+        self.encoders.insert(0, (model, encoder));
+        is_made && self.made == self.compressed
     }
 
     /// Goes through the stream with one model after the other, without the bytes in memory.
@@ -224,46 +223,21 @@ impl ReadAt for InMemory<'_> {
 }
 
 /// The models that are tried, the likeliest first: zlib for Java, Python and most others, GNU gzip for Info-ZIP and
-/// for Debian's files, Go's `archive/zip` with its level 5.
+/// for Debian's files, Go's `archive/zip` with its level 5, and klauspost's of this level for newer zips of Go modules.
 fn models_of(packed: Packed) -> Vec<Model> {
-    let zlib = |level: u8| Level::new(level).map(|level| Model::Zlib(ZlibSettings::usual(level)));
-    let gnu = |level: u8| Level::new(level).map(Model::GnuGzip);
-    let go = |level: i8| GoLevel::new(level).map(Model::Go);
-    let models = match packed {
-        Packed::Gzip => vec![
-            gnu(9),
-            zlib(9),
-            gnu(6),
-            zlib(6),
-            go(6),
-            go(9),
-            zlib(1),
-            gnu(1),
-            go(1),
-            zlib(8),
-            gnu(8),
-            zlib(7),
-            zlib(5),
-            zlib(4),
-            zlib(3),
-            zlib(2),
-        ],
-        Packed::Zip | Packed::Stored => vec![
-            zlib(6),
-            zlib(9),
-            gnu(6),
-            gnu(9),
-            go(5),
-            zlib(8),
-            zlib(1),
-            zlib(7),
-            zlib(5),
-            go(6),
-            go(9),
-            zlib(4),
-            zlib(3),
-            zlib(2),
-        ],
+    let zlib = |level| Level::new(level).map(|level| Model::Zlib(ZlibSettings::usual(level)));
+    let gnu = |level| Level::new(level).map(Model::GnuGzip);
+    let go = |level| GoLevel::new(level).map(Model::Go);
+    let klauspost = |level: i8| {
+        let settings = move |&version| KlauspostSettings::new(version, GoLevel::new(level)?);
+        Version::different(level.into(), false).iter().filter_map(settings).map(Model::Klauspost)
     };
-    models.into_iter().flatten().filter(|&model| is_known(model)).collect()
+    let likely = match packed {
+        Packed::Gzip => [gnu(9), zlib(9), gnu(6), zlib(6), go(6), go(9)],
+        Packed::Zip | Packed::Stored => [zlib(6), zlib(9), gnu(6), gnu(9), go(5), go(6)],
+    };
+    let others = [1, 8, 7, 5, 4, 3, 2].into_iter().flat_map(|level| [zlib(level), gnu(level)]);
+    let models = likely.into_iter().flatten();
+    let models = models.chain(klauspost(if packed == Packed::Gzip { 6 } else { 5 })).chain(others.flatten());
+    models.chain(go(1)).filter(|&model| is_known(model)).collect()
 }
