@@ -157,22 +157,43 @@ pub fn examine_beside(
     Ok((!recipe.is_too_long()).then(|| recipe.end()))
 }
 
-/// Which of these ways makes exactly the DEFLATE stream of `size` bytes at the blob's position, and how many plain bytes
-/// it has.
+/// Which of these ways makes exactly the DEFLATE stream of `size` bytes at the blob's position, which has `plain` plain
+/// bytes; none also if it has others.
 pub(crate) fn way_of(
     blob: &mut dyn ReadSeek,
     size: u64,
+    plain: u64,
     ways: Vec<Way>,
-) -> Result<Option<(Way, u64)>, ExamineError> {
+) -> Result<Option<Way>, ExamineError> {
     let mut source = Source::new(blob).map_err(ExamineError::Read)?;
-    let (start, mut sink) = (source.position(), io::sink());
-    let mut member = Member::new(&mut source, &mut sink, Packing::Deflate, 0);
-    let found = member.examine(ways, None)?;
+    let (start, mut counted) = (source.position(), Counted { left: plain });
+    let mut member = Member::new(&mut source, &mut counted, Packing::Deflate, 0);
+    let found = match member.examine(ways, None) {
+        // There is no other reason.
+        Err(ExamineError::Write(_)) => Found::Damaged,
+        found => found?,
+    };
     let len = member.len;
     Ok(match found {
-        Found::Way(way) if source.position() - start == size => Some((way, len)),
+        Found::Way(way) if source.position() - start == size && len == plain => Some(way),
         _ => None,
     })
+}
+
+/// Takes so many bytes.
+struct Counted {
+    left: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes the corrections of the stream at `start`, and leaves the source behind it.

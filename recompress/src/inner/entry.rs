@@ -15,6 +15,11 @@ pub(super) const MAX_ENTRIES: usize = 100_000;
 /// The longest header of a gzip file: its name is in it.
 const MAX_GZIP_HEADER: usize = 1024;
 
+/// What DEFLATE can do at most (1032 to 1), and something for tiny streams.
+pub(super) fn most_plain(compressed: u64) -> u64 {
+    compressed.saturating_mul(1032).saturating_add(1024)
+}
+
 /// How an entry's bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packed {
@@ -90,12 +95,16 @@ fn gzip_entry(file: &dyn ReadAt, range: Range<u64>, path: &[u8]) -> io::Result<O
     let end = data + compressed;
     file.read_exact_at(&mut trailer, end)?;
     let [c0, c1, c2, c3, p0, p1, p2, p3] = trailer;
+    let plain = u32::from_le_bytes([p0, p1, p2, p3]).into();
+    if plain > most_plain(compressed) {
+        return Ok(None);
+    }
     Ok(Some(ArchiveEntry {
         start: range.start,
         data,
         end,
         packed: Packed::Gzip,
-        plain: u32::from_le_bytes([p0, p1, p2, p3]).into(),
+        plain,
         crc: u32::from_le_bytes([c0, c1, c2, c3]),
         path: [path, b"!"].concat(),
     }))

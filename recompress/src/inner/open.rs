@@ -35,8 +35,9 @@ pub struct Opener<'a, W> {
     /// Where in the file everything before is written.
     at: u64,
     written: u64,
-    /// How many opened bytes there may be.
+    /// How many opened bytes there may be, and how many were inflated, whether it was of use or not.
     most: u64,
+    tried: u64,
     last: Option<Model>,
     encoders: Vec<(Model, Box<dyn Encoder>)>,
     inflater: Inflater,
@@ -48,7 +49,8 @@ pub struct Opener<'a, W> {
 }
 
 impl<'a, W: Write> Opener<'a, W> {
-    /// An opener of the first `size` bytes of a file, which writes at most `most` opened bytes.
+    /// An opener of the first `size` bytes of a file, which writes at most `most` opened bytes, if that
+    /// is more than `size`, and inflates no more.
     pub fn new(file: &'a dyn ReadAt, size: u64, most: u64, out: W) -> Self {
         Self {
             file,
@@ -57,7 +59,8 @@ impl<'a, W: Write> Opener<'a, W> {
             recipe: RecipeWriter::new(),
             at: 0,
             written: 0,
-            most,
+            most: most.max(size),
+            tried: 0,
             last: None,
             encoders: Vec::new(),
             inflater: Inflater::new(),
@@ -86,16 +89,16 @@ impl<'a, W: Write> Opener<'a, W> {
     /// # Errors
     /// Reading or writing fails.
     pub fn open(&mut self, data: u64, end: u64, plain: u64, packed: Packed) -> io::Result<Option<u64>> {
-        let has_room = self.recipe.streams() < most_streams(self.size)
-            && self.recipe.has_room()
-            && self.written.saturating_add(self.size).saturating_add(plain) <= self.most;
-        if data < self.at || end <= data || end > self.size || !has_room {
+        let has_room = self.recipe.streams() < most_streams(self.size) && self.recipe.has_room();
+        let tried = self.tried.saturating_add(plain);
+        if data < self.at || end <= data || end > self.size || !has_room || tried > self.most - self.size {
             return Ok(None);
         }
+        self.tried = tried;
         let is_small = end - data <= SMALL && plain <= 2 * SMALL;
         let found = match is_small {
             true => self.small(data, end, plain, packed)?,
-            false => self.large(data, end, packed)?,
+            false => self.large(data, end, plain, packed)?,
         };
         let Some((model, plain)) = found else {
             (self.failures, self.all_failures) = (self.failures + 1, self.all_failures + 1);
@@ -189,13 +192,11 @@ impl<'a, W: Write> Opener<'a, W> {
     }
 
     /// Goes through the stream with one model after the other, without the bytes in memory.
-    fn large(&mut self, data: u64, end: u64, packed: Packed) -> io::Result<Option<(Model, u64)>> {
+    fn large(&self, data: u64, end: u64, plain: u64, packed: Packed) -> io::Result<Option<(Model, u64)>> {
         let mut reader = RangeReader { file: self.file, at: data, end };
         let ways = self.candidates(packed).into_iter().map(Way::Model).collect();
-        match way_of(&mut reader, end - data, ways) {
-            Ok(Some((Way::Model(model), plain))) if self.written + self.size + plain <= self.most => {
-                Ok(Some((model, plain)))
-            }
+        match way_of(&mut reader, end - data, plain, ways) {
+            Ok(Some(Way::Model(model))) => Ok(Some((model, plain))),
             Ok(_) => Ok(None),
             Err(ExamineError::Read(error) | ExamineError::Write(error) | ExamineError::Tokens(error)) => {
                 Err(error)

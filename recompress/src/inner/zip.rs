@@ -4,7 +4,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::entry::{ArchiveEntry, MAX_ENTRIES, Packed};
+use super::entry::{ArchiveEntry, MAX_ENTRIES, Packed, most_plain};
 use crate::reuse::ReadAt;
 
 /// The first bytes of an entry's local header.
@@ -20,8 +20,6 @@ const MAX_DIRECTORY: u64 = 16 * 1024 * 1024;
 const ENCRYPTED: u16 = 1;
 /// Says that the real number is in a field of zip64.
 const ZIP64: u32 = u32::MAX;
-/// What DEFLATE can do at most (1032 to 1), and something for tiny entries.
-const MOST_EXPANSION: u64 = 1_032;
 
 /// Adds the entries of the zip in this range to `found`; none if it is no zip, or `most` are found.
 pub(super) fn entries(
@@ -69,7 +67,7 @@ pub(super) fn entries(
         };
         let compressed = u64::from(record.compressed);
         let plain = u64::from(record.plain);
-        if compressed == 0 || plain > compressed * MOST_EXPANSION + 1024 {
+        if compressed == 0 || plain > most_plain(compressed) {
             continue;
         }
         let path = [path, b"!/", record.name].concat();

@@ -190,6 +190,12 @@ fn a_jar_compiled_anew_and_a_changelog_with_a_line_more_cross_as_what_changed_in
     sides.import("compact.tar").succeeds();
     assert_eq!(sides.target.client().check_complete(Check::Hash).unwrap(), []);
 
+    sides.create(2, "smallest.tar", &["--base", "one.tar", "--compact=smallest"]).succeeds();
+    sides
+        .scene
+        .shell("$BUNDLE expand smallest.tar -o s.tar --base-dir key-old && cmp s.tar two.tar")
+        .succeeds();
+
     // Without bases, archives are compressed better open than shut.
     sides.create(2, "full.tar", &["--compact"]).succeeds();
     assert!(sides.size("full.tar") * 10 < sides.size("two.tar") * 9);

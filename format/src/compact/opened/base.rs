@@ -45,7 +45,7 @@ impl BaseMembers {
         most: u64,
         room: usize,
     ) -> io::Result<BaseStreams> {
-        let (mut list, mut size) = (StreamListWriter::default(), 0);
+        let (mut list, mut size, mut tried) = (StreamListWriter::default(), 0, 0_u64);
         for position in BTreeSet::from_iter(entries) {
             let entry = &self.found.entries[position];
             // What is between two streams goes with the second, so that they follow each other as in the layer.
@@ -55,6 +55,11 @@ impl BaseMembers {
             let Some(left) = most.checked_sub(size + taken).filter(|_| list.len() + LONGEST <= room) else {
                 break;
             };
+            tried = tried.saturating_add(entry.plain);
+            if tried > most {
+                break;
+            }
+            let left = left.min(entry.plain);
             let Some(plain) = inflated_len(bytes, entry.data, entry.end, left)? else { continue };
             if !list.add(from, entry.data, entry.end) {
                 continue;
