@@ -39,7 +39,7 @@ impl Tuning {
                     Setting { level: 12, window: 20, hash: 17, chain: 18 },
                 ],
                 model: None,
-                indexed: 1 << 20,
+                indexed: 1 << 19,
             },
             Level::Smallest => Tuning {
                 streams: [
