@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bundle_delta::{DecodeError, Limits as DifferenceLimits, ReadAt};
 use bundle_recompress::{BaseTokens, Closer, Recipe, RecreateError, recreate_beside};
 
+use crate::compact::conduit::conduit;
 use crate::compact::error::CompactError;
 use crate::compact::form::{Part, RecipeHead};
 use crate::compact::plain::{Joined, Plain};
@@ -37,17 +38,15 @@ pub(crate) fn make(
     let file = scratch.file().map_err(CompactError::Io)?;
     let mut out = Bounded { writer: &file, left: content };
     let mut corrections = decoder(io::BufReader::new(corrections)).map_err(CompactError::Io)?;
-    let (from, to) = io::pipe().map_err(CompactError::Io)?;
+    let (mut from, mut to) = conduit();
     let (decoded, made) = std::thread::scope(|scope| {
         let decoded = scope.spawn(move || {
             let bases: Vec<&dyn ReadAt> = bases.iter().map(|base| base as &dyn ReadAt).collect();
-            let mut to = io::BufWriter::with_capacity(64 << 10, to);
             let decoded = decode_closed(head, difference, &bases, &mut to);
             let flushed = to.flush();
             decoded.and_then(|()| flushed.map_err(DecodeError::Output))
         });
         // The pipe ends when either side is gone, so that neither waits for the other.
-        let mut from = io::BufReader::with_capacity(64 << 10, from);
         let limits = bundle_recompress::Limits { compressed: content };
         let made = match recipe {
             Some(recipe) => {

@@ -4,6 +4,7 @@
 
 pub(crate) mod at_hand;
 pub(crate) mod bases;
+pub(crate) mod conduit;
 pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod form;
