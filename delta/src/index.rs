@@ -142,20 +142,26 @@ impl BaseIndex {
         &self.members[id as usize]
     }
 
-    /// The member that a new member most likely came from.
-    pub(crate) fn find(&self, member: &Member, traits: &Traits) -> Option<(u32, Fit)> {
-        let is_same_path = |id: u32| !member.path.is_empty() && self.member(id).path == traits.path;
-        let is_same_stem = |id: u32| !member.path.is_empty() && self.member(id).stem == traits.stem;
-        if member.size > 0 {
-            // Of members with the same content the one at the same path has the same header, too.
-            let same = self.contents.get(key_of(&traits.content));
-            let same = same.filter(|id| {
-                self.member(*id).content == traits.content && self.member(*id).size == member.size
-            });
-            if let Some(id) = same.max_by_key(|id| (is_same_path(*id), is_same_stem(*id))) {
-                return Some((id, Fit::Same));
-            }
-        }
+    /// Whether a member is at the path of a new one, or at one that differs by a version.
+    fn is_near(&self, id: u32, member: &Member, traits: &Traits) -> (bool, bool) {
+        let known = self.member(id);
+        let has_path = !member.path.is_empty();
+        (has_path && known.path == traits.path, has_path && known.stem == traits.stem)
+    }
+
+    /// The member that has the content of a new member.
+    pub(crate) fn same(&self, member: &Member, traits: &Traits) -> Option<u32> {
+        let same = self.contents.get(key_of(&traits.content)).filter(|id| {
+            let known = self.member(*id);
+            member.size > 0 && known.content == traits.content && known.size == member.size
+        });
+        // The one at the same path has the same header, too.
+        same.max_by_key(|id| self.is_near(*id, member, traits))
+    }
+
+    /// The member that a new member most likely came from, of which none has the content.
+    pub(crate) fn alike(&self, member: &Member, traits: &Traits) -> Option<u32> {
+        let is_same_path = |id: u32| self.is_near(id, member, traits).0;
         let mut candidates: Vec<u32> = Vec::new();
         if !member.path.is_empty() {
             candidates.extend(self.paths.get(traits.path as u32).filter(|id| is_same_path(*id)));
@@ -170,12 +176,13 @@ impl BaseIndex {
         let score = |id: u32| {
             let known = self.member(id);
             let alike = known.sketch.iter().zip(&traits.sketch).filter(|(a, b)| a == b && **a != 0).count();
-            let named = if is_same_path(id) { 3 } else { u64::from(is_same_stem(id)) };
+            let (path, stem) = self.is_near(id, member, traits);
+            let named = if path { 3 } else { u64::from(stem) };
             let lengths = (known.size.min(member.size) << 8) / known.size.max(member.size).max(1);
             ((2 * alike as u64 + named) << 16) + lengths
         };
         let best = candidates.into_iter().max_by_key(|id| score(*id))?;
-        (score(best) >= 1 << 16 || member.path.is_empty()).then_some((best, Fit::Alike))
+        (score(best) >= 1 << 16 || member.path.is_empty()).then_some(best)
     }
 }
 

@@ -51,36 +51,74 @@ impl Inspector {
     /// Reads the member's content once.
     pub(crate) fn traits(&mut self, plain: &dyn ReadAt, member: &Member) -> io::Result<Traits> {
         let mut digest = Sha256::new();
-        let mut sketch = [0u32; FEATURES];
-        let mut rolling = 0u32;
+        let mut sketch = Sketch::default();
+        self.read(plain, member, |bytes, gear| {
+            digest.update(bytes);
+            sketch.add(bytes, gear);
+        })?;
+        Ok(named(member, digest, sketch.features))
+    }
+
+    /// The same without a sketch, which takes as long again: with the content known, it may not be wanted.
+    pub(crate) fn unsketched(&mut self, plain: &dyn ReadAt, member: &Member) -> io::Result<Traits> {
+        let mut digest = Sha256::new();
+        self.read(plain, member, |bytes, _| digest.update(bytes))?;
+        Ok(named(member, digest, [0; FEATURES]))
+    }
+
+    /// The sketch alone.
+    pub(crate) fn sketch(&mut self, plain: &dyn ReadAt, member: &Member) -> io::Result<[u32; FEATURES]> {
+        let mut sketch = Sketch::default();
+        self.read(plain, member, |bytes, gear| sketch.add(bytes, gear))?;
+        Ok(sketch.features)
+    }
+
+    fn read(
+        &mut self,
+        plain: &dyn ReadAt,
+        member: &Member,
+        mut visit: impl FnMut(&[u8], &[u32; 256]),
+    ) -> io::Result<()> {
         let end = member.data + member.size;
         let mut at = member.data;
         while at < end {
             let buffer = &mut self.buffer[..(end - at).min(STEP as u64) as usize];
             plain.read_exact_at(buffer, at)?;
-            digest.update(&*buffer);
-            for byte in &*buffer {
-                rolling = (rolling << 1).wrapping_add(self.gear[usize::from(*byte)]);
-                if rolling & SAMPLED == 0 {
-                    for (feature, (factor, offset)) in sketch.iter_mut().zip(FUNCTIONS) {
-                        *feature = (*feature).max(rolling.wrapping_mul(factor).wrapping_add(offset));
-                    }
-                }
-            }
+            visit(buffer, &self.gear);
             at += buffer.len() as u64;
         }
-        let mut content = [0; 16];
-        content.copy_from_slice(&digest.finalize()[..16]);
-        let stem = stem(&member.path);
-        let name = file_name(&stem);
-        Ok(Traits {
-            path: hash(&member.path),
-            stem: hash(&stem) as u32,
-            name: hash(name) as u32,
-            content,
-            sketch,
-        })
+        Ok(())
     }
+}
+
+/// A sketch that grows.
+#[derive(Default)]
+struct Sketch {
+    features: [u32; FEATURES],
+    rolling: u32,
+}
+
+impl Sketch {
+    fn add(&mut self, bytes: &[u8], gear: &[u32; 256]) {
+        let mut rolling = self.rolling;
+        for byte in bytes {
+            rolling = (rolling << 1).wrapping_add(gear[usize::from(*byte)]);
+            if rolling & SAMPLED == 0 {
+                for (feature, (factor, offset)) in self.features.iter_mut().zip(FUNCTIONS) {
+                    *feature = (*feature).max(rolling.wrapping_mul(factor).wrapping_add(offset));
+                }
+            }
+        }
+        self.rolling = rolling;
+    }
+}
+
+fn named(member: &Member, digest: Sha256, sketch: [u32; FEATURES]) -> Traits {
+    let mut content = [0; 16];
+    content.copy_from_slice(&digest.finalize()[..16]);
+    let stem = stem(&member.path);
+    let name = file_name(&stem);
+    Traits { path: hash(&member.path), stem: hash(&stem) as u32, name: hash(name) as u32, content, sketch }
 }
 
 /// Factors and offsets of the sketch's functions: arbitrary odd numbers.

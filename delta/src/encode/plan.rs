@@ -4,7 +4,7 @@
 use crate::index::{BaseIndex, Fit};
 use crate::members::{Member, walk};
 use crate::read_at::ReadAt;
-use crate::traits::Inspector;
+use crate::traits::{Inspector, Traits};
 
 /// The most members that are planned one by one. The rest of the layer is one member without a base.
 const MEMBERS_MAX: usize = 400_000;
@@ -33,7 +33,7 @@ pub(crate) fn plan(
     let mut plan: Vec<Planned> = Vec::new();
     let mut inspector = Inspector::new();
     let mut add = |member: &Member| {
-        let old = if index.is_empty() { None } else { index.find(member, &inspector.traits(plain, member)?) };
+        let old = base_of(plain, member, index, &mut inspector)?;
         if plan.len() < MEMBERS_MAX {
             plan.push(Planned {
                 start: member.start,
@@ -52,4 +52,22 @@ pub(crate) fn plan(
         None => walk(plain, |member| add(&member))?,
     }
     Ok(plan)
+}
+
+/// The member of a base that this one most likely came from.
+fn base_of(
+    plain: &dyn ReadAt,
+    member: &Member,
+    index: &BaseIndex,
+    inspector: &mut Inspector,
+) -> std::io::Result<Option<(u32, Fit)>> {
+    if index.is_empty() {
+        return Ok(None);
+    }
+    let traits = inspector.unsketched(plain, member)?;
+    if let Some(same) = index.same(member, &traits) {
+        return Ok(Some((same, Fit::Same)));
+    }
+    let sketch = inspector.sketch(plain, member)?;
+    Ok(index.alike(member, &Traits { sketch, ..traits }).map(|alike| (alike, Fit::Alike)))
 }

@@ -194,7 +194,8 @@ impl CompactEncoder {
         if recipe.len() as u64 > self.limits.recipe {
             return Ok(None);
         }
-        let opened = open_archives(&plain, &near, RecipeHead::most_plain(size), &self.scratch)?;
+        let most = RecipeHead::most_plain(size);
+        let opened = open_archives(&plain, &near, most, self.effort, &self.scratch)?;
         let plain = PlainFile::new(plain)?;
         let layer = Examined { size, plain, recipe, corrections, corrections_size, places, near };
         if let Some(opened) = opened

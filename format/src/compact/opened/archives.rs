@@ -39,14 +39,14 @@ impl Archives {
         Ok(Self { members, ..Self::default() })
     }
 
-    /// The members that may be archives, by their first bytes.
-    pub(super) fn candidates(&self, bytes: &dyn ReadAt) -> io::Result<Vec<usize>> {
+    /// The members that may be archives, by their first bytes; `gzip` files only if they are asked for.
+    pub(super) fn candidates(&self, bytes: &dyn ReadAt, gzip: bool) -> io::Result<Vec<usize>> {
         let mut candidates = Vec::new();
         let large = self.members.iter().enumerate().filter(|(_, member)| member.size >= SMALLEST);
         for (position, member) in large {
             let mut start = [0; 4];
             bytes.read_exact_at(&mut start, member.data)?;
-            if is_archive(&start) {
+            if is_archive(&start) && (gzip || !start.starts_with(&[0x1f, 0x8b])) {
                 candidates.push(position);
             }
         }

@@ -47,11 +47,11 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(bases: &[Near]) -> io::Result<Self> {
+    pub(super) fn of(bases: &[Near], gzip: bool) -> io::Result<Self> {
         let mut known = Self::default();
         for base in bases {
             let (bytes, found) = (base.plain.bytes()?, Archives::of(&base.plain.reader()?)?);
-            known.candidates.push(found.candidates(&bytes)?);
+            known.candidates.push(found.candidates(&bytes, gzip)?);
             known.bases.push((bytes, found));
         }
         Ok(known)
