@@ -4,6 +4,7 @@
 
 mod bundles;
 mod charts;
+mod frames;
 mod people;
 mod registries;
 mod seeds;
@@ -19,7 +20,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "statement", run: bundles::statement, seeds: seeds::statements },
     Target { name: "manifest", run: bundles::manifest, seeds: seeds::manifests },
     Target { name: "archive", run: bundles::archive, seeds: seeds::bundles },
@@ -28,6 +29,8 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "frames", run: bundles::frames, seeds: seeds::compressed },
     Target { name: "compact", run: bundles::compact, seeds: seeds::compact },
     Target { name: "compact_layer", run: bundles::compact_layer, seeds: seeds::zips },
+    Target { name: "layer", run: frames::layer, seeds: frames::layers },
+    Target { name: "recipe", run: frames::recipe, seeds: frames::recipes },
     Target { name: "receipt", run: bundles::receipt, seeds: seeds::receipts },
     Target { name: "short_receipt", run: bundles::short_receipt, seeds: seeds::short_receipts },
     Target { name: "people_yaml", run: people::yaml, seeds: people::seeds },

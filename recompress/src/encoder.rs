@@ -10,6 +10,11 @@ pub trait Encoder: Send {
     /// Ends the stream: the last block, filled up to a whole byte.
     fn finish(&mut self, out: &mut Vec<u8>);
 
+    /// Whether nothing more comes, since what came is not what the program would have written.
+    fn gave_up(&self) -> bool {
+        false
+    }
+
     /// Begins another stream, as a new encoder would; false if this one cannot, and a new one must be made.
     fn reset(&mut self) -> bool {
         false

@@ -295,30 +295,36 @@ impl<'a, 'b> Member<'a, 'b> {
                 found => Ok(found),
             };
         }
-        let mut consumed = Vec::new();
+        let (mut consumed, mut failed) = (Vec::new(), false);
         loop {
             consumed.clear();
             let step = inflate.step(self.source, &mut consumed).map_err(ExamineError::Read)?;
             self.take(inflate.plain())?;
-            if let Some(trial) = &mut trial {
-                trial.expect(&consumed);
-                trial.write(inflate.plain());
+            if let Some(alive) = &mut trial {
+                alive.expect(&consumed);
+                alive.write(inflate.plain());
+                failed |= !alive.is_alive();
             }
+            // Its tables are of no use any more.
+            trial = trial.filter(Trial::is_alive);
             match step {
                 Step::More => {}
                 Step::End => break,
                 Step::Damaged => return Ok(Found::Damaged),
             }
         }
-        let Some(mut trial) = trial else {
-            return Ok(Found::NoWay);
-        };
-        if trial.finish() {
-            let way = trial.way();
-            self.encoder = Some(trial.into_encoder());
-            return Ok(Found::Way(way));
+        if let Some(mut trial) = trial {
+            if trial.finish() {
+                let way = trial.way();
+                self.encoder = Some(trial.into_encoder());
+                return Ok(Found::Way(way));
+            }
+            failed = true;
         }
-        drop(trial);
+        if !failed {
+            return Ok(Found::NoWay);
+        }
+        drop(inflate);
         self.others(start, candidates, &probe)
     }
 

@@ -42,8 +42,8 @@
 //! | 6 | version, level + 2, number KiB of a block (17 to 4,096) | `github.com/klauspost/pgzip` |
 //!
 //! The versions of part 6 begin with 1.15.0, 1.16.5, 1.17.3, 1.17.8 and 1.20.3. Its levels are fastest, default, better and
-//! best, which not all versions have: 0 and 1 are in all but the third, 2 from the third on, 3 from the fourth on, for 1 MiB
-//! at most. Its forms are a stream (0), one of known size (1), one call that may make a single segment (2), must (3) or must
+//! best, which not all versions have: 0 and 1 are in all but the third, 2 from the third on, 3 from the fourth on, for
+//! 512 KiB at most. Its forms are a stream (0), one of known size (1), one call that may make a single segment (2), must (3) or must
 //! not (4). The window is a power of two. Other literals: blocks without a match have Huffman codes where the level has none,
 //! or none where it has. Large blocks, at level 0 only: 128 KiB, not 64. First block: the length of a first block of its own in a
 //! stream, 0 if there is none.

@@ -70,7 +70,7 @@ impl Trial {
         if self.alive {
             self.encoder.write(plain, &mut self.made);
             self.compare();
-            self.alive &= self.expected.len() - self.compared <= MAX_AHEAD;
+            self.alive &= self.expected.len() - self.compared <= MAX_AHEAD && !self.encoder.gave_up();
         }
     }
 

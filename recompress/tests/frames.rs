@@ -23,7 +23,7 @@ const VERSIONS: [(ZstdVersion, [&str; 2]); 5] = [
 ];
 
 /// The largest frames of the level "best".
-const MOST: usize = 1 << 20;
+const MOST: usize = 512 << 10;
 
 fn number(level: FrameLevel) -> i32 {
     1 + FrameLevel::ALL.iter().position(|&other| other == level).unwrap() as i32

@@ -11,7 +11,7 @@ use super::history::{
 use super::sequences::{Costs, MIN_MATCH};
 
 /// The largest frame whose tables stay small enough.
-pub(super) const MOST: u64 = 1 << 20;
+pub(super) const MOST: u64 = 512 << 10;
 
 const LONG_BITS: u32 = 22;
 const SHORT_BITS: u32 = 18;

@@ -108,13 +108,19 @@ impl History {
             finder.move_down(least, by);
             self.base -= by;
         }
-        if self.bytes.len() + block.len() > self.window + SLACK.max(self.window / 4) {
+        let most = self.window + SLACK.max(self.window / 4);
+        if self.bytes.len() + block.len() > most {
             let gone = self.bytes.len().saturating_sub(self.window);
             self.bytes.copy_within(gone.., 0);
             self.bytes.truncate(self.bytes.len() - gone);
             self.base += gone as i32;
         }
         let start = self.bytes.len();
+        if self.bytes.capacity() < start + block.len() {
+            // Twice as much as before, but never more than there can be.
+            let wanted = (2 * start).max(start + block.len()).min(most);
+            self.bytes.reserve_exact(wanted - start);
+        }
         self.bytes.extend_from_slice(block);
         start as i32
     }

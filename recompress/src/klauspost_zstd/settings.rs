@@ -14,7 +14,7 @@ pub enum FrameLevel {
     Default,
     /// `SpeedBetterCompression`, for 6 to 9.
     Better,
-    /// `SpeedBestCompression`, from 10 on, which zstd:chunked has by default. Frames of 1 MiB at most.
+    /// `SpeedBestCompression`, from 10 on, which zstd:chunked has by default. Frames of 512 KiB at most.
     Best,
 }
 
