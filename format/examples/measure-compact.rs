@@ -1,6 +1,7 @@
 //! Measures compact encodings of a directory of layer pairs, `old/NAME.tar` and `new/NAME.tar`, compressed as Docker does:
-//! `measure-compact DIR [NAME…]` prints the sizes of the new layer and of its recipe with the old one as base, and how fast it is
-//! encoded and decoded, in MB of layer for each second of processor time and of the clock, and the most memory so far.
+//! `measure-compact DIR [default|smallest] [delta|full] [NAME…]` prints the sizes of the new layer and of its recipe, with the old one
+//! as base or without, how fast it is encoded and decoded, in MB of layer for each second of processor time and of the clock, and the
+//! most memory that each took. Kept memory of the layers before counts, so that the least is that of the first.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,7 +18,10 @@ use bundle_recompress::go::GoEncoder;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(arguments.next().ok_or("usage: measure-compact DIR [NAME…]")?);
+    let directory =
+        PathBuf::from(arguments.next().ok_or("usage: measure-compact DIR [EFFORT] [delta|full] [NAME…]")?);
+    let effort = arguments.next().map_or(Ok(Effort::Default), |effort| effort.parse())?;
+    let full = arguments.next().as_deref() == Some("full");
     let wanted: Vec<String> = arguments.collect();
     let mut names: Vec<String> = fs::read_dir(directory.join("new"))?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".tar").map(str::to_owned))
@@ -25,12 +29,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     names.sort();
     println!(
-        "{:10} {:>11} {:>11} {:>11} {:>6} {:>8} {:>8} {:>8} {:>8} {:>5}",
-        "layer", "plain", "gzip", "recipe", "%", "enc cpu", "dec cpu", "enc", "dec", "MiB"
+        "{:10} {:>11} {:>11} {:>11} {:>6} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7}",
+        "layer", "plain", "gzip", "recipe", "%", "enc cpu", "dec cpu", "enc", "dec", "enc MiB", "dec MiB"
     );
     let mut all = Measured::default();
     for name in &names {
-        let one = pair(&directory, name)?;
+        let one = pair(&directory, name, effort, full)?;
         one.print(name);
         all.add(&one);
     }
@@ -45,6 +49,8 @@ struct Measured {
     gzip: u64,
     recipe: u64,
     times: [f64; 4],
+    /// The most memory in KiB.
+    memory: [u64; 2],
 }
 
 impl Measured {
@@ -53,6 +59,7 @@ impl Measured {
         self.gzip += other.gzip;
         self.recipe += other.recipe;
         self.times.iter_mut().zip(other.times).for_each(|(sum, time)| *sum += time);
+        self.memory.iter_mut().zip(other.memory).for_each(|(most, memory)| *most = memory.max(*most));
     }
 
     fn print(&self, name: &str) {
@@ -60,16 +67,22 @@ impl Measured {
         let [encode, decode, encode_clock, decode_clock] =
             self.times.map(|seconds| self.plain as f64 / 1e6 / seconds.max(0.01));
         println!(
-            "{name:10} {:>11} {:>11} {:>11} {percent:>6.2} {encode:>8.1} {decode:>8.1} {encode_clock:>8.1} {decode_clock:>8.1} {:>5}",
+            "{name:10} {:>11} {:>11} {:>11} {percent:>6.2} {encode:>8.1} {decode:>8.1} {encode_clock:>8.1} {decode_clock:>8.1} {:>7} {:>7}",
             self.plain,
             self.gzip,
             self.recipe,
-            peak() >> 10,
+            self.memory[0] >> 10,
+            self.memory[1] >> 10,
         );
     }
 }
 
-fn pair(directory: &Path, name: &str) -> Result<Measured, Box<dyn std::error::Error>> {
+fn pair(
+    directory: &Path,
+    name: &str,
+    effort: Effort,
+    full: bool,
+) -> Result<Measured, Box<dyn std::error::Error>> {
     let tar = |side: &str| directory.join(side).join(format!("{name}.tar"));
     let plain = fs::metadata(tar("new"))?.len();
     let old = gzip(&tar("old"))?;
@@ -77,16 +90,20 @@ fn pair(directory: &Path, name: &str) -> Result<Measured, Box<dyn std::error::Er
     let base = CompactBase { digest: old.2, size: old.1, repository: "cache/layers".parse()? };
     let bases: Arc<dyn Bases> = Arc::new(There { file: old.0, base: base.clone() });
 
+    forget_peak();
     let (cpu, clock) = (cpu_seconds(), Instant::now());
-    let encoder = CompactEncoder::new(bases.clone(), ScratchSpace::default(), Effort::Default, &Limits::V1);
-    let recipe = encoder.encode(&blob, size, &[encoder.outer(0, &base)])?.ok_or("no recipe")?;
+    let encoder = CompactEncoder::new(bases.clone(), ScratchSpace::default(), effort, &Limits::V1);
+    let near: Vec<_> = (!full).then(|| encoder.outer(0, &base)).into_iter().collect();
+    let recipe = encoder.encode(&blob, size, &near)?.ok_or("no recipe")?;
     let (encoded, encoded_clock) = (cpu_seconds() - cpu, clock.elapsed().as_secs_f64());
+    let encoding = peak();
     let mut writer = CompactWriter::new(ScratchSpace::default().file()?, vec![base])?;
     writer.blob(&blob, size, Some(&recipe))?;
     let (mut file, _) = writer.finish()?;
     io::Seek::rewind(&mut file)?;
     drop(encoder);
 
+    forget_peak();
     let (cpu, clock) = (cpu_seconds(), Instant::now());
     let lent = Lent { bases, scratch: ScratchSpace::default() };
     let mut archive = uncompressed_with(Box::new(file), &lent)?;
@@ -105,6 +122,7 @@ fn pair(directory: &Path, name: &str) -> Result<Measured, Box<dyn std::error::Er
         plain,
         gzip: size,
         recipe: recipe.size(),
+        memory: [encoding, peak()],
         times: [encoded, decoded, encoded_clock, decoded_clock],
     })
 }
@@ -161,6 +179,12 @@ fn cpu_seconds() -> f64 {
     // The name before may have spaces; times are in hundredths of a second.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Makes what is resident now the most memory (proc(5), clear_refs).
+fn forget_peak() {
+    // Where that may not be, the most of all layers so far is printed.
+    let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The most memory in KiB that this process had resident.
