@@ -1,6 +1,10 @@
 //! A whole frame (RFC 8878 section 3.1.1) as `zstd.Encoder` writes it: header, blocks, checksum.
 //! Takes settings and plain bytes in pieces of any size, gives the bytes of the frame.
 
+use std::hash::Hasher;
+
+use twox_hash::XxHash64;
+
 use super::best::{self, Best};
 use super::better::Better;
 use super::block::{Blocks, raw};
@@ -8,7 +12,6 @@ use super::double::Double;
 use super::fast::Fast;
 use super::history::{Finder, Found, History};
 use super::settings::{Form, FrameLevel, FrameSettings};
-use super::xxhash::Xxh64;
 use crate::encoder::Encoder;
 
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -25,7 +28,8 @@ pub struct FrameEncoder {
     history: History,
     blocks: Blocks,
     found: Found,
-    checksum: Xxh64,
+    /// Its lowest four bytes end the frame.
+    checksum: XxHash64,
     /// What is not in a block yet: a whole one at most.
     held: Vec<u8>,
     taken: u64,
@@ -46,7 +50,7 @@ impl FrameEncoder {
             history: History::new(settings.window()),
             blocks: Blocks::new(settings.version, settings.literals()),
             found: Found::default(),
-            checksum: Xxh64::new(),
+            checksum: XxHash64::with_seed(0),
             held: Vec::new(),
             taken: 0,
             begun: false,
@@ -122,7 +126,7 @@ impl FrameEncoder {
         self.found.clear();
         finder.find(&self.history, start, alone, &mut self.found);
         if self.settings.has_checksum() {
-            self.checksum.update(&self.held);
+            self.checksum.write(&self.held);
         }
         let full = self.held.len() == self.settings.block();
         self.failed = self.blocks.write(&self.held, &self.found, full, last, out).is_err();
@@ -182,7 +186,7 @@ impl Encoder for FrameEncoder {
             self.block(true, true, out);
         }
         if self.settings.has_checksum() && !self.failed {
-            out.extend_from_slice(&(self.checksum.sum() as u32).to_le_bytes());
+            out.extend_from_slice(&(self.checksum.finish() as u32).to_le_bytes());
         }
     }
 
@@ -193,7 +197,7 @@ impl Encoder for FrameEncoder {
     fn restart(&mut self, size: u64) -> bool {
         self.history.reset(self.finder.as_deref_mut().map(|finder| finder as &mut dyn Finder));
         self.blocks.reset();
-        self.checksum = Xxh64::new();
+        self.checksum = XxHash64::with_seed(0);
         self.held.clear();
         (self.size, self.taken, self.begun, self.failed) = (size, 0, false, false);
         true

@@ -18,7 +18,6 @@ mod sequences;
 mod settings;
 mod version;
 mod weights;
-mod xxhash;
 
 pub use frame::FrameEncoder;
 pub(crate) use settings::Header;
