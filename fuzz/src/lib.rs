@@ -28,7 +28,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "volume_index", run: bundles::volume_index, seeds: seeds::volume_indexes },
     Target { name: "frames", run: bundles::frames, seeds: seeds::compressed },
     Target { name: "compact", run: bundles::compact, seeds: seeds::compact },
-    Target { name: "compact_layer", run: bundles::compact_layer, seeds: seeds::zips },
+    Target { name: "compact_layer", run: bundles::compact_layer, seeds: || [seeds::zips(), frames::layers()].concat() },
     Target { name: "layer", run: frames::layer, seeds: frames::layers },
     Target { name: "recipe", run: frames::recipe, seeds: frames::recipes },
     Target { name: "receipt", run: bundles::receipt, seeds: seeds::receipts },
