@@ -63,8 +63,9 @@ impl EverySite {
                 held.entry(repository).or_default().extend(blobs.map(|blob| blob.digest));
             }
         }
-        let in_place =
-            site.artifacts.iter().map(|artifact| (artifact.target.clone(), artifact.digest)).collect();
+        // What a site has only a part of, because some is gone, is not in place there.
+        let whole = site.artifacts.iter().filter(|artifact| !artifact.partial);
+        let in_place = whole.map(|artifact| (artifact.target.clone(), artifact.digest)).collect();
         match &mut self.behind {
             None => {
                 (self.held, self.in_place) = (held, in_place);
@@ -173,7 +174,7 @@ fn list(directory: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), EverySiteError
 
 #[cfg(test)]
 mod tests {
-    use bundle_format::{Base, Blob};
+    use bundle_format::{Base, Blob, CompactBase};
 
     use super::*;
     use crate::inventory::InventoryEntry;
@@ -231,6 +232,23 @@ mod tests {
             let blobs: Vec<Digest> = shared.blobs().into_keys().collect();
             assert_eq!(blobs, [digest("base")]);
             assert!(shared.artifacts.iter().all(|artifact| artifact.partial));
+        }
+    }
+
+    #[test]
+    fn what_is_gone_at_one_site_is_neither_in_place_nor_built_on() {
+        let lost = CompactBase { digest: digest("a"), size: 10, repository: "cache/app".parse().unwrap() };
+        let image: &[(&str, &str, &[&str])] = &[("1", "m", &["a", "b"])];
+        for loser in [1, 2] {
+            let of = |number| match number == loser {
+                true => site(number, image).without(std::slice::from_ref(&lost)),
+                false => site(number, image),
+            };
+            let shared = shared(vec![of(1), of(2)]);
+            assert!(shared.artifacts[0].partial, "site {loser}");
+            assert!(!shared.blobs().contains_key(&lost.digest) && shared.blobs().contains_key(&digest("b")));
+            let nothing = shared.without_all_of(&[lost.repository.clone()].into());
+            assert!(nothing.blobs().is_empty());
         }
     }
 

@@ -1,7 +1,7 @@
 //! An inventory of one place: the contents of a bundle, a receipt or a lockfile, in one form. Takes a file of
 //! any of these kinds, gives artifacts with their blobs as far as the file names them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -234,6 +234,20 @@ impl Inventory {
                 let before = blobs.len();
                 blobs.retain(|&at| known.get(at as usize).is_none_or(|blob| !gone.contains(&blob.digest)));
                 artifact.partial |= blobs.len() < before;
+            }
+        }
+        self
+    }
+
+    /// The same without anything that these repositories have.
+    #[must_use]
+    pub fn without_all_of(mut self, repositories: &BTreeSet<RepositoryName>) -> Self {
+        for artifact in &mut self.artifacts {
+            let is_of_them =
+                artifact.target.path().is_ok_and(|repository| repositories.contains(&repository));
+            if let Some(blobs) = artifact.blobs.as_mut().filter(|_| is_of_them) {
+                blobs.clear();
+                artifact.partial = true;
             }
         }
         self

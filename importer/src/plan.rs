@@ -159,7 +159,7 @@ pub enum PlanError {
         lacking: Vec<String>,
         /// How many blobs are missing.
         blobs: usize,
-        /// These blobs, each with all repositories in which it was looked for.
+        /// These blobs, each with all repositories that the bundle has it for.
         absent: Vec<CompactBase>,
         /// The bases of the delta.
         base: Vec<Base>,
@@ -382,16 +382,13 @@ impl ImportPlan {
             .buffered(jobs.max(1) * 4)
             .try_collect()
             .await?;
-        let (mut missing, mut absent) = (HashSet::new(), Vec::new());
+        let mut missing = HashSet::new();
         for (step, holder) in self.blobs.iter_mut().zip(found) {
             match (step.supply, holder) {
                 (Supply::Carried, _) => {}
                 (Supply::Required, Some(holder)) => step.holders = vec![holder],
                 (Supply::Required, None) => {
                     missing.insert(step.blob.digest);
-                    let Blob { digest, size } = step.blob;
-                    let places = step.places.iter().map(|place| &place.repository).chain(&step.holders);
-                    absent.extend(places.cloned().map(|repository| CompactBase { digest, size, repository }));
                 }
             }
         }
@@ -402,10 +399,19 @@ impl ImportPlan {
             let extent = || bundle.graph().extent(step.digest);
             step.decision.is_push() && extent().iter().any(|blob| missing.contains(&blob.digest))
         };
+        // Also where it was not looked for, because another's artifact has the tag: whoever made the bundle took the blob
+        // to be in one of them.
+        let mut absent = HashSet::new();
+        for step in &self.steps {
+            let blobs = bundle.graph().extent(step.digest);
+            for Blob { digest, size } in blobs.into_iter().filter(|blob| missing.contains(&blob.digest)) {
+                absent.insert(CompactBase { digest, size, repository: step.repository.clone() });
+            }
+        }
         Err(PlanError::Base {
             lacking: self.steps.iter().filter(lacks).map(|step| step.target.to_string()).collect(),
             blobs: missing.len(),
-            absent,
+            absent: absent.into_iter().collect(),
             base: bundle.statement().base.clone(),
         })
     }

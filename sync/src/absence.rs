@@ -1,6 +1,7 @@
 //! What the far side says when a bundle builds on blobs that are gone there. Takes the error of an import, writes a
 //! signed notice among the receipts and takes it back when it is out of date.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use bundle_bundler::Inventory;
@@ -8,10 +9,10 @@ use bundle_format::{
     AbsenceNotice, BundleId, CompactBase, Damage, FileError, Limits, Sequence, StreamName, Timestamp,
 };
 use bundle_importer::{DeliveryError, OpenError, PlanError, PushError, signature_path, write_absence_notice};
-use bundle_oci::RegistryPath;
+use bundle_oci::{Digest, RegistryPath, RepositoryName};
 use bundle_trust::Signer;
 
-use crate::{ImportConfig, ItemError};
+use crate::{ImportConfig, ItemError, listing};
 
 /// The end of a notice's name.
 pub(crate) const ABSENT: &str = "absent";
@@ -50,8 +51,12 @@ pub(crate) fn is_for_absence(error: &ItemError) -> bool {
 }
 
 impl Notices<'_> {
-    /// Writes the notice of a bundle, unless one that says the same is there.
-    pub(crate) fn write(&self, bundle: &BundleId, blobs: Vec<CompactBase>) -> Result<(), ItemError> {
+    /// Writes the notice of a bundle, unless one that says the same is there. Gives its path if it is new.
+    pub(crate) fn write(
+        &self,
+        bundle: &BundleId,
+        blobs: Vec<CompactBase>,
+    ) -> Result<Option<PathBuf>, ItemError> {
         let directory = &self.config.receipts;
         let made = std::fs::create_dir_all(directory);
         made.map_err(|source| FileError { path: directory.clone(), source })?;
@@ -61,19 +66,29 @@ impl Notices<'_> {
         let keys = [self.signer.public()];
         let there = bundle_trust::load_absence_notice(&path, &keys, &Limits::V1);
         if there.is_ok_and(|there| there.repeats(&notice)) {
-            return Ok(());
+            return Ok(None);
         }
         let bytes = notice.to_bytes();
         let signature = self.signer.sign(&bytes)?;
-        Ok(write_absence_notice(&path, &bytes, &signature)?)
+        write_absence_notice(&path, &bytes, &signature)?;
+        Ok(Some(path))
     }
 
-    /// Removes the notice of a bundle that was imported after all. One that stays says nothing new.
+    /// Removes the notices of a bundle that was imported after all, and of earlier ones of its stream: nobody need carry
+    /// them any more. One that stays says nothing new.
     pub(crate) fn take_back(&self, bundle: &BundleId) {
-        let path = self.path(bundle);
-        if bundle_trust::load_absence_notice(&path, &[self.signer.public()], &Limits::V1).is_ok() {
-            let _ = std::fs::remove_file(&path);
-            let _ = std::fs::remove_file(signature_path(&path));
+        let start = format!("{}-", bundle.stream);
+        let keys = [self.signer.public()];
+        for file in listing::files(&self.config.receipts).unwrap_or_default() {
+            let number =
+                file.name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(&format!(".{ABSENT}")));
+            let Some(number) = number.and_then(|number| number.parse::<Sequence>().ok()) else { continue };
+            if number <= bundle.sequence
+                && bundle_trust::load_absence_notice(&file.path, &keys, &Limits::V1).is_ok()
+            {
+                let _ = std::fs::remove_file(&file.path);
+                let _ = std::fs::remove_file(signature_path(&file.path));
+            }
         }
     }
 
@@ -85,37 +100,55 @@ impl Notices<'_> {
 /// What came back about blobs that are gone, of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Absences {
-    notices: Vec<AbsenceNotice>,
+    /// Each with the newest bundle that lacked it. A site may say the same every night, and it counts once.
+    gone: HashMap<CompactBase, Sequence>,
 }
 
 impl Absences {
     /// Takes note of a notice of this stream.
     pub(crate) fn add(&mut self, notice: AbsenceNotice, stream: &StreamName) {
-        if notice.bundle.stream == *stream {
-            self.notices.push(notice);
+        if notice.bundle.stream != *stream {
+            return;
+        }
+        let sequence = notice.bundle.sequence;
+        for blob in notice.blobs {
+            let newest = self.gone.entry(blob).or_insert(sequence);
+            *newest = sequence.max(*newest);
         }
     }
 
     /// Takes out of an inventory what is gone since. A receipt of the bundle of a notice, or of a later one, proves anew
-    /// what is there: then the notice is out of date.
-    pub(crate) fn apply(self, inventory: Inventory) -> (Inventory, Lost) {
-        let proved = inventory.base.sequence;
+    /// what is there: then the notice is out of date. Without a receipt, none is.
+    pub(crate) fn apply(self, inventory: Option<Inventory>) -> (Option<Inventory>, Lost) {
+        let proved = inventory.as_ref().and_then(|inventory| inventory.base.sequence);
         let mut lost = Lost::default();
-        let mut blobs = Vec::new();
-        for notice in self.notices.into_iter().filter(|notice| Some(notice.bundle.sequence) > proved) {
-            lost.newest = lost.newest.max(Some(notice.bundle.sequence));
-            blobs.extend(notice.blobs);
+        let mut gone = Vec::new();
+        for (blob, sequence) in self.gone.into_iter().filter(|(_, sequence)| Some(*sequence) > proved) {
+            lost.newest = lost.newest.max(Some(sequence));
+            lost.blobs.insert(blob.digest);
+            lost.repositories.insert(blob.repository.clone());
+            gone.push(blob);
         }
-        lost.blobs = blobs.len();
-        (inventory.without(&blobs), lost)
+        (inventory.map(|inventory| inventory.without(&gone)), lost)
     }
 }
 
 /// What notices came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
-    /// How many blobs are gone; each counts for each repository that lacks it.
-    pub(crate) blobs: usize,
+    /// The blobs that are gone from at least one repository.
+    pub(crate) blobs: HashSet<Digest>,
+    /// The repositories that lack something.
+    pub(crate) repositories: BTreeSet<RepositoryName>,
     /// The newest bundle that cannot be imported for it.
     pub(crate) newest: Option<Sequence>,
+}
+
+impl Lost {
+    /// Adds what another site lost.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.blobs.extend(other.blobs);
+        self.repositories.extend(other.repositories);
+        self.newest = self.newest.max(other.newest);
+    }
 }

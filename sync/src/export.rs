@@ -140,11 +140,17 @@ impl ExportJob<'_> {
                 Printable(&site.display().to_string())
             ));
         }
-        if receipts.lost.blobs > 0 {
-            progress.note(&format!(
-                "the other side says that {} blobs are gone that a receipt proved: the next bundle does not build on them",
-                receipts.lost.blobs
-            ));
+        let gone = match receipts.lost.blobs.len() {
+            0 => None,
+            1 => Some(
+                "one blob is gone that a receipt proved: the next bundle does not build on it".to_owned(),
+            ),
+            many => Some(format!(
+                "{many} blobs are gone that a receipt proved: the next bundle does not build on them"
+            )),
+        };
+        if let Some(gone) = gone {
+            progress.note(&format!("the other side says that {gone}"));
         }
         self.recall(&mut ledger, &stream, &outbox)?;
 
@@ -199,7 +205,9 @@ impl ExportJob<'_> {
             None => {
                 let (blobs, omitted) = (plan.statement().blobs.len(), plan.statement().requires.len());
                 info!(%stream, sequence = u64::from(sequence), whole, blobs, omitted, "writes a bundle");
-                let base = receipts.newest.as_ref().filter(|_| !whole);
+                let base = receipts.newest.as_ref().filter(|_| config.compact && !whole);
+                // Only what a bundle needed was looked for: where some is gone, other bases may be too.
+                let base = base.map(|base| base.clone().without_all_of(&receipts.lost.repositories));
                 Ok(self.write(plan, &outbox, deltas, base, &mut ledger, progress).await?)
             }
         };
@@ -317,12 +325,12 @@ impl ExportJob<'_> {
         );
         if let Some(last) = last.filter(|last| last.contents == contents) {
             match receipts.arrived().map(|arrived| last.sequence.cmp(&arrived)) {
+                // What builds on blobs that are gone there does no good, however soon it comes.
+                _ if receipts.lost.newest >= Some(last.sequence) => {}
                 // The other side would leave out the same images again, because other images have their tags.
                 Some(Ordering::Equal) => return Ok(Some(Nothing::Arrived)),
                 // Bundles stay in the outbox until they arrived. One that is gone was lost, and is made
                 // again.
-                // What builds on blobs that are gone there does no good, however soon it comes.
-                Some(Ordering::Greater) if receipts.lost.newest >= Some(last.sequence) => {}
                 None | Some(Ordering::Greater)
                     if outbox.bundles()?.iter().any(|sent| sent.sequence == last.sequence) =>
                 {
@@ -347,7 +355,7 @@ impl ExportJob<'_> {
         mut plan: Plan,
         outbox: &Outbox,
         deltas: u32,
-        base: Option<&Inventory>,
+        base: Option<Inventory>,
         ledger: &mut ExportLedger,
         progress: Arc<dyn Progress>,
     ) -> Result<PathBuf, ExportError> {
@@ -378,10 +386,10 @@ impl ExportJob<'_> {
 }
 
 /// How a night's bundle is made compact: as the difference to what the newest receipt proves.
-fn compaction(effort: Option<Effort>, base: Option<&Inventory>) -> Compaction {
+fn compaction(effort: Option<Effort>, base: Option<Inventory>) -> Compaction {
     Compaction {
         effort: effort.unwrap_or_default(),
-        bases: base.cloned().into_iter().collect(),
+        bases: base.into_iter().collect(),
         at_hand: Arc::default(),
         scratch: ScratchSpace::default(),
     }
@@ -410,9 +418,10 @@ fn contents(artifacts: impl Iterator<Item = (String, Digest)>) -> Digest {
     hasher.finish()
 }
 
-/// The highest number that is taken.
+/// The highest number that is taken, be it of a bundle that was written, that arrived, or that cannot be imported: a
+/// notice counts until a higher number arrives.
 fn highest(ledger: &ExportLedger, stream: &StreamName, receipts: &Receipts) -> Option<Sequence> {
-    ledger.last.get(stream).map(|last| last.sequence).max(receipts.arrived())
+    ledger.last.get(stream).map(|last| last.sequence).max(receipts.arrived()).max(receipts.lost.newest)
 }
 
 /// The next number: the time in seconds, so that a lost disk does not go back; or one more than the
@@ -439,6 +448,16 @@ mod tests {
         assert_eq!(number(Some(1_900_000_000)), 1_900_000_001);
         let end = ((1_u64 << 53) - 1).try_into().unwrap();
         assert!(next(&stream, Some(end), now).is_err());
+    }
+
+    #[test]
+    fn the_next_number_is_higher_than_that_of_a_notice_which_would_count_for_ever_otherwise() {
+        let (stream, now) = (StreamName::default(), Timestamp::from_unix(1_795_000_000).unwrap());
+        let noticed: Sequence = 4_000_000_000.try_into().unwrap();
+        let mut receipts = Receipts::default();
+        receipts.lost.newest = Some(noticed);
+        let highest = highest(&ExportLedger::default(), &stream, &receipts);
+        assert!(next(&stream, highest, now).unwrap() > noticed);
     }
 
     #[test]

@@ -295,13 +295,25 @@ impl ImportJob<'_> {
         bundle.lend(&Lent { bases: Arc::new(there), scratch: ScratchSpace::default() });
         let id = BundleId::of(bundle.statement(), bundle.trusted().digest());
         let notices = Notices { config: self.config, signer: self.signer, registry: self.destination.root() };
-        let imported = self.deliver(bundle, &id, progress).await;
+        let imported = self.deliver(bundle, &id, progress.clone()).await;
         match &imported {
             Ok(_) => notices.take_back(&id),
             Err(error) => {
                 let blobs = absent(error, looked);
                 if !blobs.is_empty() {
-                    notices.write(&id, blobs)?;
+                    // The bundle waits in any case. A notice that cannot be written must not hold up a later bundle,
+                    // which may do without what is gone.
+                    match notices.write(&id, blobs) {
+                        Ok(Some(path)) => progress.note(&format!(
+                            "{} says what is gone: carry it back with the receipts",
+                            Printable(&path.display().to_string())
+                        )),
+                        Ok(None) => {}
+                        Err(error) => progress.note(&format!(
+                            "there is no notice of what is gone: {}",
+                            Printable(&chain(&error))
+                        )),
+                    }
                 }
             }
         }

@@ -76,10 +76,7 @@ impl Receipts {
                 Err(reason) => receipts.refused.push(RefusedReceipt { path, reason }),
             }
         }
-        if let Some(newest) = receipts.newest.take() {
-            let (newest, lost) = absences.apply(newest);
-            (receipts.newest, receipts.lost) = (Some(newest), lost);
-        }
+        (receipts.newest, receipts.lost) = absences.apply(receipts.newest.take());
         Ok(receipts)
     }
 
@@ -101,8 +98,7 @@ impl Receipts {
             let Self { newest, refused, waiting, lost, .. } = Self::read(&site.path, keys, stream, outbox)?;
             all.refused.extend(refused);
             all.waiting.extend(waiting);
-            all.lost.blobs += lost.blobs;
-            all.lost.newest = all.lost.newest.max(lost.newest);
+            all.lost.add(lost);
             match newest {
                 Some(newest) => sites.add(newest),
                 None => all.silent.push(site.path),

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use bundle_bundler::{Config, ConfigError};
 use bundle_format::{BundleId, FileError, Limits, PublicKey, Sequence, StreamName};
 use bundle_importer::{TakenBack, signature_path};
-use bundle_trust::load_receipt;
+use bundle_trust::{load_absence_notice, load_receipt};
 use serde_json::json;
 
+use crate::absence::ABSENT;
 use crate::ledger::{self, ExportLedger, LedgerError};
 use crate::outbox::{Outbox, OutboxError, Sent};
 use crate::receipts::Receipts;
@@ -86,8 +87,8 @@ impl ExportedStream {
         Ok(Self { last: status.last, outbox: outbox.bundles()?, arrived, receipts, stream })
     }
 
-    /// Sets the stream back to the bundle with this number, or to its beginning: bundles and receipts that
-    /// are newer go aside, and the job forgets them. `taken-back.json` beside the ledger notes who did so,
+    /// Sets the stream back to the bundle with this number, or to its beginning: bundles, receipts and absence notices
+    /// that are newer go aside, and the job forgets them. `taken-back.json` beside the ledger notes who did so,
     /// when and why, one line for each time.
     ///
     /// # Errors
@@ -126,6 +127,18 @@ impl ExportedStream {
         for (file, _) in &receipts {
             aside(&signature_path(file))?;
             aside(file)?;
+        }
+        let failed = |source| OutboxError { path: config.receipts.clone(), doing: "read", source };
+        for file in listing::files(&config.receipts).map_err(failed)? {
+            if file.path.extension().is_none_or(|end| end != ABSENT) {
+                continue;
+            }
+            // A notice that stayed would keep the number that was taken back.
+            let Ok(notice) = load_absence_notice(&file.path, keys, &Limits::V1) else { continue };
+            if notice.bundle.stream == known.stream && is_above(notice.bundle.sequence) {
+                aside(&signature_path(&file.path))?;
+                aside(&file.path)?;
+            }
         }
         let path = config.state.join("export.json");
         let mut ledger: ExportLedger = ledger::load(&path)?;
