@@ -29,7 +29,8 @@ pub(super) struct Effort {
     pub(super) hash_all: usize,
 }
 
-/// Where four bytes were seen before. Links and numbers have the places of the window.
+/// Where four bytes were seen before. Links and numbers have the places of the window; when it moves, they stay, and its
+/// places are counted from the other half of them on.
 pub(super) struct Table {
     /// The last place for each hash, as index and `offset`; 0 for none.
     head: Box<[u32; 1 << HASH_BITS]>,
@@ -38,6 +39,8 @@ pub(super) struct Table {
     /// The number of each place in the chain of its hash.
     numbers: Box<[u16; 2 * WINDOW]>,
     offset: u32,
+    /// Where the links and numbers of the window's first place are: 0 or [`WINDOW`].
+    turn: usize,
     /// With lazy matching: up to where all places are entered.
     pub(super) entered: usize,
 }
@@ -90,15 +93,16 @@ pub(super) fn enter(table: &mut Table, window: &[u8; PADDED], at: usize) -> usiz
     let head = &mut table.head[hash(window, at)];
     let back = here - *head;
     *head = here;
-    table.links[at & MASK] = back.min(TOO_FAR) as u16;
-    let before = table.numbers[at.wrapping_sub(back as usize) & MASK];
-    table.numbers[at & MASK] = before.wrapping_add(1);
+    let place = at + table.turn;
+    table.links[place & MASK] = back.min(TOO_FAR) as u16;
+    let before = table.numbers[place.wrapping_sub(back as usize) & MASK];
+    table.numbers[place & MASK] = before.wrapping_add(1);
     back as usize
 }
 
 impl Table {
     pub(super) fn new() -> Self {
-        Table { head: boxed(0), links: boxed(0), numbers: boxed(0), offset: 1, entered: 0 }
+        Table { head: boxed(0), links: boxed(0), numbers: boxed(0), offset: 1, turn: 0, entered: 0 }
     }
 
     /// Forgets all places.
@@ -111,13 +115,14 @@ impl Table {
     /// How far before `at` the last place with its hash is.
     #[inline(always)]
     fn back(&self, at: usize) -> usize {
-        usize::from(self.links[at & MASK])
+        usize::from(self.links[(at + self.turn) & MASK])
     }
 
     /// How many places later in their chain `pos` is than `at`, which has the same hash.
     #[inline(always)]
     fn between(&self, at: usize, pos: usize) -> u32 {
-        u32::from(self.numbers[pos & MASK].wrapping_sub(self.numbers[at & MASK]))
+        let number = |place: usize| self.numbers[(place + self.turn) & MASK];
+        u32::from(number(pos).wrapping_sub(number(at)))
     }
 
     /// Enters all places before `to` that are not yet.
@@ -268,8 +273,7 @@ impl Table {
 
     /// The window has moved.
     pub(super) fn moved(&mut self) {
-        self.links.copy_within(WINDOW.., 0);
-        self.numbers.copy_within(WINDOW.., 0);
+        self.turn ^= WINDOW;
         self.entered = self.entered.saturating_sub(WINDOW);
         self.offset += WINDOW as u32;
         if self.offset > MAX_HASH_OFFSET {

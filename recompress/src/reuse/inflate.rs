@@ -10,7 +10,7 @@ use crate::deflate::codes::{
 /// How far matches reach back.
 const WINDOW: usize = 32 * 1024;
 /// Plain bytes of one step, and a match more.
-const STEP: usize = 64 * 1024;
+const STEP: usize = 128 * 1024;
 /// Room behind the last byte: a match, and what is copied beyond its end.
 const SLACK: usize = 258 + 16;
 /// With so many bytes ahead there is a whole header of a block, or some tokens.
