@@ -35,7 +35,11 @@ impl Tuning {
                 streams: [
                     Setting { level: 15, window: 18, hash: 17, chain: 18 },
                     Setting { level: 12, window: 21, hash: 18, chain: 19 },
-                    Setting { level: if alone { 9 } else { 13 }, window: 23, hash: 20, chain: 20 },
+                    if alone {
+                        Setting { level: 9, window: 23, hash: 20, chain: 20 }
+                    } else {
+                        Setting { level: 13, window: 21, hash: 18, chain: 18 }
+                    },
                     Setting { level: 12, window: 20, hash: 17, chain: 18 },
                 ],
                 model: None,
