@@ -16,6 +16,7 @@ mod ledger;
 mod limits;
 mod listing;
 mod lock;
+mod lost;
 mod metrics;
 mod outbox;
 mod pruning;

@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::absence::{ABSENT, Absences, Lost};
+use crate::absence::ABSENT;
 use crate::listing;
+use crate::lost::{Absences, Lost};
 use crate::outbox::{Outbox, OutboxError};
 use bundle_bundler::{EverySite, Inventory};
 use bundle_format::{
